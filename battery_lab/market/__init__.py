@@ -1,0 +1,1 @@
+"""Price series: read an operator's files, check them, make synthetic ones, split them by time."""

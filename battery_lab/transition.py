@@ -1,0 +1,96 @@
+"""What one dispatch interval did: the one thing that rewards and accounts look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from battery_lab.battery import Battery
+from battery_lab.market.series import MarketSeries
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transition:
+    """One dispatch interval of N batteries, or T intervals of one.
+
+    Attributes:
+        row: (N,) the interval's row in the market series.
+        price: (N,) price of the interval, currency per MWh.
+        request_mw: (N,) power that was asked for, + discharges.
+        power_mw: (N,) power that was delivered.
+        energy_mwh: (N,) stored energy at the interval's start.
+        energy_after_mwh: (N,) stored energy at its end.
+        interval_h: its length in hours.
+        battery: the battery.
+    """
+
+    row: NDArray[np.int64]
+    price: Array
+    request_mw: Array
+    power_mw: Array
+    energy_mwh: Array
+    energy_after_mwh: Array
+    interval_h: float
+    battery: Battery
+
+    @property
+    def sold_mwh(self) -> Array:
+        """(N,) energy discharged at the grid connection, MWh."""
+        return np.maximum(self.power_mw, 0.0) * self.interval_h
+
+    @property
+    def bought_mwh(self) -> Array:
+        """(N,) energy charged at the grid connection, MWh."""
+        return np.maximum(-self.power_mw, 0.0) * self.interval_h
+
+    @property
+    def revenue(self) -> Array:
+        """(N,) price x delivered power x interval, in the market's currency."""
+        return self.price * self.power_mw * self.interval_h
+
+    @property
+    def wear(self) -> Array:
+        """(N,) what the energy discharged cost in wear."""
+        return self.battery.wear_per_mwh * self.sold_mwh
+
+    @property
+    def grid_fee(self) -> Array:
+        """(N,) what the network charged for the energy bought."""
+        return self.battery.grid_fee_per_mwh * self.bought_mwh
+
+    @property
+    def profit(self) -> Array:
+        """(N,) revenue less wear and grid fee."""
+        return self.revenue - self.wear - self.grid_fee
+
+
+class ValueTable(Protocol):
+    """The perfect-foresight value of stored energy over the training time."""
+
+    def at(self, row: NDArray[np.int64], energy_mwh: Array) -> Array:
+        """Return (N,) the best profit from the start of each row on, holding (N,) stored energy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardContext:
+    """What a reward term may know when it is bound to an environment: training time only.
+
+    Attributes:
+        series: the market series from its first row to the end of training time; row 0 is its row 0.
+        battery: the battery.
+        num_envs: how many environments each call holds.
+        gamma: the algorithm's discount an interval.
+        hindsight: builds (or returns) the perfect-foresight value on the training prices.
+    """
+
+    series: MarketSeries
+    battery: Battery
+    num_envs: int
+    gamma: float
+    hindsight: Callable[[], ValueTable]
