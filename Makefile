@@ -1,0 +1,108 @@
+# What the main job is given; `make run ARGS="reward=regret algo=sac"` chooses otherwise.
+ARGS ?= reward=degradation algo=ppo
+# What pytest is given; `make test TESTS="tests/test_battery.py -x"` runs less.
+TESTS ?=
+# How many processes share the tests.
+WORKERS ?= 2
+# Where torch comes from, for a CPU or another build than the package index has; empty: from where the rest does.
+TORCH_INDEX_URL ?=
+# Where the dashboard listens, on this machine only.
+PORT ?= 5000
+# A Python 3.11: the first of these that runs and is one.
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
+# What set-up has done, each with its stamp: the locked packages, the lab itself, and an extra.
+LOCKED := $(VENV)/locked
+READY := $(VENV)/ready
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup system run test test-slow lint dashboard lock clean
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(READY) ## Make .venv with the locked packages and the lab; does nothing when that is done
+
+setup-%: $(VENV)/extra-% ; ## Add an extra, aws or tf, to .venv
+
+run: $(READY) ## Run the main job: train, judge and report (ARGS="reward=regret algo=sac" for another)
+	$(BIN)/python -m battery_lab $(ARGS)
+
+test: $(READY) ## Run the tests (TESTS="tests/test_battery.py -x" for some)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+
+test-slow: $(READY) ## Run the tests that train for minutes
+	$(BIN)/python -m pytest -m "slow or full" $(TESTS)
+
+lint: $(READY) ## Check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+dashboard: $(READY) ## Compare trials in the browser: MLflow on outputs/mlflow.db, for this machine only
+	@mkdir -p outputs
+	$(BIN)/python -m mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db --host 127.0.0.1 --port $(PORT)
+
+system: ## Install the Debian packages that compilation and some tests want (asks for root)
+	@command -v apt-get >/dev/null || { echo "make system knows Debian and its children only." \
+		"Install a C++ compiler (g++), Chromium and Python 3.11 with venv by your own means." >&2; exit 1; }
+	$(if $(filter-out 0,$(shell id -u)),sudo )apt-get update
+	$(if $(filter-out 0,$(shell id -u)),sudo )apt-get install -y --no-install-recommends g++ chromium python3-venv
+
+clean: ## Remove .venv, builds and caches; outputs/, where results are, stays
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find battery_lab launchers tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# --- set-up ---
+
+# An index asked for that is not the one torch came from: begin again, rather than keep the other build in silence.
+ifneq ($(TORCH_INDEX_URL),)
+ifneq ($(TORCH_INDEX_URL),$(shell cat $(LOCKED) 2>/dev/null))
+.PHONY: $(LOCKED)
+endif
+endif
+
+# From nothing each time, so that .venv holds what the lock says and no leftovers. torch brings the CUDA packages of its
+# own build, if any; what it shares with the rest is there already, from the lock.
+$(LOCKED): requirements.lock
+	@[ -n "$(PYTHON)" ] && $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+		echo "The lab needs Python 3.11; $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1)." \
+		"Install 3.11, or say where it is: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments: its modules venv and ensurepip are missing." \
+		"On Debian: make system, or apt-get install python3.11-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV) (once, some minutes): packages, then torch, then the lab"
+	@$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) $(TORCH)
+	@echo "$(TORCH_INDEX_URL)" > $@
+
+$(READY): pyproject.toml $(LOCKED)
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/extra-%: requirements-%.lock $(READY)
+	$(PIP) install --require-hashes -r requirements.lock -r $<
+	@touch $@
+
+# --- for who changes the dependencies in pyproject.toml ---
+
+EXTRAS := aws tf
+COMPILE = uv pip compile pyproject.toml -q --python-version 3.11 --python-platform linux --no-emit-package torch \
+	--custom-compile-command "make lock"
+
+# One resolution of everything first, so that every extra fits beside the core; then a file each, an extra's without the
+# packages of the core.
+lock: ## Resolve the dependencies anew into the lock files (wants uv)
+	@command -v uv >/dev/null || { echo "make lock wants uv on the PATH: pip install uv" >&2; exit 1; }
+	@mkdir -p build
+	$(COMPILE) --group dev --all-extras -o build/all.lock
+	$(COMPILE) --group dev -c build/all.lock --generate-hashes -o requirements.lock
+	for extra in $(EXTRAS); do $(COMPILE) --extra $$extra -c build/all.lock --generate-hashes \
+		$$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' requirements.lock) -o requirements-$$extra.lock || exit 1; done
