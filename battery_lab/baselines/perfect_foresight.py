@@ -1,0 +1,18 @@
+"""The ceiling: every price known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from battery_lab.battery import Array
+from battery_lab.optimum import plan
+from battery_lab.problem import DispatchProblem
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerfectForesight:
+    """Dispatch at any power with every price of the dispatched rows known: what capture is a share of."""
+
+    def requests(self, problem: DispatchProblem) -> Array:
+        """Return (T,) the best requests in MW."""
+        return plan(problem.judged.price, problem.battery, problem.series.interval_h).request_mw

@@ -1,0 +1,126 @@
+"""Receding horizon: plan the hours ahead on a forecast, do the first move, plan again, as a trading desk does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+
+from battery_lab.battery import Array, Limits, deliver_mwh
+from battery_lab.errors import require
+from battery_lab.levels import Levels, choose, find_levels, sweep
+from battery_lab.problem import DispatchProblem
+
+FORECAST = "price_forecast"
+LEVELS_AT_LEAST, TOLERANCE = 100, 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecedingHorizon:
+    """Plan ahead on the series' price forecast, or else on the last days' mean price at the same time of day.
+
+    The forecast is the column ``price_forecast``, as far ahead as its ``lead_h`` says it is published. The price in
+    front is the last one known.
+
+    Attributes:
+        horizon_h: how far ahead each plan looks, hours.
+        replan_minutes: how often a new plan is made; between plans, known prices are set against the last one.
+        days: how many days the mean price of a time of day is taken over.
+    """
+
+    horizon_h: float
+    replan_minutes: float
+    days: int
+
+    def __post_init__(self) -> None:
+        where = "env.baselines.receding_horizon"
+        require(0 < self.horizon_h < np.inf, f"{where}.horizon_h", "must be greater than 0 hours", self.horizon_h)
+        rule = f"must be greater than 0 minutes and at most {where}.horizon_h = {self.horizon_h} hours"
+        require(0 < self.replan_minutes <= 60 * self.horizon_h, f"{where}.replan_minutes", rule, self.replan_minutes)
+        require(self.days >= 1, f"{where}.days", "must be at least 1 day", self.days)
+
+    def requests(self, problem: DispatchProblem) -> Array:
+        """Return (T,) requests in MW; rows before any price is known hold."""
+        series, battery = problem.series, problem.battery
+        step = series.interval_h
+        levels = find_levels(battery, step, at_least=LEVELS_AT_LEAST, tolerance=TOLERANCE)
+        published = series.columns.get(FORECAST, series.price)
+        lead = int(series.lead_h.get(FORECAST, 0.0) / step + 1e-9) if FORECAST in series.columns else 0
+        request = _dispatch(
+            (problem.first, problem.end, problem.price_lag),
+            series.price,
+            published,
+            lead,
+            (max(round(self.horizon_h / step), 1), max(round(self.replan_minutes / 60 / step), 1)),
+            (series.intervals_per_day, self.days),
+            battery.energy_start_mwh,
+            (battery.grid_fee_per_mwh, battery.wear_per_mwh),
+            levels,
+            battery.limits(step),
+        )
+        return np.asarray(request / step)
+
+
+@nb.njit(cache=True)
+def _dispatch(
+    span: tuple[int, int, int],
+    price: Array,
+    published: Array,
+    lead: int,
+    look: tuple[int, int],
+    calendar: tuple[int, int],
+    energy: float,
+    money: tuple[float, float],
+    levels: Levels,
+    limits: Limits,
+) -> Array:
+    """Requests in MWh; ``published`` is read ``lead`` rows ahead of the present and no further."""
+    (first, end, lag), (horizon, replan), (fee, wear) = span, look, money
+    request = np.zeros(end - first)
+    value, work = np.zeros((horizon + 1, levels.count)), np.empty((4, levels.count))
+    ahead, planned_at = np.empty(horizon + 1), first
+    for t in range(first, end):
+        if t - lag < 0:
+            _, energy = deliver_mwh(energy, 0.0, limits)
+            planned_at = t + 1
+            continue
+        if (t - planned_at) % replan == 0:
+            planned_at = t
+            _forecast(ahead, t, lag, price, published, lead, calendar)
+            _plan(value, work, ahead, min(horizon, end - 1 - t), (fee, wear), levels)
+        now = price[t - lag]
+        bought, sold = (now + fee) * levels.bought_mwh, (now - wear) * levels.sold_mwh
+        request[t - first] = choose(value[t - planned_at], energy, bought, sold, levels)
+        _, energy = deliver_mwh(energy, request[t - first], limits)
+    return request
+
+
+@nb.njit(cache=True)
+def _forecast(
+    ahead: Array, t: int, lag: int, price: Array, published: Array, lead: int, calendar: tuple[int, int]
+) -> None:
+    """Write the expected price of row t + k to ahead[k]."""
+    day, days = calendar
+    last = t - lag
+    for k in range(len(ahead)):
+        if k <= lead and t + k < len(published):
+            ahead[k] = published[t + k]
+            continue
+        total, number = 0.0, 0
+        row = t + k - day * ((t + k - last + day - 1) // day)  # the latest known row at this time of day
+        for _ in range(days):
+            if row < 0:
+                break
+            total, number, row = total + price[row], number + 1, row - day
+        ahead[k] = total / number if number > 0 else price[last]
+
+
+@nb.njit(cache=True)
+def _plan(value: Array, work: Array, ahead: Array, rows: int, money: tuple[float, float], levels: Levels) -> None:
+    """Write to value[k] what stored energy is worth after the k-th row from now, planning ``rows`` rows more."""
+    fee, wear = money
+    value[rows] = 0.0
+    for k in range(rows, 0, -1):
+        bought, sold = (ahead[k] + fee) * levels.bought_mwh, (ahead[k] - wear) * levels.sold_mwh
+        sweep(value[k], value[k - 1], work, bought, sold, levels)

@@ -1,0 +1,183 @@
+"""Stochastic dynamic programming: a Markov model of prices by hour of the local day, solved backwards.
+
+The strongest baseline without learning (Puterman 1994, Markov Decision Processes, ch. 4, for the method).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from battery_lab.battery import Array, Battery, Limits, deliver_mwh
+from battery_lab.errors import require
+from battery_lab.levels import Levels, choose, find_levels, sweep
+from battery_lab.market.series import MarketSeries
+from battery_lab.problem import DispatchProblem
+
+Rows = NDArray[np.int64]
+
+HOURS = 24
+LEVELS_AT_LEAST, TOLERANCE = 100, 0.01
+UNSEEN = 1e-3  # counts of transitions never seen: rare ones stay possible
+
+
+@dataclass(frozen=True, kw_only=True)
+class StochasticDP:
+    """Fit how prices follow one another in training time, and act on the expected value of stored energy.
+
+    Attributes:
+        quantiles: where prices of an hour of day are cut into bins, fractions, rising.
+        days: how many days back the value of stored energy is solved; more changes nothing once it is settled.
+    """
+
+    quantiles: Sequence[float]
+    days: int
+
+    def __post_init__(self) -> None:
+        cuts = list(self.quantiles)
+        rising = len(cuts) > 0 and all(0 < q < 1 for q in cuts) and all(np.diff(cuts) > 0)
+        rule = "must be fractions between 0 and 1, at least one, each greater than the one before"
+        require(rising, "env.baselines.stochastic_dp.quantiles", rule, cuts)
+        require(self.days >= 1, "env.baselines.stochastic_dp.days", "must be at least 1 day", self.days)
+
+    def requests(self, problem: DispatchProblem) -> Array:
+        """Return (T,) requests in MW; rows before any price is known hold."""
+        series, battery = problem.series, problem.battery
+        model = fit_prices(problem.training, np.asarray(self.quantiles, np.float64))
+        levels = find_levels(battery, series.interval_h, at_least=LEVELS_AT_LEAST, tolerance=TOLERANCE)
+        expected = self._expected_value(model, battery, levels, series.interval_h)
+        begin = max(problem.first - 1, 0)
+        rows = series.rows(begin, problem.end)
+        request = _dispatch(
+            problem.first - begin,
+            problem.price_lag,
+            rows.price,
+            model.bins(rows),
+            _hours(rows),
+            _slots(rows),
+            model.transition,
+            model.mean,
+            expected,
+            battery.energy_start_mwh,
+            (battery.grid_fee_per_mwh, battery.wear_per_mwh),
+            levels,
+            battery.limits(series.interval_h),
+        )
+        return np.asarray(request / series.interval_h)
+
+    def _expected_value(self, model: PriceModel, battery: Battery, levels: Levels, interval_h: float) -> Array:
+        """(slots, bins, levels) what stored energy is worth after a slot of the day whose price is in a bin."""
+        slots, bins = round(HOURS / interval_h), model.mean.shape[1]
+        expected, value = np.zeros((slots, bins, levels.count)), np.zeros((bins, levels.count))
+        work = np.empty((4, levels.count))
+        for _ in range(self.days):
+            for slot in range(slots - 1, -1, -1):
+                hour = int(slot * interval_h + 1e-9)
+                expected[slot] = model.transition[hour] @ value
+                bought = (model.mean[hour] + battery.grid_fee_per_mwh) * levels.bought_mwh
+                sold = (model.mean[hour] - battery.wear_per_mwh) * levels.sold_mwh
+                _sweep_bins(expected[slot], value, work, bought, sold, levels)
+        return expected
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PriceModel:
+    """A Markov chain of price bins, for each hour of the local day.
+
+    Attributes:
+        edges: (24, B - 1) upper edge of each bin but the last, currency per MWh.
+        transition: (24, B, B) chance of the next interval's bin, given this interval's hour and bin.
+        mean: (24, B) mean price in a bin.
+    """
+
+    edges: Array
+    transition: Array
+    mean: Array
+
+    def bins(self, series: MarketSeries) -> Rows:
+        """Return (T,) the bin of each row's price."""
+        return _bins(series.price, self.edges, _hours(series))
+
+
+def fit_prices(series: MarketSeries, quantiles: Array) -> PriceModel:
+    """Fit a Markov chain of price bins to a series, hour by hour of the local day."""
+    hour, price, count = _hours(series), series.price, len(quantiles) + 1
+    overall = np.quantile(price, quantiles)
+    seen = [price[hour == h] for h in range(HOURS)]
+    edges = np.stack([np.quantile(prices, quantiles) if len(prices) else overall for prices in seen])
+    bins = _bins(price, edges, hour)
+    transition = np.full((HOURS, count, count), UNSEEN)
+    follows = ~(series.gap[:-1] | series.gap[1:])
+    np.add.at(transition, (hour[:-1][follows], bins[:-1][follows], bins[1:][follows]), 1.0)
+    transition /= transition.sum(axis=2, keepdims=True)
+    total, number = np.zeros((HOURS, count)), np.zeros((HOURS, count))
+    np.add.at(total, (hour, bins), price)
+    np.add.at(number, (hour, bins), 1.0)
+    # A bin that holds no price of its hour (many equal prices) is valued at its upper edge.
+    mean = np.where(number > 0, total / np.maximum(number, 1.0), edges[:, np.minimum(np.arange(count), count - 2)])
+    return PriceModel(edges=edges, transition=transition, mean=mean)
+
+
+def _hours(series: MarketSeries) -> Rows:
+    return np.floor(series.hour + 1e-9).astype(np.int64)
+
+
+def _slots(series: MarketSeries) -> Rows:
+    return np.floor(series.hour / series.interval_h + 1e-6).astype(np.int64)
+
+
+@nb.njit(cache=True)
+def _bins(price: Array, edges: Array, hour: Rows) -> Rows:
+    bins = np.empty(len(price), np.int64)
+    for t in range(len(price)):
+        bins[t] = np.searchsorted(edges[hour[t]], price[t])
+    return bins
+
+
+@nb.njit(cache=True)
+def _sweep_bins(after: Array, value: Array, work: Array, bought: Array, sold: Array, levels: Levels) -> None:
+    for b in range(len(bought)):
+        sweep(after[b], value[b], work, bought[b], sold[b], levels)
+
+
+@nb.njit(cache=True)
+def _dispatch(
+    first: int,
+    lag: int,
+    price: Array,
+    bins: Rows,
+    hour: Rows,
+    slot: Rows,
+    transition: Array,
+    mean: Array,
+    expected: Array,
+    energy: float,
+    money: tuple[float, float],
+    levels: Levels,
+    limits: Limits,
+) -> Array:
+    """Act on the price where it is known, and on what usually follows the last one where it is not."""
+    fee, wear = money
+    request = np.zeros(len(price) - first)
+    after = np.zeros(levels.count)
+    for t in range(first, len(price)):
+        if t - lag < 0:
+            _, energy = deliver_mwh(energy, 0.0, limits)
+            continue
+        now = price[t]
+        if lag == 0:
+            after[:] = expected[slot[t], bins[t]]
+        else:
+            chance = transition[hour[t - 1], bins[t - 1]]
+            now = np.sum(chance * mean[hour[t]])
+            after[:] = 0.0
+            for b in range(len(chance)):
+                after += chance[b] * expected[slot[t], b]
+        bought, sold = (now + fee) * levels.bought_mwh, (now - wear) * levels.sold_mwh
+        request[t - first] = choose(after, energy, bought, sold, levels)
+        _, energy = deliver_mwh(energy, request[t - first], limits)
+    return request
