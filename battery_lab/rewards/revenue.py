@@ -1,0 +1,17 @@
+"""The money that crosses the grid connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from battery_lab.rewards.term import BoundTerm, Term
+from battery_lab.transition import RewardContext
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revenue(Term):
+    """Price x delivered power x interval: income when selling, expense when buying."""
+
+    def bind(self, context: RewardContext) -> BoundTerm:
+        """Return revenue as a function; see Term."""
+        return lambda done: done.revenue
