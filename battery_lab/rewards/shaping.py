@@ -72,7 +72,8 @@ class BoundShaping:
         """Hold K bound terms by name, their (K,) weights and the scale."""
         self.scale = scale
         self._names, self._terms, self._weights = tuple(terms), tuple(terms.values()), weights
-        self._memories = {name: term for name, term in terms.items() if isinstance(term, Memory)}
+        parts: Mapping[str, object] = terms
+        self._memories = {name: part for name, part in parts.items() if isinstance(part, Memory)}
         self._sums, self._intervals = np.zeros(len(terms)), 0
 
     def __call__(self, transition: Transition) -> Array:
