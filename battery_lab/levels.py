@@ -8,20 +8,20 @@ turns into vector instructions. It assumes nothing about the shape of the value,
 
 from __future__ import annotations
 
+from math import ceil
 from typing import NamedTuple
 
 import numba as nb
 import numpy as np
-from numpy.typing import NDArray
 
-from battery_lab.battery import Battery, Limits
-
-Array = NDArray[np.float64]
+from battery_lab.battery import Array, Battery
+from battery_lab.errors import require
 
 NO_VALUE = -1e300  # finite, so that the compiler may assume there are neither infinities nor NaNs
 GAIN = 1e-9  # a move must earn more than this; smaller gains are rounding
 ON_LEVEL = 1e-6  # a level this close, in levels, is the same level
 MOST_LEVELS = 20_000
+FINEST = 1e-5  # the least share of its usable energy that a battery must move in an interval
 VECTORISED = {"nnan", "ninf", "nsz"}  # without it a maximum is not one instruction
 
 
@@ -31,7 +31,7 @@ class Levels(NamedTuple):
     Attributes:
         lowest_mwh: stored energy of level 0, MWh.
         step_mwh: stored energy from one level to the next, MWh.
-        count: how many levels there are.
+        size: how many levels there are.
         floor: the lowest level that discharging may reach; lower ones are reached by self-discharge only.
         charge: the most levels that an interval's charging rises by.
         discharge: the most levels that an interval's discharging falls by.
@@ -42,18 +42,13 @@ class Levels(NamedTuple):
 
     lowest_mwh: float
     step_mwh: float
-    count: int
+    size: int
     floor: int
     charge: int
     discharge: int
     bought_mwh: float
     sold_mwh: float
     retention: float
-
-    @property
-    def energy_mwh(self) -> Array:
-        """(count,) stored energy of each level, MWh."""
-        return self.lowest_mwh + self.step_mwh * np.arange(self.count)
 
 
 def find_levels(battery: Battery, interval_h: float, *, at_least: int, tolerance: float) -> Levels:
@@ -63,52 +58,52 @@ def find_levels(battery: Battery, interval_h: float, *, at_least: int, tolerance
         battery: the battery.
         interval_h: length of a dispatch interval, hours.
         at_least: fewest levels that are wanted, for moves at part power.
-        tolerance: the share of power and of usable energy that rounding to whole levels may lose. Where no grid of up
+        tolerance: the share of full power and of usable energy that rounding to whole levels may lose. Where no grid of up
             to 20,000 levels keeps it, the one that loses least is taken.
 
     Returns:
         The levels; the battery's start is one of them to rounding.
+
+    Raises:
+        ConfigError: the battery would need more than 100,000 intervals to fill.
     """
-    limits = battery.limits(interval_h)
+    limits, start = battery.limits(interval_h), battery.energy_start_mwh
     rise = limits.power_mwh * limits.charge_efficiency
     fall = limits.power_mwh / limits.discharge_efficiency
     # Self-discharge takes the store below the floor of discharging, down to nothing.
     lowest = 0.0 if limits.retention < 1 else limits.energy_min_mwh
-    above, below = limits.energy_max_mwh - battery.energy_start_mwh, battery.energy_start_mwh - lowest
+    above, below = limits.energy_max_mwh - start, start - lowest
+    rule = f"must move at least {FINEST * 100}% of the usable {above + below} MWh in an interval of {interval_h} h"
+    require(rise >= FINEST * (above + below), "battery.power_mw", rule, battery.power_mw)
     step = _best_step(rise, fall, above, below, at_least, tolerance)
-    down = _whole(below / step)
-    origin = battery.energy_start_mwh - down * step
+    down = int(below / step + ON_LEVEL)
+    origin = start - down * step
     return Levels(
         lowest_mwh=origin,
         step_mwh=step,
-        count=int(down + _whole(above / step)) + 1,
-        floor=int(max(np.ceil((limits.energy_min_mwh - origin) / step - ON_LEVEL), 0)),
-        charge=int(_whole(rise / step)),
-        discharge=int(_whole(fall / step)),
+        size=down + int(above / step + ON_LEVEL) + 1,
+        floor=max(ceil((limits.energy_min_mwh - origin) / step - ON_LEVEL), 0),
+        charge=int(rise / step + ON_LEVEL),
+        discharge=int(fall / step + ON_LEVEL),
         bought_mwh=step / limits.charge_efficiency,
         sold_mwh=step * limits.discharge_efficiency,
         retention=limits.retention,
     )
 
 
-def _whole(levels: Array | float) -> Array:
-    return np.floor(np.asarray(levels) + ON_LEVEL)
-
-
 def _best_step(rise: float, fall: float, above: float, below: float, at_least: int, tolerance: float) -> float:
     """Search level sizes that divide a full step, a side of the start or the usable energy, the coarsest first."""
     usable = above + below
-    divisors = np.arange(1, MOST_LEVELS + 1)
-    step = np.concatenate([length / divisors for length in (rise, fall, above, below, usable) if length > 0])
-    step = step[(step <= usable / at_least) & (step >= usable / MOST_LEVELS)]
-    if not len(step):  # a full step is less than the finest level: let levels be as fine as one step
-        step = np.array([min(rise, fall)])
-    step = -np.sort(-step)
-    levels = _whole(above / step) + _whole(below / step)
-    lost = 1 - levels * step / usable
+    parts = np.arange(1, MOST_LEVELS + 1)
+    step = np.concatenate([length / parts for length in (rise, fall, above, below, usable) if length > 0])
+    finest = min(usable / MOST_LEVELS, rise)  # a full step must be a level at least
+    step = -np.sort(-step[(step <= usable / at_least) & (step >= finest)])
+    size = np.floor(above / step + ON_LEVEL) + np.floor(below / step + ON_LEVEL)
+    lost = 1 - size * step / usable
     for full in (rise, fall):
-        # A full step that spans the whole store is never binding, so that nothing is lost to its rounding.
-        lost = lost + np.where(_whole(full / step) >= levels, 0.0, 1 - _whole(full / step) * step / full)
+        whole = np.floor(full / step + ON_LEVEL)
+        # A full step that spans the whole store never binds, so that its rounding loses nothing.
+        lost = np.maximum(lost, np.where(whole >= size, 0.0, 1 - whole * step / full))
     good = np.flatnonzero(lost <= tolerance)
     return float(step[good[0] if len(good) else int(np.argmin(lost))])
 
@@ -118,22 +113,22 @@ def sweep(after: Array, value: Array, work: Array, bought: float, sold: float, l
     """Step the value of stored energy back over one interval (Bellman's equation).
 
     Args:
-        after: (count,) value at the interval's end.
-        value: (count,) value at its start, written here; may be ``after`` itself.
-        work: (4, count) room to work in.
+        after: (size,) value at the interval's end.
+        value: (size,) value at its start, written here; may be ``after`` itself.
+        work: (4, size) room to work in.
         bought: what rising by one level costs in the interval, in money.
         sold: what falling by one level earns, in money.
         levels: the grid.
     """
     up, down = work[0], work[2]
-    for i in range(levels.count):
+    for i in range(levels.size):
         up[i] = after[i] - i * bought
         down[i] = after[i] - i * sold
     for i in range(levels.floor):
         down[i] = NO_VALUE
     up = _highest_ahead(up, work[1], levels.charge + 1)
     down = _highest_behind(down, work[3], levels.discharge + 1)
-    for i in range(levels.count):
+    for i in range(levels.size):
         rising, falling = up[i] + i * bought, down[i] + i * sold
         best = rising if rising > falling else falling
         value[i] = after[i] if after[i] > best else best
@@ -177,7 +172,7 @@ def _higher(one: Array, two: Array, out: Array) -> None:
 def _decay(value: Array, kept: Array, levels: Levels) -> None:
     """Turn the value of what self-discharge leaves into the value of what was there before it."""
     kept[:] = value
-    for i in range(levels.count):
+    for i in range(levels.size):
         energy = levels.lowest_mwh + i * levels.step_mwh
         value[i] = between(kept, (energy * levels.retention - levels.lowest_mwh) / levels.step_mwh)
 
@@ -185,10 +180,9 @@ def _decay(value: Array, kept: Array, levels: Levels) -> None:
 @nb.njit(cache=True)
 def between(value: Array, position: float) -> float:
     """Interpolate a value at a position in levels; beyond the ends it goes on as a straight line."""
-    if len(value) == 1:
-        return value[0]
     i = min(max(int(position), 0), len(value) - 2)
-    return value[i] + (position - i) * (value[i + 1] - value[i])
+    worth: float = value[i] + (position - i) * (value[i + 1] - value[i])
+    return worth
 
 
 @nb.njit(cache=True)
@@ -196,7 +190,7 @@ def choose(after: Array, energy_mwh: float, bought: float, sold: float, levels: 
     """Choose the move that earns most now and later.
 
     Args:
-        after: (count,) value of stored energy at the interval's end.
+        after: (size,) value of stored energy at the interval's end.
         energy_mwh: stored energy at its start.
         bought: what rising by one level costs in the interval, in money.
         sold: what falling by one level earns, in money.
@@ -209,7 +203,7 @@ def choose(after: Array, energy_mwh: float, bought: float, sold: float, levels: 
     if abs(at - round(at)) < ON_LEVEL:
         at = float(round(at))
     best, request = between(after, at) + GAIN, 0.0
-    top = min(at + levels.charge, levels.count - 1.0)
+    top = min(at + levels.charge, levels.size - 1.0)
     target = np.floor(at) + 1
     while at < top:
         target = min(target, top)

@@ -47,33 +47,20 @@ def plan(price: Array, battery: Battery, interval_h: float) -> Plan:
     levels = optimum_levels(battery, interval_h)
     block = isqrt(max(len(price) - 1, 0)) + 1
     money = (battery.grid_fee_per_mwh, battery.wear_per_mwh)
-    request = _schedule(price, battery.energy_start_mwh, money, levels, battery.limits(interval_h), block) / interval_h
-    return Plan(request_mw=request, profit=float(replay(price, battery, interval_h, request).profit.sum()))
-
-
-def replay(price: Array, battery: Battery, interval_h: float, request_mw: Array) -> Transition:
-    """Run a schedule through the battery from its start.
-
-    Args:
-        price: (T,) currency per MWh.
-        battery: the battery.
-        interval_h: length of an interval, hours.
-        request_mw: (T,) power asked for, + discharges.
-
-    Returns:
-        The T intervals, with rows counted from 0.
-    """
-    power, energy = battery.run(request_mw, interval_h)
-    return Transition(
+    limits = battery.limits(interval_h)
+    request = _schedule(price, battery.energy_start_mwh, money, levels, limits, block) / interval_h
+    power, energy = battery.run(request, interval_h)
+    replayed = Transition(
         row=np.arange(len(price)),
         price=price,
-        request_mw=request_mw,
+        request_mw=request,
         power_mw=power,
         energy_mwh=energy[:-1],
         energy_after_mwh=energy[1:],
         interval_h=interval_h,
         battery=battery,
     )
+    return Plan(request_mw=request, profit=float(replayed.profit.sum()))
 
 
 def optimum_levels(battery: Battery, interval_h: float) -> Levels:
@@ -93,14 +80,14 @@ def _schedule(
 ) -> Array:
     """The best requests in MWh; values are kept at each block's end and worked out again inside a block."""
     fee, wear = money
-    rows, work = len(price), np.empty((4, levels.count))
-    ends = np.zeros(((rows + block - 1) // block + 1, levels.count))
-    value = np.zeros(levels.count)
+    rows, work = len(price), np.empty((4, levels.size))
+    ends = np.zeros(((rows + block - 1) // block + 1, levels.size))
+    value = np.zeros(levels.size)
     for t in range(rows - 1, -1, -1):
         _back(price[t], value, value, work, money, levels)
         if t % block == 0:
             ends[t // block] = value
-    request, inside = np.empty(rows), np.empty((block, levels.count))
+    request, inside = np.empty(rows), np.empty((block, levels.size))
     for first in range(0, rows, block):
         length = min(block, rows - first)
         inside[length - 1] = ends[first // block + 1]
@@ -146,7 +133,8 @@ class HindsightValue:
         Raises:
             IndexError: a row is not in the table.
         """
-        return _look_up(self.base, self.above, self.lowest_mwh, self.step_mwh, row, energy_mwh)
+        row, energy = np.asarray(row, np.int64), np.asarray(energy_mwh, np.float64)
+        return np.asarray(_look_up(self.base, self.above, self.lowest_mwh, self.step_mwh, row, energy))
 
 
 def hindsight(price: Array, battery: Battery, interval_h: float) -> HindsightValue:
@@ -161,7 +149,7 @@ def hindsight(price: Array, battery: Battery, interval_h: float) -> HindsightVal
     levels = optimum_levels(battery, interval_h)
     lowest = 0.0 if levels.retention < 1 else battery.energy_min_mwh
     rows = len(price) + 1
-    count = int(min(max((TABLE_BYTES // rows - 8) // 4, 2), levels.count))
+    count = int(min((TABLE_BYTES // rows - 8) // 4, levels.size))
     energy = np.linspace(lowest, battery.energy_max_mwh, max(count, 2))
     base, above = np.empty(rows), np.empty((rows, len(energy)), np.float32)
     money = (battery.grid_fee_per_mwh, battery.wear_per_mwh)
@@ -178,7 +166,7 @@ def _tabulate(
     base: Array,
     above: NDArray[np.float32],
 ) -> None:
-    value, work = np.zeros(levels.count), np.empty((4, levels.count))
+    value, work = np.zeros(levels.size), np.empty((4, levels.size))
     for t in range(len(price), -1, -1):
         if t < len(price):
             _back(price[t], value, value, work, money, levels)

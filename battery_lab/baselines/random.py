@@ -27,4 +27,5 @@ class Random:
     def requests(self, problem: DispatchProblem) -> Array:
         """Return (T,) random requests in MW."""
         rng = np.random.default_rng(self.seed)
-        return rng.integers(-1, 2, problem.end - problem.first) * problem.battery.power_mw
+        direction = rng.integers(-1, 2, problem.end - problem.first)
+        return direction.astype(np.float64) * problem.battery.power_mw

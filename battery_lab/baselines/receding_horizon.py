@@ -78,7 +78,7 @@ def _dispatch(
     """Requests in MWh; ``published`` is read ``lead`` rows ahead of the present and no further."""
     (first, end, lag), (horizon, replan), (fee, wear) = span, look, money
     request = np.zeros(end - first)
-    value, work = np.zeros((horizon + 1, levels.count)), np.empty((4, levels.count))
+    value, work = np.zeros((horizon + 1, levels.size)), np.empty((4, levels.size))
     ahead, planned_at = np.empty(horizon + 1), first
     for t in range(first, end):
         if t - lag < 0:

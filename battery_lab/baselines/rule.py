@@ -45,4 +45,4 @@ class Rule:
         cheap = (recent < rolling.quantile(self.low_quantile)).to_numpy()
         dear = (recent > rolling.quantile(self.high_quantile)).to_numpy()
         direction = np.concatenate([[0.0], dear.astype(np.float64) - cheap])  # the first: nothing is known yet
-        return direction[np.maximum(known - earliest, -1) + 1] * problem.battery.power_mw
+        return np.asarray(direction[np.maximum(known - earliest, -1) + 1] * problem.battery.power_mw)

@@ -72,8 +72,8 @@ class StochasticDP:
     def _expected_value(self, model: PriceModel, battery: Battery, levels: Levels, interval_h: float) -> Array:
         """(slots, bins, levels) what stored energy is worth after a slot of the day whose price is in a bin."""
         slots, bins = round(HOURS / interval_h), model.mean.shape[1]
-        expected, value = np.zeros((slots, bins, levels.count)), np.zeros((bins, levels.count))
-        work = np.empty((4, levels.count))
+        expected, value = np.zeros((slots, bins, levels.size)), np.zeros((bins, levels.size))
+        work = np.empty((4, levels.size))
         for _ in range(self.days):
             for slot in range(slots - 1, -1, -1):
                 hour = int(slot * interval_h + 1e-9)
@@ -163,7 +163,7 @@ def _dispatch(
     """Act on the price where it is known, and on what usually follows the last one where it is not."""
     fee, wear = money
     request = np.zeros(len(price) - first)
-    after = np.zeros(levels.count)
+    after = np.zeros(levels.size)
     for t in range(first, len(price)):
         if t - lag < 0:
             _, energy = deliver_mwh(energy, 0.0, limits)
