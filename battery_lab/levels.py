@@ -18,7 +18,7 @@ from battery_lab.battery import Array, Battery
 from battery_lab.errors import require
 
 NO_VALUE = -1e300  # finite, so that the compiler may assume there are neither infinities nor NaNs
-GAIN = 1e-9  # a move must earn more than this; smaller gains are rounding
+GAIN = 1e-7  # a move must earn more than this; smaller gains are rounding (V runs to millions)
 ON_LEVEL = 1e-6  # a level this close, in levels, is the same level
 MOST_LEVELS = 20_000
 FINEST = 1e-5  # the least share of its usable energy that a battery must move in an interval
@@ -58,8 +58,8 @@ def find_levels(battery: Battery, interval_h: float, *, at_least: int, tolerance
         battery: the battery.
         interval_h: length of a dispatch interval, hours.
         at_least: fewest levels that are wanted, for moves at part power.
-        tolerance: the share of full power and of usable energy that rounding to whole levels may lose. Where no grid of up
-            to 20,000 levels keeps it, the one that loses least is taken.
+        tolerance: the share of full power and of usable energy that rounding to whole levels may lose. Where no grid
+            of up to 20,000 levels keeps it, the one that loses least is taken.
 
     Returns:
         The levels; the battery's start is one of them to rounding.
@@ -204,23 +204,15 @@ def choose(after: Array, energy_mwh: float, bought: float, sold: float, levels: 
         at = float(round(at))
     best, request = between(after, at) + GAIN, 0.0
     top = min(at + levels.charge, levels.size - 1.0)
-    target = np.floor(at) + 1
-    while at < top:
-        target = min(target, top)
+    for k in range(int(np.ceil(top - np.floor(at)))):
+        target = min(np.floor(at) + 1 + k, top)
         worth = between(after, target) - (target - at) * bought
         if worth > best:
             best, request = worth, -(target - at) * levels.bought_mwh
-        if target == top:
-            break
-        target += 1
     bottom = max(at - levels.discharge, float(levels.floor))
-    target = np.ceil(at) - 1
-    while at > bottom:
-        target = max(target, bottom)
+    for k in range(int(np.ceil(np.ceil(at) - bottom))):
+        target = max(np.ceil(at) - 1 - k, bottom)
         worth = between(after, target) + (at - target) * sold
         if worth > best:
             best, request = worth, (at - target) * levels.sold_mwh
-        if target == bottom:
-            break
-        target -= 1
     return request

@@ -147,14 +147,12 @@ def hindsight(price: Array, battery: Battery, interval_h: float) -> HindsightVal
     """
     price = np.ascontiguousarray(price, np.float64)
     levels = optimum_levels(battery, interval_h)
-    lowest = 0.0 if levels.retention < 1 else battery.energy_min_mwh
-    rows = len(price) + 1
-    count = int(min((TABLE_BYTES // rows - 8) // 4, levels.size))
-    energy = np.linspace(lowest, battery.energy_max_mwh, max(count, 2))
-    base, above = np.empty(rows), np.empty((rows, len(energy)), np.float32)
-    money = (battery.grid_fee_per_mwh, battery.wear_per_mwh)
-    _tabulate(price, money, levels, (energy - levels.lowest_mwh) / levels.step_mwh, base, above)
-    return HindsightValue(base=base, above=above, lowest_mwh=lowest, step_mwh=float(energy[1] - energy[0]))
+    rows, last = len(price) + 1, levels.size - 1
+    position = np.linspace(0, last, max(min((TABLE_BYTES // rows - 8) // 4, levels.size), 2))
+    base, above = np.empty(rows), np.empty((rows, len(position)), np.float32)
+    _tabulate(price, (battery.grid_fee_per_mwh, battery.wear_per_mwh), levels, position, base, above)
+    step_mwh = levels.step_mwh * last / (len(position) - 1)
+    return HindsightValue(base=base, above=above, lowest_mwh=levels.lowest_mwh, step_mwh=step_mwh)
 
 
 @nb.njit(cache=True)
