@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.errors import ConfigError, require
-from battery_lab.market.series import MarketSeries
 from battery_lab.rewards.term import BoundTerm, Memory, Term, is_finite
 from battery_lab.transition import RewardContext, Transition
 
@@ -23,8 +22,8 @@ class Shaping:
     """A choice of conf/reward.
 
     Attributes:
-        scale: the money that is worth 1 to the algorithm, in the market's currency, or ``fitted``: what an interval
-            at full power earns on the training prices' mean distance from their median.
+        scale: the money that is worth 1 to the algorithm, in the market's currency, or ``fitted``: what an hour at
+            full power earns on the training prices' mean distance from their median.
         terms: the terms by name.
     """
 
@@ -121,22 +120,20 @@ class BoundShaping:
 
 
 def fit_scale(context: RewardContext) -> float:
-    """Return what an interval at full power earns on the mean distance of training prices from their median.
+    """Return what an hour at full power earns on the mean distance of training prices from their median.
 
     The mean distance, not the standard deviation: that one squares prices, so that a few spikes at the cap set it.
+    An hour, not an interval: what a policy can win over the hours that its discount lets it see then comes to a few
+    units, whether a market clears every 5 or every 60 minutes.
 
     Raises:
         ConfigError: the training prices never move.
     """
-    price = _observed(context.series)
+    price = context.series.price[~context.series.gap]
     spread = float(np.abs(price - np.median(price)).mean()) if len(price) else 0.0
     rule = "must be a number where the training prices never move and give no spread to fit"
     require(spread > 0, "reward.scale", rule, FITTED)
-    return spread * context.battery.power_mw * context.series.interval_h
-
-
-def _observed(series: MarketSeries) -> Array:
-    return series.price[~series.gap]
+    return spread * context.battery.power_mw  # x 1 h
 
 
 @nb.njit(cache=True)

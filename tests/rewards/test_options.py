@@ -1,0 +1,131 @@
+"""Every YAML of conf/reward, found by itself: composed, built, and held to what a reward must keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from battery_lab import optimum
+from battery_lab.locate import conf_dir
+from battery_lab.rewards.shaping import Shaping
+from battery_lab.rewards.term import BoundTerm, Term
+from battery_lab.transition import RewardContext
+from tests.factories import make_battery, wavy_prices
+from tests.rewards.cases import make_context, random_dispatch
+
+SHAPINGS = sorted(path.stem for path in (conf_dir() / "reward").glob("*.yaml"))
+TERMS = sorted(path.stem for path in (conf_dir() / "reward" / "term").glob("*.yaml"))
+BATTERY = make_battery(wear_per_mwh=10.0, grid_fee_per_mwh=2.0)
+PRICES = wavy_prices(20)
+
+
+def composed(*overrides: str) -> DictConfig:
+    """Return the reward that these overrides compose, as a run would."""
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = compose(overrides=["+algo.gamma=0.97", "+train.env_steps=2e6", *overrides])
+    assert isinstance(config.reward, DictConfig)
+    return config.reward
+
+
+def built(*overrides: str) -> Shaping:
+    shaping = instantiate(composed(*overrides))
+    assert isinstance(shaping, Shaping)
+    return shaping
+
+
+@pytest.fixture(scope="module")
+def context() -> RewardContext:
+    value = optimum.hindsight(PRICES, BATTERY, 1 / 12)
+    return make_context(PRICES, BATTERY, interval_h=1 / 12, value=value)
+
+
+def test_the_named_shapings_are_there() -> None:
+    named = {"revenue", "soc_penalty", "degradation", "published", "potential", "regret"}
+    assert named <= set(SHAPINGS)
+
+
+@pytest.mark.parametrize("name", SHAPINGS)
+def test_a_shaping_composes_builds_and_rewards(name: str, context: RewardContext) -> None:
+    shaping = built(f"+reward={name}").bind(context)
+    done = random_dispatch(context, 64, seed=1)
+    reward = shaping(done)
+    assert reward.shape == (64,)
+    assert reward.dtype == np.float64
+    assert np.isfinite(reward).all()
+    assert sum(shaping.take_log().values()) == pytest.approx(shaping.scale * reward.mean())
+    assert 0.02 < reward.std() < 2.0, "rewards of the fitted scale are of the size that algorithms learn from"
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_term_can_be_added_to_a_shaping_and_changed_from_the_command_line(name: str, context: RewardContext) -> None:
+    shaping = built("+reward=revenue", f"+reward/term=[{name}]", f"reward.terms.{name}.weight=0.25")
+    assert set(shaping.terms) == {"revenue", name}
+    assert shaping.terms[name].weight == 0.25
+    assert np.isfinite(shaping.bind(context)(random_dispatch(context, 64, seed=2))).all()
+
+
+@pytest.mark.parametrize("name", SHAPINGS)
+def test_every_key_of_a_yaml_is_known_and_every_number_is_set_there(name: str) -> None:
+    reward = composed(f"+reward={name}")
+    for key, term in reward.terms.items():
+        assert set(term) == {"_target_", *_fields(term)}, key
+
+
+def _fields(term: Any) -> set[str]:
+    return set(instantiate(term).__dataclass_fields__)
+
+
+def test_degradation_is_profit(context: RewardContext) -> None:
+    shaping = built("+reward=degradation").bind(context)
+    done = random_dispatch(context, 500, seed=3)
+    assert shaping(done) * shaping.scale == pytest.approx(done.profit, rel=1e-12, abs=1e-9)
+
+
+def test_published_is_revenue_less_a_fixed_penalty_at_the_limits_and_a_cost_a_cycle(context: RewardContext) -> None:
+    shaping = built("+reward=published", "reward.scale=1").bind(context)
+    done = random_dispatch(context, 2000, seed=4)
+    battery, after = BATTERY, done.energy_after_mwh
+    at_limit = np.isclose(after, battery.energy_min_mwh) | np.isclose(after, battery.energy_max_mwh)
+    assert 0.005 < at_limit.mean() < 0.5
+    cycles = np.maximum(done.energy_mwh - after, 0.0) / battery.capacity_mwh
+    assert shaping(done) == pytest.approx(done.revenue - 10.0 * at_limit - 80.0 * cycles, abs=1e-6)
+
+
+def test_gamma_and_annealing_come_from_algorithm_and_training() -> None:
+    shaping = built("+reward=potential", "+reward/term=[exploration]")
+    assert shaping.terms["potential"].gamma == 0.97  # type: ignore[attr-defined]
+    assert shaping.terms["exploration"].anneal_steps == 2_000_000  # type: ignore[attr-defined]
+
+
+def test_a_term_can_be_taken_out() -> None:
+    assert set(built("+reward=degradation", "~reward.terms.wear").terms) == {"revenue", "grid_fee"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlatBonus(Term):
+    """A user's own term."""
+
+    money: float
+
+    def bind(self, context: RewardContext) -> BoundTerm:
+        return lambda done: np.full(len(done.row), self.money)
+
+
+def test_a_users_term_is_one_class_and_one_yaml(tmp_path: Path, context: RewardContext) -> None:
+    folder = tmp_path / "reward" / "term"
+    folder.mkdir(parents=True)
+    target = f"{FlatBonus.__module__}.{FlatBonus.__name__}"
+    text = f"# @package reward.terms.flat_bonus\n_target_: {target}\nweight: 1.0\nmoney: 7.0\n"
+    (folder / "flat_bonus.yaml").write_text(text)
+    search = f"hydra.searchpath=[file://{tmp_path}]"
+    shaping = built(search, "+reward=revenue", "+reward/term=[flat_bonus]", "reward.scale=1").bind(context)
+    done = random_dispatch(context, 5, seed=5)
+    assert shaping(done) == pytest.approx(done.revenue + 7.0)
+    assert shaping.take_log()["flat_bonus"] == pytest.approx(7.0)

@@ -1,0 +1,129 @@
+"""The sum of terms: its scale, its log, its state and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from battery_lab.errors import ConfigError
+from battery_lab.rewards.exploration import Exploration
+from battery_lab.rewards.grid_fee import GridFee
+from battery_lab.rewards.revenue import Revenue
+from battery_lab.rewards.shaping import Shaping
+from battery_lab.rewards.soc_limit import SocLimit
+from battery_lab.rewards.term import Term
+from battery_lab.rewards.wear import Wear
+from tests.factories import make_battery, wavy_prices
+from tests.rewards.cases import dispatch, make_context, random_dispatch
+
+BATTERY = make_battery(wear_per_mwh=11.3, grid_fee_per_mwh=2.7)
+REVENUE, WEAR, FEE = Revenue(weight=1.0), Wear(weight=1.0), GridFee(weight=1.0)
+EXPLORATION = Exploration(weight=0.5, bonus=10.0, soc_bins=5, hour_bins=6, anneal_steps=500)
+
+
+def context_of(price: Any = None, **changes: Any) -> Any:
+    return make_context(wavy_prices(10) if price is None else price, BATTERY, interval_h=1 / 12, **changes)
+
+
+def test_revenue_less_wear_less_fee_is_profit_exactly() -> None:
+    context = context_of()
+    shaping = Shaping(scale=1.0, terms={"revenue": REVENUE, "wear": WEAR, "grid_fee": FEE}).bind(context)
+    done = random_dispatch(context, 2000, seed=0)
+    assert np.array_equal(shaping(done), done.profit)
+
+
+def test_the_log_is_each_terms_mean_weighted_money_and_sums_to_the_rewards() -> None:
+    context = context_of()
+    terms: dict[str, Term] = {"revenue": REVENUE, "wear": Wear(weight=2.0), "exploration": EXPLORATION}
+    shaping = Shaping(scale=40.0, terms=terms).bind(context)
+    calls = [random_dispatch(context, count, seed=count) for count in (8, 3, 5)]
+    total = sum(shaping(done).sum() for done in calls)
+    log = shaping.take_log()
+    assert list(log) == ["revenue", "wear", "exploration"]
+    assert log["revenue"] == pytest.approx(sum(done.revenue.sum() for done in calls) / 16)
+    assert log["wear"] == pytest.approx(-2 * sum(done.wear.sum() for done in calls) / 16)
+    assert sum(log.values()) * 16 == pytest.approx(40.0 * total)
+    assert shaping.take_log() == {}, "the account begins anew"
+
+
+def test_the_fitted_scale_is_a_full_power_hour_on_the_mean_distance_from_the_median() -> None:
+    gap = np.array([False, False, False, False, False, True])
+    context = context_of([10.0, 20.0, 30.0, 40.0, 1000.0, 9e9], gap=gap)
+    shaping = Shaping(scale="fitted", terms={"revenue": REVENUE}).bind(context)
+    # Median 30, distances 20 10 0 10 970: mean 202; 10 MW for an hour.
+    assert shaping.scale == pytest.approx(202 * 10)
+    done = random_dispatch(context_of([10.0, 20.0]), 4, seed=0)
+    assert shaping(done) == pytest.approx(done.revenue / shaping.scale)
+
+
+def test_a_scale_given_in_currency_is_taken_as_it_is() -> None:
+    assert Shaping(scale=250, terms={"revenue": REVENUE}).bind(context_of()).scale == 250.0
+
+
+def test_prices_that_never_move_leave_nothing_to_fit() -> None:
+    with pytest.raises(ConfigError, match=r"^reward\.scale must be a number where the training prices never move"):
+        Shaping(scale="fitted", terms={"revenue": REVENUE}).bind(context_of([50.0] * 10))
+
+
+def test_a_weight_of_zero_switches_a_term_off() -> None:
+    context = context_of()
+    done = random_dispatch(context, 50, seed=2)
+    without = Shaping(scale=1.0, terms={"revenue": REVENUE, "wear": Wear(weight=0.0)}).bind(context)
+    assert np.array_equal(without(done), done.revenue)
+
+
+def test_a_stored_state_goes_on_as_the_uninterrupted_run_does() -> None:
+    context = context_of()
+    shaping = Shaping(scale="fitted", terms={"revenue": REVENUE, "exploration": EXPLORATION})
+    calls = [random_dispatch(context, 8, seed) for seed in range(40)]
+    whole, before, after = shaping.bind(context), shaping.bind(context), shaping.bind(context)
+    expected = [whole(done) for done in calls]
+    for done in calls[:25]:
+        before(done)
+    state = before.get_state()
+    assert all(isinstance(values, np.ndarray) for values in state.values())
+    after.set_state(state)
+    assert np.array_equal([after(done) for done in calls[25:]], expected[25:])
+    assert after.take_log() == whole.take_log()
+
+
+def test_the_state_of_another_shaping_is_refused() -> None:
+    context = context_of()
+    state = Shaping(scale=1.0, terms={"revenue": REVENUE}).bind(context).get_state()
+    for terms in ({"exploration": EXPLORATION}, {"revenue": REVENUE, "wear": WEAR}):
+        with pytest.raises(ConfigError, match="stored reward state is of other terms"):
+            Shaping(scale=1.0, terms=terms).bind(context).set_state(state)
+
+
+def test_two_bands_near_the_limits_may_stand_together() -> None:
+    soft = SocLimit(weight=1.0, shape="ramp", margin_soc=0.1, price_per_h=12.0)
+    hard = SocLimit(weight=1.0, shape="step", margin_soc=0.0, price_per_h=24.0)
+    context = context_of()
+    shaping = Shaping(scale=1.0, terms={"soft": soft, "hard": hard}).bind(context)
+    assert shaping(dispatch(context, 0, 36.0, 0.0)) == pytest.approx([-3.0])
+
+
+@pytest.mark.parametrize(
+    ("scale", "terms", "message"),
+    [
+        (
+            "fit",
+            {"revenue": REVENUE},
+            "reward.scale must be 'fitted' or a number of currency greater than 0, got 'fit'",
+        ),
+        (0.0, {"revenue": REVENUE}, "reward.scale must be"),
+        (-5.0, {"revenue": REVENUE}, "reward.scale must be"),
+        (float("nan"), {"revenue": REVENUE}, "reward.scale must be"),
+        (None, {"revenue": REVENUE}, "reward.scale must be"),
+        (1.0, {}, "reward.terms must hold at least one term"),
+        (1.0, {"revenue": Revenue(weight=0.0)}, "reward.terms must hold at least one term with a weight that is not 0"),
+        (1.0, {"revenue": {"weight": 1.0}}, "reward.terms.revenue must be a term with a _target_"),
+        (1.0, {"a": REVENUE, "b": Revenue(weight=3.0)}, "reward.terms.b repeats reward.terms.a"),
+    ],
+)
+def test_what_cannot_be_a_shaping_is_refused(scale: Any, terms: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Shaping(scale=scale, terms=terms)
+    assert str(error.value).startswith(message)
