@@ -93,9 +93,9 @@ def _read_csv(file: Path) -> pd.DataFrame:
             encoding="utf-8-sig",
         )
     table.index += 2
-    first = table.iloc[:, 0]
-    blank = (first == "") & (table == "").all(axis=1) if (first == "").any() else first == ""
-    return table[~blank]
+    suspects = table[table.iloc[:, 0].str.strip() == ""]
+    blank = suspects.apply(lambda cells: cells.str.strip() == "").all(axis=1)
+    return table.drop(index=suspects.index[blank.to_numpy(bool)])
 
 
 def named_columns(file: Path, table: pd.DataFrame, names: Mapping[str, Sequence[str]], kind: str) -> pd.DataFrame:

@@ -16,7 +16,8 @@ from battery_lab.market.reader import FileMarket, require_zone
 from battery_lab.market.rows import complaint, listed, to_numbers
 from battery_lab.market.stamps import check_stamps, parse_stamps
 
-OFFSET = r"(?:[Zz]|[+-]\d\d:?\d\d|[+-]\d\d)$"
+# A date alone ends like an offset; an offset comes after a time of day.
+OFFSET = r"(?:[Zz]|[T ]\d.*[+-]\d\d(?::?\d\d)?)$"
 EXAMPLE = "2024-01-31 00:05:00, 2024-01-31T00:05Z or 2024-01-31T00:05+01:00"
 OWN = ("file", "row", "stamp", "price")
 
@@ -60,9 +61,8 @@ class TableMarket(FileMarket):
             usable = name.isidentifier() and name not in OWN
             require(usable, "market.columns", f"must have names of letters, digits and _ other than {OWN}", name)
         for name, hours in self.lead_h.items():
-            require(
-                name in self.columns, "market.lead_h", f"must name one of market.columns {list(self.columns)}", name
-            )
+            rule = f"must name columns of market.columns, which has {list(self.columns)}"
+            require(name in self.columns, "market.lead_h", rule, name)
             require(0 <= hours < np.inf, f"market.lead_h.{name}", "must be 0 hours or more", hours)
 
     def stamp_zone(self) -> str:
@@ -115,10 +115,10 @@ class TableMarket(FileMarket):
         return times.dt.tz_localize("UTC") if known else times
 
     def _known_offset(self, file: Path, row: pd.Series, text: pd.Series) -> bool:
-        """Return whether the stamps have a UTC offset; a date alone ends like one and has none."""
+        """Return whether the stamps have a UTC offset."""
         if self.timestamp_format is not None:
-            return "%z" in self.timestamp_format
-        offset = (text.str.contains(":") & text.str.contains(OFFSET)).to_numpy()
+            return "%z" in self.timestamp_format.lower()
+        offset = text.str.contains(OFFSET).to_numpy(np.bool_)
         if offset.any() and not offset.all():
             i = int(np.argmax(offset != offset[0]))
             problem = f"the stamp {text.iloc[i]!r} has {'a' if offset[i] else 'no'} UTC offset, those before it differ"

@@ -1,0 +1,107 @@
+"""Files as operators write them, made from a series that is known; and readers with the defaults of conf/market."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from battery_lab.market.series import MarketSeries
+
+CONF = Path(__file__).parents[2] / "conf" / "market"
+NEM = ZoneInfo("Etc/GMT-10")
+NEW_YORK = ZoneInfo("America/New_York")
+TEXAS = ZoneInfo("America/Chicago")
+
+AEMO_HEADER = "REGION,SETTLEMENTDATE,TOTALDEMAND,RRP,PERIODTYPE"
+NYISO_HEADER = (
+    '"Time Stamp","Name","PTID","LBMP ($/MWHr)","Marginal Cost Losses ($/MWHr)","Marginal Cost Congestion ($/MWHr)"'
+)
+CAISO_HEADER = (
+    "INTERVALSTARTTIME_GMT,INTERVALENDTIME_GMT,OPR_DT,OPR_HR,NODE_ID_XML,NODE_ID,NODE,MARKET_RUN_ID,LMP_TYPE,"
+    "XML_DATA_ITEM,PNODE_RESMRID,GRP_TYPE,POS,{price},OPR_INTERVAL,GROUP"
+)
+ERCOT_HEADER = (
+    "DeliveryDate,DeliveryHour,DeliveryInterval,SettlementPointName,SettlementPointType,SettlementPointPrice,DSTFlag"
+)
+
+
+def reader(option: str, path: Path | str, **changes: Any) -> Any:
+    """Return the reader of conf/market/<option>.yaml for a path, without a cache, some options changed."""
+    options = OmegaConf.load(CONF / f"{option}.yaml")
+    OmegaConf.set_struct(options, True)
+    OmegaConf.update(options, "cache", None)
+    for name, value in ({"path": str(path)} | changes).items():
+        OmegaConf.update(options, name, value, force_add=name.startswith(("columns.", "lead_h.")))
+    return instantiate(options)
+
+
+def read(option: str, path: Path | str, **changes: Any) -> MarketSeries:
+    """Return the series that a reader makes of a path."""
+    return reader(option, path, **changes).load()
+
+
+def write(file: Path, header: str, rows: Sequence[str]) -> Path:
+    """Write a CSV file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join([header, *rows]) + "\n")
+    return file
+
+
+def times(start: datetime, count: int, minutes: int) -> list[datetime]:
+    """Return ``count`` times on the UTC clock, so many minutes apart."""
+    return [start.astimezone(UTC) + timedelta(minutes=minutes * i) for i in range(count)]
+
+
+def aemo_rows(start: datetime, prices: Sequence[float], minutes: int = 5, region: str = "VIC1") -> list[str]:
+    """Return rows of PRICE_AND_DEMAND: the interval's end in UTC+10."""
+    ends = [(time + timedelta(minutes=minutes)).astimezone(NEM) for time in times(start, len(prices), minutes)]
+    stamps = [f"{end:%Y/%m/%d %H:%M:%S}" for end in ends]
+    return [f"{region},{s},{5000 + p!r},{p!r},TRADE" for s, p in zip(stamps, prices, strict=True)]
+
+
+def nyiso_rows(
+    start: datetime, prices: Sequence[float], minutes: int = 5, zone: str = "N.Y.C.", end: bool = True
+) -> list[str]:
+    """Return rows of an LBMP file: the interval's end (or start) on New York's clock."""
+    shift = timedelta(minutes=minutes if end else 0)
+    stamps = [f"{(time + shift).astimezone(NEW_YORK):%m/%d/%Y %H:%M:%S}" for time in times(start, len(prices), minutes)]
+    stamps = stamps if end else [stamp[:-3] for stamp in stamps]
+    return [f'"{s}","{zone}",61761,{p!r},1.2,-3.4' for s, p in zip(stamps, prices, strict=True)]
+
+
+def caiso_rows(
+    start: datetime,
+    prices: Sequence[float],
+    minutes: int = 5,
+    node: str = "TH_NP15_GEN-APND",
+    run: str = "RTM",
+    parts: Sequence[str] = ("LMP", "MCC"),
+) -> list[str]:
+    """Return rows of an OASIS file: the interval's start in GMT, the parts of the price below one another."""
+    rows = []
+    for part in parts:
+        for time, price in zip(times(start, len(prices), minutes), prices, strict=True):
+            value = price if part == "LMP" else 0.25
+            end = time + timedelta(minutes=minutes)
+            stamps = f"{time:%Y-%m-%dT%H:%M:%S}-00:00,{end:%Y-%m-%dT%H:%M:%S}-00:00,{time:%Y-%m-%d},{time.hour + 1}"
+            rows.append(f"{stamps},{node},{node},{node},{run},{part},{part}_PRC,{node},ALL,0,{value!r},1,1")
+    return rows
+
+
+def ercot_rows(
+    start: datetime, prices: Sequence[float], point: str = "HB_NORTH", kind: str = "HU", minutes: int = 15
+) -> list[str]:
+    """Return rows of NP6-905: hours numbered by their end on Texas's clock, the repeated one flagged."""
+    rows = []
+    for time, price in zip(times(start, len(prices), minutes), prices, strict=True):
+        local = time.astimezone(TEXAS)
+        flag = "Y" if local.fold else "N"
+        quarter = local.minute // 15 + 1
+        rows.append(f"{local:%m/%d/%Y},{local.hour + 1},{quarter},{point},{kind},{price!r},{flag}")
+    return rows

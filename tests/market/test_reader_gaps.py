@@ -1,0 +1,131 @@
+"""Gaps: refused, filled up to a length, or marked so that no episode touches them; never a look ahead."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from battery_lab.errors import DataError
+from battery_lab.market.grid import put_on_grid
+from battery_lab.market.rows import Rows
+from tests.market import operator_files as made
+
+NIGHT = datetime(2024, 1, 1, tzinfo=UTC)
+NAN = float("nan")
+
+
+def holed(folder: Path, lost: set[int], empty: set[int] = frozenset(), count: int = 40) -> Path:
+    """Write an AEMO file without some rows, and with some prices empty."""
+    rows = made.aemo_rows(NIGHT, [float(price) for price in range(count)])
+    rows = [row.replace(f",{float(i)!r},", ",,") if i in empty else row for i, row in enumerate(rows)]
+    return made.write(folder / "x.csv", made.AEMO_HEADER, [row for i, row in enumerate(rows) if i not in lost])
+
+
+def test_a_missing_row_is_refused_with_its_place_and_the_ways_on(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        made.read("aemo", holed(tmp_path, {10, 11, 30}))
+    message = str(caught.value)
+    assert "x.csv, row 12: a gap of 2 interval(s), 0.1667 h between 2024-01-01 10:50:00 (row 11)" in message
+    assert "and 2024-01-01 11:05:00; 3 of 40 intervals are missing in all" in message
+    assert "market.gaps=fill" in message and "market.gaps=split" in message
+
+
+def test_a_missing_month_between_two_files_names_both(tmp_path: Path) -> None:
+    made.write(tmp_path / "a.csv", made.AEMO_HEADER, made.aemo_rows(NIGHT, [1.0] * 20))
+    made.write(tmp_path / "c.csv", made.AEMO_HEADER, made.aemo_rows(NIGHT.replace(month=3), [1.0] * 20))
+    with pytest.raises(DataError, match=r"c.csv, row 2: a gap of .*\(row 21 of .*a.csv\)"):
+        made.read("aemo", tmp_path)
+
+
+@pytest.mark.parametrize("cell", ["", "NaN", "null", " "])
+def test_a_missing_price_is_refused_with_its_row(tmp_path: Path, cell: str) -> None:
+    rows = made.aemo_rows(NIGHT, [1.5] * 9)
+    rows[5] = rows[5].replace(",1.5,", f",{cell},")
+    file = made.write(tmp_path / "x.csv", made.AEMO_HEADER, rows)
+    with pytest.raises(DataError, match="x.csv, row 7: price missing at 2024-01-01 10:30:00; .*market.gaps=fill"):
+        made.read("aemo", file)
+
+
+def test_a_missing_demand_is_refused_by_its_name(tmp_path: Path) -> None:
+    rows = made.aemo_rows(NIGHT, [1.5] * 9)
+    rows[5] = rows[5].replace(",5001.5,", ",,")
+    with pytest.raises(DataError, match="row 7: demand_mw missing"):
+        made.read("aemo", made.write(tmp_path / "x.csv", made.AEMO_HEADER, rows))
+
+
+def test_a_file_without_any_price_says_so_under_every_choice(tmp_path: Path) -> None:
+    file = holed(tmp_path, set(), set(range(40)))
+    for gaps in ("refuse", "fill", "split"):
+        with pytest.raises(DataError, match="row 2: price missing .* the whole series. Give files that hold prices"):
+            made.read("aemo", file, gaps=gaps)
+
+
+def test_fill_carries_the_last_value_on(tmp_path: Path) -> None:
+    series = made.read("aemo", holed(tmp_path, {10, 11}, {12, 30}), gaps="fill")
+    assert len(series) == 40
+    assert list(series.price[8:14]) == [8, 9, 9, 9, 9, 13]
+    assert series.price[30] == 29
+    assert series.columns["demand_mw"][11] == 5009
+    assert series.columns["demand_mw"][12] == 5012
+    assert not series.gap.any()
+
+
+def test_fill_refuses_a_longer_gap_than_the_user_allows(tmp_path: Path) -> None:
+    file = holed(tmp_path, set(range(10, 23)))
+    with pytest.raises(DataError, match=r"row 12: a gap of 13 .* market.max_gap_h=1: raise it, or .*market.gaps=split"):
+        made.read("aemo", file, gaps="fill")
+    assert len(made.read("aemo", file, gaps="fill", max_gap_h=13 / 12)) == 40
+
+
+def test_split_marks_what_is_missing_and_nothing_else(tmp_path: Path) -> None:
+    series = made.read("aemo", holed(tmp_path, set(range(5, 25)), {30}), gaps="split")
+    assert np.flatnonzero(series.gap).tolist() == [*range(5, 25), 30]
+    assert set(series.price[5:25]) == {4.0}
+    assert np.all(np.diff(series.start) == np.timedelta64(5, "m"))
+
+
+@pytest.mark.parametrize("gaps", ["fill", "split"])
+def test_a_series_begins_with_its_first_price(tmp_path: Path, gaps: str) -> None:
+    series = made.read("aemo", holed(tmp_path, set(), set(range(20))), gaps=gaps)
+    assert series.price.tolist() == [float(price) for price in range(20, 40)]
+    assert series.start[0] == np.datetime64("2024-01-01T01:40")
+    assert not series.gap.any()
+
+
+def test_an_hour_that_new_york_repeats_and_a_file_leaves_out_is_a_gap(tmp_path: Path) -> None:
+    midnight = datetime(2024, 11, 3, tzinfo=made.NEW_YORK)
+    rows = made.nyiso_rows(midnight, [float(price) for price in range(25 * 12)], end=False)
+    file = made.write(tmp_path / "x.csv", made.NYISO_HEADER, rows[:24] + rows[36:])
+    with pytest.raises(DataError, match="row 26: a gap of 12 .* between 2024-11-03 01:55:00 .* and 2024-11-03 02:00"):
+        made.read("nyiso", file, stamps="start")
+    series = made.read("nyiso", file, stamps="start", gaps="split")
+    assert np.flatnonzero(series.gap).tolist() == list(range(24, 36))
+
+
+def rows_of(prices: np.ndarray) -> Rows:
+    """Return 5-minute rows with the prices, some of which may be NaN."""
+    start = np.datetime64("2024-01-01", "s") + np.timedelta64(300, "s") * np.arange(len(prices))
+    frame = pd.DataFrame({"file": 0, "row": np.arange(len(prices)) + 2, "stamp": start, "price": prices})
+    return Rows(files=[Path("x.csv")], frame=frame, utc=start)
+
+
+@settings(max_examples=60)
+@given(
+    prices=st.lists(st.one_of(st.just(NAN), st.floats(-1000, 17500)), min_size=2, max_size=40),
+    cut=st.integers(1, 39),
+    gaps=st.sampled_from(["fill", "split"]),
+)
+def test_no_value_depends_on_a_later_one(prices: list[float], cut: int, gaps: str) -> None:
+    whole = np.array([1.0, *prices])
+    early = whole[: min(cut, len(whole))]
+    full = put_on_grid(rows_of(whole), 300, gaps, 1e6)
+    part = put_on_grid(rows_of(early), 300, gaps, 1e6)
+    np.testing.assert_array_equal(full.values["price"][: len(early)], part.values["price"])
+    np.testing.assert_array_equal(full.gap[: len(early)], part.gap)
+    assert np.isfinite(full.values["price"]).all()

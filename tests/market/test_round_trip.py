@@ -1,0 +1,160 @@
+"""Whatever regular series an operator writes down in its own form, its reader gives back."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from battery_lab.errors import DataError
+from battery_lab.market.series import MarketSeries
+from tests.market import operator_files as made
+
+quick = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+# Days on either side of the nights in which clocks change, in America, Europe and Australia, and an ordinary one.
+DAYS = [(2024, 3, 9), (2024, 11, 2), (2023, 3, 25), (2023, 10, 28), (2024, 4, 6), (2024, 10, 5), (2024, 7, 1)]
+ZONES = ["America/New_York", "Europe/Berlin", "Australia/Melbourne", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"]
+
+
+@st.composite
+def stretches(draw: st.DrawFn, minutes: int, fewest: int = 12) -> tuple[datetime, list[float]]:
+    start = datetime(*draw(st.sampled_from(DAYS)), tzinfo=UTC)
+    start += timedelta(minutes=minutes * draw(st.integers(0, 8 * 60 // minutes)))
+    hours = draw(st.integers(24, 44))
+    count = max(hours * 60 // minutes, fewest)
+    seed = draw(st.integers(0, 2**32 - 1))
+    return start, np.random.default_rng(seed).normal(80, 300, count).tolist()
+
+
+def same(series: MarketSeries, start: datetime, prices: list[float], minutes: int) -> None:
+    assert series.start[0] == np.datetime64(start.replace(tzinfo=None), "s")
+    assert series.start.dtype == "datetime64[s]"
+    assert np.all(np.diff(series.start) == np.timedelta64(minutes, "m"))
+    assert series.price.tolist() == prices
+    assert series.interval_h == minutes / 60
+    assert not series.gap.any()
+
+
+def in_files(folder: Path, header: str, rows: list[str], cut: int) -> Path:
+    made.write(folder / "b.csv", header, rows[:cut])
+    made.write(folder / "a.CSV", header, rows[cut:])
+    return folder
+
+
+@quick
+@given(data=st.data(), minutes=st.sampled_from([5, 30]), dashes=st.booleans())
+def test_aemo_round_trip_in_both_date_forms(data: st.DataObject, minutes: int, dashes: bool) -> None:
+    start, prices = data.draw(stretches(minutes))
+    rows = made.aemo_rows(start, prices, minutes)
+    rows = [row.replace("/", "-") for row in rows] if dashes else rows
+    with tempfile.TemporaryDirectory() as folder:
+        cut = data.draw(st.integers(1, len(rows) - 1))
+        series = made.read("aemo", in_files(Path(folder), made.AEMO_HEADER, rows, cut))
+    same(series, start, prices, minutes)
+    np.testing.assert_array_equal(series.columns["demand_mw"], 5000 + series.price)
+
+
+@quick
+@given(data=st.data(), minutes=st.sampled_from([5, 15, 60]), end=st.booleans())
+def test_nyiso_round_trip_through_both_clock_changes(data: st.DataObject, minutes: int, end: bool) -> None:
+    start, prices = data.draw(stretches(minutes))
+    others = made.nyiso_rows(start, [-1.0] * len(prices), minutes, "WEST", end)
+    rows = made.nyiso_rows(start, prices, minutes, end=end)
+    both = [row for pair in zip(others, rows, strict=True) for row in pair]
+    with tempfile.TemporaryDirectory() as folder:
+        file = made.write(Path(folder) / "x.csv", made.NYISO_HEADER, both)
+        series = made.read("nyiso", file, zone="n.y.c.", stamps="end" if end else "start")
+    same(series, start, prices, minutes)
+
+
+@quick
+@given(data=st.data(), minutes=st.sampled_from([5, 15, 60]), price=st.sampled_from(["MW", "VALUE", "PRC"]))
+def test_caiso_round_trip_in_any_order_of_rows(data: st.DataObject, minutes: int, price: str) -> None:
+    start, prices = data.draw(stretches(minutes))
+    rows = made.caiso_rows(start, prices, minutes)
+    np.random.default_rng(len(rows)).shuffle(rows)
+    with tempfile.TemporaryDirectory() as folder:
+        cut = data.draw(st.integers(len(prices) + 1, len(rows) - 1))
+        series = made.read("caiso", in_files(Path(folder), made.CAISO_HEADER.format(price=price), rows, cut))
+    same(series, start, prices, minutes)
+
+
+@quick
+@given(data=st.data())
+def test_ercot_round_trip_through_both_clock_changes(data: st.DataObject) -> None:
+    start, prices = data.draw(stretches(15))
+    rows = made.ercot_rows(start, prices) + made.ercot_rows(start, prices, "LZ_WEST", "LZ")
+    with tempfile.TemporaryDirectory() as folder:
+        series = made.read(
+            "ercot", made.write(Path(folder) / "x.csv", made.ERCOT_HEADER, rows), settlement_point="HB_NORTH"
+        )
+    same(series, start, prices, 15)
+
+
+@quick
+@given(
+    data=st.data(),
+    zone=st.sampled_from(ZONES),
+    minutes=st.sampled_from([5, 10, 30, 60]),
+    end=st.booleans(),
+    form=st.sampled_from(["naive", "offset", "utc"]),
+    ending=st.sampled_from([".csv", ".csv.gz", ".parquet"]),
+)
+def test_table_round_trip_on_any_clock(
+    data: st.DataObject, zone: str, minutes: int, end: bool, form: str, ending: str
+) -> None:
+    start, prices = data.draw(stretches(minutes))
+    shift = timedelta(minutes=minutes if end else 0)
+    local = [(time + shift).astimezone(ZoneInfo(zone)) for time in made.times(start, len(prices), minutes)]
+    stamps = {
+        "naive": [time.replace(tzinfo=None).isoformat(sep=" ") for time in local],
+        "offset": [time.isoformat() for time in local],
+        "utc": [f"{time.astimezone(UTC):%Y-%m-%dT%H:%M}Z" for time in local],
+    }[form]
+    frame = pd.DataFrame({"when": stamps, "eur": prices, "load": [2 * price for price in prices]})
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"prices{ending}"
+        if ending == ".parquet":
+            frame["when"] = [np.datetime64(s) for s in stamps] if form == "naive" else [pd.Timestamp(t) for t in local]
+            frame.to_parquet(file)
+        else:
+            frame.to_csv(file, index=False)
+        options = {"timestamp": "when", "price": "eur", "columns.demand_mw": "load", "lead_h.demand_mw": 24}
+        series = made.read("table", file, time_zone=zone, currency="EUR", stamps="end" if end else "start", **options)
+    same(series, start, prices, minutes)
+    assert (series.name, series.currency, series.time_zone, series.lead_h) == ("prices", "EUR", zone, {"demand_mw": 24})
+    assert series.columns["demand_mw"].tolist() == [2 * price for price in prices]
+
+
+def spoilt(data: st.DataObject, kind: str, rows: list[str]) -> list[str]:
+    i = data.draw(st.integers(2, len(rows) - 3))
+    if kind == "a gap of":
+        return rows[:i] + rows[i + 1 :]
+    if kind == "there already":
+        return rows[: i + 1] + rows[i:]
+    return [*rows[:i], rows[i + 1], rows[i], *rows[i + 2 :]]
+
+
+@quick
+@given(data=st.data(), kind=st.sampled_from(["a gap of", "there already", "not in order"]))
+@pytest.mark.parametrize("option", ["aemo", "nyiso", "ercot"])
+def test_a_row_dropped_doubled_or_swapped_is_found(option: str, data: st.DataObject, kind: str) -> None:
+    minutes = 15 if option == "ercot" else 5
+    start, prices = data.draw(stretches(minutes))
+    write = {"aemo": made.aemo_rows, "nyiso": made.nyiso_rows, "ercot": made.ercot_rows}[option]
+    header = {"aemo": made.AEMO_HEADER, "nyiso": made.NYISO_HEADER, "ercot": made.ERCOT_HEADER}[option]
+    rows = spoilt(data, kind, write(start, prices))
+    # Where New York repeats an hour, a step back is how the second pass is told: any of the errors may be the one.
+    word = "row" if option == "nyiso" else kind
+    with tempfile.TemporaryDirectory() as folder:
+        file = made.write(Path(folder) / "x.csv", header, rows)
+        with pytest.raises(DataError, match=word):
+            made.read(option, file)
