@@ -1,0 +1,1 @@
+"""Algorithms: one a file, a frozen dataclass that builds an RLlib AlgorithmConfig."""

@@ -1,0 +1,131 @@
+"""What the lab asks of an algorithm, and the parts of an RLlib configuration that all share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import gymnasium as gym
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
+from ray.rllib.core.rl_module.rl_module import RLModule, RLModuleSpec
+from torch import nn
+
+from battery_lab.algos.encoder import NETWORK
+from battery_lab.errors import require
+from battery_lab.networks.base import Network
+from battery_lab.observations.observation_set import Layout
+from battery_lab.rollout.callbacks import LogEnvironment
+from battery_lab.rollout.runner import LabEnvRunner, RunnerMakesIt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What an algorithm is set up for.
+
+    Attributes:
+        make_env: (num_envs, seed) to a vector environment.
+        layout: what stands where in an observation.
+        action_space: of one environment.
+        network: the network of the policy and of values.
+        seed: of the trial.
+        env_steps: the budget of environment steps, which schedules run over.
+    """
+
+    make_env: Callable[[int, int], gym.vector.VectorEnv[Any, Any, Any]]
+    layout: Layout
+    action_space: gym.Space[Any]
+    network: Network
+    seed: int
+    env_steps: int
+
+
+class Algo(Protocol):
+    """A choice of conf/algo.
+
+    Attributes:
+        gamma: discount an interval.
+        action_kinds: what actions it can learn, of ``discrete`` and ``continuous``.
+    """
+
+    @property
+    def gamma(self) -> float:
+        """Discount an interval."""
+
+    @property
+    def action_kinds(self) -> Sequence[str]:
+        """What actions it can learn."""
+
+    def config(self, setup: Setup) -> AlgorithmConfig:
+        """Return the RLlib configuration."""
+
+    def actor(self, module: RLModule) -> tuple[nn.Module, nn.Linear, str]:
+        """Return the encoder, the head and the decision of the policy inside a module of this algorithm."""
+
+
+def check_common(*, gamma: float, num_envs: int, num_env_runners: int) -> None:
+    """Check the options that every algorithm has."""
+    require(0 <= gamma <= 1, "algo.gamma", "must be a discount from 0 to 1", gamma)
+    require(1 <= num_envs <= 65536, "algo.num_envs", "must be 1 to 65536 environments a runner", num_envs)
+    rule = "must be 0 (sample in this process) or more runners"
+    require(0 <= num_env_runners <= 1024, "algo.num_env_runners", rule, num_env_runners)
+
+
+def base_config(
+    config: AlgorithmConfig,
+    setup: Setup,
+    *,
+    module: type[RLModule],
+    catalog: type,
+    model: dict[str, Any],
+    num_envs: int,
+    num_env_runners: int,
+    fragment: int,
+    iteration_steps: int,
+) -> AlgorithmConfig:
+    """Fill in what all algorithms have in common.
+
+    Args:
+        config: the algorithm's own configuration.
+        setup: what it is set up for.
+        module: RLlib's module of the algorithm.
+        catalog: builds the module's parts from the lab's network.
+        model: further entries of the model configuration.
+        num_envs: environments a runner.
+        num_env_runners: remote runners; 0 samples in this process.
+        fragment: steps of each environment a sampling.
+        iteration_steps: the least environment steps an iteration.
+    """
+    parts = asdict(DefaultModelConfig()) | {"head_fcnet_hiddens": [], NETWORK: (setup.network, setup.layout)} | model
+
+    return (
+        config.framework("torch")
+        .environment(RunnerMakesIt, env_config={"make_env": setup.make_env, "seed": setup.seed})
+        .env_runners(
+            env_runner_cls=LabEnvRunner,
+            num_env_runners=num_env_runners,
+            num_envs_per_env_runner=num_envs,
+            gym_env_vectorize_mode="vector_entry_point",
+            rollout_fragment_length=fragment,
+        )
+        .learners(num_learners=0)
+        .rl_module(rl_module_spec=RLModuleSpec(module_class=module, catalog_class=catalog, model_config=parts))
+        .callbacks(LogEnvironment)
+        # An iteration is counted in steps, never in time, so that a run repeats.
+        .reporting(min_time_s_per_iteration=0, min_sample_timesteps_per_iteration=iteration_steps)
+        .debugging(seed=setup.seed, log_level="ERROR")
+    )
+
+
+def linear_schedule(first: float, last: float, steps: int) -> list[list[float]] | float:
+    """Return RLlib's form of a line from ``first`` to ``last`` over the budget, or a constant."""
+    return first if first == last else [[0, first], [steps, last]]
+
+
+def only_linear(head: nn.Module) -> nn.Linear:
+    """Return the one linear layer that a head consists of."""
+    linears = [part for part in head.modules() if isinstance(part, nn.Linear)]
+    if len(linears) != 1:
+        raise TypeError(f"a head of one linear layer was expected, got {head}")
+    return linears[0]

@@ -1,0 +1,78 @@
+"""Replay memory and the options that all off-policy algorithms share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ray.rllib.utils.replay_buffers.episode_replay_buffer import EpisodeReplayBuffer
+from ray.rllib.utils.replay_buffers.prioritized_episode_buffer import PrioritizedEpisodeReplayBuffer
+
+from battery_lab.algos.base import check_common
+from battery_lab.errors import require
+
+GENERATOR = "battery_lab_generator"
+
+
+class _Seeded:
+    """Draws from a seeded generator, and keeps its state in checkpoints; RLlib (2.60) does neither."""
+
+    def __init__(self, *args: Any, seed: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.rng = np.random.default_rng(seed)
+
+    def get_state(self) -> dict[str, Any]:
+        return super().get_state() | {GENERATOR: self.rng.bit_generator.state}  # type: ignore[misc, no-any-return]
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        super().set_state(state)  # type: ignore[misc]
+        self.rng.bit_generator.state = state[GENERATOR]
+
+
+class UniformReplay(_Seeded, EpisodeReplayBuffer):  # type: ignore[misc]
+    """Every transition is as likely as any other."""
+
+
+class PrioritisedReplay(_Seeded, PrioritizedEpisodeReplayBuffer):  # type: ignore[misc]
+    """A transition is drawn by its last error (Schaul et al. 2016)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """A replay memory.
+
+    Attributes:
+        capacity: transitions.
+        prioritised: whether transitions with large errors are drawn more often.
+        alpha: how much the error counts, 0 uniform to 1 proportional.
+        beta: how far the bias of doing so is corrected, 0 not at all to 1 in full.
+    """
+
+    capacity: int
+    prioritised: bool
+    alpha: float
+    beta: float
+
+    def __post_init__(self) -> None:
+        require(self.capacity >= 1, "algo.replay.capacity", "must be 1 transition or more", self.capacity)
+        for name in ("alpha", "beta"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"algo.replay.{name}", "must be from 0 to 1", value)
+
+    def config(self, seed: int) -> dict[str, Any]:
+        """Return RLlib's configuration of the memory."""
+        if not self.prioritised:
+            return {"type": UniformReplay, "capacity": self.capacity, "seed": seed}
+        priority = {"alpha": self.alpha, "beta": self.beta}
+        return {"type": PrioritisedReplay, "capacity": self.capacity, "seed": seed} | priority
+
+
+def check_off_policy(algo: Any) -> None:
+    """Check the options that DQN and SAC share."""
+    check_common(gamma=algo.gamma, num_envs=algo.num_envs, num_env_runners=algo.num_env_runners)
+    for name in ("n_step", "batch", "fragment", "iteration_steps"):
+        require(getattr(algo, name) >= 1, f"algo.{name}", "must be 1 or more", getattr(algo, name))
+    require(algo.training_intensity > 0, "algo.training_intensity", "must be above 0", algo.training_intensity)
+    rule = f"must be from 1 to the replay's capacity, {algo.replay.capacity}"
+    require(1 <= algo.learning_starts <= algo.replay.capacity, "algo.learning_starts", rule, algo.learning_starts)

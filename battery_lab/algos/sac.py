@@ -1,0 +1,139 @@
+"""Soft actor-critic (Haarnoja et al. 2018; discrete: Christodoulou 2019) on RLlib."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.sac import SACConfig
+from ray.rllib.algorithms.sac.torch.default_sac_torch_rl_module import DefaultSACTorchRLModule
+from ray.rllib.algorithms.sac.torch.sac_torch_learner import SACTorchLearner
+from ray.rllib.core.rl_module.rl_module import RLModule
+from torch import nn
+
+from battery_lab.algos.base import Setup, base_config, only_linear
+from battery_lab.algos.encoder import LabSACCatalog
+from battery_lab.algos.replay import Replay, check_off_policy
+from battery_lab.errors import require
+
+TEMPERATURE = "battery_lab_log_alpha"
+
+
+class SACLearner(SACTorchLearner):  # type: ignore[misc]
+    """Keeps the temperature in checkpoints; RLlib (2.60) saves its optimiser and not the temperature itself."""
+
+    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return RLlib's state and the temperatures."""
+        state: dict[str, Any] = super().get_state(*args, **kwargs)
+        temperatures = {name: float(value.detach()) for name, value in self.curr_log_alpha.items()}
+        return state | {TEMPERATURE: temperatures}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what ``get_state`` gave."""
+        super().set_state(state)
+        with torch.no_grad():
+            for name, value in state.get(TEMPERATURE, {}).items():
+                self.curr_log_alpha[name].fill_(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SAC:
+    """The choice ``algo=sac``.
+
+    Attributes:
+        gamma: discount an interval.
+        actor_lr: learning rate of the policy.
+        critic_lr: learning rate of the two critics.
+        alpha_lr: learning rate of the temperature.
+        initial_alpha: temperature at the start.
+        target_entropy: what the temperature steers the policy's entropy to. Discrete actions: this share of the
+            entropy of uniform choice (RLlib's own ``auto`` asks for -1, which no discrete policy can have, so that
+            the temperature only falls). Continuous actions: nats, given as this share of the action's dimension
+            below zero (1 is Haarnoja's choice).
+        tau: how fast the target networks follow, a fraction an update.
+        n_step: how many rewards a target sums.
+        grad_clip: largest norm of the gradient.
+        batch: transitions a gradient step.
+        training_intensity: transitions learned from for each one sampled.
+        learning_starts: environment steps before the first gradient step.
+        replay: the replay memory.
+        fragment: steps of each environment a sampling.
+        num_envs: environments a runner.
+        num_env_runners: remote runners; 0 samples in this process.
+        iteration_steps: the least environment steps between two log lines.
+    """
+
+    gamma: float
+    actor_lr: float
+    critic_lr: float
+    alpha_lr: float
+    initial_alpha: float
+    target_entropy: float
+    tau: float
+    n_step: int
+    grad_clip: float
+    batch: int
+    training_intensity: float
+    learning_starts: int
+    replay: Replay
+    fragment: int
+    num_envs: int
+    num_env_runners: int
+    iteration_steps: int
+
+    def __post_init__(self) -> None:
+        check_off_policy(self)
+        for name in ("actor_lr", "critic_lr", "alpha_lr", "initial_alpha", "grad_clip"):
+            require(getattr(self, name) > 0, f"algo.{name}", "must be above 0", getattr(self, name))
+        rule = "must be a share above 0 and at most 1"
+        require(0 < self.target_entropy <= 1, "algo.target_entropy", rule, self.target_entropy)
+        require(0 < self.tau <= 1, "algo.tau", "must be a fraction above 0 and at most 1", self.tau)
+
+    @property
+    def action_kinds(self) -> Sequence[str]:
+        """Both."""
+        return ("discrete", "continuous")
+
+    def config(self, setup: Setup) -> AlgorithmConfig:
+        """Return the RLlib configuration."""
+        space = setup.action_space
+        levels = getattr(space, "n", None)
+        entropy = -self.target_entropy if levels is None else self.target_entropy * math.log(levels)
+        config = SACConfig().training(
+            gamma=self.gamma,
+            lr=None,
+            actor_lr=self.actor_lr,
+            critic_lr=self.critic_lr,
+            alpha_lr=self.alpha_lr,
+            initial_alpha=self.initial_alpha,
+            target_entropy=entropy,
+            tau=self.tau,
+            n_step=self.n_step,
+            grad_clip=self.grad_clip,
+            train_batch_size_per_learner=self.batch,
+            training_intensity=self.training_intensity,
+            num_steps_sampled_before_learning_starts=self.learning_starts,
+            replay_buffer_config=self.replay.config(setup.seed),
+            store_buffer_in_checkpoints=True,
+        )
+        config = config.learners(learner_class=SACLearner)
+        return base_config(
+            config,
+            setup,
+            module=DefaultSACTorchRLModule,
+            catalog=LabSACCatalog,
+            model={"twin_q": True},
+            num_envs=self.num_envs,
+            num_env_runners=self.num_env_runners,
+            fragment=self.fragment,
+            iteration_steps=self.iteration_steps,
+        )
+
+    def actor(self, module: RLModule) -> tuple[nn.Module, nn.Linear, str]:
+        """Return the policy's encoder and head; continuous actions are the squashed mean."""
+        decision = "argmax" if hasattr(module.action_space, "n") else "tanh_mean"
+        return module.pi_encoder.net, only_linear(module.pi), decision

@@ -1,0 +1,108 @@
+"""Checkpoints that are whole or not there: RLlib's state, the lab's, and where the best policy stands."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from battery_lab.errors import DataError
+
+STATE, RLLIB, BEST = "state.json", "rllib", "best_policy"
+NAME = re.compile(r"^\d{12}$")
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """How far a training has come.
+
+    Attributes:
+        env_steps: environment steps trained on.
+        seconds: time spent in training, without validation and start-up.
+        best: the best validation score so far; None before the first validation.
+        best_capture: its share of the optimum.
+        best_env_steps: when it was reached.
+        stale: validations since.
+        next_checkpoint: the environment step of the next checkpoint.
+        next_validation: of the next validation.
+    """
+
+    env_steps: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+    best_capture: float | None = None
+    best_env_steps: int = 0
+    stale: int = 0
+    next_checkpoint: int = 0
+    next_validation: int = 0
+
+
+def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: int) -> Path:
+    """Write a checkpoint under a temporary name, then give it its own; drop the oldest.
+
+    Args:
+        folder: the run's ``checkpoints``.
+        algorithm: the RLlib algorithm.
+        progress: how far it has come; names the checkpoint.
+        policy: folder of the best policy so far, which may be missing.
+        keep: how many checkpoints to keep.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    final = folder / f"{progress.env_steps:012d}"
+    part = folder / f"part-{uuid.uuid4().hex}"
+    try:
+        part.mkdir()
+        algorithm.save_to_path(str((part / RLLIB).resolve()))
+        if policy.is_dir():
+            shutil.copytree(policy, part / BEST)
+        (part / STATE).write_text(json.dumps(asdict(progress)))
+        _sync(part)
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(part, final)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    for old in found(folder)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def found(folder: Path) -> list[Path]:
+    """Return the whole checkpoints of a run, the oldest first."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if NAME.match(path.name) and (path / STATE).is_file())
+
+
+def latest(folder: Path) -> tuple[Path, Progress]:
+    """Return the newest checkpoint and how far it had come.
+
+    Raises:
+        DataError: there is none.
+    """
+    checkpoints = found(folder)
+    if not checkpoints:
+        raise DataError(f"{folder} holds no checkpoint: the run stopped before its first one, so start it again")
+    return checkpoints[-1], Progress(**json.loads((checkpoints[-1] / STATE).read_text()))
+
+
+def restore(path: Path, algorithm: Any, policy: Path) -> None:
+    """Put an algorithm, and the folder of the best policy, back to where a checkpoint stands."""
+    logging.getLogger("ray.rllib").setLevel(logging.ERROR)
+    algorithm.restore_from_path(str((path / RLLIB).resolve()))
+    shutil.rmtree(policy, ignore_errors=True)
+    if (path / BEST).is_dir():
+        shutil.copytree(path / BEST, policy)
+
+
+def _sync(folder: Path) -> None:
+    """Have the disk hold the files before the checkpoint gets its name."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())

@@ -1,0 +1,1 @@
+"""Environments: vector environments of whole arrays, and what each hands to evaluation and report."""

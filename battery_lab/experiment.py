@@ -1,0 +1,250 @@
+"""A trial: train one algorithm on one environment, judge it, report it. Knows nothing of Hydra."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+# RLlib imports TensorFlow where that is installed, which costs 5 s of every start.
+os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
+
+from battery_lab import checkpoint, evaluation, report
+from battery_lab.algos.base import Algo, Setup
+from battery_lab.checkpoint import Progress
+from battery_lab.display import TrainingDisplay
+from battery_lab.envs.base import Environment, Judgement, World
+from battery_lab.errors import ConfigError
+from battery_lab.networks.base import Network
+from battery_lab.policy import Policy, PolicyNetwork, load
+from battery_lab.tracking import RunLog, Tracker
+from battery_lab.training import Interrupted, Trainer, TrainOptions
+from battery_lab.worlds import WorldSource
+
+POLICY = "policy"
+
+
+def choose_actions(env: Environment, algo: Algo) -> str:
+    """Return the kind of actions that the environment offers first and the algorithm can learn.
+
+    Raises:
+        ConfigError: they have none in common.
+    """
+    for kind in env.offers:
+        if kind in algo.action_kinds:
+            return kind
+    name = type(algo).__name__.lower()
+    raise ConfigError(
+        f"env.actions={env.offers[0]} cannot be learned by algo={name}, which does {' and '.join(algo.action_kinds)} "
+        f"actions only: set env.actions={algo.action_kinds[0]} or choose another algorithm"
+    )
+
+
+def note_test_look(folder: Path, policy: str, market: str) -> None:
+    """Write down that somebody looked at test time; each look makes the next choice less honest."""
+    look = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": " ".join(sys.argv)}
+    with (folder / "test_looks.jsonl").open("a") as file:
+        file.write(json.dumps(look | {"policy": policy, "market": market}) + "\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One trial.
+
+    Attributes:
+        env: the environment.
+        algo: the algorithm.
+        network: the network.
+        train: budget and intervals.
+        tracking: where results go besides the run folder.
+        seed: of everything that is drawn.
+        config: the composed choices as plain values, for records.
+    """
+
+    env: Environment
+    algo: Algo
+    network: Network
+    train: TrainOptions
+    tracking: Tracker
+    seed: int
+    config: Mapping[str, Any]
+
+    def run(self, folder: Path, *, resume: bool, console: Console) -> dict[str, float]:
+        """Train, judge and report.
+
+        Args:
+            folder: the run folder; made if missing.
+            resume: whether to go on from the newest checkpoint in it.
+            console: where a person follows.
+
+        Returns:
+            The metrics of ``metrics.json``.
+
+        Raises:
+            Interrupted: a signal stopped it, after a checkpoint.
+            LabError: a choice or the data are at fault.
+        """
+        actions = choose_actions(self.env, self.algo)
+        folder.mkdir(parents=True, exist_ok=True)
+        start = checkpoint.latest(folder / "checkpoints") if resume else None
+        with console.status("reading the market"):
+            source = WorldSource(env=self.env, actions=actions, gamma=self.algo.gamma)
+            world = source.open()
+            # A feature that the market cannot give, or a network that does not fit, is better known at once.
+            self.network.encoder(world.layout)
+        run = _Run(self, folder, source, world, console, start[1] if start else Progress())
+        self.tracking.start(folder, folder.name, self.config)
+        status = "FAILED"
+        try:
+            run.learn(start[0] if start else None)
+            metrics = run.judge()
+            status = "FINISHED"
+        except Interrupted:
+            status = "KILLED"
+            raise
+        finally:
+            run.log.close()
+            self.tracking.finish(status)
+        return metrics
+
+
+class _Run:
+    """The state of one run of an experiment."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: Path,
+        source: WorldSource,
+        world: World,
+        console: Console,
+        progress: Progress,
+    ) -> None:
+        self.experiment, self.folder, self.source, self.world = experiment, folder, source, world
+        self.console, self.progress = console, progress
+        self.log = RunLog(folder)
+        self.log.rewind(progress.env_steps)
+
+    def learn(self, start: Path | None) -> None:
+        """Train, from a checkpoint if there is one."""
+        experiment = self.experiment
+        with self.console.status("building the algorithm"):
+            algorithm = self._build()
+            if start is not None:
+                checkpoint.restore(start, algorithm, self.folder / POLICY)
+        budget = experiment.train.env_steps
+        display = TrainingDisplay(self.console, budget, self.world.unit, self.progress.env_steps)
+        trainer = Trainer(
+            algorithm=algorithm,
+            options=experiment.train,
+            folder=self.folder,
+            progress=self.progress,
+            validate=lambda: self._validate(self._policy(algorithm)),
+            keep=lambda: self._policy(algorithm).save(self.folder / POLICY),
+            log=self._log,
+            display=display,
+        )
+        try:
+            with display:
+                trainer.run()
+        finally:
+            algorithm.stop()
+
+    def judge(self) -> dict[str, float]:
+        """Judge the best policy on test time, once, and write the run folder."""
+        experiment, world = self.experiment, self.world
+        layout = world.layout
+        policy = load(self.folder / POLICY, experiment.network.encoder(layout), experiment.network.out_features)
+        name = type(experiment.algo).__name__.lower()
+        with self.console.status("judging on test time"):
+            note_test_look(self.folder, name, world.summary().get("Market", ""))
+            judged = {name: world.judge(policy, "test")} | world.baselines("test")
+        shares = evaluation.with_shares(world, judged)
+        metrics = evaluation.flat_metrics(shares, name) | self._training_metrics()
+        self._write(metrics, judged, name)
+        self.log.log({k: v for k, v in metrics.items() if k.startswith("test/")}, self.progress.env_steps)
+        table = evaluation.table(shares, world.score)
+        report.write_report(
+            self.folder,
+            title=f"{name} on {world.summary().get('Market', 'its environment')}",
+            summary=world.summary(),
+            table=table,
+            panels=world.panels(judged[name].frame, {k: v for k, v in judged.items() if k != name}),
+            curves=pd.DataFrame(self.log.read()),
+        )
+        self.console.print(report.render_table(table, world.unit))
+        return metrics
+
+    def _build(self) -> Any:
+        import torch
+
+        experiment = self.experiment
+        if experiment.train.threads:
+            torch.set_num_threads(experiment.train.threads)
+        single = self.source.vector_env(1, experiment.seed).single_action_space
+        setup = Setup(
+            make_env=self.source.vector_env,
+            layout=self.world.layout,
+            action_space=single,
+            network=experiment.network,
+            seed=experiment.seed,
+            env_steps=experiment.train.env_steps,
+        )
+        return experiment.algo.config(setup).build_algo()
+
+    def _policy(self, algorithm: Any) -> Policy:
+        """Copy the policy out of the algorithm's module."""
+        experiment = self.experiment
+        encoder, head, decision = experiment.algo.actor(algorithm.env_runner.module)
+        network = PolicyNetwork(experiment.network.encoder(self.world.layout), head.in_features, head.out_features)
+        network.encoder.load_state_dict(encoder.state_dict())
+        network.head.load_state_dict(head.state_dict())
+        return Policy(
+            network=network.eval(),
+            decision=decision,
+            actions=self.source.actions,
+            observation_size=self.world.layout.size,
+            observation_state=self.world.observation_state(),
+            env_steps=self.progress.env_steps,
+        )
+
+    @cached_property
+    def _validation_baselines(self) -> dict[str, Judgement]:
+        return self.world.baselines("validation")
+
+    def _validate(self, policy: Policy) -> tuple[float, dict[str, float]]:
+        judged = self.world.judge(policy, "validation")
+        shares = evaluation.with_shares(self.world, {"policy": judged} | self._validation_baselines)["policy"]
+        metrics = {f"validation/{key}": value for key, value in shares.items()}
+        return judged.metrics[self.world.score], metrics
+
+    def _log(self, metrics: Mapping[str, float], env_steps: int) -> None:
+        self.log.log(metrics, env_steps)
+        self.experiment.tracking.log(metrics, env_steps)
+
+    def _training_metrics(self) -> dict[str, float]:
+        progress = self.progress
+        return {
+            "validation/capture": progress.best_capture or float("nan"),
+            "validation/env_steps": float(progress.best_env_steps),
+            "train/env_steps": float(progress.env_steps),
+            "train/seconds": progress.seconds,
+            "train/env_steps_per_second": progress.env_steps / max(progress.seconds, 1e-9),
+        }
+
+    def _write(self, metrics: Mapping[str, float], judged: Mapping[str, Judgement], name: str) -> None:
+        frame = judged[name].frame
+        frame.insert(0, "policy", name)
+        frame.to_parquet(self.folder / "dispatch.parquet", index=False)
+        part = self.folder / "metrics.json.part"
+        part.write_text(json.dumps(dict(sorted(metrics.items())), indent=1))
+        os.replace(part, self.folder / "metrics.json")

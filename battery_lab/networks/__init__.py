@@ -1,0 +1,1 @@
+"""Networks in plain torch: what turns an observation into features for the heads of an algorithm."""

@@ -1,0 +1,158 @@
+"""An observation set: features put side by side, standardised on training time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from battery_lab.battery import Battery
+from battery_lab.errors import require, require_choice
+from battery_lab.market.series import MarketSeries
+from battery_lab.observations.features import Block, Feature
+from battery_lab.observations.history import ColumnScale, History, fit_scales
+
+Array = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+SOC_VIEWS = ("level", "level_and_limits")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What stands where in an observation.
+
+    Attributes:
+        names: one name a number.
+        window_first: where the window over time begins, oldest value first.
+        window_size: how many values it has; 0 if the set has none.
+    """
+
+    names: tuple[str, ...]
+    window_first: int
+    window_size: int
+
+    @property
+    def size(self) -> int:
+        """How many numbers an observation has."""
+        return len(self.names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """Everything fitted on training time, so that a stored policy sees any market as it was trained to.
+
+    Attributes:
+        columns: the scale of each market column.
+        mean: (W,) of the features that are not a window.
+        std: (W,) likewise.
+    """
+
+    columns: Mapping[str, ColumnScale]
+    mean: Array
+    std: Array
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain lists and numbers."""
+        columns = {name: [s.squash, s.mean, s.std] for name, s in self.columns.items()}
+        return {"columns": columns, "mean": self.mean.tolist(), "std": self.std.tolist()}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Scaling:
+        """Return what ``to_json`` gave."""
+        columns = {name: ColumnScale(*numbers) for name, numbers in stored["columns"].items()}
+        return cls(columns=columns, mean=np.asarray(stored["mean"]), std=np.asarray(stored["std"]))
+
+
+class Observer:
+    """Observations of one market and battery: the market's part made ahead, the battery's part at each call."""
+
+    def __init__(self, layout: Layout, table: Float32, window: Float32 | None, battery: Battery, soc: str) -> None:
+        """Hold (T, W) features of the market and, if there is one, the (T, V) window."""
+        self.layout = layout
+        self._table, self._window = table, window
+        self._soc_size = 2 if soc == "level_and_limits" else 1
+        self._low, self._range = battery.energy_min_mwh, battery.energy_max_mwh - battery.energy_min_mwh
+
+    def __call__(self, row: NDArray[np.int64], energy_mwh: Array) -> Float32:
+        """Return (N, size) observations of N batteries.
+
+        Args:
+            row: (N,) the interval that each is about to dispatch.
+            energy_mwh: (N,) stored energy.
+        """
+        out = np.empty((len(row), self.layout.size), np.float32)
+        usable = (energy_mwh - self._low) / self._range
+        out[:, 0] = 2 * usable - 1
+        if self._soc_size == 2:
+            out[:, 1] = (usable > 0.999).astype(np.float32) - (usable < 0.001)
+        end = self._soc_size + self._table.shape[1]
+        out[:, self._soc_size : end] = self._table[row]
+        if self._window is not None:
+            out[:, end:] = self._window[row]
+        return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservationSet:
+    """A choice of conf/observation.
+
+    Attributes:
+        soc: ``level``: the state of charge from -1 (at its minimum) to 1; ``level_and_limits`` adds a number that is
+            1 when full, -1 when empty and 0 between.
+        clip: standardised features are cut to +- this many standard deviations.
+        features: what is seen of the market, by a name of the user's choice, in this order.
+    """
+
+    soc: str
+    clip: float
+    features: Mapping[str, Feature]
+
+    def __post_init__(self) -> None:
+        require_choice("observation.soc", self.soc, SOC_VIEWS)
+        require(1 <= self.clip <= 1000, "observation.clip", "must be 1 to 1000 standard deviations", self.clip)
+        require(len(self.features) > 0, "observation.features", "must hold at least one feature", list(self.features))
+
+    @property
+    def look_back_h(self) -> float:
+        """How many hours of history an observation needs."""
+        return max(feature.look_back_h for feature in self.features.values())
+
+    def fit(self, training: MarketSeries, price_lag: int) -> Scaling:
+        """Fit all scales to training time, and to nothing else."""
+        columns = fit_scales(training)
+        table = _table(self._blocks(History(training, price_lag, columns)), len(training))
+        return Scaling(columns=columns, mean=table.mean(axis=0), std=np.maximum(table.std(axis=0), 1e-3))
+
+    def build(self, series: MarketSeries, price_lag: int, scaling: Scaling, battery: Battery) -> Observer:
+        """Make the observations of a whole series.
+
+        Raises:
+            ConfigError: the market lacks a column that a feature needs.
+        """
+        blocks = self._blocks(History(series, price_lag, scaling.columns))
+        table = _table(blocks, len(series))
+        rule = f"must give as many features as the scaling was fitted for, {len(scaling.mean)}"
+        require(table.shape[1] == len(scaling.mean), "observation.features", rule, table.shape[1])
+        scaled = ((table - scaling.mean) / scaling.std).clip(-self.clip, self.clip).astype(np.float32)
+        window = next((np.asarray(b.values, np.float32) for b in blocks if b.window), None)
+        return Observer(self._layout(blocks), scaled, window, battery, self.soc)
+
+    def _blocks(self, history: History) -> list[Block]:
+        blocks = [block for feature in self.features.values() if (block := feature.build(history)) is not None]
+        windows = [block for block in blocks if block.window]
+        require(len(windows) <= 1, "observation.features", "must hold at most one Window", len(windows))
+        return blocks
+
+    def _layout(self, blocks: Sequence[Block]) -> Layout:
+        soc = ("soc",) if self.soc == "level" else ("soc", "soc at limit")
+        names = soc + tuple(name for block in blocks if not block.window for name in block.names)
+        window = tuple(name for block in blocks if block.window for name in block.names)
+        return Layout(names=names + window, window_first=len(names), window_size=len(window))
+
+
+def _table(blocks: Sequence[Block], rows: int) -> Array:
+    parts = [np.asarray(block.values, np.float64) for block in blocks if not block.window]
+    return np.concatenate(parts, axis=1) if parts else np.empty((rows, 0))

@@ -1,0 +1,1 @@
+"""RLlib's sampling, extended where the lab needs more: state that resumes exactly, and logs from the environment."""

@@ -1,0 +1,95 @@
+"""RLlib's runner with all of its state in checkpoints."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.wrappers.vector import DictInfoToList
+from ray.rllib.core.columns import Columns
+from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
+
+SAMPLING = "battery_lab_sampling"
+
+
+class RunnerMakesIt:
+    """Stands where RLlib wants an environment; the runner makes the real one.
+
+    A class in this place needs no registry, and so no Ray cluster, where all runs in one process.
+    """
+
+
+class LabEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
+    """Goes on, after a restore, in the very step at which it was saved.
+
+    RLlib's checkpoints hold no environment, no episode in progress and no generator (2.60), so that a resumed run
+    would be another run.
+    """
+
+    def make_env(self) -> None:
+        """Make this runner's environments.
+
+        Each runner draws its own episodes; RLlib's seeding gives all runners the same (ray issue 46986).
+        """
+        options = self.config.env_config
+        seed = options["seed"] + 7919 * (self.worker_index or 0)
+        self.env = DictInfoToList(options["make_env"](self.config.num_envs_per_env_runner, seed))
+        self.num_envs = self.env.num_envs
+        self._needs_initial_reset = True
+
+    def sample(self, **kwargs: Any) -> list[Any]:
+        """Sample as RLlib does, without keeping the chunks of long episodes for their metrics.
+
+        A 30-day episode has 8,640 steps; its return says less than the environment's account, which is logged.
+        """
+        samples: list[Any] = super().sample(**kwargs)
+        self._ongoing_episodes_for_metrics.clear()
+        self._done_episodes_for_metrics.clear()
+        return samples
+
+    def get_state(
+        self,
+        components: str | Collection[str] | None = None,
+        *,
+        not_components: str | Collection[str] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Return RLlib's state, and that of environment, episodes in progress and generators."""
+        state: dict[str, Any] = super().get_state(components, not_components=not_components, **kwargs)
+        if components is None and self.env is not None and not self._needs_initial_reset:
+            cached = self._cached_to_module
+            state[SAMPLING] = {
+                "env": self.env.unwrapped.get_state(),
+                "episodes": self._ongoing_episodes,
+                "observation": None if cached is None else cached[Columns.OBS].numpy(),
+                "generators": generator_state(),
+            }
+        return state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what ``get_state`` gave."""
+        super().set_state(state)
+        if SAMPLING not in state:
+            return
+        sampling = state[SAMPLING]
+        self.env.unwrapped.set_state(sampling["env"])
+        self._ongoing_episodes = sampling["episodes"]
+        observation = sampling["observation"]
+        self._cached_to_module = None if observation is None else {Columns.OBS: torch.from_numpy(observation)}
+        self._needs_initial_reset = False
+        set_generator_state(sampling["generators"])
+
+
+def generator_state() -> dict[str, Any]:
+    """Return the state of this process's generators: Python's, NumPy's and torch's."""
+    return {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
+
+
+def set_generator_state(state: dict[str, Any]) -> None:
+    """Restore what ``generator_state`` gave."""
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])

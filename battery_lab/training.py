@@ -1,0 +1,187 @@
+"""The training loop: sample and learn, check on validation, save, stop when told to."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+from battery_lab import checkpoint
+from battery_lab.checkpoint import Progress
+from battery_lab.errors import require
+
+LOSSES = {"total_loss", "policy_loss", "vf_loss", "entropy", "qf_loss", "qf_mean", "td_error_mean", "alpha_value"}
+
+
+class Interrupted(Exception):  # noqa: N818  (it is no error: somebody asked for it)
+    """A person or the system asked the run to stop, and it did, with a checkpoint.
+
+    Attributes:
+        number: the signal.
+        path: the checkpoint to go on from.
+    """
+
+    def __init__(self, number: int, path: Path) -> None:
+        """Remember the signal and the checkpoint."""
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number, self.path = number, path
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """A choice of conf/train.
+
+    Attributes:
+        env_steps: the budget of environment steps.
+        checkpoint_every: environment steps between two checkpoints.
+        validate_every: environment steps between two looks at validation time.
+        keep_checkpoints: how many checkpoints stay on disk.
+        stop_on_plateau: end after so many validations without a better one; 0 never.
+        threads: threads that torch computes with; 0 leaves it to torch.
+    """
+
+    env_steps: int
+    checkpoint_every: int
+    validate_every: int
+    keep_checkpoints: int
+    stop_on_plateau: int
+    threads: int
+
+    def __post_init__(self) -> None:
+        for name in ("env_steps", "checkpoint_every", "validate_every", "keep_checkpoints"):
+            value = getattr(self, name)
+            require(int(value) == value and value >= 1, f"train.{name}", "must be a whole number from 1", value)
+        for name in ("stop_on_plateau", "threads"):
+            value = getattr(self, name)
+            require(int(value) == value and value >= 0, f"train.{name}", "must be a whole number from 0", value)
+
+
+class Display(Protocol):
+    """Shows a training to a person."""
+
+    def update(self, progress: Progress, metrics: Mapping[str, float]) -> None:
+        """Show the state after an iteration."""
+
+
+@dataclass(kw_only=True)
+class Trainer:
+    """Trains one algorithm, from the start or from a checkpoint.
+
+    Attributes:
+        algorithm: built from RLlib.
+        options: budget and intervals.
+        folder: the run folder.
+        progress: how far it has come; changes.
+        validate: judges the present policy on validation: its score and capture.
+        keep: stores the present policy as the best so far.
+        log: takes metrics at an environment step.
+        display: shows them.
+    """
+
+    algorithm: Any
+    options: TrainOptions
+    folder: Path
+    progress: Progress
+    validate: Callable[[], tuple[float, dict[str, float]]]
+    keep: Callable[[], None]
+    log: Callable[[Mapping[str, float], int], None]
+    display: Display
+
+    def run(self) -> None:
+        """Train to the end of the budget, or to a plateau.
+
+        Raises:
+            Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
+        """
+        options, progress = self.options, self.progress
+        if progress.env_steps == 0:
+            progress.next_checkpoint = options.checkpoint_every
+            progress.next_validation = options.validate_every
+        with _stop_signals() as stopped:
+            while not self._finished():
+                metrics = self._iterate()
+                last = progress.env_steps >= options.env_steps
+                if last or progress.env_steps >= progress.next_validation:
+                    metrics |= self._validate()
+                self.log(metrics, progress.env_steps)
+                self.display.update(progress, metrics)
+                if stopped or self._finished() or progress.env_steps >= progress.next_checkpoint:
+                    progress.next_checkpoint = _next(progress.env_steps, options.checkpoint_every)
+                    saved = self._save()
+                    if stopped:
+                        raise Interrupted(stopped[0], saved)
+
+    def _finished(self) -> bool:
+        plateau = self.options.stop_on_plateau
+        return self.progress.env_steps >= self.options.env_steps or 0 < plateau <= self.progress.stale
+
+    def _iterate(self) -> dict[str, float]:
+        begun = time.perf_counter()
+        result = self.algorithm.train()
+        seconds = time.perf_counter() - begun
+        steps = int(result["env_runners"]["num_env_steps_sampled_lifetime"])
+        rate = (steps - self.progress.env_steps) / seconds
+        self.progress.env_steps, self.progress.seconds = steps, self.progress.seconds + seconds
+        return {"train/env_steps_per_second": rate, **_environment_metrics(result), **_learner_metrics(result)}
+
+    def _validate(self) -> dict[str, float]:
+        progress = self.progress
+        progress.next_validation = _next(progress.env_steps, self.options.validate_every)
+        score, metrics = self.validate()
+        if progress.best is None or score > progress.best:
+            progress.best, progress.best_capture = score, metrics["validation/capture"]
+            progress.best_env_steps, progress.stale = progress.env_steps, 0
+            self.keep()
+        else:
+            progress.stale += 1
+        return metrics
+
+    def _save(self) -> Path:
+        folder = self.folder / "checkpoints"
+        return checkpoint.save(
+            folder, self.algorithm, self.progress, self.folder / "policy", self.options.keep_checkpoints
+        )
+
+
+def _next(env_steps: int, every: int) -> int:
+    """Return the first multiple of ``every`` after ``env_steps``."""
+    return (env_steps // every + 1) * every
+
+
+def _environment_metrics(result: Mapping[str, Any]) -> dict[str, float]:
+    found = result["env_runners"].get("lab", {})
+    return {f"{group}/{name}": float(value) for group, names in found.items() for name, value in names.items()}
+
+
+def _learner_metrics(result: Mapping[str, Any]) -> dict[str, float]:
+    found = result.get("learners", {}).get("default_policy", {})
+    return {f"learner/{name}": float(found[name]) for name in sorted(LOSSES & set(found))}
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Collect the first SIGINT or SIGTERM; a second one ends the process as it would without us."""
+    stopped: list[int] = []
+    before: dict[int, Any] = {}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stopped.append(number)
+        for other, handler in before.items():
+            signal.signal(other, handler)
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, handle)
+    except ValueError:
+        # Not the main thread: whoever runs us there handles signals.
+        before.clear()
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
