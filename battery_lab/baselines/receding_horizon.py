@@ -13,6 +13,7 @@ from battery_lab.levels import Levels, choose, find_levels, sweep
 from battery_lab.problem import DispatchProblem
 
 FORECAST = "price_forecast"
+NOT_PUBLISHED = -1
 LEVELS_AT_LEAST, TOLERANCE = 100, 0.01
 
 
@@ -21,7 +22,7 @@ class RecedingHorizon:
     """Plan ahead on the series' price forecast, or else on the last days' mean price at the same time of day.
 
     The forecast is the column ``price_forecast``, as far ahead as its ``lead_h`` says it is published. The price in
-    front is the last one known.
+    front is the last one known, moved as the published forecast moves where that price is of the interval before.
 
     Attributes:
         horizon_h: how far ahead each plan looks, hours.
@@ -45,8 +46,9 @@ class RecedingHorizon:
         series, battery = problem.series, problem.battery
         step = series.interval_h
         levels = find_levels(battery, step, at_least=LEVELS_AT_LEAST, tolerance=TOLERANCE)
-        published = series.columns.get(FORECAST, series.price)
-        lead = int(series.lead_h.get(FORECAST, 0.0) / step + 1e-9) if FORECAST in series.columns else 0
+        ahead = FORECAST in series.columns and FORECAST in series.lead_h  # else it is a measurement, known too late
+        published = series.columns[FORECAST] if ahead else series.price
+        lead = int(series.lead_h[FORECAST] / step + 1e-9) if ahead else NOT_PUBLISHED
         request = _dispatch(
             (problem.first, problem.end, problem.price_lag),
             series.price,
@@ -75,7 +77,7 @@ def _dispatch(
     levels: Levels,
     limits: Limits,
 ) -> Array:
-    """Requests in MWh; ``published`` is read ``lead`` rows ahead of the present and no further."""
+    """Requests in MWh; ``published`` is read up to ``lead`` rows ahead of the present, not at all if that is -1."""
     (first, end, lag), (horizon, replan), (fee, wear) = span, look, money
     request = np.zeros(end - first)
     value, work = np.zeros((horizon + 1, levels.size)), np.empty((4, levels.size))
@@ -90,6 +92,8 @@ def _dispatch(
             _forecast(ahead, t, lag, price, published, lead, calendar)
             _plan(value, work, ahead, min(horizon, end - 1 - t), (fee, wear), levels)
         now = price[t - lag]
+        if lag > 0 and lead >= 0:
+            now += published[t] - published[t - lag]  # the forecast, as wrong as it was when last seen
         bought, sold = (now + fee) * levels.bought_mwh, (now - wear) * levels.sold_mwh
         request[t - first] = choose(value[t - planned_at], energy, bought, sold, levels)
         _, energy = deliver_mwh(energy, request[t - first], limits)

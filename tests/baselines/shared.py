@@ -1,0 +1,52 @@
+"""The baselines as they are shipped, and a small problem for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from battery_lab.baselines import Baseline
+from battery_lab.dispatch import Dispatch
+from battery_lab.problem import DispatchProblem
+from tests.factories import make_battery, make_series, wavy_prices
+
+CONF = Path(__file__).parents[2] / "conf" / "baseline"
+NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
+CAUSAL = [name for name in NAMES if name != "perfect_foresight"]
+PER_DAY = 48
+
+
+def make_baseline(name: str, **changes: Any) -> Baseline:
+    """Return a baseline with the options that it is shipped with, some of them changed."""
+    shipped = OmegaConf.load(CONF / f"{name}.yaml")
+    return instantiate(OmegaConf.create({"seed": 7, "baseline": OmegaConf.merge(shipped, changes)}).baseline)
+
+
+def make_problem(price: Any = None, *, lag: int = 0, battery: Any = None, **series: Any) -> DispatchProblem:
+    """Return 30 days of training, 5 days that are not judged and 10 days that are, in half hours."""
+    price = wavy_prices(45, seed=2, intervals_per_day=PER_DAY) if price is None else price
+    return DispatchProblem(
+        series=make_series(price, 0.5, **series),
+        battery=make_battery() if battery is None else battery,
+        first=35 * PER_DAY,
+        end=len(price),
+        train_end=30 * PER_DAY,
+        price_lag=lag,
+    )
+
+
+def profit_of(problem: DispatchProblem, name: str, **changes: Any) -> float:
+    """Return what a baseline earns."""
+    dispatch = Dispatch.replay(problem, make_baseline(name, **changes).requests(problem))
+    return float(dispatch.transition.profit.sum())
+
+
+def after(price: np.ndarray, row: int) -> np.ndarray:
+    """Return the prices with all from a row on turned upside down."""
+    changed = price.copy()
+    changed[row:] = 900 - 3 * changed[row:]
+    return changed

@@ -1,0 +1,28 @@
+"""The random baseline: three moves, each as likely, repeatable."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from battery_lab.baselines.random import Random
+from battery_lab.errors import ConfigError
+from tests.baselines.shared import make_baseline, make_problem
+from tests.factories import wavy_prices
+
+
+def test_charges_holds_and_discharges_as_often() -> None:
+    requests = make_baseline("random").requests(make_problem(wavy_prices(400, intervals_per_day=48)))
+    moves, counts = np.unique(requests, return_counts=True)
+    np.testing.assert_array_equal(moves, [-10, 0, 10])
+    np.testing.assert_allclose(counts / len(requests), 1 / 3, atol=0.02)
+
+
+def test_another_seed_makes_another_schedule() -> None:
+    problem = make_problem()
+    assert np.any(make_baseline("random", seed=1).requests(problem) != make_baseline("random").requests(problem))
+
+
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"env\.baselines\.random\.seed must be 0 or more, got -1"):
+        Random(seed=-1)

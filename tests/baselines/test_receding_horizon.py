@@ -1,0 +1,70 @@
+"""The receding horizon: it uses the forecast that is published, as far ahead as it is, and else last week's hours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from battery_lab.baselines.receding_horizon import RecedingHorizon
+from battery_lab.errors import ConfigError
+from tests.baselines.shared import PER_DAY, make_baseline, make_problem, profit_of
+from tests.factories import wavy_prices
+
+PRICE = wavy_prices(45, seed=2, intervals_per_day=PER_DAY)
+
+
+def with_forecast(forecast: np.ndarray, lead_h: float | None, lag: int = 0) -> object:
+    lead = {} if lead_h is None else {"price_forecast": lead_h}
+    return make_problem(PRICE, lag=lag, columns={"price_forecast": forecast}, lead_h=lead)
+
+
+@pytest.mark.parametrize("lag", [0, 1])
+def test_a_forecast_that_comes_true_makes_it_nearly_perfect_foresight(lag: int) -> None:
+    best = profit_of(make_problem(PRICE), "perfect_foresight")
+    assert profit_of(with_forecast(PRICE, 36.0, lag), "receding_horizon") > 0.99 * best
+    assert profit_of(make_problem(PRICE), "receding_horizon") < 0.98 * best
+
+
+@pytest.mark.parametrize("lag", [0, 1])
+def test_reads_no_forecast_before_it_is_published(lag: int) -> None:
+    plain = make_baseline("receding_horizon").requests(with_forecast(PRICE, 6.0, lag))
+    for t in (0, 31, 5 * PER_DAY):
+        published = 35 * PER_DAY + t + 12  # 6 h ahead of row t
+        changed = PRICE.copy()
+        changed[published + 1 :] += np.random.default_rng(0).normal(0, 500, len(PRICE) - published - 1)
+        requests = make_baseline("receding_horizon").requests(with_forecast(changed, 6.0, lag))
+        np.testing.assert_array_equal(requests[: t + 1], plain[: t + 1])
+        assert np.any(requests != plain)
+
+
+def test_a_forecast_that_is_known_only_afterwards_is_not_used() -> None:
+    plain = make_baseline("receding_horizon").requests(make_problem(PRICE))
+    noise = np.random.default_rng(0).normal(0, 500, len(PRICE))
+    np.testing.assert_array_equal(make_baseline("receding_horizon").requests(with_forecast(noise, None)), plain)
+
+
+def test_without_a_forecast_it_expects_the_same_hours_of_the_last_days() -> None:
+    day = np.where(np.arange(PER_DAY) < PER_DAY // 2, 20.0, 100.0)
+    problem = make_problem(np.tile(day, 45))
+    best = profit_of(problem, "perfect_foresight")
+    assert profit_of(problem, "receding_horizon") == pytest.approx(best, rel=0.01)
+    # Until three days ago all was ten times as dear: who remembers longer waits for such prices to come back.
+    fallen = make_problem(np.concatenate([np.tile(10 * day, 32), np.tile(day, 13)]))
+    assert profit_of(fallen, "receding_horizon", days=2) == pytest.approx(best, rel=0.01)
+    assert profit_of(fallen, "receding_horizon", days=14) < 0.8 * best
+
+
+def test_planning_rarely_changes_little_where_the_forecast_does_not_change() -> None:
+    problem = make_problem(PRICE)
+    often = profit_of(problem, "receding_horizon", replan_minutes=30)
+    assert profit_of(problem, "receding_horizon", replan_minutes=240) == pytest.approx(often, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("horizon_h", 0), ("horizon_h", float("nan")), ("replan_minutes", 0), ("replan_minutes", 1500), ("days", 0)],
+)
+def test_a_bad_number_is_refused_with_its_field(field: str, value: float) -> None:
+    options = {"horizon_h": 24, "replan_minutes": 30, "days": 7} | {field: value}
+    with pytest.raises(ConfigError, match=rf"env\.baselines\.receding_horizon\.{field} must .*got {value}"):
+        RecedingHorizon(**options)

@@ -1,0 +1,61 @@
+"""The percentile rule, on prices that one can rank in the head."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from battery_lab.baselines.rule import Rule
+from battery_lab.errors import ConfigError
+from battery_lab.problem import DispatchProblem
+from tests.factories import make_battery, make_series
+
+
+def problem(price: list[float], first: int, lag: int = 0) -> DispatchProblem:
+    series = make_series(price, 1.0)
+    return DispatchProblem(
+        series=series, battery=make_battery(), first=first, end=len(price), train_end=0, price_lag=lag
+    )
+
+
+def rule(**changes: float) -> Rule:
+    return Rule(**({"low_quantile": 0.25, "high_quantile": 0.75, "window_days": 5 / 24} | changes))
+
+
+def test_buys_cheap_sells_dear_and_holds_between() -> None:
+    requests = rule().requests(problem([10, 20, 30, 40, 5, 60, 35, 40], first=4))
+    # Windows of five hours: 5 is the least of (10 20 30 40 5), 60 the most of (20 30 40 5 60), then middling ones.
+    np.testing.assert_array_equal(requests, [-10, 10, 0, 0])
+
+
+def test_acts_an_interval_later_when_prices_come_late() -> None:
+    now = rule().requests(problem([10, 20, 30, 40, 5, 60, 35, 40], first=4))
+    late = rule().requests(problem([10, 20, 30, 40, 5, 60, 35, 40], first=4, lag=1))
+    np.testing.assert_array_equal(late[1:], now[:-1])
+
+
+def test_forgets_what_is_older_than_its_window() -> None:
+    price = [1000.0, 1000, 1000, 1000, 10, 20, 30, 40, 50]
+    assert rule().requests(problem(price, first=8))[0] == 10
+    assert rule(window_days=9 / 24).requests(problem(price, first=8))[0] == 0
+
+
+def test_holds_on_a_flat_market() -> None:
+    np.testing.assert_array_equal(rule().requests(problem([50.0] * 30, first=10)), np.zeros(20))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("low_quantile", -0.1),
+        ("low_quantile", 20),
+        ("low_quantile", float("nan")),
+        ("high_quantile", 0.1),
+        ("high_quantile", 80),
+        ("window_days", 0),
+        ("window_days", float("inf")),
+    ],
+)
+def test_a_bad_number_is_refused_with_its_field(field: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=rf"env\.baselines\.rule\.{field} must .*got {value}"):
+        rule(**{field: value})

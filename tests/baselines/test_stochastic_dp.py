@@ -1,0 +1,72 @@
+"""The stochastic dynamic programme: what it fits, from which time, and that it acts on it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from battery_lab.baselines.stochastic_dp import StochasticDP, fit_prices
+from battery_lab.errors import ConfigError
+from battery_lab.problem import DispatchProblem
+from tests.baselines.shared import PER_DAY, make_baseline, make_problem, profit_of
+from tests.factories import make_battery, make_series, wavy_prices
+
+
+def test_learns_which_price_follows_which() -> None:
+    model = fit_prices(make_series([10.0, 90, 90] * 240, 1.0, time_zone="UTC"), np.array([0.5]))
+    # Three hours make a cycle, so that hour 0 is always 10, hours 1 and 2 always 90.
+    assert np.all(model.mean[0] == 10)
+    assert np.all(model.mean[1] == 90)
+    assert model.transition.shape == (24, 2, 2)
+    np.testing.assert_allclose(model.transition.sum(axis=2), 1)
+    model = fit_prices(make_series(np.repeat([10.0, 90], 40 * PER_DAY), 0.5), np.array([0.5]))
+    np.testing.assert_allclose(model.mean, np.tile([10, 90], (24, 1)))
+    np.testing.assert_allclose(model.transition[5], np.eye(2), atol=1e-4)
+
+
+def test_does_not_learn_across_a_gap() -> None:
+    price = np.tile([10.0, 90, 50, 90], 500)
+    gap = np.tile([False, False, True, False], 500)
+    model = fit_prices(make_series(price, 1.0, gap=gap), np.array([0.3, 0.6]))
+    assert model.transition[1, -1, 1] == pytest.approx(1 / 3), "90 then the gap: nothing was seen to follow"
+
+
+def test_fits_on_training_time_only() -> None:
+    price = wavy_prices(45, seed=2, intervals_per_day=PER_DAY)
+    changed = price.copy()
+    changed[30 * PER_DAY : 35 * PER_DAY - 1] = 17_500
+    requests = make_baseline("stochastic_dp").requests(make_problem(price))
+    np.testing.assert_array_equal(make_baseline("stochastic_dp").requests(make_problem(changed)), requests)
+    changed[: 10 * PER_DAY] = 17_500
+    assert np.any(make_baseline("stochastic_dp").requests(make_problem(changed)) != requests)
+
+
+def test_is_nearly_perfect_where_the_hour_says_all() -> None:
+    day = np.where(np.arange(PER_DAY) < PER_DAY // 2, 20.0, 100.0)
+    problem = make_problem(np.tile(day, 45))
+    # What is left at the end is worth nothing, which it does not know: a sale at most.
+    assert profit_of(problem, "stochastic_dp") > 0.95 * profit_of(problem, "perfect_foresight")
+
+
+def test_the_price_known_late_costs_a_little() -> None:
+    at_once, late = (profit_of(make_problem(lag=lag), "stochastic_dp") for lag in (0, 1))
+    assert 0.2 * at_once < late < at_once
+
+
+@pytest.mark.parametrize("interval_h", [1 / 12, 0.25, 1.0])
+def test_works_on_the_local_clock_at_any_interval_over_a_change_of_clocks(interval_h: float) -> None:
+    price = wavy_prices(40, intervals_per_day=round(24 / interval_h))
+    series = make_series(price, interval_h, start="2024-03-01", time_zone="Europe/Berlin")
+    end = len(price)
+    problem = DispatchProblem(
+        series=series, battery=make_battery(), first=end * 3 // 4, end=end, train_end=end // 2, price_lag=0
+    )
+    assert profit_of(problem, "stochastic_dp") > 0.3 * profit_of(problem, "perfect_foresight")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("quantiles", []), ("quantiles", [0.5, 0.5]), ("quantiles", [0.1, 95]), ("days", 0)]
+)
+def test_a_bad_number_is_refused_with_its_field(field: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"env\.baselines\.stochastic_dp\.{field} must "):
+        StochasticDP(**({"quantiles": [0.5], "days": 4} | {field: value}))
