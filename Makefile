@@ -69,7 +69,8 @@ endif
 endif
 
 # From nothing each time, so that .venv holds what the lock says and no leftovers. torch brings the CUDA packages of its
-# own build, if any; what it shares with the rest is there already, from the lock.
+# own build, if any; what it shares with the rest is there already, from the lock. Compiling on all cores at the end takes
+# half the time that pip takes for it on one; some packages carry files for other Pythons, which cannot be compiled.
 $(LOCKED): requirements.lock
 	@[ -n "$(PYTHON)" ] && $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
 		echo "The lab needs Python 3.11; $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1)." \
@@ -79,8 +80,9 @@ $(LOCKED): requirements.lock
 		"On Debian: make system, or apt-get install python3.11-venv" >&2; exit 1; }
 	@echo "Setting up $(VENV) (once, some minutes): packages, then torch, then the lab"
 	@$(PYTHON) -m venv --clear $(VENV)
-	$(PIP) install --require-hashes -r requirements.lock
-	$(PIP) install $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) $(TORCH)
+	$(PIP) install --no-compile --require-hashes -r requirements.lock
+	$(PIP) install --no-compile $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) $(TORCH)
+	@$(BIN)/python -m compileall -q -j 0 -x '/tests/' $(VENV)/lib >/dev/null || true
 	@echo "$(TORCH_INDEX_URL)" > $@
 
 $(READY): pyproject.toml $(LOCKED)

@@ -1,0 +1,16 @@
+"""What holds for every test: no reach beyond this machine, and no deadline that a busy core could break."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+
+# A store or cluster that the developer's shell points at is not for tests to write to.
+for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "RAY_ADDRESS"):
+    os.environ.pop(name, None)
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+hypothesis.settings.register_profile("lab", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("lab")

@@ -1,0 +1,223 @@
+"""The lab as others get it: the wheel, its options, the lock files and what `make` says when something is missing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from battery_lab.errors import LabError
+from battery_lab.locate import conf_dir
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCKS = {
+    "requirements.lock": PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"],
+    "requirements-aws.lock": PROJECT["project"]["optional-dependencies"]["aws"],
+    "requirements-tf.lock": PROJECT["project"]["optional-dependencies"]["tf"],
+}
+
+
+def run(*command: str | Path, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME", "MAKEFLAGS", "MAKELEVEL"}}
+    return subprocess.run(command, cwd=cwd, env=clean | env, capture_output=True, text=True, check=False)
+
+
+def succeed(*command: str | Path, cwd: Path, **env: str) -> str:
+    done = run(*command, cwd=cwd, **env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def files_below(folder: Path, prefix: str) -> set[str]:
+    """Return the files that belong into the wheel from a folder of the tree, as the wheel names them."""
+    found = (p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    return {f"{prefix}/{p.relative_to(folder).as_posix()}" for p in found}
+
+
+# --- the wheel ---
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    succeed(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder, cwd=ROOT)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of an environment that holds the wheel, and borrows its dependencies from this one."""
+    folder = tmp_path_factory.mktemp("elsewhere") / "env"
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
+    site = succeed(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip()
+    (Path(site) / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel)
+    succeed(*pip, cwd=folder)
+    return folder / "bin"
+
+
+def test_the_wheel_holds_the_packages_and_the_options_and_nothing_else(wheel: Path) -> None:
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    expected = files_below(ROOT / "battery_lab", "battery_lab") | files_below(ROOT / "conf", "battery_lab/conf")
+    assert held == expected | files_below(ROOT / "launchers" / "hydra_plugins", "hydra_plugins")
+    assert "battery_lab/conf/config.yaml" in held
+
+
+def test_an_installed_lab_finds_its_own_options(installed: Path, tmp_path: Path) -> None:
+    ask = "from battery_lab.locate import conf_dir; print(conf_dir())"
+    found = Path(succeed(installed / "python", "-c", ask, cwd=tmp_path).strip())
+    assert found.is_relative_to(installed.parent)
+    assert (found / "config.yaml").is_file()
+
+
+def test_an_installed_lab_explains_itself_in_any_folder(installed: Path, tmp_path: Path) -> None:
+    text = succeed(installed / "battery-lab", "--help", cwd=tmp_path)
+    groups = {p.name for p in (ROOT / "conf").iterdir() if p.is_dir()}
+    assert [group for group in sorted(groups) if group not in text] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_installed_lab_composes_an_option_of_the_users_own_folder(installed: Path, tmp_path: Path) -> None:
+    option = tmp_path / "mine" / "reward" / "thrifty.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text("_target_: my_rewards.Thrifty\n")
+    text = succeed(
+        *(installed / "python", "-m", "battery_lab", "--config-dir", "mine", "--cfg", "job", "reward=thrifty"),
+        cwd=tmp_path,
+    )
+    assert "my_rewards.Thrifty" in text
+    assert "battery_lab.battery.Battery" in text
+
+
+# --- where the options are ---
+
+
+def test_a_checkout_uses_the_options_beside_the_package(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    assert conf_dir(tmp_path / "battery_lab") == tmp_path / "conf"
+    assert conf_dir() == ROOT / "conf"
+
+
+def test_options_inside_the_package_come_first(tmp_path: Path) -> None:
+    for folder in (tmp_path / "conf", tmp_path / "battery_lab" / "conf"):
+        folder.mkdir(parents=True)
+    assert conf_dir(tmp_path / "battery_lab") == tmp_path / "battery_lab" / "conf"
+
+
+def test_a_lab_without_options_says_where_it_looked(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=re.escape(str(tmp_path / "conf"))):
+        conf_dir(tmp_path / "battery_lab")
+
+
+# --- the lock files ---
+
+
+def pins(lock: str) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_pins_every_direct_dependency_within_its_range(lock: str) -> None:
+    pinned = pins(lock)
+    wanted = [Requirement(text) for text in LOCKS[lock]]
+    wanted = [r for r in wanted if r.name != "torch"]  # installed apart, so that its build can be chosen
+    assert [str(r) for r in wanted if pinned.get(r.name.lower(), "0") not in r.specifier] == []
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_carries_hashes_and_names_neither_an_index_nor_cuda(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    assert len(re.findall(r"^[a-z0-9-]+==\S+ \\\n    --hash=sha256:", text, re.MULTILINE)) == len(pins(lock))
+    assert not re.search(r"://|^(-i|--index|--extra|--find)", text, re.MULTILINE)
+    assert not re.search(r"^(nvidia|cuda|triton|torch$)", "\n".join(pins(lock)), re.MULTILINE)
+
+
+def test_an_extra_pins_nothing_that_the_core_pins() -> None:
+    core = pins("requirements.lock").keys()
+    assert not core & pins("requirements-aws.lock").keys()
+    assert not core & pins("requirements-tf.lock").keys()
+
+
+# --- make ---
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder where `make` believes that it has set everything up."""
+    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+        os.utime(tmp_path / name, (1, 1))
+    (tmp_path / ".venv").mkdir()
+    for second, stamp in enumerate(("locked", "ready")):
+        (tmp_path / ".venv" / stamp).write_text("\n")
+        os.utime(tmp_path / ".venv" / stamp, (2 + second, 2 + second))
+    return tmp_path
+
+
+def make_has_work(clone: Path, *choices: str) -> bool:
+    code = run("make", "-q", "setup", *choices, cwd=clone, TORCH_INDEX_URL="").returncode
+    assert code in (0, 1)
+    return code == 1
+
+
+def a_python(folder: Path, script: str) -> str:
+    path = folder / "a_python"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return f"PYTHON={path}"
+
+
+def test_a_second_setup_does_nothing(clone: Path) -> None:
+    assert not make_has_work(clone)
+
+
+@pytest.mark.parametrize("changed", ["requirements.lock", "pyproject.toml"])
+def test_a_changed_lock_or_project_sets_up_again(clone: Path, changed: str) -> None:
+    (clone / changed).touch()
+    assert make_has_work(clone)
+
+
+def test_another_build_of_torch_sets_up_again_once(clone: Path) -> None:
+    choice = "TORCH_INDEX_URL=https://example.org/cpu"
+    assert make_has_work(clone, choice)
+    (clone / ".venv" / "locked").write_text("https://example.org/cpu\n")
+    os.utime(clone / ".venv" / "locked", (2, 2))
+    assert not make_has_work(clone, choice)
+    assert not make_has_work(clone)
+
+
+def test_a_machine_without_python_311_is_told_so(clone: Path) -> None:
+    (clone / "requirements.lock").touch()
+    other = a_python(clone, '[ "$1" = --version ] && echo Python 3.12.1 && exit 0; exit 1')
+    done = run("make", "run", other, cwd=clone)
+    assert done.returncode != 0
+    assert "needs Python 3.11" in done.stderr
+    assert "is Python 3.12.1" in done.stderr
+    assert "make run PYTHON=" in done.stderr
+
+
+def test_a_python_without_venv_is_told_what_to_install(clone: Path) -> None:
+    (clone / "requirements.lock").touch()
+    bare = a_python(clone, f'case "$2" in *ensurepip*) exit 1;; esac; exec {sys.executable} "$@"')
+    done = run("make", "setup", bare, cwd=clone)
+    assert done.returncode != 0
+    assert "apt-get install python3.11-venv" in done.stderr
+
+
+def test_help_names_every_target(clone: Path) -> None:
+    text = succeed("make", cwd=clone)
+    for target in ("setup", "system", "run", "test", "lint", "dashboard", "clean"):
+        assert re.search(rf"^{target} +\S", text, re.MULTILINE), target
