@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from battery_lab.battery import Array, Battery
+from battery_lab.battery import Array, Battery, Limits
 from battery_lab.errors import require
 
 NO_VALUE = -1e300  # finite, so that the compiler may assume there are neither infinities nor NaNs
@@ -26,7 +26,7 @@ VECTORISED = {"nnan", "ninf", "nsz"}  # without it a maximum is not one instruct
 
 
 class Levels(NamedTuple):
-    """Evenly spaced levels of stored energy; one of them is the battery's start.
+    """A battery over one dispatch interval on evenly spaced levels of stored energy; one of them is its start.
 
     Attributes:
         lowest_mwh: stored energy of level 0, MWh.
@@ -37,7 +37,9 @@ class Levels(NamedTuple):
         discharge: the most levels that an interval's discharging falls by.
         bought_mwh: energy bought at the grid connection to rise by one level, MWh.
         sold_mwh: energy sold at the grid connection on falling by one level, MWh.
-        retention: the share of stored energy that is left after an interval of standing still.
+        grid_fee_per_mwh: what the network charges for a MWh bought, in money.
+        wear_per_mwh: what a MWh sold costs in wear, in money.
+        limits: the battery over the interval, off the grid.
     """
 
     lowest_mwh: float
@@ -48,7 +50,9 @@ class Levels(NamedTuple):
     discharge: int
     bought_mwh: float
     sold_mwh: float
-    retention: float
+    grid_fee_per_mwh: float
+    wear_per_mwh: float
+    limits: Limits
 
 
 def find_levels(battery: Battery, interval_h: float, *, at_least: int, tolerance: float) -> Levels:
@@ -87,7 +91,9 @@ def find_levels(battery: Battery, interval_h: float, *, at_least: int, tolerance
         discharge=int(fall / step + ON_LEVEL),
         bought_mwh=step / limits.charge_efficiency,
         sold_mwh=step * limits.discharge_efficiency,
-        retention=limits.retention,
+        grid_fee_per_mwh=battery.grid_fee_per_mwh,
+        wear_per_mwh=battery.wear_per_mwh,
+        limits=limits,
     )
 
 
@@ -109,17 +115,17 @@ def _best_step(rise: float, fall: float, above: float, below: float, at_least: i
 
 
 @nb.njit(cache=True, fastmath=VECTORISED)
-def sweep(after: Array, value: Array, work: Array, bought: float, sold: float, levels: Levels) -> None:
+def sweep(after: Array, value: Array, work: Array, price: float, levels: Levels) -> None:
     """Step the value of stored energy back over one interval (Bellman's equation).
 
     Args:
         after: (size,) value at the interval's end.
         value: (size,) value at its start, written here; may be ``after`` itself.
         work: (4, size) room to work in.
-        bought: what rising by one level costs in the interval, in money.
-        sold: what falling by one level earns, in money.
-        levels: the grid.
+        price: the interval's price per MWh.
+        levels: the battery on its grid.
     """
+    bought, sold = _costs(price, levels)
     up, down = work[0], work[2]
     for i in range(levels.size):
         up[i] = after[i] - i * bought
@@ -132,8 +138,14 @@ def sweep(after: Array, value: Array, work: Array, bought: float, sold: float, l
         rising, falling = up[i] + i * bought, down[i] + i * sold
         best = rising if rising > falling else falling
         value[i] = after[i] if after[i] > best else best
-    if levels.retention < 1:
+    if levels.limits.retention < 1:
         _decay(value, up, levels)
+
+
+@nb.njit(cache=True)
+def _costs(price: float, levels: Levels) -> tuple[float, float]:
+    """What rising by one level costs and what falling by one earns, in money."""
+    return (price + levels.grid_fee_per_mwh) * levels.bought_mwh, (price - levels.wear_per_mwh) * levels.sold_mwh
 
 
 @nb.njit(cache=True, fastmath=VECTORISED)
@@ -174,7 +186,7 @@ def _decay(value: Array, kept: Array, levels: Levels) -> None:
     kept[:] = value
     for i in range(levels.size):
         energy = levels.lowest_mwh + i * levels.step_mwh
-        value[i] = between(kept, (energy * levels.retention - levels.lowest_mwh) / levels.step_mwh)
+        value[i] = between(kept, (energy * levels.limits.retention - levels.lowest_mwh) / levels.step_mwh)
 
 
 @nb.njit(cache=True)
@@ -186,20 +198,20 @@ def between(value: Array, position: float) -> float:
 
 
 @nb.njit(cache=True)
-def choose(after: Array, energy_mwh: float, bought: float, sold: float, levels: Levels) -> float:
+def choose(after: Array, energy_mwh: float, price: float, levels: Levels) -> float:
     """Choose the move that earns most now and later.
 
     Args:
         after: (size,) value of stored energy at the interval's end.
         energy_mwh: stored energy at its start.
-        bought: what rising by one level costs in the interval, in money.
-        sold: what falling by one level earns, in money.
-        levels: the grid.
+        price: the interval's price per MWh.
+        levels: the battery on its grid.
 
     Returns:
         The request at the grid connection in MWh, + sold, - bought; 0 where nothing earns more.
     """
-    at = (energy_mwh * levels.retention - levels.lowest_mwh) / levels.step_mwh
+    bought, sold = _costs(price, levels)
+    at = (energy_mwh * levels.limits.retention - levels.lowest_mwh) / levels.step_mwh
     if abs(at - round(at)) < ON_LEVEL:
         at = float(round(at))
     best, request = between(after, at) + GAIN, 0.0

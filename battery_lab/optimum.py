@@ -9,7 +9,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.battery import Array, Battery, Limits, deliver_mwh
+from battery_lab.battery import Array, Battery, deliver_mwh
 from battery_lab.levels import Levels, between, choose, find_levels, sweep
 from battery_lab.transition import Transition
 
@@ -44,11 +44,8 @@ def plan(price: Array, battery: Battery, interval_h: float) -> Plan:
         interval_h: length of an interval, hours.
     """
     price = np.ascontiguousarray(price, np.float64)
-    levels = optimum_levels(battery, interval_h)
     block = isqrt(max(len(price) - 1, 0)) + 1
-    money = (battery.grid_fee_per_mwh, battery.wear_per_mwh)
-    limits = battery.limits(interval_h)
-    request = _schedule(price, battery.energy_start_mwh, money, levels, limits, block) / interval_h
+    request = _schedule(price, battery.energy_start_mwh, optimum_levels(battery, interval_h), block) / interval_h
     power, energy = battery.run(request, interval_h)
     replayed = Transition(
         row=np.arange(len(price)),
@@ -69,22 +66,13 @@ def optimum_levels(battery: Battery, interval_h: float) -> Levels:
 
 
 @nb.njit(cache=True)
-def _back(price: float, after: Array, value: Array, work: Array, money: tuple[float, float], levels: Levels) -> None:
-    fee, wear = money
-    sweep(after, value, work, (price + fee) * levels.bought_mwh, (price - wear) * levels.sold_mwh, levels)
-
-
-@nb.njit(cache=True)
-def _schedule(
-    price: Array, energy: float, money: tuple[float, float], levels: Levels, limits: Limits, block: int
-) -> Array:
+def _schedule(price: Array, energy: float, levels: Levels, block: int) -> Array:
     """The best requests in MWh; values are kept at each block's end and worked out again inside a block."""
-    fee, wear = money
     rows, work = len(price), np.empty((4, levels.size))
     ends = np.zeros(((rows + block - 1) // block + 1, levels.size))
     value = np.zeros(levels.size)
     for t in range(rows - 1, -1, -1):
-        _back(price[t], value, value, work, money, levels)
+        sweep(value, value, work, price[t], levels)
         if t % block == 0:
             ends[t // block] = value
     request, inside = np.empty(rows), np.empty((block, levels.size))
@@ -92,12 +80,11 @@ def _schedule(
         length = min(block, rows - first)
         inside[length - 1] = ends[first // block + 1]
         for k in range(length - 1, 0, -1):
-            _back(price[first + k], inside[k], inside[k - 1], work, money, levels)
+            sweep(inside[k], inside[k - 1], work, price[first + k], levels)
         for k in range(length):
             t = first + k
-            bought, sold = (price[t] + fee) * levels.bought_mwh, (price[t] - wear) * levels.sold_mwh
-            request[t] = choose(inside[k], energy, bought, sold, levels)
-            _, energy = deliver_mwh(energy, request[t], limits)
+            request[t] = choose(inside[k], energy, price[t], levels)
+            _, energy = deliver_mwh(energy, request[t], levels.limits)
     return request
 
 
@@ -150,24 +137,17 @@ def hindsight(price: Array, battery: Battery, interval_h: float) -> HindsightVal
     rows, last = len(price) + 1, levels.size - 1
     position = np.linspace(0, last, max(min((TABLE_BYTES // rows - 8) // 4, levels.size), 2))
     base, above = np.empty(rows), np.empty((rows, len(position)), np.float32)
-    _tabulate(price, (battery.grid_fee_per_mwh, battery.wear_per_mwh), levels, position, base, above)
+    _tabulate(price, levels, position, base, above)
     step_mwh = levels.step_mwh * last / (len(position) - 1)
     return HindsightValue(base=base, above=above, lowest_mwh=levels.lowest_mwh, step_mwh=step_mwh)
 
 
 @nb.njit(cache=True)
-def _tabulate(
-    price: Array,
-    money: tuple[float, float],
-    levels: Levels,
-    position: Array,
-    base: Array,
-    above: NDArray[np.float32],
-) -> None:
+def _tabulate(price: Array, levels: Levels, position: Array, base: Array, above: NDArray[np.float32]) -> None:
     value, work = np.zeros(levels.size), np.empty((4, levels.size))
     for t in range(len(price), -1, -1):
         if t < len(price):
-            _back(price[t], value, value, work, money, levels)
+            sweep(value, value, work, price[t], levels)
         base[t] = between(value, position[0])
         for m in range(len(position)):
             above[t, m] = between(value, position[m]) - base[t]

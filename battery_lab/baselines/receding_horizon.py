@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numba as nb
 import numpy as np
 
-from battery_lab.battery import Array, Limits, deliver_mwh
+from battery_lab.battery import Array, deliver_mwh
 from battery_lab.errors import require
 from battery_lab.levels import Levels, choose, find_levels, sweep
 from battery_lab.problem import DispatchProblem
@@ -57,9 +57,7 @@ class RecedingHorizon:
             (max(round(self.horizon_h / step), 1), max(round(self.replan_minutes / 60 / step), 1)),
             (series.intervals_per_day, self.days),
             battery.energy_start_mwh,
-            (battery.grid_fee_per_mwh, battery.wear_per_mwh),
             levels,
-            battery.limits(step),
         )
         return np.asarray(request / step)
 
@@ -73,30 +71,27 @@ def _dispatch(
     look: tuple[int, int],
     calendar: tuple[int, int],
     energy: float,
-    money: tuple[float, float],
     levels: Levels,
-    limits: Limits,
 ) -> Array:
     """Requests in MWh; ``published`` is read up to ``lead`` rows ahead of the present, not at all if that is -1."""
-    (first, end, lag), (horizon, replan), (fee, wear) = span, look, money
+    (first, end, lag), (horizon, replan) = span, look
     request = np.zeros(end - first)
     value, work = np.zeros((horizon + 1, levels.size)), np.empty((4, levels.size))
     ahead, planned_at = np.empty(horizon + 1), first
     for t in range(first, end):
         if t - lag < 0:
-            _, energy = deliver_mwh(energy, 0.0, limits)
+            _, energy = deliver_mwh(energy, 0.0, levels.limits)
             planned_at = t + 1
             continue
         if (t - planned_at) % replan == 0:
             planned_at = t
             _forecast(ahead, t, lag, price, published, lead, calendar)
-            _plan(value, work, ahead, min(horizon, end - 1 - t), (fee, wear), levels)
+            _plan(value, work, ahead, min(horizon, end - 1 - t), levels)
         now = price[t - lag]
         if lag > 0 and lead >= 0:
             now += published[t] - published[t - lag]  # the forecast, as wrong as it was when last seen
-        bought, sold = (now + fee) * levels.bought_mwh, (now - wear) * levels.sold_mwh
-        request[t - first] = choose(value[t - planned_at], energy, bought, sold, levels)
-        _, energy = deliver_mwh(energy, request[t - first], limits)
+        request[t - first] = choose(value[t - planned_at], energy, now, levels)
+        _, energy = deliver_mwh(energy, request[t - first], levels.limits)
     return request
 
 
@@ -121,10 +116,8 @@ def _forecast(
 
 
 @nb.njit(cache=True)
-def _plan(value: Array, work: Array, ahead: Array, rows: int, money: tuple[float, float], levels: Levels) -> None:
+def _plan(value: Array, work: Array, ahead: Array, rows: int, levels: Levels) -> None:
     """Write to value[k] what stored energy is worth after the k-th row from now, planning ``rows`` rows more."""
-    fee, wear = money
     value[rows] = 0.0
     for k in range(rows, 0, -1):
-        bought, sold = (ahead[k] + fee) * levels.bought_mwh, (ahead[k] - wear) * levels.sold_mwh
-        sweep(value[k], value[k - 1], work, bought, sold, levels)
+        sweep(value[k], value[k - 1], work, ahead[k], levels)

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.battery import Array, Battery, Limits, deliver_mwh
+from battery_lab.battery import Array, deliver_mwh
 from battery_lab.errors import require
 from battery_lab.levels import Levels, choose, find_levels, sweep
 from battery_lab.market.series import MarketSeries
 from battery_lab.problem import DispatchProblem
 
-Rows = NDArray[np.int64]
+Ints = NDArray[np.int64]
 
 HOURS = 24
 LEVELS_AT_LEAST, TOLERANCE = 100, 0.01
@@ -49,43 +50,26 @@ class StochasticDP:
         series, battery = problem.series, problem.battery
         model = fit_prices(problem.training, np.asarray(self.quantiles, np.float64))
         levels = find_levels(battery, series.interval_h, at_least=LEVELS_AT_LEAST, tolerance=TOLERANCE)
-        expected = self._expected_value(model, battery, levels, series.interval_h)
-        begin = max(problem.first - 1, 0)
+        expected = self._expected_value(model, levels, series.interval_h)
+        begin = max(problem.first - 1, 0)  # the price before the first row is known
         rows = series.rows(begin, problem.end)
-        request = _dispatch(
-            problem.first - begin,
-            problem.price_lag,
-            rows.price,
-            model.bins(rows),
-            _hours(rows),
-            _slots(rows),
-            model.transition,
-            model.mean,
-            expected,
-            battery.energy_start_mwh,
-            (battery.grid_fee_per_mwh, battery.wear_per_mwh),
-            levels,
-            battery.limits(series.interval_h),
-        )
+        first, start = problem.first - begin, battery.energy_start_mwh
+        request = _dispatch(_read(rows, model), first, problem.price_lag, model, expected, start, levels)
         return np.asarray(request / series.interval_h)
 
-    def _expected_value(self, model: PriceModel, battery: Battery, levels: Levels, interval_h: float) -> Array:
+    def _expected_value(self, model: PriceModel, levels: Levels, interval_h: float) -> Array:
         """(slots, bins, levels) what stored energy is worth after a slot of the day whose price is in a bin."""
         slots, bins = round(HOURS / interval_h), model.mean.shape[1]
         expected, value = np.zeros((slots, bins, levels.size)), np.zeros((bins, levels.size))
-        work = np.empty((4, levels.size))
         for _ in range(self.days):
             for slot in range(slots - 1, -1, -1):
                 hour = int(slot * interval_h + 1e-9)
                 expected[slot] = model.transition[hour] @ value
-                bought = (model.mean[hour] + battery.grid_fee_per_mwh) * levels.bought_mwh
-                sold = (model.mean[hour] - battery.wear_per_mwh) * levels.sold_mwh
-                _sweep_bins(expected[slot], value, work, bought, sold, levels)
+                _sweep_bins(expected[slot], value, model.mean[hour], levels)
         return expected
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PriceModel:
+class PriceModel(NamedTuple):
     """A Markov chain of price bins, for each hour of the local day.
 
     Attributes:
@@ -98,9 +82,14 @@ class PriceModel:
     transition: Array
     mean: Array
 
-    def bins(self, series: MarketSeries) -> Rows:
-        """Return (T,) the bin of each row's price."""
-        return _bins(series.price, self.edges, _hours(series))
+
+class _Rows(NamedTuple):
+    """(T,) what the model sees of each row: price, its bin, hour of the local day, interval of the local day."""
+
+    price: Array
+    bin: Ints
+    hour: Ints
+    slot: Ints
 
 
 def fit_prices(series: MarketSeries, quantiles: Array) -> PriceModel:
@@ -122,16 +111,17 @@ def fit_prices(series: MarketSeries, quantiles: Array) -> PriceModel:
     return PriceModel(edges=edges, transition=transition, mean=mean)
 
 
-def _hours(series: MarketSeries) -> Rows:
+def _hours(series: MarketSeries) -> Ints:
     return np.floor(series.hour + 1e-9).astype(np.int64)
 
 
-def _slots(series: MarketSeries) -> Rows:
-    return np.floor(series.hour / series.interval_h + 1e-6).astype(np.int64)
+def _read(series: MarketSeries, model: PriceModel) -> _Rows:
+    hour, slot = _hours(series), np.floor(series.hour / series.interval_h + 1e-6).astype(np.int64)
+    return _Rows(np.ascontiguousarray(series.price), _bins(series.price, model.edges, hour), hour, slot)
 
 
 @nb.njit(cache=True)
-def _bins(price: Array, edges: Array, hour: Rows) -> Rows:
+def _bins(price: Array, edges: Array, hour: Ints) -> Ints:
     bins = np.empty(len(price), np.int64)
     for t in range(len(price)):
         bins[t] = np.searchsorted(edges[hour[t]], price[t])
@@ -139,45 +129,29 @@ def _bins(price: Array, edges: Array, hour: Rows) -> Rows:
 
 
 @nb.njit(cache=True)
-def _sweep_bins(after: Array, value: Array, work: Array, bought: Array, sold: Array, levels: Levels) -> None:
-    for b in range(len(bought)):
-        sweep(after[b], value[b], work, bought[b], sold[b], levels)
+def _sweep_bins(after: Array, value: Array, price: Array, levels: Levels) -> None:
+    work = np.empty((4, levels.size))
+    for b in range(len(price)):
+        sweep(after[b], value[b], work, price[b], levels)
 
 
 @nb.njit(cache=True)
 def _dispatch(
-    first: int,
-    lag: int,
-    price: Array,
-    bins: Rows,
-    hour: Rows,
-    slot: Rows,
-    transition: Array,
-    mean: Array,
-    expected: Array,
-    energy: float,
-    money: tuple[float, float],
-    levels: Levels,
-    limits: Limits,
+    rows: _Rows, first: int, lag: int, model: PriceModel, expected: Array, energy: float, levels: Levels
 ) -> Array:
     """Act on the price where it is known, and on what usually follows the last one where it is not."""
-    fee, wear = money
-    request = np.zeros(len(price) - first)
-    after = np.zeros(levels.size)
-    for t in range(first, len(price)):
-        if t - lag < 0:
-            _, energy = deliver_mwh(energy, 0.0, limits)
-            continue
-        now = price[t]
+    request, after = np.zeros(len(rows.price) - first), np.zeros(levels.size)
+    for t in range(first, len(rows.price)):
+        price, wanted = rows.price[t], 0.0
         if lag == 0:
-            after[:] = expected[slot[t], bins[t]]
-        else:
-            chance = transition[hour[t - 1], bins[t - 1]]
-            now = np.sum(chance * mean[hour[t]])
+            wanted = choose(expected[rows.slot[t], rows.bin[t]], energy, price, levels)
+        elif t > 0:
+            chance = model.transition[rows.hour[t - 1], rows.bin[t - 1]]
+            price = np.sum(chance * model.mean[rows.hour[t]])
             after[:] = 0.0
             for b in range(len(chance)):
-                after += chance[b] * expected[slot[t], b]
-        bought, sold = (now + fee) * levels.bought_mwh, (now - wear) * levels.sold_mwh
-        request[t - first] = choose(after, energy, bought, sold, levels)
-        _, energy = deliver_mwh(energy, request[t - first], limits)
+                after += chance[b] * expected[rows.slot[t], b]
+            wanted = choose(after, energy, price, levels)
+        request[t - first] = wanted
+        _, energy = deliver_mwh(energy, wanted, levels.limits)
     return request
