@@ -148,12 +148,13 @@ def test_regret_moves_no_choice_without_a_discount(seed: int) -> None:
 
 def test_regret_below_a_discount_of_one_changes_choices() -> None:
     # Sell now at 50, or hold for a next price of 10 or 100? Discounted profit sells (50 > 0.8 x 55); regret holds,
-    # as selling costs half of 50 against hindsight, and holding half of 40.
+    # as selling costs half of 50 against hindsight, and holding half of 40: here the undiscounted best.
     futures = [[50.0, 10.0], [50.0, 100.0]]
     plain, regret = solve_unseen(futures, False, 0.8), solve_unseen(futures, True, 0.8)
     now = ((50.0,), 1)
     assert REQUESTS[int(plain[now].argmax())] == 1.0
-    assert REQUESTS[int(regret[now].argmax())] != 1.0
+    assert REQUESTS[int(regret[now].argmax())] == 0.0
+    assert REQUESTS[int(solve_unseen(futures, False, 1.0)[now].argmax())] == 0.0
 
 
 def test_regret_can_miss_the_undiscounted_best_below_a_discount_of_one() -> None:

@@ -53,6 +53,14 @@ def test_a_step_without_margin_charges_at_the_limits_alone() -> None:
     assert term(done) == pytest.approx([-7, 0, -7])
 
 
+def test_a_store_below_its_floor_is_no_deeper_than_at_it() -> None:
+    context = make_context([50.0], make_battery(self_discharge_per_day=0.9))
+    term = SocLimit(weight=1.0, shape="ramp", margin_soc=0.1, price_per_h=7.0).bind(context)
+    done = dispatch(context, 0, 3.0, 0)
+    assert done.energy_after_mwh[0] < 3.0
+    assert term(done) == pytest.approx([-7])
+
+
 def test_undelivered_counts_soc_limits_and_power_limit() -> None:
     context = make_context([50.0], LOSSLESS)
     done = dispatch(context, [0] * 4, [10, 20, 33, 20], [10, 14, -10, -10])
