@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,17 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from battery_lab.compose import build, is_group, register_resolvers
 from battery_lab.errors import LabError
 from battery_lab.locate import conf_dir
 
 TRIAL = "trial.yaml"
+RERUN_FOLDER = "${outputs}/runs/${now:%Y-%m-%d_%H-%M-%S}_rerun_${short_id:}"
 
 
 def main() -> None:
     """Run the command."""
-    OmegaConf.register_new_resolver("short_id", lambda: uuid.uuid4().hex[:6], replace=True, use_cache=True)
+    register_resolvers()
     try:
         sys.argv[1:] = from_stored(sys.argv[1:])
     except LabError as error:
@@ -50,18 +51,14 @@ def from_stored(arguments: list[str]) -> list[str]:
         if not (folder / TRIAL).is_file():
             raise LabError(f"{name}={folder} must name a run folder that holds {TRIAL}, and it holds none")
         rest = [argument for argument in arguments if argument not in given]
-        groups = [
-            a for a in rest if "=" in a and "." not in a.partition("=")[0] and (conf_dir() / a.split("=")[0]).is_dir()
-        ]
+        groups = [argument for argument in rest if is_group(argument)]
         if groups:
             raise LabError(
                 f"{groups[0]} cannot be chosen with {name}=, which takes the stored choices: change single values "
                 "(algo.lr=...), or start a new run"
             )
         stored = ["--config-dir", str(folder.resolve()), "--config-name", "trial"]
-        target = (
-            str(folder.resolve()) if name == "resume" else "${outputs}/runs/${now:%Y-%m-%d_%H-%M-%S}_rerun_${short_id:}"
-        )
+        target = folder.resolve() if name == "resume" else RERUN_FOLDER
         return [*stored, f"{name}='{folder}'", f"hydra.run.dir='{target}'", *rest]
     return arguments
 
@@ -69,8 +66,6 @@ def from_stored(arguments: list[str]) -> list[str]:
 def _task(config: DictConfig) -> float:
     """Run one trial; returns its validation capture, which sweepers maximise."""
     from rich.console import Console
-
-    from battery_lab.compose import build
 
     console = Console()
     folder = Path(HydraConfig.get().runtime.output_dir)
@@ -88,10 +83,13 @@ def _task(config: DictConfig) -> float:
 
 
 def store_trial(config: DictConfig, folder: Path) -> None:
-    """Write the composed trial, which `resume=` and `rerun=` compose from again."""
-    stored = OmegaConf.masked_copy(config, [key for key in config if key not in ("resume", "rerun")])
+    """Write the composed trial, which `resume=`, `rerun=` and `.evaluate` compose from again.
+
+    References between groups stay references, so that a value that is changed later is changed everywhere.
+    """
+    stored = config.copy()
     stored.resume = stored.rerun = None
-    (folder / TRIAL).write_text(OmegaConf.to_yaml(stored, resolve=True))
+    (folder / TRIAL).write_text(OmegaConf.to_yaml(stored))
 
 
 def _explain(error: BaseException, folder: Path, console: Any) -> None:

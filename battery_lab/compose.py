@@ -6,17 +6,56 @@ import dataclasses
 import difflib
 import importlib
 import logging
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from battery_lab.errors import ConfigError, LabError
+from battery_lab.locate import conf_dir
 
 PARTS = ("env", "algo", "network", "train", "tracking")
 TARGET = "_target_"
+
+
+def register_resolvers() -> None:
+    """Give OmegaConf the functions that conf/ uses."""
+    # Run folders of two runs that start in the same second must differ.
+    OmegaConf.register_new_resolver("short_id", lambda: uuid.uuid4().hex[:6], replace=True, use_cache=True)
+
+
+def compose(overrides: Sequence[str]) -> DictConfig:
+    """Compose a trial as the command line would, outside of Hydra's own entry.
+
+    Raises:
+        ConfigError: an override names what is not there.
+    """
+    register_resolvers()
+    # Inside a run of Hydra its state is borrowed and given back.
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            return hydra_compose("config", overrides=list(overrides))
+    except HydraException as error:
+        raise ConfigError(str(error)) from None
+    finally:
+        GlobalHydra.instance().clear()
+        if outer is not None:
+            GlobalHydra.instance().initialize(outer)
+
+
+def is_group(override: str) -> bool:
+    """Return whether an override chooses an option of a group rather than a value."""
+    key = override.partition("=")[0].lstrip("+~").partition("@")[0]
+    return "=" in override and "." not in key and (conf_dir() / key).is_dir()
 
 
 def build(config: DictConfig) -> Any:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,14 +15,14 @@ from rich.console import Console
 # RLlib imports TensorFlow where that is installed, which costs 5 s of every start.
 os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
 
-from battery_lab import checkpoint, evaluation, report
+from battery_lab import checkpoint, evaluation, report, results
 from battery_lab.algos.base import Algo, Setup
 from battery_lab.checkpoint import Progress
 from battery_lab.display import TrainingDisplay
 from battery_lab.envs.base import Environment, Judgement, World
 from battery_lab.errors import ConfigError
 from battery_lab.networks.base import Network
-from battery_lab.policy import Policy, PolicyNetwork, load
+from battery_lab.policy import Policy, PolicyNetwork, load, read_spec
 from battery_lab.tracking import RunLog, Tracker
 from battery_lab.training import Interrupted, Trainer, TrainOptions
 from battery_lab.worlds import WorldSource
@@ -47,13 +44,6 @@ def choose_actions(env: Environment, algo: Algo) -> str:
         f"env.actions={env.offers[0]} cannot be learned by algo={name}, which does {' and '.join(algo.action_kinds)} "
         f"actions only: set env.actions={algo.action_kinds[0]} or choose another algorithm"
     )
-
-
-def note_test_look(folder: Path, policy: str, market: str) -> None:
-    """Write down that somebody looked at test time; each look makes the next choice less honest."""
-    look = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": " ".join(sys.argv)}
-    with (folder / "test_looks.jsonl").open("a") as file:
-        file.write(json.dumps(look | {"policy": policy, "market": market}) + "\n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,27 +151,18 @@ class _Run:
 
     def judge(self) -> dict[str, float]:
         """Judge the best policy on test time, once, and write the run folder."""
-        experiment, world = self.experiment, self.world
-        layout = world.layout
-        policy = load(self.folder / POLICY, experiment.network.encoder(layout), experiment.network.out_features)
-        name = type(experiment.algo).__name__.lower()
+        experiment = self.experiment
+        policy = load_policy(experiment, self.world, self.folder)
+        name = algo_name(experiment.algo)
+        results.note_test_look(self.folder, name, self.world)
         with self.console.status("judging on test time"):
-            note_test_look(self.folder, name, world.summary().get("Market", ""))
-            judged = {name: world.judge(policy, "test")} | world.baselines("test")
-        shares = evaluation.with_shares(world, judged)
-        metrics = evaluation.flat_metrics(shares, name) | self._training_metrics()
-        self._write(metrics, judged, name)
-        self.log.log({k: v for k, v in metrics.items() if k.startswith("test/")}, self.progress.env_steps)
-        table = evaluation.table(shares, world.score)
-        report.write_report(
-            self.folder,
-            title=f"{name} on {world.summary().get('Market', 'its environment')}",
-            summary=world.summary(),
-            table=table,
-            panels=world.panels(judged[name].frame, {k: v for k, v in judged.items() if k != name}),
-            curves=pd.DataFrame(self.log.read()),
-        )
-        self.console.print(report.render_table(table, world.unit))
+            metrics, judged, table = results.judge_test(self.world, policy, name)
+        metrics |= self._training_metrics()
+        self.log.log({key: value for key, value in metrics.items() if key.startswith("test/")}, self.progress.env_steps)
+        results.write_results(self.folder, metrics, judged[name], name)
+        curves = pd.DataFrame(self.log.read())
+        results.write_report(self.folder, f"{name}, seed {experiment.seed}", self.world, judged, name, table, curves)
+        self.console.print(report.render_table(table, self.world.unit))
         return metrics
 
     def _build(self) -> Any:
@@ -241,10 +222,47 @@ class _Run:
             "train/env_steps_per_second": progress.env_steps / max(progress.seconds, 1e-9),
         }
 
-    def _write(self, metrics: Mapping[str, float], judged: Mapping[str, Judgement], name: str) -> None:
-        frame = judged[name].frame
-        frame.insert(0, "policy", name)
-        frame.to_parquet(self.folder / "dispatch.parquet", index=False)
-        part = self.folder / "metrics.json.part"
-        part.write_text(json.dumps(dict(sorted(metrics.items())), indent=1))
-        os.replace(part, self.folder / "metrics.json")
+
+def algo_name(algo: Algo) -> str:
+    """Return the name that an algorithm's policy goes by in tables."""
+    return type(algo).__name__.lower()
+
+
+def load_policy(experiment: Experiment, world: World, run: Path) -> Policy:
+    """Read the policy that a run kept.
+
+    Raises:
+        DataError: there is none, or it is of another network or observation set.
+    """
+    network = experiment.network
+    return load(run / POLICY, network.encoder(world.layout), network.out_features)
+
+
+def judge_stored(experiment: Experiment, run: Path, folder: Path, console: Console) -> dict[str, float]:
+    """Judge a run's policy on the test time of an experiment's environment, which may be another than the run's.
+
+    Args:
+        experiment: the run's, or with another market or battery.
+        run: the run folder.
+        folder: where the figures go; made if missing.
+        console: where the table is printed.
+
+    Raises:
+        LabError: the policy does not fit, or the data are at fault.
+    """
+    spec = read_spec(run / POLICY)
+    source = WorldSource(
+        env=experiment.env,
+        actions=spec["actions"],
+        gamma=experiment.algo.gamma,
+        observation_state=spec["observation_state"],
+    )
+    world, name = source.open(), algo_name(experiment.algo)
+    policy = load_policy(experiment, world, run)
+    results.note_test_look(run, name, world)
+    metrics, judged, table = results.judge_test(world, policy, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    results.write_results(folder, metrics, judged[name], name)
+    results.write_report(folder, f"{name}, judged again", world, judged, name, table, pd.DataFrame())
+    console.print(report.render_table(table, world.unit))
+    return metrics

@@ -65,8 +65,8 @@ class Policy:
         with torch.inference_mode():
             out = self.network(torch.from_numpy(observation))
             if self.decision == "argmax":
-                return out.argmax(dim=1).numpy()
-            return (out.tanh() if self.decision == "tanh_mean" else out.clamp(-1.0, 1.0)).numpy()
+                return np.asarray(out.argmax(dim=1))
+            return np.asarray(out.tanh() if self.decision == "tanh_mean" else out.clamp(-1.0, 1.0))
 
     def save(self, folder: Path) -> None:
         """Write the policy to a folder: JSON and safetensors, nothing that runs when it is read."""

@@ -175,13 +175,13 @@ def _stop_signals() -> Iterator[list[int]]:
             signal.signal(other, handler)
 
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, handle)
+        for wanted in (signal.SIGINT, signal.SIGTERM):
+            before[wanted] = signal.signal(wanted, handle)
     except ValueError:
         # Not the main thread: whoever runs us there handles signals.
         before.clear()
     try:
         yield stopped
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for caught, handler in before.items():
+            signal.signal(caught, handler)

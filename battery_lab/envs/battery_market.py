@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from battery_lab import optimum
 from battery_lab.baselines import Baseline
 from battery_lab.battery import Battery
 from battery_lab.dispatch import Dispatch
@@ -25,6 +24,8 @@ from battery_lab.envs.battery_vector import BatteryVectorEnv
 from battery_lab.errors import ConfigError, DataError, require, require_choice
 from battery_lab.market.series import Market, MarketSeries
 from battery_lab.observations.observation_set import Layout, ObservationSet, Observer, Scaling
+from battery_lab.optimum import HindsightValue
+from battery_lab.optimum import hindsight as tabulate_hindsight
 from battery_lab.problem import DispatchProblem
 from battery_lab.report import Panel
 from battery_lab.rewards.shaping import Shaping
@@ -125,9 +126,9 @@ class BatteryWorld:
         return self._observer.layout
 
     @cached_property
-    def hindsight(self) -> optimum.HindsightValue:
+    def hindsight(self) -> HindsightValue:
         """The perfect-foresight value on the training prices."""
-        return optimum.hindsight(self._training.price, self._option.battery, self._series.interval_h)
+        return tabulate_hindsight(self._training.price, self._option.battery, self._series.interval_h)
 
     def vector_env(self, num_envs: int, seed: int, staggered: bool = True) -> BatteryVectorEnv:
         """Make N batteries on training time."""
@@ -240,7 +241,7 @@ class BatteryWorld:
         gaps = np.concatenate([[0], np.cumsum(self._series.gap)])
         # An episode's last observation is of the row after it, which has to be training time too.
         rows = np.arange(self._warm_up, self._train_end - self._episode)
-        starts = rows[gaps[rows + self._episode] == gaps[rows]]
+        starts: NDArray[np.int64] = rows[gaps[rows + self._episode] == gaps[rows]]
         if len(starts) == 0:
             raise ConfigError(
                 f"env.episode_days must fit between two gaps of market {self._series.name}, "

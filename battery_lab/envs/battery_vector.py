@@ -21,7 +21,7 @@ Float32 = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 
-class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[np.float64]]):
+class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]):
     """Dispatch of N batteries on random slices of training time.
 
     ## Description
@@ -92,7 +92,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[np.fl
         self._done = np.zeros(num_envs, np.bool_)
         self._account = np.zeros(3)
 
-    def reset(  # type: ignore[override]
+    def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Float32, dict[str, Any]]:
         """Begin N new episodes; returns (N, D) observations and an empty info."""

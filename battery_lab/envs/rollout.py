@@ -10,13 +10,11 @@ exact once the starts agree.)
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.envs.actions import ActionSet
+from battery_lab.envs.base import Actor
 from battery_lab.observations.observation_set import Observer
 from battery_lab.problem import DispatchProblem
 
@@ -24,12 +22,7 @@ Array = NDArray[np.float64]
 STRETCHES = 128
 
 
-def requests(
-    problem: DispatchProblem,
-    actor: Callable[[NDArray[np.float32]], NDArray[Any]],
-    observer: Observer,
-    actions: ActionSet,
-) -> Array:
+def requests(problem: DispatchProblem, actor: Actor, observer: Observer, actions: ActionSet) -> Array:
     """Return (T,) MW that a policy asks for in each interval of the problem, run in order.
 
     Args:

@@ -1,0 +1,94 @@
+"""`python -m battery_lab.evaluate run=<folder>`: judge a stored policy again, on another market if asked.
+
+    python -m battery_lab.evaluate run=outputs/runs/<run>
+    python -m battery_lab.evaluate run=outputs/runs/<run> market=aemo market.path=prices/ battery.wear_per_mwh=0
+
+The policy sees any market through the scales that it was trained with. What is judged, and what it is compared with,
+is composed from the run's own trial.yaml; choices on the command line replace the run's. Each judgement is a look at
+test time, is noted as one in the run folder, and is kept there under evaluations/.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from battery_lab.compose import build, compose, is_group
+from battery_lab.errors import ConfigError, LabError
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        return
+    try:
+        evaluate(arguments)
+    except LabError as error:
+        sys.exit(f"error: {error}")
+
+
+def evaluate(arguments: list[str]) -> dict[str, float]:
+    """Judge a stored policy and return its metrics.
+
+    Raises:
+        LabError: there is no such run, a choice is at fault, or the policy does not fit the market.
+    """
+    chosen = dict(_split(argument) for argument in arguments)
+    if "run" not in chosen:
+        raise ConfigError("run=<folder> must name the folder of a finished run")
+    run = Path(chosen.pop("run")).expanduser()
+    config = trial(run, [f"{key}={value}" for key, value in chosen.items()])
+    from rich.console import Console
+
+    from battery_lab.experiment import judge_stored
+
+    folder = run / "evaluations" / datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S_%f")
+    experiment = build(config)
+    metrics: dict[str, float] = judge_stored(experiment, run, folder, Console())
+    (folder / "choices.json").write_text(json.dumps(chosen, indent=1))
+    print(f"written to {folder}")
+    return metrics
+
+
+def trial(run: Path, overrides: list[str]) -> DictConfig:
+    """Return a run's stored trial with other choices put in.
+
+    Raises:
+        ConfigError: the folder holds no trial, or an override names what is not there.
+    """
+    path = run / "trial.yaml"
+    if not path.is_file():
+        raise ConfigError(f"run={run} must name a run folder that holds trial.yaml, and it holds none")
+    stored = OmegaConf.load(path)
+    if not isinstance(stored, DictConfig):
+        raise ConfigError(f"{path} does not hold a trial")
+    rest = list(overrides)
+    for override in (o for o in overrides if is_group(o)):
+        group = override.partition("=")[0]
+        inside = [o for o in rest if o.startswith(f"{group}.")]
+        stored[group] = OmegaConf.to_container(compose([override, *inside])[group], resolve=False)
+        rest = [o for o in rest if o != override and o not in inside]
+    for override in rest:
+        key = override.partition("=")[0]
+        if OmegaConf.select(stored, key) is None:
+            raise ConfigError(f"{key} is no value of {path}: look there for the names")
+    merged = OmegaConf.merge(stored, OmegaConf.from_dotlist(rest))
+    return cast(DictConfig, merged)
+
+
+def _split(argument: str) -> tuple[str, str]:
+    key, sign, value = argument.partition("=")
+    if not sign:
+        raise ConfigError(f"{argument!r} must be written as key=value, for instance run=outputs/runs/<run>")
+    return key, value
+
+
+if __name__ == "__main__":
+    main()

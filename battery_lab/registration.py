@@ -1,0 +1,54 @@
+"""The lab's environments under gymnasium ids, composed from conf/ like those of a trial.
+
+    gymnasium.make("battery_lab/Battery-v0", overrides=["observation=window", "market.seed=1"])
+    gymnasium.make_vec("battery_lab/Battery-v0", num_envs=64)
+
+Gymnasium finds this module by the package's entry point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+
+if TYPE_CHECKING:
+    from battery_lab.envs.battery_market import BatteryWorld
+    from battery_lab.envs.battery_single import BatteryEnv
+    from battery_lab.envs.battery_vector import BatteryVectorEnv
+
+BATTERY = "battery_lab/Battery-v0"
+
+
+def register() -> None:
+    """Register the ids."""
+    if BATTERY not in gym.registry:
+        gym.register(BATTERY, entry_point=single, vector_entry_point=vector)
+
+
+def single(overrides: Sequence[str] = (), seed: int = 0) -> BatteryEnv:
+    """Return one battery on training time.
+
+    Args:
+        overrides: choices as on the command line.
+        seed: of the first episode, until ``reset`` gives another.
+    """
+    from battery_lab.envs.battery_single import BatteryEnv
+
+    return BatteryEnv(_world(overrides).vector_env(1, seed, staggered=False))
+
+
+def vector(num_envs: int = 1, overrides: Sequence[str] = (), seed: int = 0, **_: Any) -> BatteryVectorEnv:
+    """Return N batteries on training time."""
+    return _world(overrides).vector_env(num_envs, seed)
+
+
+def _world(overrides: Sequence[str]) -> BatteryWorld:
+    from battery_lab.compose import build_part, check_targets, compose, resolve
+    from battery_lab.envs.battery_market import BatteryMarket
+
+    config = compose(["env=battery", *overrides])
+    check_targets({"env": resolve(config)["env"]})
+    env: BatteryMarket = build_part(config, "env")
+    return env.open(env.offers[0], float(config.algo.gamma))

@@ -1,0 +1,53 @@
+"""The figures of a run folder: judged on test time, written, and every look at them noted."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from battery_lab import evaluation, report
+from battery_lab.envs.base import Judgement, World
+from battery_lab.policy import Policy
+
+
+def note_test_look(run: Path, policy: str, world: World) -> None:
+    """Write down that somebody looks at test time; each look makes the next choice less honest."""
+    look = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": " ".join(sys.argv), "policy": policy}
+    with (run / "test_looks.jsonl").open("a") as file:
+        file.write(json.dumps(look | {"world": dict(world.summary())}) + "\n")
+
+
+def judge_test(world: World, policy: Policy, name: str) -> tuple[dict[str, float], dict[str, Judgement], pd.DataFrame]:
+    """Run a policy and the baselines through test time; returns metrics, judgements by name and the table."""
+    judged = {name: world.judge(policy, "test")} | world.baselines("test")
+    shares = evaluation.with_shares(world, judged)
+    return evaluation.flat_metrics(shares, name), judged, evaluation.table(shares, world.score)
+
+
+def write_results(folder: Path, metrics: Mapping[str, float], judged: Judgement, name: str) -> None:
+    """Write ``dispatch.parquet`` and ``metrics.json``, the latter whole or not at all."""
+    judged.frame.assign(policy=name).to_parquet(folder / "dispatch.parquet", index=False)
+    part = folder / "metrics.json.part"
+    part.write_text(json.dumps(dict(sorted(metrics.items())), indent=1))
+    os.replace(part, folder / "metrics.json")
+
+
+def write_report(
+    folder: Path,
+    title: str,
+    world: World,
+    judged: Mapping[str, Judgement],
+    name: str,
+    table: pd.DataFrame,
+    curves: pd.DataFrame,
+) -> None:
+    """Write ``report.html``."""
+    others = {other: judgement for other, judgement in judged.items() if other != name}
+    panels = world.panels(judged[name].frame, others)
+    report.write_report(folder, title=title, summary=world.summary(), table=table, panels=panels, curves=curves)
