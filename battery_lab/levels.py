@@ -97,6 +97,11 @@ def find_levels(battery: Battery, interval_h: float, *, at_least: int, tolerance
     )
 
 
+def coarse_levels(battery: Battery, interval_h: float) -> Levels:
+    """Return a grid for plans on uncertain prices: what its rounding loses is far below what they do not know."""
+    return find_levels(battery, interval_h, at_least=100, tolerance=5e-3)
+
+
 def _best_step(rise: float, fall: float, above: float, below: float, at_least: int, tolerance: float) -> float:
     """Search level sizes that divide a full step, a side of the start or the usable energy, the coarsest first."""
     usable = above + below

@@ -14,8 +14,6 @@ from battery_lab.levels import Levels, between, choose, find_levels, sweep
 from battery_lab.transition import Transition
 
 TABLE_BYTES = 200_000_000
-LEVELS_AT_LEAST = 400
-TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,7 +41,7 @@ def plan(price: Array, battery: Battery, interval_h: float) -> Plan:
         battery: the battery.
         interval_h: length of an interval, hours.
     """
-    price = np.ascontiguousarray(price, np.float64)
+    price = np.array(price, np.float64)  # a copy: compiled code is kept for writable arrays only
     block = isqrt(max(len(price) - 1, 0)) + 1
     request = _schedule(price, battery.energy_start_mwh, optimum_levels(battery, interval_h), block) / interval_h
     power, energy = battery.run(request, interval_h)
@@ -62,7 +60,7 @@ def plan(price: Array, battery: Battery, interval_h: float) -> Plan:
 
 def optimum_levels(battery: Battery, interval_h: float) -> Levels:
     """Return the grid that the optimum is solved on."""
-    return find_levels(battery, interval_h, at_least=LEVELS_AT_LEAST, tolerance=TOLERANCE)
+    return find_levels(battery, interval_h, at_least=400, tolerance=1e-3)
 
 
 @nb.njit(cache=True)
@@ -132,7 +130,7 @@ def hindsight(price: Array, battery: Battery, interval_h: float) -> HindsightVal
         battery: the battery.
         interval_h: length of an interval, hours.
     """
-    price = np.ascontiguousarray(price, np.float64)
+    price = np.array(price, np.float64)
     levels = optimum_levels(battery, interval_h)
     rows, last = len(price) + 1, levels.size - 1
     position = np.linspace(0, last, max(min((TABLE_BYTES // rows - 8) // 4, levels.size), 2))

@@ -9,12 +9,11 @@ import numpy as np
 
 from battery_lab.battery import Array, deliver_mwh
 from battery_lab.errors import require
-from battery_lab.levels import Levels, choose, find_levels, sweep
+from battery_lab.levels import Levels, choose, coarse_levels, sweep
 from battery_lab.problem import DispatchProblem
 
 FORECAST = "price_forecast"
 NOT_PUBLISHED = -1
-LEVELS_AT_LEAST, TOLERANCE = 100, 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +44,14 @@ class RecedingHorizon:
         """Return (T,) requests in MW; rows before any price is known hold."""
         series, battery = problem.series, problem.battery
         step = series.interval_h
-        levels = find_levels(battery, step, at_least=LEVELS_AT_LEAST, tolerance=TOLERANCE)
+        levels = coarse_levels(battery, step)
         ahead = FORECAST in series.columns and FORECAST in series.lead_h  # else it is a measurement, known too late
-        published = series.columns[FORECAST] if ahead else series.price
+        price = np.array(series.price)  # copies: compiled code is kept for writable arrays only
+        published = np.array(series.columns[FORECAST]) if ahead else price
         lead = int(series.lead_h[FORECAST] / step + 1e-9) if ahead else NOT_PUBLISHED
         request = _dispatch(
             (problem.first, problem.end, problem.price_lag),
-            series.price,
+            price,
             published,
             lead,
             (max(round(self.horizon_h / step), 1), max(round(self.replan_minutes / 60 / step), 1)),

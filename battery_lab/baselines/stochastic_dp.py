@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from battery_lab.battery import Array, deliver_mwh
 from battery_lab.errors import require
-from battery_lab.levels import Levels, choose, find_levels, sweep
+from battery_lab.levels import Levels, choose, coarse_levels, sweep
 from battery_lab.market.series import MarketSeries
 from battery_lab.problem import DispatchProblem
 
 Ints = NDArray[np.int64]
 
 HOURS = 24
-LEVELS_AT_LEAST, TOLERANCE = 100, 0.01
 UNSEEN = 1e-3  # counts of transitions never seen: rare ones stay possible
 
 
@@ -49,7 +48,7 @@ class StochasticDP:
         """Return (T,) requests in MW; rows before any price is known hold."""
         series, battery = problem.series, problem.battery
         model = fit_prices(problem.training, np.asarray(self.quantiles, np.float64))
-        levels = find_levels(battery, series.interval_h, at_least=LEVELS_AT_LEAST, tolerance=TOLERANCE)
+        levels = coarse_levels(battery, series.interval_h)
         expected = self._expected_value(model, levels, series.interval_h)
         begin = max(problem.first - 1, 0)  # the price before the first row is known
         rows = series.rows(begin, problem.end)
@@ -94,7 +93,7 @@ class _Rows(NamedTuple):
 
 def fit_prices(series: MarketSeries, quantiles: Array) -> PriceModel:
     """Fit a Markov chain of price bins to a series, hour by hour of the local day."""
-    hour, price, count = _hours(series), series.price, len(quantiles) + 1
+    hour, price, count = _hours(series), np.array(series.price), len(quantiles) + 1
     overall = np.quantile(price, quantiles)
     seen = [price[hour == h] for h in range(HOURS)]
     edges = np.stack([np.quantile(prices, quantiles) if len(prices) else overall for prices in seen])
@@ -117,7 +116,8 @@ def _hours(series: MarketSeries) -> Ints:
 
 def _read(series: MarketSeries, model: PriceModel) -> _Rows:
     hour, slot = _hours(series), np.floor(series.hour / series.interval_h + 1e-6).astype(np.int64)
-    return _Rows(np.ascontiguousarray(series.price), _bins(series.price, model.edges, hour), hour, slot)
+    price = np.array(series.price)  # a copy: compiled code is kept for writable arrays only
+    return _Rows(price, _bins(price, model.edges, hour), hour, slot)
 
 
 @nb.njit(cache=True)
