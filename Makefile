@@ -22,14 +22,16 @@ READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup system run test test-slow lint dashboard lock clean
+# Stamps that only a pattern names would be swept away, and the extra installed again, without this.
+.PRECIOUS: $(VENV)/extra-%
+.PHONY: help setup setup-aws setup-tf system run test test-slow lint dashboard lock clean
 
 help: ## Say what can be made
-	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z -]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(READY) ## Make .venv with the locked packages and the lab; does nothing when that is done
 
-setup-%: $(VENV)/extra-% ; ## Add an extra, aws or tf, to .venv
+setup-aws setup-tf: setup-%: $(VENV)/extra-% ## Add what the extra aws or tf wants to .venv
 
 run: $(READY) ## Run the main job: train, judge and report (ARGS="reward=regret algo=sac" for another)
 	$(BIN)/python -m battery_lab $(ARGS)
@@ -47,7 +49,8 @@ lint: $(READY) ## Check style, format and types
 
 dashboard: $(READY) ## Compare trials in the browser: MLflow on outputs/mlflow.db, for this machine only
 	@mkdir -p outputs
-	$(BIN)/python -m mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db --host 127.0.0.1 --port $(PORT)
+	$(BIN)/python -m mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db --host 127.0.0.1 --port $(PORT) \
+		--workers 1
 
 system: ## Install the Debian packages that compilation and some tests want (asks for root)
 	@command -v apt-get >/dev/null || { echo "make system knows Debian and its children only." \
