@@ -10,7 +10,7 @@ import pandas as pd
 
 from battery_lab.market.files import has_column, named_columns, read_file
 from battery_lab.market.reader import FileMarket
-from battery_lab.market.rows import complaint, to_numbers
+from battery_lab.market.rows import to_numbers
 from battery_lab.market.stamps import parse_stamps
 
 FORMATS = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z")
@@ -26,8 +26,8 @@ COLUMNS = {
 class CaisoMarket(FileMarket):
     """PRC_INTVL_LMP, PRC_LMP and PRC_RTPD_LMP files: stamped by the interval's START in GMT, price in MW, VALUE or PRC.
 
-    The files list the parts of a price below one another; only LMP_TYPE LMP, the price itself, is taken. Rows are
-    sorted by time, because OASIS promises no order and a GMT stamp means one time only.
+    OASIS lists the parts of a price below one another, or in files of their own; only LMP_TYPE LMP, the price itself,
+    is taken. Rows are sorted by time, because OASIS promises no order and a GMT stamp means one time only.
 
     Attributes:
         time_zone: the clock of the calendar.
@@ -40,6 +40,7 @@ class CaisoMarket(FileMarket):
     market_run: str | None
 
     picks: ClassVar[tuple[str, ...]] = ("node", "market_run")
+    rows_taken: ClassVar[str] = " with LMP_TYPE LMP"
     sort_rows: ClassVar[bool] = True
 
     def stamp_zone(self) -> str:
@@ -54,10 +55,6 @@ class CaisoMarket(FileMarket):
         frame = named_columns(file, table, names, "CAISO OASIS files of locational prices (CSV)")
         frame = frame.assign(market_run=frame.get("market_run", ""))
         kinds = frame.pop("kind").str.strip().str.upper()
-        if len(frame) and not (kinds == "LMP").any():
-            there = ", ".join(sorted(set(kinds)))
-            remedy = "Download the file with the price itself"
-            raise complaint(file, int(frame["row"].iloc[0]), f"no row has LMP_TYPE LMP, only {there}", remedy)
         frame = frame[kinds == "LMP"]
         text = frame.pop("text")
         frame["stamp"] = parse_stamps(file, frame["row"], text, FORMATS, "2025-03-01T08:00:00-00:00", utc=True)

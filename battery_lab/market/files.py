@@ -94,6 +94,8 @@ def _read_csv(file: Path) -> pd.DataFrame:
         )
     table.index += 2
     suspects = table[table.iloc[:, 0].str.strip() == ""]
+    if not len(suspects):
+        return table
     blank = suspects.apply(lambda cells: cells.str.strip() == "").all(axis=1)
     return table.drop(index=suspects.index[blank.to_numpy(bool)])
 

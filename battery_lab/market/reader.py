@@ -48,6 +48,7 @@ class FileMarket(ABC):
     # Options that pick rows: the rows of one region, zone or node.
     picks: ClassVar[tuple[str, ...]] = ()
     suffixes: ClassVar[tuple[str, ...]] = CSV_SUFFIXES
+    rows_taken: ClassVar[str] = ""
     interval_hint: ClassVar[str] = ""
     # For operators whose regions have clocks of their own, so that the user need not say one.
     own_calendar: ClassVar[bool] = False
@@ -135,7 +136,7 @@ class FileMarket(ABC):
             if wanted is not None and there and wanted.casefold() not in [name.casefold() for name in there]:
                 problem = f"no row of {self.path} has it, there are {listed(there)}"
                 return DataError(f"market.{field}={wanted}: {problem}. Choose one of them")
-        return DataError(f"market.path={self.path}: no rows. Download the files again, or correct the path")
+        return DataError(f"market.path={self.path}: no rows{self.rows_taken}. Give files that have them")
 
     def _check_alike(self, files: Sequence[Path], frames: Sequence[pd.DataFrame]) -> None:
         first = frames[0]
@@ -159,10 +160,8 @@ class FileMarket(ABC):
         rows = Rows(files=files, frame=frame, utc=frame["stamp"].to_numpy("datetime64[s]"))
         if not known:
             rows = Rows(files=files, frame=frame, utc=to_utc(rows, self.stamp_zone(), flags))
-        if self.sort_rows:
-            order = np.argsort(rows.utc, kind="stable")
-            rows = Rows(files=files, frame=frame.iloc[order].reset_index(drop=True), utc=rows.utc[order])
-        return rows
+        order = np.argsort(rows.utc if self.sort_rows else _file_starts(rows), kind="stable")
+        return Rows(files=files, frame=frame.iloc[order].reset_index(drop=True), utc=rows.utc[order])
 
     def _series(self, place: str, rows: Rows, interval_s: int, grid: Grid) -> MarketSeries:
         step = np.timedelta64(interval_s, "s")
@@ -183,6 +182,13 @@ class FileMarket(ABC):
     def leads(self) -> dict[str, float]:
         """Return how many hours ahead each column that is published ahead is known."""
         return {}
+
+
+def _file_starts(rows: Rows) -> np.ndarray:
+    """Return for each row when its file begins on the UTC clock: in a repeated hour the local clock does not tell."""
+    _, first, number = np.unique(rows.frame["file"].to_numpy(), return_index=True, return_inverse=True)
+    starts: np.ndarray = rows.utc[first][number]
+    return starts
 
 
 def require_zone(field: str, zone: str | None) -> None:

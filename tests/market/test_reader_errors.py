@@ -56,7 +56,7 @@ def test_an_empty_file(tmp_path: Path) -> None:
 
 def test_a_file_of_a_header_alone(tmp_path: Path) -> None:
     made.write(tmp_path / "a.csv", made.AEMO_HEADER, [])
-    fails("aemo", tmp_path, "no rows", "Download")
+    fails("aemo", tmp_path, "no rows", "Give files")
     fails("caiso", made.write(tmp_path / "b.csv", made.CAISO_HEADER.format(price="MW"), []), "no rows")
     fails("table", made.write(tmp_path / "c.csv", "timestamp,price", []), "no rows", **BERLIN)
 
@@ -132,7 +132,7 @@ def test_prices_that_were_not_settled(tmp_path: Path) -> None:
 def test_a_price_file_without_the_price_itself(tmp_path: Path) -> None:
     rows = made.caiso_rows(NIGHT, PRICES, parts=("MCC", "MCL"))
     file = made.write(tmp_path / "x.csv", made.CAISO_HEADER.format(price="MW"), rows)
-    fails("caiso", file, "row 2: no row has LMP_TYPE LMP, only MCC, MCL", "Download")
+    fails("caiso", file, "market.path=.*x.csv: no rows with LMP_TYPE LMP. Give files that have them")
 
 
 @pytest.mark.parametrize("stamp", ["", "31/01/2024 00:05:00", "2024/02/30 00:05:00", "2024/0", "0001/01/01 00:00:00"])

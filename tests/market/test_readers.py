@@ -100,6 +100,15 @@ def test_a_day_in_texas_has_the_hours_that_its_clock_gives_it(
     assert np.all(np.diff(series.start) == np.timedelta64(15, "m"))
 
 
+def test_texan_files_of_one_interval_each_join_in_the_repeated_hour(tmp_path: Path) -> None:
+    rows = made.ercot_rows(datetime(2024, 11, 3, tzinfo=made.TEXAS), list(range(16)))
+    for i, row in enumerate(rows):
+        made.write(tmp_path / f"{7 * i % 16:02d}.csv", made.ERCOT_HEADER, [row])
+    series = made.read("ercot", tmp_path)
+    assert list(series.price) == list(range(16))
+    assert np.all(np.diff(series.start) == np.timedelta64(15, "m"))
+
+
 def test_texan_load_zones_of_one_name_are_told_apart_by_their_type(tmp_path: Path) -> None:
     rows = made.ercot_rows(NIGHT, [1.0, 2.0], "LZ_WEST", "LZ") + made.ercot_rows(NIGHT, [3.0, 4.0], "LZ_WEST", "LZEW")
     file = made.write(tmp_path / "x.csv", made.ERCOT_HEADER, rows)
