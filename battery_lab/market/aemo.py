@@ -48,7 +48,7 @@ class AemoMarket(FileMarket):
 
     picks: ClassVar[tuple[str, ...]] = ("region",)
     own_calendar: ClassVar[bool] = True
-    interval_hint: ClassVar[str] = "AEMO's intervals are 30 minutes up to 2021-10-01 and 5 minutes after it."
+    interval_hint: ClassVar[str] = "AEMO's intervals are 30 minutes up to 2021-10-01 and 5 minutes after it"
 
     def stamp_zone(self) -> str:
         """Return NEM time: UTC+10, no daylight saving."""
@@ -65,11 +65,13 @@ class AemoMarket(FileMarket):
     def read(self, file: Path) -> pd.DataFrame:
         """Return a file's rows with ``demand_mw``."""
         frame = named_columns(file, read_file(file), COLUMNS, "AEMO PRICE_AND_DEMAND files")
-        other = frame.pop("kind").str.strip().str.upper() != "TRADE"
+        kind = frame.pop("kind")
+        other = kind.str.upper() != "TRADE"
         if other.any():
             i = int(np.argmax(other))
             remedy = "Give PRICE_AND_DEMAND files only, or take such rows out"
-            problem = "PERIODTYPE is not TRADE, so the price is not one that was settled"
+            what = "a price that was not settled" if kind.iloc[i] else "a row that was cut off"
+            problem = f"PERIODTYPE is {kind.iloc[i]!r}, not TRADE: {what}"
             raise complaint(file, int(frame["row"].iloc[i]), problem, remedy)
         frame["stamp"] = parse_stamps(file, frame["row"], frame.pop("text"), FORMATS, "2022/01/01 00:05:00")
         frame["price"] = to_numbers(file, frame["row"], frame["price"], "RRP")

@@ -54,7 +54,7 @@ class CaisoMarket(FileMarket):
         names = COLUMNS | ({"market_run": run} if has_column(table, run) else {})
         frame = named_columns(file, table, names, "CAISO OASIS files of locational prices (CSV)")
         frame = frame.assign(market_run=frame.get("market_run", ""))
-        kinds = frame.pop("kind").str.strip().str.upper()
+        kinds = frame.pop("kind").str.upper()
         frame = frame[kinds == "LMP"]
         text = frame.pop("text")
         frame["stamp"] = parse_stamps(file, frame["row"], text, FORMATS, "2025-03-01T08:00:00-00:00", utc=True)

@@ -55,7 +55,7 @@ def find_interval(rows: Rows, asked_min: int | None, hint: str) -> int:
             if asked_min is None
             else ("Correct market.interval_minutes (null finds it), or give files of that interval")
         )
-        raise rows.complaint(i + 1, problem, " ".join([remedy, hint]).strip())
+        raise rows.complaint(i + 1, problem, ". ".join(filter(None, [remedy, hint])))
     return interval_s
 
 

@@ -44,7 +44,7 @@ class ErcotMarket(FileMarket):
     settlement_point_type: str | None
 
     picks: ClassVar[tuple[str, ...]] = ("settlement_point", "settlement_point_type")
-    interval_hint: ClassVar[str] = "Real-time files have 15 minutes, day-ahead files 60."
+    interval_hint: ClassVar[str] = "Real-time files have 15 minutes, day-ahead files 60"
 
     def stamp_zone(self) -> str:
         """Return the local clock."""
@@ -72,7 +72,7 @@ class ErcotMarket(FileMarket):
         minutes = 60 * (hour - 1) + 60 // PARTS_AN_HOUR * (part - 1)
         frame["stamp"] = day + pd.to_timedelta(minutes, unit="min").astype("timedelta64[s]")
         frame["price"] = to_numbers(file, row, frame["price"], "SettlementPointPrice")
-        flag = frame.pop("flag").str.strip().str.upper()
+        flag = frame.pop("flag").str.upper()
         unclear = ~flag.isin(["Y", "N"]).to_numpy()
         if unclear.any():
             i = int(np.argmax(unclear))

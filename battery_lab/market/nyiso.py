@@ -36,7 +36,7 @@ class NyisoMarket(FileMarket):
     off_grid: str
 
     picks: ClassVar[tuple[str, ...]] = ("zone",)
-    interval_hint: ClassVar[str] = "Real-time files have 5 minutes, day-ahead files 60."
+    interval_hint: ClassVar[str] = "Real-time files have 5 minutes, day-ahead files 60"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -126,7 +126,9 @@ def test_several_zones_nodes_points_or_market_runs(tmp_path: Path) -> None:
 
 def test_prices_that_were_not_settled(tmp_path: Path) -> None:
     file = aemo(tmp_path, lambda rows: [*rows[:3], rows[3].replace("TRADE", "PREDISPATCH"), *rows[4:]])
-    fails("aemo", file, "x.csv, row 5: PERIODTYPE is not TRADE", "take such rows out")
+    fails("aemo", file, "x.csv, row 5: PERIODTYPE is 'PREDISPATCH', not TRADE", "take such rows out")
+    file = aemo(tmp_path, lambda rows: [*rows[:3], rows[3][:30]])
+    fails("aemo", file, "x.csv, row 5: PERIODTYPE is '', not TRADE: a row that was cut off", "take such rows out")
 
 
 def test_a_price_file_without_the_price_itself(tmp_path: Path) -> None:
