@@ -35,9 +35,10 @@ def milp_profit(price: np.ndarray, battery: Battery, interval_h: float) -> float
     rows, most = len(price), battery.power_mw * interval_h
     one, none = eye_array(rows), 0 * eye_array(rows)
     before = eye_array(rows, k=-1)
-    stores = hstack([-battery.charge_efficiency * one, one / battery.discharge_efficiency, one - before, none])
+    kept = (1 - battery.self_discharge_per_day) ** (interval_h / 24)
+    stores = hstack([-battery.charge_efficiency * one, one / battery.discharge_efficiency, one - kept * before, none])
     start = np.zeros(rows)
-    start[0] = battery.energy_start_mwh
+    start[0] = kept * battery.energy_start_mwh
     either = vstack([hstack([one, none, none, -most * one]), hstack([none, one, none, most * one])])
     costs = [price + battery.grid_fee_per_mwh, battery.wear_per_mwh - price, np.zeros(2 * rows)]
     limits = [(0.0, most), (0.0, most), (battery.energy_min_mwh, battery.energy_max_mwh), (0.0, 1.0)]
@@ -107,6 +108,7 @@ def test_nothing_to_dispatch_earns_nothing() -> None:
         (7, 0.5, {"round_trip_efficiency": 0.77, "soc_start": 0.37}),
         (7, 1.0, {"power_mw": 1.0}),
         (7, 1.0, {"power_mw": 100.0, "capacity_mwh": 10.0}),
+        (7, 1.0, {"power_mw": 4.0, "soc_min": 0.0, "self_discharge_per_day": 0.3}),
     ],
 )
 def test_agrees_with_a_milp_on_weeks_with_negative_prices(days: int, interval_h: float, changes: dict) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from battery_lab.baselines.receding_horizon import RecedingHorizon
+from battery_lab.baselines.receding_horizon import RecedingHorizon, _forecast
 from battery_lab.errors import ConfigError
 from tests.baselines.shared import PER_DAY, make_baseline, make_problem, profit_of
 from tests.factories import wavy_prices
@@ -41,6 +41,23 @@ def test_a_forecast_that_is_known_only_afterwards_is_not_used() -> None:
     plain = make_baseline("receding_horizon").requests(make_problem(PRICE))
     noise = np.random.default_rng(0).normal(0, 500, len(PRICE))
     np.testing.assert_array_equal(make_baseline("receding_horizon").requests(with_forecast(noise, None)), plain)
+
+
+@pytest.mark.parametrize("lag", [0, 1])
+@pytest.mark.parametrize("lead", [-1, 0, 5, 60])
+@pytest.mark.parametrize("t", [1, 10, 30 * PER_DAY])
+def test_what_it_expects_is_made_of_known_prices_and_published_forecasts(t: int, lead: int, lag: int) -> None:
+    price, published = PRICE.copy(), PRICE.copy()
+    price[t - lag + 1 :] = np.nan
+    published[t + lead + 1 :] = np.nan
+    ahead = np.empty(3 * PER_DAY)
+    _forecast(ahead, t, lag, price, published, lead, (PER_DAY, 7))
+    assert np.all(np.isfinite(ahead))
+    known = np.arange(t, t + lead + 1)
+    np.testing.assert_array_equal(ahead[: len(known)], PRICE[known])
+    if t > 8 * PER_DAY:
+        tomorrow = PRICE[t + 61 - 7 * PER_DAY - PER_DAY : t + 61 - PER_DAY : PER_DAY]
+        assert ahead[61] == pytest.approx(tomorrow.mean())
 
 
 def test_without_a_forecast_it_expects_the_same_hours_of_the_last_days() -> None:
