@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from battery_lab.observations.observation_set import Layout
-from battery_lab.report import Panel
+
+if TYPE_CHECKING:
+    from battery_lab.report import Panel
 
 PERIODS = ("validation", "test")
 

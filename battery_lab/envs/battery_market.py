@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from battery_lab.baselines import Baseline
 from battery_lab.battery import Battery
 from battery_lab.dispatch import Dispatch
-from battery_lab.envs import battery_panels, rollout
+from battery_lab.envs import rollout
 from battery_lab.envs.actions import KINDS, ActionSet
 from battery_lab.envs.base import Actor, Judgement
 from battery_lab.envs.battery_vector import BatteryVectorEnv
@@ -27,9 +27,11 @@ from battery_lab.observations.observation_set import Layout, ObservationSet, Obs
 from battery_lab.optimum import HindsightValue
 from battery_lab.optimum import hindsight as tabulate_hindsight
 from battery_lab.problem import DispatchProblem
-from battery_lab.report import Panel
 from battery_lab.rewards.shaping import Shaping
 from battery_lab.transition import RewardContext
+
+if TYPE_CHECKING:
+    from battery_lab.report import Panel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +184,9 @@ class BatteryWorld:
 
     def panels(self, frame: pd.DataFrame, baselines: Mapping[str, Judgement]) -> Sequence[Panel]:
         """Return the report's pictures of one policy."""
+        # Drawing is not needed to train: remote runners and start-up go without it.
+        from battery_lab.envs import battery_panels
+
         frames = {name: judged.frame for name, judged in baselines.items()}
         return battery_panels.panels(frame, self._series.currency, frames)
 

@@ -155,7 +155,8 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
 
     def _dispatch(self, which: NDArray[np.int64] | slice, actions: NDArray[Any]) -> NDArray[np.float64]:
         """Dispatch one interval of some of the batteries and return their rewards."""
-        row, energy = self._row[which], self._energy[which]
+        # Copies: a slice would be a view of what is about to move on.
+        row, energy = self._row[which].copy(), self._energy[which].copy()
         request = self._actions.request_mw(actions)
         power, after = self._battery.step(energy, request, self._interval_h)
         done = Transition(

@@ -80,7 +80,7 @@ class MarketSeries:
     @cached_property
     def weekday(self) -> NDArray[np.int64]:
         """(T,) local day of the week, Monday is 0."""
-        return np.asarray(self.local_start.dayofweek, np.int64)
+        return np.asarray(self.local_start.day_of_week, np.int64)
 
     @cached_property
     def digest(self) -> str:

@@ -67,7 +67,7 @@ class History:
         self.interval_h = series.interval_h
         self.hour = series.hour
         self.weekday = series.weekday
-        self.day_of_year = np.asarray(series.local_start.dayofyear, np.int64)
+        self.day_of_year = np.asarray(series.local_start.day_of_year, np.int64)
         self._series, self._lag, self._scales = series, price_lag, scales
         self._known: dict[str, Array] = {}
 

@@ -113,7 +113,8 @@ class ObservationSet:
     def __post_init__(self) -> None:
         require_choice("observation.soc", self.soc, SOC_VIEWS)
         require(1 <= self.clip <= 1000, "observation.clip", "must be 1 to 1000 standard deviations", self.clip)
-        require(len(self.features) > 0, "observation.features", "must hold at least one feature", list(self.features))
+        good = isinstance(self.features, Mapping) and len(self.features) > 0
+        require(good, "observation.features", "must hold at least one feature by name", self.features)
 
     @property
     def look_back_h(self) -> float:

@@ -1,0 +1,76 @@
+"""The lab's own options, composed and built as a command would, on markets small enough for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from battery_lab.compose import build_part, check_targets, compose
+from battery_lab.locate import conf_dir
+from tests.factories import wavy_prices
+
+SMALL = (
+    "train.env_steps=2048",
+    "train.checkpoint_every=1024",
+    "train.validate_every=1024",
+    "env.episode_days=2",
+    "env.validation_days=3",
+    "env.test_days=4",
+    "env.baselines.stochastic_dp.days=2",
+)
+SMALL_ALGOS = {
+    "ppo": ("algo.num_envs=8", "algo.fragment=64", "algo.minibatch=256", "algo.epochs=2"),
+    "dqn": ("algo.num_envs=8", "algo.batch=64", "algo.learning_starts=256", "algo.iteration_steps=256"),
+    "sac": ("algo.num_envs=8", "algo.batch=64", "algo.learning_starts=256", "algo.iteration_steps=256"),
+}
+SMALL_NETWORK = ("network.hidden=[16,16]",)
+
+
+def options(group: str) -> list[str]:
+    """Return the names of a group's options, found and not listed, so that new YAML is tested too."""
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+def write_market(folder: Path, days: int = 24, seed: int = 0, columns: bool = False) -> list[str]:
+    """Write a small market to a folder and return the overrides that choose it."""
+    price = wavy_prices(days, seed)
+    start = pd.date_range("2024-01-01", periods=len(price), freq="5min", tz="UTC")
+    frame = pd.DataFrame({"timestamp": start.strftime("%Y-%m-%dT%H:%M:%SZ"), "price": price})
+    path = folder / f"prices_{seed}.csv"
+    if columns:
+        frame["price_forecast"] = pd.Series(price).rolling(12, min_periods=1).mean()
+        frame["demand_mw"] = 5000 + 10 * price
+    frame.to_csv(path, index=False)
+    return ["market=table", f"market.path={path}", f"outputs={folder / 'outputs'}"]
+
+
+def small(folder: Path, algo: str = "ppo", *overrides: str, days: int = 24) -> DictConfig:
+    """Compose a trial that trains in about a second."""
+    chosen = [f"algo={algo}", "tracking=none", *write_market(folder, days), *SMALL, *SMALL_ALGOS[algo], *SMALL_NETWORK]
+    return compose([*chosen, *overrides])
+
+
+def part(config: DictConfig, name: str) -> Any:
+    """Build one part of a composed trial."""
+    check_targets({name: OmegaConf.to_container(config[name], resolve=True)})
+    return build_part(config, name)
+
+
+def option(group: str, name: str, overrides: Sequence[str] = ()) -> Any:
+    """Build one option that needs nothing else."""
+    return part(compose(["market=aemo", f"{group}={name}", *overrides]), group)
+
+
+def same_arrays(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    """Whether two nested states hold the same keys and the same numbers to the bit."""
+    if first.keys() != second.keys():
+        return False
+    return all(
+        same_arrays(value, second[key]) if isinstance(value, dict) else np.array_equal(value, second[key])
+        for key, value in first.items()
+    )

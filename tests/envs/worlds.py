@@ -1,0 +1,53 @@
+"""A small world for tests of the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from battery_lab.baselines.perfect_foresight import PerfectForesight
+from battery_lab.baselines.rule import Rule
+from battery_lab.envs.battery_market import BatteryMarket, BatteryWorld
+from battery_lab.market.series import MarketSeries
+from tests.compositions import option
+from tests.factories import make_battery, make_series, wavy_prices
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedMarket:
+    """A market that is a series at hand."""
+
+    series: MarketSeries
+
+    def load(self) -> MarketSeries:
+        """Return it."""
+        return self.series
+
+
+def make_option(cache: Any, series: MarketSeries | None = None, **changes: Any) -> BatteryMarket:
+    """Return ``env=battery`` on 24 days of made prices, with some fields changed."""
+    fields: dict[str, Any] = {
+        "battery": make_battery(wear_per_mwh=5.0),
+        "market": FixedMarket(series=series or make_series(wavy_prices(24))),
+        "observation": option("observation", "minimal"),
+        "reward": option("reward", "degradation"),
+        "baselines": {
+            "rule": Rule(low_quantile=0.2, high_quantile=0.8, window_days=7),
+            "perfect_foresight": PerfectForesight(),
+        },
+        "price_lag": 0,
+        "episode_days": 2.0,
+        "validation_days": 3,
+        "test_days": 4,
+        "actions": "auto",
+        "action_levels": 3,
+        "cache": str(cache),
+    }
+    return BatteryMarket(**(fields | changes))
+
+
+def make_world(
+    cache: Any, actions: str = "discrete", series: MarketSeries | None = None, **changes: Any
+) -> BatteryWorld:
+    """Return that option with its data."""
+    return make_option(cache, series, **changes).open(actions, 0.99)

@@ -1,0 +1,128 @@
+"""Every observation set of conf/: built, sized, causal, and stored with its scales."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from battery_lab.errors import ConfigError
+from battery_lab.observations.observation_set import Scaling
+from tests.compositions import option, options
+from tests.factories import make_battery, make_series, wavy_prices
+
+DAYS = 14
+
+
+def market(seed=0, interval_h=1 / 12):
+    price = wavy_prices(DAYS, seed, round(24 / interval_h))
+    columns = {"price_forecast": price + 5, "demand_mw": 5000 + price, "temperature_c": price / 10}
+    return make_series(price, interval_h, columns=columns, lead_h={"price_forecast": 24.0})
+
+
+def observe(name, series, price_lag=0, train_end=None):
+    chosen = option("observation", name)
+    scaling = chosen.fit(series.rows(0, train_end or len(series) // 2), price_lag)
+    return chosen.build(series, price_lag, scaling, make_battery())
+
+
+@pytest.mark.parametrize("name", options("observation"))
+def test_every_set_gives_finite_numbers_under_its_names(name):
+    observer = observe(name, market())
+    rows = np.arange(DAYS * 288)
+    seen = observer(rows, np.full(len(rows), 20.0))
+    assert seen.shape == (len(rows), observer.layout.size)
+    assert seen.dtype == np.float32
+    assert np.isfinite(seen).all()
+    assert len(set(observer.layout.names)) == observer.layout.size
+
+
+@pytest.mark.parametrize(("name", "size"), [("window", 292), ("minimal", 3), ("compact", 69), ("forecast", 102)])
+def test_the_sets_have_their_sizes(name, size):
+    assert observe(name, market()).layout.size == size
+
+
+@pytest.mark.parametrize("price_lag", [0, 1])
+@pytest.mark.parametrize("name", options("observation"))
+def test_changing_the_future_moves_nothing(name, price_lag):
+    series, now = market(), 9 * 288
+    changed = {key: np.where(np.arange(len(series)) > now, 9e3, values) for key, values in series.columns.items()}
+    # What is published a day ahead is known a day ahead.
+    published = np.arange(len(series)) > now + 288
+    changed["price_forecast"] = np.where(published, 9e3, series.columns["price_forecast"])
+    known = np.arange(len(series)) <= now - price_lag
+    other = make_series(np.where(known, series.price, -500.0), columns=changed, lead_h=series.lead_h)
+    for key in ("demand_mw", "temperature_c"):
+        other.columns[key][now] = series.columns[key][now] if price_lag == 0 else 9e3
+    rows, energy = np.arange(now + 1), np.full(now + 1, 20.0)
+    before, after = (observe(name, s, price_lag, train_end=5 * 288)(rows, energy) for s in (series, other))
+    np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("name", options("observation"))
+def test_the_price_just_dispatched_is_seen(name):
+    series, now = market(), 9 * 288
+    bumped = series.price.copy()
+    bumped[now] += 400
+    other = make_series(bumped, columns=series.columns, lead_h=series.lead_h)
+    at = np.array([now]), np.array([20.0])
+    before, after = (observe(name, s, train_end=5 * 288)(*at) for s in (series, other))
+    assert not np.array_equal(before, after)
+
+
+def test_scales_come_from_training_time_only():
+    series = market()
+    other = make_series(
+        np.where(np.arange(len(series)) < 7 * 288, series.price, 1e4), columns=series.columns, lead_h=series.lead_h
+    )
+    chosen = option("observation", "compact")
+    first, second = (chosen.fit(s.rows(0, 7 * 288), 0) for s in (series, other))
+    assert first.to_json() == second.to_json()
+
+
+def test_scales_survive_json_to_the_bit():
+    series = market()
+    chosen = option("observation", "forecast")
+    scaling = chosen.fit(series.rows(0, 2000), 0)
+    again = Scaling.from_json(json.loads(json.dumps(scaling.to_json())))
+    rows, energy = np.arange(3000), np.linspace(4, 36, 3000)
+    before, after = (chosen.build(series, 0, s, make_battery())(rows, energy) for s in (scaling, again))
+    np.testing.assert_array_equal(before, after)
+
+
+def test_soc_runs_from_minus_one_to_one_and_marks_the_limits():
+    observer = observe("compact", market())
+    seen = observer(np.zeros(3, int), np.array([4.0, 20.0, 36.0]))
+    np.testing.assert_allclose(seen[:, :2], [[-1, -1], [0, 0], [1, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("interval_h", [0.25, 0.5, 1.0])
+def test_sets_work_on_longer_intervals(interval_h):
+    observer = observe("compact", market(interval_h=interval_h))
+    assert 40 < observer.layout.size <= 69
+
+
+def test_forecast_on_a_market_without_one_says_what_to_choose():
+    series = make_series(wavy_prices(DAYS))
+    with pytest.raises(ConfigError, match="observation=compact"):
+        option("observation", "forecast").fit(series, 0)
+
+
+def test_a_policy_is_told_when_the_market_has_other_columns_than_it_was_trained_on():
+    series, bare = (
+        market(),
+        make_series(wavy_prices(DAYS), columns={"price_forecast": wavy_prices(DAYS)}, lead_h={"price_forecast": 24.0}),
+    )
+    chosen = option("observation", "forecast")
+    scaling = chosen.fit(series.rows(0, 2000), 0)
+    with pytest.raises(ConfigError, match="as many features as the scaling was fitted for"):
+        chosen.build(bare, 0, scaling, make_battery())
+
+
+@pytest.mark.parametrize(
+    ("override", "named"), [("soc=half", "observation.soc"), ("clip=0", "observation.clip"), ("features=x", "features")]
+)
+def test_a_bad_value_is_named(override, named):
+    with pytest.raises(ConfigError, match=named):
+        option("observation", "compact", [f"observation.{override}"])
