@@ -23,6 +23,7 @@ from battery_lab.envs.base import Environment, Judgement, World
 from battery_lab.errors import ConfigError
 from battery_lab.networks.base import Network
 from battery_lab.policy import Policy, PolicyNetwork, load, read_spec
+from battery_lab.rollout.cluster import start_ray
 from battery_lab.tracking import RunLog, Tracker
 from battery_lab.training import Interrupted, Trainer, TrainOptions
 from battery_lab.worlds import WorldSource
@@ -171,6 +172,7 @@ class _Run:
         experiment = self.experiment
         if experiment.train.threads:
             torch.set_num_threads(experiment.train.threads)
+        start_ray(experiment.algo.num_env_runners)
         single = self.source.vector_env(1, experiment.seed).single_action_space
         setup = Setup(
             make_env=self.source.vector_env,

@@ -46,7 +46,8 @@ def write_market(folder: Path, days: int = 24, seed: int = 0, columns: bool = Fa
         frame["price_forecast"] = pd.Series(price).rolling(12, min_periods=1).mean()
         frame["demand_mw"] = 5000 + 10 * price
     frame.to_csv(path, index=False)
-    return ["market=table", f"market.path={path}", f"outputs={folder / 'outputs'}"]
+    zone = ["market.time_zone=Etc/GMT-10", "market.currency=EUR"]
+    return ["market=table", f"market.path={path}", *zone, f"outputs={folder / 'outputs'}"]
 
 
 def small(folder: Path, algo: str = "ppo", *overrides: str, days: int = 24) -> DictConfig:

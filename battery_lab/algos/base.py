@@ -46,12 +46,17 @@ class Algo(Protocol):
 
     Attributes:
         gamma: discount an interval.
+        num_env_runners: remote runners; 0 samples in this process.
         action_kinds: what actions it can learn, of ``discrete`` and ``continuous``.
     """
 
     @property
     def gamma(self) -> float:
         """Discount an interval."""
+
+    @property
+    def num_env_runners(self) -> int:
+        """Remote runners; 0 samples in this process."""
 
     @property
     def action_kinds(self) -> Sequence[str]:
@@ -129,3 +134,10 @@ def only_linear(head: nn.Module) -> nn.Linear:
     if len(linears) != 1:
         raise TypeError(f"a head of one linear layer was expected, got {head}")
     return linears[0]
+
+
+def means_of(head: nn.Linear) -> nn.Linear:
+    """Return the part of a Gaussian's head that gives the means; the other half gives the spreads."""
+    means = nn.Linear(head.in_features, head.out_features // 2)
+    means.weight.data, means.bias.data = head.weight.data[: means.out_features], head.bias.data[: means.out_features]
+    return means

@@ -11,7 +11,7 @@ from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPP
 from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
-from battery_lab.algos.base import Setup, base_config, check_common, linear_schedule, only_linear
+from battery_lab.algos.base import Setup, base_config, check_common, linear_schedule, means_of, only_linear
 from battery_lab.algos.encoder import LabPPOCatalog
 from battery_lab.errors import require
 
@@ -108,5 +108,7 @@ class PPO:
         """Return the policy's encoder and head; continuous actions are their mean."""
         both = module.encoder
         encoder = both.encoder if hasattr(both, "encoder") else both.actor_encoder
-        decision = "argmax" if hasattr(module.action_space, "n") else "clipped_mean"
-        return encoder.net, only_linear(module.pi), decision
+        head = only_linear(module.pi)
+        if hasattr(module.action_space, "n"):
+            return encoder.net, head, "argmax"
+        return encoder.net, means_of(head), "clipped_mean"

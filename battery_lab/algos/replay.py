@@ -38,6 +38,18 @@ class PrioritisedReplay(_Seeded, PrioritizedEpisodeReplayBuffer):  # type: ignor
     """A transition is drawn by its last error (Schaul et al. 2016)."""
 
 
+SEEDED = {"EpisodeReplayBuffer": UniformReplay, "PrioritizedEpisodeReplayBuffer": PrioritisedReplay}
+
+
+class SeededReplayMixin:
+    """Gives an algorithm the seeded memory in place of RLlib's own, which it must be configured by name for."""
+
+    def _create_local_replay_buffer_if_necessary(self, config: Any) -> Any:
+        options = dict(config["replay_buffer_config"])
+        smoothing = config["metrics_num_episodes_for_smoothing"]
+        return SEEDED[options.pop("type")](**options, metrics_num_episodes_for_smoothing=smoothing)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Replay:
     """A replay memory.
@@ -63,9 +75,9 @@ class Replay:
     def config(self, seed: int) -> dict[str, Any]:
         """Return RLlib's configuration of the memory."""
         if not self.prioritised:
-            return {"type": UniformReplay, "capacity": self.capacity, "seed": seed}
+            return {"type": "EpisodeReplayBuffer", "capacity": self.capacity, "seed": seed}
         priority = {"alpha": self.alpha, "beta": self.beta}
-        return {"type": PrioritisedReplay, "capacity": self.capacity, "seed": seed} | priority
+        return {"type": "PrioritizedEpisodeReplayBuffer", "capacity": self.capacity, "seed": seed} | priority
 
 
 def check_off_policy(algo: Any) -> None:

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from ray.rllib.algorithms import sac
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.algorithms.sac import SACConfig
 from ray.rllib.algorithms.sac.torch.default_sac_torch_rl_module import DefaultSACTorchRLModule
 from ray.rllib.algorithms.sac.torch.sac_torch_learner import SACTorchLearner
 from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
-from battery_lab.algos.base import Setup, base_config, only_linear
+from battery_lab.algos.base import Setup, base_config, means_of, only_linear
 from battery_lab.algos.encoder import LabSACCatalog
-from battery_lab.algos.replay import Replay, check_off_policy
+from battery_lab.algos.replay import Replay, SeededReplayMixin, check_off_policy
 from battery_lab.errors import require
 
 TEMPERATURE = "battery_lab_log_alpha"
@@ -38,6 +38,10 @@ class SACLearner(SACTorchLearner):  # type: ignore[misc]
         with torch.no_grad():
             for name, value in state.get(TEMPERATURE, {}).items():
                 self.curr_log_alpha[name].fill_(value)
+
+
+class SACAlgorithm(SeededReplayMixin, sac.SAC):  # type: ignore[misc]
+    """RLlib's SAC with a memory that repeats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +107,7 @@ class SAC:
         space = setup.action_space
         levels = getattr(space, "n", None)
         entropy = -self.target_entropy if levels is None else self.target_entropy * math.log(levels)
-        config = SACConfig().training(
+        config = sac.SACConfig(algo_class=SACAlgorithm).training(
             gamma=self.gamma,
             lr=None,
             actor_lr=self.actor_lr,
@@ -135,5 +139,7 @@ class SAC:
 
     def actor(self, module: RLModule) -> tuple[nn.Module, nn.Linear, str]:
         """Return the policy's encoder and head; continuous actions are the squashed mean."""
-        decision = "argmax" if hasattr(module.action_space, "n") else "tanh_mean"
-        return module.pi_encoder.net, only_linear(module.pi), decision
+        head = only_linear(module.pi)
+        if hasattr(module.action_space, "n"):
+            return module.pi_encoder.net, head, "argmax"
+        return module.pi_encoder.net, means_of(head), "tanh_mean"

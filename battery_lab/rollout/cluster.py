@@ -1,0 +1,41 @@
+"""The Ray runtime that RLlib needs even where all runs in one process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from typing import Any
+
+import ray
+
+
+def quiet() -> None:
+    """Keep Ray's and RLlib's own chatter from a person who follows a training."""
+    for name in ("ray", "ray.rllib", "ray.tune", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # Each start of an algorithm warns of classes that RLlib itself has yet to leave behind.
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="ray")
+
+
+def start_ray(num_env_runners: int) -> None:
+    """Start a Ray of this process's own, on loopback, unless the process has one.
+
+    Args:
+        num_env_runners: remote runners; each takes a core.
+    """
+    quiet()
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    options: dict[str, Any] = {
+        # "local" never joins a cluster that happens to run: two runs at once must not meet.
+        "address": "local",
+        "num_cpus": max(num_env_runners + 1, os.cpu_count() or 1),
+        "include_dashboard": False,
+        "configure_logging": False,
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "_node_ip_address": "127.0.0.1",
+    }
+    ray.init(**options)
