@@ -76,7 +76,7 @@ def expected_actions(name, actions, module, seen):
         return out[Columns.ACTIONS].numpy()
     inputs = out[Columns.ACTION_DIST_INPUTS]
     if name == "sac" and actions == "continuous":
-        # RLlib's (2.60) deterministic squashed Gaussian is the mean before it is squashed; what was trained is squashed.
+        # RLlib (2.60) gives the mean before it is squashed; what was trained is squashed.
         return inputs[:, :1].tanh().numpy()
     action = module.get_inference_action_dist_cls().from_logits(inputs).to_deterministic().sample()
     return action.clamp(-1, 1).numpy() if actions == "continuous" else action.numpy()
