@@ -24,7 +24,7 @@ from battery_lab.errors import ConfigError
 from battery_lab.networks.base import Network
 from battery_lab.policy import Policy, PolicyNetwork, load, read_spec
 from battery_lab.rollout.cluster import start_ray
-from battery_lab.tracking import RunLog, Tracker
+from battery_lab.tracking import RunLog, Status, Tracker
 from battery_lab.training import Interrupted, Trainer, TrainOptions
 from battery_lab.worlds import WorldSource
 
@@ -93,8 +93,7 @@ class Experiment:
             # A feature that the market cannot give, or a network that does not fit, is better known at once.
             self.network.encoder(world.layout)
         run = _Run(self, folder, source, world, console, start[1] if start else Progress())
-        self.tracking.start(folder, folder.name, self.config)
-        status = "FAILED"
+        status: Status = "FAILED"
         try:
             run.learn(start[0] if start else None)
             metrics = run.judge()
@@ -104,7 +103,7 @@ class Experiment:
             raise
         finally:
             run.log.close()
-            self.tracking.finish(status)
+            run.tracking.finish(status)
         return metrics
 
 
@@ -124,6 +123,7 @@ class _Run:
         self.console, self.progress = console, progress
         self.log = RunLog(folder)
         self.log.rewind(progress.env_steps)
+        self.tracking = experiment.tracking.start(folder, folder.name, experiment.config)
 
     def learn(self, start: Path | None) -> None:
         """Train, from a checkpoint if there is one."""
@@ -212,7 +212,7 @@ class _Run:
 
     def _log(self, metrics: Mapping[str, float], env_steps: int) -> None:
         self.log.log(metrics, env_steps)
-        self.experiment.tracking.log(metrics, env_steps)
+        self.tracking.log(metrics, env_steps)
 
     def _training_metrics(self) -> dict[str, float]:
         progress = self.progress

@@ -1,0 +1,123 @@
+"""Tracking with MLflow: a thread sends the run folder piece by piece, and training never waits for it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from battery_lab.errors import ConfigError, require
+from battery_lab.tracking import Status, Tracking
+from battery_lab.tracking.receipt import public, read_receipt, source_tags, write_receipt
+from battery_lab.tracking.store import Address, Delivery
+
+SQLITE = "sqlite:///"
+SLOWEST_RETRY_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlflowTracking:
+    """A choice of conf/tracking.
+
+    Attributes:
+        uri: MLflow's tracking URI; relative paths of SQLite files count from the working directory.
+        experiment: name of the experiment that runs are put into.
+        artifacts: folder or URI of files, where ``uri`` is a database; a server has its own place.
+        flush_every_s: seconds between two batches.
+        finish_within_s: seconds that the end of a run waits for MLflow at most.
+    """
+
+    uri: str
+    experiment: str
+    artifacts: str
+    flush_every_s: float
+    finish_within_s: float
+
+    def __post_init__(self) -> None:
+        require("://" in self.uri, "tracking.uri", "must be sqlite:///<file> or http(s)://<host>:<port>", self.uri)
+        require(bool(self.experiment.strip()), "tracking.experiment", "must be a name", self.experiment)
+        require(bool(self.artifacts.strip()), "tracking.artifacts", "must be a folder or a URI", self.artifacts)
+        for name in ("flush_every_s", "finish_within_s"):
+            require(getattr(self, name) > 0, f"tracking.{name}", "must be greater than 0 s", getattr(self, name))
+        if self.uri.startswith("http") and public(self.uri) != self.uri.partition("?")[0]:
+            raise ConfigError(
+                f"tracking.uri must not carry a user or password, which would be kept with every run: say "
+                f"tracking.uri={public(self.uri)} and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+
+    def address(self) -> Address:
+        """Return where runs go, with whole paths."""
+        if self.uri.startswith("http"):
+            return Address(self.uri, self.experiment, None)
+        artifacts = self.artifacts if "://" in self.artifacts else Path(self.artifacts).resolve().as_uri()
+        uri = self.uri
+        if uri.startswith(SQLITE):
+            path, sign, query = uri.removeprefix(SQLITE).partition("?")
+            uri = f"{SQLITE}{Path(path).resolve()}{sign}{query}"
+        return Address(uri, self.experiment, artifacts)
+
+    def start(self, folder: Path, name: str, config: Mapping[str, Any]) -> Tracking:
+        """Begin to send a run folder from a thread of its own."""
+        return _Sender(Delivery(folder, name, config, self.address()), self.flush_every_s, self.finish_within_s)
+
+
+class _Sender:
+    """The thread that sends what the run folder has gained, every few seconds and at the end."""
+
+    def __init__(self, delivery: Delivery, flush_every_s: float, finish_within_s: float) -> None:
+        self._delivery, self._flush_every_s, self._finish_within_s = delivery, flush_every_s, finish_within_s
+        self._ended = threading.Event()
+        self._status: Status | None = None
+        self._told = False
+        # A daemon: a store that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._send_all, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def log(self, metrics: Mapping[str, float], env_steps: int) -> None:
+        """Do nothing: the thread reads the curves from the folder."""
+
+    def finish(self, status: Status) -> None:
+        """Send the rest, and wait for it within bounds."""
+        self._status = status
+        self._ended.set()
+        self._thread.join(self._finish_within_s)
+        if self._thread.is_alive():
+            self._tell(f"no answer within {self._finish_within_s:g} s")
+
+    def _send_all(self) -> None:
+        folder = self._delivery.folder
+        write_receipt(folder, read_receipt(folder) | {"status": None} | source_tags())
+        pause = self._flush_every_s
+        while not self._ended.wait(pause):
+            pause = self._flush_every_s if self._try(None) else min(2 * pause, SLOWEST_RETRY_S)
+        write_receipt(folder, read_receipt(folder) | {"status": self._status})
+        self._try(self._status)
+
+    def _try(self, status: Status | None) -> bool:
+        try:
+            self._delivery.send(status)
+        except Exception as error:  # Whatever a store can raise, training goes on.
+            self._tell(reason(error, self._delivery.address.uri))
+            return False
+        return True
+
+    def _tell(self, why: str) -> None:
+        """Say once what happened and what to do."""
+        if not self._told:
+            self._told = True
+            where, folder = public(self._delivery.address.uri), self._delivery.folder
+            later = f"python -m battery_lab.send run={folder}"
+            line = f"MLflow at {where} does not get this run for now ({why}); all is kept, to send it later: {later}"
+            print(line, file=sys.stderr, flush=True)
+
+
+def reason(error: Exception, uri: str) -> str:
+    """Return one line on why a store failed, without what its address may hide."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    secret = uri.partition("://")[2].rpartition("@")[0]
+    for hidden in (uri, secret, secret.partition(":")[2]):
+        text = text.replace(hidden, "***") if hidden else text
+    return text if len(text) <= 200 else text[:199] + "…"

@@ -1,0 +1,117 @@
+"""The curves of a run in its own folder: JSON lines for every reader, TensorBoard files beside them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+CURVES, TENSORBOARD = "curves.jsonl", "tensorboard"
+STEPS, TIME = "env_steps", "time"
+
+Line = dict[str, float | None]
+
+
+def finite_or_null(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Return metrics for JSON, which has no word for NaN and infinity: they become null, a hole in the curve."""
+    return {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
+
+
+def read_lines(path: Path, offset: int = 0) -> tuple[list[Line], int]:
+    """Read the whole lines of a curve file from a byte on.
+
+    Args:
+        path: a ``curves.jsonl``; none yet is an empty one.
+        offset: where an earlier call ended.
+
+    Returns:
+        The lines, each with ``env_steps`` and ``time``, and the byte after the last whole one. A line that a kill cut
+        off is left for later, or for never.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            data = file.read()
+    except FileNotFoundError:
+        return [], offset
+    whole = data[: data.rfind(b"\n") + 1]
+    lines = [line for text in whole.splitlines() if (line := _parse(text)) is not None]
+    return lines, offset + len(whole)
+
+
+class RunLog:
+    """Writes the curves of a run, a JSON object a line, and the same to TensorBoard files.
+
+    A line is ``{"env_steps": int, "time": unix seconds, <metric>: number or null, ...}``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open the curves of a run folder, which is made if missing, to append to them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path, self._events = folder / CURVES, folder / TENSORBOARD
+        self._purge_step: int | None = None
+        self._writer: Any = None
+        self._rewrite(read_lines(self._path)[0])
+        self._file = self._path.open("ab")
+
+    def log(self, metrics: Mapping[str, float], env_steps: int) -> None:
+        """Append metrics at an environment step; NaN and infinity are kept as null."""
+        line: dict[str, Any] = {STEPS: int(env_steps), TIME: round(time.time(), 3)}
+        line |= finite_or_null(metrics)
+        # One write of a whole line, at once: a kill leaves at most the last line torn.
+        self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+        self._file.flush()
+        writer = self._tensorboard()
+        for name, value in line.items():
+            if name not in (STEPS, TIME) and value is not None:
+                writer.add_scalar(name, value, env_steps, line[TIME])
+
+    def rewind(self, env_steps: int) -> None:
+        """Drop what was logged after an environment step, to go on from a checkpoint taken there."""
+        self._file.close()
+        self._rewrite([line for line in read_lines(self._path)[0] if (line[STEPS] or 0) <= env_steps])
+        self._file = self._path.open("ab")
+        if env_steps == 0:
+            shutil.rmtree(self._events, ignore_errors=True)
+        # TensorBoard hides what earlier files hold from this step on.
+        self._purge_step = env_steps + 1
+
+    def read(self) -> list[Line]:
+        """Return all lines so far, in the order they were logged."""
+        return read_lines(self._path)[0]
+
+    def close(self) -> None:
+        """Close the files; a second call does nothing."""
+        self._file.close()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _rewrite(self, lines: list[Line]) -> None:
+        """Put whole lines in place of the file, if it holds anything else."""
+        text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines).encode()
+        if not self._path.exists() or self._path.read_bytes() == text:
+            return
+        part = self._path.with_suffix(".part")
+        part.write_bytes(text)
+        os.replace(part, self._path)
+
+    def _tensorboard(self) -> Any:
+        if self._writer is None:
+            from tensorboardX import SummaryWriter
+
+            self._writer = SummaryWriter(str(self._events), purge_step=self._purge_step, write_to_disk=True)
+        return self._writer
+
+
+def _parse(text: bytes) -> Line | None:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and isinstance(line.get(STEPS), int) else None

@@ -1,0 +1,240 @@
+"""One run folder and one MLflow store: every pass sends what the store does not hold yet, and nothing twice."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from battery_lab.tracking.params import flat_params, trial_digest, valid_name
+from battery_lab.tracking.receipt import public, read_receipt, write_receipt
+from battery_lab.tracking.run_log import CURVES, STEPS, TIME, Line, read_lines
+
+METRICS_A_BATCH, PARAMS_A_BATCH = 1000, 100
+LOCK_S = 60.0
+KEY = "battery_lab.run"
+
+Point = tuple[str, float, int, int]
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where runs go.
+
+    Attributes:
+        uri: MLflow's tracking URI, with the whole path of a SQLite file.
+        experiment: name of the experiment.
+        artifacts: URI of the folder for files; None leaves it to a server.
+    """
+
+    uri: str
+    experiment: str
+    artifacts: str | None
+
+
+def new_client(uri: str) -> Any:
+    """Return an MlflowClient that prints nothing, reports to nobody and gives up on a dead server within a minute."""
+    for name, value in {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    }.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    for logger in ("mlflow", "alembic"):
+        logging.getLogger(logger).setLevel(logging.WARNING)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def connect(address: Address) -> tuple[Any, str]:
+    """Return a client and the identifier of the experiment, both made if need be.
+
+    Two processes that make the same SQLite store at once would both run its migrations, so one waits for the other.
+    """
+    if not address.uri.startswith("sqlite:///"):
+        client = new_client(address.uri)
+        return client, _experiment(client, address)
+    path = Path(address.uri.removeprefix("sqlite:///").partition("?")[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock", timeout=LOCK_S):
+        client = new_client(address.uri)
+        return client, _experiment(client, address)
+
+
+def _experiment(client: Any, address: Address) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(address.experiment)
+    if found is None:
+        try:
+            return str(client.create_experiment(address.experiment, artifact_location=address.artifacts))
+        except MlflowException:
+            # Somebody else was quicker, or the store refuses the name, which the next line finds out.
+            found = client.get_experiment_by_name(address.experiment)
+            if found is None:
+                raise
+    if found.lifecycle_stage != "active":
+        raise ValueError(f"experiment {address.experiment} was deleted in the store: restore it or name another")
+    return str(found.experiment_id)
+
+
+class Delivery:
+    """Brings a run folder to a store, in as many passes as it takes."""
+
+    def __init__(self, folder: Path, name: str, config: Mapping[str, Any], address: Address) -> None:
+        """Remember what goes where; nothing is opened yet."""
+        self.folder, self.name, self.config, self.address = folder, name, config, address
+        self._client: Any = None
+        self._run: str | None = None
+        self._sent: dict[str, int] = {}
+        self._offset = 0
+
+    def send(self, status: str | None) -> None:
+        """Send what is new: curves, and at the end of the run its figures and files.
+
+        Args:
+            status: how the run ended; None while it goes on.
+
+        Raises:
+            Exception: whatever the store raises; the next pass begins with what the store then holds.
+        """
+        with FileLock(self.folder / ".mlflow.lock", timeout=LOCK_S):
+            try:
+                if self._client is None or self._run is None:
+                    self._open()
+                self._send_curves()
+                if status is not None:
+                    self._send_points(list(self._figures()))
+                    self._send_files()
+                    self._client.set_terminated(self._run, status, int(self._ended() * 1000))
+            except BaseException:
+                self._run, self._offset = None, 0
+                raise
+
+    def _open(self) -> None:
+        self._client, experiment = connect(self.address)
+        receipt = read_receipt(self.folder)
+        # Kept before the run exists: a kill between the two would otherwise leave a run that nobody finds again.
+        write_receipt(self.folder, receipt)
+        found = self._client.search_runs([experiment], f"tags.`{KEY}` = '{receipt['key']}'", max_results=1)
+        if found:
+            self._run = found[0].info.run_id
+            self._client.update_run(self._run, status="RUNNING")
+            self._sent = {name: self._last_step(name) for name in found[0].data.metrics}
+            self._send_params(found[0].data.params)
+        else:
+            self._run, self._sent = self._create(experiment, receipt), {}
+            self._send_params({})
+        self._note(max(self._sent.values(), default=0))
+
+    def _create(self, experiment: str, receipt: Mapping[str, Any]) -> str:
+        tags = {KEY: receipt["key"], "battery_lab.trial": trial_digest(self.config)}
+        tags["battery_lab.folder"] = str(self.folder.resolve())
+        for name, tag in (("version", "battery_lab.version"), ("commit", "mlflow.source.git.commit")):
+            if name in receipt:
+                tags[tag] = receipt[name]
+        lines = read_lines(self.folder / CURVES)[0]
+        begun = float(lines[0][TIME] or 0) if lines else time.time()
+        run = self._client.create_run(experiment, int(begun * 1000), tags=tags, run_name=self.name)
+        return str(run.info.run_id)
+
+    def _last_step(self, name: str) -> int:
+        return max((point.step for point in self._client.get_metric_history(self._run, name)), default=-1)
+
+    def _send_params(self, there: Mapping[str, str]) -> None:
+        """Send parameters that are not there; MLflow keeps the first value, so later ones become tags."""
+        from mlflow.entities import Param, RunTag
+
+        params = flat_params(self.config)
+        new = [Param(name, value) for name, value in params.items() if name not in there]
+        for chunk in _chunks(new, PARAMS_A_BATCH):
+            self._client.log_batch(self._run, params=chunk)
+        changed = [RunTag(f"resumed.{n}"[:250], v) for n, v in params.items() if n in there and there[n] != v]
+        for chunk in _chunks(changed, PARAMS_A_BATCH):
+            self._client.log_batch(self._run, tags=chunk)
+
+    def _send_curves(self) -> None:
+        lines, self._offset = read_lines(self.folder / CURVES, self._offset)
+        points = [point for line in lines for point in _points(line)]
+        self._send_points(points)
+
+    def _send_points(self, points: Sequence[Point]) -> None:
+        """Send points past the last one that the store holds of their metric."""
+        from mlflow.entities import Metric
+
+        new = []
+        for name, value, at, step in points:
+            if step > self._sent.get(name, -1):
+                self._sent[name] = step
+                new.append(Metric(name, value, at, step))
+        for chunk in _chunks(new, METRICS_A_BATCH):
+            self._client.log_batch(self._run, metrics=chunk)
+        if new:
+            self._note(max(point.step for point in new))
+
+    def _figures(self) -> Iterator[Point]:
+        """Yield ``metrics.json`` as points at the end of training.
+
+        A figure that is a curve too (the best validation beside each validation) comes one step behind the curve, so
+        that tables, which show a metric's last point, show the figure.
+        """
+        path = self.folder / "metrics.json"
+        if not path.is_file():
+            return
+        metrics = json.loads(path.read_text())
+        curves = {name: value for line in read_lines(self.folder / CURVES)[0] for name, value, _, _ in _points(line)}
+        end, at = int(metrics.get("train/env_steps") or 0), int(path.stat().st_mtime * 1000)
+        for key, value in metrics.items():
+            name = valid_name(key)
+            if value is not None and math.isfinite(value) and curves.get(name) != value:
+                yield name, float(value), at, end + (name in curves)
+
+    def _send_files(self) -> None:
+        for name in ("metrics.json", "report.html"):
+            if (self.folder / name).is_file():
+                self._client.log_artifact(self._run, str(self.folder / name))
+        if (self.folder / "policy").is_dir():
+            self._client.log_artifacts(self._run, str(self.folder / "policy"), "policy")
+        trial = self.folder / "trial.yaml"
+        if trial.is_file():
+            uri = self.address.uri
+            self._client.log_text(self._run, trial.read_text().replace(uri, public(uri)), "trial.yaml")
+
+    def _ended(self) -> float:
+        """Return when the last of its results was written, in unix seconds."""
+        paths = [self.folder / name for name in ("metrics.json", CURVES)]
+        return max((path.stat().st_mtime for path in paths if path.is_file()), default=time.time())
+
+    def _note(self, env_steps: int) -> None:
+        """Write down what was sent, for people and for who continues."""
+        receipt = read_receipt(self.folder)
+        receipt["stores"][public(self.address.uri)] = {
+            "experiment": self.address.experiment,
+            "run_id": self._run,
+            "env_steps": env_steps,
+        }
+        write_receipt(self.folder, receipt)
+
+
+def _points(line: Line) -> Iterator[Point]:
+    """Yield the points of a line of the curves that MLflow can hold."""
+    for name, value in line.items():
+        if name not in (STEPS, TIME) and value is not None:
+            yield valid_name(name), value, int((line.get(TIME) or 0) * 1000), int(line[STEPS] or 0)
+
+
+def _chunks(items: Sequence[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
