@@ -88,7 +88,7 @@ class Experiment:
         folder.mkdir(parents=True, exist_ok=True)
         start = checkpoint.latest(folder / "checkpoints") if resume else None
         with console.status("reading the market"):
-            source = WorldSource(env=self.env, actions=actions, gamma=self.algo.gamma)
+            source = WorldSource(env=self.env, actions=actions)
             world = source.open()
             # A feature that the market cannot give, or a network that does not fit, is better known at once.
             self.network.encoder(world.layout)
@@ -256,7 +256,6 @@ def judge_stored(experiment: Experiment, run: Path, folder: Path, console: Conso
     source = WorldSource(
         env=experiment.env,
         actions=spec["actions"],
-        gamma=experiment.algo.gamma,
         observation_state=spec["observation_state"],
     )
     world, name = source.open(), algo_name(experiment.algo)

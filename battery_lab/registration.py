@@ -51,4 +51,4 @@ def _world(overrides: Sequence[str]) -> BatteryWorld:
     config = compose(["env=battery", *overrides])
     check_targets({"env": resolve(config)["env"]})
     env: BatteryMarket = build_part(config, "env")
-    return env.open(env.offers[0], float(config.algo.gamma))
+    return env.open(env.offers[0])

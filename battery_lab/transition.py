@@ -85,12 +85,10 @@ class RewardContext:
         series: the market series from its first row to the end of training time; row 0 is its row 0.
         battery: the battery.
         num_envs: how many environments each call holds.
-        gamma: the algorithm's discount an interval.
         hindsight: builds (or returns) the perfect-foresight value on the training prices.
     """
 
     series: MarketSeries
     battery: Battery
     num_envs: int
-    gamma: float
     hindsight: Callable[[], ValueTable]

@@ -21,13 +21,11 @@ class WorldSource:
     Attributes:
         env: the environment's parameters.
         actions: the kind of actions.
-        gamma: the algorithm's discount an interval.
         observation_state: what an earlier world fitted on its training time; None fits anew.
     """
 
     env: Environment
     actions: str
-    gamma: float
     observation_state: Mapping[str, Any] | None = None
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -36,7 +34,7 @@ class WorldSource:
         if self.token not in _OPENED:
             # One at a time: a process that runs trials one after the other would gather their tables.
             _OPENED.clear()
-            _OPENED[self.token] = self.env.open(self.actions, self.gamma, self.observation_state)
+            _OPENED[self.token] = self.env.open(self.actions, self.observation_state)
         return _OPENED[self.token]
 
     def vector_env(self, num_envs: int, seed: int) -> gym.vector.VectorEnv[Any, Any, Any]:

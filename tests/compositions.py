@@ -38,6 +38,7 @@ def options(group: str) -> list[str]:
 
 def write_market(folder: Path, days: int = 24, seed: int = 0, columns: bool = False) -> list[str]:
     """Write a small market to a folder and return the overrides that choose it."""
+    folder.mkdir(parents=True, exist_ok=True)
     price = wavy_prices(days, seed)
     start = pd.date_range("2024-01-01", periods=len(price), freq="5min", tz="UTC")
     frame = pd.DataFrame({"timestamp": start.strftime("%Y-%m-%dT%H:%M:%SZ"), "price": price})
@@ -54,6 +55,11 @@ def small(folder: Path, algo: str = "ppo", *overrides: str, days: int = 24) -> D
     """Compose a trial that trains in about a second."""
     chosen = [f"algo={algo}", "tracking=none", *write_market(folder, days), *SMALL, *SMALL_ALGOS[algo], *SMALL_NETWORK]
     return compose([*chosen, *overrides])
+
+
+def store(config: DictConfig, folder: Path) -> None:
+    """Write a trial as the command does."""
+    (folder / "trial.yaml").write_text(OmegaConf.to_yaml(config))
 
 
 def part(config: DictConfig, name: str) -> Any:

@@ -86,11 +86,10 @@ class Environment(Protocol):
     def offers(self) -> Sequence[str]:
         """``discrete``, ``continuous`` or both."""
 
-    def open(self, actions: str, gamma: float, observation_state: Mapping[str, Any] | None = None) -> World:
+    def open(self, actions: str, observation_state: Mapping[str, Any] | None = None) -> World:
         """Load the data and fit what is fitted on training time.
 
         Args:
             actions: one of ``offers``.
-            gamma: the algorithm's discount an interval.
             observation_state: what an earlier world fitted, to be used in place of a new fit.
         """

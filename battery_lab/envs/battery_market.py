@@ -81,14 +81,14 @@ class BatteryMarket:
         """The kinds of actions that this choice leaves open."""
         return KINDS if self.actions == "auto" else (self.actions,)
 
-    def open(self, actions: str, gamma: float, observation_state: Mapping[str, Any] | None = None) -> BatteryWorld:
+    def open(self, actions: str, observation_state: Mapping[str, Any] | None = None) -> BatteryWorld:
         """Load the prices, split them by time and fit the observation scales on training time.
 
         Raises:
             DataError: the prices cannot be used, or are too few for the split.
         """
         scaling = None if observation_state is None else Scaling.from_json(observation_state)
-        return BatteryWorld(self, self.market.load(), actions, gamma, scaling)
+        return BatteryWorld(self, self.market.load(), actions, scaling)
 
 
 class BatteryWorld:
@@ -98,19 +98,16 @@ class BatteryWorld:
     optimum = "perfect_foresight"
     rule = "rule"
 
-    def __init__(
-        self, option: BatteryMarket, series: MarketSeries, actions: str, gamma: float, scaling: Scaling | None
-    ) -> None:
+    def __init__(self, option: BatteryMarket, series: MarketSeries, actions: str, scaling: Scaling | None) -> None:
         """Split a series and make its observations.
 
         Args:
             option: the parameters.
             series: the whole market series.
             actions: ``discrete`` or ``continuous``.
-            gamma: the algorithm's discount an interval.
             scaling: of the observations; fitted on training time if not given.
         """
-        self._option, self._series, self._gamma = option, series, gamma
+        self._option, self._series = option, series
         self._actions = ActionSet(kind=actions, levels=option.action_levels, power_mw=option.battery.power_mw)
         per_day = series.intervals_per_day
         self._test_first = len(series) - option.test_days * per_day
@@ -138,7 +135,6 @@ class BatteryWorld:
             series=self._training,
             battery=self._option.battery,
             num_envs=num_envs,
-            gamma=self._gamma,
             hindsight=lambda: self.hindsight,
         )
         return BatteryVectorEnv(

@@ -24,13 +24,17 @@ class Shaping:
     Attributes:
         scale: the money that is worth 1 to the algorithm, in the market's currency, or ``fitted``: what an hour at
             full power earns on the training prices' mean distance from their median.
+        gamma: the discount an interval that suits the shaping, which algorithms take where the user sets none: what
+            an action earns comes hours later, while a regret is known at once.
         terms: the terms by name.
     """
 
     scale: str | float
+    gamma: float
     terms: Mapping[str, Term]
 
     def __post_init__(self) -> None:
+        require(0 <= self.gamma <= 1, "reward.gamma", "must be a discount from 0 to 1", self.gamma)
         rule = f"must be {FITTED!r} or a number of currency greater than 0"
         fits = self.scale == FITTED or (is_finite(self.scale) and float(self.scale) > 0)
         require(fits, "reward.scale", rule, self.scale)

@@ -50,4 +50,4 @@ def make_world(
     cache: Any, actions: str = "discrete", series: MarketSeries | None = None, **changes: Any
 ) -> BatteryWorld:
     """Return that option with its data."""
-    return make_option(cache, series, **changes).open(actions, 0.99)
+    return make_option(cache, series, **changes).open(actions)

@@ -32,7 +32,6 @@ def make_context(
         series=series,
         battery=battery or make_battery(),
         num_envs=1,
-        gamma=0.99,
         hindsight=lambda: value,
     )
 

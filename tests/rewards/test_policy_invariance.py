@@ -63,7 +63,7 @@ def solve_repeating(period: list[float], shaping: Shaping, gamma: float) -> np.n
 
 def with_potential(gamma: float, weight: float) -> Shaping:
     potential = Potential(weight=weight, gamma=gamma, window_days=3 / 24)
-    return Shaping(scale=1.0, terms=PROFIT | {"potential": potential})
+    return Shaping(gamma=0.99, scale=1.0, terms=PROFIT | {"potential": potential})
 
 
 PERIODS = [[20.0, 83.0, -11.0, 200.0, 47.0], [61.0, 58.0, 7.0, 133.0], [3.0, -40.0, 90.0, 35.0, 71.0, 300.0]]
@@ -73,7 +73,7 @@ PERIODS = [[20.0, 83.0, -11.0, 200.0, 47.0], [61.0, 58.0, 7.0, 133.0], [3.0, -40
 @pytest.mark.parametrize("gamma", [0.7, 0.95, 0.99])
 @pytest.mark.parametrize("weight", [1.0, 2.5])
 def test_potential_moves_no_choice_at_the_algorithms_discount(period: list[float], gamma: float, weight: float) -> None:
-    plain = solve_repeating(period, Shaping(scale=1.0, terms=PROFIT), gamma)
+    plain = solve_repeating(period, Shaping(gamma=0.99, scale=1.0, terms=PROFIT), gamma)
     shaped = solve_repeating(period, with_potential(gamma, weight), gamma)
     against_holding = plain - plain[..., 1:2]
     assert shaped - shaped[..., 1:2] == pytest.approx(against_holding, abs=1e-8)
@@ -81,7 +81,7 @@ def test_potential_moves_no_choice_at_the_algorithms_discount(period: list[float
 
 
 def test_potential_with_another_discount_changes_the_best_policy() -> None:
-    plain = solve_repeating(PERIODS[0], Shaping(scale=1.0, terms=PROFIT), 0.95)
+    plain = solve_repeating(PERIODS[0], Shaping(gamma=0.99, scale=1.0, terms=PROFIT), 0.95)
     shaped = solve_repeating(PERIODS[0], with_potential(0.5, 1.0), 0.95)
     assert (plain.argmax(axis=2) != shaped.argmax(axis=2)).any()
 
@@ -101,14 +101,14 @@ def solve_unseen(futures: Futures, regret: bool, gamma: float) -> dict[Seen, np.
     length = len(futures[0])
     price = [p for future in futures for p in (*future, 0.0)]
     plain_context = make_context(price, small_battery())
-    plain = outcomes_of(plain_context, Shaping(scale=1.0, terms=PROFIT))
+    plain = outcomes_of(plain_context, Shaping(gamma=0.99, scale=1.0, terms=PROFIT))
     value = np.zeros((len(price) + 1, 3))
     for first in range(0, len(price), length + 1):
         for row in range(first + length - 1, first - 1, -1):
             value[row] = (plain.reward[row] + value[row + 1][plain.after[row]]).max(axis=1)
     context = make_context(price, small_battery(), value=TableValue(value))
     terms = {"regret": Regret(weight=1.0)} if regret else PROFIT
-    outcomes = outcomes_of(context, Shaping(scale=1.0, terms=terms))
+    outcomes = outcomes_of(context, Shaping(gamma=0.99, scale=1.0, terms=terms))
 
     @cache
     def action_values(seen: tuple[float, ...], energy: int) -> tuple[float, ...]:

@@ -29,7 +29,7 @@ def context_of(price: Any = None, **changes: Any) -> Any:
 
 def test_revenue_less_wear_less_fee_is_profit_exactly() -> None:
     context = context_of()
-    shaping = Shaping(scale=1.0, terms={"revenue": REVENUE, "wear": WEAR, "grid_fee": FEE}).bind(context)
+    shaping = Shaping(gamma=0.99, scale=1.0, terms={"revenue": REVENUE, "wear": WEAR, "grid_fee": FEE}).bind(context)
     done = random_dispatch(context, 2000, seed=0)
     assert np.array_equal(shaping(done), done.profit)
 
@@ -37,7 +37,7 @@ def test_revenue_less_wear_less_fee_is_profit_exactly() -> None:
 def test_the_log_is_each_terms_mean_weighted_money_and_sums_to_the_rewards() -> None:
     context = context_of()
     terms: dict[str, Term] = {"revenue": REVENUE, "wear": Wear(weight=2.0), "exploration": EXPLORATION}
-    shaping = Shaping(scale=40.0, terms=terms).bind(context)
+    shaping = Shaping(gamma=0.99, scale=40.0, terms=terms).bind(context)
     calls = [random_dispatch(context, count, seed=count) for count in (8, 3, 5)]
     total = sum(shaping(done).sum() for done in calls)
     log = shaping.take_log()
@@ -51,7 +51,7 @@ def test_the_log_is_each_terms_mean_weighted_money_and_sums_to_the_rewards() -> 
 def test_the_fitted_scale_is_a_full_power_hour_on_the_mean_distance_from_the_median() -> None:
     gap = np.array([False, False, False, False, False, True])
     context = context_of([10.0, 20.0, 30.0, 40.0, 1000.0, 9e9], gap=gap)
-    shaping = Shaping(scale="fitted", terms={"revenue": REVENUE}).bind(context)
+    shaping = Shaping(gamma=0.99, scale="fitted", terms={"revenue": REVENUE}).bind(context)
     # Median 30, distances 20 10 0 10 970: mean 202; 10 MW for an hour.
     assert shaping.scale == pytest.approx(202 * 10)
     done = random_dispatch(context_of([10.0, 20.0]), 4, seed=0)
@@ -59,24 +59,24 @@ def test_the_fitted_scale_is_a_full_power_hour_on_the_mean_distance_from_the_med
 
 
 def test_a_scale_given_in_currency_is_taken_as_it_is() -> None:
-    assert Shaping(scale=250, terms={"revenue": REVENUE}).bind(context_of()).scale == 250.0
+    assert Shaping(gamma=0.99, scale=250, terms={"revenue": REVENUE}).bind(context_of()).scale == 250.0
 
 
 def test_prices_that_never_move_leave_nothing_to_fit() -> None:
     with pytest.raises(ConfigError, match=r"^reward\.scale must be a number where the training prices never move"):
-        Shaping(scale="fitted", terms={"revenue": REVENUE}).bind(context_of([50.0] * 10))
+        Shaping(gamma=0.99, scale="fitted", terms={"revenue": REVENUE}).bind(context_of([50.0] * 10))
 
 
 def test_a_weight_of_zero_switches_a_term_off() -> None:
     context = context_of()
     done = random_dispatch(context, 50, seed=2)
-    without = Shaping(scale=1.0, terms={"revenue": REVENUE, "wear": Wear(weight=0.0)}).bind(context)
+    without = Shaping(gamma=0.99, scale=1.0, terms={"revenue": REVENUE, "wear": Wear(weight=0.0)}).bind(context)
     assert np.array_equal(without(done), done.revenue)
 
 
 def test_a_stored_state_goes_on_as_the_uninterrupted_run_does() -> None:
     context = context_of()
-    shaping = Shaping(scale="fitted", terms={"revenue": REVENUE, "exploration": EXPLORATION})
+    shaping = Shaping(gamma=0.99, scale="fitted", terms={"revenue": REVENUE, "exploration": EXPLORATION})
     calls = [random_dispatch(context, 8, seed) for seed in range(40)]
     whole, before, after = shaping.bind(context), shaping.bind(context), shaping.bind(context)
     expected = [whole(done) for done in calls]
@@ -91,17 +91,17 @@ def test_a_stored_state_goes_on_as_the_uninterrupted_run_does() -> None:
 
 def test_the_state_of_another_shaping_is_refused() -> None:
     context = context_of()
-    state = Shaping(scale=1.0, terms={"revenue": REVENUE}).bind(context).get_state()
+    state = Shaping(gamma=0.99, scale=1.0, terms={"revenue": REVENUE}).bind(context).get_state()
     for terms in ({"exploration": EXPLORATION}, {"revenue": REVENUE, "wear": WEAR}):
         with pytest.raises(ConfigError, match="stored reward state is of other terms"):
-            Shaping(scale=1.0, terms=terms).bind(context).set_state(state)
+            Shaping(gamma=0.99, scale=1.0, terms=terms).bind(context).set_state(state)
 
 
 def test_two_bands_near_the_limits_may_stand_together() -> None:
     soft = SocLimit(weight=1.0, shape="ramp", margin_soc=0.1, price_per_h=12.0)
     hard = SocLimit(weight=1.0, shape="step", margin_soc=0.0, price_per_h=24.0)
     context = context_of()
-    shaping = Shaping(scale=1.0, terms={"soft": soft, "hard": hard}).bind(context)
+    shaping = Shaping(gamma=0.99, scale=1.0, terms={"soft": soft, "hard": hard}).bind(context)
     assert shaping(dispatch(context, 0, 36.0, 0.0)) == pytest.approx([-3.0])
 
 
@@ -125,5 +125,5 @@ def test_two_bands_near_the_limits_may_stand_together() -> None:
 )
 def test_what_cannot_be_a_shaping_is_refused(scale: Any, terms: Any, message: str) -> None:
     with pytest.raises(ConfigError) as error:
-        Shaping(scale=scale, terms=terms)
+        Shaping(gamma=0.99, scale=scale, terms=terms)
     assert str(error.value).startswith(message)
