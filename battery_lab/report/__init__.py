@@ -1,0 +1,9 @@
+"""What a person sees of a finished trial: a table in the terminal and one page that opens offline."""
+
+from __future__ import annotations
+
+from battery_lab.report.page import write_report
+from battery_lab.report.panel import Panel
+from battery_lab.report.tables import render_table
+
+__all__ = ["Panel", "render_table", "write_report"]
