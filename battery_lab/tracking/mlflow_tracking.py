@@ -85,16 +85,23 @@ class _Sender:
         self._ended.set()
         self._thread.join(self._finish_within_s)
         if self._thread.is_alive():
+            self._remember({"status": status})
             self._tell(f"no answer within {self._finish_within_s:g} s")
 
     def _send_all(self) -> None:
-        folder = self._delivery.folder
-        write_receipt(folder, read_receipt(folder) | {"status": None} | source_tags())
+        self._remember({"status": None, **source_tags()})
         pause = self._flush_every_s
         while not self._ended.wait(pause):
             pause = self._flush_every_s if self._try(None) else min(2 * pause, SLOWEST_RETRY_S)
-        write_receipt(folder, read_receipt(folder) | {"status": self._status})
+        self._remember({"status": self._status})
         self._try(self._status)
+
+    def _remember(self, facts: Mapping[str, str | None]) -> None:
+        folder = self._delivery.folder
+        try:
+            write_receipt(folder, {**read_receipt(folder), **facts})
+        except OSError as error:
+            self._tell(str(error))
 
     def _try(self, status: Status | None) -> bool:
         try:

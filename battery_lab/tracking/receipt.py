@@ -21,8 +21,8 @@ def read_receipt(folder: Path) -> Receipt:
 
     Returns:
         ``key``: the tag by which the run is found again in any store; ``stores``: a mapping from address to
-        ``experiment``, ``run_id`` and ``env_steps`` (the last that was sent); ``status``, ``commit`` and ``version``
-        where the run itself noted them.
+        ``experiment``, ``artifacts``, ``run_id`` and ``env_steps`` (the last that was sent), None where nothing has
+        arrived; ``status``, ``commit`` and ``version`` where the run itself noted them.
     """
     try:
         found = json.loads((folder / RECEIPT).read_text())

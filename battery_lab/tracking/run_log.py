@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from battery_lab.tracking.events import EventFile
+
 CURVES, TENSORBOARD = "curves.jsonl", "tensorboard"
 STEPS, TIME = "env_steps", "time"
 
@@ -53,11 +55,11 @@ class RunLog:
     def __init__(self, folder: Path) -> None:
         """Open the curves of a run folder, which is made if missing, to append to them."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._path, self._events = folder / CURVES, folder / TENSORBOARD
+        self._path, self._folder = folder / CURVES, folder / TENSORBOARD
         self._purge_step: int | None = None
-        self._writer: Any = None
+        self._events: EventFile | None = None
         self._rewrite(read_lines(self._path)[0])
-        self._file = self._path.open("ab")
+        self._file = self._path.open("ab", buffering=0)
 
     def log(self, metrics: Mapping[str, float], env_steps: int) -> None:
         """Append metrics at an environment step; NaN and infinity are kept as null."""
@@ -65,20 +67,18 @@ class RunLog:
         line |= finite_or_null(metrics)
         # One write of a whole line, at once: a kill leaves at most the last line torn.
         self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
-        self._file.flush()
-        writer = self._tensorboard()
-        for name, value in line.items():
-            if name not in (STEPS, TIME) and value is not None:
-                writer.add_scalar(name, value, env_steps, line[TIME])
+        if self._events is None:
+            self._events = EventFile(self._folder, self._purge_step)
+        points = {name: value for name, value in finite_or_null(metrics).items() if value is not None}
+        self._events.add(points, int(env_steps), line[TIME])
 
     def rewind(self, env_steps: int) -> None:
         """Drop what was logged after an environment step, to go on from a checkpoint taken there."""
-        self._file.close()
+        self.close()
         self._rewrite([line for line in read_lines(self._path)[0] if (line[STEPS] or 0) <= env_steps])
-        self._file = self._path.open("ab")
+        self._file = self._path.open("ab", buffering=0)
         if env_steps == 0:
-            shutil.rmtree(self._events, ignore_errors=True)
-        # TensorBoard hides what earlier files hold from this step on.
+            shutil.rmtree(self._folder, ignore_errors=True)
         self._purge_step = env_steps + 1
 
     def read(self) -> list[Line]:
@@ -88,9 +88,9 @@ class RunLog:
     def close(self) -> None:
         """Close the files; a second call does nothing."""
         self._file.close()
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        if self._events is not None:
+            self._events.close()
+            self._events = None
 
     def _rewrite(self, lines: list[Line]) -> None:
         """Put whole lines in place of the file, if it holds anything else."""
@@ -100,13 +100,6 @@ class RunLog:
         part = self._path.with_suffix(".part")
         part.write_bytes(text)
         os.replace(part, self._path)
-
-    def _tensorboard(self) -> Any:
-        if self._writer is None:
-            from tensorboardX import SummaryWriter
-
-            self._writer = SummaryWriter(str(self._events), purge_step=self._purge_step, write_to_disk=True)
-        return self._writer
 
 
 def _parse(text: bytes) -> Line | None:

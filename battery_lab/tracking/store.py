@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock
 
 from battery_lab.tracking.params import flat_params, trial_digest, valid_name
-from battery_lab.tracking.receipt import public, read_receipt, write_receipt
+from battery_lab.tracking.receipt import Receipt, public, read_receipt, write_receipt
 from battery_lab.tracking.run_log import CURVES, STEPS, TIME, Line, read_lines
 
 METRICS_A_BATCH, PARAMS_A_BATCH = 1000, 100
@@ -101,33 +101,36 @@ class Delivery:
         self._sent: dict[str, int] = {}
         self._offset = 0
 
-    def send(self, status: str | None) -> None:
+    def send(self, status: str | None) -> int:
         """Send what is new: curves, and at the end of the run its figures and files.
 
         Args:
             status: how the run ended; None while it goes on.
+
+        Returns:
+            How many points were new to the store.
 
         Raises:
             Exception: whatever the store raises; the next pass begins with what the store then holds.
         """
         with FileLock(self.folder / ".mlflow.lock", timeout=LOCK_S):
             try:
-                if self._client is None or self._run is None:
+                if self._run is None:
                     self._open()
-                self._send_curves()
+                new = self._send_curves()
                 if status is not None:
-                    self._send_points(list(self._figures()))
+                    new += self._send_points(list(self._figures()))
                     self._send_files()
                     self._client.set_terminated(self._run, status, int(self._ended() * 1000))
+                return new
             except BaseException:
                 self._run, self._offset = None, 0
                 raise
 
     def _open(self) -> None:
+        # Noted before the run exists: a kill between the two would otherwise leave a run that nobody finds again.
+        receipt = self._note()
         self._client, experiment = connect(self.address)
-        receipt = read_receipt(self.folder)
-        # Kept before the run exists: a kill between the two would otherwise leave a run that nobody finds again.
-        write_receipt(self.folder, receipt)
         found = self._client.search_runs([experiment], f"tags.`{KEY}` = '{receipt['key']}'", max_results=1)
         if found:
             self._run = found[0].info.run_id
@@ -137,7 +140,7 @@ class Delivery:
         else:
             self._run, self._sent = self._create(experiment, receipt), {}
             self._send_params({})
-        self._note(max(self._sent.values(), default=0))
+        self._note(run_id=self._run, env_steps=max(self._sent.values(), default=None))
 
     def _create(self, experiment: str, receipt: Mapping[str, Any]) -> str:
         tags = {KEY: receipt["key"], "battery_lab.trial": trial_digest(self.config)}
@@ -165,13 +168,12 @@ class Delivery:
         for chunk in _chunks(changed, PARAMS_A_BATCH):
             self._client.log_batch(self._run, tags=chunk)
 
-    def _send_curves(self) -> None:
+    def _send_curves(self) -> int:
         lines, self._offset = read_lines(self.folder / CURVES, self._offset)
-        points = [point for line in lines for point in _points(line)]
-        self._send_points(points)
+        return self._send_points([point for line in lines for point in _points(line)])
 
-    def _send_points(self, points: Sequence[Point]) -> None:
-        """Send points past the last one that the store holds of their metric."""
+    def _send_points(self, points: Sequence[Point]) -> int:
+        """Send points past the last one that the store holds of their metric; returns how many those were."""
         from mlflow.entities import Metric
 
         new = []
@@ -182,7 +184,8 @@ class Delivery:
         for chunk in _chunks(new, METRICS_A_BATCH):
             self._client.log_batch(self._run, metrics=chunk)
         if new:
-            self._note(max(point.step for point in new))
+            self._note(env_steps=max(point.step for point in new))
+        return len(new)
 
     def _figures(self) -> Iterator[Point]:
         """Yield ``metrics.json`` as points at the end of training.
@@ -217,15 +220,16 @@ class Delivery:
         paths = [self.folder / name for name in ("metrics.json", CURVES)]
         return max((path.stat().st_mtime for path in paths if path.is_file()), default=time.time())
 
-    def _note(self, env_steps: int) -> None:
+    def _note(self, **facts: str | int | None) -> Receipt:
         """Write down what was sent, for people and for who continues."""
-        receipt = read_receipt(self.folder)
-        receipt["stores"][public(self.address.uri)] = {
-            "experiment": self.address.experiment,
-            "run_id": self._run,
-            "env_steps": env_steps,
-        }
+        receipt, uri = read_receipt(self.folder), public(self.address.uri)
+        place = {"experiment": self.address.experiment, "artifacts": self.address.artifacts}
+        known = receipt["stores"].get(uri, {})
+        if known.get("experiment") != self.address.experiment:
+            known = {"run_id": None, "env_steps": None}
+        receipt["stores"][uri] = {**known, **place, **facts}
         write_receipt(self.folder, receipt)
+        return receipt
 
 
 def _points(line: Line) -> Iterator[Point]:

@@ -1,0 +1,117 @@
+"""`python -m battery_lab.send run=<folder>`: send run folders to MLflow, now or again.
+
+    python -m battery_lab.send run=outputs/runs/<run>
+    python -m battery_lab.send run=outputs/runs/<run> run=outputs/runs/<other> tracking.uri=http://127.0.0.1:5000
+
+Sends the composition, curves, figures, report and policy of each run to where its trial was tracked, to the lab's own
+store if it was not, or to tracking.uri= and tracking.experiment=. What the store holds already is not sent twice, so
+the command may be repeated. Passwords of a server are read from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from battery_lab.compose import build_part, check_targets, resolve
+from battery_lab.errors import ConfigError, LabError
+from battery_lab.evaluate import trial
+from battery_lab.tracking.mlflow_tracking import MlflowTracking, reason
+from battery_lab.tracking.receipt import public, read_receipt
+from battery_lab.tracking.store import Address, Delivery
+
+ALLOWED = ("run", "tracking.uri", "tracking.experiment", "tracking.artifacts")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        return
+    try:
+        runs, overrides = _split(arguments)
+    except LabError as error:
+        sys.exit(f"error: {error}")
+    failed = False
+    for run in runs:
+        try:
+            print(send(run, overrides))
+        except LabError as error:
+            print(f"error: {error}", file=sys.stderr)
+            failed = True
+    if failed:
+        sys.exit(1)
+
+
+def send(run: Path, overrides: list[str]) -> str:
+    """Send one run folder and return one line on what was sent.
+
+    Raises:
+        LabError: there is no such run, a choice is at fault, or the store cannot be reached.
+    """
+    if not run.is_dir():
+        raise ConfigError(f"run={run} must name a run folder, and there is none")
+    config = _tracked_by_mlflow(run, overrides)
+    check_targets({"tracking": resolve(config)["tracking"]})
+    address = _address(run, build_part(config, "tracking"), overrides)
+    delivery = Delivery(run, run.resolve().name, resolve(config), address)
+    where = f"{public(address.uri)}, experiment {address.experiment}"
+    try:
+        points = delivery.send(_status(run))
+    except Exception as error:
+        raise LabError(
+            f"{run} could not be sent to MLflow at {where}: {reason(error, address.uri)}; "
+            "start the store or name another with tracking.uri=..., and send again"
+        ) from None
+    return f"{run}: {points} new points sent to MLflow at {where}"
+
+
+def _tracked_by_mlflow(run: Path, overrides: list[str]) -> DictConfig:
+    """Return a run's trial, with MLflow put in if it was tracked by nothing, or by something else."""
+    target = f"{MlflowTracking.__module__}.{MlflowTracking.__name__}"
+    stored = trial(run, [])
+    if "tracking" in stored and stored.tracking.get("_target_") == target:
+        return trial(run, overrides)
+    return trial(run, ["tracking=mlflow", *overrides])
+
+
+def _address(run: Path, tracking: MlflowTracking, overrides: list[str]) -> Address:
+    """Return where a run goes; relative paths in its trial count from where it ran, which its receipt remembers."""
+    address = tracking.address()
+    known = read_receipt(run)["stores"]
+    if any(override.startswith("tracking.uri=") for override in overrides):
+        return address
+    for uri, store in known.items():
+        if uri.startswith("sqlite:///") and address.uri.startswith("sqlite:///"):
+            address = replace(address, uri=uri, artifacts=store["artifacts"])
+    return address
+
+
+def _status(run: Path) -> str:
+    """Return how a run ended, as it noted itself, or as its folder looks."""
+    noted = read_receipt(run).get("status")
+    return str(noted or ("FINISHED" if (run / "metrics.json").is_file() else "KILLED"))
+
+
+def _split(arguments: list[str]) -> tuple[list[Path], list[str]]:
+    """Return the run folders and the other choices."""
+    runs, overrides = [], []
+    for argument in arguments:
+        key, sign, value = argument.partition("=")
+        if not sign or key not in ALLOWED:
+            raise ConfigError(f"{argument!r} must be one of {', '.join(f'{name}=...' for name in ALLOWED)}")
+        if key == "run":
+            runs.append(Path(value.strip("'\"")).expanduser())
+        else:
+            overrides.append(argument)
+    if not runs:
+        raise ConfigError("run=<folder> must name the folder of a run")
+    return runs, overrides
+
+
+if __name__ == "__main__":
+    main()
