@@ -116,7 +116,7 @@ class Delivery:
         with FileLock(self.folder / ".mlflow.lock", timeout=LOCK_S):
             try:
                 if self._run is None:
-                    self._open()
+                    self._open(live=status is None)
                 new = self._send_curves()
                 if status is not None:
                     new += self._send_points(list(self._figures()))
@@ -127,14 +127,15 @@ class Delivery:
                 self._run, self._offset = None, 0
                 raise
 
-    def _open(self) -> None:
+    def _open(self, live: bool) -> None:
         # Noted before the run exists: a kill between the two would otherwise leave a run that nobody finds again.
         receipt = self._note()
         self._client, experiment = connect(self.address)
         found = self._client.search_runs([experiment], f"tags.`{KEY}` = '{receipt['key']}'", max_results=1)
         if found:
             self._run = found[0].info.run_id
-            self._client.update_run(self._run, status="RUNNING")
+            if live:
+                self._client.update_run(self._run, status="RUNNING")
             self._sent = {name: self._last_step(name) for name in found[0].data.metrics}
             self._send_params(found[0].data.params)
         else:
@@ -145,9 +146,9 @@ class Delivery:
     def _create(self, experiment: str, receipt: Mapping[str, Any]) -> str:
         tags = {KEY: receipt["key"], "battery_lab.trial": trial_digest(self.config)}
         tags["battery_lab.folder"] = str(self.folder.resolve())
-        for name, tag in (("version", "battery_lab.version"), ("commit", "mlflow.source.git.commit")):
-            if name in receipt:
-                tags[tag] = receipt[name]
+        tags |= {f"battery_lab.{name}": receipt[name] for name in ("version", "commit") if name in receipt}
+        if "commit" in receipt:
+            tags["mlflow.source.git.commit"] = receipt["commit"].removesuffix("-dirty")
         lines = read_lines(self.folder / CURVES)[0]
         begun = float(lines[0][TIME] or 0) if lines else time.time()
         run = self._client.create_run(experiment, int(begun * 1000), tags=tags, run_name=self.name)

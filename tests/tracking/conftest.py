@@ -1,0 +1,49 @@
+"""Stores for the tests of tracking; MLflow takes 5 s to make one, so one is made and copied."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ONE_RUN = """
+import sys
+from pathlib import Path
+from battery_lab.tracking import RunLog
+from tests.tracking.runs import tracker
+folder = Path(sys.argv[1])
+log = RunLog(folder)
+tracking = tracker(folder.parent, experiment="raced", flush_every_s=0.01).start(folder, folder.name, {"seed": 0})
+for step in range(5):
+    log.log({"train/reward": float(step)}, step)
+tracking.finish("FINISHED")
+"""
+
+
+@pytest.fixture(scope="session")
+def raced_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an outputs folder whose store two runs in two processes made at once."""
+    outputs = tmp_path_factory.mktemp("raced")
+    command = [sys.executable, "-c", ONE_RUN]
+    started = [
+        subprocess.Popen([*command, str(outputs / name)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        for name in ("first", "second")
+    ]
+    said = [process.communicate(timeout=120)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
+    assert said == ["", ""]
+    return outputs
+
+
+@pytest.fixture
+def outputs(raced_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an outputs folder, whose parent is the working directory, without an experiment ``battery_lab`` yet."""
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    shutil.copy(raced_store / "mlflow.db", folder)
+    monkeypatch.chdir(tmp_path)
+    return folder

@@ -1,0 +1,81 @@
+"""Run folders that pretend to train, and what a store holds of them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from battery_lab.tracking import RunLog, Tracking
+from battery_lab.tracking.mlflow_tracking import MlflowTracking
+from battery_lab.tracking.receipt import read_receipt
+
+
+def tracker(outputs: Path, **choices: Any) -> MlflowTracking:
+    """Return tracking into the store of an outputs folder; nothing is flushed before the end unless asked."""
+    defaults: dict[str, Any] = {
+        "uri": f"sqlite:///{outputs}/mlflow.db",
+        "experiment": "battery_lab",
+        "artifacts": str(outputs / "mlartifacts"),
+        "flush_every_s": 60.0,
+        "finish_within_s": 60.0,
+    }
+    return MlflowTracking(**defaults | choices)
+
+
+class Run:
+    """A run folder that trains by pretending to."""
+
+    def __init__(self, folder: Path, tracking: MlflowTracking, **config: Any) -> None:
+        """Take a folder, which need not be there yet, and parts of the composition."""
+        self.folder, self.tracking = folder, tracking
+        self.config = {"seed": 0, "outputs": "outputs", "algo": {"lr": 3e-4}, **config}
+
+    def store_trial(self) -> None:
+        """Write trial.yaml, as JSON, which is YAML."""
+        fields = {name: getattr(self.tracking, name) for name in self.tracking.__dataclass_fields__}
+        target = {"_target_": "battery_lab.tracking.mlflow_tracking.MlflowTracking"}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "trial.yaml").write_text(json.dumps({**self.config, "tracking": target | fields}))
+
+    def train(self, steps: range, resume_at: int = 0) -> Tracking:
+        """Log some steps; returns the tracking, to be finished."""
+        log = RunLog(self.folder)
+        log.rewind(resume_at)
+        tracking = self.tracking.start(self.folder, self.folder.name, self.config)
+        for step in steps:
+            metrics = {"train/reward": float(step), "validation/capture": step / 1000}
+            log.log(metrics, step)
+            tracking.log(metrics, step)
+        log.close()
+        return tracking
+
+    def judge(self, **metrics: float) -> None:
+        """Write what a finished run leaves."""
+        (self.folder / "metrics.json").write_text(json.dumps(metrics))
+        (self.folder / "report.html").write_text("<html>")
+        (self.folder / "policy").mkdir(exist_ok=True)
+        (self.folder / "policy" / "weights.safetensors").write_bytes(b"123")
+
+
+def client(outputs: Path) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{outputs}/mlflow.db")
+
+
+def stored(folder: Path) -> Any:
+    """Return the MLflow run of a run folder."""
+    (store,) = read_receipt(folder)["stores"].values()
+    return client(folder.parent).get_run(store["run_id"])
+
+
+def points(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Return what the store holds of a run's metrics, in order of steps."""
+    run = stored(folder)
+    found = defaultdict(list)
+    for name in run.data.metrics:
+        history = client(folder.parent).get_metric_history(run.info.run_id, name)
+        found[name] = sorted((point.step, point.value) for point in history)
+    return dict(found)

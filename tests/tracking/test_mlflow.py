@@ -1,0 +1,184 @@
+"""MLflow gets everything once: from two processes, after resuming, and when it could not be reached at first."""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from battery_lab.errors import ConfigError
+from battery_lab.tracking.receipt import RECEIPT, read_receipt
+from tests.tracking.runs import Run, client, points, stored, tracker
+
+
+def test_two_processes_make_one_store_at_once_and_both_arrive(raced_store: Path) -> None:
+    assert {stored(raced_store / name).info.run_name for name in ("first", "second")} == {"first", "second"}
+    assert len({stored(raced_store / name).info.experiment_id for name in ("first", "second")}) == 1
+    for name in ("first", "second"):
+        assert points(raced_store / name) == {"train/reward": [(step, float(step)) for step in range(5)]}
+
+
+def test_a_run_arrives_with_parameters_curves_figures_tags_and_files(outputs: Path) -> None:
+    run = Run(outputs / "run", tracker(outputs), reward=[{"weight": 2.0}], network={"hidden": [16, 16]})
+    run.store_trial()
+    tracking = run.train(range(0, 50, 10))
+    run.judge(**{"test/capture": 0.5, "train/env_steps": 40.0})
+    tracking.finish("FINISHED")
+    found = stored(run.folder)
+    assert found.data.params["algo.lr"] == "0.0003"
+    assert found.data.params["reward.0.weight"] == "2.0"
+    assert found.data.params["network.hidden"] == "[16, 16]"
+    assert points(run.folder)["train/reward"] == [(step, float(step)) for step in range(0, 50, 10)]
+    assert found.data.metrics["test/capture"] == 0.5
+    assert (found.info.status, found.info.run_name) == ("FINISHED", "run")
+    assert found.data.tags["battery_lab.version"]
+    kept = outputs / "mlartifacts" / found.info.run_id / "artifacts"
+    names = {path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()}
+    assert names == {"metrics.json", "report.html", "policy/weights.safetensors", "trial.yaml"}
+    assert not (outputs.parent / "mlruns").exists()
+
+
+def test_tables_show_the_figures_of_metrics_json_where_a_curve_has_the_same_name(outputs: Path) -> None:
+    run = Run(outputs / "run", tracker(outputs))
+    tracking = run.train(range(3))
+    run.judge(**{"validation/capture": 0.9, "train/reward": 2.0, "train/env_steps": 2.0})
+    tracking.finish("FINISHED")
+    assert stored(run.folder).data.metrics["validation/capture"] == 0.9
+    assert points(run.folder)["validation/capture"] == [(0, 0.0), (1, 0.001), (2, 0.002), (3, 0.9)]
+    assert points(run.folder)["train/reward"] == [(0, 0.0), (1, 1.0), (2, 2.0)]
+
+
+def test_curves_arrive_while_the_run_goes_on(outputs: Path) -> None:
+    run = Run(outputs / "run", tracker(outputs, flush_every_s=0.05))
+    tracking = run.train(range(3))
+    until = time.monotonic() + 30
+    while not any(store["env_steps"] == 2 for store in read_receipt(run.folder)["stores"].values()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert stored(run.folder).info.status == "RUNNING"
+    assert len(points(run.folder)["train/reward"]) == 3
+    tracking.finish("KILLED")
+    assert stored(run.folder).info.status == "KILLED"
+
+
+def test_a_resumed_run_goes_on_in_the_same_run_without_a_point_twice(outputs: Path) -> None:
+    run = Run(outputs / "run", tracker(outputs))
+    run.train(range(0, 50, 10)).finish("KILLED")
+    first = stored(run.folder).info.run_id
+    run.config["algo"] = {"lr": 1e-4}
+    run.train(range(30, 80, 10), resume_at=20).finish("FINISHED")
+    assert stored(run.folder).info.run_id == first
+    assert points(run.folder)["train/reward"] == [(step, float(step)) for step in range(0, 80, 10)]
+    assert stored(run.folder).info.status == "FINISHED"
+    assert stored(run.folder).data.params["algo.lr"] == "0.0003"
+    assert stored(run.folder).data.tags["resumed.algo.lr"] == "0.0001"
+
+
+def test_a_kill_before_the_receipt_was_written_costs_no_second_run_and_no_second_point(outputs: Path) -> None:
+    run = Run(outputs / "run", tracker(outputs))
+    run.train(range(5)).finish("KILLED")
+    (store,) = read_receipt(run.folder)["stores"].values()
+    behind = {**read_receipt(run.folder), "stores": {}}
+    (run.folder / RECEIPT).write_text(json.dumps(behind))
+    run.train(range(3, 8), resume_at=2).finish("FINISHED")
+    assert stored(run.folder).info.run_id == store["run_id"]
+    assert points(run.folder)["train/reward"] == [(step, float(step)) for step in range(8)]
+
+
+def test_holes_of_nan_stay_holes(outputs: Path) -> None:
+    run = Run(outputs / "run", tracker(outputs))
+    tracking = run.train(range(1))
+    with (run.folder / "curves.jsonl").open("a") as file:
+        file.write('{"env_steps": 1, "time": 1.0, "train/reward": null, "other": 1.0}\n')
+    run.judge(**{"test/capture": math.nan, "train/env_steps": 1.0})
+    tracking.finish("FINISHED")
+    assert points(run.folder) == {
+        "train/reward": [(0, 0.0)],
+        "validation/capture": [(0, 0.0)],
+        "other": [(1, 1.0)],
+        "train/env_steps": [(1, 1.0)],
+    }
+
+
+def test_more_points_and_parameters_than_a_batch_takes(outputs: Path) -> None:
+    run = Run(outputs / "run", tracker(outputs), many={f"p{number:03d}": number for number in range(250)})
+    run.train(range(1200)).finish("FINISHED")
+    assert len(points(run.folder)["train/reward"]) == 1200
+    assert stored(run.folder).data.params["many.p249"] == "249"
+
+
+def test_an_unreachable_store_is_said_once_and_stops_nothing(outputs: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (outputs / "file").touch()
+    run = Run(outputs / "run", tracker(outputs, uri=f"sqlite:///{outputs}/file/mlflow.db", flush_every_s=0.01))
+    tracking = run.train(range(20))
+    time.sleep(0.2)
+    tracking.finish("FINISHED")
+    said = capfd.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    assert f"python -m battery_lab.send run={run.folder}" in line
+    assert len((run.folder / "curves.jsonl").read_text().splitlines()) == 20
+
+
+def test_a_store_that_hangs_holds_up_neither_training_nor_the_end(
+    outputs: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+        run = Run(outputs / "run", tracker(outputs, uri=uri, flush_every_s=0.01, finish_within_s=0.3))
+        begun = time.monotonic()
+        tracking = run.train(range(200))
+        server.settimeout(30)
+        connection, _ = server.accept()
+        tracking.log({}, 0)
+        trained = time.monotonic() - begun
+        tracking.finish("FINISHED")
+        ended = time.monotonic() - begun - trained
+        connection.close()
+    assert trained < 5
+    assert 0.2 < ended < 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "0.3 s" in line
+    assert read_receipt(run.folder)["status"] == "FINISHED"
+
+
+def test_a_password_appears_nowhere(outputs: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    uri = "postgresql://me:geheim@127.0.0.1:1/lab?password=geheim"
+    run = Run(outputs / "run", tracker(outputs, uri=uri))
+    run.train(range(2)).finish("FINISHED")
+    assert "postgresql://127.0.0.1:1/lab" in (run.folder / RECEIPT).read_text()
+    assert "geheim" not in (run.folder / RECEIPT).read_text()
+    assert "geheim" not in capfd.readouterr().err
+
+
+def test_a_password_in_the_address_of_a_server_is_refused() -> None:
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD") as refused:
+        tracker(Path("outputs"), uri="https://me:geheim@host:5000")
+    assert "geheim" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("uri", "outputs/mlflow.db"),
+        ("experiment", " "),
+        ("artifacts", ""),
+        ("flush_every_s", 0),
+        ("finish_within_s", -1),
+    ],
+)
+def test_a_wrong_choice_is_named(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"tracking.{name} must be"):
+        tracker(Path("outputs"), **{name: value})
+
+
+def test_a_deleted_experiment_is_said_so(outputs: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    store = client(outputs)
+    store.delete_experiment(store.create_experiment("gone"))
+    run = Run(outputs / "run", tracker(outputs, experiment="gone"))
+    run.train(range(2)).finish("FINISHED")
+    assert "experiment gone was deleted" in capfd.readouterr().err

@@ -1,0 +1,68 @@
+"""Parameters and addresses as a store shows them: flat, within limits, nothing secret."""
+
+from __future__ import annotations
+
+import pytest
+
+from battery_lab.tracking.params import flat_params, trial_digest, valid_name
+from battery_lab.tracking.receipt import public
+
+
+def test_a_composition_becomes_flat_names() -> None:
+    config = {"algo": {"lr": 0.1, "clip": None}, "network": {"hidden": [64, 64], "shared": True}, "seed": 3}
+    assert flat_params(config) == {
+        "algo.lr": "0.1",
+        "algo.clip": "null",
+        "network.hidden": "[64, 64]",
+        "network.shared": "true",
+        "seed": "3",
+    }
+
+
+def test_lists_of_mappings_are_flat_by_place_and_empty_parts_stay() -> None:
+    config = {"reward": {"terms": [{"name": "wear"}, {"name": "regret", "weight": 2}]}, "extras": {}, "none": []}
+    assert flat_params(config) == {
+        "reward.terms.0.name": "wear",
+        "reward.terms.1.name": "regret",
+        "reward.terms.1.weight": "2",
+        "extras": "{}",
+        "none": "[]",
+    }
+
+
+def test_long_values_end_in_an_ellipsis_at_the_limit() -> None:
+    short, long = flat_params({"a": "x" * 6000})["a"], flat_params({"a": "x" * 6001})["a"]
+    assert short == "x" * 6000
+    assert long == "x" * 5999 + "…"
+
+
+def test_names_keep_to_what_mlflow_allows() -> None:
+    assert valid_name("test/equivalent_full_cycles_per_day") == "test/equivalent_full_cycles_per_day"
+    assert valid_name("price[€]") == "price___"
+    assert len(valid_name("x" * 300)) == 250
+
+
+def test_where_a_run_was_resumed_from_is_no_parameter() -> None:
+    assert flat_params({"resume": "outputs/runs/a", "rerun": None, "seed": 0}) == {"seed": "0"}
+
+
+def test_the_digest_is_of_the_trial_and_not_of_its_place() -> None:
+    trial = {"seed": 0, "algo": {"lr": 0.1}, "outputs": "outputs", "tracking": {"uri": "a://b"}, "resume": None}
+    moved = {"algo": {"lr": 0.1}, "seed": 0, "outputs": "/elsewhere", "tracking": {}, "resume": "x"}
+    assert trial_digest(trial) == trial_digest(moved)
+    assert trial_digest(trial) != trial_digest({**trial, "seed": 1})
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("sqlite:////data/outputs/mlflow.db", "sqlite:////data/outputs/mlflow.db"),
+        ("sqlite:///outputs/a@b.db", "sqlite:///outputs/a@b.db"),
+        ("postgresql://me:geheim@host:5432/lab?sslmode=require", "postgresql://host:5432/lab"),
+        ("https://me:ge@heim@host/path", "https://host/path"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    ],
+)
+def test_an_address_is_shown_without_user_password_and_query(uri: str, shown: str) -> None:
+    assert public(uri) == shown
+    assert flat_params({"tracking": {"uri": uri}}) == {"tracking.uri": shown}
