@@ -17,11 +17,13 @@ VARIABLE = "NUMBA_CACHE_DIR"
 
 
 def source_digest(package: Path = PACKAGE) -> str:
-    """Return a hash of all Python sources below a folder."""
+    """Return a hash of all Python sources below a folder that have to do with compiled code."""
     hasher = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
-        hasher.update(str(path.relative_to(package)).encode())
-        hasher.update(path.read_bytes())
+        source = path.read_bytes()
+        if b"numba" in source:
+            hasher.update(str(path.relative_to(package)).encode())
+            hasher.update(source)
     return hasher.hexdigest()[:16]
 
 

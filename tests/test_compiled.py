@@ -16,7 +16,7 @@ def package(tmp_path, monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "physics.py").write_text("loss = 0.1\n")
+    (tmp_path / "package" / "physics.py").write_text("import numba\nloss = 0.1\n")
     return tmp_path / "package"
 
 
@@ -24,7 +24,7 @@ def test_a_changed_source_gets_a_folder_of_its_own(package, monkeypatch):
     keep_compiled_code(package)
     first = os.environ[VARIABLE]
     monkeypatch.delenv(VARIABLE)
-    (package / "physics.py").write_text("loss = 0.2\n")
+    (package / "physics.py").write_text("import numba\nloss = 0.2\n")
     keep_compiled_code(package)
     assert os.environ[VARIABLE] != first
     assert os.environ[VARIABLE].endswith(source_digest(package))
@@ -32,7 +32,7 @@ def test_a_changed_source_gets_a_folder_of_its_own(package, monkeypatch):
 
 def test_folders_of_old_states_are_dropped(package, monkeypatch, tmp_path):
     for loss in range(7):
-        (package / "physics.py").write_text(f"loss = {loss}\n")
+        (package / "physics.py").write_text(f"import numba\nloss = {loss}\n")
         monkeypatch.delenv(VARIABLE, raising=False)
         keep_compiled_code(package)
     kept = list((tmp_path / "cache" / "battery_lab").iterdir())
@@ -54,3 +54,9 @@ def test_numba_uses_it(tmp_path):
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     ).stdout
     assert out.strip().startswith(str(tmp_path / "battery_lab"))
+
+
+def test_a_change_in_a_source_without_compiled_code_keeps_it(package):
+    before = source_digest(package)
+    (package / "words.py").write_text("greeting = 1\n")
+    assert source_digest(package) == before

@@ -101,7 +101,6 @@ class DQN:
             training_intensity=self.training_intensity,
             num_steps_sampled_before_learning_starts=self.learning_starts,
             replay_buffer_config=self.replay.config(setup.seed),
-            store_buffer_in_checkpoints=True,
         )
         return base_config(
             config,

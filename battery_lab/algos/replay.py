@@ -12,7 +12,7 @@ from ray.rllib.utils.replay_buffers.prioritized_episode_buffer import Prioritize
 from battery_lab.algos.base import check_common
 from battery_lab.errors import require
 
-GENERATOR = "battery_lab_generator"
+GENERATOR, MEMORY = "battery_lab_generator", "battery_lab_memory"
 
 
 class _Seeded:
@@ -42,7 +42,24 @@ SEEDED = {"EpisodeReplayBuffer": UniformReplay, "PrioritizedEpisodeReplayBuffer"
 
 
 class SeededReplayMixin:
-    """Gives an algorithm the seeded memory in place of RLlib's own, which it must be configured by name for."""
+    """Gives an algorithm the seeded memory in place of RLlib's own, and keeps it in checkpoints.
+
+    RLlib's own memory is chosen by name, and (2.60, new API stack) is in no checkpoint, ``store_buffer_in_checkpoints``
+    or not.
+    """
+
+    local_replay_buffer: UniformReplay | PrioritisedReplay
+
+    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return RLlib's state and the memory's."""
+        state: dict[str, Any] = super().get_state(*args, **kwargs)  # type: ignore[misc]
+        return state | {MEMORY: self.local_replay_buffer.get_state()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what ``get_state`` gave."""
+        super().set_state(state)  # type: ignore[misc]
+        if MEMORY in state:
+            self.local_replay_buffer.set_state(state[MEMORY])
 
     def _create_local_replay_buffer_if_necessary(self, config: Any) -> Any:
         options = dict(config["replay_buffer_config"])

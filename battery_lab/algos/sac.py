@@ -122,7 +122,6 @@ class SAC:
             training_intensity=self.training_intensity,
             num_steps_sampled_before_learning_starts=self.learning_starts,
             replay_buffer_config=self.replay.config(setup.seed),
-            store_buffer_in_checkpoints=True,
         )
         config = config.learners(learner_class=SACLearner)
         return base_config(

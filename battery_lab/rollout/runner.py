@@ -65,6 +65,7 @@ class LabEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
                 "env": self.env.unwrapped.get_state(),
                 "episodes": self._ongoing_episodes,
                 "observation": None if cached is None else cached[Columns.OBS].numpy(),
+                "shared": self._shared_data,
                 "generators": generator_state(),
             }
         return state
@@ -79,6 +80,7 @@ class LabEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
         self._ongoing_episodes = sampling["episodes"]
         observation = sampling["observation"]
         self._cached_to_module = None if observation is None else {Columns.OBS: torch.from_numpy(observation)}
+        self._shared_data = sampling["shared"]
         self._needs_initial_reset = False
         set_generator_state(sampling["generators"])
 
