@@ -49,5 +49,12 @@ def write_report(
 ) -> None:
     """Write ``report.html``."""
     others = {other: judgement for other, judgement in judged.items() if other != name}
-    panels = world.panels(judged[name].frame, others)
-    report.write_report(folder, title=title, summary=world.summary(), table=table, panels=panels, curves=curves)
+    report.write_report(
+        folder,
+        title=title,
+        summary=world.summary(),
+        unit=world.unit,
+        table=table,
+        panels=world.panels(judged[name].frame, others),
+        curves=curves,
+    )

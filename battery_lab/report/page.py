@@ -1,4 +1,4 @@
-"""The page ``report.html``: all of it in one file."""
+"""The page ``report.html``: one file that needs no other, no network and no script."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from battery_lab.report.panel import Panel, data_uri
-from battery_lab.report.tables import columns, rows
+from battery_lab.report.curves import training_panels
+from battery_lab.report.panel import Panel, svg
+from battery_lab.report.records import read_looks, read_trial
+from battery_lab.report.tables import columns
+
+NAME = "report.html"
 
 
 def write_report(
@@ -17,33 +21,60 @@ def write_report(
     *,
     title: str,
     summary: Mapping[str, str],
+    unit: str,
     table: pd.DataFrame,
     panels: Sequence[Panel],
     curves: pd.DataFrame,
 ) -> Path:
     """Write ``report.html`` whole or not at all, and return its path.
 
+    A picture that cannot be drawn is replaced by a sentence that says why: by now the run has its results.
+
     Args:
-        folder: the run folder.
+        folder: the run folder; its trial and its looks at test time are shown if it holds them.
         title: the heading.
         summary: what a reader should know of the world, by label.
-        table: one row a policy.
+        unit: of the money in the table, for instance ``AUD/day``.
+        table: one row a policy, indexed by its name.
         panels: the environment's pictures.
         curves: one row a line of ``curves.jsonl``; may be empty.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("battery_lab.report", ".")
-    template = Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template("template.html")
-    page = template.render(
+    templates = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    training = training_panels(curves, unit)
+    looks = read_looks(folder)
+    page = templates.get_template("template.html").render(
         title=title,
         summary=summary,
-        columns=columns(table),
-        rows=rows(table),
-        pictures=[{"title": panel.title, "caption": panel.caption, "src": data_uri(panel)} for panel in panels],
+        policies=[str(name) for name in table.index],
+        judged=looks[-1]["policy"] if looks else "",
+        columns=columns(table, unit),
+        sections=[
+            ("On test time", _pictures(panels, "test")),
+            ("Training", _pictures(training, "training")),
+        ],
+        looks=looks,
+        trial=read_trial(folder),
     )
-    path = folder / "report.html"
-    part = folder / "report.html.part"
-    part.write_text(page, encoding="utf-8")
+    path, part = folder / NAME, folder / f"{NAME}.part"
+    # A file name that is not UTF-8 may have got into a name; a question mark is better than no page.
+    part.write_bytes(page.encode("utf-8", "replace"))
     os.replace(part, path)
     return path
+
+
+def _pictures(panels: Sequence[Panel], prefix: str) -> list[dict[str, str]]:
+    """Draw panels; ``svg`` is markup that matplotlib wrote and escaped, all else is text."""
+    pictures = []
+    for place, panel in enumerate(panels):
+        picture = {"title": panel.title, "caption": panel.caption, "svg": "", "failure": ""}
+        try:
+            picture["svg"] = svg(panel, f"{prefix}{place}")
+        except Exception as error:  # whatever a picture does, the other results stay
+            picture["failure"] = f"{type(error).__name__}: {error}"
+        pictures.append(picture)
+    return pictures

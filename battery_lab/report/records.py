@@ -1,0 +1,55 @@
+"""What else stands in a run folder and belongs on the page: the trial and the looks at test time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+TRIAL, LOOKS = "trial.yaml", "test_looks.jsonl"
+# `scheme://user:password@host`: a report is passed on, and what opens a server is not for everybody who reads it.
+_LOGIN = re.compile(r"(?<=://)[^\s/'\"@]+@")
+
+
+def read_trial(folder: Path) -> str:
+    """Return the composed configuration as it is stored, without logins; empty if there is none."""
+    return without_logins(_text(folder / TRIAL))
+
+
+def read_looks(folder: Path) -> list[dict[str, str]]:
+    """Return every look at test time that was noted: its time, command, policy and world, the oldest first.
+
+    A stored policy that is judged again has its figures in a folder of its own inside the run's, which holds the notes.
+    """
+    for place in (folder, *list(folder.resolve().parents)[:2]):
+        looks = list(_looks(_text(place / LOOKS)))
+        if looks:
+            return looks
+    return []
+
+
+def without_logins(text: str) -> str:
+    """Return text with user and password taken out of the addresses in it."""
+    return _LOGIN.sub("", text)
+
+
+def _looks(text: str) -> Iterator[dict[str, str]]:
+    for line in text.splitlines():
+        try:
+            look = json.loads(line)
+        except ValueError:
+            # A kill can leave half a line; the others still count.
+            continue
+        if isinstance(look, dict):
+            known = {key: without_logins(str(look.get(key, ""))) for key in ("time", "command", "policy")}
+            world = look.get("world")
+            facts = world.items() if isinstance(world, dict) else []
+            yield known | {"world": without_logins("; ".join(f"{label}: {fact}" for label, fact in facts))}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,89 @@
+"""How pictures look: one palette, one set of sizes, one way to write numbers on an axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito (2008), "Color Universal Design": told apart with every kind of colour blindness, on white and on black.
+BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
+PURPLE, SKY, GREY = "#cc79a7", "#56b4e9", "#808080"
+SEQUENCE = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, GREY)
+
+# Black and white become the page's own ink and paper, see panel.py.
+RC: Any = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.labelsize": 10,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.unicode_minus": True,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "grid.alpha": 0.25,
+    "grid.color": GREY,
+    "grid.linewidth": 0.6,
+    "legend.facecolor": "white",
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "svg.fonttype": "none",
+    # Names of people's own choosing are shown as they are: a dollar sign is no formula.
+    "text.parse_math": False,
+    "text.usetex": False,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+}
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each of some other policies; the one that is judged has blue to itself."""
+    rest = SEQUENCE[1:]
+    return {name: rest[place % len(rest)] for place, name in enumerate(names)}
+
+
+def short(value: float, _: object = None) -> str:
+    """Write a number on an axis: 1,500 or 1.2 M, a true minus, no powers of ten."""
+    size = abs(value)
+    if not math.isfinite(value):
+        return ""
+    if size >= 1e6:
+        text = f"{size / 1e6:.4g} M"
+    elif size >= 1000:
+        text = f"{size:,.0f}"
+    else:
+        text = f"{size:.4g}"
+    return f"\N{MINUS SIGN}{text}" if value < 0 else text
+
+
+def number_axis(axis: Any) -> None:
+    """Write the numbers of an axis as ``short`` does."""
+    axis.set_major_formatter(short)
+
+
+def symlog(axes: Axes, values: ArrayLike) -> None:
+    """Scale y so that spikes and everyday values are both seen: linear about zero, logarithmic beyond."""
+    size = np.abs(np.asarray(values, np.float64))
+    size = size[np.isfinite(size) & (size > 0)]
+    typical = float(np.median(size)) if len(size) else 1.0
+    axes.set_yscale("symlog", linthresh=10.0 ** math.ceil(math.log10(typical)))
+    number_axis(axes.yaxis)
+
+
+def legend_above(axes: Axes, columns: int) -> None:
+    """Put the legend over the axes, where it hides no data."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        # A leading underscore would hide an entry, whatever somebody called a policy.
+        axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2)
