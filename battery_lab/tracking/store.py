@@ -99,6 +99,7 @@ class Delivery:
         self._client: Any = None
         self._run: str | None = None
         self._sent: dict[str, int] = {}
+        self._latest: dict[str, float] = {}
         self._offset = 0
 
     def send(self, status: str | None) -> int:
@@ -136,10 +137,11 @@ class Delivery:
             self._run = found[0].info.run_id
             if live:
                 self._client.update_run(self._run, status="RUNNING")
-            self._sent = {name: self._last_step(name) for name in found[0].data.metrics}
+            self._latest = dict(found[0].data.metrics)
+            self._sent = {name: self._last_step(name) for name in self._latest}
             self._send_params(found[0].data.params)
         else:
-            self._run, self._sent = self._create(experiment, receipt), {}
+            self._run, self._sent, self._latest = self._create(experiment, receipt), {}, {}
             self._send_params({})
         self._note(run_id=self._run, env_steps=max(self._sent.values(), default=None))
 
@@ -180,7 +182,7 @@ class Delivery:
         new = []
         for name, value, at, step in points:
             if step > self._sent.get(name, -1):
-                self._sent[name] = step
+                self._sent[name], self._latest[name] = step, value
                 new.append(Metric(name, value, at, step))
         for chunk in _chunks(new, METRICS_A_BATCH):
             self._client.log_batch(self._run, metrics=chunk)
@@ -198,12 +200,11 @@ class Delivery:
         if not path.is_file():
             return
         metrics = json.loads(path.read_text())
-        curves = {name: value for line in read_lines(self.folder / CURVES)[0] for name, value, _, _ in _points(line)}
         end, at = int(metrics.get("train/env_steps") or 0), int(path.stat().st_mtime * 1000)
         for key, value in metrics.items():
             name = valid_name(key)
-            if value is not None and math.isfinite(value) and curves.get(name) != value:
-                yield name, float(value), at, end + (name in curves)
+            if value is not None and math.isfinite(value) and self._latest.get(name) != value:
+                yield name, float(value), at, max(end, self._sent.get(name, -1) + 1)
 
     def _send_files(self) -> None:
         for name in ("metrics.json", "report.html"):

@@ -52,6 +52,15 @@ def test_tables_show_the_figures_of_metrics_json_where_a_curve_has_the_same_name
     assert points(run.folder)["train/reward"] == [(0, 0.0), (1, 1.0), (2, 2.0)]
 
 
+def test_a_run_that_ended_before_where_it_was_killed_shows_its_figures(outputs: Path) -> None:
+    run = Run(outputs / "run", tracker(outputs))
+    run.train(range(10)).finish("KILLED")
+    tracking = run.train(range(3, 5), resume_at=2)
+    run.judge(**{"validation/capture": 0.9, "train/env_steps": 4.0})
+    tracking.finish("FINISHED")
+    assert stored(run.folder).data.metrics["validation/capture"] == 0.9
+
+
 def test_curves_arrive_while_the_run_goes_on(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs, flush_every_s=0.05))
     tracking = run.train(range(3))
