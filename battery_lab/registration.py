@@ -1,9 +1,9 @@
 """The lab's environments under gymnasium ids, composed from conf/ like those of a trial.
 
-    gymnasium.make("battery_lab/Battery-v0", overrides=["observation=window", "market.seed=1"])
-    gymnasium.make_vec("battery_lab/Battery-v0", num_envs=64)
+    gymnasium.make("battery_lab.registration:battery_lab/Battery-v0", overrides=["observation=window"])
+    gymnasium.make_vec("battery_lab.registration:battery_lab/Battery-v0", num_envs=64)
 
-Gymnasium finds this module by the package's entry point.
+The part before the colon has gymnasium import this module, which registers the ids.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BATTERY = "battery_lab/Battery-v0"
 def register() -> None:
     """Register the ids."""
     if BATTERY not in gym.registry:
-        gym.register(BATTERY, entry_point=single, vector_entry_point=vector)
+        gym.register(BATTERY, entry_point=f"{__name__}:single", vector_entry_point=f"{__name__}:vector")
 
 
 def single(overrides: Sequence[str] = (), seed: int = 0) -> BatteryEnv:
@@ -52,3 +52,6 @@ def _world(overrides: Sequence[str]) -> BatteryWorld:
     check_targets({"env": resolve(config)["env"]})
     env: BatteryMarket = build_part(config, "env")
     return env.open(env.offers[0])
+
+
+register()

@@ -90,7 +90,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         self._end = np.zeros(num_envs, np.int64)
         self._energy = np.full(num_envs, battery.energy_start_mwh)
         self._done = np.zeros(num_envs, np.bool_)
-        self._account = np.zeros(3)
+        self._account = np.zeros(4)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -119,12 +119,14 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         return observation, reward, np.zeros(self.num_envs, np.bool_), self._done.copy(), {}
 
     def take_log(self) -> dict[str, float]:
-        """Return profit and revenue a day and the reward terms since the last call, and begin a new account."""
-        profit, revenue, intervals = self._account
-        days = max(intervals, 1) * self._interval_h / 24
-        self._account = np.zeros(3)
+        """Return profit and revenue a day, the mean reward and its terms since the last call; begin a new account."""
+        profit, revenue, reward, intervals = self._account
+        intervals = max(intervals, 1)
+        days = intervals * self._interval_h / 24
+        self._account = np.zeros(4)
+        money = {"train/profit_per_day": profit / days, "train/revenue_per_day": revenue / days}
         terms = {f"reward_terms/{name}": value for name, value in self.reward.take_log().items()}
-        return {"train/profit_per_day": profit / days, "train/revenue_per_day": revenue / days} | terms
+        return money | {"train/reward_mean": reward / intervals} | terms
 
     def get_state(self) -> dict[str, Any]:
         """Return all that a later ``set_state`` needs to go on as if nothing had happened."""
@@ -170,5 +172,6 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
             battery=self._battery,
         )
         self._row[which], self._energy[which] = row + 1, after
-        self._account += (done.profit.sum(), done.revenue.sum(), len(row))
-        return self.reward(done)
+        reward = self.reward(done)
+        self._account += (done.profit.sum(), done.revenue.sum(), reward.sum(), len(row))
+        return reward

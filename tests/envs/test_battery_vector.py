@@ -173,3 +173,11 @@ def test_a_reward_belongs_to_the_interval_that_was_dispatched(tmp_path):
     env.take_log()
     rewards = env.step(np.full(4, 0))[1] * env.reward.scale
     np.testing.assert_allclose(rewards, -prices[row] * 10 / 12)
+
+
+def test_the_mean_reward_is_logged(world):
+    env = world.vector_env(8, 0)
+    env.reset(seed=3)
+    env.take_log()
+    rewards = [env.step(np.full(8, 2))[1] for _ in range(5)]
+    assert env.take_log()["train/reward_mean"] == pytest.approx(np.mean(rewards))
