@@ -125,7 +125,7 @@ def _days(frame: pd.DataFrame, currency: str, baselines: Frames) -> Panel:
         ranked = np.sort(daily_profit(frame))[::-1]
         axes.plot(*_shares(ranked), color=BLUE, linewidth=2.4, label=JUDGED)
         axes.axhline(0, color=GREY, linewidth=0.8)
-        symlog(axes, ranked)
+        symlog(axes, ranked, (1, 2, 5))
         axes.set_title(_concentration(ranked))
         axes.set(xlabel="share of days, best first, %", ylabel=f"profit in the day, {currency}", xlim=(0, 100))
         axes.legend(loc="upper right", ncols=2)
@@ -187,7 +187,7 @@ def _trading(frame: pd.DataFrame, currency: str) -> Panel:
             mean = float((held * frame["price"]).sum() / held.sum()) if held.any() else float("nan")
             label = f"{name}, mean {mean:,.0f} {currency}/MWh" if np.isfinite(mean) else f"{name}: nothing"
             axes.plot(100 * SHARES, price_curve(frame, held), color=colour, label=label, linewidth=2)
-        symlog(axes, frame["price"])
+        symlog(axes, frame["price"], (1, 2, 5))
         axes.axhline(0, color=GREY, linewidth=0.8)
         axes.set(xlabel="share of the energy (market: of time), %", ylabel=f"price, {currency}/MWh", xlim=(0, 100))
         axes.legend(loc="upper left")

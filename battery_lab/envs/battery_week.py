@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from battery_lab.report import Panel
 from battery_lab.report.style import BLUE, GREEN, GREY, ORANGE, colours, legend_above, number_axis, symlog
@@ -54,11 +54,12 @@ def week_panel(title: str, which: str, choose: Callable[[], pd.DataFrame], curre
         figure.suptitle(f"{first:%a %d %b %Y} to {last:%a %d %b %Y}", x=0.01, ha="left", fontsize=11)
         _draw_price(rows[0], week, currency)
         _draw_power(rows[1], week)
-        rows[2].fill_between(_hours(week), 100 * week["soc"], step="post", color=GREEN, alpha=0.35, linewidth=0)
-        rows[2].plot(_hours(week), 100 * week["soc"], color=GREEN, drawstyle="steps-post")
+        rows[2].fill_between(_hours(week), 100 * week["soc"], color=GREEN, alpha=0.35, linewidth=0)
+        rows[2].plot(_hours(week), 100 * week["soc"], color=GREEN)
         rows[2].set(ylabel="SoC, %", ylim=(0, 100))
         _draw_earned(rows[3], week, currency, baselines)
         _day_axis(rows[3], week)
+        figure.align_ylabels(rows)
 
     return Panel(
         title=title,
@@ -81,7 +82,7 @@ def _draw_power(axes: Axes, week: pd.DataFrame) -> None:
     power = week["power_mw"].to_numpy(np.float64)
     for sign, colour, name in ((1, ORANGE, "sells"), (-1, BLUE, "buys")):
         part = np.where(sign * power > 0, power, 0.0)
-        axes.fill_between(_hours(week), part, step="post", color=colour, linewidth=0, label=name)
+        axes.fill_between(*_turns(week, part), step="post", color=colour, linewidth=0, label=name)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set_ylabel("power, MW")
     legend_above(axes, 2)
@@ -91,8 +92,8 @@ def _draw_earned(axes: Axes, week: pd.DataFrame, currency: str, baselines: Frame
     colour = colours(baselines)
     for name, other in baselines.items():
         same = other[other["start"].isin(week["start"])]
-        axes.plot(_hours(same), same["profit"].cumsum(), color=colour[name], linewidth=1.1, label=words(name))
-    axes.plot(_hours(week), week["profit"].cumsum(), color=BLUE, linewidth=2.4, label=JUDGED)
+        axes.plot(*_turns(same, same["profit"].cumsum()), color=colour[name], linewidth=1.1, label=words(name))
+    axes.plot(*_turns(week, week["profit"].cumsum()), color=BLUE, linewidth=2.4, label=JUDGED)
     axes.set_ylabel(f"profit so far,\n{currency}")
     number_axis(axes.yaxis)
     legend_above(axes, 3)
@@ -113,6 +114,14 @@ def _day_axis(axes: Axes, week: pd.DataFrame) -> None:
 def _hours(frame: pd.DataFrame) -> NDArray[np.datetime64]:
     """Return the starts as an axis of time; it is UTC, in which no hour comes twice."""
     return np.asarray(frame["start"].dt.tz_convert("UTC").dt.tz_localize(None), "datetime64[s]")
+
+
+def _turns(frame: pd.DataFrame, values: ArrayLike) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+    """Return the times and values of a curve without the points in the middle of its level parts."""
+    value = np.asarray(values, np.float64)
+    changed = np.diff(value) != 0
+    kept = np.concatenate([[True], changed]) | np.concatenate([changed, [True]])
+    return _hours(frame)[kept], value[kept]
 
 
 def words(name: str) -> str:

@@ -143,7 +143,7 @@ def _reward_terms(curves: pd.DataFrame, names: Sequence[str], unit: str) -> Pane
             colour = SEQUENCE[place % len(SEQUENCE)]
             axes.plot(*thin(steps, values), color=colour, alpha=0.3, linewidth=0.7)
             style = ("-", "--", ":")[place // len(SEQUENCE) % 3]
-            label = name.removeprefix("reward_terms/")
+            label = name.removeprefix("reward_terms/").replace("_", " ").strip()
             axes.plot(*thin(steps, smooth(values)), color=colour, linestyle=style, linewidth=2, label=label)
         axes.axhline(0, color=GREY, linewidth=0.8)
         axes.set_ylabel(f"{unit.partition('/')[0]} an interval")
@@ -161,7 +161,7 @@ def _reward_terms(curves: pd.DataFrame, names: Sequence[str], unit: str) -> Pane
 
 
 def _losses(curves: pd.DataFrame, names: Sequence[str]) -> Panel:
-    across = min(3, len(names))
+    across = 2 if len(names) in (2, 4) else min(3, len(names))
     down = -(-len(names) // across)
 
     def draw(figure: Figure) -> None:
@@ -178,8 +178,8 @@ def _losses(curves: pd.DataFrame, names: Sequence[str]) -> Panel:
             axes.tick_params(labelbottom=True)
 
     return Panel(
-        title="What the learner minimises",
-        caption="As the algorithm reports it, each on its own scale and without a unit.",
+        title="What the learner reports",
+        caption="Losses and what goes with them, each on its own scale and without a unit.",
         draw=draw,
         size=(9.5, 0.6 + 1.9 * down),
     )

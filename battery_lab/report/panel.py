@@ -19,6 +19,9 @@ _METADATA = re.compile(r"\s*<metadata>.*?</metadata>|\s*<style type=\"text/css\"
 _NAMESPACE = re.compile(r'\sxmlns(?::\w+)?="[^"]*"')
 _INK = re.compile(r"\b(fill|stroke): #000000\b")
 _PAPER = re.compile(r"\b(fill|stroke): #ffffff\b")
+# A hundredth of a point is finer than any screen; six digits make the page twice as heavy.
+_PATH = re.compile(r'(?<=\sd=")[^"]*')
+_DIGITS = re.compile(r"(\.\d\d)\d+")
 _ID = re.compile(r'(\bid="|\bhref="#|url\(#)')
 
 
@@ -64,5 +67,6 @@ def _inline(file: str, prefix: str) -> str:
     head, tag, body = _PREAMBLE.sub("", file, count=1).partition(">")
     body = _METADATA.sub("", body, count=2).replace("xlink:href=", "href=")
     body = _ID.sub(rf"\g<1>{prefix}-", body)
+    body = _PATH.sub(lambda path: _DIGITS.sub(r"\1", path[0]), body)
     body = _PAPER.sub(r"\1: var(--paper)", _INK.sub(r"\1: var(--ink)", body))
     return _NAMESPACE.sub("", head) + tag + body

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,12 +72,22 @@ def number_axis(axis: Any) -> None:
     axis.set_major_formatter(short)
 
 
-def symlog(axes: Axes, values: ArrayLike) -> None:
-    """Scale y so that spikes and everyday values are both seen: linear about zero, logarithmic beyond."""
+def symlog(axes: Axes, values: ArrayLike, subs: Sequence[int] = (1,)) -> None:
+    """Scale y so that spikes and everyday values are both seen: linear about zero, logarithmic beyond.
+
+    Args:
+        axes: whose y axis is scaled.
+        values: what is drawn; their median size, rounded up to a power of ten, ends the linear part.
+        subs: the multiples of each power of ten that get a number.
+    """
+    from matplotlib.ticker import SymmetricalLogLocator
+
     size = np.abs(np.asarray(values, np.float64))
     size = size[np.isfinite(size) & (size > 0)]
     typical = float(np.median(size)) if len(size) else 1.0
-    axes.set_yscale("symlog", linthresh=10.0 ** math.ceil(math.log10(typical)))
+    linear = 10.0 ** math.ceil(math.log10(typical))
+    axes.set_yscale("symlog", linthresh=linear)
+    axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear, subs=subs))
     number_axis(axes.yaxis)
 
 
@@ -85,5 +95,4 @@ def legend_above(axes: Axes, columns: int) -> None:
     """Put the legend over the axes, where it hides no data."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        # A leading underscore would hide an entry, whatever somebody called a policy.
         axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass
 
 import pandas as pd
@@ -39,14 +40,14 @@ def render_table(table: pd.DataFrame, unit: str) -> Table:
         unit: of the money, for instance ``AUD/day``.
     """
     shown = Table(title="Policies on test time", box=box.SIMPLE_HEAD, pad_edge=False)
-    longest = max((len(printable(name)) for name in table.index), default=0)
-    # On a narrow terminal headings break first, names only if they are somebody's essay.
-    shown.add_column("policy", overflow="fold", vertical="bottom", no_wrap=longest <= 24)
+    # On a narrow terminal names are folded, and figures stay whole.
+    shown.add_column("policy", overflow="fold", vertical="bottom")
     found = columns(table, unit)
     for column in found:
-        heading = printable(column.heading) + (f"\n{printable(column.unit)}" if column.unit else "")
+        heading = textwrap.fill(printable(column.heading), 1 + len(column.heading) // 2, break_long_words=False)
+        heading += f"\n{printable(column.unit)}" if column.unit else ""
         # Text and not a string: a string would be read as markup.
-        shown.add_column(Text(heading), justify="right", vertical="bottom")
+        shown.add_column(Text(heading), justify="right", vertical="bottom", no_wrap=True)
     for place, name in enumerate(table.index):
         shown.add_row(Text(printable(name)), *(Text(column.cells[place]) for column in found))
     return shown
