@@ -26,10 +26,10 @@ def weeks(frame: pd.DataFrame) -> list[pd.DataFrame]:
     A week in which the clocks change is whole with an hour less or more.
     """
     local = frame["local_start"].dt.tz_localize(None)
-    monday = local.dt.normalize() - pd.to_timedelta(local.dt.weekday, unit="D")
+    monday = local.dt.normalize() - pd.to_timedelta(local.dt.day_of_week, unit="D")
     groups = [week for _, week in frame.groupby(monday.to_numpy())]
     rows = max((len(week) for week in groups), default=0)
-    whole = [week for week in groups if week["local_start"].dt.weekday.nunique() == 7 and len(week) >= 0.98 * rows]
+    whole = [week for week in groups if week["local_start"].dt.day_of_week.nunique() == 7 and len(week) >= 0.98 * rows]
     return whole or [frame]
 
 
