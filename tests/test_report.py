@@ -20,6 +20,7 @@ from battery_lab import report
 from battery_lab.report import Panel
 from battery_lab.report.curves import line, smooth, training_panels
 from battery_lab.report.panel import svg
+from battery_lab.report.tables import columns
 
 EVIL = "</script><script>alert(1)</script><img src=http://evil.example/x>--> $\\frac{1$ \x1b[31m[bold]"
 
@@ -28,6 +29,7 @@ class Page(HTMLParser):
     """A page as a browser takes it apart."""
 
     def __init__(self, text: str) -> None:
+        """Take a page apart."""
         super().__init__()
         self.raw, self.text, self.tags = text, "", []
         self.attributes: list[tuple[str, str, str]] = []
@@ -139,9 +141,7 @@ def test_pictures_take_the_ink_and_paper_of_a_dark_page() -> None:
 def test_names_of_any_kind_are_shown_as_text(tmp_path: Path) -> None:
     (tmp_path / "trial.yaml").write_text(EVIL)
     (tmp_path / "test_looks.jsonl").write_text(json.dumps({"command": EVIL, "policy": EVIL, "world": {EVIL: EVIL}}))
-    curves = make_curves().rename(
-        columns={"reward_terms/revenue": f"reward_terms/{EVIL}", "learner/vf_loss": "learner/$"}
-    )
+    evil = {"reward_terms/revenue": f"reward_terms/{EVIL}", "learner/vf_loss": f"learner/{EVIL}"}
     page = write(
         tmp_path,
         title=EVIL,
@@ -149,7 +149,7 @@ def test_names_of_any_kind_are_shown_as_text(tmp_path: Path) -> None:
         unit=EVIL,
         table=make_table(**{EVIL: {"profit_per_day": 1.0, EVIL: 2.0}}),
         panels=[dots(EVIL, EVIL)],
-        curves=curves,
+        curves=make_curves().rename(columns=evil),
     )
     assert not {"script", "img"} & set(page.tags)
     assert page.text.count("<script>alert(1)</script>") >= 12
@@ -279,17 +279,17 @@ def test_headings_say_what_is_counted_and_in_what(page: Page) -> None:
 
 
 def test_figures_stay_whole_on_a_narrow_terminal() -> None:
-    columns = {"profit_per_day": -6557.0, "revenue_per_day": 6940.0, "capture": -0.123, "lift_over_rule": -1.17}
-    table = make_table(a_policy_with_a_long_name=columns | {"equivalent_full_cycles_per_day": 12.08})
+    figures = {"profit_per_day": -6557.0, "revenue_per_day": 6940.0, "capture": -0.123, "lift_over_rule": -1.17}
+    table = make_table(a_policy_with_a_long_name=figures | {"equivalent_full_cycles_per_day": 12.08})
     text = terminal(table, 60)
     assert all(cell in text for cell in ("−6,557", "6,940", "−0.123", "−117%", "12.08"))
 
 
 def test_figures_that_only_one_environment_counts_come_last() -> None:
     table = make_table(ppo={"waiting_hours_per_day": 7.5, "capture": 0.5, "profit_per_day": 1.0})
-    text = terminal(table, 100)
-    assert text.index("profit") < text.index("capture") < text.index("waiting")
-    assert "7.50" in text
+    found = {column.heading: column.cells for column in columns(table, "EUR/day")}
+    assert found == {"profit": ["1.00"], "capture": ["0.500"], "waiting hours a day": ["7.50"]}
+    assert list(found)[-1] == "waiting hours a day"
 
 
 def test_a_policys_name_is_neither_markup_nor_a_command_to_the_terminal() -> None:

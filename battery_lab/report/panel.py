@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -55,7 +56,9 @@ def svg(panel: Panel, prefix: str) -> str:
     from matplotlib.figure import Figure
 
     text = io.StringIO()
-    with matplotlib.rc_context(RC):
+    with matplotlib.rc_context(RC), warnings.catch_warnings():
+        # Letters are drawn by the browser's fonts, which have more of them than matplotlib's.
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
         figure = Figure(figsize=panel.size, layout="constrained")
         FigureCanvasAgg(figure)
         panel.draw(figure)
