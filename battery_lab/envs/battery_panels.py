@@ -33,14 +33,16 @@ def panels(frame: pd.DataFrame, currency: str, baselines: Frames) -> list[Panel]
         week_panel(
             "A week like any other",
             "Of all whole weeks the one whose profit is the median. ",
-            lambda: median_week(frame),
+            median_week,
+            frame,
             currency,
             baselines,
         ),
         week_panel(
             "The best week",
             "Of all whole weeks the one with the largest profit. ",
-            lambda: best_week(frame),
+            best_week,
+            frame,
             currency,
             baselines,
         ),

@@ -44,15 +44,24 @@ def best_week(frame: pd.DataFrame) -> pd.DataFrame:
     return max(weeks(frame), key=lambda week: float(week["profit"].sum()))
 
 
-def week_panel(title: str, which: str, choose: Callable[[], pd.DataFrame], currency: str, baselines: Frames) -> Panel:
-    """Return a picture of one week; ``choose`` is asked for it when it is drawn."""
+def week_panel(
+    title: str,
+    which: str,
+    choose: Callable[[pd.DataFrame], pd.DataFrame],
+    frame: pd.DataFrame,
+    currency: str,
+    baselines: Frames,
+) -> Panel:
+    """Return a picture of one week of a period; ``choose`` is asked for it when it is drawn."""
 
     def draw(figure: Figure) -> None:
-        week = choose()
+        week = choose(frame)
         rows = figure.subplots(4, sharex=True, height_ratios=[3, 2, 2, 2.2])
         first, last = week["local_start"].iloc[0], week["local_start"].iloc[-1]
         figure.suptitle(f"{first:%a %d %b %Y} to {last:%a %d %b %Y}", x=0.01, ha="left", fontsize=11)
         _draw_price(rows[0], week, currency)
+        # By the prices of the whole period: in a week of spikes everyday ones would be one flat line.
+        symlog(rows[0], frame["price"])
         _draw_power(rows[1], week)
         rows[2].fill_between(_hours(week), 100 * week["soc"], color=GREEN, alpha=0.35, linewidth=0)
         rows[2].plot(_hours(week), 100 * week["soc"], color=GREEN)
@@ -73,7 +82,6 @@ def week_panel(title: str, which: str, choose: Callable[[], pd.DataFrame], curre
 
 def _draw_price(axes: Axes, week: pd.DataFrame, currency: str) -> None:
     axes.plot(_hours(week), week["price"], color=GREY, linewidth=1.0, drawstyle="steps-post")
-    symlog(axes, week["price"])
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set_ylabel(f"price,\n{currency}/MWh")
 

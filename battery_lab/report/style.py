@@ -77,7 +77,7 @@ def symlog(axes: Axes, values: ArrayLike, subs: Sequence[int] = (1,)) -> None:
 
     Args:
         axes: whose y axis is scaled.
-        values: what is drawn; their median size, rounded up to a power of ten, ends the linear part.
+        values: what is drawn; their median size, as a power of ten, ends the linear part.
         subs: the multiples of each power of ten that get a number.
     """
     from matplotlib.ticker import SymmetricalLogLocator
@@ -85,7 +85,7 @@ def symlog(axes: Axes, values: ArrayLike, subs: Sequence[int] = (1,)) -> None:
     size = np.abs(np.asarray(values, np.float64))
     size = size[np.isfinite(size) & (size > 0)]
     typical = float(np.median(size)) if len(size) else 1.0
-    linear = 10.0 ** math.ceil(math.log10(typical))
+    linear = 10.0 ** round(math.log10(typical))
     axes.set_yscale("symlog", linthresh=linear)
     axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear, subs=subs))
     number_axis(axes.yaxis)

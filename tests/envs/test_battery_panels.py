@@ -110,6 +110,13 @@ def test_the_last_row_of_a_week_ends_at_its_profit() -> None:
     assert ends == {"rule": 2 * 168, "this policy": 5 * 168}
 
 
+def test_everyday_prices_are_told_apart_in_a_week_of_spikes() -> None:
+    frame = weekly(1, 1, 9)
+    frame.loc[336:, "price"] += 10_000.0
+    scale = drawn(panel_of("The best week", frame)).axes[0].yaxis.get_transform()
+    assert scale.linthresh == 100
+
+
 def test_soc_is_shown_at_its_limits_and_not_beyond_them() -> None:
     frame = pd.DataFrame({"soc": [0.1, 0.1 - 1e-12, 0.9 + 1e-12, 0.5]})
     shares = battery_panels.soc_shares(frame)
