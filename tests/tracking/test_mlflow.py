@@ -7,11 +7,14 @@ import math
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from battery_lab.errors import ConfigError
+from battery_lab.tracking import RunLog
 from battery_lab.tracking.receipt import RECEIPT, read_receipt
+from battery_lab.tracking.store import Delivery
 from tests.tracking.runs import Run, client, points, stored, tracker
 
 
@@ -118,6 +121,34 @@ def test_more_points_and_parameters_than_a_batch_takes(outputs: Path) -> None:
     run.train(range(1200)).finish("FINISHED")
     assert len(points(run.folder)["train/reward"]) == 1200
     assert stored(run.folder).data.params["many.p249"] == "249"
+
+
+def test_a_store_that_fails_between_two_batches_gets_the_rest_next_time(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    run = Run(outputs / "run", tracker(outputs))
+    log = RunLog(run.folder)
+    delivery = Delivery(run.folder, "run", run.config, run.tracking.address())
+    delivery.send(None)
+    for step in range(1500):
+        log.log({"train/reward": float(step)}, step)
+    log.close()
+    calls, log_batch = [], MlflowClient.log_batch
+
+    def fail_at_second(*args: Any, **kwargs: Any) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError("gone")
+        log_batch(*args, **kwargs)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", fail_at_second)
+    with pytest.raises(OSError, match="gone"):
+        delivery.send(None)
+    assert len(points(run.folder)["train/reward"]) == 1000
+    assert delivery.send("FINISHED") == 500
+    assert points(run.folder)["train/reward"] == [(step, float(step)) for step in range(1500)]
 
 
 def test_an_unreachable_store_is_said_once_and_stops_nothing(outputs: Path, capfd: pytest.CaptureFixture[str]) -> None:

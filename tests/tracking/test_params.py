@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from battery_lab.tracking.mlflow_tracking import reason
 from battery_lab.tracking.params import flat_params, trial_digest, valid_name
 from battery_lab.tracking.receipt import public
 
@@ -66,3 +67,12 @@ def test_the_digest_is_of_the_trial_and_not_of_its_place() -> None:
 def test_an_address_is_shown_without_user_password_and_query(uri: str, shown: str) -> None:
     assert public(uri) == shown
     assert flat_params({"tracking": {"uri": uri}}) == {"tracking.uri": shown}
+
+
+def test_what_a_store_says_of_its_failure_is_one_short_line_without_the_password() -> None:
+    uri = "postgresql://me:geheim@host/lab"
+    error = OSError(f"cannot connect to {uri} as me:geheim, password geheim refused" + "x" * 300 + "\nmore")
+    said = reason(error, uri)
+    assert said.startswith("cannot connect to *** as ***, password *** refused")
+    assert len(said) == 200
+    assert "\n" not in said
