@@ -193,7 +193,7 @@ def test_a_curve_is_in_the_order_of_its_steps_without_what_is_missing() -> None:
 
 def test_the_running_mean_neither_lags_nor_shrinks() -> None:
     assert smooth(np.arange(100.0))[10:-10] == pytest.approx(np.arange(10.0, 90.0))
-    assert smooth(np.full(7, 3.0)).tolist() == [3.0] * 7
+    assert smooth(np.array([1.0, 5.0])).tolist() == [1.0, 5.0]
 
 
 def test_the_rules_level_stands_beside_the_capture_of_the_same_days() -> None:

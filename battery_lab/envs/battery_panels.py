@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from battery_lab.envs.battery_week import JUDGED, Frames, best_week, median_week, week_panel, words
 from battery_lab.report import Panel
-from battery_lab.report.style import BLUE, GREY, ORANGE, colours, legend_above, number_axis, symlog
+from battery_lab.report.style import BLUE, GREY, ORANGE, colours, legend_above, number_axis, short, symlog
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -187,7 +187,7 @@ def _trading(frame: pd.DataFrame, currency: str) -> Panel:
         for name, colour, volume in kinds:
             held = np.maximum(volume, 0)
             mean = float((held * frame["price"]).sum() / held.sum()) if held.any() else float("nan")
-            label = f"{name}, mean {mean:,.0f} {currency}/MWh" if np.isfinite(mean) else f"{name}: nothing"
+            label = f"{name}, mean {short(round(mean))} {currency}/MWh" if np.isfinite(mean) else f"{name}: nothing"
             axes.plot(100 * SHARES, price_curve(frame, held), color=colour, label=label, linewidth=2)
         symlog(axes, frame["price"], (1, 2, 5))
         axes.axhline(0, color=GREY, linewidth=0.8)

@@ -57,8 +57,8 @@ def line(curves: pd.DataFrame, name: str) -> Line:
 
 
 def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a centred mean over about a twentieth of the curve; as long as the curve."""
-    window = max(1, len(values) // 20)
+    """Return a centred mean over about a twentieth of the curve; as long as the curve; a short one as it is."""
+    window = len(values) // 20
     mean = pd.Series(values).rolling(2 * window + 1, center=True, min_periods=1).mean()
     return np.asarray(mean, np.float64)
 

@@ -80,14 +80,16 @@ def symlog(axes: Axes, values: ArrayLike, subs: Sequence[int] = (1,)) -> None:
         values: what is drawn; their median size, as a power of ten, ends the linear part.
         subs: the multiples of each power of ten that get a number.
     """
-    from matplotlib.ticker import SymmetricalLogLocator
+    from matplotlib.ticker import FixedLocator
 
     size = np.abs(np.asarray(values, np.float64))
     size = size[np.isfinite(size) & (size > 0)]
     typical = float(np.median(size)) if len(size) else 1.0
     linear = 10.0 ** round(math.log10(typical))
     axes.set_yscale("symlog", linthresh=linear)
-    axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear, subs=subs))
+    # matplotlib's own locator crowds the linear part with numbers; those out of sight cost nothing.
+    beyond = [linear * 10.0**decade * sub for decade in range(9) for sub in subs]
+    axes.yaxis.set_major_locator(FixedLocator([0.0, *beyond, *(-tick for tick in beyond)]))
     number_axis(axes.yaxis)
 
 

@@ -113,8 +113,17 @@ def test_the_last_row_of_a_week_ends_at_its_profit() -> None:
 def test_everyday_prices_are_told_apart_in_a_week_of_spikes() -> None:
     frame = weekly(1, 1, 9)
     frame.loc[336:, "price"] += 10_000.0
-    scale = drawn(panel_of("The best week", frame)).axes[0].yaxis.get_transform()
-    assert scale.linthresh == 100
+    axes = drawn(panel_of("The best week", frame)).axes[0]
+    assert axes.yaxis.get_transform().linthresh == 100
+    low, high = axes.get_ylim()
+    assert sorted(tick for tick in axes.get_yticks() if low <= tick <= high) == [0, 100, 1000, 10_000]
+
+
+def test_no_numbers_crowd_about_zero() -> None:
+    frame = make_frame("2024-01-01", 96, np.repeat([300.0, 100.0, -30.0, -3.0], 24))
+    axes = drawn(panel_of("Days by profit", frame)).axes[0]
+    inner = [tick for tick in axes.get_yticks() if abs(tick) < axes.yaxis.get_transform().linthresh]
+    assert inner == [0]
 
 
 def test_soc_is_shown_at_its_limits_and_not_beyond_them() -> None:
