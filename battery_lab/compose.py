@@ -6,23 +6,30 @@ import dataclasses
 import difflib
 import importlib
 import logging
+import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from battery_lab.errors import ConfigError, LabError
+from battery_lab.errors import ConfigError, LabError, require
 from battery_lab.locate import conf_dir
+from battery_lab.mistakes import causes, explained, no_option
 
 PARTS = ("env", "algo", "network", "train", "tracking")
 TARGET = "_target_"
+KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "None": "null"}
+LISTS = re.compile(r"(?:tuple|list|Sequence)\[(int|float|bool|str)(?:, \.\.\.)?\]")
 
 
 def register_resolvers() -> None:
@@ -31,31 +38,74 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("short_id", lambda: uuid.uuid4().hex[:6], replace=True, use_cache=True)
 
 
-def compose(overrides: Sequence[str]) -> DictConfig:
+def compose(overrides: Sequence[str], folder: Path | None = None, name: str = "config") -> DictConfig:
     """Compose a trial as the command line would, outside of Hydra's own entry.
+
+    Args:
+        overrides: choices, as on the command line.
+        folder: where the primary YAML is; None: the lab's own options.
+        name: its name.
 
     Raises:
         ConfigError: an override names what is not there.
     """
+    with _initialized(folder or conf_dir()):
+        try:
+            check_groups(overrides)
+            return hydra_compose(name, overrides=list(overrides))
+        except HydraException as error:
+            raise explained(error, _known([o for o in overrides if is_group(o)], name)) from None
+
+
+def names_in(overrides: Sequence[str]) -> Mapping[str, Any]:
+    """Return the lab's configuration under some choices of groups, to look names up in; its defaults if these fail."""
+    with _initialized(conf_dir()):
+        return _known(overrides, "config")
+
+
+@contextmanager
+def _initialized(folder: Path) -> Iterator[None]:
+    """Have Hydra ready to compose; inside a run of Hydra its state is borrowed and given back."""
     register_resolvers()
-    # Inside a run of Hydra its state is borrowed and given back.
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return hydra_compose("config", overrides=list(overrides))
-    except HydraException as error:
-        raise ConfigError(str(error)) from None
+        with initialize_config_dir(str(folder.resolve()), version_base="1.3"):
+            yield
     finally:
         GlobalHydra.instance().clear()
         if outer is not None:
             GlobalHydra.instance().initialize(outer)
 
 
+def _known(overrides: Sequence[str], name: str) -> Mapping[str, Any]:
+    for chosen in (overrides, ()):
+        with suppress(HydraException):
+            plain = OmegaConf.to_container(hydra_compose(name, overrides=list(chosen)), resolve=False)
+            return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
+    return {}
+
+
 def is_group(override: str) -> bool:
     """Return whether an override chooses an option of a group rather than a value."""
     key = override.partition("=")[0].lstrip("+~").partition("@")[0]
     return "=" in override and "." not in key and (conf_dir() / key).is_dir()
+
+
+def check_groups(overrides: Sequence[str]) -> None:
+    """Raise ConfigError where a group is given a null or a number, of which Hydra says too little."""
+    for override in overrides:
+        group, _, name = override.partition("=")
+        if is_group(override) and not override.startswith("~") and not isinstance(yaml_value(name), str | list):
+            raise ConfigError(no_option(f"{group.lstrip('+').partition('@')[0]}/{name}"))
+
+
+def yaml_value(text: str) -> Any:
+    """Return a value as Hydra reads it from the command line; what it cannot read, as text."""
+    try:
+        return OverridesParser.create().parse_override(f"key={text}").value()
+    except HydraException:
+        return text
 
 
 def build(config: DictConfig) -> Any:
@@ -66,10 +116,11 @@ def build(config: DictConfig) -> Any:
     """
     plain = resolve(config)
     check_targets(plain)
+    require(is_a("int", plain["seed"]) and plain["seed"] >= 0, "seed", "must be a whole number from 0", plain["seed"])
     parts = {name: build_part(config, name) for name in PARTS}
     from battery_lab.experiment import Experiment
 
-    return Experiment(**parts, seed=int(config.seed), config=plain)
+    return Experiment(**parts, seed=int(config.seed), config=whole(plain))
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:
@@ -91,33 +142,84 @@ def resolve(config: DictConfig) -> dict[str, Any]:
 
 
 def build_part(config: DictConfig, name: str) -> Any:
-    """Return the object that one group describes, or raise what its checks say."""
+    """Return the object that one group describes, or raise what its checks say.
+
+    Raises:
+        ConfigError: nothing is chosen in the group, or a rule excludes a value.
+    """
     # Anything that a target imports may log; what a person needs to know is raised or printed by the lab itself.
     logging.getLogger("ray").setLevel(logging.ERROR)
+    if not OmegaConf.is_dict(config.get(name)):
+        names = ", ".join(sorted(path.stem for path in (conf_dir() / name).glob("*.yaml")))
+        raise ConfigError(f"{name} must be chosen: {name}=... can be {names}")
     try:
-        return instantiate(config[name], _convert_="all")
+        return instantiate(whole(OmegaConf.to_container(config[name], resolve=True)), _convert_="all")
     except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, LabError):
-            cause = cause.__cause__
-        if cause is not None:
-            raise cause from None
+        for cause in causes(error):
+            if isinstance(cause, LabError):
+                raise cause from None
         raise
 
 
 def check_targets(plain: dict[str, Any]) -> None:
-    """Raise ConfigError where a part has a key that its target does not know, or lacks one that it needs."""
+    """Raise ConfigError where a part has a key that its target does not know, lacks one, or has one of another type."""
     for path, node in _nodes(plain, ""):
-        fields = {field.name for field in dataclasses.fields(_target(path, node[TARGET]))}
+        fields = {field.name: field for field in dataclasses.fields(_target(path, node[TARGET]))}
         given = {key for key in node if not key.startswith("_")}
-        for key in sorted(given - fields):
+        for key in sorted(given - set(fields)):
             close = difflib.get_close_matches(key, fields, n=1)
             hint = f"; did you mean {path}.{close[0]}?" if close else ""
             raise ConfigError(
                 f"{path}.{key} is no option of {node[TARGET]}, which has {', '.join(sorted(fields))}{hint}"
             )
-        for key in sorted(fields - given):
+        for key in sorted(set(fields) - given):
             raise ConfigError(f"{path}.{key} is missing: {node[TARGET]} needs it, so name it in the YAML of {path}")
+        for key, field in fields.items():
+            _check_type(f"{path}.{key}", _annotation(field), node[key])
+
+
+def _check_type(path: str, annotation: str, value: Any) -> None:
+    parts = [part.strip() for part in annotation.split("|")]
+    inner = LISTS.fullmatch(annotation)
+    if inner:
+        good = isinstance(value, list) and all(is_a(inner[1], item) for item in value)
+        require(good, path, f"must be a list, each item {KINDS[inner[1]]}", value)
+    elif all(part in KINDS for part in parts):
+        rule = " or ".join(KINDS[part] for part in parts)
+        require(any(is_a(part, value) for part in parts), path, f"must be {rule}", value)
+
+
+def is_a(kind: str, value: Any) -> bool:
+    """Return whether a value from YAML is of a kind; a whole float such as 2e6 is a whole number."""
+    if kind == "None":
+        return value is None
+    if kind in ("bool", "str"):
+        return isinstance(value, bool if kind == "bool" else str)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and (kind == "float" or float(value).is_integer())
+
+
+def whole(value: Any) -> Any:
+    """Return a plain configuration with whole floats, such as 2e6, as int where a target wants one."""
+    if isinstance(value, list):
+        return [whole(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    fields = dataclasses.fields(_target("", value[TARGET])) if TARGET in value else ()
+    ints = {field.name for field in fields if "int" in re.split(r"\W+", _annotation(field))}
+    ints -= {field.name for field in fields if "float" in _annotation(field)}
+    return {key: _as_int(item) if key in ints else whole(item) for key, item in value.items()}
+
+
+def _as_int(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_int(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _annotation(field: dataclasses.Field[Any]) -> str:
+    """Return a field's type as it is written; without postponed annotations it is a type already."""
+    return field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
 
 
 def _nodes(value: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -136,7 +238,7 @@ def _target(path: str, name: str) -> Any:
     try:
         target = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"{path}._target_={name} cannot be imported: {error}") from None
+        raise ConfigError(f"{path}._target_={name} cannot be imported: {error}. Is its folder on PYTHONPATH?") from None
     if not dataclasses.is_dataclass(target):
         raise ConfigError(f"{path}._target_={name} must name a dataclass, so that its options can be checked")
     return target

@@ -14,12 +14,15 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from battery_lab.compose import build, compose, is_group
-from battery_lab.errors import ConfigError, LabError
+from battery_lab.compose import build, compose, is_group, yaml_value
+from battery_lab.errors import ConfigError
+from battery_lab.mistakes import no_key, told, wants_traceback
+
+FREE = ("market", "battery", "env", "outputs")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -30,8 +33,12 @@ def main(arguments: list[str] | None = None) -> None:
         return
     try:
         evaluate(arguments)
-    except LabError as error:
-        sys.exit(f"error: {error}")
+    except (Exception, KeyboardInterrupt) as error:
+        ending = told(error)
+        if ending is None or wants_traceback():
+            raise
+        print(ending[0], file=sys.stderr)
+        sys.exit(ending[1])
 
 
 def evaluate(arguments: list[str]) -> dict[str, float]:
@@ -41,9 +48,9 @@ def evaluate(arguments: list[str]) -> dict[str, float]:
         LabError: there is no such run, a choice is at fault, or the policy does not fit the market.
     """
     chosen = dict(_split(argument) for argument in arguments)
-    if "run" not in chosen:
-        raise ConfigError("run=<folder> must name the folder of a finished run")
-    run = Path(chosen.pop("run")).expanduser()
+    if not chosen.get("run"):
+        raise ConfigError("run=<folder> must name the folder of a run, for instance run=outputs/runs/<run>")
+    run = Path(chosen.pop("run").strip("'\"")).expanduser()
     config = trial(run, [f"{key}={value}" for key, value in chosen.items()])
     from rich.console import Console
 
@@ -61,7 +68,7 @@ def trial(run: Path, overrides: list[str]) -> DictConfig:
     """Return a run's stored trial with other choices put in.
 
     Raises:
-        ConfigError: the folder holds no trial, or an override names what is not there.
+        ConfigError: the folder holds no trial, or an override names what is not there, or what is fixed.
     """
     path = run / "trial.yaml"
     if not path.is_file():
@@ -69,18 +76,34 @@ def trial(run: Path, overrides: list[str]) -> DictConfig:
     stored = OmegaConf.load(path)
     if not isinstance(stored, DictConfig):
         raise ConfigError(f"{path} does not hold a trial")
+    OmegaConf.set_struct(stored, True)
     rest = list(overrides)
     for override in (o for o in overrides if is_group(o)):
         group = override.partition("=")[0]
+        _check_free(group, stored)
         inside = [o for o in rest if o.startswith(f"{group}.")]
-        stored[group] = OmegaConf.to_container(compose([override, *inside])[group], resolve=False)
+        chosen = compose([override, *inside])[group]
+        OmegaConf.update(stored, group, OmegaConf.to_container(chosen, resolve=False), merge=False)
         rest = [o for o in rest if o != override and o not in inside]
     for override in rest:
-        key = override.partition("=")[0]
-        if OmegaConf.select(stored, key) is None:
-            raise ConfigError(f"{key} is no value of {path}: look there for the names")
-    merged = OmegaConf.merge(stored, OmegaConf.from_dotlist(rest))
-    return cast(DictConfig, merged)
+        key, _, text = override.partition("=")
+        _check_free(key, stored)
+        OmegaConf.update(stored, key, yaml_value(text), merge=True)
+    return stored
+
+
+def _check_free(key: str, stored: DictConfig) -> None:
+    """Raise ConfigError unless a choice is there and leaves the stored policy what it is."""
+    plain = cast(dict[str, Any], OmegaConf.to_container(stored, resolve=False))
+    parent, _, name = key.rpartition(".")
+    above = OmegaConf.select(stored, parent) if parent else stored
+    if not OmegaConf.is_dict(above) or name not in above:
+        raise ConfigError(no_key(key, plain))
+    if key.partition(".")[0] not in FREE:
+        raise ConfigError(
+            f"{key} cannot change, as the policy is trained already: .evaluate takes {', '.join(FREE)}; for another "
+            "policy train one: python -m battery_lab ..."
+        )
 
 
 def _split(argument: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,16 @@ from battery_lab.checkpoint import Progress
 from battery_lab.errors import require
 
 LOSSES = {"total_loss", "policy_loss", "vf_loss", "entropy", "qf_loss", "qf_mean", "td_error_mean", "alpha_value"}
+
+LEAST = {
+    "env_steps": 1,
+    "checkpoint_every": 1,
+    "validate_every": 1,
+    "keep_checkpoints": 1,
+    "stop_on_plateau": 0,
+    "threads": 0,
+}
+SAME_SIGNAL_S = 1.0
 
 
 class Interrupted(Exception):  # noqa: N818  (it is no error: somebody asked for it)
@@ -53,12 +64,12 @@ class TrainOptions:
     threads: int
 
     def __post_init__(self) -> None:
-        for name in ("env_steps", "checkpoint_every", "validate_every", "keep_checkpoints"):
+        for name, least in LEAST.items():
             value = getattr(self, name)
-            require(int(value) == value and value >= 1, f"train.{name}", "must be a whole number from 1", value)
-        for name in ("stop_on_plateau", "threads"):
-            value = getattr(self, name)
-            require(int(value) == value and value >= 0, f"train.{name}", "must be a whole number from 0", value)
+            good = isinstance(value, int | float) and float(value).is_integer() and value >= least
+            require(good, f"train.{name}", f"must be a whole number from {least}", value)
+            # 2e6 is a whole number that YAML and the command line make a float of.
+            object.__setattr__(self, name, int(value))
 
 
 class Display(Protocol):
@@ -165,14 +176,23 @@ def _learner_metrics(result: Mapping[str, Any]) -> dict[str, float]:
 
 @contextmanager
 def _stop_signals() -> Iterator[list[int]]:
-    """Collect the first SIGINT or SIGTERM; a second one ends the process as it would without us."""
+    """Collect the first SIGINT or SIGTERM; a second one ends the process as it would without us.
+
+    `timeout`, `make` and schedulers signal the process and its group, which is one wish that comes twice.
+    """
     stopped: list[int] = []
     before: dict[int, Any] = {}
+    first = 0.0
 
     def handle(number: int, frame: FrameType | None) -> None:
-        stopped.append(number)
-        for other, handler in before.items():
-            signal.signal(other, handler)
+        nonlocal first
+        if not stopped:
+            stopped.append(number)
+            first = time.monotonic()
+        elif time.monotonic() - first > SAME_SIGNAL_S:
+            for other, handler in before.items():
+                signal.signal(other, handler)
+            os.kill(os.getpid(), number)
 
     try:
         for wanted in (signal.SIGINT, signal.SIGTERM):

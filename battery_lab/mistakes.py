@@ -1,0 +1,141 @@
+"""What ends a command, said in one message that names what to change; errors of the lab's own keep their traceback."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import os
+import re
+import shlex
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+
+from battery_lab.errors import ConfigError, LabError
+from battery_lab.locate import conf_dir
+
+ASK = "HYDRA_FULL_ERROR"  # a person sets it to 1 to see tracebacks; Hydra's own name for it
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+
+
+def wants_traceback() -> bool:
+    """Return whether the person asked to see tracebacks."""
+    return os.environ.get(ASK) == "1"
+
+
+def told(error: BaseException, run: Path | None = None) -> tuple[str, int] | None:
+    """Return the message and exit status that an error ends a command with; None where the fault is not a person's.
+
+    Args:
+        error: what was raised.
+        run: the run folder, if there is one to go on from.
+    """
+    from battery_lab.checkpoint import found
+    from battery_lab.training import Interrupted
+
+    again = f"go on with: {resume_command(run)}" if run and found(run / "checkpoints") else ""
+    if isinstance(error, LabError):
+        return f"error: {error}", 1
+    if isinstance(error, Interrupted):
+        return f"{error}, with a checkpoint in {error.path}\n{again}", 128 + error.number
+    if isinstance(error, KeyboardInterrupt):
+        return f"stopped at once; {again or 'no checkpoint was saved, so start again'}", 128 + signal.SIGINT
+    for cause in causes(error):
+        if isinstance(cause, OSError) and cause.errno in NO_SPACE:
+            where = cause.filename or run or "the outputs"
+            return f"error: no space left for {where}: free some, then {again or 'start again'}", 1
+        if isinstance(cause, OSError) and cause.errno in NO_ACCESS and cause.filename:
+            return f"error: {cause.filename}: {cause.strerror}. Choose another folder or file, or its rights", 1
+    return None
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Go from an error back through those it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def resume_command(run: Path) -> str:
+    """Return the command that goes on with a run, as it can be pasted."""
+    here = Path.cwd()
+    near = run.relative_to(here) if run.is_relative_to(here) else run
+    return f"python -m battery_lab resume={shlex.quote(str(near))}"
+
+
+def explained(error: HydraException, config: Mapping[str, Any]) -> ConfigError:
+    """Return what Hydra says of a choice, with what could be meant.
+
+    Args:
+        error: Hydra's.
+        config: a composed configuration, for the names in it.
+    """
+    if isinstance(error, OverrideParseException):
+        return ConfigError(
+            f"{error.override!r} cannot be read: write key=value, and quote what the shell or Hydra would split, "
+            f"for instance \"market.path='my prices/'\" ({error.message.splitlines()[0]})"
+        )
+    text = str(error).partition("\nConfig search path")[0].strip()
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return ConfigError(no_option(str(error.missing_cfg_file), error.options))
+    if isinstance(error, ConfigCompositionException):
+        found = re.match(r"Could not override '([^']+)'", text)
+        if found:
+            return ConfigError(no_key(found[1].partition("@")[0], config))
+        found = re.match(r"Could not append to config. An item is already at '([^']+)'", text)
+        if found:
+            return ConfigError(f"{found[1]} is there already: write {found[1]}=... without the +")
+        found = re.match(r"Could not delete from config. '([^']+)' does not exist", text)
+        if found:
+            return ConfigError(f"~{found[1]}: {no_key(found[1], config)}")
+    reason = f" ({error.__cause__})" if error.__cause__ else ""
+    return ConfigError(" ".join((text + reason).split()))
+
+
+def no_option(path: str, options: Sequence[str] | None = None) -> str:
+    """Return what to say of an option, such as ``algo/pppo``, that is not there."""
+    group, _, name = path.removesuffix(".yaml").rpartition("/")
+    names = sorted(options or (file.stem for file in (conf_dir() / group).glob("*.yaml")))
+    if not group or not names:
+        return f"{path} is no option: there is no such file in conf/ or in the folder given with --config-dir"
+    return f"{group}={name} is no option: {group} can be {', '.join(names)}{_meant(name, names, f'{group}=')}"
+
+
+def no_key(key: str, config: Mapping[str, Any]) -> str:
+    """Return what to say of a key that is not there."""
+    parent, rest = "", key.split(".")
+    node: Any = config
+    while len(rest) > 1 and isinstance(node, Mapping) and isinstance(node.get(rest[0]), Mapping):
+        parent, node = f"{parent}{rest[0]}.", node[rest[0]]
+        rest = rest[1:]
+    if not parent and len(rest) > 1 and rest[0] in node:
+        return f"{key} is no option: {rest[0]} is a single value, so write {rest[0]}=..."
+    names = sorted(str(name) for name in node if not str(name).startswith("_"))
+    if not parent:
+        names = sorted({*names, *_groups()} - {"resume", "rerun"})
+    meant = _meant(rest[0], names, parent, ".".join(["", *rest[1:]]))
+    if not meant and not parent:
+        places = sorted(place for place in _keys(config) if place.endswith(f".{key}"))
+        meant = f"; did you mean {' or '.join(places[:3])}?" if places else ""
+    where = f"{parent.rstrip('.')} has" if parent else "there are"
+    return f"{key} is no option: {where} {', '.join(names)}{meant}"
+
+
+def _meant(name: str, names: Sequence[str], before: str = "", after: str = "") -> str:
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {before}{close[0]}{after}?" if close else ""
+
+
+def _groups() -> list[str]:
+    return [path.name for path in conf_dir().iterdir() if path.is_dir()]
+
+
+def _keys(config: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        yield f"{before}{key}"
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{before}{key}.")
