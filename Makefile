@@ -49,7 +49,8 @@ lint: $(READY) ## Check style, format and types
 
 dashboard: $(READY) ## Compare trials in the browser: MLflow on outputs/mlflow.db, for this machine only
 	@mkdir -p outputs
-	$(BIN)/python -m mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db --host 127.0.0.1 --port $(PORT) \
+	$(BIN)/python -m mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db \
+		--artifacts-destination outputs/mlartifacts --host 127.0.0.1 --port $(PORT) \
 		--workers 1
 
 system: ## Install the Debian packages that compilation and some tests want (asks for root)

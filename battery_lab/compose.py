@@ -147,8 +147,7 @@ def build_part(config: DictConfig, name: str) -> Any:
     Raises:
         ConfigError: nothing is chosen in the group, or a rule excludes a value.
     """
-    # Anything that a target imports may log; what a person needs to know is raised or printed by the lab itself.
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    _quiet()
     if not OmegaConf.is_dict(config.get(name)):
         names = ", ".join(sorted(path.stem for path in (conf_dir() / name).glob("*.yaml")))
         raise ConfigError(f"{name} must be chosen: {name}=... can be {names}")
@@ -161,8 +160,15 @@ def build_part(config: DictConfig, name: str) -> Any:
         raise
 
 
+def _quiet() -> None:
+    """Keep what targets import from logging; what a person needs to know is raised or printed by the lab itself."""
+    for name in ("ray", "ray.rllib"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 def check_targets(plain: dict[str, Any]) -> None:
     """Raise ConfigError where a part has a key that its target does not know, lacks one, or has one of another type."""
+    _quiet()
     for path, node in _nodes(plain, ""):
         fields = {field.name: field for field in dataclasses.fields(_target(path, node[TARGET]))}
         given = {key for key in node if not key.startswith("_")}

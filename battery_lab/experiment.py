@@ -25,6 +25,7 @@ from battery_lab.networks.base import Network
 from battery_lab.policy import Policy, PolicyNetwork, load, read_spec
 from battery_lab.rollout.cluster import start_ray
 from battery_lab.tracking import RunLog, Status, Tracker
+from battery_lab.tracking.run_log import CURVES
 from battery_lab.training import Interrupted, Trainer, TrainOptions
 from battery_lab.worlds import WorldSource
 
@@ -86,6 +87,11 @@ class Experiment:
         """
         actions = choose_actions(self.env, self.algo)
         folder.mkdir(parents=True, exist_ok=True)
+        if not resume and (folder / CURVES).exists():
+            raise ConfigError(
+                f"{folder} holds a run already, whose results a second one would mix with its own: "
+                f"go on with resume={folder}, or choose another hydra.run.dir"
+            )
         start = checkpoint.latest(folder / "checkpoints") if resume else None
         with console.status("reading the market"):
             source = WorldSource(env=self.env, actions=actions)
@@ -217,7 +223,7 @@ class _Run:
     def _training_metrics(self) -> dict[str, float]:
         progress = self.progress
         return {
-            "validation/capture": progress.best_capture or float("nan"),
+            "validation/capture": float("nan") if progress.best_capture is None else progress.best_capture,
             "validation/env_steps": float(progress.best_env_steps),
             "train/env_steps": float(progress.env_steps),
             "train/seconds": progress.seconds,

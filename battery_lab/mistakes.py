@@ -126,7 +126,7 @@ def no_key(key: str, config: Mapping[str, Any]) -> str:
 
 
 def _meant(name: str, names: Sequence[str], before: str = "", after: str = "") -> str:
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(name, names, n=1) or [known for known in names if known.startswith(name)]
     return f"; did you mean {before}{close[0]}{after}?" if close else ""
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from battery_lab import evaluation, report
 from battery_lab.envs.base import Judgement, World
 from battery_lab.policy import Policy
+from battery_lab.tracking.run_log import finite_or_null
 
 
 def note_test_look(run: Path, policy: str, world: World) -> None:
@@ -31,10 +32,13 @@ def judge_test(world: World, policy: Policy, name: str) -> tuple[dict[str, float
 
 
 def write_results(folder: Path, metrics: Mapping[str, float], judged: Judgement, name: str) -> None:
-    """Write ``dispatch.parquet`` and ``metrics.json``, the latter whole or not at all."""
+    """Write ``dispatch.parquet`` and ``metrics.json``, the latter whole or not at all.
+
+    What is not a number (the lift over a rule that loses money) is null, as JSON has no word for it.
+    """
     judged.frame.assign(policy=name).to_parquet(folder / "dispatch.parquet", index=False)
     part = folder / "metrics.json.part"
-    part.write_text(json.dumps(dict(sorted(metrics.items())), indent=1))
+    part.write_text(json.dumps(dict(sorted(finite_or_null(metrics).items())), indent=1))
     os.replace(part, folder / "metrics.json")
 
 

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from battery_lab import checkpoint, results
 from battery_lab.compose import build
-from battery_lab.errors import DataError
+from battery_lab.errors import ConfigError, DataError
 from battery_lab.evaluate import evaluate
 from battery_lab.experiment import Experiment
 from battery_lab.training import Interrupted, Trainer
@@ -216,3 +216,9 @@ def test_the_best_on_validation_is_what_is_judged(tmp_path, monkeypatch):
     run(tmp_path / "run", "ppo", "train.validate_every=512")
     assert len(judged) == 1
     assert 1024 <= judged[0] < 1024 + 64
+
+
+def test_a_folder_that_holds_a_run_is_refused_to_another(whole):
+    algo, folder, _ = whole
+    with pytest.raises(ConfigError, match=r"holds a run already.*resume=.*another hydra\.run\.dir"):
+        run(folder, algo)

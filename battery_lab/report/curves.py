@@ -174,7 +174,7 @@ def _losses(curves: pd.DataFrame, names: Sequence[str]) -> Panel:
         for axes in cells[len(names) :]:
             axes.set_visible(False)
         for axes in cells[max(0, len(names) - across) : len(names)]:
-            _steps_axis(axes)
+            _steps_axis(axes, ticks=3)
             axes.tick_params(labelbottom=True)
 
     return Panel(
@@ -204,6 +204,7 @@ def _speed(curves: pd.DataFrame) -> Panel:
     )
 
 
-def _steps_axis(axes: Axes) -> None:
+def _steps_axis(axes: Axes, ticks: int = 8) -> None:
     axes.set_xlabel("environment steps")
+    axes.locator_params(axis="x", nbins=ticks)
     number_axis(axes.xaxis)
