@@ -120,8 +120,8 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
 
     def take_log(self) -> dict[str, float]:
         """Return profit and revenue a day, the mean reward and its terms since the last call; begin a new account."""
-        profit, revenue, reward, intervals = self._account
-        intervals = max(intervals, 1)
+        profit, revenue, reward, counted = self._account
+        intervals = max(float(counted), 1.0)
         days = intervals * self._interval_h / 24
         self._account = np.zeros(4)
         money = {"train/profit_per_day": profit / days, "train/revenue_per_day": revenue / days}
