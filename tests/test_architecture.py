@@ -1,0 +1,96 @@
+"""Imports point one way only: what each room may know of the others and of heavy libraries."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import battery_lab
+
+PACKAGE = Path(battery_lab.__file__).parent
+COMMANDS = {"__main__", "compose", "evaluate", "send", "mistakes", "registration"}
+# Room -> what it may import of the lab, besides errors and itself.
+MAY = {
+    "battery": set(),
+    "market": set(),
+    "transition": {"battery", "market"},
+    "problem": {"battery", "market"},
+    "rewards": {"transition", "battery", "market"},
+    "levels": {"battery"},
+    "optimum": {"battery", "levels", "market", "transition"},
+    "baselines": {"battery", "levels", "market", "optimum", "problem", "transition"},
+    "observations": {"battery", "market"},
+    "networks": {"observations"},
+    "dispatch": {"battery", "problem", "transition"},
+    "report": set(),
+    "tracking": set(),
+}
+
+
+def imported(path: Path) -> set[str]:
+    """The full names of all modules that a file imports, inside functions too, not for types alone."""
+    names: set[str] = set()
+    tree = ast.parse(path.read_text())
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def files(room: str) -> list[Path]:
+    folder = PACKAGE / room
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{room}.py"]
+
+
+def rooms_of(names: set[str]) -> set[str]:
+    return {name.split(".")[1] for name in names if name.startswith("battery_lab.") and name.count(".") >= 1}
+
+
+@pytest.mark.parametrize("room", MAY)
+def test_a_room_knows_only_the_rooms_below_it(room):
+    for path in files(room):
+        assert rooms_of(imported(path)) <= MAY[room] | {room, "errors", "__version__"}, path
+
+
+def everything() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def test_only_commands_know_of_hydra():
+    for path in everything():
+        if path.relative_to(PACKAGE).parts[0].removesuffix(".py") not in COMMANDS:
+            tops = {name.split(".")[0] for name in imported(path)}
+            assert not tops & {"hydra", "omegaconf"}, path
+
+
+def test_only_algorithms_and_rollout_know_of_rllib():
+    for path in everything():
+        if path.relative_to(PACKAGE).parts[0] not in {"algos", "rollout"}:
+            assert not {name for name in imported(path) if name.split(".")[0] == "ray"}, path
+
+
+@pytest.mark.parametrize("room", ["rewards", "observations", "battery", "levels", "optimum"])
+def test_physics_rewards_and_observations_need_numpy_and_numba_alone(room):
+    allowed = {"numpy", "numba", "battery_lab", *sys.stdlib_module_names}
+    for path in files(room):
+        assert {name.split(".")[0] for name in imported(path)} <= allowed, path
+
+
+def test_nothing_above_the_environments_assumes_a_battery():
+    for room in ("experiment", "training", "checkpoint", "evaluation", "results", "worlds", "display", "policy"):
+        names = imported(PACKAGE / f"{room}.py")
+        assert not rooms_of(names) & {"battery", "market", "rewards", "transition", "optimum", "baselines"}, room
+        assert not {name for name in names if "battery_market" in name or "battery_vector" in name}, room
