@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -52,6 +53,7 @@ def evaluate(arguments: list[str]) -> dict[str, float]:
         raise ConfigError("run=<folder> must name the folder of a run, for instance run=outputs/runs/<run>")
     run = Path(chosen.pop("run").strip("'\"")).expanduser()
     config = trial(run, [f"{key}={value}" for key, value in chosen.items()])
+    _check_free(chosen)
     from rich.console import Console
 
     from battery_lab.experiment import judge_stored
@@ -68,7 +70,7 @@ def trial(run: Path, overrides: list[str]) -> DictConfig:
     """Return a run's stored trial with other choices put in.
 
     Raises:
-        ConfigError: the folder holds no trial, or an override names what is not there, or what is fixed.
+        ConfigError: the folder holds no trial, or an override names what is not there.
     """
     path = run / "trial.yaml"
     if not path.is_file():
@@ -80,30 +82,32 @@ def trial(run: Path, overrides: list[str]) -> DictConfig:
     rest = list(overrides)
     for override in (o for o in overrides if is_group(o)):
         group = override.partition("=")[0]
-        _check_free(group, stored)
         inside = [o for o in rest if o.startswith(f"{group}.")]
         chosen = compose([override, *inside])[group]
-        OmegaConf.update(stored, group, OmegaConf.to_container(chosen, resolve=False), merge=False)
+        OmegaConf.update(stored, group, OmegaConf.to_container(chosen, resolve=False), merge=False, force_add=True)
         rest = [o for o in rest if o != override and o not in inside]
     for override in rest:
         key, _, text = override.partition("=")
-        _check_free(key, stored)
+        _check_there(key, stored)
         OmegaConf.update(stored, key, yaml_value(text), merge=True)
     return stored
 
 
-def _check_free(key: str, stored: DictConfig) -> None:
-    """Raise ConfigError unless a choice is there and leaves the stored policy what it is."""
-    plain = cast(dict[str, Any], OmegaConf.to_container(stored, resolve=False))
+def _check_there(key: str, stored: DictConfig) -> None:
     parent, _, name = key.rpartition(".")
     above = OmegaConf.select(stored, parent) if parent else stored
     if not OmegaConf.is_dict(above) or name not in above:
-        raise ConfigError(no_key(key, plain))
-    if key.partition(".")[0] not in FREE:
-        raise ConfigError(
-            f"{key} cannot change, as the policy is trained already: .evaluate takes {', '.join(FREE)}; for another "
-            "policy train one: python -m battery_lab ..."
-        )
+        raise ConfigError(no_key(key, cast(dict[str, Any], OmegaConf.to_container(stored, resolve=False))))
+
+
+def _check_free(keys: Iterable[str]) -> None:
+    """Raise ConfigError unless the choices leave the stored policy what it is."""
+    for key in keys:
+        if key.partition(".")[0] not in FREE:
+            raise ConfigError(
+                f"{key} cannot change, as the policy is trained already: .evaluate takes {', '.join(FREE)}; for another "
+                "policy train one: python -m battery_lab ..."
+            )
 
 
 def _split(argument: str) -> tuple[str, str]:
