@@ -1,0 +1,45 @@
+"""Save two pictures of a run's report as PNG, for the README.
+
+python benchmarks/report_pictures.py outputs/runs/<run> docs/images
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure
+
+from battery_lab.compose import build
+from battery_lab.evaluate import trial
+from battery_lab.experiment import choose_actions
+from battery_lab.report import Panel
+from battery_lab.report.curves import training_panels
+from battery_lab.report.style import RC
+from battery_lab.tracking.run_log import CURVES, read_lines
+from battery_lab.worlds import WorldSource
+
+
+def save(panel: Panel, path: Path) -> None:
+    """Draw a panel at the size it has in the report."""
+    # White paper, as a README may stand on any ground.
+    with matplotlib.rc_context(RC | {"savefig.facecolor": "white"}):
+        figure = Figure(figsize=panel.size, layout="constrained")
+        panel.draw(figure)
+        figure.savefig(path, dpi=110)
+
+
+def main(run: Path, folder: Path) -> None:
+    """Save the learning curve and the median week."""
+    experiment = build(trial(run, []))
+    world = WorldSource(env=experiment.env, actions=choose_actions(experiment.env, experiment.algo)).open()
+    curves = pd.DataFrame(read_lines(run / CURVES)[0])
+    frame = pd.read_parquet(run / "dispatch.parquet")
+    save(training_panels(curves, world.unit)[0], folder / "report_learning.png")
+    save(world.panels(frame, world.baselines("test"))[0], folder / "report_week.png")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
