@@ -52,8 +52,7 @@ def main() -> None:
     register_resolvers()
     asked = wants_traceback()
     try:
-        sys.argv[1:] = from_stored(sys.argv[1:])
-        _check(sys.argv[1:])
+        sys.argv[1:] = _ordered(from_stored(sys.argv[1:]))
         with _errors_raised():
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_task)()
     except (Ended, Exception, KeyboardInterrupt) as error:
@@ -85,10 +84,13 @@ def _errors_raised() -> Iterator[None]:
             os.environ[ASK] = before
 
 
-def _check(arguments: list[str]) -> None:
-    """Raise LabError where a choice is written as a flag, of which argparse would only say that it does not know it."""
+def _ordered(arguments: list[str]) -> list[str]:
+    """Return flags first and then all choices, as argparse wants them.
+
+    Raises:
+        LabError: a choice is written as a flag, or a group is given what cannot be an option.
+    """
     given, unknown = get_args_parser().parse_known_args(arguments)
-    check_groups(given.overrides)
     for argument in unknown:
         if argument.startswith("-"):
             key = argument.lstrip("-").partition("=")[0]
@@ -96,7 +98,9 @@ def _check(arguments: list[str]) -> None:
                 f"{argument} is no flag: choices are written without dashes, as {key}=...; flags are --help, "
                 "--multirun, --cfg job and --config-dir, and --hydra-help lists the rest"
             )
-        raise LabError(f"{argument} stands apart from the other choices: write flags first, then all choices")
+    choices = [*given.overrides, *unknown]
+    check_groups(choices)
+    return [*(argument for argument in arguments if argument not in choices), *choices]
 
 
 def _names(arguments: list[str]) -> Any:

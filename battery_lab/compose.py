@@ -118,7 +118,8 @@ def build(config: DictConfig) -> Any:
     check_targets(plain)
     require(is_a("int", plain["seed"]) and plain["seed"] >= 0, "seed", "must be a whole number from 0", plain["seed"])
     parts = {name: build_part(config, name) for name in PARTS}
-    from battery_lab.experiment import Experiment
+    with _quiet():
+        from battery_lab.experiment import Experiment
 
     return Experiment(**parts, seed=int(config.seed), config=whole(plain))
 
@@ -147,12 +148,12 @@ def build_part(config: DictConfig, name: str) -> Any:
     Raises:
         ConfigError: nothing is chosen in the group, or a rule excludes a value.
     """
-    _quiet()
     if not OmegaConf.is_dict(config.get(name)):
         names = ", ".join(sorted(path.stem for path in (conf_dir() / name).glob("*.yaml")))
         raise ConfigError(f"{name} must be chosen: {name}=... can be {names}")
     try:
-        return instantiate(whole(OmegaConf.to_container(config[name], resolve=True)), _convert_="all")
+        with _quiet():
+            return instantiate(whole(OmegaConf.to_container(config[name], resolve=True)), _convert_="all")
     except Exception as error:
         for cause in causes(error):
             if isinstance(cause, LabError):
@@ -160,15 +161,22 @@ def build_part(config: DictConfig, name: str) -> Any:
         raise
 
 
-def _quiet() -> None:
-    """Keep what targets import from logging; what a person needs to know is raised or printed by the lab itself."""
-    for name in ("ray", "ray.rllib"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep imports from logging; what a person needs to know is raised or printed by the lab itself."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+        # Ray sets the levels anew when it is imported.
+        for name in ("ray", "ray.rllib"):
+            logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def check_targets(plain: dict[str, Any]) -> None:
     """Raise ConfigError where a part has a key that its target does not know, lacks one, or has one of another type."""
-    _quiet()
     for path, node in _nodes(plain, ""):
         fields = {field.name: field for field in dataclasses.fields(_target(path, node[TARGET]))}
         given = {key for key in node if not key.startswith("_")}
@@ -242,7 +250,8 @@ def _nodes(value: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def _target(path: str, name: str) -> Any:
     module, _, attribute = str(name).rpartition(".")
     try:
-        target = getattr(importlib.import_module(module), attribute)
+        with _quiet():
+            target = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"{path}._target_={name} cannot be imported: {error}. Is its folder on PYTHONPATH?") from None
     if not dataclasses.is_dataclass(target):

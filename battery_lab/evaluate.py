@@ -105,8 +105,8 @@ def _check_free(keys: Iterable[str]) -> None:
     for key in keys:
         if key.partition(".")[0] not in FREE:
             raise ConfigError(
-                f"{key} cannot change, as the policy is trained already: .evaluate takes {', '.join(FREE)}; for another "
-                "policy train one: python -m battery_lab ..."
+                f"{key} cannot change, as the policy is trained already: .evaluate takes {', '.join(FREE)}; for "
+                "another policy train one: python -m battery_lab ..."
             )
 
 

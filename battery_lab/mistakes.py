@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
 
 from battery_lab.errors import ConfigError, LabError
 from battery_lab.locate import conf_dir
@@ -44,6 +45,8 @@ def told(error: BaseException, run: Path | None = None) -> tuple[str, int] | Non
         return f"{error}, with a checkpoint in {error.path}\n{again}", 128 + error.number
     if isinstance(error, KeyboardInterrupt):
         return f"stopped at once; {again or 'no checkpoint was saved, so start again'}", 128 + signal.SIGINT
+    if isinstance(error, OmegaConfBaseException):
+        return f"error: {error.full_key} cannot be resolved: {str(error).splitlines()[0]}", 1
     for cause in causes(error):
         if isinstance(cause, OSError) and cause.errno in NO_SPACE:
             where = cause.filename or run or "the outputs"

@@ -203,5 +203,6 @@ def _stop_signals() -> Iterator[list[int]]:
     try:
         yield stopped
     finally:
-        for caught, handler in before.items():
+        # What is wished again while the run winds up is dealt with above.
+        for caught, handler in before.items() if not stopped else ():
             signal.signal(caught, handler)
