@@ -1,6 +1,6 @@
 """Save two pictures of a run's report as PNG, for the README.
 
-python benchmarks/report_pictures.py outputs/runs/<run> docs/images
+Run it as `python benchmarks/report_pictures.py outputs/runs/<run> docs/images`.
 """
 
 from __future__ import annotations
