@@ -118,7 +118,7 @@ def build(config: DictConfig) -> Any:
     check_targets(plain)
     require(is_a("int", plain["seed"]) and plain["seed"] >= 0, "seed", "must be a whole number from 0", plain["seed"])
     parts = {name: build_part(config, name) for name in PARTS}
-    with _quiet():
+    with quiet():
         from battery_lab.experiment import Experiment
 
     return Experiment(**parts, seed=int(config.seed), config=whole(plain))
@@ -152,7 +152,7 @@ def build_part(config: DictConfig, name: str) -> Any:
         names = ", ".join(sorted(path.stem for path in (conf_dir() / name).glob("*.yaml")))
         raise ConfigError(f"{name} must be chosen: {name}=... can be {names}")
     try:
-        with _quiet():
+        with quiet():
             return instantiate(whole(OmegaConf.to_container(config[name], resolve=True)), _convert_="all")
     except Exception as error:
         for cause in causes(error):
@@ -162,7 +162,7 @@ def build_part(config: DictConfig, name: str) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep imports from logging; what a person needs to know is raised or printed by the lab itself."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -250,7 +250,7 @@ def _nodes(value: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def _target(path: str, name: str) -> Any:
     module, _, attribute = str(name).rpartition(".")
     try:
-        with _quiet():
+        with quiet():
             target = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"{path}._target_={name} cannot be imported: {error}. Is its folder on PYTHONPATH?") from None

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from battery_lab.compose import build, compose, is_group, yaml_value
+from battery_lab.compose import build, compose, is_group, quiet, yaml_value
 from battery_lab.errors import ConfigError
 from battery_lab.mistakes import no_key, told, wants_traceback
 
@@ -56,7 +56,8 @@ def evaluate(arguments: list[str]) -> dict[str, float]:
     _check_free(chosen)
     from rich.console import Console
 
-    from battery_lab.experiment import judge_stored
+    with quiet():
+        from battery_lab.experiment import judge_stored
 
     folder = run / "evaluations" / datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S_%f")
     experiment = build(config)

@@ -80,11 +80,11 @@ def finished(tmp_path_factory):
     return SimpleNamespace(home=home, folder=folder, status=said.status, out=said.out, err=said.err)
 
 
-def start(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
+def start(home: Path, *arguments: str, module: str = "battery_lab", **env: str) -> subprocess.Popen[str]:
     path = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     clean = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
     return subprocess.Popen(
-        [sys.executable, "-m", "battery_lab", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=home, env=clean | path | env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -436,6 +436,13 @@ def test_a_mistake_in_judging_ends_in_one_message(judge, choices: list[str], mes
     said, _ = judge(*choices)
     assert said.status == 1
     assert like(f"error: {message}\n", said.err), said.err
+
+
+def test_a_mistake_in_judging_is_all_that_another_process_says(finished):
+    process = start(finished.home, f"run={finished.folder}", "market=aemo", module="battery_lab.evaluate")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert err == "error: market.path must be given: add market.path=... to the command\n"
 
 
 def test_judging_wants_a_run(lab, tmp_path: Path):

@@ -34,7 +34,7 @@ def test_gymnasium_makes_many_batteries(overrides):
 def test_choices_are_those_of_the_command_line(overrides):
     env = gym.make(BATTERY, overrides=[*overrides, "env.actions=continuous"])
     assert env.action_space == gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
-    with pytest.raises(ConfigError, match="observation/none_such"):
+    with pytest.raises(ConfigError, match="observation=none_such"):
         gym.make(BATTERY, overrides=[*overrides, "observation=none_such"])
 
 
