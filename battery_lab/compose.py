@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import importlib
 import logging
+import os
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -164,6 +165,8 @@ def build_part(config: DictConfig, name: str) -> Any:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep imports from logging; what a person needs to know is raised or printed by the lab itself."""
+    # RLlib imports TensorFlow where that is installed, which costs 5 s of every start.
+    os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
