@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import io
 import json
 import os
@@ -53,7 +54,7 @@ def command(patch: pytest.MonkeyPatch, home: Path, *arguments: str, main=command
     patch.setattr(sys, "argv", ["battery_lab", *arguments])
     # Hydra's set-up of logging would close what pytest logs to.
     for module in ("hydra.core.utils", "hydra._internal.hydra", "hydra._internal.core_plugins.basic_launcher"):
-        patch.setattr(f"{module}.configure_log", lambda *_: None)
+        patch.setattr(importlib.import_module(module), "configure_log", lambda *_: None)
     out, err, status = io.StringIO(), io.StringIO(), 0
     with redirect_stdout(out), redirect_stderr(err):
         try:

@@ -42,6 +42,16 @@ def whole(request, tmp_path_factory):
     return request.param, folder, run(folder, request.param)
 
 
+@pytest.fixture(autouse=True)
+def no_report(request, monkeypatch):
+    """Only the run that is looked at draws its report, which takes longer than its training."""
+    if "whole" not in request.fixturenames or request.node.originalname != WITH_REPORT:
+        monkeypatch.setattr(results, "write_report", lambda *args, **kwargs: None)
+
+
+WITH_REPORT = "test_the_run_folder_holds_everything"
+
+
 def timeless(metrics):
     return {key: value for key, value in metrics.items() if key not in TIMES}
 
