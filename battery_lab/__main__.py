@@ -170,7 +170,7 @@ def _task(config: DictConfig) -> float:
         console.print(f"run folder: {folder}", soft_wrap=True, highlight=False)
         metrics: dict[str, float] = experiment.run(folder, resume=resumed, console=console)
     except BaseException as error:
-        if isinstance(error, LabError):
+        if isinstance(error, LabError) and not resumed:
             _clear(folder)
         ending = told(error, folder)
         # In a sweep the sweeper wants to know, and goes on or not.

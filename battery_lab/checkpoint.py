@@ -31,6 +31,7 @@ class Progress:
         stale: validations since.
         next_checkpoint: the environment step of the next checkpoint.
         next_validation: of the next validation.
+        data: a hash of the data that it trains on and of their split; empty before they are read.
     """
 
     env_steps: int = 0
@@ -41,6 +42,7 @@ class Progress:
     stale: int = 0
     next_checkpoint: int = 0
     next_validation: int = 0
+    data: str = ""
 
 
 def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: int) -> Path:
@@ -54,6 +56,9 @@ def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: i
         keep: how many checkpoints to keep.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # What a kill left of an earlier checkpoint; the run folder is locked, so that nobody is writing it.
+    for torn in folder.glob("part-*"):
+        shutil.rmtree(torn, ignore_errors=True)
     final = folder / f"{progress.env_steps:012d}"
     part = folder / f"part-{uuid.uuid4().hex}"
     try:

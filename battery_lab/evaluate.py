@@ -23,7 +23,7 @@ from battery_lab.compose import build, compose, is_group, quiet, yaml_value
 from battery_lab.errors import ConfigError
 from battery_lab.mistakes import no_key, told, wants_traceback
 
-FREE = ("market", "battery", "env", "outputs")
+FREE = ("market", "battery", "env.price_lag", "env.validation_days", "env.test_days", "env.baselines", "outputs")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -104,7 +104,7 @@ def _check_there(key: str, stored: DictConfig) -> None:
 def _check_free(keys: Iterable[str]) -> None:
     """Raise ConfigError unless the choices leave the stored policy what it is."""
     for key in keys:
-        if key.partition(".")[0] not in FREE:
+        if not any(key == free or key.startswith(f"{free}.") for free in FREE):
             raise ConfigError(
                 f"{key} cannot change, as the policy is trained already: .evaluate takes {', '.join(FREE)}; for "
                 "another policy train one: python -m battery_lab ..."

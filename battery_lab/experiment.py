@@ -9,7 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
+import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 # RLlib imports TensorFlow where that is installed, which costs 5 s of every start.
@@ -85,8 +88,15 @@ class Experiment:
             Interrupted: a signal stopped it, after a checkpoint.
             LabError: a choice or the data are at fault.
         """
-        actions = choose_actions(self.env, self.algo)
         folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / ".lock", timeout=0):
+                return self._run(folder, resume, console)
+        except Timeout:
+            raise ConfigError(f"{folder} belongs to a run that goes on right now: wait for it, or stop it") from None
+
+    def _run(self, folder: Path, resume: bool, console: Console) -> dict[str, float]:
+        actions = choose_actions(self.env, self.algo)
         if not resume and (folder / CURVES).exists():
             raise ConfigError(
                 f"{folder} holds a run already, whose results a second one would mix with its own: "
@@ -98,7 +108,13 @@ class Experiment:
             world = source.open()
             # A feature that the market cannot give, or a network that does not fit, is better known at once.
             self.network.encoder(world.layout)
-        run = _Run(self, folder, source, world, console, start[1] if start else Progress())
+        progress = start[1] if start else Progress(data=world.digest)
+        if progress.data != world.digest:
+            raise ConfigError(
+                f"resume={folder} cannot go on: the market holds other prices, or is split at other days, than when "
+                "the run began (new files in market.path?); bring the old files back, or start anew with rerun="
+            )
+        run = _Run(self, folder, source, world, console, progress)
         status: Status = "FAILED"
         try:
             run.learn(start[0] if start else None)
@@ -265,6 +281,7 @@ def judge_stored(experiment: Experiment, run: Path, folder: Path, console: Conso
         observation_state=spec["observation_state"],
     )
     world, name = source.open(), algo_name(experiment.algo)
+    _check_fits(spec, world, source.vector_env(1, 0).single_action_space)
     policy = load_policy(experiment, world, run)
     results.note_test_look(run, name, world)
     metrics, judged, table = results.judge_test(world, policy, name)
@@ -273,3 +290,14 @@ def judge_stored(experiment: Experiment, run: Path, folder: Path, console: Conso
     results.write_report(folder, f"{name}, judged again", world, judged, name, table, pd.DataFrame())
     console.print(report.render_table(table, world.unit))
     return metrics
+
+
+def _check_fits(spec: Mapping[str, Any], world: World, space: gym.Space[Any]) -> None:
+    """Raise ConfigError where a stored policy would be understood otherwise than it was trained."""
+    outputs = getattr(space, "n", None) or int(np.prod(space.shape or (1,)))
+    for what, trained, now in (
+        ("action outputs (env.action_levels)", int(spec["outputs"]), outputs),
+        ("numbers in an observation", int(spec["observation_size"]), world.layout.size),
+    ):
+        if trained != now:
+            raise ConfigError(f"the policy was trained with {trained} {what}, and cannot be judged with {now}")

@@ -9,7 +9,7 @@ The part before the colon has gymnasium import this module, which registers the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gymnasium as gym
 
@@ -39,7 +39,7 @@ def single(overrides: Sequence[str] = (), seed: int = 0) -> BatteryEnv:
     return BatteryEnv(_world(overrides).vector_env(1, seed, staggered=False))
 
 
-def vector(num_envs: int = 1, overrides: Sequence[str] = (), seed: int = 0, **_: Any) -> BatteryVectorEnv:
+def vector(num_envs: int = 1, overrides: Sequence[str] = (), seed: int = 0) -> BatteryVectorEnv:
     """Return N batteries on training time."""
     return _world(overrides).vector_env(num_envs, seed)
 

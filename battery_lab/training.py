@@ -16,7 +16,10 @@ from battery_lab import checkpoint
 from battery_lab.checkpoint import Progress
 from battery_lab.errors import require
 
-LOSSES = {"total_loss", "policy_loss", "vf_loss", "entropy", "qf_loss", "qf_mean", "td_error_mean", "alpha_value"}
+LOSSES = {
+    *("total_loss", "policy_loss", "vf_loss", "vf_loss_unclipped", "entropy"),
+    *("qf_loss", "qf_mean", "td_error_mean", "alpha_value"),
+}
 
 LEAST = {
     "env_steps": 1,

@@ -27,6 +27,26 @@ MAY = {
     "dispatch": {"battery", "problem", "transition"},
     "report": set(),
     "tracking": set(),
+    "compiled": set(),
+    "locate": set(),
+    "errors": set(),
+    "envs": {
+        *("baselines", "battery", "dispatch", "market", "observations", "optimum"),
+        *("problem", "report", "rewards", "transition"),
+    },
+    "policy": set(),
+    "worlds": {"envs"},
+    "rollout": set(),
+    "algos": {"networks", "observations", "rollout"},
+    "checkpoint": set(),
+    "display": {"checkpoint"},
+    "training": {"checkpoint"},
+    "evaluation": {"envs"},
+    "results": {"envs", "evaluation", "policy", "report", "tracking"},
+    "experiment": {
+        *("algos", "checkpoint", "display", "envs", "evaluation", "networks", "policy"),
+        *("report", "results", "rollout", "tracking", "training", "worlds"),
+    },
 }
 
 
@@ -63,6 +83,11 @@ def rooms_of(names: set[str]) -> set[str]:
 def test_a_room_knows_only_the_rooms_below_it(room):
     for path in files(room):
         assert rooms_of(imported(path)) <= MAY[room] | {room, "errors", "__version__"}, path
+
+
+def test_every_room_has_its_rule():
+    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in everything()}
+    assert rooms - {"__init__"} == set(MAY) | COMMANDS
 
 
 def everything() -> list[Path]:

@@ -9,6 +9,7 @@ import signal
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from rich.console import Console
 from safetensors.numpy import load_file
 
@@ -16,9 +17,9 @@ from battery_lab import checkpoint, results
 from battery_lab.compose import build
 from battery_lab.errors import ConfigError, DataError
 from battery_lab.evaluate import evaluate
-from battery_lab.experiment import Experiment
+from battery_lab.experiment import Experiment, judge_stored
 from battery_lab.training import Interrupted, Trainer
-from tests.compositions import small, store
+from tests.compositions import small, store, write_market
 
 ALGOS = ("ppo", "dqn", "sac")
 
@@ -232,3 +233,39 @@ def test_a_folder_that_holds_a_run_is_refused_to_another(whole):
     algo, folder, _ = whole
     with pytest.raises(ConfigError, match=r"holds a run already.*resume=.*another hydra\.run\.dir"):
         run(folder, algo)
+
+
+def test_a_run_that_goes_on_is_left_alone(whole):
+    algo, folder, _ = whole
+    with FileLock(folder / ".lock"), pytest.raises(ConfigError, match="belongs to a run that goes on right now"):
+        run(folder, algo, resume=True)
+
+
+def test_a_run_is_not_resumed_on_other_prices(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, 700, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(Interrupted):
+            run(tmp_path / "run", "ppo")
+    with pytest.raises(ConfigError, match="the market holds other prices"):
+        run(tmp_path / "run", "ppo", f"market.path={other_prices(tmp_path)}", resume=True)
+
+
+def other_prices(folder):
+    """Write another market of the same length."""
+    return next(choice for choice in write_market(folder, seed=5) if choice.startswith("market.path=")).split("=")[1]
+
+
+@pytest.mark.parametrize(
+    "choice", ["env.action_levels=5", "env.actions=continuous", "observation=minimal", "algo.lr=1"]
+)
+def test_judging_refuses_what_would_make_another_policy_of_it(whole, choice):
+    _, folder, _ = whole
+    with pytest.raises(ConfigError, match="cannot change, as the policy is trained already"):
+        evaluate([f"run={folder}", choice])
+
+
+def test_a_policy_of_other_levels_is_refused_whatever_the_trial_says(whole):
+    algo, folder, _ = whole
+    config = small(folder.parent / f"data_{algo}", algo, "env.action_levels=5")
+    with pytest.raises(ConfigError, match=r"trained with 3 action outputs \(env\.action_levels\).*judged with 5"):
+        judge_stored(build(config), folder, folder / "again", console())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,38 @@ class _Seeded:
 
 
 class UniformReplay(_Seeded, EpisodeReplayBuffer):  # type: ignore[misc]
-    """Every transition is as likely as any other."""
+    """Every transition is as likely as any other.
+
+    RLlib's own (2.60) throws out the oldest episode even when that is the one being appended to, and then reads past
+    the end of its list of transitions: certain sooner or later where episodes are long and many run side by side. Here
+    the whole batch is taken in first, without a limit, and then the oldest episodes go that nothing is appended to;
+    episodes in progress stay whole, if need be beyond the capacity.
+    """
+
+    capacity: float
+    _indices: list[tuple[int, int]]
+
+    def add(self, episodes: Any) -> None:
+        """Take in new episodes or further pieces of known ones, then drop the oldest beyond the capacity."""
+        capacity, self.capacity = self.capacity, math.inf
+        try:
+            super().add(episodes)
+        finally:
+            self.capacity = capacity
+        growing = {episode.id_ for episode in (episodes if isinstance(episodes, list) else [episodes])}
+        self._drop_oldest(growing)
+
+    def _drop_oldest(self, growing: set[str]) -> None:
+        gone = 0
+        while self._num_timesteps > self.capacity and len(self.episodes) > 1 and self.episodes[0].id_ not in growing:
+            oldest = self.episodes.popleft()
+            self._num_timesteps -= len(oldest)
+            self.episode_id_to_index.pop(oldest.id_)
+            self._num_episodes_evicted += 1
+            gone += 1
+        if gone:
+            first = self._num_episodes_evicted
+            self._indices = [place for place in self._indices if place[0] >= first]
 
 
 class PrioritisedReplay(_Seeded, PrioritizedEpisodeReplayBuffer):  # type: ignore[misc]

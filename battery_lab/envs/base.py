@@ -48,6 +48,7 @@ class World(Protocol):
         rule: the name of the baseline that ``lift_over_rule`` is measured against.
         unit: what the score is counted in.
         layout: what stands where in an observation.
+        digest: a hash of the data and their split.
     """
 
     score: str
@@ -55,6 +56,7 @@ class World(Protocol):
     rule: str
     unit: str
     layout: Layout
+    digest: str
 
     def vector_env(self, num_envs: int, seed: int) -> gym.vector.VectorEnv[Any, Any, Any]:
         """Make an environment for training time."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
+import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +35,10 @@ from battery_lab.transition import RewardContext
 
 if TYPE_CHECKING:
     from battery_lab.report import Panel
+
+PACKAGE = Path(__file__).resolve().parents[1]
+# What baselines are worked out with, besides their own files.
+ROOMS = ("battery", "levels", "optimum", "problem")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +130,11 @@ class BatteryWorld:
     def layout(self) -> Layout:
         """What stands where in an observation."""
         return self._observer.layout
+
+    @property
+    def digest(self) -> str:
+        """A hash of the prices and of how they are split by time."""
+        return f"{self._series.digest}-{self._train_end}-{self._test_first}"
 
     @cached_property
     def hindsight(self) -> HindsightValue:
@@ -219,6 +231,8 @@ class BatteryWorld:
 
     def _check_split(self) -> None:
         series, option = self._series, self._option
+        rule = f"must be at least one interval, {series.interval_h / 24:.4g} days"
+        require(self._episode >= 1, "env.episode_days", rule, option.episode_days)
         room = self._train_end - self._warm_up - self._episode
         if room < 1:
             needed = (self._warm_up + self._episode + 1) / series.intervals_per_day
@@ -252,7 +266,7 @@ class BatteryWorld:
 
     def _requests(self, name: str, baseline: Baseline, problem: DispatchProblem) -> NDArray[np.float64]:
         key = repr((self._series.digest, problem.battery, problem.first, problem.end, problem.train_end))
-        key += repr((problem.price_lag, baseline))
+        key += repr((problem.price_lag, baseline, _sources(type(baseline))))
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
         path = Path(self._option.cache) / "baselines" / f"{name}-{digest}.npy"
         try:
@@ -262,8 +276,21 @@ class BatteryWorld:
         except (OSError, ValueError, EOFError):
             pass
         asked = baseline.requests(problem)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.stem}.{os.getpid()}.part.npy")
-        np.save(part, asked)
-        os.replace(part, path)
+        # A cache that cannot be written costs time, not the run.
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.part.npy")
+            np.save(part, asked)
+            os.replace(part, path)
         return asked
+
+
+def _sources(baseline: type) -> str:
+    """Return a hash of the code that a baseline's requests come from, so that a change in it is seen at once."""
+    own = inspect.getsourcefile(baseline)
+    hasher = hashlib.sha256(baseline.__qualname__.encode())
+    for path in sorted({*(PACKAGE / f"{room}.py" for room in ROOMS), *(PACKAGE / "baselines").glob("*.py")}):
+        hasher.update(path.read_bytes())
+    if own is not None:
+        hasher.update(Path(own).read_bytes())
+    return hasher.hexdigest()[:16]

@@ -153,7 +153,8 @@ class SameHours:
 
     Attributes:
         column: a market column.
-        hours_ahead: which hours: 1 is the hour that begins now, 24 the one that ends this time tomorrow.
+        hours_ahead: which hours: 1 is the hour that begins when the last interval with a known price ends, 24 the one
+            that ends a day after it.
         days: over how many days the mean goes, yesterday first.
     """
 

@@ -110,7 +110,7 @@ class History:
 
         Args:
             column: the column.
-            ahead_h: 1 to 24; 1 is the hour that begins now.
+            ahead_h: 1 to 24; 1 is the hour that begins when the last interval with a known price ends.
             days: over how many days, yesterday first.
         """
         hourly = self.mean(column, 1.0)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.battery import Battery
-from battery_lab.errors import require, require_choice
+from battery_lab.errors import ConfigError, require, require_choice
 from battery_lab.market.series import MarketSeries
 from battery_lab.observations.features import Block, Feature
 from battery_lab.observations.history import ColumnScale, History, fit_scales
@@ -122,8 +122,13 @@ class ObservationSet:
         return max(feature.look_back_h for feature in self.features.values())
 
     def fit(self, training: MarketSeries, price_lag: int) -> Scaling:
-        """Fit all scales to training time, and to nothing else."""
+        """Fit all scales to training time, and to nothing else.
+
+        Raises:
+            ConfigError: a feature looks ahead, or needs a column that the market lacks.
+        """
         columns = fit_scales(training)
+        self._refuse_look_ahead(training, price_lag, columns)
         table = _table(self._blocks(History(training, price_lag, columns)), len(training))
         return Scaling(columns=columns, mean=table.mean(axis=0), std=np.maximum(table.std(axis=0), 1e-3))
 
@@ -141,6 +146,22 @@ class ObservationSet:
         window = next((np.asarray(b.values, np.float32) for b in blocks if b.window), None)
         return Observer(self._layout(blocks), scaled, window, battery, self.soc)
 
+    def _refuse_look_ahead(self, series: MarketSeries, price_lag: int, columns: Mapping[str, ColumnScale]) -> None:
+        """Change what is not known yet, on a short piece, and see that no feature moves."""
+        a_day = series.intervals_per_day
+        now = min(3 * a_day, len(series) // 2)
+        piece = series.rows(0, min(len(series), now + 3 * a_day))
+        changed = _changed_after(piece, now, price_lag)
+        for name, feature in self.features.items():
+            before, after = (feature.build(History(one, price_lag, columns)) for one in (piece, changed))
+            if before is None or after is None:
+                continue
+            if not np.array_equal(before.values[: now + 1], after.values[: now + 1]):
+                raise ConfigError(
+                    f"observation.features.{name} looks ahead: what it says of an interval changes with prices that "
+                    "are not known when that interval is dispatched; build it from what History gives"
+                )
+
     def _blocks(self, history: History) -> list[Block]:
         blocks = [block for feature in self.features.values() if (block := feature.build(history)) is not None]
         windows = [block for block in blocks if block.window]
@@ -152,6 +173,18 @@ class ObservationSet:
         names = soc + tuple(name for block in blocks if not block.window for name in block.names)
         window = tuple(name for block in blocks if block.window for name in block.names)
         return Layout(names=names + window, window_first=len(names), window_size=len(window))
+
+
+def _changed_after(series: MarketSeries, now: int, price_lag: int) -> MarketSeries:
+    """Return a series in which all that is not known at row ``now`` is different."""
+    row = np.arange(len(series))
+
+    def change(values: Array, lead_h: float) -> Array:
+        known = now - price_lag if lead_h == 0 else now + round(lead_h / series.interval_h)
+        return np.where(row > known, values[::-1] + 1000.0, values)
+
+    changed = {name: change(values, series.lead_h.get(name, 0.0)) for name, values in series.columns.items()}
+    return replace(series, price=change(series.price, 0.0), columns=changed)
 
 
 def _table(blocks: Sequence[Block], rows: int) -> Array:

@@ -128,7 +128,7 @@ def fit_scale(context: RewardContext) -> float:
 
     The mean distance, not the standard deviation: that one squares prices, so that a few spikes at the cap set it.
     An hour, not an interval: what a policy can win over the hours that its discount lets it see then comes to a few
-    units, whether a market clears every 5 or every 60 minutes.
+    units, whether a market clears every 5 or every 60 minutes (at a discount that looks equally many hours ahead).
 
     Raises:
         ConfigError: the training prices never move.

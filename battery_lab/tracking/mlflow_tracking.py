@@ -37,14 +37,16 @@ class MlflowTracking:
     finish_within_s: float
 
     def __post_init__(self) -> None:
-        require("://" in self.uri, "tracking.uri", "must be sqlite:///<file> or http(s)://<host>:<port>", self.uri)
         require(bool(self.experiment.strip()), "tracking.experiment", "must be a name", self.experiment)
         require(bool(self.artifacts.strip()), "tracking.artifacts", "must be a folder or a URI", self.artifacts)
         for name in ("flush_every_s", "finish_within_s"):
             require(getattr(self, name) > 0, f"tracking.{name}", "must be greater than 0 s", getattr(self, name))
-        if self.uri.startswith("http") and public(self.uri) != self.uri.partition("?")[0]:
+        known = self.uri.startswith(("http://", "https://", SQLITE))
+        rule = "must be sqlite:///<file> or http(s)://<host>:<port>"
+        require(known, "tracking.uri", rule, public(self.uri))
+        if self.uri.startswith("http") and public(self.uri) != self.uri:
             raise ConfigError(
-                f"tracking.uri must not carry a user or password, which would be kept with every run: say "
+                f"tracking.uri must not carry a user, password or query, which would be kept with every run: say "
                 f"tracking.uri={public(self.uri)} and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             )
 

@@ -75,7 +75,8 @@ class RunLog:
     def rewind(self, env_steps: int) -> None:
         """Drop what was logged after an environment step, to go on from a checkpoint taken there."""
         self.close()
-        self._rewrite([line for line in read_lines(self._path)[0] if (line[STEPS] or 0) <= env_steps])
+        kept = [line for line in read_lines(self._path)[0] if (line[STEPS] or 0) <= env_steps]
+        self._rewrite([line for line in kept if not _is_verdict(line)])
         self._file = self._path.open("ab", buffering=0)
         if env_steps == 0:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -108,3 +109,8 @@ def _parse(text: bytes) -> Line | None:
     except ValueError:
         return None
     return line if isinstance(line, dict) and isinstance(line.get(STEPS), int) else None
+
+
+def _is_verdict(line: Line) -> bool:
+    """Whether a line holds test figures, which a resumed run writes again at its end."""
+    return any(key.startswith("test/") for key in line)

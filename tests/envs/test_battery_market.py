@@ -143,3 +143,21 @@ def test_hindsight_regret_is_never_positive_in_training(tmp_path):
     # The table is interpolated between levels; a spike in these prices moves thousands.
     assert rewards.max() < 10.0
     assert rewards.mean() < -1.0
+
+
+def test_a_changed_baseline_is_worked_out_again(tmp_path, monkeypatch):
+    before = make_world(tmp_path).baselines("test")["rule"].metrics
+    monkeypatch.setattr("battery_lab.envs.battery_market._sources", lambda baseline: "another state of the code")
+    monkeypatch.setattr(Rule, "requests", lambda self, problem: np.zeros(problem.end - problem.first))
+    assert before["profit_per_day"] != 0
+    assert make_world(tmp_path).baselines("test")["rule"].metrics["profit_per_day"] == 0
+
+
+def test_a_cache_that_cannot_be_written_costs_no_run(tmp_path):
+    (tmp_path / "baselines").write_text("in the way")
+    assert make_world(tmp_path).baselines("test")["rule"].metrics["profit_per_day"] != 0
+
+
+def test_an_episode_of_no_interval_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="env.episode_days must be at least one interval"):
+        make_world(tmp_path, episode_days=0.001)

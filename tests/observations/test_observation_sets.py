@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from battery_lab.errors import ConfigError
+from battery_lab.observations.features import Block
 from battery_lab.observations.observation_set import Scaling
 from tests.compositions import option, options
 from tests.factories import make_battery, make_series, wavy_prices
@@ -126,3 +128,26 @@ def test_a_policy_is_told_when_the_market_has_other_columns_than_it_was_trained_
 def test_a_bad_value_is_named(override, named):
     with pytest.raises(ConfigError, match=named):
         option("observation", "compact", [f"observation.{override}"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peek:
+    """A feature that looks ahead, as a user's might by mistake."""
+
+    steps: int
+
+    @property
+    def look_back_h(self):
+        return 0.0
+
+    def build(self, history):
+        return Block(values=np.roll(history.latest("price"), -self.steps)[:, None], names=("peek",))
+
+
+@pytest.mark.parametrize("price_lag", [0, 1])
+def test_a_feature_that_looks_ahead_is_refused(price_lag):
+    chosen = option("observation", "minimal")
+    peeking = replace(chosen, features={**chosen.features, "peek": Peek(steps=1)})
+    with pytest.raises(ConfigError, match=r"observation\.features\.peek looks ahead"):
+        peeking.fit(market(), price_lag)
+    assert chosen.fit(market(), price_lag).mean.shape == (2,)
