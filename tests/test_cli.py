@@ -329,6 +329,22 @@ def test_a_run_that_is_stopped_saves_a_checkpoint_and_says_how_to_go_on(lab, mon
     assert figures(folder)["train/env_steps"] > done
 
 
+def test_a_run_that_is_killed_goes_on_to_the_end_of_one_that_is_not(lab, tmp_path: Path):
+    chosen = [*tiny(tmp_path), "train.env_steps=4096", "train.checkpoint_every=1024", "train.validate_every=1024"]
+    whole, killed = (f"hydra.run.dir={tmp_path / name}" for name in ("whole", "killed"))
+    assert lab(*chosen, whole).status == 0
+    process = start(tmp_path, *chosen, killed)
+    deadline = time.monotonic() + 120
+    while not checkpoint.found(tmp_path / "killed" / "checkpoints") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+    assert lab(f"resume={tmp_path / 'killed'}").status == 0
+    assert figures(tmp_path / "killed") == figures(tmp_path / "whole")
+
+
 def test_ctrl_c_ends_with_the_status_that_shells_expect(tmp_path: Path):
     (tmp_path / "checkpoints" / "000000000005").mkdir(parents=True)
     (tmp_path / "checkpoints" / "000000000005" / "state.json").write_text("{}")
