@@ -214,7 +214,7 @@ def store_trial(config: DictConfig, folder: Path) -> None:
 
 def _clear(folder: Path) -> None:
     """Remove the folder of a run that did not begin."""
-    made = {".hydra", TRIAL, f"{HydraConfig.get().job.name}.log"}
+    made = {".hydra", ".lock", TRIAL, f"{HydraConfig.get().job.name}.log"}
     if {path.name for path in folder.iterdir()} <= made:
         shutil.rmtree(folder / ".hydra", ignore_errors=True)
         for name in made:

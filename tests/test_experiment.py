@@ -255,9 +255,7 @@ def other_prices(folder):
     return next(choice for choice in write_market(folder, seed=5) if choice.startswith("market.path=")).split("=")[1]
 
 
-@pytest.mark.parametrize(
-    "choice", ["env.action_levels=5", "env.actions=continuous", "observation=minimal", "algo.lr=1"]
-)
+@pytest.mark.parametrize("choice", ["env.action_levels=5", "env.actions=continuous", "observation=minimal", "seed=1"])
 def test_judging_refuses_what_would_make_another_policy_of_it(whole, choice):
     _, folder, _ = whole
     with pytest.raises(ConfigError, match="cannot change, as the policy is trained already"):
