@@ -209,7 +209,10 @@ def store_trial(config: DictConfig, folder: Path) -> None:
     """
     stored = config.copy()
     stored.resume = stored.rerun = None
-    (folder / TRIAL).write_text(OmegaConf.to_yaml(stored))
+    # Whole or not at all: a run whose trial.yaml was cut off could not be resumed.
+    part = folder / f"{TRIAL}.part"
+    part.write_text(OmegaConf.to_yaml(stored))
+    os.replace(part, folder / TRIAL)
 
 
 def _clear(folder: Path) -> None:
