@@ -1,4 +1,4 @@
-"""Replay memory and the options that all off-policy algorithms share."""
+"""Replay memory on RLlib's own, with what it lacks: seeds, checkpoints, and an end to growing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from ray.rllib.utils.replay_buffers.episode_replay_buffer import EpisodeReplayBuffer
 from ray.rllib.utils.replay_buffers.prioritized_episode_buffer import PrioritizedEpisodeReplayBuffer
 
-from battery_lab.algos.base import check_common
 from battery_lab.errors import require
 
 GENERATOR, MEMORY = "battery_lab_generator", "battery_lab_memory"
@@ -127,13 +126,3 @@ class Replay:
             return {"type": "EpisodeReplayBuffer", "capacity": self.capacity, "seed": seed}
         priority = {"alpha": self.alpha, "beta": self.beta}
         return {"type": "PrioritizedEpisodeReplayBuffer", "capacity": self.capacity, "seed": seed} | priority
-
-
-def check_off_policy(algo: Any) -> None:
-    """Check the options that DQN and SAC share."""
-    check_common(gamma=algo.gamma, num_envs=algo.num_envs, num_env_runners=algo.num_env_runners)
-    for name in ("n_step", "batch", "fragment", "iteration_steps"):
-        require(getattr(algo, name) >= 1, f"algo.{name}", "must be 1 or more", getattr(algo, name))
-    require(algo.training_intensity > 0, "algo.training_intensity", "must be above 0", algo.training_intensity)
-    rule = f"must be from 1 to the replay's capacity, {algo.replay.capacity}"
-    require(1 <= algo.learning_starts <= algo.replay.capacity, "algo.learning_starts", rule, algo.learning_starts)

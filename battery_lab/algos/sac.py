@@ -15,9 +15,10 @@ from ray.rllib.algorithms.sac.torch.sac_torch_learner import SACTorchLearner
 from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
-from battery_lab.algos.base import Setup, base_config, means_of, only_linear
+from battery_lab.algos.base import Setup, means_of, only_linear
 from battery_lab.algos.encoder import LabSACCatalog
-from battery_lab.algos.replay import Replay, SeededReplayMixin, check_off_policy
+from battery_lab.algos.off_policy import OffPolicy
+from battery_lab.algos.replay import SeededReplayMixin
 from battery_lab.errors import require
 
 TEMPERATURE = "battery_lab_log_alpha"
@@ -45,11 +46,10 @@ class SACAlgorithm(SeededReplayMixin, sac.SAC):  # type: ignore[misc]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SAC:
-    """The choice ``algo=sac``.
+class SAC(OffPolicy):
+    """The choice ``algo=sac``, with the options of every OffPolicy algorithm.
 
     Attributes:
-        gamma: discount an interval.
         actor_lr: learning rate of the policy.
         critic_lr: learning rate of the two critics.
         alpha_lr: learning rate of the temperature.
@@ -59,39 +59,18 @@ class SAC:
             the temperature only falls). Continuous actions: nats, given as this share of the action's dimension
             below zero (1 is Haarnoja's choice).
         tau: how fast the target networks follow, a fraction an update.
-        n_step: how many rewards a target sums.
-        grad_clip: largest norm of the gradient.
-        batch: transitions a gradient step.
-        training_intensity: transitions learned from for each one sampled.
-        learning_starts: environment steps before the first gradient step.
-        replay: the replay memory.
-        fragment: steps of each environment a sampling.
-        num_envs: environments a runner.
-        num_env_runners: remote runners; 0 samples in this process.
-        iteration_steps: the least environment steps between two log lines.
     """
 
-    gamma: float
     actor_lr: float
     critic_lr: float
     alpha_lr: float
     initial_alpha: float
     target_entropy: float
     tau: float
-    n_step: int
-    grad_clip: float
-    batch: int
-    training_intensity: float
-    learning_starts: int
-    replay: Replay
-    fragment: int
-    num_envs: int
-    num_env_runners: int
-    iteration_steps: int
 
     def __post_init__(self) -> None:
-        check_off_policy(self)
-        for name in ("actor_lr", "critic_lr", "alpha_lr", "initial_alpha", "grad_clip"):
+        super().__post_init__()
+        for name in ("actor_lr", "critic_lr", "alpha_lr", "initial_alpha"):
             require(getattr(self, name) > 0, f"algo.{name}", "must be above 0", getattr(self, name))
         rule = "must be a share above 0 and at most 1"
         require(0 < self.target_entropy <= 1, "algo.target_entropy", rule, self.target_entropy)
@@ -108,7 +87,6 @@ class SAC:
         levels = getattr(space, "n", None)
         entropy = -self.target_entropy if levels is None else self.target_entropy * math.log(levels)
         config = sac.SACConfig(algo_class=SACAlgorithm).training(
-            gamma=self.gamma,
             lr=None,
             actor_lr=self.actor_lr,
             critic_lr=self.critic_lr,
@@ -116,24 +94,14 @@ class SAC:
             initial_alpha=self.initial_alpha,
             target_entropy=entropy,
             tau=self.tau,
-            n_step=self.n_step,
-            grad_clip=self.grad_clip,
-            train_batch_size_per_learner=self.batch,
-            training_intensity=self.training_intensity,
-            num_steps_sampled_before_learning_starts=self.learning_starts,
-            replay_buffer_config=self.replay.config(setup.seed),
         )
         config = config.learners(learner_class=SACLearner)
-        return base_config(
+        return self.filled_in(
             config,
             setup,
             module=DefaultSACTorchRLModule,
             catalog=LabSACCatalog,
             model={"twin_q": True},
-            num_envs=self.num_envs,
-            num_env_runners=self.num_env_runners,
-            fragment=self.fragment,
-            iteration_steps=self.iteration_steps,
         )
 
     def actor(self, module: RLModule) -> tuple[nn.Module, nn.Linear, str]:
