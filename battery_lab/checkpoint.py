@@ -67,9 +67,12 @@ def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: i
         if policy.is_dir():
             shutil.copytree(policy, part / BEST)
         (part / STATE).write_text(json.dumps(asdict(progress)))
-        _sync(part)
+        # The disk holds the files and their names before the checkpoint gets its own, and that before others go.
+        for path in (*part.rglob("*"), part):
+            _sync(path)
         shutil.rmtree(final, ignore_errors=True)
         os.replace(part, final)
+        _sync(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     for old in found(folder)[:-keep]:
@@ -105,9 +108,10 @@ def restore(path: Path, algorithm: Any, policy: Path) -> None:
         shutil.copytree(path / BEST, policy)
 
 
-def _sync(folder: Path) -> None:
-    """Have the disk hold the files before the checkpoint gets its name."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+def _sync(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
