@@ -122,6 +122,12 @@ def test_a_store_drawn_below_its_floor_sells_nothing_and_can_be_charged() -> Non
     assert energy[2] == battery.energy_max_mwh
 
 
+def test_a_store_above_its_ceiling_buys_nothing_and_can_be_sold() -> None:
+    power, energy = make_battery(round_trip_efficiency=1.0).step(np.array([38.0, 38.0]), np.array([-10.0, 10.0]), 1.0)
+    np.testing.assert_allclose(power, [0, 10])
+    np.testing.assert_allclose(energy, [38, 28])
+
+
 def test_a_run_starts_where_it_is_told_to() -> None:
     _, energy = make_battery(round_trip_efficiency=1.0).run(np.array([5.0]), 1.0, energy_mwh=30.0)
     np.testing.assert_allclose(energy, [30, 25])

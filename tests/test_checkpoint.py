@@ -73,6 +73,7 @@ def test_the_newest_stay_and_come_oldest_first(tmp_path):
         save(tmp_path, env_steps, keep=3)
     names = [int(path.name) for path in checkpoint.found(tmp_path / "checkpoints")]
     assert names == [1024, 20_000, 9_999_999]
+    assert checkpoint.latest(tmp_path / "checkpoints")[1].env_steps == 9_999_999
     assert len(list((tmp_path / "checkpoints").iterdir())) == 3
 
 
@@ -88,6 +89,12 @@ def test_what_a_kill_left_is_cleared_away(tmp_path):
     torn.mkdir(parents=True)
     path = save(tmp_path, 512)
     assert list((tmp_path / "checkpoints").iterdir()) == [path]
+
+
+def test_a_folder_without_its_state_is_no_checkpoint(tmp_path):
+    path = save(tmp_path, 512)
+    (tmp_path / "checkpoints" / "000000001024").mkdir()
+    assert checkpoint.latest(tmp_path / "checkpoints")[0] == path
 
 
 def test_saving_again_at_the_same_step_takes_the_place_of_the_first(tmp_path):

@@ -201,6 +201,14 @@ def test_after_the_last_row_energy_is_worth_nothing_and_beyond_it_there_is_no_va
             table.at(np.array([row]), np.array([0.0]))
 
 
+def test_what_cannot_be_sold_in_the_time_left_is_worth_nothing() -> None:
+    # 4 MWh can leave in the hour; the last hundredth cannot.
+    table = hindsight(np.array([100.0]), lossless(capacity_mwh=4.01), 1.0)
+    np.testing.assert_allclose(
+        table.at(np.zeros(4, int), np.array([0.0, 2.0, 4.0, 4.01])), [0, 200, 400, 400], atol=0.1
+    )
+
+
 @pytest.mark.parametrize(("table_bytes", "tolerance"), [(200_000_000, 0.001), (1_000_000, 0.2)])
 def test_no_action_beats_hindsight_and_the_optimal_one_costs_nothing(
     table_bytes: int, tolerance: float, monkeypatch: pytest.MonkeyPatch

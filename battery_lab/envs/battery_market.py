@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # What baselines are worked out with, besides their own files.
-ROOMS = ("battery", "levels", "optimum", "problem")
+ROOMS = ("battery", "levels", "market/series", "optimum", "problem")
 
 
 @dataclass(frozen=True, kw_only=True)

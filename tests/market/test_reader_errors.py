@@ -188,6 +188,11 @@ def test_five_minutes_after_thirty(tmp_path: Path) -> None:
     fails("aemo", tmp_path, "new.csv, row 2: wrong interval: 5 minutes from", "30 elsewhere", "files of one interval")
 
 
+def test_a_single_step_that_is_no_whole_number_of_intervals(tmp_path: Path) -> None:
+    file = table(tmp_path, *[f"2024-01-01 00:{minute:02d},1" for minute in (0, 5, 12, 17, 22)])
+    fails("table", file, "x.csv, row 4: wrong interval: 7 minutes from 2024-01-01 00:05:00", "5 elsewhere", **BERLIN)
+
+
 def test_an_interval_other_than_the_user_says(tmp_path: Path) -> None:
     file = aemo(tmp_path, lambda rows: rows)
     words = ("x.csv, row 3: wrong interval: 5 minutes", "15 by market.interval_minutes", "null finds it")

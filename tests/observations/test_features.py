@@ -127,6 +127,17 @@ def test_spikes_are_squashed_and_keep_their_order():
     assert scaled[-1] - scaled[-2] > 0.5
 
 
+def test_training_prices_and_forecasts_are_squashed_other_columns_are_not_and_all_are_standardised():
+    prices = wavy_prices(30)
+    series = make_series(prices, columns={"price_forecast": prices + 5, "demand_mw": 5000 + prices})
+    scales = fit_scales(series)
+    assert scales["price"].squash == np.median(np.abs(prices))
+    assert (scales["price_forecast"].squash > 0, scales["demand_mw"].squash) == (True, 0)
+    for name, values in {"price": prices, **series.columns}.items():
+        scaled = scales[name].apply(values)
+        np.testing.assert_allclose([scaled.mean(), scaled.std()], [0, 1], atol=1e-9)
+
+
 def test_a_column_that_was_never_scaled_is_an_error_not_a_guess():
     history = History(make_series([1.0, 2.0]), 0, {})
     with pytest.raises(ConfigError, match="no scale was fitted for column 'price'"):

@@ -65,6 +65,17 @@ def test_a_stored_state_goes_on_as_the_uninterrupted_run_does() -> None:
     assert np.array_equal(resumed, expected[15:]), "the state is a copy that later calls do not touch"
 
 
+def test_a_state_that_was_taken_over_stays_as_it_was() -> None:
+    context = make_context(PRICES)
+    bonus, other = make().bind(context), make().bind(context)
+    bonus(random_dispatch(context, 8, 0))
+    state = bonus.get_state()
+    visits = state["visits"].copy()
+    other.set_state(state)
+    other(random_dispatch(context, 8, 1))
+    assert np.array_equal(state["visits"], visits)
+
+
 def test_whole_numbers_may_be_written_with_an_exponent() -> None:
     context = make_context(PRICES)
     assert make(anneal_steps=2e6, soc_bins=4.0).bind(context)(dispatch(context, 0, 20, 0)) == pytest.approx([12])

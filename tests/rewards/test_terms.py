@@ -53,6 +53,12 @@ def test_a_step_without_margin_charges_at_the_limits_alone() -> None:
     assert term(done) == pytest.approx([-7, 0, -7])
 
 
+def test_a_band_holds_its_own_edge_whatever_rounding_does() -> None:
+    context = make_context([50.0], LOSSLESS)
+    term = SocLimit(weight=1.0, shape="step", margin_soc=0.1, price_per_h=7.0).bind(context)
+    assert term(dispatch(context, [0] * 3, [8 + 1e-10, 32 - 1e-10, 8.001], [0] * 3)) == pytest.approx([-7, -7, 0])
+
+
 def test_a_store_below_its_floor_is_no_deeper_than_at_it() -> None:
     context = make_context([50.0], make_battery(self_discharge_per_day=0.9))
     term = SocLimit(weight=1.0, shape="ramp", margin_soc=0.1, price_per_h=7.0).bind(context)
