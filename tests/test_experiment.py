@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import nullcontext
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from filelock import FileLock
 from rich.console import Console
 from safetensors.numpy import load_file
 
 from battery_lab import checkpoint, results
 from battery_lab.compose import build
+from battery_lab.envs.battery_market import BatteryWorld
 from battery_lab.errors import ConfigError, DataError
 from battery_lab.evaluate import evaluate
-from battery_lab.experiment import Experiment, judge_stored
+from battery_lab.experiment import Experiment, _Run, choose_actions, judge_stored
 from battery_lab.training import Interrupted, Trainer
 from tests.compositions import small, store, write_market
 
@@ -227,6 +232,74 @@ def test_the_best_on_validation_is_what_is_judged(tmp_path, monkeypatch):
     run(tmp_path / "run", "ppo", "train.validate_every=512")
     assert len(judged) == 1
     assert 1024 <= judged[0] < 1024 + 64
+
+
+def test_policies_are_chosen_on_validation_time_and_test_time_is_looked_at_once_at_the_end(tmp_path, monkeypatch):
+    seen, judge, baselines, kept = [], BatteryWorld.judge, BatteryWorld.baselines, _Run._policy
+
+    def judging(self, actor, period):
+        # Whatever comes of it, the look was noted before.
+        assert (tmp_path / "run" / "test_looks.jsonl").exists() == (period == "test")
+        seen.append(period)
+        return judge(self, actor, period)
+
+    def as_trained(self, algorithm):
+        policy = kept(self, algorithm)
+        encoder, head, _ = self.experiment.algo.actor(algorithm.env_runner.module)
+        for part, trained in ((policy.network.encoder, encoder), (policy.network.head, head)):
+            assert all(torch.equal(part.state_dict()[key], value) for key, value in trained.state_dict().items())
+        return policy
+
+    monkeypatch.setattr(BatteryWorld, "judge", judging)
+    monkeypatch.setattr(BatteryWorld, "baselines", lambda self, period: seen.append(period) or baselines(self, period))
+    monkeypatch.setattr(_Run, "_policy", as_trained)
+    metrics = run(tmp_path / "run", "ppo")
+    # Of each two, one is the baselines; those of validation are worked out once.
+    assert seen == ["validation"] * 3 + ["test"] * 2
+    last = json.loads((tmp_path / "run" / "curves.jsonl").read_text().splitlines()[-1])
+    assert last["test/capture"] == metrics["test/capture"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(None, "FINISHED"), (Interrupted(signal.SIGTERM, None), "KILLED"), (DataError(), "FAILED")]
+)
+def test_a_tracker_is_told_how_a_run_ended(tmp_path, monkeypatch, error, status):
+    told = []
+
+    def learn(self, start):
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(_Run, "learn", learn)
+    monkeypatch.setattr(_Run, "judge", lambda self: {})
+    tracking = SimpleNamespace(log=None, finish=told.append)
+    experiment = replace(build(small(tmp_path)), tracking=SimpleNamespace(start=lambda *_: tracking))
+    with nullcontext() if error is None else pytest.raises(type(error)):
+        experiment.run(tmp_path / "run", resume=False, console=console())
+    assert told == [status]
+
+
+def test_the_kind_of_actions_that_the_environment_prefers_is_taken():
+    able = SimpleNamespace(action_kinds=("continuous", "discrete"))
+    assert choose_actions(SimpleNamespace(offers=("discrete", "continuous")), able) == "discrete"
+    assert choose_actions(SimpleNamespace(offers=("continuous",)), able) == "continuous"
+
+
+def test_a_policy_sees_another_market_on_the_scales_that_it_was_trained_with(whole, tmp_path, monkeypatch):
+    algo, folder, _ = whole
+    worlds = []
+
+    def judge(world, policy, name):
+        worlds.append(world)
+        raise Killed
+
+    monkeypatch.setattr(results, "judge_test", judge)
+    config = small(folder.parent / f"data_{algo}", algo, f"market.path={other_prices(tmp_path)}")
+    with pytest.raises(Killed):
+        judge_stored(build(config), folder, tmp_path / "again", console())
+    stored = json.loads((folder / "policy" / "policy.json").read_text())["observation_state"]
+    assert worlds[0].observation_state() == stored
+    assert worlds[0].digest != checkpoint.latest(folder / "checkpoints")[1].data
 
 
 def test_a_folder_that_holds_a_run_is_refused_to_another(whole):
