@@ -137,7 +137,9 @@ def test_a_price_file_without_the_price_itself(tmp_path: Path) -> None:
     fails("caiso", file, "market.path=.*x.csv: no rows with LMP_TYPE LMP. Give files that have them")
 
 
-@pytest.mark.parametrize("stamp", ["", "31/01/2024 00:05:00", "2024/02/30 00:05:00", "2024/0", "0001/01/01 00:00:00"])
+@pytest.mark.parametrize(
+    "stamp", ["", "31/01/2024 00:05:00", "2024/02/30 00:05:00", "2024/0", "0001/01/01 00:00:00", "2200/01/01 00:00:00"]
+)
 def test_a_stamp_that_is_no_time(tmp_path: Path, stamp: str) -> None:
     file = aemo(tmp_path, lambda rows: [*rows[:4], f"VIC1,{stamp},1,1,TRADE", *rows[5:]])
     words = (f"x.csv, row 6: the time stamp is '{stamp}'", "not a time such as 2022/01/01 00:05:00", "Correct the row")

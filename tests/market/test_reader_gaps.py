@@ -66,6 +66,11 @@ def test_a_file_without_any_price_says_so_under_every_choice(tmp_path: Path) -> 
             made.read("aemo", file, gaps=gaps)
 
 
+def test_a_series_without_its_first_prices_is_refused_too(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="row 2: price missing at .*; the gap is 3 interval"):
+        made.read("aemo", holed(tmp_path, set(), {0, 1, 2}))
+
+
 def test_fill_carries_the_last_value_on(tmp_path: Path) -> None:
     series = made.read("aemo", holed(tmp_path, {10, 11}, {12, 30}), gaps="fill")
     assert len(series) == 40

@@ -69,6 +69,33 @@ def test_the_order_of_rows_tells_the_passes_of_an_hour_that_new_york_repeats(tmp
     assert list(series.price) == list(range(11))
 
 
+def test_files_of_new_york_that_meet_in_the_repeated_hour_are_told_apart_whatever_their_names(tmp_path: Path) -> None:
+    stamps = ["00:30", "01:00", "01:30", "01:00", "01:30", "02:00"]
+    rows = [f'"11/03/2024 {stamp}:00","WEST",61752,{i},0,0' for i, stamp in enumerate(stamps)]
+    made.write(tmp_path / "z.csv", made.NYISO_HEADER, rows[:3])
+    made.write(tmp_path / "a.csv", made.NYISO_HEADER, rows[3:])
+    series = made.read("nyiso", tmp_path, stamps="start")
+    assert list(series.price) == list(range(6))
+    assert series.start[3] == np.datetime64("2024-11-03T06:00")
+
+
+def test_every_autumn_repeats_its_own_hour(tmp_path: Path) -> None:
+    nights = [[f"{day} {hour:02d}:00" for hour in (1, 2, 2, 3)] for day in ("2023-10-29", "2024-10-27")]
+    file = table(tmp_path, [stamp for night in nights for stamp in night])
+    series = made.read("table", file, time_zone="Europe/Berlin", currency="EUR", gaps="split")
+    assert list(series.start[~series.gap].astype(str)) == [
+        *(f"2023-10-{day}:00:00" for day in ("28T23", "29T00", "29T01", "29T02")),
+        *(f"2024-10-{day}:00:00" for day in ("26T23", "27T00", "27T01", "27T02")),
+    ]
+
+
+def test_the_interval_that_the_user_says_is_the_grid_of_new_york(tmp_path: Path) -> None:
+    rows = made.nyiso_rows(NIGHT, [1.0, 2.0, 3.0], minutes=15)
+    rows.insert(1, rows[0].replace(":15:00", ":20:00").replace("1.0", "999.0"))
+    file = made.write(tmp_path / "x.csv", made.NYISO_HEADER, rows)
+    assert list(made.read("nyiso", file, interval_minutes=15, off_grid="drop").price) == [1, 2, 3]
+
+
 def test_hourly_day_ahead_files_of_new_york_repeat_one_stamp(tmp_path: Path) -> None:
     midnight = datetime(2024, 11, 3, tzinfo=made.NEW_YORK)
     rows = made.nyiso_rows(midnight, list(range(25)), minutes=60, end=False)
