@@ -178,6 +178,7 @@ def test_an_episode_that_fits_between_no_gaps_is_refused(tmp_path):
         ({"actions": "both"}, "env.actions"),
         ({"action_levels": 4}, "env.action_levels must be an odd number"),
         ({"action_levels": 1}, "env.action_levels"),
+        ({"action_levels": 203}, "env.action_levels"),
         ({"baselines": {}}, "env.baselines"),
     ],
 )
@@ -197,6 +198,17 @@ def test_hindsight_regret_is_never_positive_in_training(tmp_path):
     # The table is interpolated between levels; a spike in these prices moves thousands.
     assert rewards.max() < 10.0
     assert rewards.mean() < -1.0
+
+
+def test_nothing_is_fitted_on_judged_time_and_what_was_fitted_before_is_kept(tmp_path):
+    prices = wavy_prices(24)
+    other = np.where(np.arange(len(prices)) < 17 * 288, prices, 7e3)
+    world, changed = make_world(tmp_path), make_world(tmp_path, series=make_series(other))
+    assert world.observation_state() == changed.observation_state()
+    assert world.vector_env(1, 0).reward.scale == changed.vector_env(1, 0).reward.scale
+    assert len(world.hindsight.base) == 17 * 288 + 1
+    elsewhere = make_option(tmp_path, series=make_series(prices + 30)).open("discrete", world.observation_state())
+    assert elsewhere.observation_state() == world.observation_state()
 
 
 def test_a_changed_baseline_is_worked_out_again(tmp_path, monkeypatch):

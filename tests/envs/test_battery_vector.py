@@ -9,7 +9,8 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from battery_lab.envs.battery_single import BatteryEnv
-from tests.compositions import same_arrays
+from battery_lab.rewards.shaping import BoundShaping
+from tests.compositions import option, same_arrays
 from tests.envs.worlds import make_world
 from tests.factories import make_series, wavy_prices
 
@@ -114,10 +115,52 @@ def test_a_restored_environment_goes_on_as_if_nothing_had_happened(world):
 def test_a_state_is_a_copy(world):
     env = world.vector_env(2, 0)
     env.reset(seed=0)
-    state = env.get_state()
-    rows = state["row"].copy()
+    state, again = env.get_state(), env.get_state()
+    for _ in range(2):
+        env.step(np.array([0, 2]))
+        assert same_arrays(state, again)
+        env.set_state(state)
+
+
+def test_a_seed_of_zero_is_a_seed_too(world):
+    env = world.vector_env(4, 5)
+    np.testing.assert_array_equal(env.reset(seed=0)[0], env.reset(seed=0)[0])
+
+
+def test_a_reset_after_an_end_begins_at_once_and_leaves_what_was_returned(world):
+    env = world.vector_env(2, 0, staggered=False)
+    env.reset(seed=0)
+    for _ in range(EPISODE):
+        ended = env.step(np.array([0, 2]))[3]
+    assert ended.all()
+    env.reset(seed=1)
+    assert ended.all()
+    before = env.get_state()["row"]
     env.step(np.array([0, 2]))
-    np.testing.assert_array_equal(state["row"], rows)
+    np.testing.assert_array_equal(env.get_state()["row"], before + 1)
+
+
+def test_stored_energy_is_drawn_from_all_between_the_limits(world):
+    env = world.vector_env(2000, 0)
+    env.reset(seed=0)
+    energy = env.get_state()["energy"]
+    assert (energy.min(), energy.max()) == (pytest.approx(4, abs=0.2), pytest.approx(36, abs=0.2))
+    assert energy.mean() == pytest.approx(20, abs=1)
+
+
+def test_rewards_are_given_for_what_each_battery_did_also_while_others_begin_anew(world, monkeypatch):
+    env, done, reward = world.vector_env(64, 0), [], BoundShaping.__call__
+    env.reset(seed=0)
+    monkeypatch.setattr(BoundShaping, "__call__", lambda self, what: done.append(what) or reward(self, what))
+    for t in range(200):
+        before, action = env.get_state(), np.random.default_rng(t).integers(0, 3, 64)
+        env.step(action)
+        live, after = ~before["done"], env.get_state()
+        np.testing.assert_array_equal(done[t].row, before["row"][live])
+        np.testing.assert_array_equal(done[t].energy_mwh, before["energy"][live])
+        np.testing.assert_array_equal(done[t].energy_after_mwh, after["energy"][live])
+        np.testing.assert_array_equal(done[t].request_mw, 10.0 * (action[live] - 1))
+    assert min(len(transition.row) for transition in done) < 64
 
 
 def test_training_touches_no_row_of_validation_or_test(tmp_path):
@@ -163,6 +206,18 @@ def test_episodes_never_touch_a_gap(tmp_path):
         state = env.get_state()
         for row, end in zip(state["row"], state["end"], strict=True):
             assert not gap[row:end].any()
+
+
+def test_episodes_begin_wherever_history_and_a_whole_episode_without_a_gap_fit(tmp_path):
+    gap = np.zeros(24 * 288, bool)
+    gap[10 * 288 : 10 * 288 + 5] = True
+    for lag in (0, 1):
+        series, day_back = make_series(wavy_prices(24), gap=gap), option("observation", "window")
+        world = make_world(tmp_path, series=series, observation=day_back, price_lag=lag)
+        first = 288 + lag
+        # The last observation is of the row after an episode, which is no training time at TRAIN_END.
+        fits = [row for row in range(first, TRAIN_END - EPISODE) if not gap[row : row + EPISODE].any()]
+        assert world._starts.tolist() == fits
 
 
 def test_a_reward_belongs_to_the_interval_that_was_dispatched(tmp_path):

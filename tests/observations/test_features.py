@@ -56,6 +56,28 @@ def test_the_hours_now_ahead_are_yesterdays_hours():
     assert yesterday.values[30].tolist() == [7.0, 30.0]
 
 
+def test_hours_are_means_of_their_intervals():
+    half_hours = np.arange(144.0)
+    columns = {"price_forecast": half_hours}
+    series = make_series(half_hours, interval_h=0.5, columns=columns, lead_h={"price_forecast": 24.0})
+    history = History(series, 0, {name: PLAIN for name in ("price", "price_forecast")})
+    ahead = features.Ahead(column="price_forecast", hours_ahead=[1, 2]).build(history)
+    assert ahead.values[10].tolist() == [10.5, 12.5]
+    days = features.SameHours(column="price", hours_ahead=[1], days=2).build(history)
+    # At row 130 the coming hour is rows 131 and 132; a day is 48 rows.
+    assert days.values[130].tolist() == [131.5 - 72]
+
+
+def test_a_lag_longer_than_the_series_repeats_the_first_value():
+    lags = features.Lags(column="price", minutes=[0, 600], optional=False)
+    assert lags.build(hourly([1, 2, 3])).values.tolist() == [[1, 1], [2, 1], [3, 1]]
+
+
+def test_a_spike_leaves_no_trace_in_later_means():
+    values = np.array([1e16, *[1.0] * 8])
+    assert trailing_mean(values, 3)[-1] == 1.0
+
+
 def test_a_published_forecast_is_read_ahead():
     ahead = features.Ahead(column="price_forecast", hours_ahead=[1, 3])
     values = ahead.build(hourly(np.zeros(6), price_forecast=[10, 11, 12, 13, 14, 15])).values

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from battery_lab.errors import ConfigError
-from battery_lab.observations.features import Block
+from battery_lab.observations.features import Block, Window
 from battery_lab.observations.observation_set import Scaling
 from tests.compositions import option, options
 from tests.factories import make_battery, make_series, wavy_prices
@@ -135,13 +135,14 @@ class Peek:
     """A feature that looks ahead, as a user's might by mistake."""
 
     steps: int
+    column: str = "price"
 
     @property
     def look_back_h(self):
         return 0.0
 
     def build(self, history):
-        return Block(values=np.roll(history.latest("price"), -self.steps)[:, None], names=("peek",))
+        return Block(values=np.roll(history.latest(self.column), -self.steps)[:, None], names=("peek",))
 
 
 @pytest.mark.parametrize("price_lag", [0, 1])
@@ -151,3 +152,29 @@ def test_a_feature_that_looks_ahead_is_refused(price_lag):
     with pytest.raises(ConfigError, match=r"observation\.features\.peek looks ahead"):
         peeking.fit(market(), price_lag)
     assert chosen.fit(market(), price_lag).mean.shape == (2,)
+
+
+@pytest.mark.parametrize(("column", "steps"), [("demand_mw", 1), ("price_forecast", 289)])
+def test_a_column_is_known_no_earlier_than_it_is_measured_or_published(column, steps):
+    chosen = option("observation", "minimal")
+    peeking = replace(chosen, features={"peek": Peek(steps=steps, column=column)})
+    with pytest.raises(ConfigError, match="peek looks ahead"):
+        peeking.fit(market(), 0)
+    replace(chosen, features={"known": Peek(steps=steps - 1, column=column)}).fit(market(), 0)
+
+
+def test_a_set_holds_one_window_and_looks_back_as_far_as_its_longest_feature():
+    chosen = option("observation", "minimal")
+    short, long = (Window(column="price", hours=hours) for hours in (2, 30))
+    assert replace(chosen, features={"a": short, "b": long, "c": short}).look_back_h == 30
+    with pytest.raises(ConfigError, match="at most one Window, got 2"):
+        replace(chosen, features={"a": short, "b": long}).fit(market(), 0)
+
+
+def test_what_was_never_seen_in_training_is_clipped_and_what_never_moved_stays_finite():
+    series = make_series(np.where(np.arange(DAYS * 288) < 7 * 288, 50.0, 1e12))
+    chosen = option("observation", "minimal")
+    seen = chosen.build(series, 0, chosen.fit(series.rows(0, 7 * 288), 0), make_battery())
+    values = seen(np.arange(len(series)), np.full(len(series), 20.0))
+    assert np.isfinite(values).all()
+    assert values.max() == chosen.clip
