@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,23 @@ def test_without_a_forecast_it_expects_the_same_hours_of_the_last_days() -> None
     fallen = make_problem(np.concatenate([np.tile(10 * day, 32), np.tile(day, 13)]))
     assert profit_of(fallen, "receding_horizon", days=2) == pytest.approx(best, rel=0.01)
     assert profit_of(fallen, "receding_horizon", days=14) < 0.8 * best
+
+
+def test_knows_that_energy_left_at_the_end_is_worth_nothing() -> None:
+    day = np.where(np.arange(PER_DAY) < PER_DAY // 2, 20.0, 100.0)
+    problem = make_problem(np.tile(day, 45)[: -PER_DAY // 2])
+    requests = make_baseline("receding_horizon").requests(problem)
+    assert problem.battery.run(requests, 0.5)[1][-1] < problem.battery.energy_min_mwh + 0.1
+
+
+def test_makes_its_first_plan_as_soon_as_a_price_is_known() -> None:
+    day = np.where(np.arange(PER_DAY) < PER_DAY // 2, 20.0, 100.0)
+    known = make_problem(
+        np.tile(day, 45), lag=1, columns={"price_forecast": np.tile(day, 45)}, lead_h={"price_forecast": 36.0}
+    )
+    requests = make_baseline("receding_horizon", replan_minutes=240).requests(replace(known, first=0, end=PER_DAY))
+    assert requests[0] == 0
+    assert requests[1:4].max() <= 0 and requests[: PER_DAY // 2].min() < 0
 
 
 def test_planning_rarely_changes_little_where_the_forecast_does_not_change() -> None:

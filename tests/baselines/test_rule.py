@@ -40,6 +40,18 @@ def test_forgets_what_is_older_than_its_window() -> None:
     assert rule(window_days=9 / 24).requests(problem(price, first=8))[0] == 0
 
 
+def test_ranks_among_few_prices_where_there_are_no_more() -> None:
+    np.testing.assert_array_equal(rule().requests(problem([50, 10, 90], first=0)), [0, -10, 10])
+
+
+@pytest.mark.parametrize("lag", [0, 1])
+def test_looks_back_before_the_first_row_as_far_as_its_window(lag: int) -> None:
+    price = np.random.default_rng(0).normal(50, 30, 60).tolist()
+    whole = rule().requests(problem(price, first=0, lag=lag))
+    for first in range(1, 50):
+        np.testing.assert_array_equal(rule().requests(problem(price, first=first, lag=lag)), whole[first:])
+
+
 def test_holds_on_a_flat_market() -> None:
     np.testing.assert_array_equal(rule().requests(problem([50.0] * 30, first=10)), np.zeros(20))
 
