@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,45 @@ def test_is_nearly_perfect_where_the_hour_says_all() -> None:
     problem = make_problem(np.tile(day, 45))
     # What is left at the end is worth nothing, which it does not know: a sale at most.
     assert profit_of(problem, "stochastic_dp") > 0.95 * profit_of(problem, "perfect_foresight")
+
+
+def test_buys_in_the_one_cheap_hour_for_the_one_dear_hour() -> None:
+    hour = np.arange(45 * PER_DAY) // 2 % 24
+    price = np.select([hour == 6, hour == 20], [20.0, 100.0], 50.0)
+    problem = make_problem(price, battery=make_battery(power_mw=40.0), time_zone="UTC")
+    assert profit_of(problem, "stochastic_dp") > 0.95 * profit_of(problem, "perfect_foresight")
+
+
+def test_where_the_hour_says_all_a_price_known_late_is_known_all_the_same() -> None:
+    hour = np.arange(45 * PER_DAY) // 2 % 24
+    price = np.select([hour == 6, hour == 20], [20.0, 100.0], 50.0)
+    at_once, late = (
+        make_baseline("stochastic_dp").requests(make_problem(price, lag=lag, time_zone="UTC")) for lag in (0, 1)
+    )
+    cheap, dear = hour[35 * PER_DAY :] == 6, hour[35 * PER_DAY :] == 20
+    for requests in (at_once, late):
+        assert (requests[cheap] == -10).all() and (requests[dear] > 9.9).all()
+
+
+def test_acts_on_the_price_before_its_first_row() -> None:
+    hour = np.arange(45 * PER_DAY) // 2 % 24
+    price = np.select([hour == 6, hour == 20], [20.0, 100.0], 50.0)
+    problem = replace(make_problem(price, lag=1, time_zone="UTC"), first=35 * PER_DAY + 12)
+    assert make_baseline("stochastic_dp").requests(problem)[0] == -10
+
+
+def test_a_late_price_tells_the_next_by_the_hour_that_it_was_of() -> None:
+    dear = np.random.default_rng(0).permutation(np.repeat([True, False], 30))
+    price = np.full((60, 24), 50.0)
+    # What noon is, one o'clock is too, and two o'clock the contrary.
+    price[:, 12] = price[:, 13] = np.where(dear, 90, 10)
+    price[:, 14] = 100 - price[:, 13]
+    series = make_series(price.ravel(), 1.0, time_zone="UTC")
+    problem = DispatchProblem(
+        series=series, battery=make_battery(), first=0, end=len(series), train_end=len(series), price_lag=1
+    )
+    at_one = StochasticDP(quantiles=[0.5], days=3).requests(problem)[13::24]
+    assert at_one[dear].min() > 0 > at_one[~dear].max()
 
 
 def test_the_price_known_late_costs_a_little() -> None:
