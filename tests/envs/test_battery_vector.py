@@ -140,6 +140,15 @@ def test_a_reset_after_an_end_begins_at_once_and_leaves_what_was_returned(world)
     np.testing.assert_array_equal(env.get_state()["row"], before + 1)
 
 
+def test_an_observation_is_of_the_interval_that_is_dispatched_next(world):
+    env = world.vector_env(64, 0)
+    seen = env.reset(seed=0)[0]
+    for _ in range(50):
+        state = env.get_state()
+        np.testing.assert_array_equal(seen, world._observer(state["row"], state["energy"]))
+        seen = env.step(np.full(64, 2))[0]
+
+
 def test_stored_energy_is_drawn_from_all_between_the_limits(world):
     env = world.vector_env(2000, 0)
     env.reset(seed=0)

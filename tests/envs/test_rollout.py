@@ -54,6 +54,14 @@ def test_a_continuous_policy_too(tmp_path):
     np.testing.assert_array_equal(found, in_order(problem, actor, world._observer, actions))
 
 
+def test_a_period_to_the_end_of_the_series_that_stretches_do_not_divide(tmp_path):
+    world = make_world(tmp_path, test_days=3)
+    problem, actions = world.problem("test"), ActionSet(kind="discrete", levels=3, power_mw=10.0)
+    assert (problem.end, (problem.end - problem.first) % rollout.STRETCHES > 0) == (len(problem.series), True)
+    found = rollout.requests(problem, thresholds, world._observer, actions)
+    np.testing.assert_array_equal(found, in_order(problem, thresholds, world._observer, actions))
+
+
 def test_a_period_shorter_than_the_number_of_stretches(tmp_path):
     world = make_world(tmp_path)
     problem = world.problem("test")
