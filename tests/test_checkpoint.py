@@ -73,7 +73,8 @@ def test_the_newest_stay_and_come_oldest_first(tmp_path):
         save(tmp_path, env_steps, keep=3)
     names = [int(path.name) for path in checkpoint.found(tmp_path / "checkpoints")]
     assert names == [1024, 20_000, 9_999_999]
-    assert checkpoint.latest(tmp_path / "checkpoints")[1].env_steps == 9_999_999
+    newest, progress = checkpoint.latest(tmp_path / "checkpoints")
+    assert (int(newest.name), progress.env_steps) == (9_999_999, 9_999_999)
     assert len(list((tmp_path / "checkpoints").iterdir())) == 3
 
 
