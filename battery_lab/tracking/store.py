@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from battery_lab.tracking.params import flat_params, trial_digest, valid_name
+from battery_lab.tracking.params import choices, flat_params, trial_digest, valid_name
 from battery_lab.tracking.receipt import Receipt, public, read_receipt, write_receipt
 from battery_lab.tracking.run_log import CURVES, STEPS, TIME, Line, read_lines
 
@@ -160,7 +160,10 @@ class Delivery:
         return max((point.step for point in self._client.get_metric_history(self._run, name)), default=-1)
 
     def _send_params(self, there: Mapping[str, str]) -> None:
-        """Send parameters that are not there; MLflow keeps the first value, so later ones become tags."""
+        """Send parameters that are not there; MLflow keeps the first value, so later ones become tags.
+
+        Choices are tags too, as the store's tables group and filter by tags.
+        """
         from mlflow.entities import Param, RunTag
 
         params = flat_params(self.config)
@@ -168,7 +171,8 @@ class Delivery:
         for chunk in _chunks(new, PARAMS_A_BATCH):
             self._client.log_batch(self._run, params=chunk)
         changed = [RunTag(f"resumed.{n}"[:250], v) for n, v in params.items() if n in there and there[n] != v]
-        for chunk in _chunks(changed, PARAMS_A_BATCH):
+        chosen = [RunTag(name, value) for name, value in choices(self.config).items()]
+        for chunk in _chunks(changed + chosen, PARAMS_A_BATCH):
             self._client.log_batch(self._run, tags=chunk)
 
     def _send_curves(self) -> int:

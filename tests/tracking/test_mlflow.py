@@ -45,6 +45,17 @@ def test_a_run_arrives_with_parameters_curves_figures_tags_and_files(outputs: Pa
     assert not (outputs.parent / "mlruns").exists()
 
 
+def test_the_chosen_options_are_parameters_and_tags_also_of_a_run_that_was_sent_without_them(outputs: Path) -> None:
+    run = Run(outputs / "run", tracker(outputs))
+    run.train(range(3)).finish("KILLED")
+    assert "choice.reward" not in stored(run.folder).data.tags
+    run.config["choices"] = {"algo": "ppo", "reward": "degradation"}
+    run.train(range(3, 5), resume_at=2).finish("FINISHED")
+    data = stored(run.folder).data
+    assert (data.params["choice.reward"], data.tags["choice.reward"]) == ("degradation", "degradation")
+    assert data.tags["choice.algo"] == "ppo"
+
+
 def test_tables_show_the_figures_of_metrics_json_where_a_curve_has_the_same_name(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs))
     tracking = run.train(range(3))

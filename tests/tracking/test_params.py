@@ -47,11 +47,32 @@ def test_where_a_run_was_resumed_from_is_no_parameter() -> None:
     assert flat_params({"resume": "outputs/runs/a", "rerun": None, "seed": 0}) == {"seed": "0"}
 
 
+def test_the_chosen_options_are_parameters_of_their_own() -> None:
+    config = {"choices": {"algo": "ppo", "reward": "degradation"}, "seed": 0}
+    assert flat_params(config) == {"choice.algo": "ppo", "choice.reward": "degradation", "seed": "0"}
+    assert flat_params({"choices": None, "seed": 0}) == {"seed": "0"}
+
+
+def test_a_group_that_another_takes_over_whole_is_there_once_under_its_own_name() -> None:
+    market = {"_target_": "made", "kinds": [{"price": 1}]}
+    config = {"env": {"days": 2, "market": market, "inner": [{"market": market}]}, "market": market}
+    assert flat_params(config) == {"env.days": "2", "market._target_": "made", "market.kinds.0.price": "1"}
+
+
+def test_a_group_that_was_changed_where_it_is_taken_over_stays() -> None:
+    config = {"env": {"market": {"seed": 1}, "seed": 0}, "market": {"seed": 0}, "seed": 0}
+    assert flat_params(config) == {"env.market.seed": "1", "env.seed": "0", "market.seed": "0", "seed": "0"}
+
+
 def test_the_digest_is_of_the_trial_and_not_of_its_place() -> None:
     trial = {"seed": 0, "algo": {"lr": 0.1}, "outputs": "outputs", "tracking": {"uri": "a://b"}, "resume": None}
     moved = {"algo": {"lr": 0.1}, "seed": 0, "outputs": "/elsewhere", "tracking": {}, "resume": "x"}
     assert trial_digest(trial) == trial_digest(moved)
     assert trial_digest(trial) != trial_digest({**trial, "seed": 1})
+
+
+def test_the_digest_is_the_same_whether_or_not_the_choices_are_known() -> None:
+    assert trial_digest({"seed": 0, "choices": {"algo": "ppo"}}) == trial_digest({"seed": 0})
 
 
 @pytest.mark.parametrize(
