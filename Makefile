@@ -47,11 +47,13 @@ lint: $(READY) ## Check style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# MLflow opens on its pages for language models; the address printed first is that of its pages for trials.
 dashboard: $(READY) ## Compare trials in the browser: MLflow on outputs/mlflow.db, for this machine only
 	@mkdir -p outputs
-	$(BIN)/python -m mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db \
-		--artifacts-destination outputs/mlartifacts --host 127.0.0.1 --port $(PORT) \
-		--workers 1
+	@echo "Open http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning"
+	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true $(BIN)/python -m mlflow ui \
+		--backend-store-uri sqlite:///outputs/mlflow.db --artifacts-destination outputs/mlartifacts \
+		--host 127.0.0.1 --port $(PORT) --workers 1
 
 system: ## Install the Debian packages that compilation and some tests want (asks for root)
 	@command -v apt-get >/dev/null || { echo "make system knows Debian and its children only." \
@@ -61,7 +63,7 @@ system: ## Install the Debian packages that compilation and some tests want (ask
 
 clean: ## Remove .venv, builds and caches; outputs/, where results are, stays
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find battery_lab launchers tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find battery_lab tests -name __pycache__ -prune -exec rm -rf {} +
 
 # --- set-up ---
 
