@@ -116,7 +116,18 @@ def _day_axis(axes: Axes, week: pd.DataFrame) -> None:
     axes.xaxis.set_major_formatter(plain.DateFormatter("%a %d", tz=zone))
     axes.xaxis.set_minor_locator(plain.HourLocator((6, 12, 18), tz=zone))
     axes.margins(x=0)
-    axes.set_xlabel(f"local time ({zone})")
+    axes.set_xlabel(f"local time, {zone_words(week['local_start'])}")
+
+
+def zone_words(local: pd.Series[Any]) -> str:
+    """Return how far local time is from UTC, and the zone's name.
+
+    A name alone can mislead: Etc/GMT-10 is ten hours ahead of UTC. Where the clocks change there are two distances.
+    """
+    offsets = dict.fromkeys(f"UTC{start:%z}" for start in local)
+    words = " and ".join(f"{offset[:-2]}:{offset[-2:]}" for offset in offsets)
+    name = str(local.dt.tz)
+    return words if name.startswith("UTC") else f"{words} ({name})"
 
 
 def _hours(frame: pd.DataFrame) -> NDArray[np.datetime64]:

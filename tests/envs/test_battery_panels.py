@@ -110,6 +110,21 @@ def test_the_last_row_of_a_week_ends_at_its_profit() -> None:
     assert ends == {"rule": 2 * 168, "this policy": 5 * 168}
 
 
+@pytest.mark.parametrize(
+    ("zone", "words"),
+    [
+        ("Etc/GMT-10", "UTC+10:00 (Etc/GMT-10)"),
+        ("Asia/Kolkata", "UTC+05:30 (Asia/Kolkata)"),
+        ("Etc/GMT+5", "UTC-05:00 (Etc/GMT+5)"),
+        ("Europe/Berlin", "UTC+01:00 and UTC+02:00 (Europe/Berlin)"),
+        ("UTC", "UTC+00:00"),
+    ],
+)
+def test_the_axis_of_time_says_how_far_local_time_is_from_utc(zone: str, words: str) -> None:
+    figure = drawn(panel_of("The best week", make_frame("2024-03-25", 24 * 7 - 1, zone=zone)))
+    assert figure.axes[3].get_xlabel() == f"local time, {words}"
+
+
 def test_everyday_prices_are_told_apart_in_a_week_of_spikes() -> None:
     frame = weekly(1, 1, 9)
     frame.loc[336:, "price"] += 10_000.0
