@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -19,6 +20,7 @@ from rich.console import Console
 from battery_lab import report
 from battery_lab.report import Panel
 from battery_lab.report.curves import line, smooth, training_panels
+from battery_lab.report.header import duration
 from battery_lab.report.panel import svg
 from battery_lab.report.tables import columns
 
@@ -235,8 +237,80 @@ def test_a_report_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
+TRIAL = """
+choices: {algo: ppo, reward: calm, market: aemo, tracking: mlflow}
+seed: 3
+algo: {_target_: lab.PPO, lr: 0.1}
+reward: {_target_: lab.Shaping, terms: {revenue: {weight: 1.0}, wear: {weight: 2.5}}, scale: fitted}
+network: {_target_: lab.Mlp, hidden: [16, 8]}
+market: {_target_: lab.Market, kinds: [1]}
+env: {_target_: lab.Env, reward: "${reward}", baselines: {rule: {_target_: lab.Rule}}}
+"""
+
+
+def facts(page: Page) -> dict[str, str]:
+    """Return the heading's lines by label."""
+    return dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page.raw))
+
+
+def write_run(folder: Path, trial: str = TRIAL) -> None:
+    (folder / "trial.yaml").write_text(trial)
+    figures = {"train/env_steps": 2000128.0, "train/seconds": 111.2, "validation/env_steps": 1500000.0}
+    (folder / "metrics.json").write_text(json.dumps(figures))
+
+
+def test_the_heading_says_what_was_chosen_and_how_long_it_was_trained(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    assert facts(write(tmp_path)) == {
+        "Market": "VIC1",
+        "Reward": "calm: revenue, 2.5 x wear",
+        "Network": "hidden [16, 8]",
+        "Chosen for training": "algo=ppo reward=calm market=aemo seed=3",
+        "Trained for": "2,000,128 environment steps in 1 min 51 s; the policy is that of step 1,500,000",
+    }
+
+
+def test_a_trial_that_does_not_name_its_choices_says_what_it_is_made_of(tmp_path: Path) -> None:
+    write_run(tmp_path, TRIAL.replace("choices: {", "others: {"))
+    found = facts(write(tmp_path))
+    assert (found["Reward"], found["Network"]) == ("revenue, 2.5 x wear", "hidden [16, 8]")
+    assert "Chosen for training" not in found
+
+
+def test_an_option_whose_only_part_has_its_name_is_named_once(tmp_path: Path) -> None:
+    write_run(tmp_path, "choices: {reward: regret}\nreward: {_target_: lab.Shaping, terms: {regret: {weight: 1}}}")
+    assert facts(write(tmp_path))["Reward"] == "regret"
+
+
+def test_a_policy_judged_again_says_how_its_run_was_trained(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    folder = tmp_path / "evaluations" / "later"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text('{"test/capture": 0.5}')
+    assert facts(write(folder))["Trained for"].startswith("2,000,128 environment steps")
+
+
+@pytest.mark.parametrize("damaged", ["a: [", "a: 2024-99-01", "- 1", "", "choices: 3\nreward: {_target_: 1, terms: {a: 2}}"])
+def test_a_damaged_folder_still_has_a_report(tmp_path: Path, damaged: str) -> None:
+    (tmp_path / "trial.yaml").write_text(damaged)
+    (tmp_path / "metrics.json").write_text(damaged)
+    assert facts(write(tmp_path))["Market"] == "VIC1"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(42.4, "42 s"), (59.6, "1 min 0 s"), (111, "1 min 51 s"), (7500, "2 h 5 min")]
+)
+def test_a_time_is_told_in_the_units_that_suit_it(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_a_table_that_is_wider_than_the_page_scrolls_and_breaks_no_word(page: Page) -> None:
+    assert page.raw.count('<div class="wide" tabindex="0"><table') == page.tags.count("table") == 2
+    assert ".wide th, .wide td { white-space: nowrap;" in page.raw
+
+
 def test_looks_at_test_time_are_listed_and_a_torn_line_is_passed_over(page: Page) -> None:
-    assert "Test time was looked at 1 time." in page.text
+    assert "Test time was looked at once." in page.text
     for part in ("2025-01-01T10:00:00+00:00", "lab evaluate", "Market: NYC"):
         assert part in page.text
 

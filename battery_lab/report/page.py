@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from battery_lab.report.curves import training_panels
+from battery_lab.report.header import header
 from battery_lab.report.panel import Panel, svg
 from battery_lab.report.records import read_looks, read_trial
 from battery_lab.report.tables import columns
@@ -31,7 +32,7 @@ def write_report(
     A picture that cannot be drawn is replaced by a sentence that says why: by now the run has its results.
 
     Args:
-        folder: the run folder; its trial and its looks at test time are shown if it holds them.
+        folder: the run folder; its trial, its figures and its looks at test time are shown if it holds them.
         title: the heading.
         summary: what a reader should know of the world, by label.
         unit: of the money in the table, for instance ``AUD/day``.
@@ -49,7 +50,7 @@ def write_report(
     looks = read_looks(folder)
     page = templates.get_template("template.html").render(
         title=title,
-        summary=summary,
+        summary={**summary, **header(folder, list(summary))},
         policies=[str(name) for name in table.index],
         judged=looks[-1]["policy"] if looks else "",
         columns=columns(table, unit),

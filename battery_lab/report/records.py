@@ -1,4 +1,4 @@
-"""What else stands in a run folder and belongs on the page: the trial and the looks at test time."""
+"""What else stands in a run folder and belongs on the page: the trial, its figures and the looks at test time."""
 
 from __future__ import annotations
 
@@ -6,10 +6,37 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-TRIAL, LOOKS = "trial.yaml", "test_looks.jsonl"
+TRIAL, FIGURES, LOOKS = "trial.yaml", "metrics.json", "test_looks.jsonl"
 # `scheme://user:password@host`: a report is passed on, and what opens a server is not for everybody who reads it.
 _LOGIN = re.compile(r"(?<=://)[^\s/'\"@]+@")
+
+
+def run_folder(folder: Path) -> Path:
+    """Return the run folder that a folder is, or is inside of as the figures of a policy that was judged again are."""
+    places = (folder, *list(folder.resolve().parents)[:2])
+    return next((place for place in places if (place / TRIAL).is_file()), folder)
+
+
+def read_choices(run: Path) -> dict[str, Any]:
+    """Return the composed configuration, its references as they are written; empty if it cannot be read."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(without_logins(_text(run / TRIAL)))
+    except (yaml.YAMLError, ValueError):  # the latter of dates that are none
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def read_figures(run: Path) -> dict[str, Any]:
+    """Return ``metrics.json``; empty if it cannot be read."""
+    try:
+        found = json.loads(_text(run / FIGURES))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def read_trial(folder: Path) -> str:
