@@ -290,7 +290,9 @@ def test_a_policy_judged_again_says_how_its_run_was_trained(tmp_path: Path) -> N
     assert facts(write(folder))["Trained for"].startswith("2,000,128 environment steps")
 
 
-@pytest.mark.parametrize("damaged", ["a: [", "a: 2024-99-01", "- 1", "", "choices: 3\nreward: {_target_: 1, terms: {a: 2}}"])
+@pytest.mark.parametrize(
+    "damaged", ["a: [", "a: 2024-99-01", "- 1", "", "choices: 3\nreward: {_target_: 1, terms: {a: 2}}"]
+)
 def test_a_damaged_folder_still_has_a_report(tmp_path: Path, damaged: str) -> None:
     (tmp_path / "trial.yaml").write_text(damaged)
     (tmp_path / "metrics.json").write_text(damaged)
