@@ -22,53 +22,30 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from battery_lab.command import Ended, clear_ending
 from battery_lab.compose import build, check_groups, is_group, names_in, register_resolvers
 from battery_lab.errors import LabError
 from battery_lab.locate import conf_dir
-from battery_lab.mistakes import ASK, explained, told, wants_traceback
+from battery_lab.mistakes import ASK, Ending, causes, check_logins, explained, told
+from battery_lab.stored import TRIAL, check_resumed, leaves, load_trial, store_trial
 
-TRIAL = "trial.yaml"
 RERUN_FOLDER = "${outputs}/runs/${now:%Y-%m-%d_%H-%M-%S}_rerun_${short_id:}"
-# What may change when a run goes on: how long it trains, and where things are kept. The rest makes another trial.
-MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun")
 CONFIG_FLAGS = {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"}
-
-
-class Ended(BaseException):
-    """A run ended in a way that a person is told about; no Exception, so that Hydra adds nothing of its own.
-
-    Attributes:
-        ending: the message and the exit status.
-    """
-
-    def __init__(self, ending: tuple[str, int]) -> None:
-        """Remember the message and the exit status."""
-        super().__init__(*ending)
-        self.ending = ending
 
 
 def main() -> None:
     """Run the command."""
     register_resolvers()
-    asked = wants_traceback()
-    try:
+    with clear_ending(_told):
         sys.argv[1:] = _ordered(from_stored(sys.argv[1:]))
         with _errors_raised():
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_task)()
-    except (Ended, Exception, KeyboardInterrupt) as error:
-        if asked:
-            raise (error.__cause__ or error if isinstance(error, Ended) else error) from None
-        ending = _ending(error)
-        if ending is None:
-            raise
-        print(ending[0], file=sys.stderr)
-        sys.exit(ending[1])
 
 
-def _ending(error: BaseException) -> tuple[str, int] | None:
-    if isinstance(error, Ended):
-        return error.ending
-    return told(explained(error, _names(sys.argv[1:])) if isinstance(error, HydraException) else error)
+def _told(error: BaseException) -> Ending | None:
+    if isinstance(error, HydraException) and not any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):
+        return told(explained(error, _names(sys.argv[1:])))
+    return told(error)
 
 
 @contextmanager
@@ -88,7 +65,8 @@ def _ordered(arguments: list[str]) -> list[str]:
     """Return flags first and then all choices, as argparse wants them.
 
     Raises:
-        LabError: a choice is written as a flag, or a group is given what cannot be an option.
+        LabError: a choice is written as a flag, a choice carries a password, a group is given what cannot be an
+            option, or the folder of options is not there.
     """
     given, unknown = get_args_parser().parse_known_args(arguments)
     for argument in unknown:
@@ -98,7 +76,10 @@ def _ordered(arguments: list[str]) -> list[str]:
                 f"{argument} is no flag: choices are written without dashes, as {key}=...; flags are --help, "
                 "--multirun, --cfg job and --config-dir, and --hydra-help lists the rest"
             )
+    if given.config_dir and not Path(given.config_dir).is_dir():
+        raise LabError(f"--config-dir {given.config_dir}: there is no such folder, seen from {Path.cwd()}")
     choices = [*given.overrides, *unknown]
+    check_logins(choices)
     check_groups(choices)
     return [*(argument for argument in arguments if argument not in choices), *choices]
 
@@ -107,7 +88,7 @@ def _names(arguments: list[str]) -> Any:
     """Return the configuration in which a mistaken name was meant to be."""
     given, _ = get_args_parser().parse_known_args(arguments)
     if given.config_name == Path(TRIAL).stem:
-        return OmegaConf.to_container(OmegaConf.load(Path(given.config_dir) / TRIAL), resolve=False)
+        return OmegaConf.to_container(load_trial(Path(given.config_dir)), resolve=False)
     own = [f"hydra.searchpath=['file://{Path(given.config_dir).resolve()}']"] if given.config_dir else []
     return names_in([*own, *(override for override in given.overrides if is_group(override))])
 
@@ -118,7 +99,7 @@ def from_stored(arguments: list[str]) -> list[str]:
     Hydra then composes the stored trial instead of the defaults, and takes values on top as ever.
 
     Raises:
-        LabError: the folder holds no trial, or what comes with it would be another one.
+        LabError: the folder holds no trial that can be read, or what comes with it would be another one.
     """
     given = [a for a in arguments if a.startswith(("resume=", "rerun=")) and not a.endswith("=null")]
     if not given:
@@ -127,8 +108,7 @@ def from_stored(arguments: list[str]) -> list[str]:
         raise LabError(f"{given[0]} and {given[1]} cannot be had together: leave one out")
     name, _, text = given[0].partition("=")
     folder = Path(text.strip("'\"")).expanduser()
-    if not (folder / TRIAL).is_file():
-        raise LabError(f"{name}={folder} must name a run folder that holds {TRIAL}, and it holds none")
+    load_trial(folder, name)
     rest = [argument for argument in arguments if argument not in given]
     for argument in rest:
         if is_group(argument):
@@ -146,7 +126,7 @@ def from_stored(arguments: list[str]) -> list[str]:
 def _settings() -> list[str]:
     """Return the lab's own settings of Hydra, which are no part of a trial, as overrides."""
     own: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "config.yaml"), resolve=False)
-    settings = _leaves({key: own["hydra"][key] for key in ("job_logging", "sweep") if key in own["hydra"]}, "hydra")
+    settings = leaves({key: own["hydra"][key] for key in ("job_logging", "sweep") if key in own["hydra"]}, "hydra")
     return [f"{key}={_quoted(value)}" for key, value in settings.items()]
 
 
@@ -170,49 +150,26 @@ def _task(config: DictConfig) -> float:
         console.print(f"run folder: {folder}", soft_wrap=True, highlight=False)
         metrics: dict[str, float] = experiment.run(folder, resume=resumed, console=console)
     except BaseException as error:
-        if isinstance(error, LabError) and not resumed:
+        if isinstance(error, LabError | KeyboardInterrupt) and not resumed:
             _clear(folder)
         ending = told(error, folder)
-        # In a sweep the sweeper wants to know, and goes on or not.
-        if ending is None or HydraConfig.get().mode != RunMode.RUN:
+        if ending is None:
             raise
-        raise Ended(ending) from error
+        if HydraConfig.get().mode == RunMode.MULTIRUN and ending[1] == 1:
+            raise _failed_trial(ending[0]) from error
+        raise Ended(ending, error) from error
     console.print(f"report: {folder / 'report.html'}", soft_wrap=True, highlight=False)
     return metrics["validation/capture"]
 
 
-def check_resumed(config: DictConfig, folder: Path) -> None:
-    """Raise LabError where a run would go on as another trial than it began as."""
-    both = (OmegaConf.load(folder / TRIAL), config)
-    stored, wanted = (_leaves(OmegaConf.to_container(one, resolve=False)) for one in both)
-    changed = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
-    changed = [key for key in changed if not key.startswith(MAY_CHANGE)]
-    if changed:
-        keys = " and ".join(changed)
-        raise LabError(
-            f"{keys} cannot change with resume=, which goes on with the same trial (train.* and tracking.* may): "
-            f"leave {keys} out, or start another trial with rerun={folder} {changed[0]}=..."
-        )
-
-
-def _leaves(node: Any, path: str = "") -> dict[str, Any]:
-    if isinstance(node, dict) and node:
-        below = (_leaves(child, f"{path}.{key}" if path else str(key)) for key, child in node.items())
-        return {place: value for leaves in below for place, value in leaves.items()}
-    return {path: node}
-
-
-def store_trial(config: DictConfig, folder: Path) -> None:
-    """Write the composed trial, which `resume=`, `rerun=` and `.evaluate` compose from again.
-
-    References between groups stay references, so that a value that is changed later is changed everywhere.
-    """
-    stored = config.copy()
-    stored.resume = stored.rerun = None
-    # Whole or not at all: a run whose trial.yaml was cut off could not be resumed.
-    part = folder / f"{TRIAL}.part"
-    part.write_text(OmegaConf.to_yaml(stored))
-    os.replace(part, folder / TRIAL)
+def _failed_trial(message: str) -> LabError:
+    """Return what a sweeper is told of a trial; it goes on or not, and shows the first such error at its end."""
+    job = HydraConfig.get()
+    choices = " ".join(job.overrides.task)
+    failed = f"trial {job.job.num} ({choices}) failed: {message.removeprefix('error: ')}"
+    # A sweep can take long to its end, and more than one of its trials may fail.
+    print(failed, file=sys.stderr, flush=True)
+    return LabError(failed)
 
 
 def _clear(folder: Path) -> None:

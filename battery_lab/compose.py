@@ -117,7 +117,8 @@ def build(config: DictConfig) -> Any:
     """
     plain = resolve(config)
     check_targets(plain)
-    require(is_a("int", plain["seed"]) and plain["seed"] >= 0, "seed", "must be a whole number from 0", plain["seed"])
+    seed: Any = plain.get("seed")
+    require(is_a("int", seed) and seed >= 0, "seed", "must be a whole number from 0", seed)
     parts = {name: build_part(config, name) for name in PARTS}
     with quiet():
         from battery_lab.experiment import Experiment

@@ -11,35 +11,21 @@ test time, is noted as one in the run folder, and is kept there under evaluation
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
 
-from omegaconf import DictConfig, OmegaConf
-
-from battery_lab.compose import build, compose, is_group, quiet, yaml_value
+from battery_lab.command import command
+from battery_lab.compose import build, quiet
 from battery_lab.errors import ConfigError
-from battery_lab.mistakes import no_key, told, wants_traceback
+from battery_lab.stored import trial
 
 FREE = ("market", "battery", "env.price_lag", "env.validation_days", "env.test_days", "env.baselines", "outputs")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(__doc__)
-        return
-    try:
-        evaluate(arguments)
-    except (Exception, KeyboardInterrupt) as error:
-        ending = told(error)
-        if ending is None or wants_traceback():
-            raise
-        print(ending[0], file=sys.stderr)
-        sys.exit(ending[1])
+    command(evaluate, __doc__, arguments)
 
 
 def evaluate(arguments: list[str]) -> dict[str, float]:
@@ -48,7 +34,11 @@ def evaluate(arguments: list[str]) -> dict[str, float]:
     Raises:
         LabError: there is no such run, a choice is at fault, or the policy does not fit the market.
     """
-    chosen = dict(_split(argument) for argument in arguments)
+    chosen: dict[str, str] = {}
+    for key, value in map(_split, arguments):
+        if key in chosen:
+            raise ConfigError(f"{key}={chosen[key]} and {key}={value} cannot be had together: leave one out")
+        chosen[key] = value
     if not chosen.get("run"):
         raise ConfigError("run=<folder> must name the folder of a run, for instance run=outputs/runs/<run>")
     run = Path(chosen.pop("run").strip("'\"")).expanduser()
@@ -65,40 +55,6 @@ def evaluate(arguments: list[str]) -> dict[str, float]:
     (folder / "choices.json").write_text(json.dumps(chosen, indent=1))
     print(f"written to {folder}")
     return metrics
-
-
-def trial(run: Path, overrides: list[str]) -> DictConfig:
-    """Return a run's stored trial with other choices put in.
-
-    Raises:
-        ConfigError: the folder holds no trial, or an override names what is not there.
-    """
-    path = run / "trial.yaml"
-    if not path.is_file():
-        raise ConfigError(f"run={run} must name a run folder that holds trial.yaml, and it holds none")
-    stored = OmegaConf.load(path)
-    if not isinstance(stored, DictConfig):
-        raise ConfigError(f"{path} does not hold a trial")
-    OmegaConf.set_struct(stored, True)
-    rest = list(overrides)
-    for override in (o for o in overrides if is_group(o)):
-        group = override.partition("=")[0]
-        inside = [o for o in rest if o.startswith(f"{group}.")]
-        chosen = compose([override, *inside])[group]
-        OmegaConf.update(stored, group, OmegaConf.to_container(chosen, resolve=False), merge=False, force_add=True)
-        rest = [o for o in rest if o != override and o not in inside]
-    for override in rest:
-        key, _, text = override.partition("=")
-        _check_there(key, stored)
-        OmegaConf.update(stored, key, yaml_value(text), merge=True)
-    return stored
-
-
-def _check_there(key: str, stored: DictConfig) -> None:
-    parent, _, name = key.rpartition(".")
-    above = OmegaConf.select(stored, parent) if parent else stored
-    if not OmegaConf.is_dict(above) or name not in above:
-        raise ConfigError(no_key(key, cast(dict[str, Any], OmegaConf.to_container(stored, resolve=False))))
 
 
 def _check_free(keys: Iterable[str]) -> None:

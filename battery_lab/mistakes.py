@@ -17,10 +17,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from battery_lab.errors import ConfigError, LabError
 from battery_lab.locate import conf_dir
+from battery_lab.stopping import Stopped
 
 ASK = "HYDRA_FULL_ERROR"  # a person sets it to 1 to see tracebacks; Hydra's own name for it
+LOGIN = re.compile(r"://[^/\s]*@|https?://\S*\?")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+
+
+Ending = tuple[str, int]  # the message and the exit status of a command
 
 
 def wants_traceback() -> bool:
@@ -28,7 +33,7 @@ def wants_traceback() -> bool:
     return os.environ.get(ASK) == "1"
 
 
-def told(error: BaseException, run: Path | None = None) -> tuple[str, int] | None:
+def told(error: BaseException, run: Path | None = None) -> Ending | None:
     """Return the message and exit status that an error ends a command with; None where the fault is not a person's.
 
     Args:
@@ -39,12 +44,14 @@ def told(error: BaseException, run: Path | None = None) -> tuple[str, int] | Non
     from battery_lab.training import Interrupted
 
     again = f"go on with: {resume_command(run)}" if run and found(run / "checkpoints") else ""
+    for cause in causes(error):
+        # A stop may come out as any error of what it broke off.
+        if isinstance(cause, KeyboardInterrupt):
+            return _told_stop(cause, again or ("no checkpoint was saved, so start again" if run else "start again"))
     if isinstance(error, LabError):
         return f"error: {error}", 1
     if isinstance(error, Interrupted):
         return f"{error}, with a checkpoint in {error.path}\n{again}", 128 + error.number
-    if isinstance(error, KeyboardInterrupt):
-        return f"stopped at once; {again or 'no checkpoint was saved, so start again'}", 128 + signal.SIGINT
     if isinstance(error, OmegaConfBaseException):
         return f"error: {error.full_key} cannot be resolved: {str(error).splitlines()[0]}", 1
     for cause in causes(error):
@@ -56,9 +63,27 @@ def told(error: BaseException, run: Path | None = None) -> tuple[str, int] | Non
     return None
 
 
+def _told_stop(stop: KeyboardInterrupt, then: str) -> Ending:
+    number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
+    return f"stopped at once by {signal.Signals(number).name}; {then}", 128 + number
+
+
+def check_logins(arguments: Sequence[str]) -> None:
+    """Raise ConfigError where an address carries a login or a query, before anything writes it down."""
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if LOGIN.search(value):
+            raise ConfigError(
+                f"{key} must not carry a user, password or query, which would be kept with the results: leave them out "
+                "of the address; MLflow takes them from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+
+
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Go from an error back through those it came from."""
-    while error is not None:
+    """Go from an error back through those it came from; one that is raised again out of another closes a ring."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 
@@ -79,8 +104,8 @@ def explained(error: HydraException, config: Mapping[str, Any]) -> ConfigError:
     """
     if isinstance(error, OverrideParseException):
         return ConfigError(
-            f"{error.override!r} cannot be read: write key=value, and quote what the shell or Hydra would split, "
-            f"for instance \"market.path='my prices/'\" ({error.message.splitlines()[0]})"
+            f"{error.override!r} cannot be read: write key=value, without spaces around =, and quote what the shell or "
+            f"Hydra would split, for instance \"market.path='my prices/'\" ({error.message.splitlines()[0]})"
         )
     text = str(error).partition("\nConfig search path")[0].strip()
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
@@ -129,7 +154,7 @@ def no_key(key: str, config: Mapping[str, Any]) -> str:
 
 
 def _meant(name: str, names: Sequence[str], before: str = "", after: str = "") -> str:
-    close = difflib.get_close_matches(name, names, n=1) or [known for known in names if known.startswith(name)]
+    close = difflib.get_close_matches(name, names, n=1) or [known for known in names if name and known.startswith(name)]
     return f"; did you mean {before}{close[0]}{after}?" if close else ""
 
 

@@ -19,6 +19,7 @@ from battery_lab.errors import DataError, require_choice
 
 FORMAT = 1
 DECISIONS = ("argmax", "clipped_mean", "tanh_mean")
+FIELDS = {"decision", "actions", "outputs", "observation_size", "observation_state", "env_steps"}
 SPEC, WEIGHTS = "policy.json", "weights.safetensors"
 
 
@@ -98,6 +99,9 @@ def read_spec(folder: Path) -> dict[str, Any]:
         raise DataError(f"{folder / SPEC} cannot be read: {error}") from None
     if not isinstance(spec, dict) or spec.get("format") != FORMAT:
         raise DataError(f"{folder / SPEC} is not a policy of format {FORMAT}, which is what this version reads")
+    missing = sorted(FIELDS - set(spec))
+    if missing:
+        raise DataError(f"{folder / SPEC} lacks {', '.join(missing)}: bring back a whole one, or train another policy")
     return spec
 
 

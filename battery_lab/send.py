@@ -10,38 +10,48 @@ the command may be repeated. Passwords of a server are read from MLFLOW_TRACKING
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig
 
+from battery_lab.command import command
 from battery_lab.compose import build_part, check_targets, resolve
 from battery_lab.errors import ConfigError, LabError
-from battery_lab.evaluate import trial
+from battery_lab.mistakes import told, wants_traceback
+from battery_lab.stored import damaged, trial
 from battery_lab.tracking.mlflow_tracking import MlflowTracking, reason
-from battery_lab.tracking.receipt import public, read_receipt
+from battery_lab.tracking.receipt import RECEIPT, public, read_receipt
 from battery_lab.tracking.store import Address, Delivery
 
+ANEW = "remove it to send the run as a new one"
 ALLOWED = ("run", "tracking.uri", "tracking.experiment", "tracking.artifacts")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(__doc__)
-        return
-    try:
-        runs, overrides = _split(arguments)
-    except LabError as error:
-        sys.exit(f"error: {error}")
+    command(send_all, __doc__, arguments)
+
+
+def send_all(arguments: list[str]) -> None:
+    """Send every run folder that is named; what is wrong with one is told, and the others go on.
+
+    Raises:
+        ConfigError: the arguments cannot be read.
+        SystemExit: a folder could not be sent.
+    """
+    runs, overrides = _split(arguments)
     failed = False
     for run in runs:
         try:
-            print(send(run, overrides))
-        except LabError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(send(run, overrides), flush=True)
+        except Exception as error:
+            ending = told(error)
+            if ending is None or wants_traceback():
+                raise
+            print(ending[0], file=sys.stderr)
             failed = True
     if failed:
         sys.exit(1)
@@ -51,10 +61,12 @@ def send(run: Path, overrides: list[str]) -> str:
     """Send one run folder and return one line on what was sent.
 
     Raises:
-        LabError: there is no such run, a choice is at fault, or the store cannot be reached.
+        LabError: there is no such run, one of its files is damaged, a choice is at fault, or the store cannot be
+            reached.
     """
     if not run.is_dir():
         raise ConfigError(f"run={run} must name a run folder, and there is none")
+    _check_receipt(run)
     config = _tracked_by_mlflow(run, overrides)
     check_targets({"tracking": resolve(config)["tracking"]})
     address = _address(run, build_part(config, "tracking"), overrides)
@@ -68,6 +80,20 @@ def send(run: Path, overrides: list[str]) -> str:
             "start the store or name another with tracking.uri=..., and send again"
         ) from None
     return f"{run}: {points} new points sent to MLflow at {where}"
+
+
+def _check_receipt(run: Path) -> None:
+    """Raise DataError where a receipt is there and cannot be read; without it the run would be sent a second time."""
+    path = run / RECEIPT
+    try:
+        found = json.loads(path.read_text())
+        good = "key" in found and all(isinstance(store["artifacts"], str | None) for store in found["stores"].values())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise damaged(path, error, ANEW) from None
+    if not good:
+        raise damaged(path, "it does not say what was sent", ANEW)
 
 
 def _tracked_by_mlflow(run: Path, overrides: list[str]) -> DictConfig:

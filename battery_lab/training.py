@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from battery_lab import checkpoint
 from battery_lab.checkpoint import Progress
 from battery_lab.errors import require
+from battery_lab.stopping import on_stop
 
 LOSSES = {
     *("total_loss", "policy_loss", "vf_loss", "vf_loss_unclipped", "entropy"),
@@ -29,7 +27,6 @@ LEAST = {
     "stop_on_plateau": 0,
     "threads": 0,
 }
-SAME_SIGNAL_S = 1.0
 
 
 class Interrupted(Exception):  # noqa: N818  (it is no error: somebody asked for it)
@@ -116,7 +113,8 @@ class Trainer:
         if progress.env_steps == 0:
             progress.next_checkpoint = options.checkpoint_every
             progress.next_validation = options.validate_every
-        with _stop_signals() as stopped:
+        stopped: list[int] = []
+        with on_stop(stopped.append):
             while not self._finished():
                 metrics = self._iterate()
                 last = progress.env_steps >= options.env_steps
@@ -175,37 +173,3 @@ def _environment_metrics(result: Mapping[str, Any]) -> dict[str, float]:
 def _learner_metrics(result: Mapping[str, Any]) -> dict[str, float]:
     found = result.get("learners", {}).get("default_policy", {})
     return {f"learner/{name}": float(found[name]) for name in sorted(LOSSES & set(found))}
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """Collect the first SIGINT or SIGTERM; a second one ends the process as it would without us.
-
-    `timeout`, `make` and schedulers signal the process and its group, which is one wish that comes twice.
-    """
-    stopped: list[int] = []
-    before: dict[int, Any] = {}
-    first = 0.0
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal first
-        if not stopped:
-            stopped.append(number)
-            first = time.monotonic()
-        elif time.monotonic() - first > SAME_SIGNAL_S:
-            for other, handler in before.items():
-                signal.signal(other, handler)
-            os.kill(os.getpid(), number)
-
-    try:
-        for wanted in (signal.SIGINT, signal.SIGTERM):
-            before[wanted] = signal.signal(wanted, handle)
-    except ValueError:
-        # Not the main thread: whoever runs us there handles signals.
-        before.clear()
-    try:
-        yield stopped
-    finally:
-        # What is wished again while the run winds up is dealt with above.
-        for caught, handler in before.items() if not stopped else ():
-            signal.signal(caught, handler)

@@ -11,7 +11,7 @@ import pytest
 import battery_lab
 
 PACKAGE = Path(battery_lab.__file__).parent
-COMMANDS = {"__main__", "compose", "evaluate", "send", "mistakes", "registration"}
+COMMANDS = {"__main__", "command", "compose", "evaluate", "send", "stored", "mistakes", "registration"}
 # Room -> what it may import of the lab, besides errors and itself.
 MAY = {
     "battery": set(),
@@ -40,7 +40,8 @@ MAY = {
     "algos": {"networks", "observations", "rollout"},
     "checkpoint": set(),
     "display": {"checkpoint"},
-    "training": {"checkpoint"},
+    "stopping": set(),
+    "training": {"checkpoint", "stopping"},
     "evaluation": {"envs"},
     "results": {"envs", "evaluation", "policy", "report", "tracking"},
     "experiment": {

@@ -91,6 +91,40 @@ def test_several_runs_go_to_another_experiment_and_one_mistake_does_not_stop_the
     assert len(points(run.folder)["train/reward"]) == 3
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("trial.yaml", "tracking: ["),
+        ("trial.yaml", None),
+        ("mlflow.json", "{"),
+        ("mlflow.json", "[]"),
+        ("mlflow.json", '{"key": "k", "stores": {"sqlite:///x": "y"}}'),
+        ("mlflow.json", None),
+    ],
+)
+def test_a_damaged_run_is_told_in_one_line_and_the_others_are_sent(
+    outputs: Path, capsys: pytest.CaptureFixture[str], file: str, text: str | None
+) -> None:
+    broken, run = (Run(outputs / name, tracker(outputs)) for name in ("broken", "run"))
+    for each in (broken, run):
+        each.store_trial()
+        each.train(range(3)).finish("FINISHED")
+    (broken.folder / file).unlink()
+    if text is None:
+        (broken.folder / file).mkdir()
+    else:
+        (broken.folder / file).write_text(text)
+    with pytest.raises(SystemExit) as ended:
+        main([f"run={broken.folder}", f"run={run.folder}"])
+    said = capsys.readouterr()
+    assert ended.value.code == 1
+    assert said.err.startswith("error: ")
+    assert len(said.err.splitlines()) == 1
+    assert str(broken.folder) in said.err
+    assert file in said.err
+    assert said.out.startswith(f"{run.folder}: 0 new points sent")
+
+
 def test_mistakes_are_named(outputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     (outputs / "empty").mkdir()
