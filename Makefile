@@ -2,6 +2,8 @@
 ARGS ?= reward=degradation algo=ppo
 # What pytest is given; `make test TESTS="tests/test_battery.py -x"` runs less.
 TESTS ?=
+# What `make bench` is given; `make bench BENCH="--algos ppo --part all"` measures otherwise.
+BENCH ?=
 # How many processes share the tests.
 WORKERS ?= 2
 # Where torch comes from, for a CPU or another build than the package index has; empty: from where the rest does.
@@ -24,7 +26,7 @@ READY := $(VENV)/ready
 .DELETE_ON_ERROR:
 # Stamps that only a pattern names would be swept away, and the extra installed again, without this.
 .PRECIOUS: $(VENV)/extra-%
-.PHONY: help setup setup-aws setup-tf system run test test-slow lint dashboard lock clean
+.PHONY: help setup setup-aws setup-tf system run test test-slow lint bench bench-learning dashboard lock clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z -]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,6 +50,13 @@ lint: $(READY) ## Check style, format and types
 	$(BIN)/mypy
 
 # MLflow opens on its pages for language models; the address printed first is that of its pages for trials.
+# Peers are in .venv for this alone: nothing else of the lab wants them, and nothing of the lab's moves for them.
+bench: $(VENV)/extra-bench ## Train beside RLlib, Stable-Baselines3 and torch loops, for speed (BENCH="--part all" for more)
+	$(BIN)/python -m benchmarks.bench $(BENCH)
+
+bench-learning: $(READY) ## Train by rollout=array and rollout=stock, for what they learn (BENCH="--tasks cartpole_ppo")
+	$(BIN)/python -m benchmarks.equal_learning $(BENCH)
+
 dashboard: $(READY) ## Compare trials in the browser: MLflow on outputs/mlflow.db, for this machine only
 	@mkdir -p outputs
 	@echo "Open http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning"
@@ -101,7 +110,7 @@ $(VENV)/extra-%: requirements-%.lock $(READY)
 
 # --- for who changes the dependencies in pyproject.toml ---
 
-EXTRAS := aws tf
+EXTRAS := aws bench tf
 COMPILE = uv pip compile pyproject.toml -q --python-version 3.11 --python-platform linux --no-emit-package torch \
 	--custom-compile-command "make lock"
 

@@ -24,6 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = {
     "requirements.lock": PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"],
     "requirements-aws.lock": PROJECT["project"]["optional-dependencies"]["aws"],
+    "requirements-bench.lock": PROJECT["project"]["optional-dependencies"]["bench"],
     "requirements-tf.lock": PROJECT["project"]["optional-dependencies"]["tf"],
 }
 
@@ -151,8 +152,7 @@ def test_a_lock_carries_hashes_and_names_neither_an_index_nor_cuda(lock: str) ->
 
 def test_an_extra_pins_nothing_that_the_core_pins() -> None:
     core = pins("requirements.lock").keys()
-    assert not core & pins("requirements-aws.lock").keys()
-    assert not core & pins("requirements-tf.lock").keys()
+    assert [lock for lock in LOCKS if lock != "requirements.lock" and core & pins(lock).keys()] == []
 
 
 # --- make ---

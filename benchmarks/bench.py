@@ -1,0 +1,165 @@
+"""How fast the lab trains, beside stock RLlib, Stable-Baselines3 and plain torch loops, on the same work.
+
+python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|grow|all] [--repeats 5] [--seconds 30]
+                           [--threads CORES] [--out outputs/bench.json]
+
+Each side runs in a process of its own, one at a time, all of them once before any of them again, so that what else a
+machine does hits all alike. What a line says:
+
+    env steps/s   from the first step on, so that compilation and warming up count in (off-policy: once the replay
+                  memory holds as much as everybody's, when learning begins); median of the repetitions, least to most
+    compiled      the same of the last half of that time, when what had to be compiled is; the run goes on for it if need be
+    lab x         how many times faster the lab is, repetition by repetition, compilation counted in, and without
+    of matmul     share of what the matrix products of the same work alone would allow on the same threads
+    memory        the most that the process held; and its children, which are Ray's
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import table
+from benchmarks.measure import ratios, spread
+from benchmarks.sides import MATMUL, OURS, SIDES, Groups, available, grow_groups, main_groups
+
+COUNTED, COMPILED = "env_steps_per_second", "env_steps_per_second_steady"
+# By side, then by repetition: what benchmarks.one prints.
+Runs = dict[str, dict[int, dict[str, Any]]]
+
+
+def spawn(side: str, work: Mapping[str, Any], seconds: float, threads: int) -> dict[str, Any]:
+    """Run one side in a process of its own.
+
+    Raises:
+        RuntimeError: it failed, with the end of what it wrote.
+    """
+    task = {"side": side, "seconds": seconds, "threads": threads, "work": work}
+    with tempfile.TemporaryDirectory() as fresh:
+        # Nothing compiled before is at hand, or its cost would not be seen.
+        own = {"OMP_NUM_THREADS": str(threads), "TORCHINDUCTOR_CACHE_DIR": fresh}
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.one", json.dumps(task)],
+            env=os.environ | own,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise RuntimeError(f"{side} failed on {work}:\n{done.stderr[-3000:]}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def measure(groups: Groups, options: argparse.Namespace) -> tuple[dict[str, Runs], list[str]]:
+    """Run every side of every group once, and then all again, as often as asked; returns failures beside the runs."""
+    results: dict[str, Runs] = {name: {} for name in groups}
+    failures: list[str] = []
+    order = [(repeat, name, side) for repeat in range(options.repeats) for name in groups for side in groups[name][1]]
+    for number, (repeat, name, side) in enumerate(order, 1):
+        head = f"[{number}/{len(order)}] {name} {side}"
+        try:
+            result = spawn(side, groups[name][0] | {"seed": repeat}, options.seconds, options.threads)
+        except RuntimeError as error:
+            failures.append(str(error))
+            print(f"{head} failed", flush=True)
+            continue
+        results[name].setdefault(side, {})[repeat] = result
+        print(f"{head}: {result[COUNTED]:,.0f} env steps/s", flush=True)
+    return {name: runs for name, runs in results.items() if runs}, failures
+
+
+def summary(runs: Runs) -> dict[str, Any]:
+    """What the repetitions of one group say, by side; ratios where the lab is among them."""
+    ours = next((runs[side] for side in OURS if side in runs), {})
+    told: dict[str, Any] = {}
+    for side, repeats in runs.items():
+        counted = _values(repeats, COUNTED)
+        told[side] = {COUNTED: spread(counted.values())}
+        if side == MATMUL:
+            continue
+        for field in (COMPILED, "slowest_step_s", "memory_mb", "children_memory_mb"):
+            told[side][field] = spread(_values(repeats, field).values())
+        for name, field in (("", COUNTED), ("_steady", COMPILED)):
+            theirs = _values(repeats, field)
+            if ours.keys() & theirs.keys():
+                told[side][f"lab_ratio{name}"] = ratios(_values(ours, field), theirs)
+            if theirs.keys() & runs.get(MATMUL, {}).keys():
+                told[side][f"matmul_share{name}"] = ratios(theirs, _values(runs[MATMUL], COUNTED))
+    return told
+
+
+def _values(repeats: Mapping[int, Mapping[str, Any]], field: str) -> dict[int, float]:
+    return {repeat: float(result[field]) for repeat, result in repeats.items()}
+
+
+def medians(summaries: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """The names that scripts rely on: by algorithm and side, median env steps/s with compilation counted in."""
+    return {name: {side: told[COUNTED]["median"] for side, told in sides.items()} for name, sides in summaries.items()}
+
+
+def machine(options: argparse.Namespace) -> dict[str, Any]:
+    """Where and how this was measured."""
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return {
+        "cpu": models[0].partition(":")[2].strip() if models else platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": options.threads,
+        "seconds": options.seconds,
+        "repeats": options.repeats,
+        "load_before": os.getloadavg()[0],
+        "command": " ".join(["python", "-m", "benchmarks.bench", *sys.argv[1:]]),
+    }
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--algos", type=lambda text: text.split(","), default=list(SIDES), help="ppo,dqn,sac")
+    parser.add_argument("--part", choices=("main", "grow", "all"), default="main", help="one size, growing, or both")
+    parser.add_argument("--repeats", type=int, default=5, help="how often each side runs")
+    parser.add_argument("--seconds", type=float, default=30, help="how long each side is timed")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of torch; all cores")
+    parser.add_argument("--sides", type=lambda text: text.split(","), help="only these, for instance lab,sb3")
+    parser.add_argument("--out", type=Path, default=Path("outputs/bench.json"), help="where figures go")
+    options = parser.parse_args(arguments)
+    unknown = set(options.algos) - set(SIDES)
+    if unknown:
+        parser.error(f"--algos knows {', '.join(SIDES)}, not {', '.join(sorted(unknown))}")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print and write; returns 1 if a side failed."""
+    options = parse(arguments)
+    about = machine(options)
+    print(f"{about['cpu']}, {about['cores']} cores; torch threads of every side: {options.threads}", flush=True)
+    written = json.loads(options.out.read_text()) if options.out.exists() else {}
+    failures: list[str] = []
+    if options.part in ("main", "all"):
+        runs, failed = measure(available(main_groups(options.algos), options.sides), options)
+        found = {name: summary(sides) for name, sides in runs.items()}
+        written |= medians(found) | {"detail": written.get("detail", {}) | found, "machine": about}
+        failures += failed
+        print(table.main(found))
+    if options.part in ("grow", "all"):
+        runs, failed = measure(available(grow_groups(), options.sides), options)
+        grown = {name: summary(sides) for name, sides in runs.items()}
+        written |= {"grow": grown, "grow_machine": about}
+        failures += failed
+        print(table.grow(grown))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(written, indent=1) + "\n")
+    print(f"\nwritten to {options.out}", *failures, sep="\n")
+    return int(bool(failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Deep Q-learning (Mnih et al. 2015) as a plain loop, to compare the lab's speed with."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.torch_replay import Replay, Stepper
+
+
+def train(
+    env: Any, options: dict[str, Any], hidden: tuple[int, int], updates: int, compiled: bool = False
+) -> Iterator[int]:
+    """Train for ever, and yield the environment steps so far after each sampling.
+
+    Args:
+        env: a vector environment that begins anew on the step after an episode's end.
+        options: by the names of conf/algo/dqn.yaml, n_step 1, neither double nor dueling; rates stay as at the start.
+        hidden: units of the layers.
+        updates: gradient steps after each ``fragment`` steps of all environments.
+        compiled: whether to use ``torch.compile`` on the loss.
+    """
+    n, size, levels = env.num_envs, env.single_observation_space.shape[0], int(env.single_action_space.n)
+    first, second = hidden
+    net = nn.Sequential(
+        *(nn.Linear(size, first), nn.ReLU(), nn.Linear(first, second), nn.ReLU(), nn.Linear(second, levels))
+    )
+    target = copy.deepcopy(net).requires_grad_(False)
+    adam = torch.optim.Adam(net.parameters(), options["lr"], fused=True)
+    memory = Replay(options["replay"]["capacity"], size, torch.tensor(0))
+    stepper = Stepper(env, memory)
+
+    def loss_of(seen: Tensor, after: Tensor, action: Tensor, reward: Tensor, terminated: Tensor) -> Tensor:
+        with torch.no_grad():
+            goal = reward + options["gamma"] * (1 - terminated) * target(after).max(1).values
+        value = net(seen).gather(1, action[:, None]).squeeze(1)
+        return nn.functional.smooth_l1_loss(value, goal)
+
+    loss_of = torch.compile(loss_of) if compiled else loss_of
+    synced = 0
+    while True:
+        for _ in range(options["fragment"]):
+            with torch.no_grad():
+                best = net(stepper.observation).argmax(1)
+            explore = torch.rand(n) < options["epsilon_start"]
+            stepper.step(torch.where(explore, torch.randint(levels, (n,)), best))
+        if stepper.env_steps > options["learning_starts"]:
+            for _ in range(updates):
+                loss = loss_of(*memory.draw(options["batch"]))
+                adam.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(net.parameters(), options["grad_clip"])
+                adam.step()
+            if stepper.env_steps - synced >= options["target_update"]:
+                target.load_state_dict(net.state_dict())
+                synced = stepper.env_steps
+        yield stepper.env_steps

@@ -1,0 +1,96 @@
+"""Proximal policy optimisation (Schulman et al. 2017) as a plain loop, to compare the lab's speed with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class ActorCritic(nn.Module):
+    """Action scores and value on shared layers."""
+
+    def __init__(self, observation: int, actions: int, hidden: tuple[int, int]) -> None:
+        """Make the layers."""
+        super().__init__()
+        first, second = hidden
+        self.encoder = nn.Sequential(nn.Linear(observation, first), nn.ReLU(), nn.Linear(first, second), nn.ReLU())
+        self.policy, self.value = nn.Linear(second, actions), nn.Linear(second, 1)
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logarithms of the actions' probabilities, and the value."""
+        features = self.encoder(observation)
+        return torch.log_softmax(self.policy(features), -1), self.value(features).squeeze(-1)
+
+
+def advantages(rewards: Tensor, values: Tensor, terminated: Tensor, ended: Tensor, gamma: float, lam: float) -> Tensor:
+    """Return generalised advantage estimates (Schulman et al. 2016), (T, N); ``values`` has a row more."""
+    deltas = rewards + gamma * values[1:] * ~terminated - values[:-1]
+    carry, out = torch.zeros_like(deltas[0]), torch.empty_like(deltas)
+    for t in reversed(range(len(deltas))):
+        carry = deltas[t] + gamma * lam * carry * ~ended[t]
+        out[t] = carry
+    return out
+
+
+def train(env: Any, options: dict[str, Any], hidden: tuple[int, int], compiled: bool = False) -> Iterator[int]:
+    """Train for ever, and yield the environment steps so far after each batch.
+
+    Args:
+        env: a vector environment that begins anew on the step after an episode's end.
+        options: by the names of conf/algo/ppo.yaml; rates stay as at the start.
+        hidden: units of the layers.
+        compiled: whether to use ``torch.compile`` on the loss.
+    """
+    rows, n, size = options["fragment"], env.num_envs, env.single_observation_space.shape[0]
+    net = ActorCritic(size, int(env.single_action_space.n), hidden)
+    adam = torch.optim.Adam(net.parameters(), options["lr"], fused=True)
+    obs, actions = torch.empty(rows + 1, n, size), torch.empty(rows, n, dtype=torch.int64)
+    old, rewards = torch.empty(rows, n), torch.empty(rows, n)
+    terminated, truncated, valid = (torch.empty(rows, n, dtype=torch.bool) for _ in range(3))
+    low, high = 1 - options["clip"], 1 + options["clip"]
+
+    def loss_of(seen: Tensor, action: Tensor, old: Tensor, advantage: Tensor, target: Tensor) -> Tensor:
+        logs, value = net(seen)
+        ratio = torch.exp(logs.gather(1, action[:, None]).squeeze(1) - old)
+        gain = torch.min(ratio * advantage, ratio.clamp(low, high) * advantage)
+        error = (value - target).square().clamp(max=options["value_clip"])
+        entropy = -(logs.exp() * logs).sum(1)
+        return (options["value_coeff"] * error - gain - options["entropy_coeff"] * entropy).mean()
+
+    loss_of = torch.compile(loss_of) if compiled else loss_of
+    obs[-1] = torch.from_numpy(env.reset()[0])
+    ended, env_steps = torch.zeros(n, dtype=torch.bool), 0
+    while True:
+        obs[0] = obs[-1]
+        with torch.no_grad():
+            for t in range(rows):
+                # The row after an episode's end only resets: its action does nothing, and nothing is learned from it.
+                valid[t] = ~ended
+                logs = net(obs[t])[0]
+                actions[t] = torch.multinomial(logs.exp(), 1).squeeze(1)
+                old[t] = logs.gather(1, actions[t][:, None]).squeeze(1)
+                step = [torch.from_numpy(part) for part in env.step(actions[t].numpy())[:4]]
+                obs[t + 1], rewards[t], terminated[t], truncated[t] = step
+                ended = step[2] | step[3]
+            values = net(obs.flatten(0, 1))[1].view(rows + 1, n)
+            over = terminated | truncated
+            gains = advantages(rewards, values, terminated, over, options["gamma"], options["gae_lambda"])
+        used = valid.flatten().nonzero().squeeze(1)
+        seen, action, before = obs[:-1].flatten(0, 1), actions.flatten(), old.flatten()
+        targets, gains = (gains + values[:-1]).flatten(), gains.flatten()
+        gains = (gains - gains[used].mean()) / (gains[used].std() + 1e-4)
+        batches = -(-len(used) // options["minibatch"])
+        for _ in range(options["epochs"]):
+            # A last minibatch that is short is filled up from the first, as RLlib does: all have one size.
+            order = used[torch.randperm(len(used))].repeat(2)[: batches * options["minibatch"]]
+            for some in order.view(batches, -1):
+                loss = loss_of(seen[some], action[some], before[some], gains[some], targets[some])
+                adam.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(net.parameters(), options["grad_clip"])
+                adam.step()
+        env_steps += len(used)
+        yield env_steps
