@@ -36,14 +36,14 @@ class Piece(NamedTuple):
         ring: which ring.
         column: which column.
         rows: those that the memory still holds, numbered since the ring began.
-        whole: whether these are all its rows and none will change.
+        final: whether none of these rows will change, and none is added.
     """
 
     name: str
     ring: int
     column: str
     rows: range
-    whole: bool
+    final: bool
 
 
 def write(
@@ -83,7 +83,7 @@ def write(
         parts = [array[place] for _, place in spans(piece.rows, len(array))]
         where = {"ring": piece.ring, "column": piece.column, "row": piece.rows.start}
         files[name] = where | _write(folder / name, parts)
-        if piece.whole:
+        if piece.final:
             final[name] = files[name]
     for column, array in others.items():
         files[f"{column}.npy"] = _write(folder / f"{column}.npy", [array])
@@ -121,7 +121,7 @@ def read(folder: Path, files: Files, *, columns: Columns, windows: Sequence[rang
     Raises:
         DataError: a file is missing or damaged, or has another shape.
     """
-    whole = {piece.name: len(piece.rows) for piece in _pieces(columns, windows) if piece.whole}
+    pieces = {piece.name: piece.rows for piece in _pieces(columns, windows) if piece.final}
     final: dict[str, dict[str, Any]] = {}
     for name, entry in files.items():
         if "ring" not in entry:
@@ -133,7 +133,8 @@ def read(folder: Path, files: Files, *, columns: Columns, windows: Sequence[rang
         rows = range(max(first, window.start), first + len(stored))
         for source, place in spans(rows, len(array)):
             array[place] = stored[rows.start - first :][source]
-        if whole.get(name) == len(stored):
+        # It was cut at other rows if the length of segments has changed since.
+        if pieces.get(name) == rows:
             final[name] = entry
     return final
 
@@ -166,9 +167,9 @@ def _pieces(columns: Columns, windows: Sequence[range]) -> Iterator[Piece]:
             length = max(1, SEGMENT // array.shape[2])
             for start in range(window.start - window.start % length, window.stop, length):
                 rows = range(max(start, window.start), min(start + length, window.stop))
-                # The last row of a window may be overwritten.
-                whole = len(rows) == length and rows.stop < window.stop
-                yield Piece(f"ring{ring}-{start:012d}-{column}.npy", ring, column, rows, whole)
+                # The last row of a window may be overwritten, and others follow it.
+                final = rows.stop < window.stop
+                yield Piece(f"ring{ring}-{start:012d}-{column}.npy", ring, column, rows, final)
 
 
 def _earlier(previous: Path | None, known: Files) -> Files:

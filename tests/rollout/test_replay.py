@@ -66,6 +66,14 @@ def test_a_runner_that_began_anew_leads_nowhere_from_before():
         assert not terminated
 
 
+def test_an_end_is_an_end_whatever_comes_next():
+    memory, fragment = memory_of(n_step=3), NumberedRunner(num_envs=1, end_rate=0).fragment(4)
+    truncated = np.array([[False], [True], [False], [False]])
+    memory.add([replace(fragment, truncated=truncated)])
+    found, _ = drawn_transitions(memory.draw(200))
+    assert [found[0, 0, 0, row][1][3] for row in range(4)] == [2, 2, 4, 4]
+
+
 def test_pieces_of_a_fragment_are_joined_again():
     memory, runner = memory_of(n_step=4), NumberedRunner(num_envs=1, end_rate=0)
     fragment = runner.fragment(6)

@@ -65,19 +65,19 @@ def short_segments(monkeypatch):
 def test_a_restored_memory_goes_on_as_the_stored_one_does(script, capacity, prioritised):
     runners = [NumberedRunner(number, 2, number) for number in range(2)]
     options = {"capacity": capacity, "prioritised": prioritised, "runners": 2}
-    memory, folder = memory_of(**options), None
+    memory, other, folder = memory_of(**options), memory_of(**options), None
     with tempfile.TemporaryDirectory() as parent:
         for place, (number, rows, restart) in enumerate(script):
             if restart:
                 runners[number].restart()
             fragment = runners[number].fragment(rows)
-            memory.add([fragment])
+            for each in (memory, other):
+                each.add([fragment])
+            assert_alike(memory, other)
             earlier, folder = folder, Path(parent) / str(place)
-            memory.save(folder, earlier)
+            (other if place % 2 else memory).save(folder, earlier)
             other = memory_of(**options | {"seed": 9})
             other.load(folder)
-            assert_alike(memory, other)
-            memory = other if place % 2 else memory
 
 
 def memory_after(folder, **options):
@@ -107,6 +107,9 @@ def test_segments_that_cannot_change_are_linked(tmp_path):
     assert {name.split("-")[1] for name in two} - linked == {"000000000016", "000000000024"}
     assert contents(tmp_path / "a") == before
     assert_alike(memory, memory_after(tmp_path / "b"))
+    memory.save(tmp_path / "c", tmp_path / "b")
+    same = {name for name, inode in inodes(tmp_path / "c").items() if inode == two[name]}
+    assert {name.split("-")[1] for name in same} == linked | {"000000000016"}
 
 
 def test_a_resumed_memory_links_to_what_it_read(tmp_path):
@@ -119,7 +122,7 @@ def test_a_resumed_memory_links_to_what_it_read(tmp_path):
     again = memory_after(tmp_path / "b")
     again.save(tmp_path / "c", tmp_path / "b")
     same = {name for name, inode in inodes(tmp_path / "c").items() if inode == inodes(tmp_path / "b")[name]}
-    # Of rows 40 to 90, those from 88 on are not complete, and all of the oldest are.
+    # Rows 40 to 90 are held, and those from 88 on are not a whole segment yet.
     assert len(same) == 4 * len(range(40, 88, 8))
     assert_alike(again, memory_after(tmp_path / "c"))
 
@@ -184,13 +187,14 @@ def test_a_disk_without_links_gets_copies(tmp_path, monkeypatch):
     assert not set(inodes(tmp_path / "a").values()) & set(inodes(tmp_path / "b").values())
 
 
-def test_storing_in_the_same_folder_again_leaves_the_folders_it_shares_files_with(tmp_path):
+@pytest.mark.parametrize("previous", [None, "b"])
+def test_storing_in_the_same_folder_again_leaves_the_folders_it_shares_files_with(tmp_path, previous):
     memory, runner = filled(20)
     memory.save(tmp_path / "a", None)
     memory.save(tmp_path / "b", tmp_path / "a")
     before = contents(tmp_path / "a")
-    filled(40, memory=memory, runner=runner)
-    memory.save(tmp_path / "b", tmp_path / "b")
+    filled(32, memory=memory, runner=runner)
+    memory.save(tmp_path / "b", previous and tmp_path / previous)
     assert contents(tmp_path / "a") == before
     assert_alike(memory, memory_after(tmp_path / "b"))
 
