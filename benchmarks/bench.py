@@ -8,7 +8,7 @@ machine does hits all alike. What a line says:
 
     env steps/s   from the first step on, so that compilation and warming up count in (off-policy: once the replay
                   memory holds as much as everybody's, when learning begins); median of the repetitions, least to most
-    compiled      the same of the last half of that time, when what had to be compiled is; the run goes on for it if need be
+    compiled      the same of the last half of that time, when what had to be compiled is; if need be the run goes on
     lab x         how many times faster the lab is, repetition by repetition, compilation counted in, and without
     of matmul     share of what the matrix products of the same work alone would allow on the same threads
     memory        the most that the process held; and its children, which are Ray's

@@ -1,0 +1,119 @@
+"""What a policy has learned after a budget, on CartPole-v1 or on the battery, as a trial builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
+
+from battery_lab.compose import build, compose
+from battery_lab.experiment import Experiment, choose_actions
+from battery_lab.observations.observation_set import Layout
+from battery_lab.policy import Policy, PolicyNetwork
+from battery_lab.rollout.cluster import start_ray
+from battery_lab.worlds import WorldSource
+from benchmarks.peers.lab import rollout_choice, setup, training
+
+EPISODES = 100
+
+
+class CartPole(CartPoleVectorEnv):
+    """Gymnasium's own vector environment, seeded, with the account that the lab's runners ask for."""
+
+    def __init__(self, num_envs: int, seed: int) -> None:
+        """Make N poles."""
+        super().__init__(num_envs, max_episode_steps=500)
+        self._seed: int | None = seed
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Begin all episodes, the first time with the seed given at first."""
+        seed, self._seed = self._seed if seed is None else seed, None
+        return super().reset(seed=seed, options=options)
+
+    def take_log(self) -> dict[str, float]:
+        """Return nothing: there is no account."""
+        return {}
+
+
+@dataclass(frozen=True)
+class CartPoleSource:
+    """Stands where the lab has a market: makes environments and says what stands where in an observation."""
+
+    observation_state = None
+
+    @property
+    def layout(self) -> Layout:
+        """Four numbers, without a window."""
+        return Layout(names=("x", "speed", "angle", "turn"), window_first=0, window_size=0)
+
+    def open(self) -> CartPoleSource:
+        """Return itself."""
+        return self
+
+    def vector_env(self, num_envs: int, seed: int) -> gym.vector.VectorEnv[Any, Any, Any]:
+        """Make N poles."""
+        return CartPole(num_envs, seed)
+
+
+def returns(
+    algo: str, overrides: Sequence[str], path: str, seed: int, env_steps: int, cartpole: bool
+) -> tuple[float, float]:
+    """Train a policy to the end of a budget and return what it reaches, halfway and there.
+
+    Args:
+        algo: the algorithm.
+        overrides: further choices, as on the command line.
+        path: ``array`` or ``stock``.
+        seed: of the trial.
+        env_steps: the budget.
+        cartpole: whether on CartPole-v1, or on the battery.
+    """
+    shared = [f"algo={algo}", "tracking=none", "market.years=2", f"seed={seed}", f"train.env_steps={env_steps}"]
+    experiment: Experiment = build(compose([*shared, *overrides, *rollout_choice(path)]))
+    actions = "discrete" if cartpole else choose_actions(experiment.env, experiment.algo)
+    source: Any = CartPoleSource() if cartpole else WorldSource(env=experiment.env, actions=actions)
+    space = source.vector_env(1, seed).single_action_space
+    start_ray(0)
+    built = experiment.algo.config(setup(experiment, source, space)).build_algo()
+    steps, reached = training(built), []
+    for goal in (env_steps / 2, env_steps):
+        next(done for done in steps if done >= goal)
+        policy = _policy(experiment, built, source.open().layout)
+        reached.append(_cartpole_return(policy) if cartpole else _profit(source, policy))
+    built.stop()
+    return reached[0], reached[1]
+
+
+def _profit(source: WorldSource, policy: Policy) -> float:
+    return float(source.open().judge(policy, "validation").metrics["profit_per_day"])
+
+
+def _policy(experiment: Experiment, built: Any, layout: Layout) -> Policy:
+    encoder, head, decision = experiment.algo.actor(built.env_runner.module)
+    network = PolicyNetwork(experiment.network.encoder(layout), head.in_features, head.out_features)
+    network.encoder.load_state_dict(encoder.state_dict())
+    network.head.load_state_dict(head.state_dict())
+    return Policy(
+        network=network.eval(),
+        decision=decision,
+        actions="discrete",
+        observation_size=layout.size,
+        observation_state={},
+        env_steps=0,
+    )
+
+
+def _cartpole_return(policy: Policy) -> float:
+    """Return the mean return of the first episode of each of 100 environments."""
+    env = CartPole(EPISODES, 10**6)
+    observation, _ = env.reset()
+    running, total = np.ones(EPISODES, bool), np.zeros(EPISODES)
+    while running.any():
+        observation, reward, terminated, truncated, _ = env.step(policy(np.asarray(observation, np.float32)))
+        total += np.where(running, reward, 0.0)
+        running &= ~(terminated | truncated)
+    return float(total.mean())
