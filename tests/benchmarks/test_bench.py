@@ -196,6 +196,15 @@ def test_a_side_that_breaks_leaves_the_others_their_figures(
     assert "sb3" not in json.loads(out.read_text())["sac"]
 
 
+def test_figures_of_one_algorithm_leave_those_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake(monkeypatch)
+    out = tmp_path / "b.json"
+    for algo in ("dqn", "sac"):
+        bench.main(["--algos", algo, "--repeats", "1", "--out", str(out)])
+    written = json.loads(out.read_text())
+    assert set(written["detail"]) == {"dqn", "sac"} == set(written) - {"detail", "machine"}
+
+
 def test_a_second_part_keeps_what_the_first_wrote(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake(monkeypatch)
     out = tmp_path / "b.json"
@@ -299,4 +308,4 @@ def test_new_episodes_begin_within_the_step_of_stable_baselines3() -> None:
             assert np.array_equal(begun[i], observation[i])
     # What the lab's environment shows one step later, where it begins anew.
     assert np.array_equal(begun[truncated], ours.step(hold)[0][truncated])
-    assert not theirs.step(hold)[2][truncated].any()
+    assert np.array_equal(theirs.step(hold)[0][truncated], ours.step(hold)[0][truncated])
