@@ -26,7 +26,7 @@ from battery_lab.envs.base import Environment, Judgement, World
 from battery_lab.errors import ConfigError
 from battery_lab.networks.base import Network
 from battery_lab.policy import Policy, PolicyNetwork, load, read_spec
-from battery_lab.rollout.cluster import start_ray
+from battery_lab.rollout.cluster import start_ray, without_results_folder
 from battery_lab.tracking import RunLog, Status, Tracker
 from battery_lab.tracking.run_log import CURVES
 from battery_lab.training import Interrupted, Trainer, TrainOptions
@@ -114,13 +114,14 @@ class Experiment:
                 f"resume={folder} cannot go on: the market holds other prices, or is split at other days, than when "
                 "the run began (new files in market.path?); bring the old files back, or start anew with rerun="
             )
+        console.print(f"run folder: {folder}", soft_wrap=True, highlight=False)
         run = _Run(self, folder, source, world, console, progress)
         status: Status = "FAILED"
         try:
             run.learn(start[0] if start else None)
             metrics = run.judge()
             status = "FINISHED"
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):
             status = "KILLED"
             raise
         finally:
@@ -204,7 +205,8 @@ class _Run:
             seed=experiment.seed,
             env_steps=experiment.train.env_steps,
         )
-        return experiment.algo.config(setup).build_algo()
+        with without_results_folder():
+            return experiment.algo.config(setup).build_algo()
 
     def _policy(self, algorithm: Any) -> Policy:
         """Copy the policy out of the algorithm's module."""

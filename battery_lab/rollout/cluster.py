@@ -9,9 +9,12 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
+from ray._private import ray_constants
+from ray.tune.trainable import trainable
 
 
 def quiet() -> None:
@@ -23,7 +26,9 @@ def quiet() -> None:
 
 
 def start_ray(num_env_runners: int) -> None:
-    """Start a Ray of this process's own, on loopback, unless the process has one.
+    """Start a Ray of this process's own, which nobody outside this machine can reach, unless the process has one.
+
+    It asks no password, so others with a login on this machine can reach it.
 
     Args:
         num_env_runners: remote runners; each takes a core.
@@ -42,8 +47,39 @@ def start_ray(num_env_runners: int) -> None:
         "logging_level": logging.ERROR,
         "_node_ip_address": "127.0.0.1",
     }
-    with _own_sigterm():
+    with _own_sigterm(), _on_loopback():
         ray.init(**options)
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Have Ray listen on loopback alone.
+
+    On Linux it turns 127.0.0.1 into the address by which others reach the machine, and then listens to everybody; it
+    takes it as it is only where it thinks of no cluster (``get_node_ip_address`` in ray/_private/services.py, 2.60).
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def without_results_folder() -> Iterator[None]:
+    """Have an algorithm that is built here leave the home folder alone.
+
+    Each makes a folder of results in ~/ray_results (``Trainable._setup_logdir``, 2.60), in which nothing is written
+    unless one asks it to save without saying where.
+    """
+    before = trainable.DEFAULT_STORAGE_PATH
+    with TemporaryDirectory(prefix="battery_lab_") as scratch:
+        trainable.DEFAULT_STORAGE_PATH = scratch
+        try:
+            yield
+        finally:
+            trainable.DEFAULT_STORAGE_PATH = before
 
 
 @contextmanager

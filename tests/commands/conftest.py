@@ -22,6 +22,7 @@ def finished(tmp_path_factory):
     """A run made by the command itself."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(home / "ray_results"))
         said = command(patch, home, *tiny(home))
     (folder,) = (home / "outputs" / "runs").iterdir()
     return SimpleNamespace(home=home, folder=folder, status=said.status, out=said.out, err=said.err)
