@@ -91,12 +91,29 @@ def latest(folder: Path) -> tuple[Path, Progress]:
     """Return the newest checkpoint and how far it had come.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none, or it is damaged.
     """
     checkpoints = found(folder)
     if not checkpoints:
         raise DataError(f"{folder} holds no checkpoint: the run stopped before its first one, so start it again")
-    return checkpoints[-1], Progress(**json.loads((checkpoints[-1] / STATE).read_text()))
+    return checkpoints[-1], _read(checkpoints)
+
+
+def _read(checkpoints: list[Path]) -> Progress:
+    newest, folder = checkpoints[-1] / STATE, checkpoints[-1].parent
+    try:
+        progress = Progress(**json.loads(newest.read_text()))
+        if progress.env_steps == int(newest.parent.name):
+            return progress
+        why: object = f"it is of step {progress.env_steps}"
+    except (OSError, ValueError, TypeError) as error:
+        why = error
+    then = (
+        "the one before it is used"
+        if checkpoints[1:]
+        else f"start again with rerun={folder.parent}: it is the only one"
+    )
+    raise DataError(f"{newest} is damaged ({why}): delete the folder of that checkpoint, {newest.parent}, and {then}")
 
 
 def restore(path: Path, algorithm: Any, policy: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from battery_lab import checkpoint
 from battery_lab.checkpoint import Progress
+from battery_lab.errors import DataError
 
 
 @dataclass
@@ -96,6 +97,21 @@ def test_a_folder_without_its_state_is_no_checkpoint(tmp_path):
     path = save(tmp_path, 512)
     (tmp_path / "checkpoints" / "000000001024").mkdir()
     assert checkpoint.latest(tmp_path / "checkpoints")[0] == path
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"env_step": 512}', '{"env_steps": 256}', "\xff"])
+def test_a_damaged_checkpoint_is_named_with_what_to_do(tmp_path, text):
+    first, second = save(tmp_path, 256), save(tmp_path, 512)
+    (second / "state.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError) as told:
+        checkpoint.latest(tmp_path / "checkpoints")
+    assert str(told.value).startswith(f"{second}/state.json is damaged (")
+    assert str(told.value).endswith(f"delete the folder of that checkpoint, {second}, and the one before it is used")
+    shutil.rmtree(second)
+    assert checkpoint.latest(tmp_path / "checkpoints")[0] == first
+    (first / "state.json").write_text("")
+    with pytest.raises(DataError, match=f"and start again with rerun={tmp_path}"):
+        checkpoint.latest(tmp_path / "checkpoints")
 
 
 def test_saving_again_at_the_same_step_takes_the_place_of_the_first(tmp_path):
