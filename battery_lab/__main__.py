@@ -23,11 +23,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.command import Ended, clear_ending
-from battery_lab.compose import build, check_groups, is_group, names_in, register_resolvers
+from battery_lab.compose import build, names_in, options_with, register_resolvers
 from battery_lab.errors import LabError
 from battery_lab.locate import conf_dir
 from battery_lab.mistakes import ASK, Ending, causes, check_logins, explained, told
-from battery_lab.stored import TRIAL, check_resumed, leaves, load_trial, store_trial
+from battery_lab.overrides import check_groups, is_group
+from battery_lab.stored import TRIAL, check_resumed, check_unfinished, leaves, load_trial, note_choices, store_trial
 
 RERUN_FOLDER = "${outputs}/runs/${now:%Y-%m-%d_%H-%M-%S}_rerun_${short_id:}"
 CONFIG_FLAGS = {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"}
@@ -44,7 +45,7 @@ def main() -> None:
 
 def _told(error: BaseException) -> Ending | None:
     if isinstance(error, HydraException) and not any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):
-        return told(explained(error, _names(sys.argv[1:])))
+        return told(explained(error, _names(sys.argv[1:]), options_with))
     return told(error)
 
 
@@ -80,7 +81,7 @@ def _ordered(arguments: list[str]) -> list[str]:
         raise LabError(f"--config-dir {given.config_dir}: there is no such folder, seen from {Path.cwd()}")
     choices = [*given.overrides, *unknown]
     check_logins(choices)
-    check_groups(choices)
+    check_groups(choices, sweep=given.multirun)
     return [*(argument for argument in arguments if argument not in choices), *choices]
 
 
@@ -145,9 +146,10 @@ def _task(config: DictConfig) -> float:
     try:
         if resumed:
             check_resumed(config, folder)
+            check_unfinished(config, folder)
+        note_choices(config, HydraConfig.get().runtime.choices)
         experiment = build(config)
         store_trial(config, folder)
-        console.print(f"run folder: {folder}", soft_wrap=True, highlight=False)
         metrics: dict[str, float] = experiment.run(folder, resume=resumed, console=console)
     except BaseException as error:
         if isinstance(error, LabError | KeyboardInterrupt) and not resumed:

@@ -17,7 +17,6 @@ from typing import Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -25,7 +24,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from battery_lab.errors import ConfigError, LabError, require
 from battery_lab.locate import conf_dir
-from battery_lab.mistakes import causes, explained, no_option
+from battery_lab.mistakes import causes, explained
+from battery_lab.overrides import check_groups, is_group
 
 PARTS = ("env", "algo", "network", "train", "tracking")
 TARGET = "_target_"
@@ -55,7 +55,20 @@ def compose(overrides: Sequence[str], folder: Path | None = None, name: str = "c
             check_groups(overrides)
             return hydra_compose(name, overrides=list(overrides))
         except HydraException as error:
-            raise explained(error, _known([o for o in overrides if is_group(o)], name)) from None
+            raise explained(error, _known([o for o in overrides if is_group(o)], name), options_with) from None
+
+
+def options_with(key: str) -> list[str]:
+    """Return the options of a key's group, as they are chosen, under which there is such a key."""
+    group, *rest = key.split(".")
+    with _initialized(conf_dir()):
+        options = [f"{group}={path.stem}" for path in sorted((conf_dir() / group).glob("*.yaml"))]
+        return [option for option in options if rest and _has(_known([option], "config"), key)]
+
+
+def _has(config: Any, key: str) -> bool:
+    name, _, rest = key.partition(".")
+    return isinstance(config, Mapping) and name in config and (not rest or _has(config[name], rest))
 
 
 def names_in(overrides: Sequence[str]) -> Mapping[str, Any]:
@@ -87,28 +100,6 @@ def _known(overrides: Sequence[str], name: str) -> Mapping[str, Any]:
     return {}
 
 
-def is_group(override: str) -> bool:
-    """Return whether an override chooses an option of a group rather than a value."""
-    key = override.partition("=")[0].lstrip("+~").partition("@")[0]
-    return "=" in override and "." not in key and (conf_dir() / key).is_dir()
-
-
-def check_groups(overrides: Sequence[str]) -> None:
-    """Raise ConfigError where a group is given a null or a number, of which Hydra says too little."""
-    for override in overrides:
-        group, _, name = override.partition("=")
-        if is_group(override) and not override.startswith("~") and not isinstance(yaml_value(name), str | list):
-            raise ConfigError(no_option(f"{group.lstrip('+').partition('@')[0]}/{name}"))
-
-
-def yaml_value(text: str) -> Any:
-    """Return a value as Hydra reads it from the command line; what it cannot read, as text."""
-    try:
-        return OverridesParser.create().parse_override(f"key={text}").value()
-    except HydraException:
-        return text
-
-
 def build(config: DictConfig) -> Any:
     """Return the Experiment that a composed configuration describes.
 
@@ -116,10 +107,15 @@ def build(config: DictConfig) -> Any:
         ConfigError: a key that its target does not know, a missing value, or one that a rule excludes.
     """
     plain = resolve(config)
-    check_targets(plain)
     seed: Any = plain.get("seed")
     require(is_a("int", seed) and seed >= 0, "seed", "must be a whole number from 0", seed)
-    parts = {name: build_part(config, name) for name in PARTS}
+    # Torch and Ray take seconds to import: a mistake that can be told without them is told before.
+    first, last = ("train", "tracking"), ("network", "algo")
+    between = [key for key in dict.fromkeys((*plain, *PARTS)) if key not in (*first, *last)]
+    parts: dict[str, Any] = {}
+    for keys in (first, between, last):
+        check_targets({key: plain[key] for key in keys if key in plain})
+        parts |= {name: build_part(config, name) for name in keys if name in PARTS}
     with quiet():
         from battery_lab.experiment import Experiment
 

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from battery_lab.stopping import Stopped
 ASK = "HYDRA_FULL_ERROR"  # a person sets it to 1 to see tracebacks; Hydra's own name for it
 LOGIN = re.compile(r"://[^/\s]*@|https?://\S*\?")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+OWN = "; one of your own is <folder>/{path}.yaml, with --config-dir <folder> in front"
 NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 
@@ -95,12 +96,27 @@ def resume_command(run: Path) -> str:
     return f"python -m battery_lab resume={shlex.quote(str(near))}"
 
 
-def explained(error: HydraException, config: Mapping[str, Any]) -> ConfigError:
+def several(override: str, listed: bool = True) -> str:
+    """Return what to say of several values where there can be one.
+
+    Args:
+        override: as it was written.
+        listed: whether the values may be meant as a list or as text.
+    """
+    key, _, value = override.partition("=")
+    meant = f'; a list is "{key}=[{value}]", and text with commas in it "{key}=\'{value}\'"' if listed else ""
+    return f"{override} is more than one trial can take: with --multirun in front each makes a trial of its own{meant}"
+
+
+def explained(
+    error: HydraException, config: Mapping[str, Any], options_with: Callable[[str], Sequence[str]]
+) -> ConfigError:
     """Return what Hydra says of a choice, with what could be meant.
 
     Args:
         error: Hydra's.
         config: a composed configuration, for the names in it.
+        options_with: returns the options of a key's group under which there is such a key.
     """
     if isinstance(error, OverrideParseException):
         return ConfigError(
@@ -109,11 +125,15 @@ def explained(error: HydraException, config: Mapping[str, Any]) -> ConfigError:
         )
     text = str(error).partition("\nConfig search path")[0].strip()
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return ConfigError(no_option(str(error.missing_cfg_file), error.options))
+        return ConfigError(no_option(str(error.missing_cfg_file), error.options, OWN))
     if isinstance(error, ConfigCompositionException):
         found = re.match(r"Could not override '([^']+)'", text)
         if found:
-            return ConfigError(no_key(found[1].partition("@")[0], config))
+            key = found[1].partition("@")[0]
+            return ConfigError(no_key(key, config, options_with(key)))
+        found = re.match(r"(Ambiguous value for argument|Sweep parameters) '([^\n]+)'", text)
+        if found:
+            return ConfigError(several(found[2], listed=found[1].startswith("Ambiguous")))
         found = re.match(r"Could not append to config. An item is already at '([^']+)'", text)
         if found:
             return ConfigError(f"{found[1]} is there already: write {found[1]}=... without the +")
@@ -124,17 +144,30 @@ def explained(error: HydraException, config: Mapping[str, Any]) -> ConfigError:
     return ConfigError(" ".join((text + reason).split()))
 
 
-def no_option(path: str, options: Sequence[str] | None = None) -> str:
-    """Return what to say of an option, such as ``algo/pppo``, that is not there."""
+def no_option(path: str, options: Sequence[str] | None = None, otherwise: str = "") -> str:
+    """Return what to say of an option that is not there.
+
+    Args:
+        path: such as ``algo/pppo``.
+        options: the names that are; None: those of the lab's own.
+        otherwise: what to add if it is like none of them; with the path put in for ``{path}``.
+    """
     group, _, name = path.removesuffix(".yaml").rpartition("/")
     names = sorted(options or (file.stem for file in (conf_dir() / group).glob("*.yaml")))
     if not group or not names:
         return f"{path} is no option: there is no such file in conf/ or in the folder given with --config-dir"
-    return f"{group}={name} is no option: {group} can be {', '.join(names)}{_meant(name, names, f'{group}=')}"
+    meant = _meant(name, names, f"{group}=") or (otherwise.format(path=f"{group}/{name}") if name else "")
+    return f"{group}={name} is no option: {group} can be {', '.join(names)}{meant}"
 
 
-def no_key(key: str, config: Mapping[str, Any]) -> str:
-    """Return what to say of a key that is not there."""
+def no_key(key: str, config: Mapping[str, Any], options: Sequence[str] = ()) -> str:
+    """Return what to say of a key that is not there.
+
+    Args:
+        key: as it was written.
+        config: where it is not.
+        options: choices under which it would be.
+    """
     parent, rest = "", key.split(".")
     node: Any = config
     while len(rest) > 1 and isinstance(node, Mapping) and isinstance(node.get(rest[0]), Mapping):
@@ -144,11 +177,13 @@ def no_key(key: str, config: Mapping[str, Any]) -> str:
         return f"{key} is no option: {rest[0]} is a single value, so write {rest[0]}=..."
     names = sorted(str(name) for name in node if not str(name).startswith("_"))
     if not parent:
-        names = sorted({*names, *_groups()} - {"resume", "rerun"})
+        names = sorted({*names, *_groups()} - {"resume", "rerun", "choices"})
     meant = _meant(rest[0], names, parent, ".".join(["", *rest[1:]]))
     if not meant and not parent:
         places = sorted(place for place in _keys(config) if place.endswith(f".{key}"))
         meant = f"; did you mean {' or '.join(places[:3])}?" if places else ""
+    if options:
+        meant = f"; there is one with {' or '.join(options)}"
     where = f"{parent.rstrip('.')} has" if parent else "there are"
     return f"{key} is no option: {where} {', '.join(names)}{meant}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,7 +20,9 @@ from battery_lab.tracking.run_log import finite_or_null
 
 def note_test_look(run: Path, policy: str, world: World) -> None:
     """Write down that somebody looks at test time; each look makes the next choice less honest."""
-    look = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": " ".join(sys.argv), "policy": policy}
+    # As it was typed, which sys.argv is not once a command has put its arguments in order.
+    command = shlex.join(sys.orig_argv)
+    look = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": command, "policy": policy}
     with (run / "test_looks.jsonl").open("a") as file:
         file.write(json.dumps(look | {"world": dict(world.summary())}) + "\n")
 

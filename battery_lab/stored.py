@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from battery_lab.compose import compose, is_group, yaml_value
+from battery_lab.checkpoint import found, latest
+from battery_lab.compose import compose, is_a
 from battery_lab.errors import ConfigError, DataError, LabError
 from battery_lab.mistakes import no_key
+from battery_lab.overrides import check_groups, group_of, is_group, yaml_value
 
-TRIAL = "trial.yaml"
+TRIAL, CHOICES = "trial.yaml", "choices"
 # What may change when a run goes on: how long it trains, and where things are kept. The rest makes another trial.
 MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun")
 
@@ -28,6 +32,22 @@ def store_trial(config: DictConfig, folder: Path) -> None:
     part = folder / f"{TRIAL}.part"
     part.write_text(OmegaConf.to_yaml(stored))
     os.replace(part, folder / TRIAL)
+
+
+def note_choices(config: DictConfig, chosen: Mapping[str, str | None]) -> None:
+    """Have a trial say which options it was composed from; one that is composed from a stored trial says so already.
+
+    Args:
+        config: the trial; changes.
+        chosen: options by group; those of Hydra's own groups, and of baselines by their name, say nothing of a trial.
+    """
+    own = {
+        str(group): option
+        for group, option in chosen.items()
+        if option is not None and "@" not in group and not group.startswith("hydra/")
+    }
+    if own:
+        OmegaConf.update(config, CHOICES, own, force_add=True)
 
 
 def load_trial(run: Path, name: str = "run") -> DictConfig:
@@ -67,17 +87,20 @@ def trial(run: Path, overrides: list[str]) -> DictConfig:
     """
     stored = load_trial(run)
     OmegaConf.set_struct(stored, True)
+    check_groups(overrides)
     rest = list(overrides)
     for override in (o for o in overrides if is_group(o)):
-        group = override.partition("=")[0]
+        group = group_of(override)
         inside = [o for o in rest if o.startswith(f"{group}.")]
         chosen = compose([override, *inside])[group]
         OmegaConf.update(stored, group, OmegaConf.to_container(chosen, resolve=False), merge=False, force_add=True)
+        if CHOICES in stored:
+            OmegaConf.update(stored, f"{CHOICES}.{group}", yaml_value(override), force_add=True)
         rest = [o for o in rest if o != override and o not in inside]
     for override in rest:
-        key, _, text = override.partition("=")
+        key = override.partition("=")[0]
         _check_there(key, stored)
-        OmegaConf.update(stored, key, yaml_value(text), merge=True)
+        OmegaConf.update(stored, key, yaml_value(override), merge=True)
     return stored
 
 
@@ -100,6 +123,39 @@ def check_resumed(config: DictConfig, folder: Path) -> None:
             f"{keys} cannot change with resume=, which goes on with the same trial (train.* and tracking.* may): "
             f"leave {keys} out, or start another trial with rerun={folder} {changed[0]}=..."
         )
+
+
+def check_unfinished(config: DictConfig, folder: Path) -> None:
+    """Raise LabError where a run has trained to its end and been judged: once more would be another look at test time.
+
+    Raises:
+        DataError: its newest checkpoint, or its metrics, are damaged.
+    """
+    figures = _figures(folder)
+    if figures is None or not found(folder / "checkpoints"):
+        return
+    progress = latest(folder / "checkpoints")[1]
+    if figures.get("train/env_steps") != progress.env_steps:
+        # It was stopped after it had gone on from another end.
+        return
+    budget, plateau = config.train.env_steps, config.train.stop_on_plateau
+    ended = is_a("float", budget) and progress.env_steps >= budget
+    flat = is_a("float", plateau) and 0 < plateau <= progress.stale
+    if ended or flat:
+        more = "train.env_steps" if ended else "train.stop_on_plateau"
+        raise LabError(
+            f"this run is finished, at {progress.env_steps} environment steps: raise {more} to go on, "
+            f"or judge it again with python -m battery_lab.evaluate run={folder}"
+        )
+
+
+def _figures(run: Path) -> dict[str, Any] | None:
+    path = run / "metrics.json"
+    try:
+        figures = json.loads(path.read_text()) if path.is_file() else None
+    except ValueError as error:
+        raise damaged(path, error, "remove it to have the run judged again") from None
+    return figures if isinstance(figures, dict) else None
 
 
 def leaves(node: Any, path: str = "") -> dict[str, Any]:

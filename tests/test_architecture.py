@@ -11,7 +11,7 @@ import pytest
 import battery_lab
 
 PACKAGE = Path(battery_lab.__file__).parent
-COMMANDS = {"__main__", "command", "compose", "evaluate", "send", "stored", "mistakes", "registration"}
+COMMANDS = {"__main__", "command", "compose", "evaluate", "mistakes", "overrides", "registration", "send", "stored"}
 # Room -> what it may import of the lab, besides errors and itself.
 MAY = {
     "battery": set(),

@@ -43,6 +43,7 @@ def command(patch: pytest.MonkeyPatch, home: Path, *arguments: str, main=command
     """Run a command in this process, which is quicker than another one, with its output in no terminal."""
     patch.chdir(home)
     patch.setattr(sys, "argv", ["battery_lab", *arguments])
+    patch.setattr(sys, "orig_argv", ["python", "-m", "battery_lab", *arguments])
     # Hydra's set-up of logging would close what pytest logs to.
     for module in ("hydra.core.utils", "hydra._internal.hydra", "hydra._internal.core_plugins.basic_launcher"):
         patch.setattr(importlib.import_module(module), "configure_log", lambda *_: None)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -108,6 +109,17 @@ def test_a_stop_before_training_is_one_line_and_leaves_no_folder(lab, monkeypatc
     made = {path.name for path in tmp_path.glob("outputs/runs/*/*")}
     assert made <= {".hydra", ".lock", "battery_lab.log", "trial.yaml", "curves.jsonl"}
     assert "curves.jsonl" in made or not made
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_before_training_was_killed_and_did_not_fail(lab, monkeypatch, tmp_path: Path, number):
+    ends: list[str] = []
+    tracking = SimpleNamespace(log=lambda *_: None, finish=ends.append)
+    monkeypatch.setattr("battery_lab.tracking.NoTracking.start", lambda *_: tracking)
+    monkeypatch.setattr("battery_lab.experiment.start_ray", lambda _: None)
+    send_at(monkeypatch, pkgutil.resolve_name("battery_lab.algos.ppo.PPO"), "config", number)
+    assert lab(*tiny(tmp_path)).status == 128 + number
+    assert ends == ["KILLED"]
 
 
 def test_a_stop_that_comes_out_as_another_error_is_told_as_a_stop():
