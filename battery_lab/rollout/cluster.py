@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import threading
 import warnings
@@ -28,7 +29,7 @@ def quiet() -> None:
 def start_ray(num_env_runners: int) -> None:
     """Start a Ray of this process's own, which nobody outside this machine can reach, unless the process has one.
 
-    It asks no password, so others with a login on this machine can reach it.
+    Others on it would need its token, which is in the environment of this process and its children alone.
 
     Args:
         num_env_runners: remote runners; each takes a core.
@@ -37,6 +38,9 @@ def start_ray(num_env_runners: int) -> None:
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        # Otherwise Ray keeps one for all its clusters in ~/.ray/auth_token, for everybody to read.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     options: dict[str, Any] = {
         # "local" never joins a cluster that happens to run: two runs at once must not meet.
         "address": "local",

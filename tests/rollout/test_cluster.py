@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from ray.tune.trainable import Trainable, trainable
 
 from battery_lab.rollout.cluster import without_results_folder
@@ -22,6 +23,12 @@ node, = ray.nodes()
 gcs = ray.get_runtime_context().gcs_address.rpartition(":")[2]
 print(json.dumps([int(gcs), node["NodeManagerPort"], node["ObjectManagerPort"]]), flush=True)
 input()
+assert ray.get(ray.remote(lambda: 5).remote()) == 5
+"""
+STRANGER = """
+import sys
+from ray._raylet import GcsClient
+print(GcsClient(address=sys.argv[1]).internal_kv_keys(b"", None, 5))
 """
 
 
@@ -31,20 +38,37 @@ def answers(address: str, port: int) -> bool:
         return connection.connect_ex((address, port)) == 0
 
 
-def test_ray_answers_on_loopback_alone():
+def environment(home: Path, **more: str) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    return own | {"OMP_NUM_THREADS": "1", "HOME": str(home)} | more
+
+
+@pytest.fixture
+def ports(tmp_path):
+    """The ports of the Ray of another process: of its control service first."""
     process = subprocess.Popen(
         [sys.executable, "-c", PORTS],
-        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        cwd=ROOT, env=environment(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    try:
-        ports = json.loads(process.stdout.readline())
-        assert len(ports) == 3
-        for port in ports:
-            assert answers("127.0.0.1", port)
-            # Also on this machine, and open to it on a server that listens to every address.
-            assert not answers("127.0.0.2", port), port
-    finally:
-        process.communicate("\n", timeout=60)
+    yield json.loads(process.stdout.readline())
+    process.communicate("\n", timeout=60)
+    assert process.returncode == 0
+
+
+def test_ray_answers_on_loopback_alone_and_those_alone_who_know_its_token(ports, tmp_path):
+    assert len(ports) == 3
+    for port in ports:
+        assert answers("127.0.0.1", port)
+        # Also this machine, and what listens to every address answers there.
+        assert not answers("127.0.0.2", port), port
+    assert not (tmp_path / ".ray").exists()
+    for mode in ({"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}):
+        stranger = subprocess.run(
+            [sys.executable, "-c", STRANGER, f"127.0.0.1:{ports[0]}"],
+            cwd=ROOT, env=environment(tmp_path, **mode), capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert stranger.returncode == 1
+        assert "AuthenticationError" in stranger.stderr, stranger.stderr
 
 
 def test_an_algorithm_leaves_no_folder_of_results(tmp_path, monkeypatch):
