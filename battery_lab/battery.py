@@ -7,6 +7,7 @@ Nothing else in the lab computes physics. Power is in MW at the grid connection,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numba as nb
@@ -159,14 +160,7 @@ class Battery:
 
     def limits(self, interval_h: float) -> Limits:
         """Return the battery over one dispatch interval, for compiled code."""
-        return Limits(
-            power_mwh=self.power_mw * interval_h,
-            energy_min_mwh=self.energy_min_mwh,
-            energy_max_mwh=self.energy_max_mwh,
-            charge_efficiency=self.charge_efficiency,
-            discharge_efficiency=self.discharge_efficiency,
-            retention=float((1 - self.self_discharge_per_day) ** (interval_h / 24)),
-        )
+        return _limits(self, interval_h)
 
     def step(self, energy_mwh: Array, request_mw: Array, interval_h: float) -> tuple[Array, Array]:
         """Run one dispatch interval for many batteries at once.
@@ -200,3 +194,16 @@ class Battery:
         request = np.asarray(request_mw, np.float64) * interval_h
         delivered, stored = _run(start, request, self.limits(interval_h))
         return delivered / interval_h, stored
+
+
+@lru_cache(maxsize=64)
+def _limits(battery: Battery, interval_h: float) -> Limits:
+    """Return a battery over one dispatch interval; asked for at every step of training."""
+    return Limits(
+        power_mwh=battery.power_mw * interval_h,
+        energy_min_mwh=battery.energy_min_mwh,
+        energy_max_mwh=battery.energy_max_mwh,
+        charge_efficiency=battery.charge_efficiency,
+        discharge_efficiency=battery.discharge_efficiency,
+        retention=float((1 - battery.self_discharge_per_day) ** (interval_h / 24)),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ from battery_lab.market.series import MarketSeries
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Transition:
     """One dispatch interval of N batteries, or T intervals of one.
 
@@ -39,32 +40,32 @@ class Transition:
     interval_h: float
     battery: Battery
 
-    @property
+    @cached_property
     def sold_mwh(self) -> Array:
         """(N,) energy discharged at the grid connection, MWh."""
         return np.maximum(self.power_mw, 0.0) * self.interval_h
 
-    @property
+    @cached_property
     def bought_mwh(self) -> Array:
         """(N,) energy charged at the grid connection, MWh."""
         return np.maximum(-self.power_mw, 0.0) * self.interval_h
 
-    @property
+    @cached_property
     def revenue(self) -> Array:
         """(N,) price x delivered power x interval, in the market's currency."""
         return self.price * self.power_mw * self.interval_h
 
-    @property
+    @cached_property
     def wear(self) -> Array:
         """(N,) what the energy discharged cost in wear."""
         return self.battery.wear_per_mwh * self.sold_mwh
 
-    @property
+    @cached_property
     def grid_fee(self) -> Array:
         """(N,) what the network charged for the energy bought."""
         return self.battery.grid_fee_per_mwh * self.bought_mwh
 
-    @property
+    @cached_property
     def profit(self) -> Array:
         """(N,) revenue less wear and grid fee."""
         return self.revenue - self.wear - self.grid_fee

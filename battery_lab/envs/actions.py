@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import gymnasium as gym
@@ -40,8 +41,12 @@ class ActionSet:
             return gym.spaces.Discrete(self.levels)
         return gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
 
+    @cached_property
+    def _level_mw(self) -> NDArray[np.float64]:
+        return np.linspace(-self.power_mw, self.power_mw, self.levels)
+
     def request_mw(self, actions: NDArray[Any]) -> NDArray[np.float64]:
         """Return (N,) MW, + discharges, for (N,) levels from 0 or (N, 1) fractions of full power."""
         if self.kind == "discrete":
-            return np.linspace(-self.power_mw, self.power_mw, self.levels)[np.asarray(actions, np.int64)]
+            return self._level_mw[np.asarray(actions, np.int64)]
         return np.clip(np.asarray(actions, np.float64).reshape(-1), -1.0, 1.0) * self.power_mw
