@@ -14,7 +14,7 @@ from typing import Any
 
 from battery_lab.errors import DataError
 
-STATE, RLLIB, BEST = "state.json", "rllib", "best_policy"
+STATE, RLLIB, BEST, MEMORY = "state.json", "rllib", "best_policy", "replay"
 NAME = re.compile(r"^\d{12}$")
 
 
@@ -50,7 +50,7 @@ def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: i
 
     Args:
         folder: the run's ``checkpoints``.
-        algorithm: the RLlib algorithm.
+        algorithm: the RLlib algorithm; one with a memory that it can write itself has ``save_memory``.
         progress: how far it has come; names the checkpoint.
         policy: folder of the best policy so far, which may be missing.
         keep: how many checkpoints to keep.
@@ -60,10 +60,13 @@ def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: i
     for torn in folder.glob("part-*"):
         shutil.rmtree(torn, ignore_errors=True)
     final = folder / f"{progress.env_steps:012d}"
+    earlier = found(folder)
     part = folder / f"part-{uuid.uuid4().hex}"
     try:
         part.mkdir()
         algorithm.save_to_path(str((part / RLLIB).resolve()))
+        if hasattr(algorithm, "save_memory"):
+            algorithm.save_memory(part / MEMORY, earlier[-1] / MEMORY if earlier else None)
         if policy.is_dir():
             shutil.copytree(policy, part / BEST)
         (part / STATE).write_text(json.dumps(asdict(progress)))
@@ -120,6 +123,8 @@ def restore(path: Path, algorithm: Any, policy: Path) -> None:
     """Put an algorithm, and the folder of the best policy, back to where a checkpoint stands."""
     logging.getLogger("ray.rllib").setLevel(logging.ERROR)
     algorithm.restore_from_path(str((path / RLLIB).resolve()))
+    if hasattr(algorithm, "load_memory"):
+        algorithm.load_memory(path / MEMORY)
     shutil.rmtree(policy, ignore_errors=True)
     if (path / BEST).is_dir():
         shutil.copytree(path / BEST, policy)

@@ -27,7 +27,7 @@ from battery_lab.locate import conf_dir
 from battery_lab.mistakes import causes, explained
 from battery_lab.overrides import check_groups, is_group
 
-PARTS = ("env", "algo", "network", "train", "tracking")
+PARTS = ("env", "algo", "network", "rollout", "train", "tracking")
 TARGET = "_target_"
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "None": "null"}
 LISTS = re.compile(r"(?:tuple|list|Sequence)\[(int|float|bool|str)(?:, \.\.\.)?\]")
@@ -110,7 +110,7 @@ def build(config: DictConfig) -> Any:
     seed: Any = plain.get("seed")
     require(is_a("int", seed) and seed >= 0, "seed", "must be a whole number from 0", seed)
     # Torch and Ray take seconds to import: a mistake that can be told without them is told before.
-    first, last = ("train", "tracking"), ("network", "algo")
+    first, last = ("train", "tracking"), ("network", "rollout", "algo")
     between = [key for key in dict.fromkeys((*plain, *PARTS)) if key not in (*first, *last)]
     parts: dict[str, Any] = {}
     for keys in (first, between, last):

@@ -27,6 +27,7 @@ from battery_lab.errors import ConfigError
 from battery_lab.networks.base import Network
 from battery_lab.policy import Policy, PolicyNetwork, load, read_spec
 from battery_lab.rollout.cluster import start_ray, without_results_folder
+from battery_lab.rollout.options import Rollout
 from battery_lab.tracking import RunLog, Status, Tracker
 from battery_lab.tracking.run_log import CURVES
 from battery_lab.training import Interrupted, Trainer, TrainOptions
@@ -59,6 +60,7 @@ class Experiment:
         env: the environment.
         algo: the algorithm.
         network: the network.
+        rollout: how data move between environment, replay memory and learner.
         train: budget and intervals.
         tracking: where results go besides the run folder.
         seed: of everything that is drawn.
@@ -68,6 +70,7 @@ class Experiment:
     env: Environment
     algo: Algo
     network: Network
+    rollout: Rollout
     train: TrainOptions
     tracking: Tracker
     seed: int
@@ -202,6 +205,7 @@ class _Run:
             layout=self.world.layout,
             action_space=single,
             network=experiment.network,
+            rollout=experiment.rollout,
             seed=experiment.seed,
             env_steps=experiment.train.env_steps,
         )

@@ -17,7 +17,8 @@ from battery_lab.errors import require
 from battery_lab.networks.base import Network
 from battery_lab.observations.observation_set import Layout
 from battery_lab.rollout.callbacks import LogEnvironment
-from battery_lab.rollout.runner import LabEnvRunner, RunnerMakesIt
+from battery_lab.rollout.options import Rollout
+from battery_lab.rollout.runner import RunnerMakesIt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Setup:
         layout: what stands where in an observation.
         action_space: of one environment.
         network: the network of the policy and of values.
+        rollout: how data move between environment, replay memory and learner.
         seed: of the trial.
         env_steps: the budget of environment steps, which schedules run over.
     """
@@ -37,6 +39,7 @@ class Setup:
     layout: Layout
     action_space: gym.Space[Any]
     network: Network
+    rollout: Rollout
     seed: int
     env_steps: int
 
@@ -88,6 +91,7 @@ def base_config(
     num_env_runners: int,
     fragment: int,
     iteration_steps: int,
+    gradient_steps: float = 0,
 ) -> AlgorithmConfig:
     """Fill in what all algorithms have in common.
 
@@ -101,20 +105,24 @@ def base_config(
         num_env_runners: remote runners; 0 samples in this process.
         fragment: steps of each environment a sampling.
         iteration_steps: the least environment steps an iteration.
+        gradient_steps: how many the budget makes, if the learner's steps can be compiled.
     """
+    rollout = setup.rollout.parts(config.algo_class, gradient_steps)
+    config.algo_class = rollout.algorithm or config.algo_class
     parts = asdict(DefaultModelConfig()) | {"head_fcnet_hiddens": [], NETWORK: (setup.network, setup.layout)} | model
 
     return (
         config.framework("torch")
         .environment(RunnerMakesIt, env_config={"make_env": setup.make_env, "seed": setup.seed})
         .env_runners(
-            env_runner_cls=LabEnvRunner,
+            env_runner_cls=rollout.runner,
             num_env_runners=num_env_runners,
             num_envs_per_env_runner=num_envs,
             gym_env_vectorize_mode="vector_entry_point",
             rollout_fragment_length=fragment,
         )
-        .learners(num_learners=0)
+        .learners(num_learners=0, **({"learner_class": rollout.learner} if rollout.learner else {}))
+        .training(learner_config_dict=dict(rollout.options))
         .rl_module(rl_module_spec=RLModuleSpec(module_class=module, catalog_class=catalog, model_config=parts))
         .callbacks(LogEnvironment)
         # An iteration is counted in steps, never in time, so that a run repeats.

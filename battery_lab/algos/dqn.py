@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ray.rllib.algorithms import dqn
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.dqn.torch.default_dqn_torch_rl_module import DefaultDQNTorchRLModule
 from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
@@ -14,12 +14,7 @@ from torch import nn
 from battery_lab.algos.base import Setup, linear_schedule, only_linear
 from battery_lab.algos.encoder import LabDQNCatalog
 from battery_lab.algos.off_policy import OffPolicy
-from battery_lab.algos.replay import SeededReplayMixin
 from battery_lab.errors import require
-
-
-class DQNAlgorithm(SeededReplayMixin, dqn.DQN):  # type: ignore[misc]
-    """RLlib's DQN with a memory that repeats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +60,7 @@ class DQN(OffPolicy):
     def config(self, setup: Setup) -> AlgorithmConfig:
         """Return the RLlib configuration."""
         explored = max(1, round(self.epsilon_fraction * setup.env_steps))
-        config = dqn.DQNConfig(algo_class=DQNAlgorithm).training(
+        config = DQNConfig().training(
             lr=linear_schedule(self.lr, self.lr_end, setup.env_steps),
             double_q=self.double,
             dueling=self.dueling,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -33,13 +33,6 @@ class Replay:
         for name in ("alpha", "beta"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"algo.replay.{name}", "must be from 0 to 1", value)
-
-    def config(self, seed: int) -> dict[str, Any]:
-        """Return RLlib's configuration of the memory."""
-        if not self.prioritised:
-            return {"type": "EpisodeReplayBuffer", "capacity": self.capacity, "seed": seed}
-        priority = {"alpha": self.alpha, "beta": self.beta}
-        return {"type": "PrioritizedEpisodeReplayBuffer", "capacity": self.capacity, "seed": seed} | priority
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +99,7 @@ class OffPolicy:
             train_batch_size_per_learner=self.batch,
             training_intensity=self.training_intensity,
             num_steps_sampled_before_learning_starts=self.learning_starts,
-            replay_buffer_config=self.replay.config(setup.seed),
+            replay_buffer_config=setup.rollout.replay_config(**asdict(self.replay), seed=setup.seed),
         )
         return base_config(
             config,
@@ -118,4 +111,5 @@ class OffPolicy:
             num_env_runners=self.num_env_runners,
             fragment=self.fragment,
             iteration_steps=self.iteration_steps,
+            gradient_steps=setup.env_steps * self.training_intensity / self.batch,
         )

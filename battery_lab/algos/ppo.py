@@ -102,6 +102,7 @@ class PPO:
             num_env_runners=self.num_env_runners,
             fragment=self.fragment,
             iteration_steps=self.batch,
+            gradient_steps=setup.env_steps * self.epochs / self.minibatch,
         )
 
     def actor(self, module: RLModule) -> tuple[nn.Module, nn.Linear, str]:

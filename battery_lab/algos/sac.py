@@ -5,44 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import torch
-from ray.rllib.algorithms import sac
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.sac import SACConfig
 from ray.rllib.algorithms.sac.torch.default_sac_torch_rl_module import DefaultSACTorchRLModule
-from ray.rllib.algorithms.sac.torch.sac_torch_learner import SACTorchLearner
 from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
 from battery_lab.algos.base import Setup, means_of, only_linear
 from battery_lab.algos.encoder import LabSACCatalog
 from battery_lab.algos.off_policy import OffPolicy
-from battery_lab.algos.replay import SeededReplayMixin
 from battery_lab.errors import require
-
-TEMPERATURE = "battery_lab_log_alpha"
-
-
-class SACLearner(SACTorchLearner):  # type: ignore[misc]
-    """Keeps the temperature in checkpoints; RLlib (2.60) saves its optimiser and not the temperature itself."""
-
-    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return RLlib's state and the temperatures."""
-        state: dict[str, Any] = super().get_state(*args, **kwargs)
-        temperatures = {name: float(value.detach()) for name, value in self.curr_log_alpha.items()}
-        return state | {TEMPERATURE: temperatures}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Restore what ``get_state`` gave."""
-        super().set_state(state)
-        with torch.no_grad():
-            for name, value in state.get(TEMPERATURE, {}).items():
-                self.curr_log_alpha[name].fill_(value)
-
-
-class SACAlgorithm(SeededReplayMixin, sac.SAC):  # type: ignore[misc]
-    """RLlib's SAC with a memory that repeats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +59,7 @@ class SAC(OffPolicy):
         space = setup.action_space
         levels = getattr(space, "n", None)
         entropy = -self.target_entropy if levels is None else self.target_entropy * math.log(levels)
-        config = sac.SACConfig(algo_class=SACAlgorithm).training(
+        config = SACConfig().training(
             lr=None,
             actor_lr=self.actor_lr,
             critic_lr=self.critic_lr,
@@ -95,7 +68,6 @@ class SAC(OffPolicy):
             target_entropy=entropy,
             tau=self.tau,
         )
-        config = config.learners(learner_class=SACLearner)
         return self.filled_in(
             config,
             setup,

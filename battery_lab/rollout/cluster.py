@@ -24,6 +24,8 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     # Each start of an algorithm warns of classes that RLlib itself has yet to leave behind.
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="ray")
+    # What comes from another process lies in memory that nobody may write to, and nobody does.
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
 
 def start_ray(num_env_runners: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -60,14 +60,7 @@ class LabEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
         """Return RLlib's state, and that of environment, episodes in progress and generators."""
         state: dict[str, Any] = super().get_state(components, not_components=not_components, **kwargs)
         if components is None and self.env is not None and not self._needs_initial_reset:
-            cached = self._cached_to_module
-            state[SAMPLING] = {
-                "env": self.env.unwrapped.get_state(),
-                "episodes": self._ongoing_episodes,
-                "observation": None if cached is None else cached[Columns.OBS].numpy(),
-                "shared": self._shared_data,
-                "generators": generator_state(),
-            }
+            state[SAMPLING] = self._sampling_state() | {"generators": generator_state()}
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -75,14 +68,25 @@ class LabEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
         super().set_state(state)
         if SAMPLING not in state:
             return
-        sampling = state[SAMPLING]
-        self.env.unwrapped.set_state(sampling["env"])
-        self._ongoing_episodes = sampling["episodes"]
-        observation = sampling["observation"]
-        self._cached_to_module = None if observation is None else {Columns.OBS: torch.from_numpy(observation)}
-        self._shared_data = sampling["shared"]
+        self._set_sampling_state(state[SAMPLING])
         self._needs_initial_reset = False
-        set_generator_state(sampling["generators"])
+        set_generator_state(state[SAMPLING]["generators"])
+
+    def _sampling_state(self) -> dict[str, Any]:
+        cached = self._cached_to_module
+        return {
+            "env": self.env.unwrapped.get_state(),
+            "episodes": self._ongoing_episodes,
+            "observation": None if cached is None else cached[Columns.OBS].numpy(),
+            "shared": self._shared_data,
+        }
+
+    def _set_sampling_state(self, state: Mapping[str, Any]) -> None:
+        self.env.unwrapped.set_state(state["env"])
+        self._ongoing_episodes = state["episodes"]
+        observation = state["observation"]
+        self._cached_to_module = None if observation is None else {Columns.OBS: torch.from_numpy(observation)}
+        self._shared_data = state["shared"]
 
 
 def generator_state() -> dict[str, Any]:

@@ -32,7 +32,13 @@ def module_of(algo, setup):
 def setup_for(world, network):
     space = world.vector_env(1, 0).single_action_space
     return Setup(
-        make_env=world.vector_env, layout=world.layout, action_space=space, network=network, seed=0, env_steps=10_000
+        make_env=world.vector_env,
+        layout=world.layout,
+        action_space=space,
+        network=network,
+        rollout=option("rollout", "array"),
+        seed=0,
+        env_steps=10_000,
     )
 
 

@@ -81,7 +81,7 @@ def test_a_run_goes_on_with_a_larger_budget_and_remembers_it(lab, monkeypatch, f
 
 CHOICES = {
     "env": "battery", "battery": "default", "market": "table", "reward": "regret", "observation": "compact",
-    "network": "mlp", "algo": "ppo", "train": "default", "tracking": "none",
+    "network": "mlp", "rollout": "array", "algo": "ppo", "train": "default", "tracking": "none",
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
-from battery_lab.algos.replay import UniformReplay
+from battery_lab.rollout.stock import UniformReplay
 
 
 def piece(name, first, length, done=False):

@@ -1,18 +1,19 @@
-"""Replay memory on RLlib's own, with what it lacks: seeds, checkpoints, and an end to growing."""
+"""RLlib's own parts, kept for comparison, with what they lack: seeds, checkpoints, an end to growing."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
+from ray.rllib.algorithms import dqn, sac
+from ray.rllib.algorithms.sac.torch.sac_torch_learner import SACTorchLearner
 from ray.rllib.utils.replay_buffers.episode_replay_buffer import EpisodeReplayBuffer
 from ray.rllib.utils.replay_buffers.prioritized_episode_buffer import PrioritizedEpisodeReplayBuffer
 
-from battery_lab.errors import require
-
 GENERATOR, MEMORY = "battery_lab_generator", "battery_lab_memory"
+TEMPERATURE = "battery_lab_log_alpha"
 
 
 class _Seeded:
@@ -98,31 +99,34 @@ class SeededReplayMixin:
         return SEEDED[options.pop("type")](**options, metrics_num_episodes_for_smoothing=smoothing)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Replay:
-    """A replay memory.
+class StockDQN(SeededReplayMixin, dqn.DQN):  # type: ignore[misc]
+    """RLlib's DQN with a memory that repeats."""
 
-    Attributes:
-        capacity: transitions.
-        prioritised: whether transitions with large errors are drawn more often.
-        alpha: how much the error counts, 0 uniform to 1 proportional.
-        beta: how far the bias of doing so is corrected, 0 not at all to 1 in full.
-    """
 
-    capacity: int
-    prioritised: bool
-    alpha: float
-    beta: float
+class StockSAC(SeededReplayMixin, sac.SAC):  # type: ignore[misc]
+    """RLlib's SAC with a memory that repeats."""
 
-    def __post_init__(self) -> None:
-        require(self.capacity >= 1, "algo.replay.capacity", "must be 1 transition or more", self.capacity)
-        for name in ("alpha", "beta"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"algo.replay.{name}", "must be from 0 to 1", value)
 
-    def config(self, seed: int) -> dict[str, Any]:
-        """Return RLlib's configuration of the memory."""
-        if not self.prioritised:
-            return {"type": "EpisodeReplayBuffer", "capacity": self.capacity, "seed": seed}
-        priority = {"alpha": self.alpha, "beta": self.beta}
-        return {"type": "PrioritizedEpisodeReplayBuffer", "capacity": self.capacity, "seed": seed} | priority
+class KeepsTemperature(SACTorchLearner):  # type: ignore[misc]
+    """Keeps SAC's temperature in checkpoints; RLlib (2.60) saves its optimiser and not the temperature itself."""
+
+    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return RLlib's state and the temperatures."""
+        state: dict[str, Any] = super().get_state(*args, **kwargs)
+        temperatures = {name: float(value.detach()) for name, value in self.curr_log_alpha.items()}
+        return state | {TEMPERATURE: temperatures}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what ``get_state`` gave."""
+        super().set_state(state)
+        with torch.no_grad():
+            for name, value in state.get(TEMPERATURE, {}).items():
+                self.curr_log_alpha[name].fill_(value)
+
+
+def replay_config(capacity: int, prioritised: bool, alpha: float, beta: float, seed: int) -> dict[str, Any]:
+    """Return RLlib's configuration of its memory."""
+    if not prioritised:
+        return {"type": "EpisodeReplayBuffer", "capacity": capacity, "seed": seed}
+    priority = {"alpha": alpha, "beta": beta}
+    return {"type": "PrioritizedEpisodeReplayBuffer", "capacity": capacity, "seed": seed} | priority

@@ -1,0 +1,200 @@
+"""RLlib's learners on whole arrays: one loop over minibatches of tensors, metrics once an update."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray.rllib.core import ALL_MODULES, DEFAULT_MODULE_ID
+from ray.rllib.core.learner.torch.torch_learner import TorchLearner
+from ray.rllib.core.learner.training_data import TrainingData
+from ray.rllib.utils.metrics import (
+    MODULE_TRAIN_BATCH_SIZE_MEAN,
+    NUM_ENV_STEPS_TRAINED,
+    NUM_ENV_STEPS_TRAINED_LIFETIME,
+    NUM_MODULE_STEPS_TRAINED,
+    NUM_MODULE_STEPS_TRAINED_LIFETIME,
+    WEIGHTS_SEQ_NO,
+)
+
+from battery_lab.rollout.compiling import CompiledGradients
+from battery_lab.rollout.gradients import Losses, Tensors
+
+STEPS = "battery_lab_gradient_steps"
+log = logging.getLogger(__name__)
+_MODULE_STEPS = {NUM_MODULE_STEPS_TRAINED: "sum", NUM_MODULE_STEPS_TRAINED_LIFETIME: "lifetime_sum"}
+_ENV_STEPS = {NUM_ENV_STEPS_TRAINED: "sum", NUM_ENV_STEPS_TRAINED_LIFETIME: "lifetime_sum"}
+STEPS_TRAINED = {DEFAULT_MODULE_ID: _MODULE_STEPS, ALL_MODULES: _MODULE_STEPS | _ENV_STEPS}
+
+
+class ArrayLearner(TorchLearner):  # type: ignore[misc]
+    """Goes before one of RLlib's learners and takes its place between the data and the optimisers.
+
+    A subclass says what it descends (``losses``) and turns data into tensors (``tensors``). Metrics are those of an
+    update's last minibatch, as RLlib's are.
+    """
+
+    @classmethod
+    def outputs(cls, config: Any) -> tuple[str, ...]:
+        """Return the columns that runners must keep for it."""
+        return ()
+
+    def losses(self) -> Losses:
+        """Return what is descended."""
+        raise NotImplementedError
+
+    def coefficients(self) -> Tensors:
+        """Return weights that change while training, and parameters that belong to no network."""
+        return {}
+
+    def tensors(self, data: TrainingData) -> Tensors:
+        """Return the columns of a batch, each (transitions, ...), on the learner's device."""
+        raise NotImplementedError
+
+    def build(self) -> None:
+        """Build RLlib's learner, and the gradients of its losses."""
+        super().build()
+        options = self.config.learner_config_dict
+        cache = options.get("compile_cache") if self._device.type == "cpu" else None
+        self._gradient_steps = 0
+        self._gradients = CompiledGradients(
+            self.losses(), self._rl_module, Path(cache) if cache else None, options.get("compile_after", 0)
+        )
+
+    def update(
+        self,
+        batch: Any = None,
+        episodes: Any = None,
+        training_data: TrainingData | None = None,
+        *,
+        timesteps: dict[str, Any] | None = None,
+        num_epochs: int = 1,
+        minibatch_size: int | None = None,
+        num_total_minibatches: int = 0,
+        shuffle_batch_per_epoch: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Take all gradient steps on some data, as RLlib's ``Learner.update`` does."""
+        self._check_is_built()
+        self.before_gradient_based_update(timesteps=timesteps or {})
+        data = training_data or TrainingData(batch=batch, episodes=episodes)
+        data.validate()
+        data.solve_refs()
+        self._weights_seq_no += 1
+        tensors = self.tensors(data)
+        count = len(next(iter(tensors.values())))
+        size = minibatch_size or count
+        figures: Mapping[str, torch.Tensor] = {}
+        number = 0
+        for rows in minibatches(count, size, num_epochs, num_total_minibatches, shuffle_batch_per_epoch):
+            figures = self.step({name: values[rows] for name, values in tensors.items()}, timesteps or {})
+            number += 1
+        self._log(figures, number, size)
+        self.after_gradient_based_update(timesteps=timesteps or {})
+        return self.metrics.reduce()
+
+    def step(self, batch: Tensors, timesteps: Mapping[str, Any]) -> Mapping[str, torch.Tensor]:
+        """Take one gradient step and return figures of it."""
+        figures = self._gradients(batch, self.coefficients(), self._gradient_steps)
+        self._gradient_steps += 1
+        self._share_gradients()
+        norms = self._clip()
+        if all(bool(torch.isfinite(norm)) for norm in norms.values()):
+            for _, optimizer in self._optimizers:
+                optimizer.step()
+        else:
+            log.warning("a gradient is not finite: step %d is left out", self._gradient_steps)
+        return {**figures, **norms}
+
+    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return RLlib's state and the number of gradient steps."""
+        state: dict[str, Any] = super().get_state(*args, **kwargs)
+        return state | {STEPS: self._gradient_steps}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what ``get_state`` gave."""
+        super().set_state(state)
+        self._gradient_steps = state.get(STEPS, 0)
+
+    def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
+        """Make RLlib's optimisers, and have each take its steps in one call where the device can."""
+        super().configure_optimizers_for_module(module_id=module_id, config=config)
+        for _, optimizer in self.get_optimizers_for_module(module_id):
+            for group in optimizer.param_groups:
+                group["fused"], group["foreach"] = True, False
+
+    @property
+    def _rl_module(self) -> Any:
+        return self.module[DEFAULT_MODULE_ID].unwrapped()
+
+    @property
+    def _optimizers(self) -> list[tuple[str, torch.optim.Optimizer]]:
+        """Each optimiser with the name that RLlib's metrics know it by."""
+        return list(self.get_optimizers_for_module(DEFAULT_MODULE_ID))
+
+    def _share_gradients(self) -> None:
+        """Take the mean over all learners, where there are several."""
+        if self.config.num_learners < 2:
+            return
+        gradients = [parameter.grad for parameter in self._params.values() if parameter.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        torch.distributed.all_reduce(flat)
+        flat /= self.config.num_learners
+        for gradient, mean in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    def _clip(self) -> Tensors:
+        """Clip the gradients as ``grad_clip`` and ``grad_clip_by`` of RLlib's configuration say."""
+        limit, how = self.config.grad_clip, self.config.grad_clip_by
+        norms = {}
+        for name, optimizer in self._optimizers:
+            parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            gradients = [p.grad for p in parameters]
+            norm = torch.nn.utils.get_total_norm(gradients)
+            norms[f"gradients_{name}_global_norm"] = norm
+            if limit and how == "global_norm":
+                torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+            elif limit and how == "value":
+                torch.nn.utils.clip_grad_value_(parameters, limit)
+            elif limit:
+                for parameter in parameters:
+                    torch.nn.utils.clip_grad_norm_(parameter, limit)
+        return norms
+
+    def _log(self, figures: Mapping[str, torch.Tensor], number: int, size: int) -> None:
+        """Log an update of so many minibatches of one size, under RLlib's names."""
+        values = {name: float(value) for name, value in figures.items()} | {WEIGHTS_SEQ_NO: self._weights_seq_no}
+        self.metrics.log_dict(values, key=DEFAULT_MODULE_ID, window=1)
+        self.metrics.log_value((DEFAULT_MODULE_ID, MODULE_TRAIN_BATCH_SIZE_MEAN), size, reduce="mean")
+        for where, names in STEPS_TRAINED.items():
+            for name, reduce in names.items():
+                self.metrics.log_value((where, name), number * size, reduce=reduce)
+
+
+def minibatches(count: int, size: int, epochs: int, total: int, shuffle: bool) -> Iterator[Any]:
+    """Yield what to index a batch with, minibatch by minibatch: as many, and as full, as RLlib's own.
+
+    Minibatches are always full: the last one of an epoch goes on with the next epoch.
+
+    Args:
+        count: transitions in the batch.
+        size: transitions a minibatch.
+        epochs: passes over the batch, each in an order of its own if ``shuffle``.
+        total: how many minibatches in any case; 0 leaves it to the epochs.
+        shuffle: whether the order is drawn.
+    """
+    number = total or -(-count * epochs // size)
+    if number == 1 and size == count:
+        yield slice(None)
+        return
+    if not shuffle and count % size == 0:
+        for k in range(number):
+            start = k * size % count
+            yield slice(start, start + size)
+        return
+    passes = -(-number * size // count)
+    orders = [torch.randperm(count) if shuffle else torch.arange(count) for _ in range(passes)]
+    yield from torch.split(torch.cat(orders)[: number * size], size)

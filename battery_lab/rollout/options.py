@@ -1,0 +1,113 @@
+"""The choices of conf/rollout: how data move between environment, replay memory and learner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.algorithms.dqn import DQN
+from ray.rllib.algorithms.ppo import PPO
+from ray.rllib.algorithms.sac import SAC
+from ray.rllib.core.learner.learner import Learner
+from ray.rllib.env.env_runner import EnvRunner
+
+from battery_lab.errors import require
+from battery_lab.rollout import stock
+from battery_lab.rollout.array_runner import ArrayEnvRunner
+from battery_lab.rollout.dqn_learner import ArrayDQNLearner
+from battery_lab.rollout.off_policy import ArrayDQN, ArraySAC
+from battery_lab.rollout.ppo_learner import ArrayPPOLearner
+from battery_lab.rollout.runner import LabEnvRunner
+from battery_lab.rollout.sac_learner import ArraySACLearner
+
+WORTH = 2  # times ``compile_after``: the gradient steps of a run from which on compiling pays
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What stands between an environment and an algorithm of RLlib.
+
+    Attributes:
+        runner: samples.
+        learner: learns; None is the algorithm's own.
+        algorithm: goes round between them; None is RLlib's.
+        options: of the learner.
+    """
+
+    runner: type[EnvRunner] = LabEnvRunner
+    learner: type[Learner] | None = None
+    algorithm: type[Algorithm] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Rollout(Protocol):
+    """A choice of conf/rollout."""
+
+    def parts(self, algorithm: type[Algorithm], gradient_steps: float) -> Parts:
+        """Return what to put in RLlib's places for one of its algorithms, which is to take so many gradient steps."""
+
+    def replay_config(
+        self, *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
+    ) -> dict[str, Any]:
+        """Return RLlib's configuration of the replay memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayRollout:
+    """The choice ``rollout=array``: whole arrays. Algorithms without a learner on arrays get RLlib's own parts.
+
+    Attributes:
+        compile: whether gradient steps are compiled; needs g++.
+        compile_after: gradient steps before the compiled ones take over; compiling goes on meanwhile.
+        cache: folder of compiled programs.
+    """
+
+    compile: bool
+    compile_after: int
+    cache: str
+
+    def __post_init__(self) -> None:
+        require(
+            self.compile_after >= 0, "rollout.compile_after", "must be 0 or more gradient steps", self.compile_after
+        )
+
+    def parts(self, algorithm: type[Algorithm], gradient_steps: float) -> Parts:
+        """Return the lab's runner, and learner and round, where there are such."""
+        # A short run would end before a compiled program makes up for its making.
+        worth = self.compile and gradient_steps >= WORTH * self.compile_after
+        options = {"compile_cache": self.cache if worth else None, "compile_after": self.compile_after}
+        known = {
+            PPO: Parts(runner=ArrayEnvRunner, learner=ArrayPPOLearner, options=options),
+            DQN: Parts(runner=ArrayEnvRunner, learner=ArrayDQNLearner, algorithm=ArrayDQN, options=options),
+            SAC: Parts(runner=ArrayEnvRunner, learner=ArraySACLearner, algorithm=ArraySAC, options=options),
+        }
+        return known.get(algorithm, Parts())
+
+    def replay_config(
+        self, *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
+    ) -> dict[str, Any]:
+        """Return the options of TransitionReplay."""
+        # RLlib checks the type by name, though it never makes one of it.
+        options = {"capacity": capacity, "prioritised": prioritised, "alpha": alpha, "beta": beta, "seed": seed}
+        return {"type": "EpisodeReplayBuffer"} | options
+
+
+@dataclass(frozen=True, kw_only=True)
+class StockRollout:
+    """The choice ``rollout=stock``: RLlib's own episodes, for comparison and for what arrays do not do."""
+
+    def parts(self, algorithm: type[Algorithm], gradient_steps: float) -> Parts:
+        """Return RLlib's parts, mended where they forget their state."""
+        known = {
+            DQN: Parts(algorithm=stock.StockDQN),
+            SAC: Parts(algorithm=stock.StockSAC, learner=stock.KeepsTemperature),
+        }
+        return known.get(algorithm, Parts())
+
+    def replay_config(
+        self, *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
+    ) -> dict[str, Any]:
+        """Return the options of RLlib's memory."""
+        return stock.replay_config(capacity, prioritised, alpha, beta, seed)

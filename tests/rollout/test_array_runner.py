@@ -1,0 +1,214 @@
+"""The array runner sees what RLlib's own runner sees, whatever happens inside a fragment."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import ray
+import torch
+import tree
+from ray.rllib.algorithms.dqn import DQNConfig
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.algorithms.sac import SACConfig
+from ray.rllib.callbacks.callbacks import RLlibCallback
+from ray.rllib.core.columns import Columns
+
+from battery_lab.errors import ConfigError
+from battery_lab.rollout.array_runner import ArrayEnvRunner
+from battery_lab.rollout.fragment import Fragment
+from battery_lab.rollout.runner import LabEnvRunner
+from tests.rollout.small import ScriptedEnv, by_columns, configured, episodes_of
+
+
+def scripted(lengths=(3, 5), terminates=(True, False), box=False):
+    return lambda num_envs, seed: ScriptedEnv(lengths, terminates, num_envs, box)
+
+
+def runner(config=None, make_env=None, array=True, **settings):
+    config = configured(config or PPOConfig(), make_env or scripted(), array, **settings)
+    return (ArrayEnvRunner if array else LabEnvRunner)(config=config)
+
+
+def sorted_rows(columns):
+    """All transitions as rows of numbers, in an order of their own."""
+    rows = np.concatenate([values.reshape(len(values), -1) for values in columns.values()], axis=1).astype(np.float32)
+    return rows[np.lexsort(rows.T)]
+
+
+@pytest.mark.parametrize("config", [PPOConfig, SACConfig])
+@pytest.mark.parametrize("box", [False, True])
+def test_it_sees_to_the_bit_what_the_stock_runner_sees(config, box):
+    ours, stock = (runner(config(), scripted(box=box), array) for array in (True, False))
+    stock.module.set_state(ours.module.get_state())
+    for _ in range(3):
+        torch.manual_seed(1)
+        fragment = ours.sample(num_timesteps=100)[0]
+        torch.manual_seed(1)
+        episodes = stock.sample(num_timesteps=100)
+        mine = episodes_of(fragment)
+        assert sorted(map(len, mine)) == sorted(map(len, episodes))
+        found, wanted = (sorted_rows(by_columns(some)) for some in (mine, episodes))
+        assert np.array_equal(found, wanted)
+
+
+def test_resets_are_no_transitions_and_last_observations_are_kept():
+    fragment = runner(num_envs_per_env_runner=1).sample(num_timesteps=7)[0]
+    assert fragment.obs[:, 0, 2].tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 4]
+    assert fragment.valid[:, 0].tolist() == [True] * 3 + [False] + [True] * 4
+    assert fragment.terminated[:, 0].tolist() == [False, False, True, False, False, False, False, False]
+    assert not fragment.truncated.any()
+    assert fragment.rewards[:, 0].tolist() == [1, 2, 3, 0, 11, 12, 13, 14]
+    assert len(fragment) == fragment.env_steps() == 7
+
+
+def test_a_fragment_goes_on_where_the_last_one_ended():
+    one = runner()
+    first, second = one.sample(num_timesteps=40)[0], one.sample(num_timesteps=40)[0]
+    assert np.array_equal(first.obs[-1], second.obs[0])
+    assert (first.row, second.row) == (0, len(first.valid))
+
+
+def test_it_counts_steps_and_episodes_as_the_stock_runner_does():
+    figures = []
+    for array in (True, False):
+        one = runner(array=array)
+        for _ in range(4):
+            one.sample(num_timesteps=50)
+        figures.append(one.get_metrics())
+    for name in ("num_env_steps_sampled", "num_env_steps_sampled_lifetime", "num_episodes"):
+        assert figures[0][name].peek() == figures[1][name].peek(), name
+
+
+def test_finished_episodes_are_measured_over_fragments():
+    one = runner(num_envs_per_env_runner=2)
+    for _ in range(5):
+        one.sample(num_timesteps=6)
+    found = one.get_metrics()
+    assert (found["episode_len_min"].peek(), found["episode_len_max"].peek()) == (3, 5)
+    assert found["episode_return_min"].peek() == 1 + 2 + 3
+    assert found["episode_return_max"].peek() == sum(range(11, 16)) or found["episode_return_max"].peek() > 60
+
+
+@pytest.mark.parametrize("explore", [True, False])
+def test_whole_episodes_can_be_asked_for(explore):
+    one = runner()
+    fragment = one.sample(num_episodes=4, explore=explore)[0]
+    assert np.count_nonzero(fragment.ended) >= 4
+    assert np.array_equal(fragment.obs[0, :, 1:], np.zeros((4, 2)))
+    again = one.sample(num_timesteps=4)[0]
+    assert np.array_equal(again.obs[0, :, 1:], np.zeros((4, 2)))
+
+
+@pytest.mark.parametrize("config", [PPOConfig, SACConfig])
+def test_greedy_actions_do_not_vary_and_stay_in_bounds(config):
+    one = runner(config(), scripted(box=True))
+    first, second = one.sample(num_episodes=2, explore=False)[0], one.sample(num_episodes=2, explore=False)[0]
+    assert np.array_equal(first.actions[:3], second.actions[:3])
+    if config is SACConfig:
+        assert np.abs(first.actions).max() <= 1
+
+
+def test_epsilon_is_annealed_over_steps():
+    config = DQNConfig().training(epsilon=[[0, 1.0], [400, 0.0]])
+    one = runner(config, scripted((1000,), (False,)))
+    early = one.sample(num_timesteps=200)[0].actions
+    one.sample(num_timesteps=400)
+    late = one.sample(num_timesteps=200)[0]
+    greedy = one.sample(num_episodes=1, explore=False)[0].actions
+    assert len(np.unique(early)) == 3
+    assert len(np.unique(late.actions)) <= len(np.unique(greedy)) + 1
+
+
+def test_random_actions_need_no_module():
+    fragment = runner().sample(num_timesteps=200, random_actions=True)[0]
+    assert set(np.unique(fragment.actions)) == {0, 1, 2}
+    assert fragment.outputs == {}
+
+
+def test_actions_are_brought_into_the_bounds_of_the_environment():
+    seen = []
+
+    class Wide(ScriptedEnv):
+        def __init__(self, *args):
+            super().__init__(*args, box=True)
+            self.single_action_space = gym.spaces.Box(-10, 30, (1,))
+
+        def step(self, actions):
+            seen.append(actions.copy())
+            return super().step(actions)
+
+    make = lambda num_envs, seed: Wide((50,), (False,), num_envs)  # noqa: E731
+    fragment = runner(SACConfig(), make).sample(num_timesteps=80)[0]
+    assert np.abs(fragment.actions).max() <= 1
+    assert np.allclose(np.stack(seen), 10 + 20 * fragment.actions, atol=1e-5)
+
+
+def test_a_restored_runner_goes_on_to_the_bit():
+    one = runner()
+    one.sample(num_timesteps=40)
+    state = one.get_state()
+    wanted = one.sample(num_timesteps=40)[0]
+    other = runner()
+    other.set_state(state)
+    found = other.sample(num_timesteps=40)[0]
+    for name in ("obs", "actions", "rewards", "terminated", "truncated", "valid", "row"):
+        assert np.array_equal(getattr(found, name), getattr(wanted, name)), name
+    assert np.array_equal(found.outputs[Columns.ACTION_LOGP], wanted.outputs[Columns.ACTION_LOGP])
+
+
+def test_runners_draw_from_seeds_of_their_own():
+    seeds = []
+
+    def make(num_envs, seed):
+        seeds.append(seed)
+        return ScriptedEnv((3,), (True,), num_envs)
+
+    config = configured(PPOConfig(), make)
+    for index in (0, 1, 2):
+        ArrayEnvRunner(config=config, worker_index=index, num_workers=2)
+    assert len(set(seeds)) == 3
+
+
+def test_a_fragment_is_one_object_for_ray_and_for_rllib():
+    fragment = runner().sample(num_timesteps=40)[0]
+    assert tree.flatten([[fragment]]) == [fragment]
+    back = ray.get(ray.put(fragment))
+    assert np.array_equal(back.obs, fragment.obs) and len(back) == len(fragment)
+
+
+@pytest.mark.parametrize("steps", [1, 17, 40, 99])
+def test_a_fragment_can_be_shared_out_without_loss(steps):
+    fragment: Fragment = runner().sample(num_timesteps=100)[0]
+    first, rest = fragment[:steps], fragment.slice(slice(steps, None))
+    assert len(first) + len(rest) == len(fragment)
+    assert len(first) <= max(steps, 4)
+    assert np.array_equal(first.obs[-1], rest.obs[0])
+    assert rest.row == first.row + len(first.valid)
+    assert np.array_equal(np.concatenate([first.rewards, rest.rewards]), fragment.rewards)
+
+
+class SeesSteps(RLlibCallback):
+    def on_episode_step(self, **kwargs):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda c: c.callbacks(SeesSteps), "on_episode_step"),
+        (lambda c: c.env_runners(env_to_module_connector=lambda *given: []), "connectors"),
+        (lambda c: c.rl_module(model_config={"use_lstm": True, "max_seq_len": 4}), "state"),
+    ],
+)
+def test_what_it_does_not_do_is_refused(change, named):
+    with pytest.raises(ConfigError, match="rollout=stock"):
+        ArrayEnvRunner(config=change(configured(PPOConfig(), scripted())))
+
+
+def test_environments_that_reset_in_the_same_step_are_refused():
+    class Same(ScriptedEnv):
+        metadata = {"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP}
+
+    with pytest.raises(ConfigError, match="SAME_STEP"):
+        runner(make_env=lambda num_envs, seed: Same((3,), (True,), num_envs))

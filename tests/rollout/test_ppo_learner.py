@@ -1,0 +1,189 @@
+"""PPO on arrays learns from a fragment what RLlib's own learner learns from the same episodes."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.learner.training_data import TrainingData
+from ray.rllib.evaluation.postprocessing import Postprocessing
+
+from battery_lab.rollout.advantages import generalised_advantages
+from battery_lab.rollout.array_runner import ArrayEnvRunner
+from battery_lab.rollout.ppo_learner import ArrayPPOLearner, standardised
+from tests.rollout.small import ScriptedEnv, configured, episodes_of
+
+ADVANTAGES, TARGETS = Postprocessing.ADVANTAGES, Postprocessing.VALUE_TARGETS
+
+
+def made(learner, box=False, **options):
+    """Return a learner and a runner of the same module, and a fragment with ends and cuts in it."""
+    training = {"use_kl_loss": True, "kl_coeff": 0.3, "entropy_coeff": 0.02, "vf_clip_param": 50.0, "grad_clip": 0.5}
+    make = lambda num_envs, seed: ScriptedEnv((4, 6, 9), (True, False, False), num_envs, box)  # noqa: E731
+    config = configured(PPOConfig().training(**training | options), make)
+    config.learners(learner_class=ArrayPPOLearner)
+    runner = ArrayEnvRunner(config=config)
+    config.learners(learner_class=learner)
+    spaces = runner.get_spaces()
+    built = learner(config=config, module_spec=config.get_multi_rl_module_spec(spaces=spaces))
+    built.build()
+    built.module[DEFAULT_MODULE_ID].set_state(runner.module.get_state())
+    return built, runner.sample(num_timesteps=150)[0]
+
+
+def both(box=False, **options):
+    ours, fragment = made(ArrayPPOLearner, box, **options)
+    stock, _ = made(PPOTorchLearner, box, **options)
+    stock.module.set_state(ours.module.get_state())
+    return ours, stock, fragment
+
+
+def stock_batch(stock, fragment):
+    """RLlib's own pipeline over the same transitions; True where a row is one of them."""
+    batch = stock._make_batch_if_necessary(TrainingData(episodes=episodes_of(fragment)))
+    columns = batch.policy_batches[DEFAULT_MODULE_ID]
+    return columns, columns[Columns.LOSS_MASK]
+
+
+def order_of(columns):
+    """An order that sorts transitions by what was seen: environment, episode, step."""
+    obs = np.asarray(columns[Columns.OBS])
+    return np.lexsort(obs.T[::-1])
+
+
+@pytest.mark.parametrize("box", [False, True])
+def test_value_targets_and_advantages_agree(box):
+    ours, stock, fragment = both(box)
+    mine = ours.tensors(TrainingData(episodes=[fragment]))
+    theirs, mask = stock_batch(stock, fragment)
+    theirs = {name: values[mask] for name, values in theirs.items()}
+    found, wanted = order_of(mine), order_of(theirs)
+    assert len(found) == len(wanted) == len(fragment)
+    for name in (Columns.OBS, Columns.ACTIONS, Columns.ACTION_LOGP, Columns.ACTION_DIST_INPUTS, TARGETS):
+        assert np.allclose(mine[name][found], theirs[name][wanted], rtol=1e-5, atol=1e-5), name
+    # RLlib standardises over rows that are no transitions too, which moves and stretches all advantages alike.
+    values = stock.module[DEFAULT_MODULE_ID].compute_values(theirs).detach()
+    raw = (theirs[TARGETS] - values).numpy()
+    assert np.allclose(mine[ADVANTAGES][found], standardised(raw)[wanted], atol=1e-4)
+    assert np.corrcoef(mine[ADVANTAGES][found], theirs[ADVANTAGES][wanted])[0, 1] > 1 - 1e-6
+
+
+@pytest.mark.parametrize("box", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"use_kl_loss": False}, {"use_critic": False}, {"vf_clip_param": 0.5, "clip_param": 0.01}],
+    ids=["all", "no_kl", "no_critic", "clipped"],
+)
+def test_losses_and_gradients_agree(box, options):
+    ours, stock, fragment = both(box, **options)
+    minibatch = {name: values[:64] for name, values in ours.tensors(TrainingData(episodes=[fragment])).items()}
+    with torch.no_grad():
+        for module in (ours.module, stock.module):
+            torch.manual_seed(0)
+            for parameter in module[DEFAULT_MODULE_ID].parameters():
+                parameter.add_(0.05 * torch.randn_like(parameter))
+    figures = ours._gradients(minibatch, ours.coefficients(), 0)
+    batch = {DEFAULT_MODULE_ID: {**minibatch, Columns.ACTION_DIST_INPUTS: _inputs(minibatch, box)}}
+    losses = stock.compute_losses(fwd_out=stock.module.forward_train(batch), batch=batch)
+    wanted = stock.compute_gradients(losses)
+    assert float(figures["total_loss"]) == pytest.approx(float(losses[DEFAULT_MODULE_ID].detach()), rel=1e-5)
+    named = dict(stock.module[DEFAULT_MODULE_ID].named_parameters())
+    for name, parameter in ours.module[DEFAULT_MODULE_ID].named_parameters():
+        theirs = wanted[named[name]]
+        assert (parameter.grad is None) == (theirs is None), name
+        if theirs is not None:
+            assert torch.allclose(parameter.grad, theirs, rtol=1e-4, atol=1e-6), name
+    for name in ("policy_loss", "vf_loss", "vf_loss_unclipped", "entropy", "mean_kl_loss", "vf_explained_var"):
+        if name in figures:
+            logged = float(stock.metrics.peek((DEFAULT_MODULE_ID, name)))
+            assert float(figures[name]) == pytest.approx(logged, rel=1e-4, abs=1e-6), name
+
+
+def _inputs(minibatch, box):
+    """Without the KL term the runner keeps no distributions, which RLlib's learner reads all the same."""
+    missing = torch.zeros(len(minibatch[Columns.OBS]), 2 if box else 3)
+    return minibatch.get(Columns.ACTION_DIST_INPUTS, missing)
+
+
+@pytest.mark.parametrize("how", ["global_norm", "norm", "value"])
+def test_steps_agree_with_each_way_of_clipping(how):
+    limit = {"grad_clip": 0.05, "grad_clip_by": how, "lr": 1e-2}
+    ours, stock, fragment = both(**limit)
+    minibatch = ours.tensors(TrainingData(episodes=[fragment]))
+    batch = {DEFAULT_MODULE_ID: minibatch}
+    for _ in range(3):
+        ours.step(minibatch, {})
+        stock._update(batch)
+    for mine, theirs in zip(_parameters(ours), _parameters(stock), strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-5)
+
+
+def _parameters(learner):
+    return list(learner.module[DEFAULT_MODULE_ID].parameters())
+
+
+def test_a_whole_update_moves_schedules_and_coefficients_as_rllib_does():
+    schedule = {"lr": [[0, 1e-3], [1000, 1e-5]], "entropy_coeff": [[0, 0.1], [1000, 0.0]], "kl_target": 1e-9}
+    ours, stock, fragment = both(**schedule)
+    steps = {"num_env_steps_sampled_lifetime": 500}
+    minibatches = {"num_epochs": 3, "minibatch_size": 50, "shuffle_batch_per_epoch": True, "timesteps": steps}
+    found = ours.update(episodes=[copy.deepcopy(fragment)], **minibatches)[DEFAULT_MODULE_ID]
+    wanted = stock.update(episodes=episodes_of(fragment), **minibatches)[DEFAULT_MODULE_ID]
+    for name in ("default_optimizer_learning_rate", "curr_entropy_coeff", "curr_kl_coeff"):
+        assert float(found[name].peek()) == pytest.approx(float(wanted[name].peek())), name
+    assert float(found["curr_kl_coeff"].peek()) == pytest.approx(0.45)
+    missing = set(wanted) - set(found) - {"diff_num_grad_updates_vs_sampler_policy"}
+    assert not missing
+
+
+def test_minibatches_are_as_many_and_as_full_as_rllibs():
+    ours, stock, fragment = both()
+    seen = {"ours": [], "stock": []}
+    step, update = ours.step, stock._update
+    ours.step = lambda batch, timesteps: (seen["ours"].append(len(batch[Columns.OBS])), step(batch, timesteps))[1]
+    stock._update = lambda batch: (
+        seen["stock"].append(int(batch[DEFAULT_MODULE_ID][Columns.LOSS_MASK].sum())),
+        update(batch),
+    )[1]
+    ours.update(episodes=[fragment], num_epochs=4, minibatch_size=32, shuffle_batch_per_epoch=True)
+    stock.update(episodes=episodes_of(fragment), num_epochs=4, minibatch_size=32, shuffle_batch_per_epoch=True)
+    assert seen["ours"] == [32] * -(-4 * len(fragment) // 32)
+    # RLlib's minibatches also hold rows that are no transitions.
+    assert sum(seen["ours"]) == pytest.approx(sum(seen["stock"]), rel=0.1)
+
+
+def test_several_fragments_make_one_batch():
+    ours, fragment = made(ArrayPPOLearner)
+    once = ours.tensors(TrainingData(episodes=[fragment]))
+    parts = [fragment[:70], fragment.slice(slice(70, None))]
+    twice = ours.tensors(TrainingData(episodes=parts))
+    assert torch.equal(once[Columns.OBS], twice[Columns.OBS])
+    assert not torch.equal(once[TARGETS], twice[TARGETS])
+
+
+def test_advantages_by_hand():
+    rewards = np.array([[1.0], [2.0], [0.0], [3.0]], np.float32)
+    values = np.array([[10.0], [20.0], [30.0], [40.0], [50.0]], np.float32)
+    cut = np.array([[False], [True], [False], [False]])
+    valid = np.array([[True], [True], [False], [True]])
+    none = np.zeros((4, 1), bool)
+    found = generalised_advantages(rewards, values, none, cut, valid, 0.5, 0.5)
+    # The cut bootstraps from the last observation's value, 30; nothing comes back over the reset.
+    assert found[:, 0].tolist() == [1 + 10 - 10 + 0.25 * (2 + 15 - 20), 2 + 15 - 20, 0, 3 + 25 - 40]
+    ended = generalised_advantages(rewards, values, cut, cut, valid, 0.5, 0.5)
+    assert ended[:, 0].tolist() == [1 + 10 - 10 + 0.25 * (2 - 20), 2 - 20, 0, 3 + 25 - 40]
+
+
+def test_gradients_that_are_no_numbers_do_not_ruin_the_policy(caplog):
+    ours, fragment = made(ArrayPPOLearner)
+    minibatch = ours.tensors(TrainingData(episodes=[fragment]))
+    minibatch[ADVANTAGES] = minibatch[ADVANTAGES] * float("nan")
+    ours.step(minibatch, {})
+    assert all(torch.isfinite(parameter).all() for parameter in _parameters(ours))
+    assert "not finite" in caplog.text

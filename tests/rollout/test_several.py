@@ -1,0 +1,70 @@
+"""Several runners and several learners, in processes of their own, through RLlib unchanged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import ray
+from ray.rllib.algorithms.dqn import DQNConfig
+from ray.rllib.algorithms.ppo import PPOConfig
+
+from battery_lab.rollout.options import ArrayRollout
+from tests.rollout.small import ScriptedEnv, configured
+
+
+def scripted(num_envs, seed):
+    return ScriptedEnv((7, 11), (True, False), num_envs)
+
+
+@pytest.fixture(autouse=True)
+def own_ray():
+    yield
+    ray.shutdown()
+
+
+def run(config, rounds=2, learners=0, **runners):
+    built = configured(config, scripted, **runners).learners(num_learners=learners).build_algo()
+    results = [built.train() for _ in range(rounds)]
+    weights = built.learner_group.get_weights()["default_policy"]
+    acting = built.env_runner_group.foreach_env_runner(lambda runner: runner.module.get_state())
+    each = built.learner_group.foreach_learner(lambda learner: learner.module["default_policy"].get_state())
+    apart = [one.get() for one in each]
+    built.stop()
+    assert all(np.array_equal(np.asarray(one[name]), np.asarray(apart[0][name])) for one in apart for name in one)
+    return results, weights, acting
+
+
+PPO = {"train_batch_size_per_learner": 256, "minibatch_size": 64, "num_epochs": 2}
+
+
+def replayed():
+    rollout = ArrayRollout(compile=False, compile_after=0, cache="")
+    replay = rollout.replay_config(capacity=2000, prioritised=True, alpha=0.6, beta=0.4, seed=1)
+    return {
+        "train_batch_size_per_learner": 64,
+        "training_intensity": 2,
+        "num_steps_sampled_before_learning_starts": 64,
+        "replay_buffer_config": replay,
+    }
+
+
+@pytest.mark.parametrize(
+    "config", [PPOConfig().training(**PPO), DQNConfig().training(**replayed())], ids=["ppo", "dqn"]
+)
+def test_two_runners_feed_one_learner(config):
+    results, weights, acting = run(config, num_env_runners=2)
+    assert results[-1]["env_runners"]["num_env_steps_sampled_lifetime"] >= 2 * 64
+    assert results[-1]["env_runners"]["episode_len_mean"] in (pytest.approx(9, abs=2),)
+    assert len(acting) == 3
+    for module in acting[1:]:
+        assert all(np.array_equal(module[name], weights[name]) for name in module)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "config", [PPOConfig().training(**PPO), DQNConfig().training(**replayed())], ids=["ppo", "dqn"]
+)
+def test_two_learners_share_their_gradients(config):
+    results, weights, _ = run(config, rounds=3, learners=2)
+    assert all(np.isfinite(values).all() for values in weights.values())
+    assert np.isfinite(results[-1]["learners"]["default_policy"]["total_loss"])
