@@ -6,8 +6,6 @@ import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
-from battery_lab.locate import conf_dir
-
 # By algorithm, in the order in which they are run and shown.
 SIDES = {
     "ppo": ("lab", "rllib_vector", "rllib_single", "sb3", "torch_loop", "torch_compiled"),
@@ -29,8 +27,6 @@ def missing(side: str) -> str:
     """Return why a side cannot be run here; empty if it can."""
     if side == "sb3" and importlib.util.find_spec("stable_baselines3") is None:
         return "stable-baselines3 is not installed; make bench does so"
-    if PATHS.get(side) == "array" and not (conf_dir() / "rollout").is_dir():
-        return "there is no conf/rollout in which to choose rollout=array"
     return ""
 
 

@@ -154,7 +154,7 @@ class ArrayEnvRunner(LabEnvRunner):
 
     def _follow(self, reward: NDArray[np.float32], valid: NDArray[np.bool_]) -> int:
         """Add a row to the episodes in progress and log those that ended; returns how many."""
-        self._return += np.where(valid, reward, 0.0)
+        self._return += reward * valid
         self._length += valid
         ended = np.flatnonzero(self._resetting)
         if len(ended):
@@ -246,7 +246,8 @@ def _most_likely(module: Any, inputs: torch.Tensor) -> torch.Tensor:
 def _drawn(dist: Any, inputs: torch.Tensor) -> torch.Tensor:
     """Return actions drawn from distributions; of the commonest kind without an object around them."""
     if dist is TorchCategorical:
-        return torch.multinomial(torch.softmax(inputs, dim=-1), 1).squeeze(1)
+        # As torch.multinomial does it, number by number: the first of several exponential clocks to ring.
+        return (inputs - torch.empty_like(inputs).exponential_().log_()).argmax(dim=-1)
     action: torch.Tensor = dist.from_logits(inputs).sample()
     return action
 

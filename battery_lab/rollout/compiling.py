@@ -15,9 +15,11 @@ import json
 import logging
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -28,6 +30,7 @@ from battery_lab.rollout.gradients import Losses, Program, Tensors, by_autograd,
 log = logging.getLogger(__name__)
 AGREES = 1e-3  # largest difference from autograd, as a share of a gradient's largest entry
 KEPT_LINES = 3
+SAID = "said"
 
 
 class CompiledGradients:
@@ -48,6 +51,7 @@ class CompiledGradients:
         self._losses, self._module = losses, module
         self._cache, self._after = cache, after
         self._job: subprocess.Popen[bytes] | None = None
+        self._scratch: TemporaryDirectory[str] | None = None
         self._package: Path | None = None
         self._loaded: Any = None
         self._shapes: Any = None
@@ -63,11 +67,10 @@ class CompiledGradients:
             coefficients: weights that change while training, and parameters that belong to no network.
             steps: gradient steps that were taken before, in this run and those that it resumes.
         """
-        if self._cache is not None:
-            if self._package is None:
-                self._start(batch, coefficients)
-            if self._loaded is None and steps >= self._after:
-                self._take_over(batch, coefficients)
+        if self._cache is not None and self._package is None:
+            self._start(batch, coefficients)
+        if self._cache is not None and self._loaded is None and steps >= self._after:
+            self._take_over(batch, coefficients)
         if self._loaded is None or shapes(batch) != self._shapes:
             return self._by_autograd(batch, coefficients)
         return self._run(batch, coefficients)
@@ -97,29 +100,40 @@ class CompiledGradients:
         self._package = self._cache / f"{key}.pt2"
         if self._package.is_file():
             return
+        if not any(shutil.which(name) for name in filter(None, (os.environ.get("CXX"), "g++", "clang++"))):
+            self._do_without("there is no C++ compiler; `make system` installs g++")
+            return
         self._cache.mkdir(parents=True, exist_ok=True)
-        job = self._cache / f"{key}.{os.getpid()}.job"
+        self._scratch = TemporaryDirectory(prefix=f"{key[:8]}_", dir=self._cache)
+        job = Path(self._scratch.name) / "job"
         job.write_bytes(pickle.dumps((self._losses, self._module, batch, coefficients, torch.get_num_threads())))
         command = [sys.executable, "-m", "battery_lab.rollout.compiling", str(job), str(self._package)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        self._job = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+        with (job.parent / SAID).open("wb") as said:
+            self._job = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+            )
         atexit.register(self.close)
+
+    def _do_without(self, reason: object) -> None:
+        log.warning("gradient steps are not compiled, and go on as they are: %s", reason)
+        self._loaded = self._cache = None
+        self.close()
 
     def _take_over(self, batch: Tensors, coefficients: Tensors) -> None:
         """Wait for the program if need be, try it on a minibatch, and use it from here on."""
         assert self._package is not None
         try:
-            if self._job is not None:
-                said, _ = self._job.communicate()
-                if self._job.returncode:
-                    raise RuntimeError(" ".join(said.decode(errors="replace").strip().splitlines()[-KEPT_LINES:]))
+            if self._job is not None and self._job.wait() != 0:
+                assert self._scratch is not None
+                said = (Path(self._scratch.name) / SAID).read_text(errors="replace").strip()
+                raise RuntimeError(" ".join(said.splitlines()[-KEPT_LINES:]))
             self._load()
             self._check(batch, coefficients)
         except (RuntimeError, OSError, ValueError, AttributeError) as error:
-            log.warning("gradient steps are not compiled, and go on as they are: %s", error)
-            self._loaded = self._cache = None
+            self._do_without(error)
+        else:
+            self.close()
 
     def _load(self) -> None:
         assert self._package is not None
@@ -140,10 +154,14 @@ class CompiledGradients:
                 raise RuntimeError(f"the compiled program {self._package} gives other gradients; delete it")
 
     def close(self) -> None:
-        """End the compilation, if it still goes on."""
+        """End the compilation, if it still goes on, and leave nothing of it."""
         if self._job is not None and self._job.poll() is None:
             self._job.kill()
             self._job.wait()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+        atexit.unregister(self.close)
 
 
 def shapes(batch: Tensors) -> list[tuple[str, tuple[int, ...]]]:
@@ -169,7 +187,6 @@ def compile_program(job: Path, package: Path) -> None:
 
     # Written a moment ago by the process that started this one.
     losses, module, batch, coefficients, threads = pickle.loads(job.read_bytes())
-    job.unlink()
     torch.set_num_threads(threads)
     program = Program(losses, module)
     names = (sorted(coefficients), sorted(batch))
@@ -178,9 +195,12 @@ def compile_program(job: Path, package: Path) -> None:
     with torch.no_grad():
         plain = tuple([tensor.detach() for tensor in group] for group in arguments)
         exported = torch.export.export(graph, plain, strict=False)
-        part = package.with_suffix(f".{os.getpid()}.pt2")
+        part = job.with_suffix(".pt2")
         torch._inductor.aoti_compile_and_package(exported, package_path=str(part))
-    package.with_suffix(".json").write_text(json.dumps(program.figures))
+    names_part = job.with_suffix(".json")
+    names_part.write_text(json.dumps(program.figures))
+    # The package last: where it is, its names are.
+    os.replace(names_part, package.with_suffix(".json"))
     os.replace(part, package)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
+import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from battery_lab.algos.base import Setup
-from battery_lab.errors import ConfigError
-from battery_lab.locate import conf_dir
 from battery_lab.rollout.cluster import start_ray
 from benchmarks.work import Work
 
@@ -26,25 +26,23 @@ def algorithm(work: Work, rollout: str) -> Any:
 
 
 def rollout_choice(rollout: str) -> list[str]:
-    """Return the override that chooses a path; without conf/rollout there is the stock one only."""
-    if (conf_dir() / "rollout").is_dir():
-        return [f"rollout={rollout}"]
-    if rollout != "stock":
-        raise ConfigError(f"rollout={rollout} cannot be chosen: there is no conf/rollout")
-    return []
+    """Return the overrides that choose a path; what is compiled is kept with torch's own, so that no run finds it."""
+    if rollout == "stock":
+        return ["rollout=stock"]
+    cache = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR") or tempfile.mkdtemp())
+    return [f"rollout={rollout}", f"rollout.cache={cache / 'battery_lab'}"]
 
 
 def setup(experiment: Any, source: Any, action_space: Any) -> Setup:
     """Return what the algorithm is set up for, as the experiment does."""
-    further = {"rollout": experiment.rollout} if "rollout" in {f.name for f in dataclasses.fields(Setup)} else {}
     return Setup(
         make_env=source.vector_env,
         layout=source.open().layout,
         action_space=action_space,
         network=experiment.network,
+        rollout=experiment.rollout,
         seed=experiment.seed,
         env_steps=experiment.train.env_steps,
-        **further,
     )
 
 

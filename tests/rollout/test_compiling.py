@@ -148,8 +148,23 @@ def test_without_a_compiler_one_line_says_so_and_autograd_goes_on(tmp_path, monk
         for number in range(3):
             steps(batch, coefficients, number)
     assert len(caplog.records) == 1
+    assert "make system" in caplog.text and "\n" not in caplog.records[0].getMessage()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_compiler_that_fails_is_told_in_one_line_and_autograd_goes_on(tmp_path, monkeypatch, caplog):
+    compiler = tmp_path / "broken"
+    compiler.write_text("#!/bin/sh\necho no space left >&2; exit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
+    module, batch, coefficients = parts()
+    steps = CompiledGradients(Squares(), module, tmp_path / "cache", after=0)
+    for number in range(3):
+        steps(batch, coefficients, number)
+    assert len(caplog.records) == 1
     assert "go on as they are" in caplog.text and "\n" not in caplog.records[0].getMessage()
-    assert not list((tmp_path / "cache").glob("*.pt2"))
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_a_broken_package_is_told_and_left(tmp_path, caplog):
@@ -169,6 +184,7 @@ def test_compilation_ends_with_the_run(tmp_path):
     assert steps._job is not None and steps._job.poll() is None
     steps.close()
     assert steps._job.poll() is not None
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("change", ["losses", "network", "rows", "threads", "coefficients"])
