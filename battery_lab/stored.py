@@ -18,7 +18,7 @@ from battery_lab.overrides import check_groups, group_of, is_group, yaml_value
 
 TRIAL, CHOICES = "trial.yaml", "choices"
 # What may change when a run goes on: how long it trains, and where things are kept. The rest makes another trial.
-MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun")
+MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun", "rollout.cache")
 
 
 def store_trial(config: DictConfig, folder: Path) -> None:

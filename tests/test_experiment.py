@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 from contextlib import nullcontext
 from dataclasses import replace
@@ -70,6 +71,16 @@ def same_result(folder, other):
     assert timeless(first) == timeless(second)
     weights, others = (load_file(f / "policy" / "weights.safetensors") for f in (folder, other))
     assert all(np.array_equal(weights[key], others[key]) for key in weights)
+    # The best policy may be from before a stop; what was learned last is not.
+    last, other_last = (learned(f) for f in (folder, other))
+    assert last and all(np.array_equal(last[key], other_last[key]) for key in last)
+
+
+def learned(folder):
+    """The networks in a run's last checkpoint, which this test wrote a moment ago."""
+    newest = checkpoint.latest(folder / "checkpoints")[0]
+    (path,) = (newest / "rllib" / "learner_group").rglob("default_policy/module_state.pkl")
+    return pickle.loads(path.read_bytes())
 
 
 def stop_at(monkeypatch, env_steps, how):

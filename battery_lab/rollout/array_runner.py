@@ -102,6 +102,8 @@ class ArrayEnvRunner(LabEnvRunner):
     def _begin(self) -> None:
         """Reset all environments; the trial's seed counts once."""
         observation, _ = self._try_env_reset(seed=self._seed if self._needs_initial_reset else None)
+        # What was left in the middle does not go on here: a gap in the count of rows says so.
+        self._row += self._row > 0
         self._obs = np.asarray(observation)
         self._resetting = np.zeros(self.num_envs, np.bool_)
         self._return, self._length = np.zeros(self.num_envs), np.zeros(self.num_envs, np.int64)

@@ -16,12 +16,14 @@ import logging
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import ray
 import torch
 from torch import nn
 
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 AGREES = 1e-3  # largest difference from autograd, as a share of a gradient's largest entry
 KEPT_LINES = 3
 SAID = "said"
+PLAIN = (int, float, str, bool, tuple, slice)
 
 
 class CompiledGradients:
@@ -68,7 +71,10 @@ class CompiledGradients:
             steps: gradient steps that were taken before, in this run and those that it resumes.
         """
         if self._cache is not None and self._package is None:
-            self._start(batch, coefficients)
+            try:
+                self._start(batch, coefficients)
+            except (OSError, pickle.PicklingError, AttributeError, TypeError) as error:
+                self._do_without(error)
         if self._cache is not None and self._loaded is None and steps >= self._after:
             self._take_over(batch, coefficients)
         if self._loaded is None or shapes(batch) != self._shapes:
@@ -108,10 +114,19 @@ class CompiledGradients:
         job = Path(self._scratch.name) / "job"
         job.write_bytes(pickle.dumps((self._losses, self._module, batch, coefficients, torch.get_num_threads())))
         command = [sys.executable, "-m", "battery_lab.rollout.compiling", str(job), str(self._package)]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "TORCHINDUCTOR_CACHE_DIR": str(job.parent / "inductor"),
+        }
         with (job.parent / SAID).open("wb") as said:
             self._job = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C is for the training, which finishes its iteration and may need the program for it.
+                start_new_session=True,
             )
         atexit.register(self.close)
 
@@ -131,6 +146,9 @@ class CompiledGradients:
             self._load()
             self._check(batch, coefficients)
         except (RuntimeError, OSError, ValueError, AttributeError) as error:
+            # The next run makes it anew.
+            for path in (self._package, self._package.with_suffix(".json")):
+                path.unlink(missing_ok=True)
             self._do_without(error)
         else:
             self.close()
@@ -151,12 +169,13 @@ class CompiledGradients:
             wanted = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             largest = float(wanted.abs().max())
             if gradient is None or not float((gradient - wanted).abs().max()) <= AGREES * largest + 1e-7:
-                raise RuntimeError(f"the compiled program {self._package} gives other gradients; delete it")
+                raise RuntimeError(f"the compiled program {self._package} gives other gradients")
 
     def close(self) -> None:
         """End the compilation, if it still goes on, and leave nothing of it."""
         if self._job is not None and self._job.poll() is None:
-            self._job.kill()
+            # The compilers that it started go with it.
+            os.killpg(self._job.pid, signal.SIGKILL)
             self._job.wait()
         if self._scratch is not None:
             self._scratch.cleanup()
@@ -172,11 +191,16 @@ def shapes(batch: Tensors) -> list[tuple[str, tuple[int, ...]]]:
 def program_key(losses: Losses, module: nn.Module, batch: Tensors, coefficients: Tensors) -> str:
     """Return a name for the program that these make on this machine and with these sources."""
     hasher = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        hasher.update(source.read_bytes())
+    for source in sorted(Path(__file__).parents[1].rglob("*.py")):
+        if source.parent.name in ("rollout", "networks", "algos"):
+            hasher.update(source.read_bytes())
+    for part in module.modules():
+        # What a network was set up with, of which its printed form says only what its authors chose.
+        plain = {name: value for name, value in vars(part).items() if isinstance(value, PLAIN)}
+        hasher.update(repr((type(part).__qualname__, sorted(plain.items()))).encode())
     tensors = {**dict(module.named_parameters()), **coefficients, **batch}
     signature = [(name, tuple(t.shape), str(t.dtype), t.requires_grad) for name, t in tensors.items()]
-    machine = (torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads())
+    machine = (torch.__version__, ray.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads())
     hasher.update(repr((losses, str(module), signature, machine)).encode())
     return hasher.hexdigest()[:32]
 

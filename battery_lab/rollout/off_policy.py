@@ -57,7 +57,7 @@ class ArrayReplayAlgorithm(dqn.DQN):  # type: ignore[misc]
             first = len(self.local_replay_buffer) == 0
             self.local_replay_buffer.add(fragments)
         if first:
-            log.info("replay memory: %s", self.local_replay_buffer.describe())
+            log.info("%s", self.local_replay_buffer.describe())
         sampled = int(self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0))
         if sampled < self.config.num_steps_sampled_before_learning_starts:
             return

@@ -101,6 +101,7 @@ class StockRollout:
     def parts(self, algorithm: type[Algorithm], gradient_steps: float) -> Parts:
         """Return RLlib's parts, mended where they forget their state."""
         known = {
+            PPO: Parts(learner=stock.KeepsCoefficients),
             DQN: Parts(algorithm=stock.StockDQN),
             SAC: Parts(algorithm=stock.StockSAC, learner=stock.KeepsTemperature),
         }

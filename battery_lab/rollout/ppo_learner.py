@@ -14,7 +14,6 @@ from ray.rllib.algorithms.ppo.ppo import (
     LEARNER_RESULTS_VF_EXPLAINED_VAR_KEY,
     LEARNER_RESULTS_VF_LOSS_UNCLIPPED_KEY,
 )
-from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY, VF_LOSS_KEY, Learner
@@ -25,6 +24,7 @@ from battery_lab.rollout.advantages import generalised_advantages
 from battery_lab.rollout.fragment import Fragment
 from battery_lab.rollout.gradients import Tensors
 from battery_lab.rollout.learner import ArrayLearner
+from battery_lab.rollout.stock import KeepsCoefficients
 
 LEAST_SPREAD = 1e-4  # RLlib's, below which advantages are not blown up further
 ENTROPY_COEFF, KL_COEFF = "entropy_coeff", "kl_coeff"
@@ -82,7 +82,7 @@ class PPOLosses:
         }
 
 
-class ArrayPPOLearner(ArrayLearner, PPOTorchLearner):  # type: ignore[misc]
+class ArrayPPOLearner(ArrayLearner, KeepsCoefficients):
     """RLlib's PPO: its losses, schedules and coefficients, on fragments.
 
     One thing is done otherwise: RLlib lengthens each episode by a row without a transition, and counts those rows when

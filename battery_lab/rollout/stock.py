@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from ray.rllib.algorithms import dqn, sac
+from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.algorithms.sac.torch.sac_torch_learner import SACTorchLearner
 from ray.rllib.utils.replay_buffers.episode_replay_buffer import EpisodeReplayBuffer
 from ray.rllib.utils.replay_buffers.prioritized_episode_buffer import PrioritizedEpisodeReplayBuffer
 
 GENERATOR, MEMORY = "battery_lab_generator", "battery_lab_memory"
-TEMPERATURE = "battery_lab_log_alpha"
+TEMPERATURE, COEFFICIENTS = "battery_lab_log_alpha", "battery_lab_coefficients"
 
 
 class _Seeded:
@@ -105,6 +106,29 @@ class StockDQN(SeededReplayMixin, dqn.DQN):  # type: ignore[misc]
 
 class StockSAC(SeededReplayMixin, sac.SAC):  # type: ignore[misc]
     """RLlib's SAC with a memory that repeats."""
+
+
+class KeepsCoefficients(PPOTorchLearner):  # type: ignore[misc]
+    """Keeps PPO's weights of entropy and divergence in checkpoints; RLlib (2.60) begins them anew."""
+
+    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return RLlib's state and the coefficients."""
+        state: dict[str, Any] = super().get_state(*args, **kwargs)
+        schedules, divergences = self.entropy_coeff_schedulers_per_module, self.curr_kl_coeffs_per_module
+        found = {
+            name: (float(schedules[name].get_current_value()), float(divergences[name]))
+            for name in list(self.module.keys())
+        }
+        return state | {COEFFICIENTS: found}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what ``get_state`` gave."""
+        super().set_state(state)
+        for name, (entropy, divergence) in state.get(COEFFICIENTS, {}).items():
+            schedule = self.entropy_coeff_schedulers_per_module[name]
+            if schedule.use_schedule:
+                schedule._curr_value.fill_(entropy)
+            self.curr_kl_coeffs_per_module[name].fill_(divergence)
 
 
 class KeepsTemperature(SACTorchLearner):  # type: ignore[misc]

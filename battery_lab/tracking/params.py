@@ -39,9 +39,16 @@ def choices(config: Mapping[str, Any]) -> dict[str, str]:
 
 def trial_digest(config: Mapping[str, Any]) -> str:
     """Return 16 hexadecimal digits that two runs share if they are of the same trial and seed."""
-    values = {key: value for key, value in config.items() if key not in (*PLACES, CHOICES)}
+    values = {key: _without_caches(value) for key, value in config.items() if key not in (*PLACES, CHOICES)}
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_caches(value: Any) -> Any:
+    """Leave out where things are cached, which lies below ``outputs`` and makes no other trial."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _without_caches(child) for key, child in value.items() if key != "cache"}
 
 
 def valid_name(name: str) -> str:

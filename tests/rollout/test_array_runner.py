@@ -69,6 +69,13 @@ def test_a_fragment_goes_on_where_the_last_one_ended():
     assert (first.row, second.row) == (0, len(first.valid))
 
 
+def test_a_forced_reset_shows_in_the_count_of_rows():
+    one = runner()
+    first = one.sample(num_timesteps=40)[0]
+    second = one.sample(num_timesteps=40, force_reset=True)[0]
+    assert second.row == first.row + len(first.valid) + 1
+
+
 def test_it_counts_steps_and_episodes_as_the_stock_runner_does():
     figures = []
     for array in (True, False):

@@ -177,6 +177,25 @@ def test_a_broken_package_is_told_and_left(tmp_path, caplog):
     assert steps._loaded is None and len(caplog.records) == 1
 
 
+def test_a_program_that_was_no_good_is_made_anew_by_the_next_run(tmp_path):
+    module, batch, coefficients = parts()
+    package = tmp_path / f"{program_key(Squares(), module, batch, coefficients)}.pt2"
+    package.write_bytes(b"no package")
+    package.with_suffix(".json").write_text(json.dumps(["errors", "loss"]))
+    CompiledGradients(Squares(), module, tmp_path, after=0)(batch, coefficients, 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_cannot_be_sent_elsewhere_is_trained_by_autograd(tmp_path, caplog):
+    class Local(nn.Linear):
+        pass
+
+    _, batch, coefficients = parts()
+    steps = CompiledGradients(Squares(), Local(5, 1), tmp_path, after=0)
+    assert "loss" in steps(batch, coefficients, 0)
+    assert len(caplog.records) == 1 and "Local" in caplog.text
+
+
 def test_compilation_ends_with_the_run(tmp_path):
     module, batch, coefficients = parts()
     steps = CompiledGradients(Squares(), module, tmp_path, after=10)

@@ -17,6 +17,7 @@ from ray.rllib.evaluation.postprocessing import Postprocessing
 from battery_lab.rollout.advantages import generalised_advantages
 from battery_lab.rollout.array_runner import ArrayEnvRunner
 from battery_lab.rollout.ppo_learner import ArrayPPOLearner, standardised
+from battery_lab.rollout.stock import KeepsCoefficients
 from tests.rollout.small import ScriptedEnv, configured, episodes_of
 
 ADVANTAGES, TARGETS = Postprocessing.ADVANTAGES, Postprocessing.VALUE_TARGETS
@@ -140,6 +141,19 @@ def test_a_whole_update_moves_schedules_and_coefficients_as_rllib_does():
     assert float(found["curr_kl_coeff"].peek()) == pytest.approx(0.45)
     missing = set(wanted) - set(found) - {"diff_num_grad_updates_vs_sampler_policy"}
     assert not missing
+
+
+def test_a_restored_learner_goes_on_with_its_coefficients():
+    schedule = {"entropy_coeff": [[0, 0.1], [1000, 0.0]], "kl_target": 1e-9}
+    ours, stock, fragment = both(**schedule)
+    ours.update(episodes=[fragment], minibatch_size=50, timesteps={"num_env_steps_sampled_lifetime": 500})
+    for learner in (ArrayPPOLearner, KeepsCoefficients):
+        other, _ = made(learner, **schedule)
+        other.set_state(ours.get_state())
+        assert float(other.entropy_coeff_schedulers_per_module[DEFAULT_MODULE_ID].get_current_value()) == pytest.approx(
+            0.05
+        )
+        assert float(other.curr_kl_coeffs_per_module[DEFAULT_MODULE_ID]) == pytest.approx(0.45)
 
 
 def test_minibatches_are_as_many_and_as_full_as_rllibs():
