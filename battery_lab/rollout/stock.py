@@ -114,11 +114,10 @@ class KeepsCoefficients(PPOTorchLearner):  # type: ignore[misc]
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return RLlib's state and the coefficients."""
         state: dict[str, Any] = super().get_state(*args, **kwargs)
-        schedules, divergences = self.entropy_coeff_schedulers_per_module, self.curr_kl_coeffs_per_module
-        found = {
-            name: (float(schedules[name].get_current_value()), float(divergences[name]))
-            for name in list(self.module.keys())
-        }
+        found = {}
+        for name in list(self.module.keys()):
+            entropy = self.entropy_coeff_schedulers_per_module[name].get_current_value()
+            found[name] = (float(entropy), float(self.curr_kl_coeffs_per_module[name]))
         return state | {COEFFICIENTS: found}
 
     def set_state(self, state: dict[str, Any]) -> None:

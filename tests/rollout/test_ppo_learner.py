@@ -150,9 +150,8 @@ def test_a_restored_learner_goes_on_with_its_coefficients():
     for learner in (ArrayPPOLearner, KeepsCoefficients):
         other, _ = made(learner, **schedule)
         other.set_state(ours.get_state())
-        assert float(other.entropy_coeff_schedulers_per_module[DEFAULT_MODULE_ID].get_current_value()) == pytest.approx(
-            0.05
-        )
+        schedule_now = other.entropy_coeff_schedulers_per_module[DEFAULT_MODULE_ID]
+        assert float(schedule_now.get_current_value()) == pytest.approx(0.05)
         assert float(other.curr_kl_coeffs_per_module[DEFAULT_MODULE_ID]) == pytest.approx(0.45)
 
 
