@@ -30,6 +30,8 @@ OWED = "battery_lab_updates_owed"
 DRAWN_AT_ONCE = 8  # batches that are drawn before the learner takes them; more cost memory and gain nothing
 
 log = logging.getLogger(__name__)
+# What a memory takes is worth a line to whoever trains; the command shows warnings alone otherwise.
+log.setLevel(logging.INFO)
 
 
 class ArrayReplayAlgorithm(dqn.DQN):  # type: ignore[misc]
