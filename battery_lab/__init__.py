@@ -18,5 +18,5 @@ if sys.argv[:1] == ["-m"] and find_spec("hydra") is None:
 # Before anything imports numba, which reads where to keep its code once.
 keep_compiled_code()
 # Before anything imports torch. Its threads wait for one another by spinning otherwise, and where something else runs
-# on a core that one of them should have, all wait for that: a step took 134 ms in place of 10 on two busy cores.
+# on a core that one of them should have, all wait for that, and a step takes many times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -49,6 +49,7 @@ class ArrayEnvRunner(LabEnvRunner):
     def _check(self) -> None:
         mode = self.env.unwrapped.metadata.get("autoreset_mode")
         hooks = [name for one in self._callbacks for name in UNSEEN_CALLBACKS if _overridden(one, name)]
+        hooks += [name for name in UNSEEN_CALLBACKS if getattr(self.config, f"callbacks_{name}", None)]
         space = self.env.single_observation_space
         for wrong, what in (
             (mode != AutoresetMode.NEXT_STEP, f"environments that reset by {mode}, not on the next step"),

@@ -89,7 +89,9 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         size = minibatch_size or count
         figures: Mapping[str, torch.Tensor] = {}
         number = 0
-        for rows in minibatches(count, size, num_epochs, num_total_minibatches, shuffle_batch_per_epoch):
+        for rows in minibatches(
+            count, size, num_epochs, num_total_minibatches, shuffle_batch_per_epoch and num_epochs > 1
+        ):
             figures = self.step({name: values[rows] for name, values in tensors.items()}, timesteps or {})
             number += 1
         self._log(figures, number, size)

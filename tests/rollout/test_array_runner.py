@@ -94,7 +94,7 @@ def test_finished_episodes_are_measured_over_fragments():
     found = one.get_metrics()
     assert (found["episode_len_min"].peek(), found["episode_len_max"].peek()) == (3, 5)
     assert found["episode_return_min"].peek() == 1 + 2 + 3
-    assert found["episode_return_max"].peek() == sum(range(11, 16)) or found["episode_return_max"].peek() > 60
+    assert found["episode_return_max"].peek() == 1 + 2 + 3 + 3 * 20
 
 
 @pytest.mark.parametrize("explore", [True, False])
@@ -120,11 +120,11 @@ def test_epsilon_is_annealed_over_steps():
     config = DQNConfig().training(epsilon=[[0, 1.0], [400, 0.0]])
     one = runner(config, scripted((1000,), (False,)))
     early = one.sample(num_timesteps=200)[0].actions
-    one.sample(num_timesteps=400)
+    one.num_env_steps_sampled_lifetime = 600  # as the algorithm tells its runners at every iteration
     late = one.sample(num_timesteps=200)[0]
-    greedy = one.sample(num_episodes=1, explore=False)[0].actions
     assert len(np.unique(early)) == 3
-    assert len(np.unique(late.actions)) <= len(np.unique(greedy)) + 1
+    greedy = [one._act(obs, explore=False, steps=0, at_random=False)[0] for obs in late.obs[:-1]]
+    assert np.array_equal(np.stack(greedy), late.actions)
 
 
 def test_random_actions_need_no_module():
@@ -204,12 +204,13 @@ class SeesSteps(RLlibCallback):
     ("change", "named"),
     [
         (lambda c: c.callbacks(SeesSteps), "on_episode_step"),
+        (lambda c: c.callbacks(on_episode_end=lambda **given: None), "on_episode_end"),
         (lambda c: c.env_runners(env_to_module_connector=lambda *given: []), "connectors"),
         (lambda c: c.rl_module(model_config={"use_lstm": True, "max_seq_len": 4}), "state"),
     ],
 )
 def test_what_it_does_not_do_is_refused(change, named):
-    with pytest.raises(ConfigError, match="rollout=stock"):
+    with pytest.raises(ConfigError, match=named):
         ArrayEnvRunner(config=change(configured(PPOConfig(), scripted())))
 
 

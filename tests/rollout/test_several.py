@@ -54,7 +54,8 @@ def replayed():
 def test_two_runners_feed_one_learner(config):
     results, weights, acting = run(config, num_env_runners=2)
     assert results[-1]["env_runners"]["num_env_steps_sampled_lifetime"] >= 2 * 64
-    assert results[-1]["env_runners"]["episode_len_mean"] in (pytest.approx(9, abs=2),)
+    lengths = [results[-1]["env_runners"][f"episode_len_{which}"] for which in ("min", "max")]
+    assert lengths == [7, 11]
     assert len(acting) == 3
     for module in acting[1:]:
         assert all(np.array_equal(module[name], weights[name]) for name in module)
