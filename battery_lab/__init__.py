@@ -17,6 +17,8 @@ if sys.argv[:1] == ["-m"] and find_spec("hydra") is None:
 
 # Before anything imports numba, which reads where to keep its code once.
 keep_compiled_code()
-# Before anything imports torch. Its threads wait for one another by spinning otherwise, and where something else runs
-# on a core that one of them should have, all wait for that, and a step takes many times as long.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Before anything imports torch, whose threads wait for one another by spinning for milliseconds otherwise: where
+# something else runs on a core that one of them should have, all wait for that. This is some 10 microseconds: long
+# enough to catch the next product of matrices, short enough to make way.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")

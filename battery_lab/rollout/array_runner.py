@@ -5,22 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.core.columns import Columns
-from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical, TorchSquashedGaussian
 from ray.rllib.utils.spaces.space_utils import clip_action, get_base_struct_from_space, unsquash_action
 
 from battery_lab.errors import ConfigError
-from battery_lab.rollout.fragment import Fragment
+from battery_lab.rollout.acting import drawn, exploring, likeliest
+from battery_lab.rollout.episodes import finished
+from battery_lab.rollout.fragment import Fragment, Rows
 from battery_lab.rollout.runner import LabEnvRunner
 
+# Products of a forward pass; measured, from 256 environments with 54,000 weights on a second thread gains.
+WORTH_THREADS = 20_000_000
 UNSEEN_CALLBACKS = ("on_episode_created", "on_episode_start", "on_episode_step", "on_episode_end")
 
 
@@ -46,6 +50,9 @@ class ArrayEnvRunner(LabEnvRunner):
         if self.env is not None:
             self._check()
 
+    def _wrapped(self, env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any]:
+        return env
+
     def _check(self) -> None:
         mode = self.env.unwrapped.metadata.get("autoreset_mode")
         hooks = [name for one in self._callbacks for name in UNSEEN_CALLBACKS if _overridden(one, name)]
@@ -64,8 +71,19 @@ class ArrayEnvRunner(LabEnvRunner):
 
     def sample(self, **kwargs: Any) -> list[Fragment]:
         """Sample as many steps or episodes as RLlib's runner would; returns one Fragment."""
-        samples: list[Fragment] = super().sample(**kwargs)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(threads if self._worth_threads else 1)
+        try:
+            samples: list[Fragment] = super().sample(**kwargs)
+        finally:
+            torch.set_num_threads(threads)
         return samples
+
+    @cached_property
+    def _worth_threads(self) -> bool:
+        """Whether acting is work enough for several threads, which sleep while the environments step."""
+        weights = sum(parameter.numel() for parameter in self.module.parameters()) if self.module is not None else 0
+        return self.num_envs * weights >= WORTH_THREADS
 
     def _sample(
         self,
@@ -81,21 +99,23 @@ class ArrayEnvRunner(LabEnvRunner):
         self._needs_initial_reset = num_episodes is not None
         wanted = num_timesteps if num_timesteps is not None else 0
         self.module.eval()
-        rows = _Rows(max(1, -(-wanted // self.num_envs)) + 1, self._obs)
+        rows = Rows(max(1, -(-wanted // self.num_envs)) + 1, self._obs)
         steps = episodes = 0
-        while steps < wanted if num_episodes is None else episodes < num_episodes:
-            action, outputs = self._act(rows.obs[rows.count], explore, steps, random_actions)
-            stepped: Any = self.env.step(self._for_env(action))
-            observation, reward, terminated, truncated, _ = stepped
-            valid = ~self._resetting
-            rows.add(observation, action, reward, terminated, truncated, valid, outputs)
-            self._resetting = np.logical_or(terminated, truncated)
-            steps += int(np.count_nonzero(valid))
-            episodes += self._follow(rows.rewards[rows.count - 1], valid)
+        with torch.inference_mode():
+            while steps < wanted if num_episodes is None else episodes < num_episodes:
+                action, outputs = self._act(rows.obs[rows.count], explore, steps, random_actions)
+                stepped: Any = self.env.step(self._for_env(action))
+                observation, reward, terminated, truncated, _ = stepped
+                valid = ~self._resetting
+                rows.add(observation, action, reward, terminated, truncated, valid, outputs)
+                self._resetting = terminated | truncated
+                steps += int(np.count_nonzero(valid))
+                episodes += int(np.count_nonzero(self._resetting))
         self._obs = rows.obs[rows.count].copy()
         fragment = rows.fragment(self.worker_index or 0, self._row, self._weights_seq_no)
         fragment = replace(fragment, outputs=self._outputs(fragment))
         self._row += rows.count
+        self._follow(fragment)
         self._log_env_steps(metric=self._metrics_num_env_steps_sampled, num_steps=steps)
         self._increase_sampled_metrics(steps, episodes)
         return [fragment]
@@ -117,21 +137,24 @@ class ArrayEnvRunner(LabEnvRunner):
         if at_random:
             return np.asarray(self.env.action_space.sample()), {}
         batch = {Columns.OBS: torch.from_numpy(obs).to(self._device)}
-        with torch.no_grad():
-            # Not the methods around these, which go through all of the module at each call to set its mode.
-            if not explore:
-                out = self.module._forward_inference(batch)
-            else:
-                runners = self.config.num_env_runners or 1
-                lifetime = (self.num_env_steps_sampled_lifetime // runners + steps) * runners
-                out = self.module._forward_exploration(batch, t=lifetime)
-            if Columns.ACTIONS in out:
-                return out[Columns.ACTIONS].cpu().numpy(), {}
-            inputs = out[Columns.ACTION_DIST_INPUTS]
-            if not explore:
-                return _most_likely(self.module, inputs).cpu().numpy(), {}
-            action = _drawn(self.module.get_exploration_action_dist_cls(), inputs)
+        if not explore:
+            out = self.module._forward_inference(batch)
+        else:
+            runners = self.config.num_env_runners or 1
+            out = self._exploring(batch, (self.num_env_steps_sampled_lifetime // runners + steps) * runners)
+        if Columns.ACTIONS in out:
+            return out[Columns.ACTIONS].cpu().numpy(), {}
+        inputs = out[Columns.ACTION_DIST_INPUTS]
+        if not explore:
+            return likeliest(self.module, inputs).cpu().numpy(), {}
+        action = drawn(self._dist, inputs)
         return action.cpu().numpy(), {Columns.ACTION_DIST_INPUTS: inputs.cpu().numpy()} if self._needed else {}
+
+    def make_module(self) -> None:
+        """Make the module, and find the shortest way through it."""
+        super().make_module()
+        if self.module is not None:
+            self._exploring, self._dist = exploring(self.module), self.module.get_exploration_action_dist_cls()
 
     def _outputs(self, fragment: Fragment) -> dict[str, NDArray[np.float32]]:
         """Return what the learner wants to know of all actions, in one go."""
@@ -141,7 +164,7 @@ class ArrayEnvRunner(LabEnvRunner):
         found = {Columns.ACTION_DIST_INPUTS: inputs}
         if Columns.ACTION_LOGP in self._needed:
             rows, actions = (torch.from_numpy(a.reshape(-1, *a.shape[2:])) for a in (inputs, fragment.actions))
-            logp = self.module.get_exploration_action_dist_cls().from_logits(rows).logp(actions)
+            logp = self._dist.from_logits(rows).logp(actions)
             found[Columns.ACTION_LOGP] = logp.numpy().reshape(fragment.valid.shape)
         return {name: found[name] for name in self._needed}
 
@@ -155,17 +178,13 @@ class ArrayEnvRunner(LabEnvRunner):
             return np.asarray(unsquash_action(action, struct))
         return np.asarray(clip_action(action, struct)) if self.config.clip_actions else action
 
-    def _follow(self, reward: NDArray[np.float32], valid: NDArray[np.bool_]) -> int:
-        """Add a row to the episodes in progress and log those that ended; returns how many."""
-        self._return += reward * valid
-        self._length += valid
-        ended = np.flatnonzero(self._resetting)
-        if len(ended):
-            now = time.perf_counter()
-            for n in ended:
-                self._log_episode_metrics(int(self._length[n]), float(self._return[n]), now - self._begun[n])
-            self._return[ended], self._length[ended], self._begun[ended] = 0.0, 0, now
-        return len(ended)
+    def _follow(self, fragment: Fragment) -> None:
+        """Add rows to the episodes in progress and log those that ended."""
+        found = finished(fragment.rewards, fragment.valid, fragment.ended, self._return, self._length)
+        now = time.perf_counter()
+        for n, length, earned in zip(*found, strict=True):
+            self._log_episode_metrics(int(length), float(earned), now - self._begun[n])
+            self._begun[n] = now
 
     def _sampling_state(self) -> dict[str, Any]:
         kept = {name: getattr(self, name).copy() for name in ("_obs", "_resetting", "_return", "_length")}
@@ -177,82 +196,6 @@ class ArrayEnvRunner(LabEnvRunner):
         for name, values in state["arrays"].items():
             setattr(self, name, values.copy())
         self._begun = np.full(self.num_envs, time.perf_counter())
-
-
-class _Rows:
-    """Arrays that rows are written into; they grow where episodes' ends make a sampling longer."""
-
-    def __init__(self, capacity: int, first: NDArray[Any]) -> None:
-        self.count = 0
-        self.obs = np.empty((capacity + 1, *first.shape), np.result_type(first, np.float32))
-        self.obs[0] = first
-        self.rewards = np.empty((capacity, len(first)), np.float32)
-        self._flags = np.empty((3, capacity, len(first)), np.bool_)
-        self._others: dict[str, NDArray[Any]] = {}
-
-    def add(
-        self,
-        observation: NDArray[Any],
-        action: NDArray[Any],
-        reward: NDArray[Any],
-        terminated: NDArray[np.bool_],
-        truncated: NDArray[np.bool_],
-        valid: NDArray[np.bool_],
-        outputs: Mapping[str, NDArray[np.float32]],
-    ) -> None:
-        t = self.count
-        if t == len(self.rewards):
-            self._grow()
-        self.obs[t + 1], self.rewards[t] = observation, reward
-        self._flags[0, t], self._flags[1, t], self._flags[2, t] = terminated, truncated, valid
-        for name, values in {Columns.ACTIONS: action, **outputs}.items():
-            if name not in self._others:
-                self._others[name] = np.empty((len(self.rewards), *values.shape), values.dtype)
-            self._others[name][t] = values
-        self.count += 1
-
-    def _grow(self) -> None:
-        more = max(1, len(self.rewards) // 4)
-        self.obs, self.rewards = _longer(self.obs, more), _longer(self.rewards, more)
-        self._flags = np.stack([_longer(flags, more) for flags in self._flags])
-        self._others = {name: _longer(values, more) for name, values in self._others.items()}
-
-    def fragment(self, runner: int, row: int, weights: int) -> Fragment:
-        t = self.count
-        terminated, truncated, valid = (flags[:t] for flags in self._flags)
-        outputs = {name: values[:t] for name, values in self._others.items()}
-        return Fragment(
-            obs=self.obs[: t + 1],
-            actions=outputs.pop(Columns.ACTIONS),
-            rewards=self.rewards[:t],
-            terminated=terminated,
-            truncated=truncated,
-            valid=valid,
-            outputs=outputs,
-            runner=runner,
-            row=row,
-            weights=weights,
-        )
-
-
-def _longer(values: NDArray[Any], more: int) -> NDArray[Any]:
-    return np.concatenate([values, np.empty((more, *values.shape[1:]), values.dtype)])
-
-
-def _most_likely(module: Any, inputs: torch.Tensor) -> torch.Tensor:
-    """Return the likeliest actions; RLlib's own (2.60) forgets to squash those of a squashed Gaussian."""
-    dist = module.get_inference_action_dist_cls().from_logits(inputs)
-    action: torch.Tensor = dist.to_deterministic().sample()
-    return dist._squash(action) if isinstance(dist, TorchSquashedGaussian) else action
-
-
-def _drawn(dist: Any, inputs: torch.Tensor) -> torch.Tensor:
-    """Return actions drawn from distributions; of the commonest kind without an object around them."""
-    if dist is TorchCategorical:
-        # As torch.multinomial does it, number by number: the first of several exponential clocks to ring.
-        return (inputs - torch.empty_like(inputs).exponential_().log_()).argmax(dim=-1)
-    action: torch.Tensor = dist.from_logits(inputs).sample()
-    return action
 
 
 def _overridden(callback: RLlibCallback, name: str) -> bool:

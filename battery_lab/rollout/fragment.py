@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from ray.rllib.core.columns import Columns
 
 Flags = NDArray[np.bool_]
 
@@ -88,3 +89,76 @@ class Fragment:
             outputs={name: values[start:stop] for name, values in self.outputs.items()},
             row=self.row + start,
         )
+
+
+class Rows:
+    """Arrays that rows are written into; they grow where episodes' ends make a sampling longer.
+
+    Attributes:
+        count: rows so far.
+        obs: (capacity + 1, N, ...) of which ``count + 1`` are written.
+        rewards: (capacity, N) of which ``count`` are written.
+    """
+
+    def __init__(self, capacity: int, first: NDArray[Any]) -> None:
+        """Make room for so many rows that begin with a first observation, (N, ...)."""
+        self.count = 0
+        self.obs = np.empty((capacity + 1, *first.shape), np.result_type(first, np.float32))
+        self.obs[0] = first
+        self.rewards = np.empty((capacity, len(first)), np.float32)
+        self._flags = np.empty((3, capacity, len(first)), np.bool_)
+        self._others: dict[str, NDArray[Any]] = {}
+
+    def add(
+        self,
+        observation: NDArray[Any],
+        action: NDArray[Any],
+        reward: NDArray[Any],
+        terminated: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+        valid: NDArray[np.bool_],
+        outputs: Mapping[str, NDArray[np.float32]],
+    ) -> None:
+        """Write a row: what environments returned, what was done, and whether that was a transition, (N, ...)."""
+        t = self.count
+        if t == len(self.rewards):
+            self._grow()
+        self.obs[t + 1], self.rewards[t] = observation, reward
+        self._flags[0, t], self._flags[1, t], self._flags[2, t] = terminated, truncated, valid
+        self._keep(Columns.ACTIONS, action)
+        for name, values in outputs.items():
+            self._keep(name, values)
+        self.count += 1
+
+    def _keep(self, name: str, values: NDArray[Any]) -> None:
+        if name not in self._others:
+            self._others[name] = np.empty((len(self.rewards), *values.shape), values.dtype)
+        self._others[name][self.count] = values
+
+    def _grow(self) -> None:
+        more = max(1, len(self.rewards) // 4)
+        self.obs, self.rewards = _longer(self.obs, more), _longer(self.rewards, more)
+        self._flags = np.stack([_longer(flags, more) for flags in self._flags])
+        self._others = {name: _longer(values, more) for name, values in self._others.items()}
+
+    def fragment(self, runner: int, row: int, weights: int) -> Fragment:
+        """Return what was written; nothing is copied."""
+        t = self.count
+        terminated, truncated, valid = (flags[:t] for flags in self._flags)
+        outputs = {name: values[:t] for name, values in self._others.items()}
+        return Fragment(
+            obs=self.obs[: t + 1],
+            actions=outputs.pop(Columns.ACTIONS),
+            rewards=self.rewards[:t],
+            terminated=terminated,
+            truncated=truncated,
+            valid=valid,
+            outputs=outputs,
+            runner=runner,
+            row=row,
+            weights=weights,
+        )
+
+
+def _longer(values: NDArray[Any], more: int) -> NDArray[Any]:
+    return np.concatenate([values, np.empty((more, *values.shape[1:]), values.dtype)])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.vector import VectorEnv
 from gymnasium.wrappers.vector import DictInfoToList
 from ray.rllib.core.columns import Columns
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
@@ -36,9 +37,13 @@ class LabEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
         """
         options = self.config.env_config
         seed = options["seed"] + 7919 * (self.worker_index or 0)
-        self.env = DictInfoToList(options["make_env"](self.config.num_envs_per_env_runner, seed))
+        self.env = self._wrapped(options["make_env"](self.config.num_envs_per_env_runner, seed))
         self.num_envs = self.env.num_envs
         self._needs_initial_reset = True
+
+    def _wrapped(self, env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any]:
+        """Return an environment as this runner steps it: RLlib's wants a list of infos."""
+        return DictInfoToList(env)
 
     def sample(self, **kwargs: Any) -> list[Any]:
         """Sample as RLlib does, without keeping the chunks of long episodes for their metrics.

@@ -13,6 +13,7 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from battery_lab.rollout.cluster import start_ray
+from battery_lab.rollout.gradients import by_autograd, trained
 from battery_lab.rollout.options import ArrayRollout, StockRollout
 from battery_lab.rollout.runner import RunnerMakesIt
 
@@ -81,6 +82,13 @@ def configured(
         .rl_module(model_config={"fcnet_hiddens": [16, 16]})
         .debugging(seed=0, log_level="ERROR")
     )
+
+
+def gradients_of(learner: Any, minibatch: Any) -> Any:
+    """Have a learner's losses set the gradients of its module; returns the figures."""
+    coefficients = learner.coefficients()
+    parameters = trained(learner._rl_module, coefficients)
+    return by_autograd(learner.losses(), learner._rl_module, parameters, minibatch, coefficients)
 
 
 def episodes_of(fragment: Any) -> list[SingleAgentEpisode]:

@@ -21,7 +21,7 @@ from battery_lab.errors import ConfigError
 from battery_lab.rollout.array_runner import ArrayEnvRunner
 from battery_lab.rollout.dqn_learner import ArrayDQNLearner
 from battery_lab.rollout.sac_learner import NOISE, NOISE_AFTER, ArraySACLearner, squashed_sample
-from tests.rollout.small import ScriptedEnv, configured
+from tests.rollout.small import ScriptedEnv, configured, gradients_of
 
 KINDS = {
     "dqn": (DQNConfig, ArrayDQNLearner, DQNTorchLearner, False),
@@ -93,7 +93,7 @@ def test_losses_and_gradients_agree(kind, options):
     if kind == "sac_box":
         torch.manual_seed(0)
         tensors |= {name: torch.normal(torch.zeros(96, 1), torch.ones(96, 1)) for name in (NOISE, NOISE_AFTER)}
-    figures = ours._gradients(tensors, ours.coefficients(), 0)
+    figures = gradients_of(ours, tensors)
     assert float(figures["total_loss"]) == pytest.approx(float(losses[DEFAULT_MODULE_ID].detach()), rel=1e-4)
     named = dict(stock.module[DEFAULT_MODULE_ID].named_parameters())
     for name, parameter in ours.module[DEFAULT_MODULE_ID].named_parameters():

@@ -14,11 +14,13 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.evaluation.postprocessing import Postprocessing
 
+from battery_lab.errors import LabError
 from battery_lab.rollout.advantages import generalised_advantages
 from battery_lab.rollout.array_runner import ArrayEnvRunner
+from battery_lab.rollout.learner import PATIENCE
 from battery_lab.rollout.ppo_learner import ArrayPPOLearner, standardised
 from battery_lab.rollout.stock import KeepsCoefficients
-from tests.rollout.small import ScriptedEnv, configured, episodes_of
+from tests.rollout.small import ScriptedEnv, configured, episodes_of, gradients_of
 
 ADVANTAGES, TARGETS = Postprocessing.ADVANTAGES, Postprocessing.VALUE_TARGETS
 
@@ -89,7 +91,7 @@ def test_losses_and_gradients_agree(box, options):
             torch.manual_seed(0)
             for parameter in module[DEFAULT_MODULE_ID].parameters():
                 parameter.add_(0.05 * torch.randn_like(parameter))
-    figures = ours._gradients(minibatch, ours.coefficients(), 0)
+    figures = gradients_of(ours, minibatch)
     batch = {DEFAULT_MODULE_ID: {**minibatch, Columns.ACTION_DIST_INPUTS: _inputs(minibatch, box)}}
     losses = stock.compute_losses(fwd_out=stock.module.forward_train(batch), batch=batch)
     wanted = stock.compute_gradients(losses)
@@ -200,3 +202,16 @@ def test_gradients_that_are_no_numbers_do_not_ruin_the_policy(caplog):
     ours.step(minibatch, {})
     assert all(torch.isfinite(parameter).all() for parameter in _parameters(ours))
     assert "not finite" in caplog.text
+
+
+def test_a_run_whose_gradients_stay_no_numbers_ends_with_what_to_do():
+    ours, fragment = made(ArrayPPOLearner)
+    minibatch = ours.tensors(TrainingData(episodes=[fragment]))
+    good, bad = minibatch, minibatch | {ADVANTAGES: minibatch[ADVANTAGES] * float("nan")}
+    for _ in range(PATIENCE - 1):
+        ours.step(bad, {})
+    ours.step(good, {})
+    for _ in range(PATIENCE - 1):
+        ours.step(bad, {})
+    with pytest.raises(LabError, match=r"algo\.lr"):
+        ours.step(bad, {})

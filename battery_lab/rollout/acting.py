@@ -1,0 +1,44 @@
+"""From observations to actions by RLlib's modules, without what stands around their networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPPOTorchRLModule
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical, TorchSquashedGaussian
+from ray.rllib.core.models.base import ENCODER_OUT
+
+Batch = dict[str, Any]
+
+
+def exploring(module: Any) -> Callable[[Batch, int], Batch]:
+    """Return what maps observations and steps so far to actions, or to inputs of their distribution.
+
+    It calls the module's private methods: those around them go through all of the module at each call to set its mode.
+    PPO's networks are called without the encoders and heads that RLlib wraps them in, which cost as much as they do.
+    """
+    if type(module) is not DefaultPPOTorchRLModule:
+        return lambda batch, steps: dict(module._forward_exploration(batch, t=steps))
+    both = module.encoder
+    encoder = both.encoder if hasattr(both, "encoder") else both.actor_encoder
+    head = module.pi
+    return lambda batch, steps: {Columns.ACTION_DIST_INPUTS: head._forward(encoder._forward(batch)[ENCODER_OUT])}
+
+
+def likeliest(module: Any, inputs: torch.Tensor) -> torch.Tensor:
+    """Return the likeliest actions; RLlib's own (2.60) forgets to squash those of a squashed Gaussian."""
+    dist = module.get_inference_action_dist_cls().from_logits(inputs)
+    action: torch.Tensor = dist.to_deterministic().sample()
+    return dist._squash(action) if isinstance(dist, TorchSquashedGaussian) else action
+
+
+def drawn(dist: Any, inputs: torch.Tensor) -> torch.Tensor:
+    """Return actions drawn from distributions; of the commonest kind without an object around them."""
+    if dist is TorchCategorical:
+        # As torch.multinomial does it, number by number: the first of several exponential clocks to ring.
+        return (inputs - torch.empty_like(inputs).exponential_().log_()).argmax(dim=-1)
+    action: torch.Tensor = dist.from_logits(inputs).sample()
+    return action

@@ -1,0 +1,203 @@
+"""Gradient steps: by torch's autograd and optimisers at first, and by one compiled program once there is one.
+
+Whether a run uses the program, and from which step on, never depends on how long its compilation took: runs repeat.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from battery_lab.rollout.compiling import Compilation, names_of
+from battery_lab.rollout.descent import AdamDescent, Clipping, Named, adam_descent, descend, learning_rate, moments
+from battery_lab.rollout.gradients import Losses, Tensors, by_autograd, trained
+from battery_lab.rollout.program import Program, program_key, shapes
+
+log = logging.getLogger(__name__)
+AGREES = 1e-3  # largest difference from autograd, as a share of a tensor's largest entry
+
+
+class GradientSteps:
+    """Takes gradient steps, compiled ones from a given number on.
+
+    Where the program cannot be had, a line in the log says why, and all goes on without it.
+    """
+
+    def __init__(
+        self,
+        losses: Losses,
+        module: nn.Module,
+        optimizers: Named,
+        clipping: Clipping,
+        *,
+        share: Callable[[], None] | None = None,
+        cache: Path | None = None,
+        after: int = 0,
+    ) -> None:
+        """Set up; nothing is compiled before the first step is taken, which shows the shapes of all tensors.
+
+        Args:
+            losses: what is descended.
+            module: the networks.
+            optimizers: of all that is trained, each with its name.
+            clipping: of gradients.
+            share: takes the mean of gradients over all learners, if there are several.
+            cache: where compiled programs are kept; None compiles nothing.
+            after: steps without the compiled program, at least one.
+        """
+        self._losses, self._module = losses, module
+        self._optimizers, self._clipping, self._share = optimizers, clipping, share
+        self._cache, self._after = cache, max(1, after)
+        self._compilation: Compilation | None = None
+        self._package: Path | None = None
+        self._loaded: Any = None
+        self._shapes: Any = None
+        self._descent: AdamDescent | None = None
+        self._program: Program | None = None
+        self._figures: list[str] = []
+        self._parameters: list[torch.Tensor] = []
+        self._moments: list[torch.Tensor] = []
+
+    def __call__(self, batch: Tensors, coefficients: Tensors, number: int) -> Tensors:
+        """Take a step on a minibatch and return figures of it.
+
+        Args:
+            batch: columns of the minibatch, (B, ...).
+            coefficients: weights that change while training, and parameters that belong to no network.
+            number: steps that were taken before, in this run and those that it resumes.
+        """
+        if self._cache is not None and self._package is None and number > 0:
+            self._start(batch, coefficients)
+        if self._cache is not None and self._loaded is None and number >= self._after:
+            return self._take_over(batch, coefficients)
+        if self._loaded is None or shapes(batch) != self._shapes:
+            return self._step(batch, coefficients)
+        return self._compiled_step(batch, coefficients)
+
+    def forget(self) -> None:
+        """Look the optimisers' tensors up anew, which were replaced."""
+        self._moments = []
+
+    def _step(self, batch: Tensors, coefficients: Tensors) -> Tensors:
+        figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)
+        return figures | self._descend()
+
+    def _descend(self) -> Tensors:
+        if self._share is not None:
+            self._share()
+        return descend(self._optimizers, self._clipping)
+
+    def _compiled_step(self, batch: Tensors, coefficients: Tensors) -> Tensors:
+        arguments = self._arguments(batch, coefficients)
+        results = self._loaded.run([tensor.detach() for group in arguments for tensor in group])
+        if self._descent is not None:
+            return dict(zip(self._figures, results, strict=True))
+        parameters = self._trained(coefficients)
+        for parameter, gradient in zip(parameters, results, strict=False):
+            parameter.grad = gradient
+        return dict(zip(self._figures, results[len(parameters) :], strict=True)) | self._descend()
+
+    def _arguments(self, batch: Tensors, coefficients: Tensors) -> list[list[torch.Tensor]]:
+        assert self._program is not None
+        return self._program.arguments(batch, coefficients, self._present_moments())
+
+    def _present_moments(self) -> Sequence[torch.Tensor]:
+        """Return Adam's tensors with the learning rates of now; nothing where gradients alone are compiled."""
+        if self._descent is None:
+            return ()
+        if not self._moments:
+            self._moments = moments(self._optimizers)
+        place = -1
+        for part, (_, optimizer) in zip(self._descent.parts, self._optimizers, strict=True):
+            place += 3 * len(part.parameters) + 1
+            self._moments[place] = learning_rate(optimizer)
+        return self._moments
+
+    def _trained(self, coefficients: Tensors) -> list[torch.Tensor]:
+        """Return all that has a gradient; to look through a module takes as long as a small loss."""
+        if not self._parameters:
+            self._parameters = trained(self._module, coefficients)
+        return self._parameters
+
+    def _start(self, batch: Tensors, coefficients: Tensors) -> None:
+        """Have the program compiled, unless there is one."""
+        assert self._cache is not None
+        self._shapes = shapes(batch)
+        if self._share is None:
+            self._descent = adam_descent(self._optimizers, self._trained(coefficients), self._clipping)
+        self._program = Program(self._losses, self._module, self._descent)
+        key = program_key(self._losses, self._module, self._descent, batch, coefficients)
+        self._package = self._cache / f"{key}.pt2"
+        if self._package.is_file():
+            return
+        parts = (self._losses, self._module, self._descent, batch, coefficients, list(self._present_moments()))
+        try:
+            self._compilation = Compilation(self._package, *parts)
+        except (OSError, pickle.PicklingError, AttributeError, TypeError) as error:
+            self._do_without(error)
+
+    def _do_without(self, reason: object) -> None:
+        log.warning("gradient steps are not compiled, and go on as they are: %s", reason)
+        self._loaded = self._cache = None
+        self.close()
+
+    def _take_over(self, batch: Tensors, coefficients: Tensors) -> Tensors:
+        """Wait for the program if need be, and try it beside a step without it; returns figures of that step."""
+        assert self._package is not None
+        try:
+            if self._compilation is not None:
+                self._compilation.wait()
+            self._figures = json.loads(names_of(self._package).read_text())
+            # The documented loader imports all of torch's compiler, for seconds, around this one.
+            self._loaded = torch._C._aoti.AOTIModelPackageLoader(str(self._package), "model", False, 1, -1)
+            arguments = self._arguments(batch, coefficients)
+            tried = [[tensor.detach().clone() for tensor in group] for group in arguments]
+            gradients = self._loaded.run([tensor for group in tried for tensor in group])
+        except (RuntimeError, OSError, ValueError, AttributeError) as error:
+            self._refuse(error)
+            return self._step(batch, coefficients)
+        before = [tensor.detach().clone() for tensor in arguments[0]]
+        figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)
+        wanted = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self._trained(coefficients)]
+        agree = self._descent is not None or _agree(gradients, wanted)
+        figures |= self._descend()
+        if self._descent is not None:
+            agree = _agree(tried[3], arguments[3]) and _moved_alike(before, tried[0], arguments[0])
+        if agree:
+            self.close()
+        else:
+            self._refuse(f"the compiled program {self._package} does something else")
+        return figures
+
+    def _refuse(self, reason: object) -> None:
+        assert self._package is not None
+        # The next run makes it anew.
+        for path in (self._package, names_of(self._package)):
+            path.unlink(missing_ok=True)
+        self._do_without(reason)
+
+    def close(self) -> None:
+        """End the compilation, if it still goes on, and leave nothing of it."""
+        if self._compilation is not None:
+            self._compilation.close()
+
+
+def _agree(found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> bool:
+    """Whether tensors are the same but for rounding."""
+    pairs = zip(found, wanted, strict=False)
+    return all(float((a - b).abs().max()) <= AGREES * float(b.abs().max()) + 1e-7 for a, b in pairs)
+
+
+def _moved_alike(before: Sequence[torch.Tensor], found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> bool:
+    """Whether parameters went the same way, on the whole: where a gradient is 0, Adam blows rounding up."""
+    after = [tensor.detach() for tensor in wanted]
+    apart = sum(float((a - b).abs().sum()) for a, b in zip(found, after, strict=True))
+    way = sum(float((b - a).abs().sum()) for a, b in zip(before, after, strict=True))
+    return apart <= 0.01 * way + 1e-6
