@@ -28,6 +28,13 @@ from battery_lab.rollout.descent import AdamDescent
 from battery_lab.rollout.gradients import Losses, Tensors
 from battery_lab.rollout.program import Program
 
+# A third of the time: no programs that try what the processor says that it can, no headers compiled ahead for programs to
+# come (kept outside of the lab's cache, too), and no optimising of what merely calls the kernels.
+QUICKLY = {
+    "cpp.vec_isa_ok": True,
+    "aot_inductor.precompile_headers": False,
+    "aot_inductor.compile_wrapper_opt_level": "O0",
+}
 KEPT_LINES = 3
 SAID = "said"
 
@@ -137,7 +144,7 @@ def build(
     with torch.no_grad():
         plain = tuple([tensor.detach() for tensor in group] for group in arguments)
         exported = torch.export.export(graph, plain, strict=False)
-        torch._inductor.aoti_compile_and_package(exported, package_path=str(path))
+        torch._inductor.aoti_compile_and_package(exported, package_path=str(path), inductor_configs=QUICKLY)
     return program.figures
 
 

@@ -31,7 +31,7 @@ class Clipping:
 
     def __call__(self, gradients: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], torch.Tensor]:
         """Return clipped gradients, and the norm of all of them before."""
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = torch.nn.utils.get_total_norm(gradients, foreach=False)
         if not self.limit:
             return list(gradients), norm
         if self.by == "value":

@@ -5,6 +5,7 @@ Whether a run uses the program, and from which step on, never depends on how lon
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import pickle
@@ -99,10 +100,8 @@ class GradientSteps:
         results = self._loaded.run([tensor.detach() for group in arguments for tensor in group])
         if self._descent is not None:
             return dict(zip(self._figures, results, strict=True))
-        parameters = self._trained(coefficients)
-        for parameter, gradient in zip(parameters, results, strict=False):
-            parameter.grad = gradient
-        return dict(zip(self._figures, results[len(parameters) :], strict=True)) | self._descend()
+        self._set(results, coefficients)
+        return dict(zip(self._figures, results[len(self._parameters) :], strict=True)) | self._descend()
 
     def _arguments(self, batch: Tensors, coefficients: Tensors) -> list[list[torch.Tensor]]:
         assert self._program is not None
@@ -149,7 +148,7 @@ class GradientSteps:
         self.close()
 
     def _take_over(self, batch: Tensors, coefficients: Tensors) -> Tensors:
-        """Wait for the program if need be, and try it beside a step without it; returns figures of that step."""
+        """Wait for the program if need be, and take a step both with and without it; returns figures of that step."""
         assert self._package is not None
         try:
             if self._compilation is not None:
@@ -157,24 +156,34 @@ class GradientSteps:
             self._figures = json.loads(names_of(self._package).read_text())
             # The documented loader imports all of torch's compiler, for seconds, around this one.
             self._loaded = torch._C._aoti.AOTIModelPackageLoader(str(self._package), "model", False, 1, -1)
-            arguments = self._arguments(batch, coefficients)
-            tried = [[tensor.detach().clone() for tensor in group] for group in arguments]
+            arguments = [[tensor.detach() for tensor in group] for group in self._arguments(batch, coefficients)]
+            tried = [[tensor.clone() for tensor in group] for group in arguments]
             gradients = self._loaded.run([tensor for group in tried for tensor in group])
         except (RuntimeError, OSError, ValueError, AttributeError) as error:
             self._refuse(error)
             return self._step(batch, coefficients)
-        before = [tensor.detach().clone() for tensor in arguments[0]]
+        before = [tensor.clone() for tensor in arguments[0]]
         figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)
         wanted = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self._trained(coefficients)]
         agree = self._descent is not None or _agree(gradients, wanted)
+        if agree and self._descent is None:
+            self._set(gradients, coefficients)
         figures |= self._descend()
         if self._descent is not None:
             agree = _agree(tried[3], arguments[3]) and _moved_alike(before, tried[0], arguments[0])
-        if agree:
-            self.close()
-        else:
+        if not agree:
             self._refuse(f"the compiled program {self._package} does something else")
+            return figures
+        if self._descent is not None:
+            # Its results count from this step on, also in a run that is resumed here.
+            for old, new in zip(itertools.chain(*arguments), itertools.chain(*tried), strict=True):
+                old.copy_(new)
+        self.close()
         return figures
+
+    def _set(self, gradients: Sequence[torch.Tensor], coefficients: Tensors) -> None:
+        for parameter, gradient in zip(self._trained(coefficients), gradients, strict=False):
+            parameter.grad = gradient
 
     def _refuse(self, reason: object) -> None:
         assert self._package is not None
@@ -197,7 +206,6 @@ def _agree(found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> boo
 
 def _moved_alike(before: Sequence[torch.Tensor], found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> bool:
     """Whether parameters went the same way, on the whole: where a gradient is 0, Adam blows rounding up."""
-    after = [tensor.detach() for tensor in wanted]
-    apart = sum(float((a - b).abs().sum()) for a, b in zip(found, after, strict=True))
-    way = sum(float((b - a).abs().sum()) for a, b in zip(before, after, strict=True))
+    apart = sum(float((a - b).abs().sum()) for a, b in zip(found, wanted, strict=True))
+    way = sum(float((b - a).abs().sum()) for a, b in zip(before, wanted, strict=True))
     return apart <= 0.01 * way + 1e-6
