@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from battery_lab.battery import Battery
 from battery_lab.errors import ConfigError, require, require_choice
 from battery_lab.market.series import MarketSeries
-from battery_lab.observations.features import Block, Feature
+from battery_lab.observations.feature import Block, Feature
 from battery_lab.observations.history import ColumnScale, History, fit_scales
 
 Array = NDArray[np.float64]
