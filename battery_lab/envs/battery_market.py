@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import os
-import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from battery_lab.baselines import Baseline
 from battery_lab.battery import Battery
@@ -23,8 +15,10 @@ from battery_lab.dispatch import Dispatch
 from battery_lab.envs import rollout
 from battery_lab.envs.actions import KINDS, ActionSet
 from battery_lab.envs.base import Actor, Judgement
+from battery_lab.envs.baseline_cache import kept_requests
 from battery_lab.envs.battery_vector import BatteryVectorEnv
-from battery_lab.errors import ConfigError, DataError, require, require_choice
+from battery_lab.envs.time_split import split_time
+from battery_lab.errors import require, require_choice
 from battery_lab.market.series import Market, MarketSeries
 from battery_lab.observations.observation_set import Layout, ObservationSet, Observer, Scaling
 from battery_lab.optimum import HindsightValue
@@ -35,10 +29,6 @@ from battery_lab.transition import RewardContext
 
 if TYPE_CHECKING:
     from battery_lab.report import Panel
-
-PACKAGE = Path(__file__).resolve().parents[1]
-# What baselines are worked out with, besides their own files.
-ROOMS = ("battery", "levels", "market/series", "optimum", "problem")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,13 +106,13 @@ class BatteryWorld:
         """
         self._option, self._series = option, series
         self._actions = ActionSet(kind=actions, levels=option.action_levels, power_mw=option.battery.power_mw)
-        per_day = series.intervals_per_day
-        self._test_first = len(series) - option.test_days * per_day
-        self._train_end = self._test_first - option.validation_days * per_day
-        self._warm_up = round(option.observation.look_back_h / series.interval_h) + option.price_lag
-        self._episode = round(option.episode_days * per_day)
-        self._check_split()
-        self._starts = self._find_starts()
+        self._split = split_time(
+            series,
+            test_days=option.test_days,
+            validation_days=option.validation_days,
+            episode_days=option.episode_days,
+            warm_up=round(option.observation.look_back_h / series.interval_h) + option.price_lag,
+        )
         self._scaling = scaling or option.observation.fit(self._training, option.price_lag)
         self.unit = f"{series.currency}/day"
 
@@ -134,7 +124,7 @@ class BatteryWorld:
     @property
     def digest(self) -> str:
         """A hash of the prices and of how they are split by time."""
-        return f"{self._series.digest}-{self._train_end}-{self._test_first}"
+        return f"{self._series.digest}-{self._split.train_end}-{self._split.test_first}"
 
     @cached_property
     def hindsight(self) -> HindsightValue:
@@ -155,8 +145,8 @@ class BatteryWorld:
             observer=self._observer,
             reward=self._option.reward.bind(context),
             actions=self._actions,
-            starts=self._starts,
-            episode_intervals=self._episode,
+            starts=self._split.starts,
+            episode_intervals=self._split.episode,
             num_envs=num_envs,
             seed=seed,
             staggered=staggered,
@@ -164,14 +154,13 @@ class BatteryWorld:
 
     def problem(self, period: str) -> DispatchProblem:
         """Return the period as a problem for a baseline."""
-        first = {"validation": self._train_end, "test": self._test_first}[period]
-        end = {"validation": self._test_first, "test": len(self._series)}[period]
+        first, end = self._split.judged[period]
         return DispatchProblem(
             series=self._series,
             battery=self._option.battery,
             first=first,
             end=end,
-            train_end=self._train_end,
+            train_end=self._split.train_end,
             price_lag=self._option.price_lag,
         )
 
@@ -186,7 +175,7 @@ class BatteryWorld:
         problem = self.problem(period)
         judged = {}
         for name, baseline in self._option.baselines.items():
-            dispatch = Dispatch.replay(problem, self._requests(name, baseline, problem))
+            dispatch = Dispatch.replay(problem, kept_requests(self._option.cache, name, baseline, problem))
             judged[name] = Judgement(metrics=dispatch.metrics(), frame=dispatch.frame())
         return judged
 
@@ -204,9 +193,8 @@ class BatteryWorld:
         known = "known" if self._option.price_lag == 0 else "not known, only the one before is"
         return {
             "Market": f"{series.name}, {len(series):,} intervals of {60 * series.interval_h:g} minutes",
-            "Training": self._stretch(0, self._train_end),
-            "Validation": self._stretch(self._train_end, self._test_first),
-            "Test": self._stretch(self._test_first, len(series)),
+            "Training": self._stretch(0, self._split.train_end),
+            **{period.capitalize(): self._stretch(*rows) for period, rows in self._split.judged.items()},
             "Battery": f"{battery.power_mw:g} MW, {battery.capacity_mwh:g} MWh, round trip "
             f"{battery.round_trip_efficiency:.0%}, wear {battery.wear_per_mwh:g} {series.currency}/MWh discharged",
             "Price of the interval being dispatched": known,
@@ -223,74 +211,8 @@ class BatteryWorld:
 
     @cached_property
     def _training(self) -> MarketSeries:
-        return self._series.rows(0, self._train_end)
+        return self._series.rows(0, self._split.train_end)
 
     def _stretch(self, first: int, end: int) -> str:
         local = self._series.local_start
         return f"{local[first]:%Y-%m-%d} to {local[end - 1]:%Y-%m-%d}"
-
-    def _check_split(self) -> None:
-        series, option = self._series, self._option
-        rule = f"must be at least one interval, {series.interval_h / 24:.4g} days"
-        require(self._episode >= 1, "env.episode_days", rule, option.episode_days)
-        room = self._train_end - self._warm_up - self._episode
-        if room < 1:
-            needed = (self._warm_up + self._episode + 1) / series.intervals_per_day
-            needed += option.validation_days + option.test_days
-            raise DataError(
-                f"market {series.name} holds {series.days:.1f} days, and the split needs at least {needed:.1f}: "
-                f"{option.test_days} for test (env.test_days), {option.validation_days} for validation "
-                f"(env.validation_days) and an episode (env.episode_days={option.episode_days:g}) with its history "
-                "for training; give more files or shorten these"
-            )
-        judged = series.gap[self._train_end :]
-        if judged.any():
-            where = series.local_start[self._train_end + int(np.argmax(judged))]
-            raise DataError(
-                f"market {series.name} has a gap at {where} in the time kept for validation and test, which is judged "
-                "without one: fill it (market.gaps=fill market.max_gap_h=...) or leave out the files after it"
-            )
-
-    def _find_starts(self) -> NDArray[np.int64]:
-        """Find the rows at which a whole episode without a gap can begin."""
-        gaps = np.concatenate([[0], np.cumsum(self._series.gap)])
-        # An episode's last observation is of the row after it, which has to be training time too.
-        rows = np.arange(self._warm_up, self._train_end - self._episode)
-        starts: NDArray[np.int64] = rows[gaps[rows + self._episode] == gaps[rows]]
-        if len(starts) == 0:
-            raise ConfigError(
-                f"env.episode_days must fit between two gaps of market {self._series.name}, "
-                f"got {self._option.episode_days:g}: shorten it"
-            )
-        return starts
-
-    def _requests(self, name: str, baseline: Baseline, problem: DispatchProblem) -> NDArray[np.float64]:
-        key = repr((self._series.digest, problem.battery, problem.first, problem.end, problem.train_end))
-        key += repr((problem.price_lag, baseline, _sources(type(baseline))))
-        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-        path = Path(self._option.cache) / "baselines" / f"{name}-{digest}.npy"
-        try:
-            stored = np.load(path, allow_pickle=False)
-            if stored.shape == (problem.end - problem.first,):
-                return np.asarray(stored, np.float64)
-        except (OSError, ValueError, EOFError):
-            pass
-        asked = baseline.requests(problem)
-        # A cache that cannot be written costs time, not the run.
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.part.npy")
-            np.save(part, asked)
-            os.replace(part, path)
-        return asked
-
-
-def _sources(baseline: type) -> str:
-    """Return a hash of the code that a baseline's requests come from, so that a change in it is seen at once."""
-    own = inspect.getsourcefile(baseline)
-    hasher = hashlib.sha256(baseline.__qualname__.encode())
-    for path in sorted({*(PACKAGE / f"{room}.py" for room in ROOMS), *(PACKAGE / "baselines").glob("*.py")}):
-        hasher.update(path.read_bytes())
-    if own is not None:
-        hasher.update(Path(own).read_bytes())
-    return hasher.hexdigest()[:16]

@@ -226,7 +226,7 @@ def test_episodes_begin_wherever_history_and_a_whole_episode_without_a_gap_fit(t
         first = 288 + lag
         # The last observation is of the row after an episode, which is no training time at TRAIN_END.
         fits = [row for row in range(first, TRAIN_END - EPISODE) if not gap[row : row + EPISODE].any()]
-        assert world._starts.tolist() == fits
+        assert world._split.starts.tolist() == fits
 
 
 def test_a_reward_belongs_to_the_interval_that_was_dispatched(tmp_path):
