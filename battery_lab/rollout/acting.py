@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
+from ray.rllib.algorithms.dqn.dqn_learner import QF_PREDS
+from ray.rllib.algorithms.dqn.torch.default_dqn_torch_rl_module import DefaultDQNTorchRLModule
 from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPPOTorchRLModule
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical, TorchSquashedGaussian
@@ -20,12 +23,25 @@ def exploring(module: Any) -> Callable[[Batch, int], Batch]:
     It calls the module's private methods: those around them go through all of the module at each call to set its mode.
     PPO's networks are called without the encoders and heads that RLlib wraps them in, which cost as much as they do.
     """
+    if type(module) is DefaultDQNTorchRLModule:
+        return partial(_epsilon_greedy, module)
     if type(module) is not DefaultPPOTorchRLModule:
         return lambda batch, steps: dict(module._forward_exploration(batch, t=steps))
     both = module.encoder
     encoder = both.encoder if hasattr(both, "encoder") else both.actor_encoder
     head = module.pi
     return lambda batch, steps: {Columns.ACTION_DIST_INPUTS: head._forward(encoder._forward(batch)[ENCODER_OUT])}
+
+
+def _epsilon_greedy(module: Any, batch: Batch, steps: int) -> Batch:
+    """Return the best actions, or at odds of epsilon any; the same draws as in RLlib's, without its distributions."""
+    values = module.compute_q_values(batch)[QF_PREDS]
+    module.epsilon_schedule.update(steps)
+    # As RLlib has it: a value of exactly 0, or infinitely low, stands for an action that is not allowed.
+    allowed = (torch.nan_to_num(values, neginf=0.0) != 0.0).float()
+    at_random = (allowed / torch.empty_like(values).exponential_()).argmax(dim=-1)
+    explores = torch.rand(len(values), device=values.device) < module.epsilon_schedule.get_current_value()
+    return {Columns.ACTIONS: torch.where(explores, at_random, values.argmax(dim=-1))}
 
 
 def likeliest(module: Any, inputs: torch.Tensor) -> torch.Tensor:

@@ -112,7 +112,7 @@ class ArrayEnvRunner(LabEnvRunner):
                 steps += int(np.count_nonzero(valid))
                 episodes += int(np.count_nonzero(self._resetting))
         self._obs = rows.obs[rows.count].copy()
-        fragment = rows.fragment(self.worker_index or 0, self._row, self._weights_seq_no)
+        fragment = rows.fragment(self.worker_index or 0, self._row)
         fragment = replace(fragment, outputs=self._outputs(fragment))
         self._row += rows.count
         self._follow(fragment)

@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,14 +29,16 @@ from battery_lab.rollout.descent import AdamDescent
 from battery_lab.rollout.gradients import Losses, Tensors
 from battery_lab.rollout.program import Program
 
-# A third of the time: no programs that try what the processor says that it can, no headers compiled ahead for programs to
-# come (kept outside of the lab's cache, too), and no optimising of what merely calls the kernels.
+# A third less time: no programs that try what the processor says that it can, no headers compiled ahead for programs
+# to come (and kept outside of the lab's cache), and no optimising of what merely calls the kernels.
 QUICKLY = {
     "cpp.vec_isa_ok": True,
     "aot_inductor.precompile_headers": False,
     "aot_inductor.compile_wrapper_opt_level": "O0",
 }
 KEPT_LINES = 3
+KEPT_PROGRAMS = 100  # some 100 kB each
+LEFT_BEHIND_S = 24 * 3600
 SAID = "said"
 
 
@@ -57,6 +60,7 @@ class Compilation:
             raise OSError("there is no C++ compiler; `make system` installs g++")
         content = pickle.dumps((*parts, torch.get_num_threads()))
         package.parent.mkdir(parents=True, exist_ok=True)
+        _tidy(package.parent)
         self._scratch = TemporaryDirectory(prefix=f"{package.stem[:8]}_", dir=package.parent)
         job = Path(self._scratch.name) / "job"
         job.write_bytes(content)
@@ -96,6 +100,17 @@ class Compilation:
     def close(self) -> None:
         """End it, if it still goes on, and leave nothing of it."""
         self._end()
+
+
+def _tidy(cache: Path) -> None:
+    """Take away what killed processes left, and all but the programs that were made last."""
+    for scratch in cache.glob("*_*/"):
+        if time.time() - scratch.stat().st_mtime > LEFT_BEHIND_S:
+            shutil.rmtree(scratch, ignore_errors=True)
+    made = sorted(cache.glob("*.pt2"), key=lambda path: path.stat().st_mtime)
+    for path in made[:-KEPT_PROGRAMS]:
+        path.unlink(missing_ok=True)
+        names_of(path).unlink(missing_ok=True)
 
 
 def _end(job: subprocess.Popen[bytes], scratch: TemporaryDirectory[str]) -> None:

@@ -24,7 +24,7 @@ class Fragment:
     but reset, is not valid.
 
     Attributes:
-        obs: (T + 1, N, ...) what the policy saw in each row, and what it sees next.
+        obs: (T + 1, N, ...) float32, what the policy saw in each row, and what it sees next.
         actions: (T, N, ...) as the policy gave them, before an environment's bounds.
         rewards: (T, N) float32.
         terminated: (T, N) whether the episode ended in a state without a future.
@@ -33,10 +33,9 @@ class Fragment:
         outputs: by RLlib's column name, (T, N, ...) what else the policy gave, for the learner.
         runner: which runner.
         row: rows that this runner stepped before, since it began.
-        weights: the number of the weights that it acted with.
     """
 
-    obs: NDArray[Any]
+    obs: NDArray[np.float32]
     actions: NDArray[Any]
     rewards: NDArray[np.float32]
     terminated: Flags
@@ -45,7 +44,6 @@ class Fragment:
     outputs: Mapping[str, NDArray[np.float32]]
     runner: int
     row: int
-    weights: int
 
     def __len__(self) -> int:
         """Transitions in it."""
@@ -103,7 +101,8 @@ class Rows:
     def __init__(self, capacity: int, first: NDArray[Any]) -> None:
         """Make room for so many rows that begin with a first observation, (N, ...)."""
         self.count = 0
-        self.obs = np.empty((capacity + 1, *first.shape), np.result_type(first, np.float32))
+        # What modules take, whatever an environment returns.
+        self.obs = np.empty((capacity + 1, *first.shape), np.float32)
         self.obs[0] = first
         self.rewards = np.empty((capacity, len(first)), np.float32)
         self._flags = np.empty((3, capacity, len(first)), np.bool_)
@@ -141,7 +140,7 @@ class Rows:
         self._flags = np.stack([_longer(flags, more) for flags in self._flags])
         self._others = {name: _longer(values, more) for name, values in self._others.items()}
 
-    def fragment(self, runner: int, row: int, weights: int) -> Fragment:
+    def fragment(self, runner: int, row: int) -> Fragment:
         """Return what was written; nothing is copied."""
         t = self.count
         terminated, truncated, valid = (flags[:t] for flags in self._flags)
@@ -156,7 +155,6 @@ class Rows:
             outputs=outputs,
             runner=runner,
             row=row,
-            weights=weights,
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ray.rllib.core import ALL_MODULES, DEFAULT_MODULE_ID
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
@@ -20,7 +21,7 @@ from ray.rllib.utils.metrics import (
     WEIGHTS_SEQ_NO,
 )
 
-from battery_lab.errors import LabError
+from battery_lab.errors import ConfigError, LabError
 from battery_lab.rollout.descent import FINITE, Clipping
 from battery_lab.rollout.gradients import Losses, Tensors
 from battery_lab.rollout.steps import GradientSteps
@@ -58,7 +59,13 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         raise NotImplementedError
 
     def build(self) -> None:
-        """Build RLlib's learner, and the gradient steps on its losses."""
+        """Build RLlib's learner, and the gradient steps on its losses.
+
+        Raises:
+            ConfigError: the configuration has a connector of its own, which arrays do not go through.
+        """
+        if self.config._learner_connector is not None:
+            raise ConfigError("rollout=array does not do learner connectors: choose rollout=stock, which does")
         super().build()
         options = self.config.learner_config_dict
         cache = options.get("compile_cache") if self._device.type == "cpu" else None
@@ -88,6 +95,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
     ) -> Any:
         """Take all gradient steps on some data, as RLlib's ``Learner.update`` does."""
         self._check_is_built()
+        self._draw_anew()
         self.before_gradient_based_update(timesteps=timesteps or {})
         data = training_data or TrainingData(batch=batch, episodes=episodes)
         data.validate()
@@ -148,7 +156,18 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         super().configure_optimizers_for_module(module_id=module_id, config=config)
         for _, optimizer in self.get_optimizers_for_module(module_id):
             for group in optimizer.param_groups:
-                group["fused"], group["foreach"] = True, False
+                if "fused" in group:
+                    group["fused"], group["foreach"] = True, False
+
+    def _draw_anew(self) -> None:
+        """Seed what a learner in a process of its own draws in an update.
+
+        Checkpoints hold the generators of the training's own process, and of several learners the first one's state
+        alone: where all follows from the number of gradient steps, a resumed run draws the same.
+        """
+        if self.config.num_learners and self.config.seed is not None:
+            origin = np.random.SeedSequence((self.config.seed, self._learner_index, self._gradient_steps))
+            torch.manual_seed(int(origin.generate_state(1)[0]))
 
     @property
     def _rl_module(self) -> Any:

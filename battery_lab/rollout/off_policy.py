@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from ray.rllib.algorithms import dqn, sac
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.execution.rollout_ops import synchronous_parallel_sample
@@ -42,6 +43,7 @@ class ArrayReplayAlgorithm(dqn.DQN):  # type: ignore[misc]
 
     local_replay_buffer: TransitionReplay
     _owed = 0.0
+    _shared: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
 
     def training_step(self) -> None:
         """Sample once, then take the gradient steps that are due."""
@@ -69,9 +71,24 @@ class ArrayReplayAlgorithm(dqn.DQN):  # type: ignore[misc]
         while due > 0:
             due -= self._learn(min(due, self._at_once), timesteps)
         with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
+            self._give_weights()
+
+    def _give_weights(self) -> None:
+        """Have the runners act with the weights that were learned."""
+        if self.env_runner_group.num_remote_workers() or not self.learner_group.is_local:
             self.env_runner_group.sync_weights(
                 from_worker_or_learner_group=self.learner_group, policies={DEFAULT_MODULE_ID}, inference_only=True
             )
+            return
+        # RLlib sends them through Ray's object store, also to where they come from.
+        learner, runner = self.learner_group._learner, self.env_runner
+        if self._shared is None:
+            learned = learner.module[DEFAULT_MODULE_ID].unwrapped().state_dict(keep_vars=True)
+            acting = runner.module.state_dict(keep_vars=True)
+            self._shared = list(acting.values()), [learned[name] for name in acting]
+        with torch.no_grad():
+            torch._foreach_copy_(*self._shared)
+        runner._weights_seq_no = learner._weights_seq_no
 
     @property
     def _at_once(self) -> int:

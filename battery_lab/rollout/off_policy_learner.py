@@ -34,9 +34,16 @@ class ArrayOffPolicyLearner(ArrayLearner, DQNTorchLearner):  # type: ignore[misc
         self._errors: list[torch.Tensor] = []
         self._target_updates = 0
         self._keeps_errors = bool(self.config.replay_buffer_config.get("prioritised"))
+        self._pair_targets()
+
+    def _pair_targets(self) -> None:
+        """Find the tensors of the target networks, and those that they follow."""
         pairs = self._rl_module.get_target_network_pairs()
-        self._main = [t for main, _ in pairs for t in main.state_dict(keep_vars=True).values()]
-        self._target = [t for _, target in pairs for t in target.state_dict(keep_vars=True).values()]
+        states = [(main.state_dict(keep_vars=True), target.state_dict(keep_vars=True)) for main, target in pairs]
+        both = [(main[name], target[name]) for main, target in states for name in main]
+        self._following = [pair for pair in both if pair[0].is_floating_point()]
+        # A count of batches, for instance, cannot be followed by a share.
+        self._copied = [pair for pair in both if not pair[0].is_floating_point()]
 
     def tensors(self, data: TrainingData) -> Tensors:
         """Return the columns that the memory drew."""
@@ -65,11 +72,14 @@ class ArrayOffPolicyLearner(ArrayLearner, DQNTorchLearner):  # type: ignore[misc
         """Move the target networks a fraction ``tau`` towards the online ones, where it is time."""
         if env_steps - self.last_update_ts_by_mid[DEFAULT_MODULE_ID] < self.config.target_network_update_freq:
             return
+        main, target = zip(*self._following, strict=True)
         with torch.no_grad():
             if self.config.tau == 1.0:
-                torch._foreach_copy_(self._target, self._main)
+                torch._foreach_copy_(target, main)
             else:
-                torch._foreach_lerp_(self._target, self._main, self.config.tau)
+                torch._foreach_lerp_(target, main, self.config.tau)
+            for counted, copy in self._copied:
+                copy.copy_(counted)
         self.last_update_ts_by_mid[DEFAULT_MODULE_ID] = env_steps
         self._target_updates += 1
 

@@ -54,6 +54,7 @@ class TransitionReplay:
         self._rings: Rings | None = None
         self._priorities: Priorities | None = None
         self._drawn: Slots = np.empty(0, np.int64)
+        self._given: dict[str, NDArray[Any]] = {}
         self._stored: replay_files.Files = {}
 
     def __len__(self) -> int:
@@ -95,6 +96,7 @@ class TransitionReplay:
             By RLlib's column names: ``obs`` and ``new_obs`` (batch, ...), n rows apart, ``actions`` (batch, ...),
             ``rewards`` (batch,) float32 discounted sums, ``terminateds`` (batch,) whether the episode ended there in a
             state without a future, ``n_step`` (batch,) float32 how many rows were summed, ``weights`` (batch,) float32.
+            The next draw may write over the first three.
 
         Raises:
             ValueError: the memory is empty.
@@ -106,16 +108,24 @@ class TransitionReplay:
         else:
             self._drawn, weights = self._rings.draw(self._generator, batch), np.ones(batch, np.float32)
         last, rewards, terminated, steps = self._rings.follow(self._drawn, self.n_step, self.gamma)
-        slots = self._rings.slots
         return {
-            "obs": np.take(slots["obs"], self._drawn, axis=0),
-            "new_obs": np.take(slots["obs"], last, axis=0),
-            "actions": np.take(slots["actions"], self._drawn, axis=0),
+            "obs": self._taken("obs", self._drawn),
+            "new_obs": self._taken("obs", last, name="new_obs"),
+            "actions": self._taken("actions", self._drawn),
             "rewards": rewards,
             "terminateds": terminated,
             "n_step": steps,
             "weights": weights,
         }
+
+    def _taken(self, column: str, slots: Slots, name: str = "") -> NDArray[Any]:
+        """Return some slots of a column, in memory that is used again: to ask for it takes as long as to fill it."""
+        assert self._rings is not None
+        source, name = self._rings.slots[column], name or column
+        if len(self._given.get(name, ())) != len(slots):
+            self._given[name] = np.empty((len(slots), *source.shape[1:]), source.dtype)
+        # Without a mode, NumPy takes into a copy first.
+        return np.take(source, slots, axis=0, out=self._given[name], mode="clip")
 
     def update_priorities(self, td_errors: NDArray[np.floating]) -> None:
         """Set the priorities of what was drawn last by its errors, (batch,); a uniform memory has none to set.

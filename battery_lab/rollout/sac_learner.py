@@ -178,7 +178,7 @@ def _value(critic: Critic, obs: torch.Tensor, action: torch.Tensor | None = None
 @contextmanager
 def _held(critics: list[Critic]) -> Iterator[None]:
     """Let gradients through the critics, and none into them."""
-    parameters = [parameter for critic in critics for part in critic for parameter in part.parameters()]
+    parameters = [p for critic in critics for part in critic for p in part.parameters() if p.requires_grad]
     for parameter in parameters:
         parameter.requires_grad = False
     try:

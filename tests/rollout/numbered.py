@@ -41,7 +41,6 @@ class NumberedRunner:
             outputs={},
             runner=self.runner,
             row=self.row,
-            weights=0,
         )
         self.row += rows
         return made

@@ -133,6 +133,17 @@ def test_random_actions_need_no_module():
     assert fragment.outputs == {}
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.uint8, np.int64])
+def test_modules_are_given_float32_whatever_environments_return(dtype):
+    class Numbered(ScriptedEnv):
+        def _seen(self):
+            return super()._seen().astype(dtype)
+
+    fragment = runner(DQNConfig(), lambda n, seed: Numbered((3,), (True,), n)).sample(num_timesteps=20)[0]
+    assert fragment.obs.dtype == np.float32
+    assert fragment.obs[:3, 0, 2].tolist() == [0, 1, 2]
+
+
 def test_actions_are_brought_into_the_bounds_of_the_environment():
     seen = []
 

@@ -177,3 +177,14 @@ def test_squashed_samples_are_rllibs():
 def test_distributions_of_values_are_refused():
     with pytest.raises(ConfigError, match="rollout=stock"):
         made("dqn", ArrayDQNLearner, num_atoms=11)
+
+
+@pytest.mark.parametrize("tau", [0.1, 1.0])
+def test_whole_numbers_of_a_network_are_copied_to_its_target(tau):
+    ours, _ = both("dqn", target_network_update_freq=1, tau=tau)
+    module = ours._rl_module
+    module.encoder.register_buffer("batches", torch.tensor(7))
+    module._target_encoder.register_buffer("batches", torch.tensor(0))
+    ours._pair_targets()
+    ours._follow(10)
+    assert int(module._target_encoder.batches) == 7

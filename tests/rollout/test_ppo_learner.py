@@ -14,7 +14,7 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.evaluation.postprocessing import Postprocessing
 
-from battery_lab.errors import LabError
+from battery_lab.errors import ConfigError, LabError
 from battery_lab.rollout.advantages import generalised_advantages
 from battery_lab.rollout.array_runner import ArrayEnvRunner
 from battery_lab.rollout.learner import PATIENCE
@@ -25,14 +25,14 @@ from tests.rollout.small import ScriptedEnv, configured, episodes_of, gradients_
 ADVANTAGES, TARGETS = Postprocessing.ADVANTAGES, Postprocessing.VALUE_TARGETS
 
 
-def made(learner, box=False, **options):
+def made(learner, box=False, connector=None, **options):
     """Return a learner and a runner of the same module, and a fragment with ends and cuts in it."""
     training = {"use_kl_loss": True, "kl_coeff": 0.3, "entropy_coeff": 0.02, "vf_clip_param": 50.0, "grad_clip": 0.5}
     make = lambda num_envs, seed: ScriptedEnv((4, 6, 9), (True, False, False), num_envs, box)  # noqa: E731
     config = configured(PPOConfig().training(**training | options), make)
     config.learners(learner_class=ArrayPPOLearner)
     runner = ArrayEnvRunner(config=config)
-    config.learners(learner_class=learner)
+    config.learners(learner_class=learner, **({"learner_connector": connector} if connector else {}))
     spaces = runner.get_spaces()
     built = learner(config=config, module_spec=config.get_multi_rl_module_spec(spaces=spaces))
     built.build()
@@ -215,3 +215,8 @@ def test_a_run_whose_gradients_stay_no_numbers_ends_with_what_to_do():
         ours.step(bad, {})
     with pytest.raises(LabError, match=r"algo\.lr"):
         ours.step(bad, {})
+
+
+def test_a_learner_connector_is_refused_and_not_left_out():
+    with pytest.raises(ConfigError, match="connectors.*rollout=stock"):
+        made(ArrayPPOLearner, connector=lambda *spaces: [])
