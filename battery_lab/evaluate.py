@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from battery_lab.command import command
-from battery_lab.compose import build, quiet
+from battery_lab.compose import build
 from battery_lab.errors import ConfigError
 from battery_lab.stored import trial
+from battery_lab.targets import quiet
 
 FREE = ("market", "battery", "env.price_lag", "env.validation_days", "env.test_days", "env.baselines", "outputs")
 

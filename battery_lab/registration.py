@@ -45,8 +45,9 @@ def vector(num_envs: int = 1, overrides: Sequence[str] = (), seed: int = 0) -> B
 
 
 def _world(overrides: Sequence[str]) -> BatteryWorld:
-    from battery_lab.compose import build_part, check_targets, compose, resolve
+    from battery_lab.compose import build_part, compose, resolve
     from battery_lab.envs.battery_market import BatteryMarket
+    from battery_lab.targets import check_targets
 
     config = compose(["env=battery", *overrides])
     check_targets({"env": resolve(config)["env"]})

@@ -18,10 +18,11 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from battery_lab.command import command
-from battery_lab.compose import build_part, check_targets, resolve
+from battery_lab.compose import build_part, resolve
 from battery_lab.errors import ConfigError, LabError
 from battery_lab.mistakes import told, wants_traceback
 from battery_lab.stored import damaged, trial
+from battery_lab.targets import check_targets
 from battery_lab.tracking.mlflow_tracking import MlflowTracking, reason
 from battery_lab.tracking.receipt import RECEIPT, public, read_receipt
 from battery_lab.tracking.store import Address, Delivery

@@ -11,10 +11,11 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.checkpoint import found, latest
-from battery_lab.compose import compose, is_a
+from battery_lab.compose import compose
 from battery_lab.errors import ConfigError, DataError, LabError
 from battery_lab.mistakes import no_key
 from battery_lab.overrides import check_groups, group_of, is_group, yaml_value
+from battery_lab.targets import is_a
 
 TRIAL, CHOICES = "trial.yaml", "choices"
 # What may change when a run goes on: how long it trains, and where things are kept. The rest makes another trial.

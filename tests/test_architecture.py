@@ -41,6 +41,7 @@ MAY = {
     "checkpoint": set(),
     "display": {"checkpoint"},
     "stopping": set(),
+    "targets": set(),
     "training": {"checkpoint", "stopping"},
     "evaluation": {"envs"},
     "results": {"envs", "evaluation", "policy", "report", "tracking"},

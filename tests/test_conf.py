@@ -15,9 +15,10 @@ from hydra.core.singleton import Singleton
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-from battery_lab.compose import build, check_targets, compose, register_resolvers, resolve
+from battery_lab.compose import build, compose, register_resolvers, resolve
 from battery_lab.errors import ConfigError
 from battery_lab.locate import conf_dir
+from battery_lab.targets import check_targets
 from tests.compositions import part
 
 CONF = conf_dir()
