@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import gymnasium as gym
+import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModule, RLModuleSpec
 from torch import nn
 
 from battery_lab.algos.encoder import NETWORK
-from battery_lab.errors import require
+from battery_lab.errors import ConfigError, require
 from battery_lab.networks.base import Network
 from battery_lab.observations.observation_set import Layout
 from battery_lab.rollout.callbacks import LogEnvironment
@@ -72,12 +73,58 @@ class Algo(Protocol):
         """Return the encoder, the head and the decision of the policy inside a module of this algorithm."""
 
 
-def check_common(*, gamma: float, num_envs: int, num_env_runners: int) -> None:
-    """Check the options that every algorithm has."""
+def check_common(
+    *, gamma: float, num_envs: int, num_env_runners: int, num_learners: int = 0, gpus_per_learner: float = 0
+) -> None:
+    """Check the options that every algorithm has, and those of learners, where it has them."""
     require(0 <= gamma <= 1, "algo.gamma", "must be a discount from 0 to 1", gamma)
     require(1 <= num_envs <= 65536, "algo.num_envs", "must be 1 to 65536 environments a runner", num_envs)
     rule = "must be 0 (sample in this process) or more runners"
     require(0 <= num_env_runners <= 1024, "algo.num_env_runners", rule, num_env_runners)
+    rule = "must be 0 (learn in this process) to 64 learners"
+    require(num_learners in range(65), "algo.num_learners", rule, num_learners)
+    rule = "must be from 0 (learn on the CPU) to 1 GPU, of which a learner uses no more"
+    require(0 <= gpus_per_learner <= 1, "algo.gpus_per_learner", rule, gpus_per_learner)
+    whole = num_learners < 2 or gpus_per_learner in (0, 1)
+    rule = f"must be 0 or 1 with algo.num_learners={num_learners}: learners on one GPU cannot share their gradients"
+    require(whole, "algo.gpus_per_learner", rule, gpus_per_learner)
+
+
+def check_gpus(num_learners: int, gpus_per_learner: float) -> None:
+    """Check that this machine has the GPUs asked for; a choice may be composed on one that has none.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    if gpus_per_learner == 0:
+        return
+    if not torch.cuda.is_available():
+        raise ConfigError(
+            f"algo.gpus_per_learner must be 0 where torch finds no CUDA device, as here, got {gpus_per_learner!r}: "
+            "set it to 0, or train on a machine with a GPU, its driver and a CUDA build of torch"
+        )
+    found, needed = torch.cuda.device_count(), max(num_learners, 1) * gpus_per_learner
+    if needed > found:
+        raise ConfigError(
+            f"algo.gpus_per_learner x algo.num_learners must be at most the {found} GPUs that torch finds here, got "
+            f"{gpus_per_learner!r} x {num_learners}: choose fewer learners"
+        )
+
+
+def per_learner(field: str, total: int, num_learners: int) -> int:
+    """Return what falls to each learner.
+
+    Args:
+        field: the option as the user writes it.
+        total: over all learners.
+        num_learners: 0 is one learner, in this process.
+
+    Raises:
+        ConfigError: it does not divide.
+    """
+    learners = max(num_learners, 1)
+    require(total % learners == 0, field, f"must be a multiple of algo.num_learners, {learners}", total)
+    return total // learners
 
 
 def base_config(
@@ -92,6 +139,8 @@ def base_config(
     fragment: int,
     iteration_steps: int,
     gradient_steps: float = 0,
+    num_learners: int = 0,
+    gpus_per_learner: float = 0,
 ) -> AlgorithmConfig:
     """Fill in what all algorithms have in common.
 
@@ -106,7 +155,13 @@ def base_config(
         fragment: steps of each environment a sampling.
         iteration_steps: the least environment steps an iteration.
         gradient_steps: how many the budget makes, if the learner's steps can be compiled.
+        num_learners: learners in processes of their own; 0 learns in this process.
+        gpus_per_learner: 0 learns on the CPU.
+
+    Raises:
+        ConfigError: this machine has not the GPUs asked for.
     """
+    check_gpus(num_learners, gpus_per_learner)
     rollout = setup.rollout.parts(config.algo_class, gradient_steps)
     config.algo_class = rollout.algorithm or config.algo_class
     parts = asdict(DefaultModelConfig()) | {"head_fcnet_hiddens": [], NETWORK: (setup.network, setup.layout)} | model
@@ -121,7 +176,11 @@ def base_config(
             gym_env_vectorize_mode="vector_entry_point",
             rollout_fragment_length=fragment,
         )
-        .learners(num_learners=0, **({"learner_class": rollout.learner} if rollout.learner else {}))
+        .learners(
+            num_learners=num_learners,
+            num_gpus_per_learner=gpus_per_learner,
+            **({"learner_class": rollout.learner} if rollout.learner else {}),
+        )
         .training(learner_config_dict=dict(rollout.options))
         .rl_module(rl_module_spec=RLModuleSpec(module_class=module, catalog_class=catalog, model_config=parts))
         .callbacks(LogEnvironment)

@@ -8,7 +8,7 @@ from typing import Any
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.rl_module import RLModule
 
-from battery_lab.algos.base import Setup, base_config, check_common
+from battery_lab.algos.base import Setup, base_config, check_common, per_learner
 from battery_lab.errors import require
 
 
@@ -43,13 +43,15 @@ class OffPolicy:
         gamma: discount an interval.
         n_step: how many rewards a target sums.
         grad_clip: largest norm of the gradient.
-        batch: transitions a gradient step.
+        batch: transitions a gradient step, over all learners.
         training_intensity: transitions learned from for each one sampled.
         learning_starts: environment steps before the first gradient step.
         replay: the replay memory.
         fragment: steps of each environment a sampling.
         num_envs: environments a runner.
         num_env_runners: remote runners; 0 samples in this process.
+        num_learners: learners in processes of their own, which share each gradient step; 0 learns in this process.
+        gpus_per_learner: 0 learns on the CPU.
         iteration_steps: the least environment steps between two log lines.
     """
 
@@ -63,12 +65,21 @@ class OffPolicy:
     fragment: int
     num_envs: int
     num_env_runners: int
+    num_learners: int
+    gpus_per_learner: float
     iteration_steps: int
 
     def __post_init__(self) -> None:
-        check_common(gamma=self.gamma, num_envs=self.num_envs, num_env_runners=self.num_env_runners)
+        check_common(
+            gamma=self.gamma,
+            num_envs=self.num_envs,
+            num_env_runners=self.num_env_runners,
+            num_learners=self.num_learners,
+            gpus_per_learner=self.gpus_per_learner,
+        )
         for name in ("n_step", "batch", "fragment", "iteration_steps"):
             require(getattr(self, name) >= 1, f"algo.{name}", "must be 1 or more", getattr(self, name))
+        per_learner("algo.batch", self.batch, self.num_learners)
         for name in ("grad_clip", "training_intensity"):
             require(getattr(self, name) > 0, f"algo.{name}", "must be above 0", getattr(self, name))
         rule = f"must be from 1 to the replay's capacity, {self.replay.capacity}"
@@ -96,7 +107,7 @@ class OffPolicy:
             gamma=self.gamma,
             n_step=self.n_step,
             grad_clip=self.grad_clip,
-            train_batch_size_per_learner=self.batch,
+            train_batch_size_per_learner=per_learner("algo.batch", self.batch, self.num_learners),
             training_intensity=self.training_intensity,
             num_steps_sampled_before_learning_starts=self.learning_starts,
             replay_buffer_config=setup.rollout.replay_config(**asdict(self.replay), seed=setup.seed),
@@ -112,4 +123,6 @@ class OffPolicy:
             fragment=self.fragment,
             iteration_steps=self.iteration_steps,
             gradient_steps=setup.env_steps * self.training_intensity / self.batch,
+            num_learners=self.num_learners,
+            gpus_per_learner=self.gpus_per_learner,
         )

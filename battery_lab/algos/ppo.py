@@ -11,7 +11,7 @@ from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPP
 from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
-from battery_lab.algos.base import Setup, base_config, check_common, linear_schedule, means_of, only_linear
+from battery_lab.algos.base import Setup, base_config, check_common, linear_schedule, means_of, only_linear, per_learner
 from battery_lab.algos.encoder import LabPPOCatalog
 from battery_lab.errors import require
 
@@ -32,10 +32,12 @@ class PPO:
         value_coeff: weight of the value loss.
         grad_clip: largest norm of the gradient.
         epochs: passes over each batch.
-        minibatch: transitions a gradient step.
+        minibatch: transitions a gradient step, over all learners.
         fragment: steps of each environment a batch.
         num_envs: environments a runner.
         num_env_runners: remote runners; 0 samples in this process.
+        num_learners: learners in processes of their own, which share each gradient step; 0 learns in this process.
+        gpus_per_learner: 0 learns on the CPU.
     """
 
     gamma: float
@@ -53,9 +55,17 @@ class PPO:
     fragment: int
     num_envs: int
     num_env_runners: int
+    num_learners: int
+    gpus_per_learner: float
 
     def __post_init__(self) -> None:
-        check_common(gamma=self.gamma, num_envs=self.num_envs, num_env_runners=self.num_env_runners)
+        check_common(
+            gamma=self.gamma,
+            num_envs=self.num_envs,
+            num_env_runners=self.num_env_runners,
+            num_learners=self.num_learners,
+            gpus_per_learner=self.gpus_per_learner,
+        )
         require(0 <= self.gae_lambda <= 1, "algo.gae_lambda", "must be from 0 to 1", self.gae_lambda)
         for name in ("lr", "clip", "value_clip", "grad_clip"):
             require(getattr(self, name) > 0, f"algo.{name}", "must be above 0", getattr(self, name))
@@ -65,6 +75,9 @@ class PPO:
             require(getattr(self, name) >= 1, f"algo.{name}", "must be 1 or more", getattr(self, name))
         rule = f"must be at most a batch, {self.batch} = fragment x num_envs x runners"
         require(self.minibatch <= self.batch, "algo.minibatch", rule, self.minibatch)
+        per_learner("algo.minibatch", self.minibatch, self.num_learners)
+        # Fragments are shared out by whole rows, a step of all environments of a runner each.
+        per_learner("algo.fragment x runners", self.fragment * max(self.num_env_runners, 1), self.num_learners)
 
     @property
     def action_kinds(self) -> Sequence[str]:
@@ -88,8 +101,8 @@ class PPO:
             vf_loss_coeff=self.value_coeff,
             grad_clip=self.grad_clip,
             use_kl_loss=False,
-            train_batch_size_per_learner=self.batch,
-            minibatch_size=self.minibatch,
+            train_batch_size_per_learner=per_learner("a batch", self.batch, self.num_learners),
+            minibatch_size=per_learner("algo.minibatch", self.minibatch, self.num_learners),
             num_epochs=self.epochs,
         )
         return base_config(
@@ -103,6 +116,8 @@ class PPO:
             fragment=self.fragment,
             iteration_steps=self.batch,
             gradient_steps=setup.env_steps * self.epochs / self.minibatch,
+            num_learners=self.num_learners,
+            gpus_per_learner=self.gpus_per_learner,
         )
 
     def actor(self, module: RLModule) -> tuple[nn.Module, nn.Linear, str]:

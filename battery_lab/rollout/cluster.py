@@ -17,6 +17,8 @@ import ray
 from ray._private import ray_constants
 from ray.tune.trainable import trainable
 
+NAMESPACE = "battery_lab"  # tells a Ray that was started here from one of somebody else's
+
 
 def quiet() -> None:
     """Keep Ray's and RLlib's own chatter from a person who follows a training."""
@@ -28,17 +30,20 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
 
-def start_ray(num_env_runners: int) -> None:
+def start_ray(actors: int) -> None:
     """Start a Ray of this process's own, which nobody outside this machine can reach, unless the process has one.
 
-    Others on it would need its token, which is in the environment of this process and its children alone.
+    Others on it would need its token, which is in the environment of this process and its children alone. One that an
+    earlier trial started with too few cores is ended first: what needs a core would wait for it for ever.
 
     Args:
-        num_env_runners: remote runners; each takes a core.
+        actors: remote runners and learners; each takes a core.
     """
     quiet()
     if ray.is_initialized():
-        return
+        if ray.get_runtime_context().namespace != NAMESPACE or ray.cluster_resources().get("CPU", 0) >= actors:
+            return
+        ray.shutdown()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if "RAY_AUTH_TOKEN_PATH" not in os.environ:
         # Otherwise Ray keeps one for all its clusters in ~/.ray/auth_token, for everybody to read.
@@ -46,7 +51,8 @@ def start_ray(num_env_runners: int) -> None:
     options: dict[str, Any] = {
         # "local" never joins a cluster that happens to run: two runs at once must not meet.
         "address": "local",
-        "num_cpus": max(num_env_runners + 1, os.cpu_count() or 1),
+        "num_cpus": max(actors + 1, os.cpu_count() or 1),
+        "namespace": NAMESPACE,
         "include_dashboard": False,
         "configure_logging": False,
         "log_to_driver": False,
