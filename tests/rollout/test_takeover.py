@@ -1,0 +1,78 @@
+"""A run that is stopped before or after compiled steps take over goes on to the bit."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from ray.rllib.algorithms.dqn import DQNConfig
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.algorithms.sac import SACConfig
+
+from battery_lab.rollout.options import ArrayRollout
+from tests.rollout.small import ScriptedEnv, configured
+
+AFTER, ROUNDS = 6, 12
+REPLAY = {"capacity": 2_000, "prioritised": False, "alpha": 0.6, "beta": 0.4, "seed": 0}
+LEARNING = {
+    PPOConfig: {"minibatch_size": 32, "num_epochs": 2, "train_batch_size_per_learner": 64},
+    **dict.fromkeys(
+        (DQNConfig, SACConfig),
+        {
+            "train_batch_size_per_learner": 32,
+            "training_intensity": 2,
+            "num_steps_sampled_before_learning_starts": 32,
+        },
+    ),
+}
+
+
+def made(kind, cache):
+    """An algorithm whose gradient steps are compiled, and whose environments can be stored."""
+    scripted = lambda num_envs, seed: ScriptedEnv((4, 6, 9), (True, False, False), num_envs)  # noqa: E731
+    rollout = ArrayRollout(compile=True, compile_after=AFTER, cache=str(cache))
+    config = configured(kind().training(**LEARNING[kind]), scripted, rollout_fragment_length=16)
+    config.training(learner_config_dict=dict(rollout.parts(kind().algo_class, gradient_steps=1e9).options))
+    if kind is not PPOConfig:
+        config.training(replay_buffer_config=rollout.replay_config(**REPLAY))
+    return config.build_algo()
+
+
+def rounds(algorithm, count):
+    for _ in range(count):
+        algorithm.training_step()
+    return algorithm.learner_group._learner
+
+
+def weights(learner):
+    return {name: values.numpy().copy() for name, values in learner._rl_module.state_dict().items()}
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ (make system)")
+@pytest.mark.parametrize(
+    "kind", [PPOConfig, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (DQNConfig, SACConfig))]
+)
+def test_a_run_goes_on_to_the_bit_wherever_it_was_stopped(kind, tmp_path):
+    whole = made(kind, tmp_path)
+    stops = {}
+    for done in range(ROUNDS):
+        learner = rounds(whole, 1)
+        if learner._gradient_steps < AFTER or "after" not in stops:
+            when = "before" if learner._gradient_steps < AFTER else "after"
+            stops[when] = ROUNDS - 1 - done
+            whole.save_to_path(str(tmp_path / when))
+            if kind is not PPOConfig:
+                whole.save_memory(tmp_path / f"{when}_memory", None)
+    assert learner._steps._loaded is not None and learner._steps._descent is not None
+    wanted = weights(learner)
+    whole.stop()
+    for when, left in stops.items():
+        other = made(kind, tmp_path)
+        other.restore_from_path(str(tmp_path / when))
+        if kind is not PPOConfig:
+            other.load_memory(tmp_path / f"{when}_memory")
+        found = weights(rounds(other, left))
+        other.stop()
+        assert all(np.array_equal(found[name], wanted[name]) for name in wanted), when
+    assert set(stops) == {"before", "after"}
