@@ -1,6 +1,6 @@
 """How fast the lab trains, beside stock RLlib, Stable-Baselines3 and plain torch loops, on the same work.
 
-python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|grow|all] [--repeats 5] [--seconds 30]
+python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|grow|all] [--repeats 5] [--seconds 60]
                            [--threads CORES] [--out outputs/bench.json]
 
 Each side runs in a process of its own, one at a time, all of them once before any of them again, so that what else a
@@ -125,7 +125,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--algos", type=lambda text: text.split(","), default=list(SIDES), help="ppo,dqn,sac")
     parser.add_argument("--part", choices=("main", "grow", "all"), default="main", help="one size, growing, or both")
     parser.add_argument("--repeats", type=int, default=5, help="how often each side runs")
-    parser.add_argument("--seconds", type=float, default=30, help="how long each side is timed")
+    parser.add_argument("--seconds", type=float, default=60, help="how long each side is timed")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of torch; all cores")
     parser.add_argument("--sides", type=lambda text: text.split(","), help="only these, for instance lab,sb3")
     parser.add_argument("--out", type=Path, default=Path("outputs/bench.json"), help="where figures go")

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from battery_lab.algos.base import Setup
-from battery_lab.rollout.cluster import start_ray
 from benchmarks.work import Work
 
 
@@ -20,9 +18,7 @@ def algorithm(work: Work, rollout: str) -> Any:
         work: the work.
         rollout: ``array`` or ``stock``.
     """
-    experiment = work.experiment(*rollout_choice(rollout))
-    start_ray(work.runners)
-    return experiment.algo.config(setup(experiment, work.source, work.vector_env().single_action_space)).build_algo()
+    return work.experiment(*rollout_choice(rollout)).build_algorithm(work.source)
 
 
 def rollout_choice(rollout: str) -> list[str]:
@@ -31,19 +27,6 @@ def rollout_choice(rollout: str) -> list[str]:
         return ["rollout=stock"]
     cache = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR") or tempfile.mkdtemp())
     return [f"rollout={rollout}", f"rollout.cache={cache / 'battery_lab'}"]
-
-
-def setup(experiment: Any, source: Any, action_space: Any) -> Setup:
-    """Return what the algorithm is set up for, as the experiment does."""
-    return Setup(
-        make_env=source.vector_env,
-        layout=source.open().layout,
-        action_space=action_space,
-        network=experiment.network,
-        rollout=experiment.rollout,
-        seed=experiment.seed,
-        env_steps=experiment.train.env_steps,
-    )
 
 
 def training(built: Any) -> Iterator[int]:

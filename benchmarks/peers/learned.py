@@ -13,10 +13,9 @@ from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from battery_lab.compose import build, compose
 from battery_lab.experiment import Experiment, choose_actions
 from battery_lab.observations.observation_set import Layout
-from battery_lab.policy import Policy, PolicyNetwork
-from battery_lab.rollout.cluster import start_ray
+from battery_lab.policy import Policy
 from battery_lab.worlds import WorldSource
-from benchmarks.peers.lab import rollout_choice, setup, training
+from benchmarks.peers.lab import rollout_choice, training
 
 EPISODES = 100
 
@@ -43,7 +42,7 @@ class CartPole(CartPoleVectorEnv):
 class CartPoleSource:
     """Stands where the lab has a market: makes environments and says what stands where in an observation."""
 
-    observation_state = None
+    actions = "discrete"
 
     @property
     def layout(self) -> Layout:
@@ -53,6 +52,10 @@ class CartPoleSource:
     def open(self) -> CartPoleSource:
         """Return itself."""
         return self
+
+    def observation_state(self) -> dict[str, Any]:
+        """Return nothing: nothing was fitted."""
+        return {}
 
     def vector_env(self, num_envs: int, seed: int) -> gym.vector.VectorEnv[Any, Any, Any]:
         """Make N poles."""
@@ -74,37 +77,23 @@ def returns(
     """
     shared = [f"algo={algo}", "tracking=none", "market.years=2", f"seed={seed}", f"train.env_steps={env_steps}"]
     experiment: Experiment = build(compose([*shared, *overrides, *rollout_choice(path)]))
-    actions = "discrete" if cartpole else choose_actions(experiment.env, experiment.algo)
-    source: Any = CartPoleSource() if cartpole else WorldSource(env=experiment.env, actions=actions)
-    space = source.vector_env(1, seed).single_action_space
-    start_ray(0)
-    built = experiment.algo.config(setup(experiment, source, space)).build_algo()
+    source: Any = CartPoleSource() if cartpole else _battery(experiment)
+    built = experiment.build_algorithm(source)
     steps, reached = training(built), []
     for goal in (env_steps / 2, env_steps):
         next(done for done in steps if done >= goal)
-        policy = _policy(experiment, built, source.open().layout)
+        policy = experiment.copy_policy(built, source, env_steps=0)
         reached.append(_cartpole_return(policy) if cartpole else _profit(source, policy))
     built.stop()
     return reached[0], reached[1]
 
 
+def _battery(experiment: Experiment) -> WorldSource:
+    return WorldSource(env=experiment.env, actions=choose_actions(experiment.env, experiment.algo))
+
+
 def _profit(source: WorldSource, policy: Policy) -> float:
     return float(source.open().judge(policy, "validation").metrics["profit_per_day"])
-
-
-def _policy(experiment: Experiment, built: Any, layout: Layout) -> Policy:
-    encoder, head, decision = experiment.algo.actor(built.env_runner.module)
-    network = PolicyNetwork(experiment.network.encoder(layout), head.in_features, head.out_features)
-    network.encoder.load_state_dict(encoder.state_dict())
-    network.head.load_state_dict(head.state_dict())
-    return Policy(
-        network=network.eval(),
-        decision=decision,
-        actions="discrete",
-        observation_size=layout.size,
-        observation_state={},
-        env_steps=0,
-    )
 
 
 def _cartpole_return(policy: Policy) -> float:
