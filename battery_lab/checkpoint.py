@@ -44,6 +44,16 @@ class Progress:
     next_validation: int = 0
     data: str = ""
 
+    def metrics(self) -> dict[str, float]:
+        """Return what ``metrics.json`` says of the training."""
+        return {
+            "validation/capture": float("nan") if self.best_capture is None else self.best_capture,
+            "validation/env_steps": float(self.best_env_steps),
+            "train/env_steps": float(self.env_steps),
+            "train/seconds": self.seconds,
+            "train/env_steps_per_second": self.env_steps / max(self.seconds, 1e-9),
+        }
+
 
 def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: int) -> Path:
     """Write a checkpoint under a temporary name, then give it its own; drop the oldest.

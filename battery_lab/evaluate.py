@@ -48,7 +48,7 @@ def evaluate(arguments: list[str]) -> dict[str, float]:
     from rich.console import Console
 
     with quiet():
-        from battery_lab.experiment import judge_stored
+        from battery_lab.judging import judge_stored
 
     folder = run / "evaluations" / datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S_%f")
     experiment = build(config)

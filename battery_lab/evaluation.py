@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import pandas as pd
 
-from battery_lab.envs.base import Judgement, World
+from battery_lab.envs.base import Actor, Judgement, World
 
 CAPTURE, LIFT = "capture", "lift_over_rule"
 
@@ -32,6 +33,24 @@ def with_shares(world: World, judged: Mapping[str, Judgement]) -> dict[str, dict
         score = judgement.metrics[world.score]
         shares[name] = {**judgement.metrics, CAPTURE: share(score, best), LIFT: share(score, rule) - 1}
     return shares
+
+
+class Validation:
+    """Judges policies on validation time, beside baselines that are worked out once."""
+
+    def __init__(self, world: World) -> None:
+        """Remember the world; nothing is worked out before the first policy comes."""
+        self._world = world
+
+    def __call__(self, policy: Actor) -> tuple[float, dict[str, float]]:
+        """Return a policy's score, and its metrics as ``validation/...``."""
+        judged = self._world.judge(policy, "validation")
+        shares = with_shares(self._world, {"policy": judged} | self._baselines)["policy"]
+        return judged.metrics[self._world.score], {f"validation/{key}": value for key, value in shares.items()}
+
+    @cached_property
+    def _baselines(self) -> dict[str, Judgement]:
+        return self._world.baselines("validation")
 
 
 def flat_metrics(shares: Mapping[str, Mapping[str, float]], policy: str) -> dict[str, float]:

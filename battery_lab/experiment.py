@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-import numpy as np
 import pandas as pd
+import torch
 from filelock import FileLock, Timeout
 from rich.console import Console
 
@@ -22,10 +20,10 @@ from battery_lab import checkpoint, evaluation, report, results
 from battery_lab.algos.base import Algo, Setup
 from battery_lab.checkpoint import Progress
 from battery_lab.display import TrainingDisplay
-from battery_lab.envs.base import Environment, Judgement, World
+from battery_lab.envs.base import Environment, World
 from battery_lab.errors import ConfigError
 from battery_lab.networks.base import Network
-from battery_lab.policy import Policy, PolicyNetwork, load, read_spec
+from battery_lab.policy import Policy, copied, load
 from battery_lab.rollout.cluster import start_ray, without_results_folder
 from battery_lab.rollout.options import Rollout
 from battery_lab.tracking import RunLog, Status, Tracker
@@ -132,6 +130,47 @@ class Experiment:
             run.tracking.finish(status)
         return metrics
 
+    @property
+    def name(self) -> str:
+        """What the policy goes by in tables."""
+        return type(self.algo).__name__.lower()
+
+    def build_algorithm(self, source: WorldSource) -> Any:
+        """Return RLlib's algorithm, ready to train on a world, with a Ray to run in."""
+        setup = Setup(
+            make_env=source.vector_env,
+            layout=source.open().layout,
+            action_space=source.vector_env(1, self.seed).single_action_space,
+            network=self.network,
+            rollout=self.rollout,
+            seed=self.seed,
+            env_steps=self.train.env_steps,
+        )
+        config = self.algo.config(setup)
+        start_ray(config.num_env_runners + config.num_learners)
+        with without_results_folder():
+            return config.build_algo()
+
+    def copy_policy(self, algorithm: Any, source: WorldSource, env_steps: int) -> Policy:
+        """Copy the policy out of an algorithm that has trained on a world for some environment steps."""
+        world = source.open()
+        return copied(
+            self.algo.actor(algorithm.env_runner.module),
+            self.network.encoder(world.layout),
+            actions=source.actions,
+            observation_size=world.layout.size,
+            observation_state=world.observation_state(),
+            env_steps=env_steps,
+        )
+
+    def load_policy(self, world: World, run: Path) -> Policy:
+        """Read the policy that a run kept.
+
+        Raises:
+            DataError: there is none, or it is of another network or observation set.
+        """
+        return load(run / POLICY, self.network.encoder(world.layout), self.network.out_features)
+
 
 class _Run:
     """The state of one run of an experiment."""
@@ -153,11 +192,17 @@ class _Run:
 
     def learn(self, start: Path | None) -> None:
         """Train, from a checkpoint if there is one."""
-        experiment = self.experiment
+        experiment, validation = self.experiment, evaluation.Validation(self.world)
         with self.console.status("building the algorithm"):
-            algorithm = self._build()
+            if experiment.train.threads:
+                torch.set_num_threads(experiment.train.threads)
+            algorithm = experiment.build_algorithm(self.source)
             if start is not None:
                 checkpoint.restore(start, algorithm, self.folder / POLICY)
+
+        def policy() -> Policy:
+            return experiment.copy_policy(algorithm, self.source, self.progress.env_steps)
+
         budget = experiment.train.env_steps
         display = TrainingDisplay(self.console, budget, self.world.unit, self.progress.env_steps)
         trainer = Trainer(
@@ -165,8 +210,8 @@ class _Run:
             options=experiment.train,
             folder=self.folder,
             progress=self.progress,
-            validate=lambda: self._validate(self._policy(algorithm)),
-            keep=lambda: self._policy(algorithm).save(self.folder / POLICY),
+            validate=lambda: validation(policy()),
+            keep=lambda: policy().save(self.folder / POLICY),
             log=self._log,
             display=display,
         )
@@ -179,12 +224,11 @@ class _Run:
     def judge(self) -> dict[str, float]:
         """Judge the best policy on test time, once, and write the run folder."""
         experiment = self.experiment
-        policy = load_policy(experiment, self.world, self.folder)
-        name = algo_name(experiment.algo)
+        policy, name = experiment.load_policy(self.world, self.folder), experiment.name
         results.note_test_look(self.folder, name, self.world)
         with self.console.status("judging on test time"):
             metrics, judged, table = results.judge_test(self.world, policy, name)
-        metrics |= self._training_metrics()
+        metrics |= self.progress.metrics()
         self.log.log({key: value for key, value in metrics.items() if key.startswith("test/")}, self.progress.env_steps)
         results.write_results(self.folder, metrics, judged[name], name)
         curves = pd.DataFrame(self.log.read())
@@ -192,118 +236,6 @@ class _Run:
         self.console.print(report.render_table(table, self.world.unit))
         return metrics
 
-    def _build(self) -> Any:
-        import torch
-
-        experiment = self.experiment
-        if experiment.train.threads:
-            torch.set_num_threads(experiment.train.threads)
-        start_ray(experiment.algo.num_env_runners)
-        single = self.source.vector_env(1, experiment.seed).single_action_space
-        setup = Setup(
-            make_env=self.source.vector_env,
-            layout=self.world.layout,
-            action_space=single,
-            network=experiment.network,
-            rollout=experiment.rollout,
-            seed=experiment.seed,
-            env_steps=experiment.train.env_steps,
-        )
-        with without_results_folder():
-            return experiment.algo.config(setup).build_algo()
-
-    def _policy(self, algorithm: Any) -> Policy:
-        """Copy the policy out of the algorithm's module."""
-        experiment = self.experiment
-        encoder, head, decision = experiment.algo.actor(algorithm.env_runner.module)
-        network = PolicyNetwork(experiment.network.encoder(self.world.layout), head.in_features, head.out_features)
-        network.encoder.load_state_dict(encoder.state_dict())
-        network.head.load_state_dict(head.state_dict())
-        return Policy(
-            network=network.eval(),
-            decision=decision,
-            actions=self.source.actions,
-            observation_size=self.world.layout.size,
-            observation_state=self.world.observation_state(),
-            env_steps=self.progress.env_steps,
-        )
-
-    @cached_property
-    def _validation_baselines(self) -> dict[str, Judgement]:
-        return self.world.baselines("validation")
-
-    def _validate(self, policy: Policy) -> tuple[float, dict[str, float]]:
-        judged = self.world.judge(policy, "validation")
-        shares = evaluation.with_shares(self.world, {"policy": judged} | self._validation_baselines)["policy"]
-        metrics = {f"validation/{key}": value for key, value in shares.items()}
-        return judged.metrics[self.world.score], metrics
-
     def _log(self, metrics: Mapping[str, float], env_steps: int) -> None:
         self.log.log(metrics, env_steps)
         self.tracking.log(metrics, env_steps)
-
-    def _training_metrics(self) -> dict[str, float]:
-        progress = self.progress
-        return {
-            "validation/capture": float("nan") if progress.best_capture is None else progress.best_capture,
-            "validation/env_steps": float(progress.best_env_steps),
-            "train/env_steps": float(progress.env_steps),
-            "train/seconds": progress.seconds,
-            "train/env_steps_per_second": progress.env_steps / max(progress.seconds, 1e-9),
-        }
-
-
-def algo_name(algo: Algo) -> str:
-    """Return the name that an algorithm's policy goes by in tables."""
-    return type(algo).__name__.lower()
-
-
-def load_policy(experiment: Experiment, world: World, run: Path) -> Policy:
-    """Read the policy that a run kept.
-
-    Raises:
-        DataError: there is none, or it is of another network or observation set.
-    """
-    network = experiment.network
-    return load(run / POLICY, network.encoder(world.layout), network.out_features)
-
-
-def judge_stored(experiment: Experiment, run: Path, folder: Path, console: Console) -> dict[str, float]:
-    """Judge a run's policy on the test time of an experiment's environment, which may be another than the run's.
-
-    Args:
-        experiment: the run's, or with another market or battery.
-        run: the run folder.
-        folder: where the figures go; made if missing.
-        console: where the table is printed.
-
-    Raises:
-        LabError: the policy does not fit, or the data are at fault.
-    """
-    spec = read_spec(run / POLICY)
-    source = WorldSource(
-        env=experiment.env,
-        actions=spec["actions"],
-        observation_state=spec["observation_state"],
-    )
-    world, name = source.open(), algo_name(experiment.algo)
-    _check_fits(spec, world, source.vector_env(1, 0).single_action_space)
-    policy = load_policy(experiment, world, run)
-    results.note_test_look(run, name, world)
-    metrics, judged, table = results.judge_test(world, policy, name)
-    folder.mkdir(parents=True, exist_ok=True)
-    results.write_results(folder, metrics, judged[name], name)
-    results.write_report(folder, f"{name}, judged again", world, judged, name, table, pd.DataFrame())
-    console.print(report.render_table(table, world.unit))
-    return metrics
-
-
-def _check_fits(spec: Mapping[str, Any], world: World, space: gym.Space[Any]) -> None:
-    """Raise ConfigError where a stored policy would be understood otherwise than it was trained."""
-    outputs = getattr(space, "n", None) or int(np.prod(space.shape or (1,)))
-    for what, trained, now in (
-        ("action outputs (env.action_levels)", int(spec["outputs"]), outputs),
-        ("numbers in an observation", int(spec["observation_size"]), world.layout.size),
-    ):
-        if trained != now:
-            raise ConfigError(f"the policy was trained with {trained} {what}, and cannot be judged with {now}")

@@ -85,6 +85,39 @@ class Policy:
         (folder / SPEC).write_text(json.dumps(spec, indent=1))
 
 
+def copied(
+    actor: tuple[nn.Module, nn.Linear, str],
+    encoder: nn.Module,
+    *,
+    actions: str,
+    observation_size: int,
+    observation_state: Mapping[str, Any],
+    env_steps: int,
+) -> Policy:
+    """Copy a policy out of a network that goes on learning.
+
+    Args:
+        actor: the encoder and the head that are trained, and the decision.
+        encoder: another encoder of the same network and observation layout; its weights are replaced.
+        actions: see ``Policy``, as for the others.
+        observation_size: likewise.
+        observation_state: likewise.
+        env_steps: likewise.
+    """
+    trained, head, decision = actor
+    network = PolicyNetwork(encoder, head.in_features, head.out_features)
+    network.encoder.load_state_dict(trained.state_dict())
+    network.head.load_state_dict(head.state_dict())
+    return Policy(
+        network=network.eval(),
+        decision=decision,
+        actions=actions,
+        observation_size=observation_size,
+        observation_state=observation_state,
+        env_steps=env_steps,
+    )
+
+
 def read_spec(folder: Path) -> dict[str, Any]:
     """Read what a stored policy says of itself.
 

@@ -49,6 +49,7 @@ MAY = {
         *("algos", "checkpoint", "display", "envs", "evaluation", "networks", "policy"),
         *("report", "results", "rollout", "tracking", "training", "worlds"),
     },
+    "judging": {"envs", "experiment", "policy", "report", "results", "worlds"},
 }
 
 
@@ -117,7 +118,8 @@ def test_physics_rewards_and_observations_need_numpy_and_numba_alone(room):
 
 
 def test_nothing_above_the_environments_assumes_a_battery():
-    for room in ("experiment", "training", "checkpoint", "evaluation", "results", "worlds", "display", "policy"):
+    rooms = ("experiment", "judging", "training", "checkpoint", "evaluation", "results", "worlds", "display", "policy")
+    for room in rooms:
         names = imported(PACKAGE / f"{room}.py")
         assert not rooms_of(names) & {"battery", "market", "rewards", "transition", "optimum", "baselines"}, room
         assert not {name for name in names if "battery_market" in name or "battery_vector" in name}, room

@@ -23,7 +23,9 @@ from battery_lab.compose import build
 from battery_lab.envs.battery_market import BatteryWorld
 from battery_lab.errors import ConfigError, DataError
 from battery_lab.evaluate import evaluate
-from battery_lab.experiment import Experiment, _Run, choose_actions, judge_stored
+from battery_lab.evaluation import Validation
+from battery_lab.experiment import Experiment, _Run, choose_actions
+from battery_lab.judging import judge_stored
 from battery_lab.training import Interrupted, Trainer
 from tests.compositions import small, store, write_market
 
@@ -218,9 +220,7 @@ def test_evaluating_again_agrees_to_the_cent(whole):
 
 def test_a_plateau_ends_training_early(tmp_path, monkeypatch):
     scores = iter([5.0, 4.0, 3.0, 2.0, 1.0])
-    monkeypatch.setattr(
-        "battery_lab.experiment._Run._validate", lambda self, policy: (next(scores), {"validation/capture": 0.1})
-    )
+    monkeypatch.setattr(Validation, "__call__", lambda self, policy: (next(scores), {"validation/capture": 0.1}))
     metrics = run(tmp_path / "run", "ppo", "train.stop_on_plateau=2", "train.validate_every=512")
     # RLlib counts no step in which an episode only begins, so that an iteration is a few steps longer.
     assert 3 * 512 <= metrics["train/env_steps"] < 3 * 512 + 64
@@ -237,16 +237,14 @@ def test_the_best_on_validation_is_what_is_judged(tmp_path, monkeypatch):
 
     scores = iter([1.0, 9.0, 2.0, 3.0])
     monkeypatch.setattr(results, "judge_test", judge)
-    monkeypatch.setattr(
-        "battery_lab.experiment._Run._validate", lambda self, policy: (next(scores), {"validation/capture": 0.1})
-    )
+    monkeypatch.setattr(Validation, "__call__", lambda self, policy: (next(scores), {"validation/capture": 0.1}))
     run(tmp_path / "run", "ppo", "train.validate_every=512")
     assert len(judged) == 1
     assert 1024 <= judged[0] < 1024 + 64
 
 
 def test_policies_are_chosen_on_validation_time_and_test_time_is_looked_at_once_at_the_end(tmp_path, monkeypatch):
-    seen, judge, baselines, kept = [], BatteryWorld.judge, BatteryWorld.baselines, _Run._policy
+    seen, judge, baselines, kept = [], BatteryWorld.judge, BatteryWorld.baselines, Experiment.copy_policy
 
     def judging(self, actor, period):
         # Whatever comes of it, the look was noted before.
@@ -254,16 +252,16 @@ def test_policies_are_chosen_on_validation_time_and_test_time_is_looked_at_once_
         seen.append(period)
         return judge(self, actor, period)
 
-    def as_trained(self, algorithm):
-        policy = kept(self, algorithm)
-        encoder, head, _ = self.experiment.algo.actor(algorithm.env_runner.module)
+    def as_trained(self, algorithm, *args):
+        policy = kept(self, algorithm, *args)
+        encoder, head, _ = self.algo.actor(algorithm.env_runner.module)
         for part, trained in ((policy.network.encoder, encoder), (policy.network.head, head)):
             assert all(torch.equal(part.state_dict()[key], value) for key, value in trained.state_dict().items())
         return policy
 
     monkeypatch.setattr(BatteryWorld, "judge", judging)
     monkeypatch.setattr(BatteryWorld, "baselines", lambda self, period: seen.append(period) or baselines(self, period))
-    monkeypatch.setattr(_Run, "_policy", as_trained)
+    monkeypatch.setattr(Experiment, "copy_policy", as_trained)
     metrics = run(tmp_path / "run", "ppo")
     # Of each two, one is the baselines; those of validation are worked out once.
     assert seen == ["validation"] * 3 + ["test"] * 2

@@ -43,13 +43,9 @@ def setup_for(world, network):
 
 
 def kept_policy(algo, network, module, world, actions):
-    encoder, head, decision = algo.actor(module)
-    net = PolicyNetwork(network.encoder(world.layout), head.in_features, head.out_features)
-    net.encoder.load_state_dict(encoder.state_dict())
-    net.head.load_state_dict(head.state_dict())
-    return Policy(
-        network=net.eval(),
-        decision=decision,
+    return stored.copied(
+        algo.actor(module),
+        network.encoder(world.layout),
         actions=actions,
         observation_size=world.layout.size,
         observation_state=world.observation_state(),
