@@ -1,0 +1,113 @@
+"""Learners in processes of their own: what a configuration asks RLlib for, and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from battery_lab.errors import ConfigError
+from tests.algos.test_algos import setup_for
+from tests.compositions import part, small
+from tests.envs.worlds import make_world
+
+
+@pytest.fixture(scope="module")
+def algos(tmp_path_factory):
+    """The algorithms as composed, and what they are set up for."""
+    folder = tmp_path_factory.mktemp("learners")
+    trials = {name: small(folder, name) for name in ("ppo", "dqn", "sac")}
+    setup = setup_for(make_world(folder), part(trials["ppo"], "network"))
+    return {name: part(trial, "algo") for name, trial in trials.items()}, setup
+
+
+@pytest.fixture
+def configured(algos):
+    """Change some options of an algorithm; return it as configured for RLlib."""
+
+    def configure(name, **options):
+        config = replace(algos[0][name], **options).config(algos[1])
+        config.validate()
+        return config
+
+    return configure
+
+
+def gpus(monkeypatch, number):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: number > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: number)
+
+
+@pytest.mark.parametrize("name", ["ppo", "dqn", "sac"])
+def test_one_learns_in_this_process_on_the_cpu_unless_told_otherwise(configured, name):
+    config = configured(name)
+    assert (config.num_learners, config.num_gpus_per_learner) == (0, 0)
+
+
+@pytest.mark.parametrize("learners", [0, 1, 2, 4])
+def test_a_batch_and_a_gradient_step_are_as_large_with_any_number_of_learners(configured, learners):
+    ppo, each = configured("ppo", num_learners=learners), max(learners, 1)
+    assert ppo.num_learners == learners
+    assert ppo.total_train_batch_size == 8 * 64
+    assert ppo.minibatch_size * each == 256
+    assert ppo.min_sample_timesteps_per_iteration == 8 * 64
+    for name in ("dqn", "sac"):
+        config = configured(name, num_learners=learners)
+        assert config.num_learners == learners
+        assert config.total_train_batch_size == config.train_batch_size_per_learner * each == 64
+
+
+def test_runners_count_in_the_batch_that_learners_share(configured):
+    config = configured("ppo", num_env_runners=3, num_learners=2, minibatch=512)
+    assert config.total_train_batch_size == 3 * 8 * 64
+    assert config.minibatch_size == 256
+
+
+@pytest.mark.parametrize("name", ["ppo", "dqn", "sac"])
+@pytest.mark.parametrize(("learners", "each"), [(0, 1), (1, 0.25), (2, 1)])
+def test_gpus_are_asked_of_rllib(configured, monkeypatch, name, learners, each):
+    gpus(monkeypatch, 2)
+    config = configured(name, num_learners=learners, gpus_per_learner=each)
+    assert (config.num_learners, config.num_gpus_per_learner) == (learners, each)
+
+
+def test_a_gpu_is_composed_anywhere_and_refused_where_there_is_none(configured, tmp_path, monkeypatch):
+    gpus(monkeypatch, 0)
+    assert part(small(tmp_path, "sac", "algo.gpus_per_learner=1"), "algo").gpus_per_learner == 1
+    with pytest.raises(
+        ConfigError, match=r"algo\.gpus_per_learner must be 0 where torch finds no CUDA device.*got 1: set it to 0, or"
+    ):
+        configured("sac", gpus_per_learner=1)
+
+
+def test_more_gpus_than_there_are_are_refused(configured, monkeypatch):
+    gpus(monkeypatch, 2)
+    with pytest.raises(
+        ConfigError, match=r"gpus_per_learner x algo\.num_learners must be at most the 2 GPUs.*got 1 x 4: choose fewer"
+    ):
+        configured("ppo", gpus_per_learner=1, num_learners=4)
+
+
+@pytest.mark.parametrize(
+    ("algo", "options", "named"),
+    [
+        *((name, {"num_learners": -1}, r"algo\.num_learners must be 0 .*, got -1") for name in ("ppo", "dqn", "sac")),
+        ("ppo", {"num_learners": 65}, r"algo\.num_learners must be 0 .* to 64 learners, got 65"),
+        ("ppo", {"num_learners": 1.5}, r"algo\.num_learners must be .*, got 1\.5"),
+        *((name, {"gpus_per_learner": -1}, r"algo\.gpus_per_learner must be from 0") for name in ("ppo", "dqn", "sac")),
+        ("dqn", {"gpus_per_learner": 2}, r"algo\.gpus_per_learner must be from 0 .* to 1 GPU.*, got 2"),
+        ("sac", {"gpus_per_learner": 0.5, "num_learners": 2}, r"algo\.gpus_per_learner must be 0 or 1 with .*got 0\.5"),
+        (
+            "ppo",
+            {"num_learners": 3, "fragment": 66},
+            r"algo\.minibatch must be a multiple of algo.num_learners, 3, got",
+        ),
+        ("ppo", {"num_learners": 4, "fragment": 62}, r"algo\.fragment x runners must be a multiple of .*4, got 62"),
+        ("dqn", {"num_learners": 3}, r"algo\.batch must be a multiple of algo\.num_learners, 3, got 64"),
+        ("sac", {"num_learners": 5}, r"algo\.batch must be a multiple of algo\.num_learners, 5, got 64"),
+    ],
+)
+def test_what_learners_cannot_do_is_named(algos, algo, options, named):
+    with pytest.raises(ConfigError, match=named):
+        replace(algos[0][algo], **options)
