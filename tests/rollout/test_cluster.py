@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ray.tune.trainable import Trainable, trainable
 
-from battery_lab.rollout.cluster import without_results_folder
+from battery_lab.rollout import cluster
+from battery_lab.rollout.cluster import start_ray, without_results_folder
 
 ROOT = Path(__file__).parents[2]
 PORTS = """
@@ -78,3 +80,23 @@ def test_an_algorithm_leaves_no_folder_of_results(tmp_path, monkeypatch):
     assert not made.exists()
     assert list(tmp_path.iterdir()) == []
     assert str(tmp_path / "ray_results") == trainable.DEFAULT_STORAGE_PATH
+
+
+@pytest.mark.parametrize(
+    ("owner", "cores", "done"),
+    [(cluster.NAMESPACE, 4, []), (cluster.NAMESPACE, 3, ["shutdown", 5]), ("somebody's", 3, [])],
+    ids=["large enough", "too small", "of somebody else"],
+)
+def test_a_ray_of_an_earlier_trial_makes_room_for_one_with_more_cores(monkeypatch, owner, cores, done):
+    seen = []
+    fake = SimpleNamespace(
+        is_initialized=lambda: True,
+        get_runtime_context=lambda: SimpleNamespace(namespace=owner),
+        cluster_resources=lambda: {"CPU": float(cores)},
+        shutdown=lambda: seen.append("shutdown"),
+        init=lambda **options: seen.append(options["num_cpus"]),
+    )
+    monkeypatch.setattr(cluster, "ray", fake)
+    monkeypatch.setattr(cluster.os, "cpu_count", lambda: 2)
+    start_ray(4)
+    assert seen == done
