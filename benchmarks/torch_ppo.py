@@ -87,7 +87,8 @@ def train(env: Any, options: dict[str, Any], hidden: tuple[int, int], compiled: 
             # A last minibatch that is short is filled up from the first, as RLlib does: all have one size.
             order = used[torch.randperm(len(used))].repeat(2)[: batches * options["minibatch"]]
             for some in order.view(batches, -1):
-                loss = loss_of(seen[some], action[some], before[some], gains[some], targets[some])
+                columns = (seen, action, before, gains, targets)
+                loss = loss_of(*(column.index_select(0, some) for column in columns))
                 adam.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(net.parameters(), options["grad_clip"])

@@ -34,7 +34,7 @@ class Replay:
     def draw(self, batch: int) -> list[Tensor]:
         """Return a batch of each part."""
         places = torch.randint(self.count, (batch,))
-        return [kept[places] for kept in self._parts]
+        return [kept.index_select(0, places) for kept in self._parts]
 
 
 class Stepper:

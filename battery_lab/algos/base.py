@@ -175,6 +175,8 @@ def base_config(
             num_envs_per_env_runner=num_envs,
             gym_env_vectorize_mode="vector_entry_point",
             rollout_fragment_length=fragment,
+            # A sampling that is late is waited for, on a busy machine too: what was learned from does not depend on it.
+            sample_timeout_s=3600,
         )
         .learners(
             num_learners=num_learners,

@@ -65,6 +65,8 @@ class ArrayEnvRunner(LabEnvRunner):
             (self.config._module_to_env_connector is not None, "connectors between module and environment"),
             (bool(hooks), f"callbacks on single episodes and steps ({', '.join(hooks)})"),
             (self.module is not None and self.module.is_stateful(), "modules with a state"),
+            (self.config.batch_mode != "truncate_episodes", f"batch_mode={self.config.batch_mode}"),
+            (self.config.restart_failed_sub_environments, "restarting of failed environments"),
         ):
             if wrong:
                 raise ConfigError(f"rollout=array does not do {what}: choose rollout=stock, which does")

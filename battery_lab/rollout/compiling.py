@@ -39,6 +39,7 @@ QUICKLY = {
 KEPT_LINES = 3
 KEPT_PROGRAMS = 100  # some 100 kB each
 LEFT_BEHIND_S = 24 * 3600
+LONGEST_S = 900
 SAID = "said"
 
 
@@ -93,7 +94,11 @@ class Compilation:
         Raises:
             RuntimeError: it could not be made, with the end of what was said.
         """
-        if self._job.wait() != 0:
+        try:
+            failed = self._job.wait(LONGEST_S) != 0
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"compiling has taken more than {LONGEST_S} s") from None
+        if failed:
             said = (Path(self._scratch.name) / SAID).read_text(errors="replace").strip()
             raise RuntimeError(" ".join(said.splitlines()[-KEPT_LINES:]))
 
@@ -105,12 +110,19 @@ class Compilation:
 def _tidy(cache: Path) -> None:
     """Take away what killed processes left, and all but the programs that were made last."""
     for scratch in cache.glob("*_*/"):
-        if time.time() - scratch.stat().st_mtime > LEFT_BEHIND_S:
+        if time.time() - _made(scratch) > LEFT_BEHIND_S:
             shutil.rmtree(scratch, ignore_errors=True)
-    made = sorted(cache.glob("*.pt2"), key=lambda path: path.stat().st_mtime)
-    for path in made[:-KEPT_PROGRAMS]:
+    for path in sorted(cache.glob("*.pt2"), key=_made)[:-KEPT_PROGRAMS]:
         path.unlink(missing_ok=True)
         names_of(path).unlink(missing_ok=True)
+
+
+def _made(path: Path) -> float:
+    """Return when a path was made; now, if another process took it away meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 def _end(job: subprocess.Popen[bytes], scratch: TemporaryDirectory[str]) -> None:

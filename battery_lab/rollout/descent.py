@@ -14,7 +14,7 @@ from battery_lab.rollout.gradients import Tensors
 FINITE = "battery_lab_finite"
 Named = Sequence[tuple[str, torch.optim.Optimizer]]
 # What a compiled step does not do.
-PLAIN = {"amsgrad": False, "maximize": False, "differentiable": False}
+PLAIN = {"amsgrad": False, "maximize": False, "differentiable": False, "decoupled_weight_decay": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +121,10 @@ class AdamDescent:
             mine, moments = moments[: 3 * count + 1], moments[3 * count + 1 :]
             changing = [*[parameters[place] for place in part.parameters], *mine[:-1]]
             after = _adam(part, [tensor.detach().clone() for tensor in changing], found, mine[-1])
-            for tensor, new in zip(changing, after, strict=True):
-                tensor.detach().copy_(torch.where(finite, new, tensor))
+            # Adam that can be traced divides by the learning rate, which is 0 at the end of some schedules.
+            moves = finite & (mine[-1] > 0)
+            for place, (tensor, new) in enumerate(zip(changing, after, strict=True)):
+                tensor.detach().copy_(torch.where(moves if place < count else finite, new, tensor))
         return {**norms, FINITE: finite}
 
 
@@ -160,7 +162,7 @@ def adam_descent(optimizers: Named, parameters: Sequence[torch.Tensor], clipping
     parts = []
     for name, optimizer in optimizers:
         group, *more = optimizer.param_groups
-        plain = all(group.get(key) == value for key, value in PLAIN.items())
+        plain = all(group.get(key, value) == value for key, value in PLAIN.items())
         if type(optimizer) is not torch.optim.Adam or more or not plain or not optimizer.state:
             return None
         parts.append(

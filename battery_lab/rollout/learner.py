@@ -21,12 +21,13 @@ from ray.rllib.utils.metrics import (
     WEIGHTS_SEQ_NO,
 )
 
-from battery_lab.errors import ConfigError, LabError
+from battery_lab.errors import ConfigError, LabError, require_choice
 from battery_lab.rollout.descent import FINITE, Clipping
 from battery_lab.rollout.gradients import Losses, Tensors
 from battery_lab.rollout.steps import GradientSteps
 
 STEPS = "battery_lab_gradient_steps"
+WAYS_TO_CLIP = ("global_norm", "norm", "value")
 PATIENCE = 100  # gradients in a row that may be not finite
 log = logging.getLogger(__name__)
 _MODULE_STEPS = {NUM_MODULE_STEPS_TRAINED: "sum", NUM_MODULE_STEPS_TRAINED_LIFETIME: "lifetime_sum"}
@@ -62,10 +63,17 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         """Build RLlib's learner, and the gradient steps on its losses.
 
         Raises:
-            ConfigError: the configuration has a connector of its own, which arrays do not go through.
+            ConfigError: the configuration asks for what only RLlib's own learners do.
         """
-        if self.config._learner_connector is not None:
-            raise ConfigError("rollout=array does not do learner connectors: choose rollout=stock, which does")
+        config = self.config
+        require_choice("grad_clip_by", config.grad_clip_by, WAYS_TO_CLIP)
+        for wrong, what in (
+            (config._learner_connector is not None, "learner connectors"),
+            (config._torch_lr_scheduler_classes is not None, "torch's schedulers of learning rates"),
+            (config._torch_grad_scaler_class is not None, "scalers of gradients"),
+        ):
+            if wrong:
+                raise ConfigError(f"rollout=array does not do {what}: choose rollout=stock, which does")
         super().build()
         options = self.config.learner_config_dict
         cache = options.get("compile_cache") if self._device.type == "cpu" else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +71,9 @@ class _Applied(nn.Module):
         return self._losses(self.module, batch, coefficients)
 
 
-def shapes(batch: Tensors) -> list[tuple[str, tuple[int, ...]]]:
-    """Return the shapes of a minibatch's columns."""
-    return [(name, tuple(batch[name].shape)) for name in sorted(batch)]
+def shapes(batch: Tensors) -> list[tuple[str, tuple[int, ...], torch.dtype]]:
+    """Return the shapes and types of a minibatch's columns."""
+    return [(name, tuple(batch[name].shape), batch[name].dtype) for name in sorted(batch)]
 
 
 def program_key(
@@ -88,6 +90,17 @@ def program_key(
         hasher.update(repr((type(part).__qualname__, sorted(plain.items()))).encode())
     tensors = {**dict(module.named_parameters()), **coefficients, **batch}
     signature = [(name, tuple(t.shape), str(t.dtype), t.requires_grad) for name, t in tensors.items()]
-    machine = (torch.__version__, ray.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads())
+    machine = (torch.__version__, ray.__version__, _processor(), torch.get_num_threads())
     hasher.update(repr((losses, str(module), descent, signature, machine)).encode())
     return hasher.hexdigest()[:32]
+
+
+@cache
+def _processor() -> str:
+    """Return what a program that is compiled for this processor asks of another."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    told = [next((line for line in lines if line.startswith(name)), "") for name in ("model name", "flags")]
+    return " ".join([platform.machine(), torch.backends.cpu.get_cpu_capability(), *told])

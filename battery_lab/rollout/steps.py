@@ -17,7 +17,16 @@ import torch
 from torch import nn
 
 from battery_lab.rollout.compiling import Compilation, names_of
-from battery_lab.rollout.descent import AdamDescent, Clipping, Named, adam_descent, descend, learning_rate, moments
+from battery_lab.rollout.descent import (
+    FINITE,
+    AdamDescent,
+    Clipping,
+    Named,
+    adam_descent,
+    descend,
+    learning_rate,
+    moments,
+)
 from battery_lab.rollout.gradients import Losses, Tensors, by_autograd, trained
 from battery_lab.rollout.program import Program, program_key, shapes
 
@@ -59,6 +68,7 @@ class GradientSteps:
         self._compilation: Compilation | None = None
         self._package: Path | None = None
         self._loaded: Any = None
+        self._taken_over = False
         self._shapes: Any = None
         self._descent: AdamDescent | None = None
         self._program: Program | None = None
@@ -74,17 +84,21 @@ class GradientSteps:
             coefficients: weights that change while training, and parameters that belong to no network.
             number: steps that were taken before, in this run and those that it resumes.
         """
-        if self._cache is not None and self._package is None and number > 0:
+        if self._cache is not None and self._package is None and all(one.state for _, one in self._optimizers):
             self._start(batch, coefficients)
-        if self._cache is not None and self._loaded is None and number >= self._after:
-            return self._take_over(batch, coefficients)
-        if self._loaded is None or shapes(batch) != self._shapes:
+        if self._package is None or shapes(batch) != self._shapes:
             return self._step(batch, coefficients)
-        return self._compiled_step(batch, coefficients)
+        if self._taken_over:
+            return self._compiled_step(batch, coefficients)
+        if self._cache is not None and number >= self._after:
+            return self._take_over(batch, coefficients)
+        return self._step(batch, coefficients)
 
     def forget(self) -> None:
-        """Look the optimisers' tensors up anew, which were replaced."""
-        self._moments = []
+        """Begin anew with optimisers whose state was replaced."""
+        self.close()
+        self._package = self._loaded = self._descent = self._program = self._compilation = None
+        self._moments, self._taken_over = [], False
 
     def _step(self, batch: Tensors, coefficients: Tensors) -> Tensors:
         figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)
@@ -135,6 +149,8 @@ class GradientSteps:
         key = program_key(self._losses, self._module, self._descent, batch, coefficients)
         self._package = self._cache / f"{key}.pt2"
         if self._package.is_file():
+            # At once, so that nobody takes it away before it is wanted.
+            self._load()
             return
         parts = (self._losses, self._module, self._descent, batch, coefficients, list(self._present_moments()))
         try:
@@ -142,13 +158,7 @@ class GradientSteps:
         except (OSError, pickle.PicklingError, AttributeError, TypeError) as error:
             self._do_without(error)
 
-    def _do_without(self, reason: object) -> None:
-        log.warning("gradient steps are not compiled, and go on as they are: %s", reason)
-        self._loaded = self._cache = None
-        self.close()
-
-    def _take_over(self, batch: Tensors, coefficients: Tensors) -> Tensors:
-        """Wait for the program if need be, and take a step both with and without it; returns figures of that step."""
+    def _load(self) -> None:
         assert self._package is not None
         try:
             if self._compilation is not None:
@@ -156,34 +166,13 @@ class GradientSteps:
             self._figures = json.loads(names_of(self._package).read_text())
             # The documented loader imports all of torch's compiler, for seconds, around this one.
             self._loaded = torch._C._aoti.AOTIModelPackageLoader(str(self._package), "model", False, 1, -1)
-            arguments = [[tensor.detach() for tensor in group] for group in self._arguments(batch, coefficients)]
-            tried = [[tensor.clone() for tensor in group] for group in arguments]
-            gradients = self._loaded.run([tensor for group in tried for tensor in group])
         except (RuntimeError, OSError, ValueError, AttributeError) as error:
             self._refuse(error)
-            return self._step(batch, coefficients)
-        before = [tensor.clone() for tensor in arguments[0]]
-        figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)
-        wanted = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self._trained(coefficients)]
-        agree = self._descent is not None or _agree(gradients, wanted)
-        if agree and self._descent is None:
-            self._set(gradients, coefficients)
-        figures |= self._descend()
-        if self._descent is not None:
-            agree = _agree(tried[3], arguments[3]) and _moved_alike(before, tried[0], arguments[0])
-        if not agree:
-            self._refuse(f"the compiled program {self._package} does something else")
-            return figures
-        if self._descent is not None:
-            # Its results count from this step on, also in a run that is resumed here.
-            for old, new in zip(itertools.chain(*arguments), itertools.chain(*tried), strict=True):
-                old.copy_(new)
-        self.close()
-        return figures
 
-    def _set(self, gradients: Sequence[torch.Tensor], coefficients: Tensors) -> None:
-        for parameter, gradient in zip(self._trained(coefficients), gradients, strict=False):
-            parameter.grad = gradient
+    def _do_without(self, reason: object) -> None:
+        log.warning("gradient steps are not compiled, and go on as they are: %s", reason)
+        self._loaded = self._cache = None
+        self.close()
 
     def _refuse(self, reason: object) -> None:
         assert self._package is not None
@@ -191,6 +180,61 @@ class GradientSteps:
         for path in (self._package, names_of(self._package)):
             path.unlink(missing_ok=True)
         self._do_without(reason)
+
+    def _take_over(self, batch: Tensors, coefficients: Tensors) -> Tensors:
+        """Wait for the program if need be, and take a step both with and without it; returns figures of that step."""
+        if self._loaded is None:
+            self._load()
+        if self._loaded is None:
+            return self._step(batch, coefficients)
+        arguments = [[tensor.detach() for tensor in group] for group in self._arguments(batch, coefficients)]
+        before = [[tensor.clone() for tensor in group] for group in arguments]
+        tried = [[tensor.clone() for tensor in group] for group in arguments]
+        try:
+            results = self._loaded.run([tensor for group in tried for tensor in group])
+        except RuntimeError as error:
+            self._refuse(error)
+            return self._step(batch, coefficients)
+        figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)
+        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self._trained(coefficients)]
+        found = dict(zip(self._figures, results[-len(self._figures) :], strict=True))
+        # Errors of all transitions; what is one number may be the small difference of large ones.
+        each = [name for name in figures if figures[name].dim()]
+        agree = _agree([found[name] for name in each], [figures[name] for name in each])
+        if self._descent is None:
+            agree = agree and _agree(results, gradients)
+            if agree:
+                self._set(results, coefficients)
+        figures |= self._descend()
+        if not figures[FINITE]:
+            return figures  # which shows nothing: the next step will
+        if self._descent is not None:
+            agree = agree and _agree(self._comparable(tried[3]), self._comparable(arguments[3]))
+            agree = agree and _moved_alike(*(group[0] + group[1] for group in (before, tried, arguments)))
+        if not agree:
+            self._refuse(f"the compiled program {self._package} does something else")
+            return figures
+        if self._descent is not None:
+            # Its results count from this step on, also in a run that is resumed here.
+            for old, new in zip(itertools.chain(*arguments), itertools.chain(*tried), strict=True):
+                old.copy_(new)
+        self._taken_over = True
+        self.close()
+        return figures | found
+
+    def _comparable(self, moments: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Return moments with the roots of the second ones, which are as large as gradients then."""
+        assert self._descent is not None
+        found: list[torch.Tensor] = []
+        for part in self._descent.parts:
+            mine, count = moments[len(found) :], len(part.parameters)
+            roots = [second.sqrt() for second in mine[count : 2 * count]]
+            found += [*mine[:count], *roots, *mine[2 * count : 3 * count + 1]]
+        return found
+
+    def _set(self, gradients: Sequence[torch.Tensor], coefficients: Tensors) -> None:
+        for parameter, gradient in zip(self._trained(coefficients), gradients, strict=False):
+            parameter.grad = gradient
 
     def close(self) -> None:
         """End the compilation, if it still goes on, and leave nothing of it."""
@@ -201,7 +245,7 @@ class GradientSteps:
 def _agree(found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> bool:
     """Whether tensors are the same but for rounding."""
     pairs = zip(found, wanted, strict=False)
-    return all(float((a - b).abs().max()) <= AGREES * float(b.abs().max()) + 1e-7 for a, b in pairs)
+    return all(float((a - b).abs().max()) <= AGREES * float(b.abs().max()) + 1e-6 for a, b in pairs)
 
 
 def _moved_alike(before: Sequence[torch.Tensor], found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> bool:

@@ -74,12 +74,17 @@ def configured(
     rollout = ArrayRollout(compile=False, compile_after=0, cache="") if array else StockRollout()
     parts = rollout.parts(config.algo_class, gradient_steps=0)
     config.algo_class = parts.algorithm or config.algo_class
-    settings = {"num_env_runners": 0, "num_envs_per_env_runner": 4, "rollout_fragment_length": 32} | runners
+    settings = {
+        "num_env_runners": 0,
+        "num_envs_per_env_runner": 4,
+        "rollout_fragment_length": 32,
+        "sample_timeout_s": 600,
+    } | runners
     return (
         config.environment(RunnerMakesIt, env_config={"make_env": make_env, "seed": 0})
         .env_runners(env_runner_cls=parts.runner, gym_env_vectorize_mode="vector_entry_point", **settings)
         .learners(num_learners=0, **({"learner_class": parts.learner} if parts.learner else {}))
-        .rl_module(model_config={"fcnet_hiddens": [16, 16]})
+        .rl_module(model_config={"fcnet_hiddens": [16, 16]} | config._model_config)
         .debugging(seed=0, log_level="ERROR")
     )
 

@@ -36,8 +36,15 @@ def sorted_rows(columns):
     return rows[np.lexsort(rows.T)]
 
 
-@pytest.mark.parametrize("config", [PPOConfig, SACConfig])
-@pytest.mark.parametrize("box", [False, True])
+def apart():
+    """PPO whose values share no layers with its policy."""
+    return PPOConfig().rl_module(model_config={"vf_share_layers": False})
+
+
+@pytest.mark.parametrize(
+    ("config", "box"),
+    [*((kind, box) for kind in (PPOConfig, SACConfig, apart) for box in (False, True)), (DQNConfig, False)],
+)
 def test_it_sees_to_the_bit_what_the_stock_runner_sees(config, box):
     ours, stock = (runner(config(), scripted(box=box), array) for array in (True, False))
     stock.module.set_state(ours.module.get_state())
@@ -217,6 +224,8 @@ class SeesSteps(RLlibCallback):
         (lambda c: c.callbacks(SeesSteps), "on_episode_step"),
         (lambda c: c.callbacks(on_episode_end=lambda **given: None), "on_episode_end"),
         (lambda c: c.env_runners(env_to_module_connector=lambda *given: []), "connectors"),
+        (lambda c: c.env_runners(batch_mode="complete_episodes"), "batch_mode"),
+        (lambda c: c.fault_tolerance(restart_failed_sub_environments=True), "failed environments"),
         (lambda c: c.rl_module(model_config={"use_lstm": True, "max_seq_len": 4}), "state"),
     ],
 )

@@ -47,7 +47,7 @@ class Trial:
         self.batch = {"x": torch.randn(32, 5), "y": torch.randn(32)}
         self.coefficients = {"scale": self.scale, "weight": torch.tensor(0.7)}
         weights = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
-        kind = kind or torch.optim.Adam
+        kind = kind or (lambda parameters, lr: torch.optim.Adam(parameters, lr=lr, weight_decay=0.01, fused=True))
         self.optimizers = [("net", kind(weights, lr=0.01)), ("scale", kind([self.scale], lr=0.02))]
         self.losses = losses or Squares()
         self.steps = GradientSteps(self.losses, self.module, self.optimizers, clipping, cache=cache, after=after)
@@ -156,7 +156,7 @@ def compiled(tmp_path_factory):
     cache = tmp_path_factory.mktemp("compiled")
     trial = Trial(cache)
     trial.run(2)
-    assert trial.steps._loaded is not None
+    assert trial.steps._taken_over
     return cache
 
 
@@ -166,7 +166,7 @@ def test_compiled_steps_go_where_others_go(compiled):
     for number in range(6):
         figures, wanted = ours.step(number), plain.step(number)
         assert close([figures[name] for name in sorted(figures)], [wanted[name] for name in sorted(wanted)])
-    assert ours.steps._loaded is not None
+    assert ours.steps._taken_over
     assert close(ours.state, plain.state)
 
 
@@ -182,7 +182,7 @@ def test_compiled_steps_follow_the_learning_rate_and_restored_optimisers(compile
             optimizer.param_groups[0]["lr"] = 0.3
         trial.steps.forget()
         trial.run(2, first=5)
-    assert ours.steps._loaded is not None
+    assert ours.steps._taken_over
     assert close(ours.state, plain.state, atol=1e-4)
 
 
@@ -196,7 +196,7 @@ def test_with_several_learners_gradients_alone_are_compiled(tmp_path):
     ours, plain = trial(tmp_path), trial()
     ours.run(4)
     plain.run(4)
-    assert ours.steps._loaded is not None and ours.steps._descent is None
+    assert ours.steps._taken_over and ours.steps._descent is None
     assert close(ours.state, plain.state)
 
 
@@ -204,7 +204,7 @@ def test_with_several_learners_gradients_alone_are_compiled(tmp_path):
 def test_the_next_run_finds_the_program(compiled):
     trial = Trial(compiled)
     trial.run(2)
-    assert trial.steps._compilation is None and trial.steps._loaded is not None
+    assert trial.steps._compilation is None and trial.steps._taken_over
 
 
 @NEEDS_COMPILER
@@ -213,8 +213,38 @@ def test_it_takes_over_at_its_step_and_not_before(compiled):
     taken = []
     for number in range(5):
         trial.step(number)
-        taken.append(trial.steps._loaded is not None)
+        taken.append(trial.steps._taken_over)
     assert taken == [False, False, False, True, True]
+
+
+@NEEDS_COMPILER
+def test_it_takes_over_at_a_step_that_shows_whether_it_is_right(compiled):
+    trial = Trial(compiled, after=2)
+    trial.run(2)
+    wanted, small = trial.batch, {name: values[:7] for name, values in trial.batch.items()}
+    infinite = wanted | {"y": wanted["y"] * torch.inf}
+    taken = []
+    for number, batch in enumerate([small, infinite, wanted], 2):
+        trial.batch = batch
+        trial.step(number)
+        taken.append(trial.steps._taken_over)
+    assert taken == [False, False, True]
+    assert all(torch.isfinite(tensor).all() for tensor in trial.state)
+
+
+@NEEDS_COMPILER
+def test_at_a_learning_rate_of_0_parameters_stay_and_moments_move(compiled):
+    ours, plain = Trial(compiled, seed=1), Trial(seed=1)
+    for trial in (ours, plain):
+        trial.batch["x"][:, 2] = 0  # a feature without a gradient, whose moments are 0
+        trial.run(3)
+        for _, optimizer in trial.optimizers:
+            optimizer.param_groups[0]["lr"] = 0.0
+        before = trial.state
+        trial.run(2, first=3)
+        assert torch.equal(trial.state[0], before[0])
+    assert ours.steps._taken_over
+    assert close(ours.state, plain.state)
 
 
 @NEEDS_COMPILER
@@ -246,7 +276,7 @@ def test_a_program_that_does_something_else_is_not_used(other, compiled, tmp_pat
     trial, plain = Trial(tmp_path, **other), Trial(**other)
     trial.run(3)
     plain.run(3)
-    assert trial.steps._loaded is None
+    assert not trial.steps._taken_over
     assert len(caplog.records) == 1 and "go on as they are" in caplog.text
     assert list(tmp_path.iterdir()) == []
     assert all(torch.equal(a, b) for a, b in zip(trial.state, plain.state, strict=True))
@@ -287,10 +317,11 @@ def broken(folder):
 def test_a_broken_package_is_told_and_left_and_made_anew_by_the_next_run(tmp_path, caplog):
     trial = broken(tmp_path)
     trial.run(2, first=1)
-    assert trial.steps._loaded is None and len(caplog.records) == 1
+    assert not trial.steps._taken_over and len(caplog.records) == 1
     assert list(tmp_path.iterdir()) == []
 
 
+@NEEDS_COMPILER
 def test_a_network_that_cannot_be_sent_elsewhere_is_trained_without(tmp_path, caplog):
     class Local(nn.Sequential):
         pass
@@ -300,6 +331,7 @@ def test_a_network_that_cannot_be_sent_elsewhere_is_trained_without(tmp_path, ca
     assert len(caplog.records) == 1 and "Local" in caplog.text
 
 
+@NEEDS_COMPILER
 def test_compilation_ends_with_the_run(tmp_path):
     trial = Trial(tmp_path, after=10)
     trial.run(2)
@@ -310,6 +342,7 @@ def test_compilation_ends_with_the_run(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@NEEDS_COMPILER
 def test_the_cache_keeps_the_newest_programs_and_nothing_that_killed_processes_left(tmp_path, monkeypatch):
     monkeypatch.setattr("battery_lab.rollout.compiling.KEPT_PROGRAMS", 2)
     for age, name in enumerate("abcd"):

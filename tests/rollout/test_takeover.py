@@ -10,11 +10,12 @@ from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.sac import SACConfig
 
+from battery_lab.rollout.descent import moments
 from battery_lab.rollout.options import ArrayRollout
 from tests.rollout.small import ScriptedEnv, configured
 
 AFTER, ROUNDS = 6, 12
-REPLAY = {"capacity": 2_000, "prioritised": False, "alpha": 0.6, "beta": 0.4, "seed": 0}
+REPLAY = {"capacity": 2_000, "prioritised": True, "alpha": 0.6, "beta": 0.4, "seed": 0}
 LEARNING = {
     PPOConfig: {"minibatch_size": 32, "num_epochs": 2, "train_batch_size_per_learner": 64},
     **dict.fromkeys(
@@ -46,7 +47,11 @@ def rounds(algorithm, count):
 
 
 def weights(learner):
-    return {name: values.numpy().copy() for name, values in learner._rl_module.state_dict().items()}
+    """All that a run has learned and goes on with."""
+    found = {name: values.numpy().copy() for name, values in learner._rl_module.state_dict().items()}
+    kept = [tensor.numpy().copy() for tensor in moments(learner._steps._optimizers)]
+    coefficients = {name: tensor.detach().numpy().copy() for name, tensor in learner.coefficients().items()}
+    return found | {f"moment {place}": values for place, values in enumerate(kept)} | coefficients
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ (make system)")
@@ -64,7 +69,7 @@ def test_a_run_goes_on_to_the_bit_wherever_it_was_stopped(kind, tmp_path):
             whole.save_to_path(str(tmp_path / when))
             if kind is not PPOConfig:
                 whole.save_memory(tmp_path / f"{when}_memory", None)
-    assert learner._steps._loaded is not None and learner._steps._descent is not None
+    assert learner._steps._taken_over and learner._steps._descent is not None
     wanted = weights(learner)
     whole.stop()
     for when, left in stops.items():
