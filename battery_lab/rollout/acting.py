@@ -21,7 +21,7 @@ def exploring(module: Any) -> Callable[[Batch, int], Batch]:
     """Return what maps observations and steps so far to actions, or to inputs of their distribution.
 
     It calls the module's private methods: those around them go through all of the module at each call to set its mode.
-    PPO's networks are called without the encoders and heads that RLlib wraps them in, which cost as much as they do.
+    PPO's networks are called without the encoders and heads that RLlib wraps them in, which take time at every step.
     """
     if type(module) is DefaultDQNTorchRLModule:
         return partial(_epsilon_greedy, module)

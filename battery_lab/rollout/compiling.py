@@ -29,7 +29,7 @@ from battery_lab.rollout.descent import AdamDescent
 from battery_lab.rollout.gradients import Losses, Tensors
 from battery_lab.rollout.program import Program
 
-# A third less time: no programs that try what the processor says that it can, no headers compiled ahead for programs
+# In less time: no programs that try what the processor says that it can, no headers compiled ahead for programs
 # to come (and kept outside of the lab's cache), and no optimising of what merely calls the kernels.
 QUICKLY = {
     "cpp.vec_isa_ok": True,
