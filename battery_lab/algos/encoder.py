@@ -14,6 +14,8 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.models.base import ENCODER_OUT, Encoder
 from ray.rllib.core.models.configs import ModelConfig
 from ray.rllib.core.models.torch.base import TorchModel
+from torch import nn
+from torch.nn import functional
 
 from battery_lab.networks.base import Network
 from battery_lab.observations.observation_set import Layout
@@ -33,9 +35,20 @@ class NetworkEncoder(TorchModel, Encoder):  # type: ignore[misc]
 
     def _forward(self, inputs: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         seen = inputs[Columns.OBS]
-        if self._with_actions:
-            seen = torch.cat([seen, inputs[Columns.ACTIONS]], dim=-1)
-        return {ENCODER_OUT: self.net(seen)}
+        return {ENCODER_OUT: self._judged(seen, inputs[Columns.ACTIONS]) if self._with_actions else self.net(seen)}
+
+    def _judged(self, seen: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        """Return features of observations with actions behind them."""
+        first, *others = self.net if isinstance(self.net, nn.Sequential) else [self.net]
+        if not isinstance(first, nn.Linear):
+            features: torch.Tensor = self.net(torch.cat([seen, action], dim=-1))
+            return features
+        # The same, but that nothing is copied, and that no gradient of the observation is made for the action's.
+        of_seen, of_action = torch.split(first.weight, [seen.shape[-1], action.shape[-1]], dim=1)
+        hidden = functional.linear(seen, of_seen, first.bias) + functional.linear(action, of_action)
+        for layer in others:
+            hidden = layer(hidden)
+        return hidden
 
 
 @dataclass

@@ -40,17 +40,19 @@ KEPT_LINES = 3
 KEPT_PROGRAMS = 100  # some 100 kB each
 LEFT_BEHIND_S = 24 * 3600
 LONGEST_S = 900
+LOWER, LOWEST = 10, 19  # priorities, in the numbers of nice
 SAID = "said"
 
 
 class Compilation:
     """A process that compiles a program into a package; what it needs meanwhile goes when it ends."""
 
-    def __init__(self, package: Path, *parts: Any) -> None:
+    def __init__(self, package: Path, *parts: Any, hurry: bool = True) -> None:
         """Start it.
 
         Args:
             package: where the program is to be.
+            hurry: whether the training will soon wait for it; else it takes what the training leaves of the processors.
             parts: what ``compile_program`` reads: losses, networks, descent, batch, coefficients and moments.
 
         Raises:
@@ -77,9 +79,11 @@ class Compilation:
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C is for the training, which finishes its iteration and may need the program for it.
-                start_new_session=True,
+                # Ctrl-C is for the training, which finishes its iteration and may need the program for it. A session of
+                # its own would do too, but Linux shares processors out between sessions first, and by priority within.
+                process_group=0,
             )
+        _step_back(self._job.pid, hurry)
         # With the run that wanted it, however that ends.
         self._end = weakref.finalize(self, _end, self._job, self._scratch)
 
@@ -123,6 +127,17 @@ def _made(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return time.time()
+
+
+def _step_back(process: int, hurry: bool) -> None:
+    """Have the training go first: threads that wait for one another all stop where one of them has no processor."""
+    if hurry:
+        os.setpriority(os.PRIO_PROCESS, process, LOWER)
+    elif hasattr(os, "SCHED_IDLE"):
+        # Even the lowest of other priorities gives way with a delay that halves the speed of short gradient steps.
+        os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.setpriority(os.PRIO_PROCESS, process, LOWEST)
 
 
 def _end(job: subprocess.Popen[bytes], scratch: TemporaryDirectory[str]) -> None:

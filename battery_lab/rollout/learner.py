@@ -77,7 +77,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         super().build()
         options = self.config.learner_config_dict
         cache = options.get("compile_cache") if self._device.type == "cpu" else None
-        self._gradient_steps = self._left_out = 0
+        self._gradient_steps = self._left_out = self._untold = 0
         self._steps = GradientSteps(
             self.losses(),
             self._rl_module,
@@ -86,6 +86,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
             share=self._share_gradients if self.config.num_learners > 1 else None,
             cache=Path(cache) if cache else None,
             after=options.get("compile_after", 0),
+            hurry=options.get("compile_hurry", True),
         )
 
     def update(
@@ -99,9 +100,10 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         minibatch_size: int | None = None,
         num_total_minibatches: int = 0,
         shuffle_batch_per_epoch: bool = False,
+        tells: bool = True,
         **kwargs: Any,
     ) -> Any:
-        """Take all gradient steps on some data, as RLlib's ``Learner.update`` does."""
+        """Take all gradient steps on some data, as RLlib's ``Learner.update``; metrics may wait for a later one."""
         self._check_is_built()
         self._draw_anew()
         self.before_gradient_based_update(timesteps=timesteps or {})
@@ -113,15 +115,16 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         count = len(next(iter(tensors.values())))
         size = minibatch_size or count
         figures: Mapping[str, torch.Tensor] = {}
-        number = 0
         for rows in minibatches(
             count, size, num_epochs, num_total_minibatches, shuffle_batch_per_epoch and num_epochs > 1
         ):
             figures = self.step({name: chosen(values, rows) for name, values in tensors.items()}, timesteps or {})
-            number += 1
-        self._log(figures, number, size)
+            self._untold += 1
+        if tells:
+            self._log(figures, self._untold, size)
+            self._untold = 0
         self.after_gradient_based_update(timesteps=timesteps or {})
-        return self.metrics.reduce()
+        return self.metrics.reduce() if tells else {}
 
     def step(self, batch: Tensors, timesteps: Mapping[str, Any]) -> Mapping[str, torch.Tensor]:
         """Take one gradient step and return figures of it.

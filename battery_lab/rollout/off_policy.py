@@ -7,24 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from ray.rllib.algorithms import dqn, sac
 from ray.rllib.core import DEFAULT_MODULE_ID
-from ray.rllib.execution.rollout_ops import synchronous_parallel_sample
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils.metrics import (
-    ENV_RUNNER_RESULTS,
-    ENV_RUNNER_SAMPLING_TIMER,
     LEARNER_RESULTS,
     LEARNER_UPDATE_TIMER,
     NUM_ENV_STEPS_SAMPLED_LIFETIME,
     REPLAY_BUFFER_ADD_DATA_TIMER,
     REPLAY_BUFFER_SAMPLE_TIMER,
-    SYNCH_WORKER_WEIGHTS_TIMER,
     TD_ERROR_KEY,
     TIMERS,
 )
 
+from battery_lab.rollout.algorithm import ArrayAlgorithm
 from battery_lab.rollout.replay import TransitionReplay
 
 OWED = "battery_lab_updates_owed"
@@ -35,7 +31,7 @@ log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)
 
 
-class ArrayReplayAlgorithm(dqn.DQN):  # type: ignore[misc]
+class ArrayReplayAlgorithm(ArrayAlgorithm, dqn.DQN):  # type: ignore[misc]
     """RLlib's round of sampling and learning with a memory of arrays.
 
     ``training_intensity`` is kept exactly: what a round does not make up to a whole gradient step, the next ones do.
@@ -43,74 +39,58 @@ class ArrayReplayAlgorithm(dqn.DQN):  # type: ignore[misc]
 
     local_replay_buffer: TransitionReplay
     _owed = 0.0
-    _shared: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
 
     def training_step(self) -> None:
         """Sample once, then take the gradient steps that are due."""
-        with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
-            fragments, results = synchronous_parallel_sample(
-                worker_set=self.env_runner_group,
-                sample_timeout_s=self.config.sample_timeout_s,
-                _uses_new_env_runners=True,
-                _return_metrics=True,
-            )
+        fragments = self.sampled()
         if not fragments:
             return
-        self.metrics.aggregate(results, key=ENV_RUNNER_RESULTS)
         with self.metrics.log_time((TIMERS, REPLAY_BUFFER_ADD_DATA_TIMER)):
             first = len(self.local_replay_buffer) == 0
             self.local_replay_buffer.add(fragments)
         if first:
             log.info("%s", self.local_replay_buffer.describe())
-        sampled = int(self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0))
+        sampled = self.env_steps
         if sampled < self.config.num_steps_sampled_before_learning_starts:
             return
         self._owed += sum(map(len, fragments)) * self.config.training_intensity / self.config.total_train_batch_size
         due, timesteps = int(self._owed), {NUM_ENV_STEPS_SAMPLED_LIFETIME: sampled}
         self._owed -= due
         while due > 0:
-            due -= self._learn(min(due, self._at_once), timesteps)
-        with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
-            self._give_weights()
-
-    def _give_weights(self) -> None:
-        """Have the runners act with the weights that were learned."""
-        if self.env_runner_group.num_remote_workers() or not self.learner_group.is_local:
-            self.env_runner_group.sync_weights(
-                from_worker_or_learner_group=self.learner_group, policies={DEFAULT_MODULE_ID}, inference_only=True
-            )
-            return
-        # RLlib sends them through Ray's object store, also to where they come from.
-        learner, runner = self.learner_group._learner, self.env_runner
-        if self._shared is None:
-            learned = learner.module[DEFAULT_MODULE_ID].unwrapped().state_dict(keep_vars=True)
-            acting = runner.module.state_dict(keep_vars=True)
-            self._shared = list(acting.values()), [learned[name] for name in acting]
-        with torch.no_grad():
-            torch._foreach_copy_(*self._shared)
-        runner._weights_seq_no = learner._weights_seq_no
+            steps = min(due, self._at_once)
+            due -= steps
+            self._learn(steps, timesteps, tells=self.tells and due == 0)
+        self.give_weights()
 
     @property
     def _at_once(self) -> int:
         # Errors of one batch change the odds of the next.
-        return 1 if self.config.replay_buffer_config["prioritised"] else DRAWN_AT_ONCE
+        return 1 if self._prioritised else DRAWN_AT_ONCE
 
-    def _learn(self, steps: int, timesteps: dict[str, Any]) -> int:
-        """Take so many gradient steps; returns how many."""
+    @property
+    def _prioritised(self) -> bool:
+        return bool(self.config.replay_buffer_config["prioritised"])
+
+    def _learn(self, steps: int, timesteps: dict[str, Any], tells: bool) -> None:
+        """Take so many gradient steps, and gather metrics after them or with those of later ones."""
         size = self.config.total_train_batch_size
         with self.metrics.log_time((TIMERS, REPLAY_BUFFER_SAMPLE_TIMER)):
             columns = self.local_replay_buffer.draw(steps * size)
             batch = MultiAgentBatch({DEFAULT_MODULE_ID: SampleBatch(columns)}, env_steps=steps * size)
         with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):
             results = self.learner_group.update(
-                batch=batch, timesteps=timesteps, minibatch_size=self.config.train_batch_size_per_learner
+                batch=batch,
+                timesteps=timesteps,
+                minibatch_size=self.config.train_batch_size_per_learner,
+                tells=tells or self._prioritised,
             )
+        results = [one for one in results if one]
         errors = [one[DEFAULT_MODULE_ID].pop(TD_ERROR_KEY) for one in results if TD_ERROR_KEY in one[DEFAULT_MODULE_ID]]
         if errors:
             found = np.concatenate([np.concatenate([np.asarray(part) for part in one.peek()]) for one in errors])
             self.local_replay_buffer.update_priorities(found)
-        self.metrics.aggregate(results, key=LEARNER_RESULTS)
-        return steps
+        if results:
+            self.metrics.aggregate(results, key=LEARNER_RESULTS)
 
     def save_memory(self, folder: Path, previous: Path | None) -> None:
         """Write the replay memory; what has not changed since ``previous`` is linked and not written again."""

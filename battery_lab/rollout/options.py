@@ -18,11 +18,14 @@ from battery_lab.rollout import stock
 from battery_lab.rollout.array_runner import ArrayEnvRunner
 from battery_lab.rollout.dqn_learner import ArrayDQNLearner
 from battery_lab.rollout.off_policy import ArrayDQN, ArraySAC
+from battery_lab.rollout.on_policy import ArrayPPO
 from battery_lab.rollout.ppo_learner import ArrayPPOLearner
 from battery_lab.rollout.runner import LabEnvRunner
 from battery_lab.rollout.sac_learner import ArraySACLearner
 
-WORTH = 2  # times ``compile_after``: the gradient steps of a run from which on compiling pays
+# Times ``compile_after``: off-policy steps gain less by compiling, and on a first run are not to wait for it.
+LATER: Mapping[type[Algorithm], int] = {DQN: 5, SAC: 5}
+WORTH = 1.5  # times the steps before compiled ones take over: the gradient steps of a run from which on compiling pays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +63,8 @@ class ArrayRollout:
 
     Attributes:
         compile: whether gradient steps are compiled; needs g++.
-        compile_after: gradient steps before the compiled ones take over; compiling goes on meanwhile.
+        compile_after: gradient steps before the compiled ones take over; compiling goes on meanwhile. Off-policy
+            algorithms take five times as many.
         cache: folder of compiled programs.
     """
 
@@ -75,11 +79,13 @@ class ArrayRollout:
 
     def parts(self, algorithm: type[Algorithm], gradient_steps: float) -> Parts:
         """Return the lab's runner, and learner and round, where there are such."""
+        after = LATER.get(algorithm, 1) * self.compile_after
         # A short run would end before a compiled program makes up for its making.
-        worth = self.compile and gradient_steps >= WORTH * self.compile_after
-        options = {"compile_cache": self.cache if worth else None, "compile_after": self.compile_after}
+        worth = self.compile and gradient_steps >= WORTH * after
+        cache = self.cache if worth else None
+        options = {"compile_cache": cache, "compile_after": after, "compile_hurry": algorithm not in LATER}
         known = {
-            PPO: Parts(runner=ArrayEnvRunner, learner=ArrayPPOLearner, options=options),
+            PPO: Parts(runner=ArrayEnvRunner, learner=ArrayPPOLearner, algorithm=ArrayPPO, options=options),
             DQN: Parts(runner=ArrayEnvRunner, learner=ArrayDQNLearner, algorithm=ArrayDQN, options=options),
             SAC: Parts(runner=ArrayEnvRunner, learner=ArraySACLearner, algorithm=ArraySAC, options=options),
         }

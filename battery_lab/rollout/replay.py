@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from battery_lab.errors import DataError, require
@@ -124,8 +125,9 @@ class TransitionReplay:
         source, name = self._rings.slots[column], name or column
         if len(self._given.get(name, ())) != len(slots):
             self._given[name] = np.empty((len(slots), *source.shape[1:]), source.dtype)
-        # Without a mode, NumPy takes into a copy first.
-        return np.take(source, slots, axis=0, out=self._given[name], mode="clip")
+        # NumPy's take has one thread.
+        into = torch.from_numpy(self._given[name])
+        return torch.index_select(torch.from_numpy(source), 0, torch.from_numpy(slots), out=into).numpy()
 
     def update_priorities(self, td_errors: NDArray[np.floating]) -> None:
         """Set the priorities of what was drawn last by its errors, (batch,); a uniform memory has none to set.

@@ -50,6 +50,7 @@ class GradientSteps:
         share: Callable[[], None] | None = None,
         cache: Path | None = None,
         after: int = 0,
+        hurry: bool = True,
     ) -> None:
         """Set up; nothing is compiled before the first step is taken, which shows the shapes of all tensors.
 
@@ -61,10 +62,11 @@ class GradientSteps:
             share: takes the mean of gradients over all learners, if there are several.
             cache: where compiled programs are kept; None compiles nothing.
             after: steps without the compiled program, at least one.
+            hurry: whether compiling may slow the steps before.
         """
         self._losses, self._module = losses, module
         self._optimizers, self._clipping, self._share = optimizers, clipping, share
-        self._cache, self._after = cache, max(1, after)
+        self._cache, self._after, self._hurry = cache, max(1, after), hurry
         self._compilation: Compilation | None = None
         self._package: Path | None = None
         self._loaded: Any = None
@@ -154,7 +156,7 @@ class GradientSteps:
             return
         parts = (self._losses, self._module, self._descent, batch, coefficients, list(self._present_moments()))
         try:
-            self._compilation = Compilation(self._package, *parts)
+            self._compilation = Compilation(self._package, *parts, hurry=self._hurry)
         except (OSError, pickle.PicklingError, AttributeError, TypeError) as error:
             self._do_without(error)
 

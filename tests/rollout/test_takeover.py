@@ -34,7 +34,8 @@ def made(kind, cache):
     scripted = lambda num_envs, seed: ScriptedEnv((4, 6, 9), (True, False, False), num_envs)  # noqa: E731
     rollout = ArrayRollout(compile=True, compile_after=AFTER, cache=str(cache))
     config = configured(kind().training(**LEARNING[kind]), scripted, rollout_fragment_length=16)
-    config.training(learner_config_dict=dict(rollout.parts(kind().algo_class, gradient_steps=1e9).options))
+    options = rollout.parts(kind().algo_class, gradient_steps=1e9).options
+    config.training(learner_config_dict={**options, "compile_after": AFTER})
     if kind is not PPOConfig:
         config.training(replay_buffer_config=rollout.replay_config(**REPLAY))
     return config.build_algo()

@@ -1,0 +1,100 @@
+"""What RLlib's algorithms do otherwise between runners and learners on whole arrays."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.execution.rollout_ops import synchronous_parallel_sample
+from ray.rllib.utils.metrics import (
+    ENV_RUNNER_RESULTS,
+    ENV_RUNNER_SAMPLING_TIMER,
+    NUM_ENV_STEPS_SAMPLED_LIFETIME,
+    SYNCH_WORKER_WEIGHTS_TIMER,
+    TIMERS,
+)
+from ray.tune import Trainable
+
+from battery_lab.rollout.fragment import Fragment
+
+
+class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
+    """Goes before one of RLlib's algorithms: one sampling, and weights handed over where they lie."""
+
+    _shared: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
+    _untold = 0  # transitions of which no metrics were gathered yet
+
+    @property
+    def _at_hand(self) -> bool:
+        """Whether runner and learner are in this process."""
+        return self.env_runner_group.num_remote_workers() == 0 and bool(self.learner_group.is_local)
+
+    @property
+    def tells(self) -> bool:
+        """Whether metrics are gathered in this round, once it has sampled.
+
+        RLlib goes round until an iteration has its least number of transitions. To gather metrics each time takes as
+        long as a gradient step, and where all is at hand they can wait for the last round.
+        """
+        return self._untold == 0
+
+    @property
+    def env_steps(self) -> int:
+        """Transitions sampled ever."""
+        told = self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0)
+        return self._untold + int(told)
+
+    def sampled(self, at_least: int | None = None) -> list[Fragment]:
+        """Sample once, or as often as so many transitions need; returns nothing if all runners failed."""
+        at_hand = self._at_hand
+        with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
+            found = synchronous_parallel_sample(
+                worker_set=self.env_runner_group,
+                max_env_steps=at_least,
+                sample_timeout_s=self.config.sample_timeout_s,
+                _uses_new_env_runners=True,
+                _return_metrics=not at_hand,
+            )
+            fragments: list[Fragment] = found if at_hand else found[0]
+            if at_hand:
+                self._untold += sum(map(len, fragments))
+                if self._untold < (self.config.min_sample_timesteps_per_iteration or 0):
+                    return fragments
+                self._untold = 0
+            results = [self.env_runner.get_metrics()] if at_hand else found[1]
+            if fragments:
+                self.metrics.aggregate(results, key=ENV_RUNNER_RESULTS)
+        return fragments
+
+    def give_weights(self) -> None:
+        """Have the runners act with the weights that were learned."""
+        with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
+            if self._at_hand:
+                self._copy_weights()
+                return
+            self.env_runner_group.sync_weights(
+                from_worker_or_learner_group=self.learner_group, policies={DEFAULT_MODULE_ID}, inference_only=True
+            )
+
+    def _copy_weights(self) -> None:
+        # RLlib sends them through Ray's object store, also to where they come from.
+        learner, runner = self.learner_group._learner, self.env_runner
+        if self._shared is None:
+            learned = learner.module[DEFAULT_MODULE_ID].unwrapped().state_dict(keep_vars=True)
+            acting = runner.module.state_dict(keep_vars=True)
+            self._shared = list(acting.values()), [learned[name] for name in acting]
+        with torch.no_grad():
+            torch._foreach_copy_(*self._shared)
+        runner._weights_seq_no = learner._weights_seq_no
+
+    def get_auto_filled_metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return what Tune adds to each result; RLlib copies all of its configuration for it, for milliseconds."""
+        return dict(Trainable.get_auto_filled_metrics(self, *args, **kwargs)) | {"config": self._told_config}
+
+    @cached_property
+    def _told_config(self) -> dict[str, Any]:
+        # It is frozen once the algorithm is built.
+        return dict(self.config.to_dict())
