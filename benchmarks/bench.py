@@ -10,6 +10,7 @@ machine does hits all alike. What a line says:
                   memory holds as much as everybody's, when learning begins); median of the repetitions, least to most
     compiled      the same of the last half of that time, when what had to be compiled is; if need be the run goes on
     lab x         how many times faster the lab is, repetition by repetition, compilation counted in, and without
+                  (where there is a lab_compiled, which takes its program over early, that one)
     of matmul     share of what the matrix products of the same work alone would allow on the same threads
     memory        the most that the process held; and its children, which are Ray's
 """
@@ -29,7 +30,7 @@ from typing import Any
 
 from benchmarks import table
 from benchmarks.measure import ratios, spread
-from benchmarks.sides import MATMUL, OURS, SIDES, Groups, available, grow_groups, main_groups
+from benchmarks.sides import LAB_COMPILED, MATMUL, OURS, SHORT, SIDES, Groups, available, grow_groups, main_groups
 
 COUNTED, COMPILED = "env_steps_per_second", "env_steps_per_second_steady"
 # By side, then by repetition: what benchmarks.one prints.
@@ -66,7 +67,8 @@ def measure(groups: Groups, options: argparse.Namespace) -> tuple[dict[str, Runs
     for number, (repeat, name, side) in enumerate(order, 1):
         head = f"[{number}/{len(order)}] {name} {side}"
         try:
-            result = spawn(side, groups[name][0] | {"seed": repeat}, options.seconds, options.threads)
+            seconds = SHORT.get(side, 1.0) * options.seconds
+            result = spawn(side, groups[name][0] | {"seed": repeat}, seconds, options.threads)
         except RuntimeError as error:
             failures.append(str(error))
             print(f"{head} failed", flush=True)
@@ -87,10 +89,10 @@ def summary(runs: Runs) -> dict[str, Any]:
             continue
         for field in (COMPILED, "slowest_step_s", "memory_mb", "children_memory_mb"):
             told[side][field] = spread(_values(repeats, field).values())
-        for name, field in (("", COUNTED), ("_steady", COMPILED)):
+        for name, field, lab in (("", COUNTED, ours), ("_steady", COMPILED, runs.get(LAB_COMPILED, ours))):
             theirs = _values(repeats, field)
-            if ours.keys() & theirs.keys():
-                told[side][f"lab_ratio{name}"] = ratios(_values(ours, field), theirs)
+            if lab.keys() & theirs.keys():
+                told[side][f"lab_ratio{name}"] = ratios(_values(lab, field), theirs)
             if theirs.keys() & runs.get(MATMUL, {}).keys():
                 told[side][f"matmul_share{name}"] = ratios(theirs, _values(runs[MATMUL], COUNTED))
     return told

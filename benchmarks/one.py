@@ -15,7 +15,7 @@ import torch
 
 from benchmarks import matmul, measure
 from benchmarks.measure import Clock
-from benchmarks.sides import MATMUL, PATHS, SAMPLING
+from benchmarks.sides import CHOICES, MATMUL, SAMPLING
 from benchmarks.work import HIDDEN, Work
 
 
@@ -80,7 +80,7 @@ def _torch(work: Work, clock: Clock, compiled: bool) -> None:
 def _rllib(side: str, work: Work, clock: Clock) -> float:
     from benchmarks.peers import lab, rllib_single
 
-    built = rllib_single.ppo(work) if side == "rllib_single" else lab.algorithm(work, PATHS[side])
+    built = rllib_single.ppo(work) if side == "rllib_single" else lab.algorithm(work, CHOICES[side])
     clock.follow(lab.sampling(built, work) if side in SAMPLING else lab.training(built))
     # Its runners go with it, and are to be measured first.
     children = measure.children_memory_mb()

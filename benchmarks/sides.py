@@ -9,15 +9,23 @@ from typing import Any
 # By algorithm, in the order in which they are run and shown.
 SIDES = {
     "ppo": ("lab", "rllib_vector", "rllib_single", "sb3", "torch_loop", "torch_compiled"),
-    "dqn": ("lab", "rllib_vector", "sb3", "torch_loop", "torch_compiled"),
-    "sac": ("lab", "rllib_vector", "sb3", "torch_loop", "torch_compiled"),
+    "dqn": ("lab", "lab_compiled", "rllib_vector", "sb3", "torch_loop", "torch_compiled"),
+    "sac": ("lab", "lab_compiled", "rllib_vector", "sb3", "torch_loop", "torch_compiled"),
 }
 SAMPLING = ("lab_sampling", "rllib_sampling")
 OURS = ("lab", "lab_sampling")
 # No side, but the limit of all: the matrix products of the work.
 MATMUL = "matmul"
-# What conf/rollout calls the path of a side that the lab builds.
-PATHS = {"lab": "array", "lab_sampling": "array", "rllib_vector": "stock", "rllib_sampling": "stock"}
+# What the lab composes a side with that it builds. Off-policy runs take their program over late, after a minute or
+# minutes; lab_compiled is what they have from then on.
+LAB_COMPILED = "lab_compiled"
+CHOICES = {
+    **dict.fromkeys(("lab", "lab_sampling"), ("rollout=array",)),
+    LAB_COMPILED: ("rollout=array", "rollout.compile_after=100"),
+    **dict.fromkeys(("rllib_vector", "rllib_sampling"), ("rollout=stock",)),
+}
+# What neither learns nor compiles is measured in a part of the time.
+SHORT = {MATMUL: 0.2, **dict.fromkeys(SAMPLING, 0.2)}
 
 # By name, the work (arguments of benchmarks.work.Work) and who does it.
 Groups = Mapping[str, tuple[dict[str, Any], tuple[str, ...]]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,15 @@ from ray.rllib.utils.metrics import (
 from battery_lab.errors import ConfigError, LabError, require_choice
 from battery_lab.rollout.descent import FINITE, Clipping
 from battery_lab.rollout.gradients import Losses, Tensors
+from battery_lab.rollout.minibatches import Chosen, minibatches
 from battery_lab.rollout.steps import GradientSteps
 
 STEPS = "battery_lab_gradient_steps"
+# Where RLlib's learners are commonly changed, and an update on arrays does not come by.
+UNSEEN = (
+    *("compute_losses", "compute_loss_for_module", "compute_gradients", "apply_gradients"),
+    *("postprocess_gradients", "postprocess_gradients_for_module"),
+)
 WAYS_TO_CLIP = ("global_norm", "norm", "value")
 PATIENCE = 100  # gradients in a row that may be not finite
 log = logging.getLogger(__name__)
@@ -71,6 +77,8 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
             (config._learner_connector is not None, "learner connectors"),
             (config._torch_lr_scheduler_classes is not None, "torch's schedulers of learning rates"),
             (config._torch_grad_scaler_class is not None, "scalers of gradients"),
+            (config.policies_to_train is not None, "policies_to_train"),
+            (bool(own := _unseen(type(self))), f"what a learner has of its own in {', '.join(own)}"),
         ):
             if wrong:
                 raise ConfigError(f"rollout=array does not do {what}: choose rollout=stock, which does")
@@ -78,6 +86,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         options = self.config.learner_config_dict
         cache = options.get("compile_cache") if self._device.type == "cpu" else None
         self._gradient_steps = self._left_out = self._untold = 0
+        self._chosen = Chosen()
         self._steps = GradientSteps(
             self.losses(),
             self._rl_module,
@@ -118,7 +127,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         for rows in minibatches(
             count, size, num_epochs, num_total_minibatches, shuffle_batch_per_epoch and num_epochs > 1
         ):
-            figures = self.step({name: chosen(values, rows) for name, values in tensors.items()}, timesteps or {})
+            figures = self.step(self._chosen(tensors, rows), timesteps or {})
             self._untold += 1
         if tells:
             self._log(figures, self._untold, size)
@@ -203,32 +212,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
                 self.metrics.log_value((where, name), number * size, reduce=reduce)
 
 
-def minibatches(count: int, size: int, epochs: int, total: int, shuffle: bool) -> Iterator[Any]:
-    """Yield what to index a batch with, minibatch by minibatch: as many, and as full, as RLlib's own.
-
-    Minibatches are always full: the last one of an epoch goes on with the next epoch.
-
-    Args:
-        count: transitions in the batch.
-        size: transitions a minibatch.
-        epochs: passes over the batch, each in an order of its own if ``shuffle``.
-        total: how many minibatches in any case; 0 leaves it to the epochs.
-        shuffle: whether the order is drawn.
-    """
-    number = total or -(-count * epochs // size)
-    if number == 1 and size == count:
-        yield slice(None)
-        return
-    if not shuffle and count % size == 0:
-        for k in range(number):
-            start = k * size % count
-            yield slice(start, start + size)
-        return
-    passes = -(-number * size // count)
-    orders = [torch.randperm(count) if shuffle else torch.arange(count) for _ in range(passes)]
-    yield from torch.split(torch.cat(orders)[: number * size], size)
-
-
-def chosen(values: torch.Tensor, rows: Any) -> torch.Tensor:
-    """Return some rows of a column; where they are numbered, several times as fast as by brackets."""
-    return values[rows] if isinstance(rows, slice) else torch.index_select(values, 0, rows.to(values.device))
+def _unseen(learner: type[ArrayLearner]) -> list[str]:
+    """Return what a class of one's own changes without effect."""
+    makers = {name: next((one for one in learner.__mro__ if name in vars(one)), object) for name in UNSEEN}
+    return [name for name, maker in makers.items() if issubclass(maker, ArrayLearner)]

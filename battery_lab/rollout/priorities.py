@@ -6,8 +6,6 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.errors import LabError
-
 SMALLEST_ERROR = 1e-6
 FIRST_PRIORITY = 1.0
 
@@ -86,17 +84,15 @@ class Priorities:
         self.tree.fill(first, np.where(filled, self.largest**self.alpha, 0.0))
 
     def learn(self, slots: Slots, errors: NDArray[np.floating]) -> None:
-        """Set the priorities of slots by their errors; slots that were emptied since stay empty.
+        """Set the priorities of slots by their errors.
 
-        Raises:
-            LabError: an error is not finite.
+        Slots that were emptied since stay empty, and those whose errors are not finite keep their priorities: the step
+        that found such errors was left out, and a learner that finds nothing else ends the run.
         """
         priorities = np.abs(np.asarray(errors, np.float64)) + SMALLEST_ERROR
-        if not np.isfinite(priorities).all():
-            raise LabError("The errors to learn from are not finite: training diverged; choose a smaller learning rate")
-        still = self.tree.values[slots] > 0
-        self.tree.put(slots[still], priorities[still] ** self.alpha)
-        self.largest = max(self.largest, float(priorities.max(initial=0.0)))
+        known = (self.tree.values[slots] > 0) & np.isfinite(priorities)
+        self.tree.put(slots[known], priorities[known] ** self.alpha)
+        self.largest = max(self.largest, float(priorities[known].max(initial=0.0)))
 
     def restore(self, values: Array, largest: float) -> None:
         """Set all priorities, and the largest there was, as they were stored."""

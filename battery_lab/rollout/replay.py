@@ -130,11 +130,7 @@ class TransitionReplay:
         return torch.index_select(torch.from_numpy(source), 0, torch.from_numpy(slots), out=into).numpy()
 
     def update_priorities(self, td_errors: NDArray[np.floating]) -> None:
-        """Set the priorities of what was drawn last by its errors, (batch,); a uniform memory has none to set.
-
-        Raises:
-            LabError: an error is not finite.
-        """
+        """Set the priorities of what was drawn last by its errors, (batch,); a uniform memory has none to set."""
         if self._priorities:
             self._priorities.learn(self._drawn, td_errors)
 

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.work import Work
 
 
-def algorithm(work: Work, rollout: str) -> Any:
-    """Build the RLlib algorithm of a trial.
-
-    Args:
-        work: the work.
-        rollout: ``array`` or ``stock``.
-    """
-    return work.experiment(*rollout_choice(rollout)).build_algorithm(work.source)
+def algorithm(work: Work, choices: Sequence[str]) -> Any:
+    """Build the RLlib algorithm of a trial, composed with further choices."""
+    return work.experiment(*apart(choices)).build_algorithm(work.source)
 
 
-def rollout_choice(rollout: str) -> list[str]:
-    """Return the overrides that choose a path; what is compiled is kept with torch's own, so that no run finds it."""
-    if rollout == "stock":
-        return ["rollout=stock"]
+def apart(choices: Sequence[str]) -> list[str]:
+    """Return choices, with a place for compiled programs, beside torch's own, in which no run finds any."""
+    if "rollout=array" not in choices:
+        return [*choices]
     cache = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR") or tempfile.mkdtemp())
-    return [f"rollout={rollout}", f"rollout.cache={cache / 'battery_lab'}"]
+    return [*choices, f"rollout.cache={cache / 'battery_lab'}"]
 
 
 def training(built: Any) -> Iterator[int]:

@@ -15,7 +15,7 @@ from battery_lab.experiment import Experiment, choose_actions
 from battery_lab.observations.observation_set import Layout
 from battery_lab.policy import Policy
 from battery_lab.worlds import WorldSource
-from benchmarks.peers.lab import rollout_choice, training
+from benchmarks.peers.lab import apart, training
 
 EPISODES = 100
 
@@ -76,7 +76,7 @@ def returns(
         cartpole: whether on CartPole-v1, or on the battery.
     """
     shared = [f"algo={algo}", "tracking=none", "market.years=2", f"seed={seed}", f"train.env_steps={env_steps}"]
-    experiment: Experiment = build(compose([*shared, *overrides, *rollout_choice(path)]))
+    experiment: Experiment = build(compose([*shared, *overrides, *apart([f"rollout={path}"])]))
     source: Any = CartPoleSource() if cartpole else _battery(experiment)
     built = experiment.build_algorithm(source)
     steps, reached = training(built), []

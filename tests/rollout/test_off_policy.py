@@ -60,6 +60,24 @@ def test_nothing_is_learned_before_the_memory_is_filled(algorithm):
     assert len(trained_on(algorithm, 3)) > 0
 
 
+def test_metrics_of_several_rounds_are_gathered_once_and_leave_nothing_out(algorithm):
+    algorithm.config._is_frozen = False
+    algorithm.config.min_sample_timesteps_per_iteration = 120
+    algorithm.config.freeze()
+    for _ in range(6):
+        algorithm.training_step()
+    gathered, gather = [], algorithm.env_runner.get_metrics
+    algorithm.env_runner.get_metrics = lambda: gathered.append(1) or gather()
+    algorithm.train()
+    before = algorithm.learner_group._learner._gradient_steps
+    result = algorithm.train()
+    steps = algorithm.learner_group._learner._gradient_steps - before
+    assert len(gathered) == 2 and result["num_training_step_calls_per_iteration"] > 1
+    assert 120 <= result["env_runners"]["num_env_steps_sampled"] < 140
+    assert result["learners"]["default_policy"]["num_module_steps_trained"] == 32 * steps
+    assert steps == pytest.approx(result["env_runners"]["num_env_steps_sampled"] * 3.3 / 32, abs=1)
+
+
 @pytest.mark.parametrize("config", [DQNConfig, SACConfig])
 def test_errors_of_what_was_drawn_become_priorities(config):
     built = made(config(), prioritised=True)

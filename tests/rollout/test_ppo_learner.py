@@ -18,6 +18,7 @@ from battery_lab.errors import ConfigError, LabError
 from battery_lab.rollout.advantages import generalised_advantages
 from battery_lab.rollout.array_runner import ArrayEnvRunner
 from battery_lab.rollout.learner import PATIENCE
+from battery_lab.rollout.minibatches import Chosen
 from battery_lab.rollout.ppo_learner import ArrayPPOLearner, standardised
 from battery_lab.rollout.stock import KeepsCoefficients
 from tests.rollout.small import ScriptedEnv, configured, episodes_of, gradients_of
@@ -220,3 +221,31 @@ def test_a_run_whose_gradients_stay_no_numbers_ends_with_what_to_do():
 def test_a_learner_connector_is_refused_and_not_left_out():
     with pytest.raises(ConfigError, match="connectors.*rollout=stock"):
         made(ArrayPPOLearner, connector=lambda *spaces: [])
+
+
+class OwnLoss(ArrayPPOLearner):
+    def compute_loss_for_module(self, **kwargs):
+        return super().compute_loss_for_module(**kwargs)
+
+
+@pytest.mark.parametrize(
+    ("learner", "options", "named"),
+    [(OwnLoss, {}, "compute_loss_for_module"), (ArrayPPOLearner, {"policies_to_train": []}, "policies_to_train")],
+)
+def test_what_an_update_would_not_come_by_is_refused(learner, options, named):
+    config = configured(PPOConfig()).multi_agent(**options).learners(learner_class=learner)
+    with pytest.raises(ConfigError, match=f"{named}.*rollout=stock"):
+        config.build_algo()
+
+
+def test_minibatches_are_rows_of_all_columns_in_memory_that_is_used_again():
+    chosen = Chosen()
+    columns = {"obs": torch.arange(12.0).reshape(6, 2), "actions": torch.arange(6)}
+    first = chosen(columns, torch.tensor([4, 0]))
+    assert first["obs"].tolist() == [[8, 9], [0, 1]] and first["actions"].tolist() == [4, 0]
+    second = chosen(columns, torch.tensor([5, 5]))
+    assert second["actions"].tolist() == [5, 5] and second["obs"].data_ptr() == first["obs"].data_ptr()
+    assert chosen(columns, torch.tensor([1, 2, 3]))["obs"].tolist() == [[2, 3], [4, 5], [6, 7]]
+    doubles = {name: values.double() for name, values in columns.items()}
+    assert chosen(doubles, torch.tensor([1, 2, 3]))["obs"].dtype == torch.float64
+    assert chosen(columns, slice(2, 3))["actions"].tolist() == [2]

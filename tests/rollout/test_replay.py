@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from battery_lab.errors import ConfigError, DataError, LabError
+from battery_lab.errors import ConfigError, DataError
 from battery_lab.rollout.replay import TransitionReplay
 from tests.rollout.numbered import NumberedRunner, SlowMemory, drawn_transitions
 
@@ -193,13 +193,17 @@ def test_a_memory_of_resets_alone_draws_nothing():
         memory.draw(1)
 
 
-def test_errors_that_are_not_finite_are_refused():
+def test_errors_that_are_not_finite_leave_priorities_as_they_are():
     memory = memory_of(prioritised=True)
     memory.add([NumberedRunner().fragment(9)])
     memory.draw(2)
-    with pytest.raises(LabError, match="diverged"):
-        memory.update_priorities(np.array([0.5, np.nan]))
-    memory.update_priorities(np.array([0.5, -0.5]))
+    first, second = memory._drawn
+    before = memory._priorities.tree.values.copy()
+    memory.update_priorities(np.array([0.5, np.nan]))
+    after = memory._priorities.tree.values
+    assert after[first] != before[first] and after[second] == before[second]
+    memory.update_priorities(np.array([np.inf, -np.inf]))
+    assert np.array_equal(memory._priorities.tree.values, after) and np.isfinite(memory._priorities.largest)
 
 
 def test_other_observations_than_the_first_are_refused():

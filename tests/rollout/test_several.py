@@ -49,7 +49,11 @@ def replayed():
 
 
 @pytest.mark.parametrize(
-    "config", [PPOConfig().training(**PPO), DQNConfig().training(**replayed())], ids=["ppo", "dqn"]
+    "config",
+    [
+        pytest.param(PPOConfig().training(**PPO), id="ppo"),
+        pytest.param(DQNConfig().training(**replayed()), id="dqn", marks=pytest.mark.slow),
+    ],
 )
 def test_two_runners_feed_one_learner(config):
     results, weights, acting = run(config, num_env_runners=2)

@@ -187,6 +187,7 @@ def test_compiled_steps_follow_the_learning_rate_and_restored_optimisers(compile
 
 
 @NEEDS_COMPILER
+@pytest.mark.slow
 def test_with_several_learners_gradients_alone_are_compiled(tmp_path):
     def trial(cache=None):
         made = Trial(cache)
