@@ -91,7 +91,7 @@ def summary(runs: Runs) -> dict[str, Any]:
             told[side][field] = spread(_values(repeats, field).values())
         for name, field, lab in (("", COUNTED, ours), ("_steady", COMPILED, runs.get(LAB_COMPILED, ours))):
             theirs = _values(repeats, field)
-            if lab.keys() & theirs.keys():
+            if side not in OURS and lab.keys() & theirs.keys():
                 told[side][f"lab_ratio{name}"] = ratios(_values(lab, field), theirs)
             if theirs.keys() & runs.get(MATMUL, {}).keys():
                 told[side][f"matmul_share{name}"] = ratios(theirs, _values(runs[MATMUL], COUNTED))

@@ -13,15 +13,15 @@ SIDES = {
     "sac": ("lab", "lab_compiled", "rllib_vector", "sb3", "torch_loop", "torch_compiled"),
 }
 SAMPLING = ("lab_sampling", "rllib_sampling")
-OURS = ("lab", "lab_sampling")
 # No side, but the limit of all: the matrix products of the work.
 MATMUL = "matmul"
 # What the lab composes a side with that it builds. Off-policy runs take their program over late, after a minute or
 # minutes; lab_compiled is what they have from then on.
 LAB_COMPILED = "lab_compiled"
+OURS = ("lab", "lab_sampling", LAB_COMPILED)
 CHOICES = {
     **dict.fromkeys(("lab", "lab_sampling"), ("rollout=array",)),
-    LAB_COMPILED: ("rollout=array", "rollout.compile_after=100"),
+    LAB_COMPILED: ("rollout=array", "rollout.compile_after_off_policy=1000"),
     **dict.fromkeys(("rllib_vector", "rllib_sampling"), ("rollout=stock",)),
 }
 # What neither learns nor compiles is measured in a part of the time.

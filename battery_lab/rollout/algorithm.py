@@ -12,6 +12,7 @@ from ray.rllib.execution.rollout_ops import synchronous_parallel_sample
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
     ENV_RUNNER_SAMPLING_TIMER,
+    LEARNER_RESULTS,
     NUM_ENV_STEPS_SAMPLED_LIFETIME,
     SYNCH_WORKER_WEIGHTS_TIMER,
     TIMERS,
@@ -25,54 +26,68 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
     """Goes before one of RLlib's algorithms: one sampling, and weights handed over where they lie."""
 
     _shared: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
-    _untold = 0  # transitions of which no metrics were gathered yet
+    _unreported = 0  # transitions that RLlib's metrics do not know of yet
 
     @property
-    def _at_hand(self) -> bool:
+    def at_hand(self) -> bool:
         """Whether runner and learner are in this process."""
         return self.env_runner_group.num_remote_workers() == 0 and bool(self.learner_group.is_local)
 
     @property
-    def tells(self) -> bool:
-        """Whether metrics are gathered in this round, once it has sampled.
-
-        RLlib goes round until an iteration has its least number of transitions. To gather metrics each time takes as
-        long as a gradient step, and where all is at hand they can wait for the last round.
-        """
-        return self._untold == 0
-
-    @property
     def env_steps(self) -> int:
         """Transitions sampled ever."""
-        told = self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0)
-        return self._untold + int(told)
+        reported = self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0)
+        return self._unreported + int(reported)
 
     def sampled(self, at_least: int | None = None) -> list[Fragment]:
         """Sample once, or as often as so many transitions need; returns nothing if all runners failed."""
-        at_hand = self._at_hand
+        options: dict[str, Any] = {
+            "worker_set": self.env_runner_group,
+            "max_env_steps": at_least,
+            "sample_timeout_s": self.config.sample_timeout_s,
+            "_uses_new_env_runners": True,
+        }
+        fragments: list[Fragment]
         with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
-            found = synchronous_parallel_sample(
-                worker_set=self.env_runner_group,
-                max_env_steps=at_least,
-                sample_timeout_s=self.config.sample_timeout_s,
-                _uses_new_env_runners=True,
-                _return_metrics=not at_hand,
-            )
-            fragments: list[Fragment] = found if at_hand else found[0]
-            if at_hand:
-                self._untold += sum(map(len, fragments))
-                if self._untold < (self.config.min_sample_timesteps_per_iteration or 0):
-                    return fragments
-                self._untold = 0
-            results = [self.env_runner.get_metrics()] if at_hand else found[1]
-            if fragments:
-                self.metrics.aggregate(results, key=ENV_RUNNER_RESULTS)
+            if self.at_hand:
+                fragments = synchronous_parallel_sample(**options)
+                self._unreported += sum(map(len, fragments))
+            else:
+                fragments, results = synchronous_parallel_sample(**options, _return_metrics=True)
+                if fragments:
+                    self.metrics.aggregate(results, key=ENV_RUNNER_RESULTS)
         return fragments
+
+    def report(self, at_once: bool = False) -> None:
+        """Gather the metrics of runner and learner in this process, once for all rounds of an iteration.
+
+        RLlib goes round until an iteration has its least number of transitions. To gather metrics each time takes as
+        long as a gradient step.
+        """
+        config = self.config
+        others = config.min_time_s_per_iteration or config.min_train_timesteps_per_iteration
+        enough = self._unreported >= (config.min_sample_timesteps_per_iteration or 0)
+        if self._unreported and (at_once or others or enough):
+            self._unreported = 0
+            self.metrics.aggregate([self.env_runner.get_metrics()], key=ENV_RUNNER_RESULTS)
+            results = self.learner_group._learner.report()
+            if results:
+                self.metrics.aggregate([results], key=LEARNER_RESULTS)
+
+    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return RLlib's state; its metrics are in it, and what they do not know of would be lost."""
+        self.report(at_once=True)
+        return dict(super().get_state(*args, **kwargs))
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what ``get_state`` gave."""
+        super().set_state(state)
+        self._unreported = 0
 
     def give_weights(self) -> None:
         """Have the runners act with the weights that were learned."""
         with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
-            if self._at_hand:
+            if self.at_hand:
                 self._copy_weights()
                 return
             self.env_runner_group.sync_weights(
@@ -96,5 +111,5 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
 
     @cached_property
     def _told_config(self) -> dict[str, Any]:
-        # It is frozen once the algorithm is built.
+        # Frozen once the algorithm is built, but for modules to come, of which the lab has none.
         return dict(self.config.to_dict())

@@ -15,9 +15,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,6 +42,7 @@ KEPT_LINES = 3
 KEPT_PROGRAMS = 100  # some 100 kB each
 LEFT_BEHIND_S = 24 * 3600
 LONGEST_S = 900
+IDLE_S = 30  # that a training waits for a compiler which others may keep from its work
 LOWER, LOWEST = 10, 19  # priorities, in the numbers of nice
 SAID = "said"
 
@@ -67,14 +70,19 @@ class Compilation:
         self._scratch = TemporaryDirectory(prefix=f"{package.stem[:8]}_", dir=package.parent)
         job = Path(self._scratch.name) / "job"
         job.write_bytes(content)
-        command = [sys.executable, "-m", "battery_lab.rollout.compiling", str(job), str(package)]
+        self._command = [sys.executable, "-m", "battery_lab.rollout.compiling", str(job), str(package)]
+        self._package = package
+        self._start(hurry)
+
+    def _start(self, hurry: bool) -> None:
+        folder = Path(self._scratch.name)
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            "TORCHINDUCTOR_CACHE_DIR": str(job.parent / "inductor"),
+            "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
         }
-        with (job.parent / SAID).open("wb") as said:
+        with (folder / SAID).open("wb") as said:
             self._job = subprocess.Popen(
-                command,
+                self._command,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -83,9 +91,12 @@ class Compilation:
                 # its own would do too, but Linux shares processors out between sessions first, and by priority within.
                 process_group=0,
             )
-        _step_back(self._job.pid, hurry)
         # With the run that wanted it, however that ends.
         self._end = weakref.finalize(self, _end, self._job, self._scratch)
+        self._hurry = hurry
+        # Where priorities are not to be set, it compiles beside the training as its equal.
+        with suppress(OSError):
+            _step_back(self._job.pid, hurry)
 
     @property
     def running(self) -> bool:
@@ -93,16 +104,23 @@ class Compilation:
         return self._job.poll() is None
 
     def wait(self) -> None:
-        """Wait for the package.
+        """Wait for the package, which another run may make meanwhile.
 
         Raises:
             RuntimeError: it could not be made, with the end of what was said.
         """
-        try:
-            failed = self._job.wait(LONGEST_S) != 0
-        except subprocess.TimeoutExpired:
-            raise RuntimeError(f"compiling has taken more than {LONGEST_S} s") from None
-        if failed:
+        begun = time.monotonic()
+        while self.running and not self._package.is_file():
+            waited = time.monotonic() - begun
+            if waited > LONGEST_S:
+                raise RuntimeError(f"compiling has taken more than {LONGEST_S} s")
+            if waited > IDLE_S and not self._hurry:
+                # Where all processors are taken, what the others leave may be nothing, for ever.
+                self._end.detach()
+                _kill(self._job)
+                self._start(hurry=True)
+            time.sleep(0.02)
+        if not self._package.is_file():
             said = (Path(self._scratch.name) / SAID).read_text(errors="replace").strip()
             raise RuntimeError(" ".join(said.splitlines()[-KEPT_LINES:]))
 
@@ -131,21 +149,33 @@ def _made(path: Path) -> float:
 
 def _step_back(process: int, hurry: bool) -> None:
     """Have the training go first: threads that wait for one another all stop where one of them has no processor."""
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
     if hurry:
-        os.setpriority(os.PRIO_PROCESS, process, LOWER)
-    elif hasattr(os, "SCHED_IDLE"):
+        os.setpriority(os.PRIO_PROCESS, process, max(LOWER, mine))
+        return
+    os.setpriority(os.PRIO_PROCESS, process, LOWEST)
+    if hasattr(os, "SCHED_IDLE"):
         # Even the lowest of other priorities gives way with a delay that halves the speed of short gradient steps.
         os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))
-    else:
-        os.setpriority(os.PRIO_PROCESS, process, LOWEST)
 
 
 def _end(job: subprocess.Popen[bytes], scratch: TemporaryDirectory[str]) -> None:
+    _kill(job)
+    scratch.cleanup()
+
+
+def _kill(job: subprocess.Popen[bytes]) -> None:
     if job.poll() is None:
         # The compilers that it started go with it.
         os.killpg(job.pid, signal.SIGKILL)
         job.wait()
-    scratch.cleanup()
+
+
+def _end_with(parent: int) -> None:
+    """End this process and the compilers that it started once its parent, which may be killed, is gone."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.killpg(0, signal.SIGKILL)
 
 
 def names_of(package: Path) -> Path:
@@ -191,4 +221,5 @@ def build(
 
 
 if __name__ == "__main__":
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     compile_program(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -30,7 +30,7 @@ from battery_lab.rollout.steps import GradientSteps
 STEPS = "battery_lab_gradient_steps"
 # Where RLlib's learners are commonly changed, and an update on arrays does not come by.
 UNSEEN = (
-    *("compute_losses", "compute_loss_for_module", "compute_gradients", "apply_gradients"),
+    *("_update", "compute_losses", "compute_loss_for_module", "compute_gradients", "apply_gradients"),
     *("postprocess_gradients", "postprocess_gradients_for_module"),
 )
 WAYS_TO_CLIP = ("global_norm", "norm", "value")
@@ -85,7 +85,8 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         super().build()
         options = self.config.learner_config_dict
         cache = options.get("compile_cache") if self._device.type == "cpu" else None
-        self._gradient_steps = self._left_out = self._untold = 0
+        self._gradient_steps = self._left_out = self._unreported = self._size = 0
+        self._figures: Mapping[str, torch.Tensor] = {}
         self._chosen = Chosen()
         self._steps = GradientSteps(
             self.losses(),
@@ -109,10 +110,10 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         minibatch_size: int | None = None,
         num_total_minibatches: int = 0,
         shuffle_batch_per_epoch: bool = False,
-        tells: bool = True,
+        reports: bool = True,
         **kwargs: Any,
     ) -> Any:
-        """Take all gradient steps on some data, as RLlib's ``Learner.update``; metrics may wait for a later one."""
+        """Take all gradient steps on some data, as RLlib's ``Learner.update``; metrics may wait for ``report``."""
         self._check_is_built()
         self._draw_anew()
         self.before_gradient_based_update(timesteps=timesteps or {})
@@ -123,17 +124,25 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         tensors = self.tensors(data)
         count = len(next(iter(tensors.values())))
         size = minibatch_size or count
-        figures: Mapping[str, torch.Tensor] = {}
         for rows in minibatches(
             count, size, num_epochs, num_total_minibatches, shuffle_batch_per_epoch and num_epochs > 1
         ):
-            figures = self.step(self._chosen(tensors, rows), timesteps or {})
-            self._untold += 1
-        if tells:
-            self._log(figures, self._untold, size)
-            self._untold = 0
+            self._figures = self.step(self._chosen(tensors, rows), timesteps or {})
+            self._unreported += 1
+        self._size = size
+        if reports:
+            self._log(self._figures, self._unreported, size)
+            self._unreported = 0
         self.after_gradient_based_update(timesteps=timesteps or {})
-        return self.metrics.reduce() if tells else {}
+        return self.metrics.reduce() if reports else {}
+
+    def report(self) -> Any:
+        """Return metrics of the updates that have not reported; nothing if there are none."""
+        if not self._unreported:
+            return {}
+        self._log(self._figures, self._unreported, self._size)
+        self._unreported = 0
+        return self.metrics.reduce()
 
     def step(self, batch: Tensors, timesteps: Mapping[str, Any]) -> Mapping[str, torch.Tensor]:
         """Take one gradient step and return figures of it.
@@ -168,7 +177,8 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
 
     def shutdown(self) -> None:
         """End what compiles for it, and RLlib's learner."""
-        self._steps.close()
+        if hasattr(self, "_steps"):  # not where ``build`` refused the configuration
+            self._steps.close()
         super().shutdown()
 
     def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
@@ -213,6 +223,6 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
 
 
 def _unseen(learner: type[ArrayLearner]) -> list[str]:
-    """Return what a class of one's own changes without effect."""
+    """Return what a class of one's own, or what it is mixed with, changes without effect."""
     makers = {name: next((one for one in learner.__mro__ if name in vars(one)), object) for name in UNSEEN}
-    return [name for name, maker in makers.items() if issubclass(maker, ArrayLearner)]
+    return [name for name, maker in makers.items() if not maker.__module__.startswith(("ray.", "builtins"))]

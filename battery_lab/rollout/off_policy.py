@@ -52,15 +52,18 @@ class ArrayReplayAlgorithm(ArrayAlgorithm, dqn.DQN):  # type: ignore[misc]
             log.info("%s", self.local_replay_buffer.describe())
         sampled = self.env_steps
         if sampled < self.config.num_steps_sampled_before_learning_starts:
+            self.report()
             return
         self._owed += sum(map(len, fragments)) * self.config.training_intensity / self.config.total_train_batch_size
         due, timesteps = int(self._owed), {NUM_ENV_STEPS_SAMPLED_LIFETIME: sampled}
         self._owed -= due
         while due > 0:
-            steps = min(due, self._at_once)
+            # Parts of nearly one size, for which the memory that is drawn into stays.
+            steps = -(-due // -(-due // self._at_once))
             due -= steps
-            self._learn(steps, timesteps, tells=self.tells and due == 0)
+            self._learn(steps, timesteps)
         self.give_weights()
+        self.report()
 
     @property
     def _at_once(self) -> int:
@@ -71,8 +74,8 @@ class ArrayReplayAlgorithm(ArrayAlgorithm, dqn.DQN):  # type: ignore[misc]
     def _prioritised(self) -> bool:
         return bool(self.config.replay_buffer_config["prioritised"])
 
-    def _learn(self, steps: int, timesteps: dict[str, Any], tells: bool) -> None:
-        """Take so many gradient steps, and gather metrics after them or with those of later ones."""
+    def _learn(self, steps: int, timesteps: dict[str, Any]) -> None:
+        """Take so many gradient steps."""
         size = self.config.total_train_batch_size
         with self.metrics.log_time((TIMERS, REPLAY_BUFFER_SAMPLE_TIMER)):
             columns = self.local_replay_buffer.draw(steps * size)
@@ -82,7 +85,8 @@ class ArrayReplayAlgorithm(ArrayAlgorithm, dqn.DQN):  # type: ignore[misc]
                 batch=batch,
                 timesteps=timesteps,
                 minibatch_size=self.config.train_batch_size_per_learner,
-                tells=tells or self._prioritised,
+                # Errors come with the metrics.
+                reports=self._prioritised or not self.at_hand,
             )
         results = [one for one in results if one]
         errors = [one[DEFAULT_MODULE_ID].pop(TD_ERROR_KEY) for one in results if TD_ERROR_KEY in one[DEFAULT_MODULE_ID]]

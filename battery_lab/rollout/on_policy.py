@@ -38,3 +38,4 @@ class ArrayPPO(ArrayAlgorithm, ppo.PPO):  # type: ignore[misc]
             )
             self.metrics.aggregate(results, key=LEARNER_RESULTS)
         self.give_weights()
+        self.report()

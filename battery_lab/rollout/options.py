@@ -23,8 +23,7 @@ from battery_lab.rollout.ppo_learner import ArrayPPOLearner
 from battery_lab.rollout.runner import LabEnvRunner
 from battery_lab.rollout.sac_learner import ArraySACLearner
 
-# Times ``compile_after``: off-policy steps gain less by compiling, and on a first run are not to wait for it.
-LATER: Mapping[type[Algorithm], int] = {DQN: 5, SAC: 5}
+OFF_POLICY = (DQN, SAC)
 WORTH = 1.5  # times the steps before compiled ones take over: the gradient steps of a run from which on compiling pays
 
 
@@ -63,27 +62,29 @@ class ArrayRollout:
 
     Attributes:
         compile: whether gradient steps are compiled; needs g++.
-        compile_after: gradient steps before the compiled ones take over; compiling goes on meanwhile. Off-policy
-            algorithms take five times as many.
+        compile_after: gradient steps before the compiled ones take over; compiling goes on meanwhile.
+        compile_after_off_policy: the same of DQN and SAC, whose steps gain less, and are not slowed meanwhile.
         cache: folder of compiled programs.
     """
 
     compile: bool
     compile_after: int
+    compile_after_off_policy: int
     cache: str
 
     def __post_init__(self) -> None:
-        require(
-            self.compile_after >= 0, "rollout.compile_after", "must be 0 or more gradient steps", self.compile_after
-        )
+        for name in ("compile_after", "compile_after_off_policy"):
+            require(
+                getattr(self, name) >= 0, f"rollout.{name}", "must be 0 or more gradient steps", getattr(self, name)
+            )
 
     def parts(self, algorithm: type[Algorithm], gradient_steps: float) -> Parts:
         """Return the lab's runner, and learner and round, where there are such."""
-        after = LATER.get(algorithm, 1) * self.compile_after
+        after = self.compile_after_off_policy if algorithm in OFF_POLICY else self.compile_after
         # A short run would end before a compiled program makes up for its making.
         worth = self.compile and gradient_steps >= WORTH * after
         cache = self.cache if worth else None
-        options = {"compile_cache": cache, "compile_after": after, "compile_hurry": algorithm not in LATER}
+        options = {"compile_cache": cache, "compile_after": after, "compile_hurry": algorithm not in OFF_POLICY}
         known = {
             PPO: Parts(runner=ArrayEnvRunner, learner=ArrayPPOLearner, algorithm=ArrayPPO, options=options),
             DQN: Parts(runner=ArrayEnvRunner, learner=ArrayDQNLearner, algorithm=ArrayDQN, options=options),

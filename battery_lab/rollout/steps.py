@@ -62,7 +62,7 @@ class GradientSteps:
             share: takes the mean of gradients over all learners, if there are several.
             cache: where compiled programs are kept; None compiles nothing.
             after: steps without the compiled program, at least one.
-            hurry: whether compiling may slow the steps before.
+            hurry: whether compiling may slow the steps before, which will soon wait for it.
         """
         self._losses, self._module = losses, module
         self._optimizers, self._clipping, self._share = optimizers, clipping, share

@@ -76,7 +76,9 @@ def returns(
         cartpole: whether on CartPole-v1, or on the battery.
     """
     shared = [f"algo={algo}", "tracking=none", "market.years=2", f"seed={seed}", f"train.env_steps={env_steps}"]
-    experiment: Experiment = build(compose([*shared, *overrides, *apart([f"rollout={path}"])]))
+    # Budgets are small: compiled steps are to have a part in what is learned.
+    early = [f"rollout.{name}=500" for name in ("compile_after", "compile_after_off_policy") if path == "array"]
+    experiment: Experiment = build(compose([*shared, *overrides, *apart([f"rollout={path}"]), *early]))
     source: Any = CartPoleSource() if cartpole else _battery(experiment)
     built = experiment.build_algorithm(source)
     steps, reached = training(built), []

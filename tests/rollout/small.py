@@ -71,7 +71,9 @@ def configured(
 ) -> AlgorithmConfig:
     """Put the lab's or RLlib's parts into a configuration, and make it small."""
     start_ray(0)
-    rollout = ArrayRollout(compile=False, compile_after=0, cache="") if array else StockRollout()
+    rollout = (
+        ArrayRollout(compile=False, compile_after=0, compile_after_off_policy=0, cache="") if array else StockRollout()
+    )
     parts = rollout.parts(config.algo_class, gradient_steps=0)
     config.algo_class = parts.algorithm or config.algo_class
     settings = {

@@ -11,8 +11,8 @@ from battery_lab.rollout.options import ArrayRollout
 from tests.rollout.small import ScriptedEnv, configured
 
 
-def made(config=None, prioritised=False, **options):
-    rollout = ArrayRollout(compile=False, compile_after=0, cache="")
+def made(config=None, prioritised=False, iteration=0, **options):
+    rollout = ArrayRollout(compile=False, compile_after=0, compile_after_off_policy=0, cache="")
     replay = rollout.replay_config(capacity=2000, prioritised=prioritised, alpha=0.6, beta=0.4, seed=1)
     settings = {
         "train_batch_size_per_learner": 32,
@@ -22,6 +22,7 @@ def made(config=None, prioritised=False, **options):
         "n_step": 2,
     }
     chosen = (config or DQNConfig()).training(**settings | options)
+    chosen.reporting(min_time_s_per_iteration=0, min_sample_timesteps_per_iteration=iteration)
     make = lambda num_envs, seed: ScriptedEnv((7, 11), (True, False), num_envs)  # noqa: E731
     return configured(chosen, make, num_envs_per_env_runner=4, rollout_fragment_length=5).build_algo()
 
@@ -60,22 +61,43 @@ def test_nothing_is_learned_before_the_memory_is_filled(algorithm):
     assert len(trained_on(algorithm, 3)) > 0
 
 
-def test_metrics_of_several_rounds_are_gathered_once_and_leave_nothing_out(algorithm):
-    algorithm.config._is_frozen = False
-    algorithm.config.min_sample_timesteps_per_iteration = 120
-    algorithm.config.freeze()
-    for _ in range(6):
-        algorithm.training_step()
-    gathered, gather = [], algorithm.env_runner.get_metrics
-    algorithm.env_runner.get_metrics = lambda: gathered.append(1) or gather()
-    algorithm.train()
-    before = algorithm.learner_group._learner._gradient_steps
-    result = algorithm.train()
-    steps = algorithm.learner_group._learner._gradient_steps - before
-    assert len(gathered) == 2 and result["num_training_step_calls_per_iteration"] > 1
-    assert 120 <= result["env_runners"]["num_env_steps_sampled"] < 140
-    assert result["learners"]["default_policy"]["num_module_steps_trained"] == 32 * steps
-    assert steps == pytest.approx(result["env_runners"]["num_env_steps_sampled"] * 3.3 / 32, abs=1)
+def steps_of(algorithm):
+    return algorithm.learner_group._learner._gradient_steps
+
+
+@pytest.mark.parametrize("intensity", [3.3, 0.4])
+def test_metrics_of_several_rounds_are_gathered_once_and_leave_nothing_out(intensity):
+    built = made(training_intensity=intensity, iteration=120)
+    gathered, gather = [], built.env_runner.get_metrics
+    built.env_runner.get_metrics = lambda: gathered.append(1) or gather()
+    for iteration in range(1, 5):
+        before = steps_of(built)
+        result = built.train()
+        steps, sampled = steps_of(built) - before, result["env_runners"]["num_env_steps_sampled"]
+        assert len(gathered) == iteration and result["num_training_step_calls_per_iteration"] > 1
+        assert 120 <= sampled < 140
+        if iteration == 1:
+            continue  # with few gradient steps, or none
+        learned = result["learners"]["default_policy"]
+        assert learned["num_module_steps_trained"] == 32 * steps and np.isfinite(learned["total_loss"])
+        assert learned["num_module_steps_trained_lifetime"] == 32 * steps_of(built)
+        assert steps == pytest.approx(sampled * intensity / 32, abs=1)
+    built.stop()
+
+
+def test_a_state_in_the_middle_of_an_iteration_knows_of_all_that_was_sampled(tmp_path):
+    built, other = made(iteration=1000), made(iteration=1000)
+    for _ in range(7):
+        built.training_step()
+    sampled = built.env_steps
+    built.save_to_path(str(tmp_path / "rllib"))
+    other.restore_from_path(str(tmp_path / "rllib"))
+    assert sampled > 100 and built.env_steps == other.env_steps == sampled
+    for one in (built, other):
+        assert one.metrics.peek(("learners", "default_policy", "num_module_steps_trained_lifetime")) == 32 * steps_of(
+            one
+        )
+        one.stop()
 
 
 @pytest.mark.parametrize("config", [DQNConfig, SACConfig])

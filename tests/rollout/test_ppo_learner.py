@@ -223,19 +223,42 @@ def test_a_learner_connector_is_refused_and_not_left_out():
         made(ArrayPPOLearner, connector=lambda *spaces: [])
 
 
-class OwnLoss(ArrayPPOLearner):
+class OwnLoss:
     def compute_loss_for_module(self, **kwargs):
         return super().compute_loss_for_module(**kwargs)
 
 
+class Mixed(OwnLoss, ArrayPPOLearner):
+    pass
+
+
+class Changed(ArrayPPOLearner):
+    compute_losses = OwnLoss.compute_loss_for_module
+
+
 @pytest.mark.parametrize(
     ("learner", "options", "named"),
-    [(OwnLoss, {}, "compute_loss_for_module"), (ArrayPPOLearner, {"policies_to_train": []}, "policies_to_train")],
+    [
+        (Mixed, {}, "compute_loss_for_module"),
+        (Changed, {}, "compute_losses"),
+        (ArrayPPOLearner, {"policies_to_train": []}, "policies_to_train"),
+    ],
 )
 def test_what_an_update_would_not_come_by_is_refused(learner, options, named):
     config = configured(PPOConfig()).multi_agent(**options).learners(learner_class=learner)
     with pytest.raises(ConfigError, match=f"{named}.*rollout=stock"):
         config.build_algo()
+
+
+def test_the_runner_acts_with_what_was_learned():
+    algorithm = configured(PPOConfig().training(minibatch_size=64, train_batch_size_per_learner=128)).build_algo()
+    first = {name: values.clone() for name, values in algorithm.env_runner.module.state_dict().items()}
+    algorithm.train()
+    learned = algorithm.learner_group._learner.module[DEFAULT_MODULE_ID].state_dict()
+    acting = algorithm.env_runner.module.state_dict()
+    assert all(torch.equal(acting[name], learned[name]) for name in acting)
+    assert not all(torch.equal(acting[name], first[name]) for name in acting)
+    algorithm.stop()
 
 
 def test_minibatches_are_rows_of_all_columns_in_memory_that_is_used_again():

@@ -38,7 +38,7 @@ PPO = {"train_batch_size_per_learner": 256, "minibatch_size": 64, "num_epochs": 
 
 
 def replayed():
-    rollout = ArrayRollout(compile=False, compile_after=0, cache="")
+    rollout = ArrayRollout(compile=False, compile_after=0, compile_after_off_policy=0, cache="")
     replay = rollout.replay_config(capacity=2000, prioritised=True, alpha=0.6, beta=0.4, seed=1)
     return {
         "train_batch_size_per_learner": 64,

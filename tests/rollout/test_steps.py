@@ -5,9 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import os
 import shutil
-import time
 
 import pytest
 import torch
@@ -330,34 +328,6 @@ def test_a_network_that_cannot_be_sent_elsewhere_is_trained_without(tmp_path, ca
     trial = Trial(tmp_path, module=Local(nn.Linear(5, 1)))
     trial.run(3)
     assert len(caplog.records) == 1 and "Local" in caplog.text
-
-
-@NEEDS_COMPILER
-def test_compilation_ends_with_the_run(tmp_path):
-    trial = Trial(tmp_path, after=10)
-    trial.run(2)
-    compilation = trial.steps._compilation
-    assert compilation is not None and compilation.running
-    trial.steps.close()
-    assert not compilation.running
-    assert list(tmp_path.iterdir()) == []
-
-
-@NEEDS_COMPILER
-def test_the_cache_keeps_the_newest_programs_and_nothing_that_killed_processes_left(tmp_path, monkeypatch):
-    monkeypatch.setattr("battery_lab.rollout.compiling.KEPT_PROGRAMS", 2)
-    for age, name in enumerate("abcd"):
-        for suffix in (".pt2", ".json"):
-            path = tmp_path / f"{name}{suffix}"
-            path.touch()
-            os.utime(path, (1e9 - age, 1e9 - age))
-    for name, age in (("0123abcd_left", 1e9), ("0123abcd_used", time.time())):
-        (tmp_path / name).mkdir()
-        os.utime(tmp_path / name, (age, age))
-    trial = Trial(tmp_path, after=10)
-    trial.run(2)
-    trial.steps.close()
-    assert {path.name for path in tmp_path.iterdir()} == {"a.pt2", "a.json", "b.pt2", "b.json", "0123abcd_used"}
 
 
 @pytest.mark.parametrize("change", ["losses", "network", "rows", "threads", "coefficients", "clipping", "optimiser"])

@@ -32,10 +32,9 @@ LEARNING = {
 def made(kind, cache):
     """An algorithm whose gradient steps are compiled, and whose environments can be stored."""
     scripted = lambda num_envs, seed: ScriptedEnv((4, 6, 9), (True, False, False), num_envs)  # noqa: E731
-    rollout = ArrayRollout(compile=True, compile_after=AFTER, cache=str(cache))
+    rollout = ArrayRollout(compile=True, compile_after=AFTER, compile_after_off_policy=AFTER, cache=str(cache))
     config = configured(kind().training(**LEARNING[kind]), scripted, rollout_fragment_length=16)
-    options = rollout.parts(kind().algo_class, gradient_steps=1e9).options
-    config.training(learner_config_dict={**options, "compile_after": AFTER})
+    config.training(learner_config_dict=dict(rollout.parts(kind().algo_class, gradient_steps=1e9).options))
     if kind is not PPOConfig:
         config.training(replay_buffer_config=rollout.replay_config(**REPLAY))
     return config.build_algo()
