@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import table
-from benchmarks.measure import ratios, spread
+from benchmarks.measure import LONGEST, ratios, spread
 from benchmarks.sides import LAB_COMPILED, MATMUL, OURS, SHORT, SIDES, Groups, available, grow_groups, main_groups
 
 COUNTED, COMPILED = "env_steps_per_second", "env_steps_per_second_steady"
@@ -42,6 +42,7 @@ def spawn(side: str, work: Mapping[str, Any], seconds: float, threads: int) -> d
 
     Raises:
         RuntimeError: it failed, with the end of what it wrote.
+        subprocess.TimeoutExpired: it did not end; a clock runs for ``LONGEST`` times its seconds at most.
     """
     task = {"side": side, "seconds": seconds, "threads": threads, "work": work}
     with tempfile.TemporaryDirectory() as fresh:
@@ -53,6 +54,7 @@ def spawn(side: str, work: Mapping[str, Any], seconds: float, threads: int) -> d
             capture_output=True,
             text=True,
             check=False,
+            timeout=LONGEST * seconds + 600,
         )
     if done.returncode:
         raise RuntimeError(f"{side} failed on {work}:\n{done.stderr[-3000:]}")
@@ -69,7 +71,7 @@ def measure(groups: Groups, options: argparse.Namespace) -> tuple[dict[str, Runs
         try:
             seconds = SHORT.get(side, 1.0) * options.seconds
             result = spawn(side, groups[name][0] | {"seed": repeat}, seconds, options.threads)
-        except RuntimeError as error:
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
             failures.append(str(error))
             print(f"{head} failed", flush=True)
             continue
@@ -148,7 +150,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.part in ("main", "all"):
         runs, failed = measure(available(main_groups(options.algos), options.sides), options)
         found = {name: summary(sides) for name, sides in runs.items()}
-        written |= medians(found) | {"detail": written.get("detail", {}) | found, "machine": about}
+        written |= medians(found) | {"detail": written.get("detail", {}) | found}
+        # Figures of other algorithms stay as they were, and so does what is told of how they were made.
+        written["machine"] = written.get("machine", {}) | dict.fromkeys(found, about)
         failures += failed
         print(table.main(found))
     if options.part in ("grow", "all"):

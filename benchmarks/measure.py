@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 Marks = Sequence[tuple[int, float]]
+LONGEST = 3  # times the seconds asked, after which a clock ends in any case
 
 
 class Clock:
@@ -33,7 +34,7 @@ class Clock:
             self._calm_since = now
         self.marks.append((env_steps, now))
         passed, calm = now - self.marks[0][1], now - self._calm_since
-        return passed < self.seconds or (calm < self.seconds / 2 and passed < 3 * self.seconds)
+        return passed < self.seconds or (calm < self.seconds / 2 and passed < LONGEST * self.seconds)
 
     def follow(self, training: Iterable[int]) -> None:
         """Consume a training that yields its environment steps after each of its own steps, until time is up."""

@@ -205,6 +205,38 @@ def test_figures_of_one_algorithm_leave_those_of_others(monkeypatch: pytest.Monk
     assert set(written["detail"]) == {"dqn", "sac"} == set(written) - {"detail", "machine"}
 
 
+def test_steps_by_a_program_are_compared_as_long_runs_have_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(monkeypatch, lab=30.0, lab_compiled=40.0)
+    out = tmp_path / "b.json"
+    bench.main(["--algos", "dqn", "--repeats", "1", "--out", str(out)])
+    detail = json.loads(out.read_text())["detail"]["dqn"]
+    assert (detail["sb3"]["lab_ratio"]["median"], detail["sb3"]["lab_ratio_steady"]["median"]) == (3.0, 4.0)
+    assert "lab_ratio" not in detail["lab"] and "lab_ratio_steady" not in detail["lab_compiled"]
+
+
+def test_what_does_not_learn_takes_a_part_of_the_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    taken = {}
+
+    def spawn(side: str, work: dict[str, Any], seconds: float, threads: int) -> dict[str, Any]:
+        taken[side] = seconds
+        return run_of(1.0)
+
+    monkeypatch.setattr(bench, "spawn", spawn)
+    bench.main(["--algos", "ppo", "--repeats", "1", "--seconds", "60", "--out", str(tmp_path / "b.json")])
+    assert (taken["lab"], taken["matmul"], taken["rllib_sampling"]) == (60, 12, 12)
+
+
+def test_the_machine_is_told_of_each_algorithm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake(monkeypatch)
+    out = tmp_path / "b.json"
+    for algo, seconds in (("dqn", "20"), ("sac", "30")):
+        bench.main(["--algos", algo, "--repeats", "1", "--seconds", seconds, "--out", str(out)])
+    told = json.loads(out.read_text())["machine"]
+    assert (told["dqn"]["seconds"], told["sac"]["seconds"]) == (20, 30)
+
+
 def test_a_second_part_keeps_what_the_first_wrote(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake(monkeypatch)
     out = tmp_path / "b.json"

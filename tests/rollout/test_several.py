@@ -18,6 +18,8 @@ def scripted(num_envs, seed):
 
 @pytest.fixture(autouse=True)
 def own_ray():
+    # One that an earlier test began knows that test's folder, and not always this project.
+    ray.shutdown()
     yield
     ray.shutdown()
 
