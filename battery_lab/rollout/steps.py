@@ -5,7 +5,6 @@ Whether a run uses the program, and from which step on, never depends on how lon
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import pickle
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from battery_lab.rollout.agreement import adopt, copied, same, same_descent, same_figures
 from battery_lab.rollout.compiling import Compilation, names_of
 from battery_lab.rollout.descent import (
     FINITE,
@@ -31,7 +31,6 @@ from battery_lab.rollout.gradients import Losses, Tensors, by_autograd, trained
 from battery_lab.rollout.program import Program, program_key, shapes
 
 log = logging.getLogger(__name__)
-AGREES = 1e-3  # largest difference from autograd, as a share of a tensor's largest entry
 
 
 class GradientSteps:
@@ -190,49 +189,34 @@ class GradientSteps:
         if self._loaded is None:
             return self._step(batch, coefficients)
         arguments = [[tensor.detach() for tensor in group] for group in self._arguments(batch, coefficients)]
-        before = [[tensor.clone() for tensor in group] for group in arguments]
-        tried = [[tensor.clone() for tensor in group] for group in arguments]
+        before, tried = copied(arguments), copied(arguments)
         try:
             results = self._loaded.run([tensor for group in tried for tensor in group])
         except RuntimeError as error:
             self._refuse(error)
             return self._step(batch, coefficients)
         figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)
-        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self._trained(coefficients)]
         found = dict(zip(self._figures, results[-len(self._figures) :], strict=True))
-        # Errors of all transitions; what is one number may be the small difference of large ones.
-        each = [name for name in figures if figures[name].dim()]
-        agree = _agree([found[name] for name in each], [figures[name] for name in each])
+        agree = same_figures(found, figures)
         if self._descent is None:
-            agree = agree and _agree(results, gradients)
+            agree = agree and same(results, self._gradients(coefficients))
             if agree:
                 self._set(results, coefficients)
         figures |= self._descend()
         if not figures[FINITE]:
             return figures  # which shows nothing: the next step will
-        if self._descent is not None:
-            agree = agree and _agree(self._comparable(tried[3]), self._comparable(arguments[3]))
-            agree = agree and _moved_alike(*(group[0] + group[1] for group in (before, tried, arguments)))
-        if not agree:
+        if not (agree and (self._descent is None or same_descent(self._descent, before, tried, arguments))):
             self._refuse(f"the compiled program {self._package} does something else")
             return figures
         if self._descent is not None:
             # Its results count from this step on, also in a run that is resumed here.
-            for old, new in zip(itertools.chain(*arguments), itertools.chain(*tried), strict=True):
-                old.copy_(new)
+            adopt(arguments, tried)
         self._taken_over = True
         self.close()
         return figures | found
 
-    def _comparable(self, moments: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Return moments with the roots of the second ones, which are as large as gradients then."""
-        assert self._descent is not None
-        found: list[torch.Tensor] = []
-        for part in self._descent.parts:
-            mine, count = moments[len(found) :], len(part.parameters)
-            roots = [second.sqrt() for second in mine[count : 2 * count]]
-            found += [*mine[:count], *roots, *mine[2 * count : 3 * count + 1]]
-        return found
+    def _gradients(self, coefficients: Tensors) -> list[torch.Tensor]:
+        return [p.grad if p.grad is not None else torch.zeros_like(p) for p in self._trained(coefficients)]
 
     def _set(self, gradients: Sequence[torch.Tensor], coefficients: Tensors) -> None:
         for parameter, gradient in zip(self._trained(coefficients), gradients, strict=False):
@@ -242,16 +226,3 @@ class GradientSteps:
         """End the compilation, if it still goes on, and leave nothing of it."""
         if self._compilation is not None:
             self._compilation.close()
-
-
-def _agree(found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> bool:
-    """Whether tensors are the same but for rounding."""
-    pairs = zip(found, wanted, strict=False)
-    return all(float((a - b).abs().max()) <= AGREES * float(b.abs().max()) + 1e-6 for a, b in pairs)
-
-
-def _moved_alike(before: Sequence[torch.Tensor], found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> bool:
-    """Whether parameters went the same way, on the whole: where a gradient is 0, Adam blows rounding up."""
-    apart = sum(float((a - b).abs().sum()) for a, b in zip(found, wanted, strict=True))
-    way = sum(float((b - a).abs().sum()) for a, b in zip(before, wanted, strict=True))
-    return apart <= 0.01 * way + 1e-6
