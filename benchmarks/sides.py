@@ -21,7 +21,7 @@ LAB_COMPILED = "lab_compiled"
 OURS = ("lab", "lab_sampling", LAB_COMPILED)
 CHOICES = {
     **dict.fromkeys(("lab", "lab_sampling"), ("rollout=array",)),
-    LAB_COMPILED: ("rollout=array", "rollout.compile_after_off_policy=1000"),
+    LAB_COMPILED: ("rollout=array", "rollout.compile_after_off_policy=300"),
     **dict.fromkeys(("rllib_vector", "rllib_sampling"), ("rollout=stock",)),
 }
 # What neither learns nor compiles is measured in a part of the time.
