@@ -155,7 +155,7 @@ def _step_back(process: int, hurry: bool) -> None:
         return
     os.setpriority(os.PRIO_PROCESS, process, LOWEST)
     if hasattr(os, "SCHED_IDLE"):
-        # Even the lowest of other priorities gives way with a delay that halves the speed of short gradient steps.
+        # Even the lowest of other priorities gives way with a delay, which short gradient steps wait for each time.
         os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))
 
 
