@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,6 @@ import pytest
 from battery_lab.rollout import compiling
 from battery_lab.rollout.compiling import Compilation
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ (make system)")
 HURRIES = [True, pytest.param(False, marks=pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="needs Linux"))]
 
 
@@ -29,6 +27,7 @@ def compilation(tmp_path, monkeypatch):
         script.write_text(f"#!/bin/sh\nshift\n{does}\n")
         script.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(script))
+        monkeypatch.setenv("CXX", "/bin/sh")  # that there is a compiler is all that is asked here
         made.append(Compilation(tmp_path / "cache" / "program.pt2", **options))
         return made[-1]
 
