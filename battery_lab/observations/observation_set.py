@@ -18,6 +18,7 @@ from battery_lab.observations.history import ColumnScale, History, fit_scales
 Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 SOC_VIEWS = ("level", "level_and_limits")
+PIECE = 2048  # rows that are standardised at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +130,9 @@ class ObservationSet:
         """
         columns = fit_scales(training)
         self._refuse_look_ahead(training, price_lag, columns)
-        table = _table(self._blocks(History(training, price_lag, columns)), len(training))
-        return Scaling(columns=columns, mean=table.mean(axis=0), std=np.maximum(table.std(axis=0), 1e-3))
+        parts = _table(self._blocks(History(training, price_lag, columns)))
+        mean, std = ([row for part in parts for row in of(part, axis=0)] for of in (np.mean, np.std))
+        return Scaling(columns=columns, mean=np.asarray(mean), std=np.maximum(std, 1e-3))
 
     def build(self, series: MarketSeries, price_lag: int, scaling: Scaling, battery: Battery) -> Observer:
         """Make the observations of a whole series.
@@ -139,12 +141,24 @@ class ObservationSet:
             ConfigError: the market lacks a column that a feature needs.
         """
         blocks = self._blocks(History(series, price_lag, scaling.columns))
-        table = _table(blocks, len(series))
-        rule = f"must give as many features as the scaling was fitted for, {len(scaling.mean)}"
-        require(table.shape[1] == len(scaling.mean), "observation.features", rule, table.shape[1])
-        scaled = ((table - scaling.mean) / scaling.std).clip(-self.clip, self.clip).astype(np.float32)
+        parts = _table(blocks)
+        rule, found = f"must give as many features as the scaling was fitted for, {len(scaling.mean)}", _width(parts)
+        require(found == len(scaling.mean), "observation.features", rule, found)
+        scaled = self._scaled(parts, scaling, len(series))
         window = next((np.asarray(b.values, np.float32) for b in blocks if b.window), None)
         return Observer(self._layout(blocks), scaled, window, battery, self.soc)
+
+    def _scaled(self, parts: Sequence[Array], scaling: Scaling, rows: int) -> Float32:
+        """Return (T, W) standardised features, by pieces that stay in the processor's cache."""
+        scaled = np.empty((rows, len(scaling.mean)), np.float32)
+        first = 0
+        for part in parts:
+            columns = slice(first, first := first + part.shape[1])
+            mean, std = scaling.mean[columns], scaling.std[columns]
+            for row in range(0, rows, PIECE):
+                piece = (part[row : row + PIECE] - mean) / std
+                scaled[row : row + PIECE, columns] = piece.clip(-self.clip, self.clip, out=piece)
+        return scaled
 
     def _refuse_look_ahead(self, series: MarketSeries, price_lag: int, columns: Mapping[str, ColumnScale]) -> None:
         """Change what is not known yet, on a short piece, and see that no feature moves."""
@@ -187,6 +201,10 @@ def _changed_after(series: MarketSeries, now: int, price_lag: int) -> MarketSeri
     return replace(series, price=change(series.price, 0.0), columns=changed)
 
 
-def _table(blocks: Sequence[Block], rows: int) -> Array:
-    parts = [np.asarray(block.values, np.float64) for block in blocks if not block.window]
-    return np.concatenate(parts, axis=1) if parts else np.empty((rows, 0))
+def _table(blocks: Sequence[Block]) -> list[Array]:
+    """Return the features that are not a window, which side by side are the table."""
+    return [np.asarray(block.values, np.float64) for block in blocks if not block.window]
+
+
+def _width(parts: Sequence[Array]) -> int:
+    return sum(part.shape[1] for part in parts)

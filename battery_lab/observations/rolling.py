@@ -27,20 +27,26 @@ def trailing_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float6
 def trailing_quantiles(values: NDArray[np.float64], window: int, quantiles: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (T, Q) quantiles of the last ``window`` values, interpolated linearly as NumPy does.
 
-    A sorted copy of the window is kept up by one removal and one insertion an interval.
+    A sorted copy of the window is kept up: of it moves what lies between the value that goes and the one that comes.
     """
     result = np.empty((len(values), len(quantiles)))
     kept = np.empty(window)
     n = 0
     for t in range(len(values)):
-        if n == window:
-            gone = np.searchsorted(kept[:n], values[t - window])
-            kept[gone : n - 1] = kept[gone + 1 : n].copy()
-            n -= 1
         place = np.searchsorted(kept[:n], values[t])
-        kept[place + 1 : n + 1] = kept[place:n].copy()
+        if n < window:
+            gone = n
+            n += 1
+        else:
+            gone = np.searchsorted(kept, values[t - window])
+        if place > gone:
+            place -= 1
+            for k in range(gone, place):
+                kept[k] = kept[k + 1]
+        else:
+            for k in range(gone, place, -1):
+                kept[k] = kept[k - 1]
         kept[place] = values[t]
-        n += 1
         for q in range(len(quantiles)):
             position = quantiles[q] * (n - 1)
             low = min(int(position), n - 1)
