@@ -58,6 +58,8 @@ def start_ray(actors: int) -> None:
         "log_to_driver": False,
         "logging_level": logging.ERROR,
         "_node_ip_address": "127.0.0.1",
+        # A Python for each core, started to wait for tasks, would take seconds from a training that sends none.
+        "_system_config": {"prestart_worker_first_driver": False},
     }
     with _own_sigterm(), _on_loopback():
         ray.init(**options)

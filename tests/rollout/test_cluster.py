@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,24 +41,37 @@ def answers(address: str, port: int) -> bool:
         return connection.connect_ex((address, port)) == 0
 
 
+def below(process: int) -> Iterator[int]:
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in map(int, path.read_text().split()):
+            yield child
+            yield from below(child)
+
+
+def command_of(process: int) -> str:
+    """The program and what it runs, without further arguments."""
+    return " ".join(Path(f"/proc/{process}/cmdline").read_text().split("\0")[:3])
+
+
 def environment(home: Path, **more: str) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
     return own | {"OMP_NUM_THREADS": "1", "HOME": str(home)} | more
 
 
 @pytest.fixture
-def ports(tmp_path):
-    """The ports of the Ray of another process: of its control service first."""
+def other(tmp_path):
+    """Another process with a Ray, and the ports of that: of its control service first."""
     process = subprocess.Popen(
         [sys.executable, "-c", PORTS],
         cwd=ROOT, env=environment(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    yield json.loads(process.stdout.readline())
+    yield process.pid, json.loads(process.stdout.readline())
     process.communicate("\n", timeout=60)
     assert process.returncode == 0
 
 
-def test_ray_answers_on_loopback_alone_and_those_alone_who_know_its_token(ports, tmp_path):
+def test_ray_answers_on_loopback_alone_and_those_alone_who_know_its_token(other, tmp_path):
+    process, ports = other
     assert len(ports) == 3
     for port in ports:
         assert answers("127.0.0.1", port)
@@ -71,6 +85,10 @@ def test_ray_answers_on_loopback_alone_and_those_alone_who_know_its_token(ports,
         )  # fmt: skip
         assert stranger.returncode == 1
         assert "AuthenticationError" in stranger.stderr, stranger.stderr
+    # Nobody has asked it for anything by now, and no Python waits for tasks.
+    helpers = [command_of(child) for child in below(process)]
+    assert any("raylet" in helper for helper in helpers)
+    assert not [helper for helper in helpers if "ray::IDLE" in helper or "default_worker" in helper]
 
 
 def test_an_algorithm_leaves_no_folder_of_results(tmp_path, monkeypatch):
