@@ -1,0 +1,199 @@
+"""Gradient steps by a compiled program are those of torch, from a step on that does not depend on time."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import shutil
+
+import pytest
+import torch
+from torch import nn
+
+from battery_lab.rollout.descent import Clipping
+from tests.rollout.trial import Squares, Trial, close
+
+NEEDS_COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ (make system)")
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A cache that holds the program."""
+    cache = tmp_path_factory.mktemp("compiled")
+    trial = Trial(cache)
+    trial.run(2)
+    assert trial.steps._taken_over
+    return cache
+
+
+@NEEDS_COMPILER
+def test_compiled_steps_go_where_others_go(compiled):
+    ours, plain = Trial(compiled, seed=1), Trial(seed=1)
+    for number in range(6):
+        figures, wanted = ours.step(number), plain.step(number)
+        assert close([figures[name] for name in sorted(figures)], [wanted[name] for name in sorted(wanted)])
+    assert ours.steps._taken_over
+    assert close(ours.state, plain.state)
+
+
+@NEEDS_COMPILER
+def test_compiled_steps_follow_the_learning_rate_and_restored_optimisers(compiled):
+    ours, plain = Trial(compiled, seed=1), Trial(seed=1)
+    for trial in (ours, plain):
+        trial.run(3)
+        kept = copy.deepcopy([optimizer.state_dict() for _, optimizer in trial.optimizers])
+        trial.run(2, first=3)
+        for (_, optimizer), state in zip(trial.optimizers, kept, strict=True):
+            optimizer.load_state_dict(state)
+            optimizer.param_groups[0]["lr"] = 0.3
+        trial.steps.forget()
+        trial.run(2, first=5)
+    assert ours.steps._taken_over
+    assert close(ours.state, plain.state, atol=1e-4)
+
+
+@NEEDS_COMPILER
+@pytest.mark.slow
+def test_with_several_learners_gradients_alone_are_compiled(tmp_path):
+    def trial(cache=None):
+        made = Trial(cache)
+        made.steps._share = lambda: made.scale.grad.mul_(0.5)
+        return made
+
+    ours, plain = trial(tmp_path), trial()
+    ours.run(4)
+    plain.run(4)
+    assert ours.steps._taken_over and ours.steps._descent is None
+    assert close(ours.state, plain.state)
+
+
+@NEEDS_COMPILER
+def test_the_next_run_finds_the_program(compiled):
+    trial = Trial(compiled)
+    trial.run(2)
+    assert trial.steps._compilation is None and trial.steps._taken_over
+
+
+@NEEDS_COMPILER
+def test_it_takes_over_at_its_step_and_not_before(compiled):
+    trial = Trial(compiled, after=3)
+    taken = []
+    for number in range(5):
+        trial.step(number)
+        taken.append(trial.steps._taken_over)
+    assert taken == [False, False, False, True, True]
+
+
+@NEEDS_COMPILER
+def test_it_takes_over_at_a_step_that_shows_whether_it_is_right(compiled):
+    trial = Trial(compiled, after=2)
+    trial.run(2)
+    wanted, small = trial.batch, {name: values[:7] for name, values in trial.batch.items()}
+    infinite = wanted | {"y": wanted["y"] * torch.inf}
+    taken = []
+    for number, batch in enumerate([small, infinite, wanted], 2):
+        trial.batch = batch
+        trial.step(number)
+        taken.append(trial.steps._taken_over)
+    assert taken == [False, False, True]
+    assert all(torch.isfinite(tensor).all() for tensor in trial.state)
+
+
+@NEEDS_COMPILER
+def test_at_a_learning_rate_of_0_parameters_stay_and_moments_move(compiled):
+    ours, plain = Trial(compiled, seed=1), Trial(seed=1)
+    for trial in (ours, plain):
+        trial.batch["x"][:, 2] = 0  # a feature without a gradient, whose moments are 0
+        trial.run(3)
+        for _, optimizer in trial.optimizers:
+            optimizer.param_groups[0]["lr"] = 0.0
+        before = trial.state
+        trial.run(2, first=3)
+        assert torch.equal(trial.state[0], before[0])
+    assert ours.steps._taken_over
+    assert close(ours.state, plain.state)
+
+
+@NEEDS_COMPILER
+def test_a_minibatch_of_another_size_goes_without_the_program(compiled):
+    trial = Trial(compiled)
+    trial.run(2)
+    trial.batch = {name: values[:7] for name, values in trial.batch.items()}
+    assert trial.step(2)["errors"].shape == (7,)
+
+
+class Tilted(Squares):
+    """Another loss by the same name."""
+
+    def __call__(self, module, batch, coefficients):
+        loss, figures = super().__call__(module, batch, coefficients)
+        return loss + 0.1 * module(batch["x"]).mean(), figures
+
+
+@NEEDS_COMPILER
+@pytest.mark.parametrize(
+    "other",
+    [{"losses": Tilted()}, {"clipping": Clipping(limit=0.1, by="global_norm")}, {"kind": torch.optim.AdamW}],
+    ids=["loss", "clipping", "optimiser"],
+)
+def test_a_program_that_does_something_else_is_not_used(other, compiled, tmp_path, caplog, monkeypatch):
+    for path in compiled.iterdir():
+        shutil.copy(path, tmp_path / f"same{path.suffix}")
+    monkeypatch.setattr("battery_lab.rollout.steps.program_key", lambda *parts: "same")
+    trial, plain = Trial(tmp_path, **other), Trial(**other)
+    trial.run(3)
+    plain.run(3)
+    assert not trial.steps._taken_over
+    assert len(caplog.records) == 1 and "go on as they are" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+    assert all(torch.equal(a, b) for a, b in zip(trial.state, plain.state, strict=True))
+
+
+def test_without_a_compiler_one_line_says_so_and_steps_go_on(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    trial = Trial(tmp_path / "cache")
+    with caplog.at_level(logging.WARNING):
+        trial.run(3)
+    assert len(caplog.records) == 1
+    assert "make system" in caplog.text and "\n" not in caplog.records[0].getMessage()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_compiler_that_fails_is_told_in_one_line_and_steps_go_on(tmp_path, monkeypatch, caplog):
+    compiler = tmp_path / "broken"
+    compiler.write_text("#!/bin/sh\necho no space left >&2; exit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    Trial(tmp_path / "cache").run(3)
+    assert len(caplog.records) == 1
+    assert "go on as they are" in caplog.text and "\n" not in caplog.records[0].getMessage()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def broken(folder):
+    """A trial whose program in the cache is no program."""
+    trial = Trial(folder)
+    trial.step(0)
+    package = folder / f"{trial.key}.pt2"
+    package.write_bytes(b"no package")
+    package.with_suffix(".json").write_text(json.dumps(["errors", "loss"]))
+    return trial
+
+
+def test_a_broken_package_is_told_and_left_and_made_anew_by_the_next_run(tmp_path, caplog):
+    trial = broken(tmp_path)
+    trial.run(2, first=1)
+    assert not trial.steps._taken_over and len(caplog.records) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@NEEDS_COMPILER
+def test_a_network_that_cannot_be_sent_elsewhere_is_trained_without(tmp_path, caplog):
+    class Local(nn.Sequential):
+        pass
+
+    trial = Trial(tmp_path, module=Local(nn.Linear(5, 1)))
+    trial.run(3)
+    assert len(caplog.records) == 1 and "Local" in caplog.text
