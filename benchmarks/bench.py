@@ -1,6 +1,6 @@
 """How fast the lab trains, beside stock RLlib, Stable-Baselines3 and plain torch loops, on the same work.
 
-python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|grow|all] [--repeats 5] [--seconds 60]
+python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|grow|waits|all] [--repeats 5] [--seconds 60]
                            [--threads CORES] [--out outputs/bench.json]
 
 Each side runs in a process of its own, one at a time, all of them once before any of them again, so that what else a
@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import table
+from benchmarks import table, waits
 from benchmarks.measure import LONGEST, ratios, spread
 from benchmarks.sides import LAB_COMPILED, MATMUL, OURS, SHORT, SIDES, Groups, available, grow_groups, main_groups
 
@@ -127,7 +127,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--algos", type=lambda text: text.split(","), default=list(SIDES), help="ppo,dqn,sac")
-    parser.add_argument("--part", choices=("main", "grow", "all"), default="main", help="one size, growing, or both")
+    parser.add_argument("--part", choices=("main", "grow", "waits", "all"), default="main", help="what is measured")
     parser.add_argument("--repeats", type=int, default=5, help="how often each side runs")
     parser.add_argument("--seconds", type=float, default=60, help="how long each side is timed")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of torch; all cores")
@@ -161,6 +161,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         written |= {"grow": grown, "grow_machine": about}
         failures += failed
         print(table.grow(grown))
+    if options.part in ("waits", "all"):
+        waited = waits.measure(options.algos, options.repeats)
+        written |= {"waits": waited, "waits_machine": about}
+        print(waits.shown(waited))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(written, indent=1) + "\n")
     print(f"\nwritten to {options.out}", *failures, sep="\n")

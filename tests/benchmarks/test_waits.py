@@ -1,0 +1,54 @@
+"""What is waited for beside training, and behind `slow` one start."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks import bench, waits
+
+
+def fake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each start take a second longer than the one before."""
+    starts: dict[str, int] = {}
+
+    def started(algo: str, outputs: str) -> dict[str, float]:
+        starts[algo] = starts.get(algo, 0) + 1
+        return {waits.START: float(starts[algo])}
+
+    monkeypatch.setattr(waits, "_started", started)
+    monkeypatch.setattr(waits, "_help", lambda: 0.5)
+
+
+def test_the_first_of_each_fills_the_cache_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch)
+    found = waits.measure(["ppo", "dqn"], 3)
+    assert found["dqn"] == {waits.START: {"median": 3.0, "min": 2.0, "max": 4.0}}
+    assert found[""][waits.HELP]["median"] == 0.5
+    assert "|ppo|start, s|3.00 (2.00 to 4.00)|" in waits.shown(found)
+
+
+def test_waits_are_written_beside_other_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake(monkeypatch)
+    out = tmp_path / "b.json"
+    out.write_text('{"ppo": {"lab": 10.0}}')
+    assert bench.main(["--part", "waits", "--algos", "ppo", "--repeats", "1", "--out", str(out)]) == 0
+    written = json.loads(out.read_text())
+    assert written["ppo"]["lab"] == 10.0
+    assert written["waits"]["ppo"][waits.START]["median"] == 2.0
+
+
+def test_what_fails_is_told_with_its_last_words() -> None:
+    with pytest.raises(RuntimeError, match="no bread left"):
+        waits._call("-c", "raise SystemExit('no bread left')")
+
+
+@pytest.mark.slow
+def test_a_start_is_timed(tmp_path: Path) -> None:
+    begun = time.time()
+    found = waits._started("sac", str(tmp_path))
+    assert 0 < found[waits.COMPOSED] < found[waits.START] < time.time() - begun
+    assert 0 < found[waits.YEAR] < 60
