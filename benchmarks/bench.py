@@ -127,7 +127,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--algos", type=lambda text: text.split(","), default=list(SIDES), help="ppo,dqn,sac")
-    parser.add_argument("--part", choices=("main", "grow", "waits", "all"), default="main", help="what is measured")
+    parser.add_argument("--part", choices=(*PARTS, "all"), default="main", help="what is measured")
     parser.add_argument("--repeats", type=int, default=5, help="how often each side runs")
     parser.add_argument("--seconds", type=float, default=60, help="how long each side is timed")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of torch; all cores")
@@ -140,33 +140,57 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+# What to write, what to print, and what failed.
+Found = tuple[dict[str, Any], str, list[str]]
+
+
+def one_size(options: argparse.Namespace, about: dict[str, Any]) -> Found:
+    """Compare all sides at one size."""
+    runs, failures = measure(available(main_groups(options.algos), options.sides), options)
+    found = {name: summary(sides) for name, sides in runs.items()}
+    written = {**medians(found), "detail": found, "machine": dict.fromkeys(found, about)}
+    return written, table.main(found), failures
+
+
+def growing(options: argparse.Namespace, about: dict[str, Any]) -> Found:
+    """Compare the lab with stock RLlib on more and more work."""
+    runs, failures = measure(available(grow_groups(), options.sides), options)
+    found = {name: summary(sides) for name, sides in runs.items()}
+    return {"grow": found, "grow_machine": about}, table.grow(found), failures
+
+
+def waiting(options: argparse.Namespace, about: dict[str, Any]) -> Found:
+    """Time what is waited for beside training."""
+    try:
+        found = waits.measure(options.algos, options.repeats)
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        return {}, "", [str(error)]
+    return {"waits": found, "waits_machine": about}, waits.shown(found), []
+
+
+PARTS = {"main": one_size, "grow": growing, "waits": waiting}
+
+
+def store(out: Path, found: dict[str, Any]) -> None:
+    """Add figures to a file; those of other algorithms stay, and so does what is told of how they were made."""
+    written = json.loads(out.read_text()) if out.exists() else {}
+    both = {name: written.get(name, {}) | found[name] for name in ("detail", "machine") if name in found}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(written | found | both, indent=1) + "\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write; returns 1 if a side failed."""
+    """Measure, print and write, part by part; returns 1 if anything failed."""
     options = parse(arguments)
     about = machine(options)
     print(f"{about['cpu']}, {about['cores']} cores; torch threads of every side: {options.threads}", flush=True)
-    written = json.loads(options.out.read_text()) if options.out.exists() else {}
     failures: list[str] = []
-    if options.part in ("main", "all"):
-        runs, failed = measure(available(main_groups(options.algos), options.sides), options)
-        found = {name: summary(sides) for name, sides in runs.items()}
-        written |= medians(found) | {"detail": written.get("detail", {}) | found}
-        # Figures of other algorithms stay as they were, and so does what is told of how they were made.
-        written["machine"] = written.get("machine", {}) | dict.fromkeys(found, about)
-        failures += failed
-        print(table.main(found))
-    if options.part in ("grow", "all"):
-        runs, failed = measure(available(grow_groups(), options.sides), options)
-        grown = {name: summary(sides) for name, sides in runs.items()}
-        written |= {"grow": grown, "grow_machine": about}
-        failures += failed
-        print(table.grow(grown))
-    if options.part in ("waits", "all"):
-        waited = waits.measure(options.algos, options.repeats)
-        written |= {"waits": waited, "waits_machine": about}
-        print(waits.shown(waited))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(written, indent=1) + "\n")
+    for name, part in PARTS.items():
+        if options.part in (name, "all"):
+            found, told, failed = part(options, about)
+            failures += failed
+            print(told, flush=True)
+            store(options.out, found)
     print(f"\nwritten to {options.out}", *failures, sep="\n")
     return int(bool(failures))
 

@@ -12,9 +12,7 @@ import pytest
 import torch
 
 from benchmarks import bench, matmul, measure, sides, table
-from benchmarks.equal_learning import compare
 from benchmarks.measure import Clock
-from benchmarks.torch_ppo import advantages
 from benchmarks.work import Work
 
 
@@ -263,37 +261,6 @@ def test_an_unknown_algorithm_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     assert "ppo, dqn, sac" in capsys.readouterr().err
 
 
-# --- the plain loop ---
-
-
-def test_advantages_look_through_a_cut_and_not_through_an_end() -> None:
-    rewards, values = torch.ones(3, 2), torch.tensor([[0.0, 0.0], [10.0, 10.0], [10.0, 10.0], [10.0, 10.0]])
-    ended = torch.tensor([[True, True], [False, False], [False, False]])
-    terminated = torch.tensor([[False, True], [False, False], [False, False]])
-    found = advantages(rewards, values, terminated, ended, 0.5, 1.0)
-    # The first is cut off, so that what its last state is worth counts; the second is over.
-    assert found[0].tolist() == [6.0, 1.0]
-    assert found[1].tolist() == [-9 + 5 + 0.5 * (-9 + 5)] * 2
-
-
-# --- equal learning ---
-
-
-def test_welchs_interval_is_the_one_of_scipy() -> None:
-    from scipy.stats import ttest_ind
-
-    stock, array = [500.0, 480.0, 490.0, 470.0], [495.0, 500.0, 460.0, 440.0, 480.0]
-    found = compare(stock, array)
-    interval = ttest_ind(array, stock, equal_var=False).confidence_interval(0.95)
-    assert np.array(found["interval"]) * 485.0 == pytest.approx([interval.low, interval.high])
-    assert found["difference"] == pytest.approx(475 / 485 - 1)
-
-
-def test_equal_means_that_scatter_are_not_shown_to_be_equal() -> None:
-    assert not compare([100.0, 300.0, 500.0], [100.0, 300.0, 500.0])["within_margin"]
-    assert compare([500.0, 499.0, 500.0], [500.0, 500.0, 499.0])["within_margin"]
-
-
 # --- one short run ---
 
 
@@ -315,29 +282,3 @@ def test_sampling_and_the_limit_run(side: str) -> None:
     if reason := sides.missing(side):
         pytest.skip(reason)
     assert bench.spawn(side, {"algo": "ppo"}, 0.5, 1)[bench.COUNTED] > 0
-
-
-def test_new_episodes_begin_within_the_step_of_stable_baselines3() -> None:
-    pytest.importorskip("stable_baselines3")
-    from benchmarks.peers.sb3 import LabVecEnv
-
-    work = Work(algo="ppo", num_envs=16, observation="compact")
-    ours, theirs = work.vector_env(), LabVecEnv(work.vector_env())
-    ours.reset()
-    theirs.reset()
-    hold = np.ones(16, np.int64)
-    for _ in range(3000):
-        observation, _, _, truncated, _ = ours.step(hold)
-        begun, _, done, infos = theirs.step(hold)
-        if truncated.any():
-            break
-    assert np.array_equal(done, truncated)
-    for i in range(16):
-        if truncated[i]:
-            assert np.array_equal(infos[i]["terminal_observation"], observation[i])
-            assert infos[i]["TimeLimit.truncated"]
-        else:
-            assert np.array_equal(begun[i], observation[i])
-    # What the lab's environment shows one step later, where it begins anew.
-    assert np.array_equal(begun[truncated], ours.step(hold)[0][truncated])
-    assert np.array_equal(theirs.step(hold)[0][truncated], ours.step(hold)[0][truncated])

@@ -46,6 +46,21 @@ def test_what_fails_is_told_with_its_last_words() -> None:
         waits._call("-c", "raise SystemExit('no bread left')")
 
 
+def test_a_start_that_fails_leaves_what_was_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(algo: str, outputs: str) -> dict[str, float]:
+        raise RuntimeError("no bread left")
+
+    fake(monkeypatch)
+    monkeypatch.setattr(waits, "_started", failing)
+    monkeypatch.setattr(bench, "measure", lambda groups, options: ({}, []))
+    out = tmp_path / "b.json"
+    assert bench.main(["--part", "all", "--repeats", "1", "--out", str(out)]) == 1
+    assert "grow" in json.loads(out.read_text())
+    assert "no bread left" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_a_start_is_timed(tmp_path: Path) -> None:
     begun = time.time()
