@@ -1,7 +1,8 @@
 """Whether rollout=array learns what rollout=stock learns: final returns over seeds, and how far they may be apart.
 
-python -m benchmarks.equal_learning [--tasks cartpole_ppo,battery_ppo (or cartpole_dqn, cartpole_sac)] [--seeds 0]
-                                    [--scale 1.0] [--workers CORES] [--out outputs/equal_learning.json]
+python -m benchmarks.equal_learning [--tasks cartpole_ppo,battery_ppo (or with dqn, sac)]
+                                    [--seeds 0] [--scale 1.0] [--workers CORES]
+                                    [--out outputs/equal_learning.json]
 
 Seeds run side by side with one thread each. A return is that of the final policy at its best guess (greedy): on
 CartPole-v1 the mean of 100 episodes, on the battery (a made market, reward=regret) profit a day on validation time.
@@ -85,6 +86,12 @@ TASKS = {
         cartpole=False,
         overrides=("algo.num_envs=64", "algo.fragment=128", "algo.minibatch=1024", "reward=regret"),
     ),
+    **{
+        f"battery_{algo}": Task(
+            algo=algo, seeds=5, env_steps=100_000, cartpole=False, overrides=("reward=regret", "algo.num_envs=64")
+        )
+        for algo in ("dqn", "sac")
+    },
 }
 
 
@@ -185,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train, compare, print and write; returns 1 where equality within the margin is not shown by all seeds."""
     names = list(TASKS)
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    # Of the others stock RLlib takes minutes a seed, and in them reaches half of what can be had.
+    # With the others stock RLlib takes several times as long.
     chosen = [name for name in names if name.endswith("ppo")]
     parser.add_argument("--tasks", type=lambda text: text.split(","), default=chosen, help=",".join(names))
     parser.add_argument("--seeds", type=int, default=0, help="how many; 0: 10 on CartPole, 5 on the battery")
