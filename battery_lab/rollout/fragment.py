@@ -53,6 +53,10 @@ class Fragment:
         """Transitions in it, by RLlib's name for them."""
         return self._steps
 
+    def agent_steps(self) -> int:
+        """Return the same: an environment has one agent."""
+        return len(self)
+
     @cached_property
     def _steps(self) -> int:
         return int(np.count_nonzero(self.valid))
@@ -86,6 +90,17 @@ class Fragment:
             valid=self.valid[start:stop],
             outputs={name: values[start:stop] for name, values in self.outputs.items()},
             row=self.row + start,
+        )
+
+    def of_first_episodes(self, count: int) -> Fragment:
+        """Return it with the first ``count`` episodes that ended alone, as transitions; all episodes begin in it."""
+        kept = np.zeros_like(self.valid)
+        rows, environments = (places[:count] for places in np.nonzero(self.ended))
+        kept[rows, environments] = True
+        for t in range(len(kept) - 2, -1, -1):
+            kept[t] |= kept[t + 1] & ~self.ended[t]
+        return replace(
+            self, valid=self.valid & kept, terminated=self.terminated & kept, truncated=self.truncated & kept
         )
 
 

@@ -10,10 +10,15 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 from gymnasium.wrappers.vector import DictInfoToList
+from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core.columns import Columns
+from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
+from ray.rllib.utils.debug import update_global_seed_if_necessary
 
 SAMPLING = "battery_lab_sampling"
+# Between the seeds of runners, a prime above what seeds of trials differ by; and RLlib's own, of evaluation.
+SEEDS_APART, EVALUATION_APART = 7919, 1_000_000
 
 
 class RunnerMakesIt:
@@ -33,13 +38,30 @@ class LabEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
     def make_env(self) -> None:
         """Make this runner's environments.
 
-        Each runner draws its own episodes; RLlib's seeding gives all runners the same (ray issue 46986).
+        Each runner draws its own episodes. RLlib gives those of one environment function the same (ray issue 46986),
+        and to runners seeds that are 1 apart, which trials have too: the second runner of one trial would draw what
+        the first of the next one does.
         """
-        options = self.config.env_config
-        seed = options["seed"] + 7919 * (self.worker_index or 0)
-        self.env = self._wrapped(options["make_env"](self.config.num_envs_per_env_runner, seed))
+        if (before := getattr(self, "env", None)) is not None:
+            before.close()
+        options, index = self.config.env_config, self.worker_index or 0
+        self._seed = options["seed"] + SEEDS_APART * index + EVALUATION_APART * self.config.in_evaluation
+        if index:  # runners in the training's own process draw as it does
+            update_global_seed_if_necessary(self.config.framework_str, self._seed)
+        self.env = self._wrapped(options["make_env"](self.config.num_envs_per_env_runner, self._seed))
         self.num_envs = self.env.num_envs
         self._needs_initial_reset = True
+        make_callback(
+            "on_environment_created",
+            callbacks_objects=self._callbacks,
+            callbacks_functions=self.config.callbacks_on_environment_created,
+            kwargs={
+                "env_runner": self,
+                "metrics_logger": self.metrics,
+                "env": self.env.unwrapped,
+                "env_context": EnvContext(options, worker_index=index, num_workers=self.num_workers),
+            },
+        )
 
     def _wrapped(self, env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any]:
         """Return an environment as this runner steps it: RLlib's wants a list of infos."""

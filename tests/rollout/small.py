@@ -66,14 +66,17 @@ def cart_poles(num_envs: int, seed: int) -> gym.vector.VectorEnv:
     return gym.make_vec("CartPole-v1", num_envs=num_envs, vectorization_mode="vector_entry_point")
 
 
+def array_rollout() -> ArrayRollout:
+    """The lab's choice, without compiling."""
+    return ArrayRollout(compile=False, compile_after=0, compile_after_off_policy=0, cache="")
+
+
 def configured(
     config: AlgorithmConfig, make_env: Any = cart_poles, array: bool = True, **runners: Any
 ) -> AlgorithmConfig:
     """Put the lab's or RLlib's parts into a configuration, and make it small."""
     start_ray(0)
-    rollout = (
-        ArrayRollout(compile=False, compile_after=0, compile_after_off_policy=0, cache="") if array else StockRollout()
-    )
+    rollout = array_rollout() if array else StockRollout()
     parts = rollout.parts(config.algo_class, gradient_steps=0)
     config.algo_class = parts.algorithm or config.algo_class
     settings = {

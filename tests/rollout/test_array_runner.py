@@ -108,10 +108,74 @@ def test_finished_episodes_are_measured_over_fragments():
 def test_whole_episodes_can_be_asked_for(explore):
     one = runner()
     fragment = one.sample(num_episodes=4, explore=explore)[0]
-    assert np.count_nonzero(fragment.ended) >= 4
+    assert np.count_nonzero(fragment.ended) == 4
     assert np.array_equal(fragment.obs[0, :, 1:], np.zeros((4, 2)))
     again = one.sample(num_timesteps=4)[0]
     assert np.array_equal(again.obs[0, :, 1:], np.zeros((4, 2)))
+
+
+@pytest.mark.parametrize("count", [1, 3, 6])
+def test_episodes_that_are_asked_for_are_those_of_the_stock_runner(count):
+    ours, stock = (runner(array=array) for array in (True, False))
+    stock.module.set_state(ours.module.get_state())
+    for one in (ours, stock):
+        one.sample(num_timesteps=10)
+    fragment = ours.sample(num_episodes=count, explore=False)[0]
+    wanted = stock.sample(num_episodes=count, explore=False)
+    found = [episode for episode in episodes_of(fragment) if episode.is_done]
+    assert sorted(map(len, found)) == sorted(map(len, wanted))
+    assert fragment.env_steps() == sum(map(len, wanted))
+    assert np.array_equal(sorted_rows(by_columns(found)), sorted_rows(by_columns(wanted)))
+    mine, theirs = ours.get_metrics(), stock.get_metrics()
+    for name in ("num_env_steps_sampled", "num_episodes"):
+        assert mine[name].peek() == theirs[name].peek(), name
+
+
+@pytest.mark.parametrize("unit", ["episodes", "timesteps"])
+def test_evaluation_goes_by_it_and_says_what_stock_says(unit):
+    said = []
+    for array in (True, False):
+        config = configured(
+            PPOConfig().training(minibatch_size=64, train_batch_size_per_learner=128), scripted(), array
+        )
+        config.evaluation(evaluation_interval=1, evaluation_duration=6, evaluation_duration_unit=unit)
+        algorithm = config.build_algo()
+        assert isinstance(algorithm.eval_env_runner, ArrayEnvRunner) == array
+        said.append(algorithm.train()["evaluation"]["env_runners"])
+        algorithm.stop()
+    for name in ("num_env_steps_sampled", "num_episodes"):
+        assert said[0][name] == said[1][name], name
+    assert said[0]["num_env_steps_sampled"] > 0
+    if unit == "episodes":
+        assert said[0]["episode_len_max"] == 5
+
+
+def test_fragments_of_whole_episodes_are_those_of_the_stock_runner():
+    ours, stock = (runner(array=array, batch_mode="complete_episodes") for array in (True, False))
+    stock.module.set_state(ours.module.get_state())
+    for _ in range(2):
+        torch.manual_seed(1)
+        fragment = ours.sample()[0]
+        torch.manual_seed(1)
+        wanted = stock.sample()
+        found = episodes_of(fragment)
+        assert all(episode.is_done for episode in found)
+        assert np.array_equal(sorted_rows(by_columns(found)), sorted_rows(by_columns(wanted)))
+
+
+@pytest.mark.parametrize("array", [True, False])
+def test_whole_episodes_are_learned_from(array):
+    training = {"minibatch_size": 32, "train_batch_size_per_learner": 100}
+    config = configured(
+        PPOConfig().training(**training), scripted(), array, batch_mode="complete_episodes", rollout_fragment_length=25
+    )
+    algorithm = config.build_algo()
+    result = algorithm.train()
+    algorithm.stop()
+    # Samplings of four whole episodes, three to five steps each, until there are enough.
+    assert result["env_runners"]["num_episodes"] % 4 == 0
+    assert 100 <= result["env_runners"]["num_env_steps_sampled"] < 100 + 20
+    assert np.isfinite(result["learners"]["default_policy"]["total_loss"])
 
 
 @pytest.mark.parametrize("config", [PPOConfig, SACConfig])
@@ -182,17 +246,57 @@ def test_a_restored_runner_goes_on_to_the_bit():
     assert np.array_equal(found.outputs[Columns.ACTION_LOGP], wanted.outputs[Columns.ACTION_LOGP])
 
 
-def test_runners_draw_from_seeds_of_their_own():
-    seeds = []
+def test_runners_of_one_trial_and_of_the_next_draw_from_seeds_of_their_own():
+    made, reset, noise = [], [], []
+
+    class Seeded(ScriptedEnv):
+        def reset(self, *, seed=None, options=None):
+            reset.append(seed)
+            return super().reset()
 
     def make(num_envs, seed):
-        seeds.append(seed)
-        return ScriptedEnv((3,), (True,), num_envs)
+        made.append(seed)
+        return Seeded((3,), (True,), num_envs)
 
-    config = configured(PPOConfig(), make)
-    for index in (0, 1, 2):
-        ArrayEnvRunner(config=config, worker_index=index, num_workers=2)
-    assert len(set(seeds)) == 3
+    for trial in (0, 1):
+        config = configured(PPOConfig(), make).debugging(seed=trial)
+        config.environment(env_config={"make_env": make, "seed": trial})
+        for index in (0, 1, 2):
+            one = ArrayEnvRunner(config=config, worker_index=index, num_workers=2)
+            noise.append(torch.initial_seed())
+            one.sample(num_timesteps=4)
+    assert made == reset == noise
+    assert len(set(made)) == 6
+    assert made[0] == 0
+
+
+@pytest.mark.parametrize("array", [True, False])
+def test_callbacks_hear_of_environments(array):
+    heard = []
+    config = configured(PPOConfig(), scripted(), array)
+    config.callbacks(on_environment_created=lambda **given: heard.append(given["env"]))
+    one = (ArrayEnvRunner if array else LabEnvRunner)(config=config)
+    assert heard == [one.env.unwrapped]
+
+
+def test_a_second_thread_is_woken_where_that_pays_alone(monkeypatch):
+    seen = []
+
+    class Counted(ScriptedEnv):
+        def step(self, actions):
+            seen.append(torch.get_num_threads())
+            return super().step(actions)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for worth in (10**9, 1):
+            monkeypatch.setattr("battery_lab.rollout.array_runner.WORTH_THREADS", worth)
+            runner(make_env=lambda n, seed: Counted((3,), (True,), n)).sample(num_timesteps=4)
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen[: len(seen) // 2]) == {1} and set(seen[len(seen) // 2 :]) == {2}
 
 
 def test_a_fragment_is_one_object_for_ray_and_for_rllib():
@@ -224,7 +328,6 @@ class SeesSteps(RLlibCallback):
         (lambda c: c.callbacks(SeesSteps), "on_episode_step"),
         (lambda c: c.callbacks(on_episode_end=lambda **given: None), "on_episode_end"),
         (lambda c: c.env_runners(env_to_module_connector=lambda *given: []), "connectors"),
-        (lambda c: c.env_runners(batch_mode="complete_episodes"), "batch_mode"),
         (lambda c: c.fault_tolerance(restart_failed_sub_environments=True), "failed environments"),
         (lambda c: c.rl_module(model_config={"use_lstm": True, "max_seq_len": 4}), "state"),
     ],
