@@ -18,7 +18,7 @@ if sys.argv[:1] == ["-m"] and find_spec("hydra") is None:
 # Before anything imports numba, which reads where to keep its code once.
 keep_compiled_code()
 # Before anything imports torch, whose threads wait for one another by spinning for milliseconds otherwise: where
-# something else runs on a core that one of them should have, all wait for that. This is some 10 microseconds: long
-# enough to catch the next product of matrices, short enough to make way.
+# something else runs on a core that one of them should have, all wait for that. This is long enough to catch the next
+# product of matrices, and short enough to make way.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")

@@ -181,9 +181,9 @@ def base_config(
         .learners(
             num_learners=num_learners,
             num_gpus_per_learner=gpus_per_learner,
+            learner_config_dict=dict(rollout.options),
             **({"learner_class": rollout.learner} if rollout.learner else {}),
         )
-        .training(learner_config_dict=dict(rollout.options))
         .rl_module(rl_module_spec=RLModuleSpec(module_class=module, catalog_class=catalog, model_config=parts))
         .callbacks(LogEnvironment)
         # An iteration is counted in steps, never in time, so that a run repeats.

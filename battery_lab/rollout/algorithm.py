@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +21,8 @@ from ray.rllib.utils.metrics import (
 from ray.tune import Trainable
 
 from battery_lab.rollout.fragment import Fragment
+
+log = logging.getLogger(__name__)
 
 
 class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
@@ -61,9 +64,10 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
     def report(self, at_once: bool = False) -> None:
         """Gather the metrics of runner and learner in this process, once for all rounds of an iteration.
 
-        RLlib goes round until an iteration has its least number of transitions. To gather metrics each time takes as
-        long as a gradient step.
+        RLlib goes round until an iteration has its least number of transitions, and would gather them each time.
         """
+        if not self.learner_group.is_local:
+            self._pass_on()
         config = self.config
         others = config.min_time_s_per_iteration or config.min_train_timesteps_per_iteration
         enough = self._unreported >= (config.min_sample_timesteps_per_iteration or 0)
@@ -73,6 +77,13 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
             results = self.learner_group._learner.report()
             if results:
                 self.metrics.aggregate([results], key=LEARNER_RESULTS)
+
+    def _pass_on(self) -> None:
+        """Log what learners in processes of their own warn of."""
+        said = self.learner_group.foreach_learner(lambda learner: learner.take_said())
+        for number, lines in enumerate(said):
+            for line in lines.get() if lines.ok else ():
+                log.warning("learner %d: %s", number, line)
 
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return RLlib's state; its metrics are in it, and what they do not know of would be lost."""
@@ -106,7 +117,7 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
         runner._weights_seq_no = learner._weights_seq_no
 
     def get_auto_filled_metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return what Tune adds to each result; RLlib copies all of its configuration for it, for milliseconds."""
+        """Return what Tune adds to each result; RLlib copies all of its configuration for it."""
         return dict(Trainable.get_auto_filled_metrics(self, *args, **kwargs)) | {"config": self._told_config}
 
     @cached_property

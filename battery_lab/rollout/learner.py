@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from battery_lab.errors import ConfigError, LabError, require_choice
 from battery_lab.rollout.descent import FINITE, Clipping
 from battery_lab.rollout.gradients import Losses, Tensors
 from battery_lab.rollout.minibatches import Chosen, minibatches
+from battery_lab.rollout.said import Said
 from battery_lab.rollout.steps import GradientSteps
 
 STEPS = "battery_lab_gradient_steps"
@@ -46,7 +47,12 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
 
     A subclass says what it descends (``losses``) and turns data into tensors (``tensors``). Metrics are those of an
     update's last minibatch, as RLlib's are.
+
+    Attributes:
+        unseen_of_modules: methods of RLlib's modules that its losses do not come by.
     """
+
+    unseen_of_modules: tuple[str, ...] = ("compute_self_supervised_loss",)
 
     @classmethod
     def outputs(cls, config: Any) -> tuple[str, ...]:
@@ -78,11 +84,19 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
             (config._torch_lr_scheduler_classes is not None, "torch's schedulers of learning rates"),
             (config._torch_grad_scaler_class is not None, "scalers of gradients"),
             (config.policies_to_train is not None, "policies_to_train"),
-            (bool(own := _unseen(type(self))), f"what a learner has of its own in {', '.join(own)}"),
+            (bool(config.algorithm_config_overrides_per_module), "algorithm_config_overrides_per_module"),
+            (config.torch_compile_learner, "torch_compile_learner, where rollout.compile is"),
+            (bool(own := changed(type(self), UNSEEN)), f"what a learner has of its own in {', '.join(own)}"),
         ):
             if wrong:
                 raise ConfigError(f"rollout=array does not do {what}: choose rollout=stock, which does")
         super().build()
+        if own := changed(type(self._rl_module), self.unseen_of_modules):
+            raise ConfigError(
+                f"rollout=array does not do what a module has of its own in {', '.join(own)}: choose rollout=stock, "
+                "which does"
+            )
+        self._said = Said() if config.num_learners else None
         options = self.config.learner_config_dict
         cache = options.get("compile_cache") if self._device.type == "cpu" else None
         self._gradient_steps = self._left_out = self._unreported = self._size = 0
@@ -164,6 +178,10 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
             )
         return figures
 
+    def take_said(self) -> list[str]:
+        """Return what the lab warned of in this learner's own process since the last call."""
+        return self._said.take() if self._said else []
+
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return RLlib's state and the number of gradient steps."""
         state: dict[str, Any] = super().get_state(*args, **kwargs)
@@ -172,7 +190,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what ``get_state`` gave."""
         super().set_state(state)
-        self._gradient_steps = state.get(STEPS, 0)
+        self._gradient_steps = state.get(STEPS, self._gradient_steps)  # weights come alone too
         self._steps.forget()
 
     def shutdown(self) -> None:
@@ -222,7 +240,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
                 self.metrics.log_value((where, name), number * size, reduce=reduce)
 
 
-def _unseen(learner: type[ArrayLearner]) -> list[str]:
-    """Return what a class of one's own, or what it is mixed with, changes without effect."""
-    makers = {name: next((one for one in learner.__mro__ if name in vars(one)), object) for name in UNSEEN}
+def changed(kind: type, names: Sequence[str]) -> list[str]:
+    """Return which methods a class of one's own, or what it is mixed with, has in place of RLlib's."""
+    makers = {name: next((one for one in kind.__mro__ if name in vars(one)), object) for name in names}
     return [name for name, maker in makers.items() if not maker.__module__.startswith(("ray.", "builtins"))]

@@ -28,6 +28,8 @@ TARGETS_AT = "battery_lab_targets_at"
 class ArrayOffPolicyLearner(ArrayLearner, DQNTorchLearner):  # type: ignore[misc]
     """Takes the gradient steps of an update one after the other, and lets target networks follow after each."""
 
+    unseen_of_modules = (*ArrayLearner.unseen_of_modules, "_forward_train")
+
     def build(self) -> None:
         """Build RLlib's learner, and find the tensors of its target networks once."""
         super().build()

@@ -19,7 +19,9 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY, VF_LOSS_KEY, Learner
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.evaluation.postprocessing import Postprocessing
+from ray.rllib.utils.numpy import SMALL_NUMBER
 
+from battery_lab.errors import ConfigError
 from battery_lab.rollout.advantages import generalised_advantages
 from battery_lab.rollout.fragment import Fragment
 from battery_lab.rollout.gradients import Tensors
@@ -74,7 +76,7 @@ class PPOLosses:
     def _of_values(self, values: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, Tensors]:
         errors = (values - targets) ** 2
         loss = errors.clamp(0, self.value_clip).mean()
-        explained = 1 - (targets - values).var() / targets.var()
+        explained = (1 - (targets - values).var() / (targets.var() + SMALL_NUMBER)).clamp(min=-1)
         return loss, {
             VF_LOSS_KEY: loss,
             LEARNER_RESULTS_VF_LOSS_UNCLIPPED_KEY: errors.mean(),
@@ -114,7 +116,17 @@ class ArrayPPOLearner(ArrayLearner, KeepsCoefficients):
         return found
 
     def tensors(self, data: TrainingData) -> Tensors:
-        """Return the transitions of fragments with their advantages and value targets."""
+        """Return the transitions of fragments with their advantages and value targets.
+
+        Raises:
+            ConfigError: the policy did not tell how likely its actions were.
+        """
+        needed = set(self.outputs(self.config))
+        if missing := {name for fragment in data.episodes for name in needed - set(fragment.outputs)}:
+            raise ConfigError(
+                f"algo=ppo must be told {', '.join(sorted(missing))} of actions that the policy explored with, and was "
+                "not: set explore=True, have the module's _forward_exploration return it, or choose rollout=stock"
+            )
         parts = [self._columns(fragment) for fragment in data.episodes if len(fragment)]
         columns = {name: _joined([part[name] for part in parts]) for name in parts[0]}
         columns[Postprocessing.ADVANTAGES] = standardised(columns[Postprocessing.ADVANTAGES])

@@ -144,7 +144,7 @@ def _fill(sums: Array, least: Array, first: int, values: Array) -> None:
 
 @nb.njit(cache=True)
 def _find(sums: Array, wanted: Array) -> Slots:
-    # All go down level by level: without branches, and waiting for memory together, three times as fast as in turn.
+    # All go down level by level: without branches, and waiting for memory together and not each in turn.
     nodes, rest = np.ones(len(wanted), np.int64), wanted.copy()
     for _ in range(int(np.log2(len(sums))) - 1):
         for i in range(len(wanted)):

@@ -120,7 +120,7 @@ class TransitionReplay:
         }
 
     def _taken(self, column: str, slots: Slots, name: str = "") -> NDArray[Any]:
-        """Return some slots of a column, in memory that is used again: to ask for it takes as long as to fill it."""
+        """Return some slots of a column, in memory that is used again: new memory is cleared by the system first."""
         assert self._rings is not None
         source, name = self._rings.slots[column], name or column
         if len(self._given.get(name, ())) != len(slots):

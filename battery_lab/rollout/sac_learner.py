@@ -72,6 +72,9 @@ class SACLosses:
             QF_LOSS_KEY: critic_losses[0],
             "alpha_loss": alpha_loss,
             "alpha_value": alpha[0],
+            "log_alpha_value": alpha.log()[0],
+            # Of its own, as what a program returns may not be what it was given.
+            TARGET_ENTROPY: coefficients[TARGET_ENTROPY].clone(),
             LOGPS_KEY: logp.mean(),
             QF_MEAN_KEY: seen.mean(),
             QF_MAX_KEY: seen.max(),

@@ -1,6 +1,7 @@
 """Gradient steps: by torch's autograd and optimisers at first, and by one compiled program once there is one.
 
-Whether a run uses the program, and from which step on, never depends on how long its compilation took: runs repeat.
+Whether a run uses the program, and from which step on, does not depend on how long its compilation took, so that runs
+repeat; but one that is not done a quarter of an hour after it was wanted is done without, with a line in the log.
 """
 
 from __future__ import annotations

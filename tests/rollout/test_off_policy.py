@@ -126,7 +126,6 @@ def test_the_memory_is_written_and_read_with_what_is_due(algorithm, tmp_path):
 
 
 def test_what_the_memory_takes_is_told(algorithm, caplog):
-    caplog.set_level("INFO", logger="battery_lab.rollout.off_policy")
     algorithm.training_step()
     assert "GiB" in caplog.text and "2,000" in caplog.text.replace("2000", "2,000")
 

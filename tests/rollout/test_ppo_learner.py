@@ -13,27 +13,28 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.evaluation.postprocessing import Postprocessing
+from ray.rllib.utils.torch_utils import explained_variance
 
-from battery_lab.errors import ConfigError, LabError
+from battery_lab.errors import LabError
 from battery_lab.rollout.advantages import generalised_advantages
 from battery_lab.rollout.array_runner import ArrayEnvRunner
 from battery_lab.rollout.learner import PATIENCE
 from battery_lab.rollout.minibatches import Chosen
-from battery_lab.rollout.ppo_learner import ArrayPPOLearner, standardised
+from battery_lab.rollout.ppo_learner import ArrayPPOLearner, PPOLosses, standardised
 from battery_lab.rollout.stock import KeepsCoefficients
 from tests.rollout.small import ScriptedEnv, configured, episodes_of, gradients_of
 
 ADVANTAGES, TARGETS = Postprocessing.ADVANTAGES, Postprocessing.VALUE_TARGETS
 
 
-def made(learner, box=False, connector=None, **options):
+def made(learner, box=False, **options):
     """Return a learner and a runner of the same module, and a fragment with ends and cuts in it."""
     training = {"use_kl_loss": True, "kl_coeff": 0.3, "entropy_coeff": 0.02, "vf_clip_param": 50.0, "grad_clip": 0.5}
     make = lambda num_envs, seed: ScriptedEnv((4, 6, 9), (True, False, False), num_envs, box)  # noqa: E731
     config = configured(PPOConfig().training(**training | options), make)
     config.learners(learner_class=ArrayPPOLearner)
     runner = ArrayEnvRunner(config=config)
-    config.learners(learner_class=learner, **({"learner_connector": connector} if connector else {}))
+    config.learners(learner_class=learner)
     spaces = runner.get_spaces()
     built = learner(config=config, module_spec=config.get_multi_rl_module_spec(spaces=spaces))
     built.build()
@@ -103,10 +104,20 @@ def test_losses_and_gradients_agree(box, options):
         assert (parameter.grad is None) == (theirs is None), name
         if theirs is not None:
             assert torch.allclose(parameter.grad, theirs, rtol=1e-4, atol=1e-6), name
-    for name in ("policy_loss", "vf_loss", "vf_loss_unclipped", "entropy", "mean_kl_loss", "vf_explained_var"):
-        if name in figures:
-            logged = float(stock.metrics.peek((DEFAULT_MODULE_ID, name)))
-            assert float(figures[name]) == pytest.approx(logged, rel=1e-4, abs=1e-6), name
+    of_values = {"vf_loss", "vf_loss_unclipped", "vf_explained_var"} if options.get("use_critic", True) else set()
+    of_kl = {"mean_kl_loss"} if options.get("use_kl_loss", True) else set()
+    assert set(figures) == {"total_loss", "policy_loss", "entropy"} | of_values | of_kl
+    for name in figures.keys() - {"total_loss"}:
+        logged = float(stock.metrics.peek((DEFAULT_MODULE_ID, name)))
+        assert float(figures[name]) == pytest.approx(logged, rel=1e-4, abs=1e-6), name
+
+
+@pytest.mark.parametrize("targets", [[2.0, 2.0, 2.0], [1.0, 1.1, 0.9], [0.0, 5.0, 9.0]])
+def test_explained_variance_is_rllibs_also_of_targets_that_do_not_vary(targets):
+    values, targets = torch.tensor([0.0, 4.0, 8.0]), torch.tensor(targets)
+    losses = PPOLosses(clip=0.2, value_clip=10.0, value_coeff=1.0, critic=True, kl=False)
+    found = losses._of_values(values, targets)[1]["vf_explained_var"]
+    assert float(found) == pytest.approx(float(explained_variance(targets, values)))
 
 
 def _inputs(minibatch, box):
@@ -156,6 +167,14 @@ def test_a_restored_learner_goes_on_with_its_coefficients():
         schedule_now = other.entropy_coeff_schedulers_per_module[DEFAULT_MODULE_ID]
         assert float(schedule_now.get_current_value()) == pytest.approx(0.05)
         assert float(other.curr_kl_coeffs_per_module[DEFAULT_MODULE_ID]) == pytest.approx(0.45)
+
+
+def test_weights_alone_do_not_set_the_count_of_steps_back():
+    ours, _, fragment = both()
+    ours.update(episodes=[fragment], minibatch_size=50)
+    taken = ours._gradient_steps
+    ours.set_state(ours.get_state(components="rl_module"))
+    assert ours._gradient_steps == taken > 0
 
 
 def test_minibatches_are_as_many_and_as_full_as_rllibs():
@@ -216,38 +235,6 @@ def test_a_run_whose_gradients_stay_no_numbers_ends_with_what_to_do():
         ours.step(bad, {})
     with pytest.raises(LabError, match=r"algo\.lr"):
         ours.step(bad, {})
-
-
-def test_a_learner_connector_is_refused_and_not_left_out():
-    with pytest.raises(ConfigError, match="connectors.*rollout=stock"):
-        made(ArrayPPOLearner, connector=lambda *spaces: [])
-
-
-class OwnLoss:
-    def compute_loss_for_module(self, **kwargs):
-        return super().compute_loss_for_module(**kwargs)
-
-
-class Mixed(OwnLoss, ArrayPPOLearner):
-    pass
-
-
-class Changed(ArrayPPOLearner):
-    compute_losses = OwnLoss.compute_loss_for_module
-
-
-@pytest.mark.parametrize(
-    ("learner", "options", "named"),
-    [
-        (Mixed, {}, "compute_loss_for_module"),
-        (Changed, {}, "compute_losses"),
-        (ArrayPPOLearner, {"policies_to_train": []}, "policies_to_train"),
-    ],
-)
-def test_what_an_update_would_not_come_by_is_refused(learner, options, named):
-    config = configured(PPOConfig()).multi_agent(**options).learners(learner_class=learner)
-    with pytest.raises(ConfigError, match=f"{named}.*rollout=stock"):
-        config.build_algo()
 
 
 def test_the_runner_acts_with_what_was_learned():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 import ray
 from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 
-from battery_lab.rollout.options import ArrayRollout
-from tests.rollout.small import ScriptedEnv, configured
+from battery_lab.rollout.said import Said
+from tests.rollout.small import ScriptedEnv, array_rollout, configured
 
 
 def scripted(num_envs, seed):
@@ -36,12 +38,15 @@ def run(config, rounds=2, learners=0, **runners):
     return results, weights, acting
 
 
+def configured_with_nothing_finite():
+    return PPOConfig().training(**PPO | {"lambda_": float("nan")})
+
+
 PPO = {"train_batch_size_per_learner": 256, "minibatch_size": 64, "num_epochs": 2}
 
 
 def replayed():
-    rollout = ArrayRollout(compile=False, compile_after=0, compile_after_off_policy=0, cache="")
-    replay = rollout.replay_config(capacity=2000, prioritised=True, alpha=0.6, beta=0.4, seed=1)
+    replay = array_rollout().replay_config(capacity=2000, prioritised=True, alpha=0.6, beta=0.4, seed=1)
     return {
         "train_batch_size_per_learner": 64,
         "training_intensity": 2,
@@ -65,6 +70,24 @@ def test_two_runners_feed_one_learner(config):
     assert len(acting) == 3
     for module in acting[1:]:
         assert all(np.array_equal(module[name], weights[name]) for name in module)
+
+
+def test_what_the_lab_warns_of_is_kept_until_it_is_taken():
+    said, log = Said(), logging.getLogger("battery_lab.rollout.learner")
+    try:
+        log.info("nothing of note")
+        for step in range(30):
+            log.warning("step %d is left out", step)
+        assert said.take() == [f"step {step} is left out" for step in range(10, 30)]
+        assert said.take() == []
+    finally:
+        logging.getLogger("battery_lab").removeHandler(said)
+
+
+@pytest.mark.slow
+def test_warnings_of_a_learner_elsewhere_are_logged_here(caplog):
+    run(configured_with_nothing_finite(), learners=1, rounds=1)
+    assert "learner 0: a gradient is not finite" in caplog.text
 
 
 @pytest.mark.slow
