@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import math
 import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -104,11 +106,14 @@ def train(name: str, path: str, seed: int, scale: float) -> dict[str, Any]:
         seed: of the trial.
         scale: share of the task's budget.
     """
+    # RLlib warns of each library that it does without, each time anew.
+    logging.disable(logging.WARNING)
     # Here, as the parent process needs none of it.
     import torch
 
     from benchmarks.peers.learned import returns
 
+    logging.disable(logging.NOTSET)
     torch.set_num_threads(1)
     begun = time.perf_counter()
     task = TASKS[name]
@@ -204,7 +209,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := set(options.tasks) - set(TASKS):
         parser.error(f"--tasks knows {', '.join(TASKS)}, not {', '.join(sorted(unknown))}")
     os.environ |= {"OMP_NUM_THREADS": "1", "RLLIB_TEST_NO_TF_IMPORT": "1"}
-    done, failed = collect(options)
+    with tempfile.TemporaryDirectory(prefix="battery_lab_") as cache:
+        # The first training of a task compiles for all others.
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        done, failed = collect(options)
     found = {name: report(name, [one for one in done if one["task"] == name]) for name in options.tasks}
     written = json.loads(options.out.read_text()) if options.out.exists() else {}
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -32,11 +32,14 @@ from battery_lab.rollout.gradients import Losses, Tensors
 from battery_lab.rollout.program import Program
 
 # In less time: no programs that try what the processor says that it can, no headers compiled ahead for programs
-# to come (and kept outside of the lab's cache), and no optimising of what merely calls the kernels.
+# to come (and kept outside of the lab's cache), no optimising of what merely calls the kernels, and no tables for
+# debuggers and profilers.
 QUICKLY = {
     "cpp.vec_isa_ok": True,
     "aot_inductor.precompile_headers": False,
     "aot_inductor.compile_wrapper_opt_level": "O0",
+    "aot_inductor.enable_line_tables": False,
+    "aot_inductor.enable_frame_pointer": False,
 }
 KEPT_LINES = 3
 KEPT_PROGRAMS = 100  # some 100 kB each

@@ -17,7 +17,7 @@ def algorithm(work: Work, choices: Sequence[str]) -> Any:
 
 
 def apart(choices: Sequence[str]) -> list[str]:
-    """Return choices, with a place for compiled programs, beside torch's own, in which no run finds any."""
+    """Return choices, with a place for compiled programs beside torch's own, and not among those of the lab's user."""
     if "rollout=array" not in choices:
         return [*choices]
     cache = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR") or tempfile.mkdtemp())
