@@ -19,6 +19,7 @@ from ray.rllib.utils.spaces.space_utils import clip_action, get_base_struct_from
 
 from battery_lab.errors import ConfigError
 from battery_lab.rollout.acting import drawn, exploring, likeliest
+from battery_lab.rollout.distributions import distribution
 from battery_lab.rollout.episodes import finished
 from battery_lab.rollout.fragment import Fragment, Rows
 from battery_lab.rollout.runner import LabEnvRunner
@@ -165,7 +166,7 @@ class ArrayEnvRunner(LabEnvRunner):
         inputs = found.get(Columns.ACTION_DIST_INPUTS)
         if inputs is not None and Columns.ACTION_LOGP in set(self._needed) - set(found):
             rows, actions = (torch.from_numpy(a.reshape(-1, *a.shape[2:])) for a in (inputs, fragment.actions))
-            logp = self._dist.from_logits(rows).logp(actions)
+            logp = distribution(self._dist, rows).logp(actions)
             found[Columns.ACTION_LOGP] = logp.numpy().reshape(fragment.valid.shape)
         return {name: found[name] for name in self._needed if name in found}
 

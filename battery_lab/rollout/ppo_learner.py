@@ -23,6 +23,7 @@ from ray.rllib.utils.numpy import SMALL_NUMBER
 
 from battery_lab.errors import ConfigError
 from battery_lab.rollout.advantages import generalised_advantages
+from battery_lab.rollout.distributions import distribution
 from battery_lab.rollout.fragment import Fragment
 from battery_lab.rollout.gradients import Tensors
 from battery_lab.rollout.learner import ArrayLearner
@@ -53,7 +54,7 @@ class PPOLosses:
     def __call__(self, module: Any, batch: Tensors, coefficients: Tensors) -> tuple[torch.Tensor, Tensors]:
         """Return the loss to descend, and its parts."""
         out = module.forward_train({Columns.OBS: batch[Columns.OBS]})
-        now = module.get_train_action_dist_cls().from_logits(out[Columns.ACTION_DIST_INPUTS])
+        now = distribution(module.get_train_action_dist_cls(), out[Columns.ACTION_DIST_INPUTS])
         ratio = torch.exp(now.logp(batch[Columns.ACTIONS]) - batch[Columns.ACTION_LOGP])
         advantages = batch[Postprocessing.ADVANTAGES]
         clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
@@ -66,7 +67,7 @@ class PPOLosses:
             value_loss, more = self._of_values(values, batch[Postprocessing.VALUE_TARGETS])
             loss, figures = loss + self.value_coeff * value_loss, figures | more
         if self.kl:
-            before = module.get_exploration_action_dist_cls().from_logits(batch[Columns.ACTION_DIST_INPUTS])
+            before = distribution(module.get_exploration_action_dist_cls(), batch[Columns.ACTION_DIST_INPUTS])
             divergence = before.kl(now).mean()
             loss = loss + coefficients[KL_COEFF] * divergence
             figures[LEARNER_RESULTS_KL_KEY] = divergence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
+from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.evaluation.postprocessing import Postprocessing
 from ray.rllib.utils.torch_utils import explained_variance
@@ -18,6 +20,7 @@ from ray.rllib.utils.torch_utils import explained_variance
 from battery_lab.errors import LabError
 from battery_lab.rollout.advantages import generalised_advantages
 from battery_lab.rollout.array_runner import ArrayEnvRunner
+from battery_lab.rollout.distributions import distribution
 from battery_lab.rollout.learner import PATIENCE
 from battery_lab.rollout.minibatches import Chosen
 from battery_lab.rollout.ppo_learner import ArrayPPOLearner, PPOLosses, standardised
@@ -118,6 +121,25 @@ def test_explained_variance_is_rllibs_also_of_targets_that_do_not_vary(targets):
     losses = PPOLosses(clip=0.2, value_clip=10.0, value_coeff=1.0, critic=True, kl=False)
     found = losses._of_values(values, targets)[1]["vf_explained_var"]
     assert float(found) == pytest.approx(float(explained_variance(targets, values)))
+
+
+@pytest.mark.parametrize("barred", [None, torch.finfo(torch.float32).min, -torch.inf])
+def test_discrete_actions_are_as_likely_as_rllib_says(barred):
+    torch.manual_seed(0)
+    logits, others = (torch.randn(50, 4) * 3 for _ in range(2))
+    actions = torch.randint(3, (50,))
+    if barred is not None:
+        logits[:, 3] = others[:, 3] = barred
+    found = []
+    for kind in (TorchCategorical, None):
+        inputs = logits.clone().requires_grad_()
+        make = TorchCategorical.from_logits if kind is None else partial(distribution, kind)
+        mine, other = make(inputs), make(others)
+        parts = [mine.logp(actions), mine.entropy(), other.kl(mine)]
+        sum(part.sum() for part in parts).backward()
+        found.append([*parts, inputs.grad])
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
 def _inputs(minibatch, box):
