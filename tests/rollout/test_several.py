@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pytest
 import ray
+import torch
 from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 
@@ -98,3 +99,30 @@ def test_two_learners_share_their_gradients(config):
     results, weights, _ = run(config, rounds=3, learners=2)
     assert all(np.isfinite(values).all() for values in weights.values())
     assert np.isfinite(results[-1]["learners"]["default_policy"]["total_loss"])
+
+
+@pytest.mark.slow
+def test_errors_of_two_learners_return_to_their_transitions():
+    config = configured(DQNConfig().training(**replayed() | {"lr": 0.0}), scripted).learners(num_learners=2)
+    algorithm = config.build_algo()
+    memory, drawn, told = algorithm.local_replay_buffer, [], []
+    draw, update = memory.draw, memory.update_priorities
+
+    def seen(count):
+        columns = draw(count)
+        drawn.append({name: torch.from_numpy(values.copy()) for name, values in columns.items()})
+        return columns
+
+    memory.draw = seen
+    memory.update_priorities = lambda errors: (told.append(np.array(errors)), update(errors))
+    for _ in range(3):
+        algorithm.training_step()
+
+    def errors(learner):
+        # Nothing was learned at a rate of 0: the networks are those of the step.
+        return learner.losses()(learner._rl_module, drawn[-1], learner.coefficients())[1]["td_error"].numpy()
+
+    wanted = next(iter(algorithm.learner_group.foreach_learner(errors))).get()
+    algorithm.stop()
+    assert len(np.unique(np.round(wanted, 4))) > 32
+    assert np.allclose(told[-1], wanted, atol=1e-4)
