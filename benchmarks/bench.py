@@ -30,7 +30,18 @@ from typing import Any
 
 from benchmarks import table, waits
 from benchmarks.measure import LONGEST, ratios, spread
-from benchmarks.sides import LAB_COMPILED, MATMUL, OURS, SHORT, SIDES, Groups, available, grow_groups, main_groups
+from benchmarks.sides import (
+    ALL_SIDES,
+    LAB_COMPILED,
+    MATMUL,
+    OURS,
+    SHORT,
+    SIDES,
+    Groups,
+    available,
+    grow_groups,
+    main_groups,
+)
 
 COUNTED, COMPILED = "env_steps_per_second", "env_steps_per_second_steady"
 # By side, then by repetition: what benchmarks.one prints.
@@ -134,9 +145,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sides", type=lambda text: text.split(","), help="only these, for instance lab,sb3")
     parser.add_argument("--out", type=Path, default=Path("outputs/bench.json"), help="where figures go")
     options = parser.parse_args(arguments)
-    unknown = set(options.algos) - set(SIDES)
-    if unknown:
-        parser.error(f"--algos knows {', '.join(SIDES)}, not {', '.join(sorted(unknown))}")
+    known = {"--algos": (options.algos, SIDES), "--sides": (options.sides or (), ALL_SIDES)}
+    for flag, (asked, names) in known.items():
+        if unknown := set(asked) - set(names):
+            parser.error(f"{flag} knows {', '.join(names)}, not {', '.join(sorted(unknown))}")
+    for flag in ("repeats", "seconds", "threads"):
+        if (value := getattr(options, flag)) <= 0:
+            parser.error(f"--{flag} must be above 0, got {value}")
     return options
 
 

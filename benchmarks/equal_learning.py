@@ -208,6 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if unknown := set(options.tasks) - set(TASKS):
         parser.error(f"--tasks knows {', '.join(TASKS)}, not {', '.join(sorted(unknown))}")
+    for flag, least in (("seeds", 0), ("workers", 1), ("scale", 1e-6)):
+        if (value := getattr(options, flag)) < least:
+            parser.error(f"--{flag} must be at least {least}, got {value}")
     os.environ |= {"OMP_NUM_THREADS": "1", "RLLIB_TEST_NO_TF_IMPORT": "1"}
     with tempfile.TemporaryDirectory(prefix="battery_lab_") as cache:
         # The first training of a task compiles for all others.

@@ -27,6 +27,8 @@ CHOICES = {
 # What neither learns nor compiles is measured in a part of the time.
 SHORT = {MATMUL: 0.2, **dict.fromkeys(SAMPLING, 0.2)}
 
+ALL_SIDES = tuple(dict.fromkeys([*(side for sides in SIDES.values() for side in sides), *SAMPLING, MATMUL]))
+
 # By name, the work (arguments of benchmarks.work.Work) and who does it.
 Groups = Mapping[str, tuple[dict[str, Any], tuple[str, ...]]]
 

@@ -255,10 +255,22 @@ def test_a_table_leaves_empty_what_was_not_measured() -> None:
     assert table.group(told).splitlines()[-1].startswith("|sb3|1,234 (1,234 to 1,234)|2,468 (2,468 to 2,468)||||")
 
 
-def test_an_unknown_algorithm_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--algos", "a2c"], "ppo, dqn, sac, not a2c"),
+        (["--sides", "lab,sb4"], "matmul, not sb4"),
+        (["--repeats", "0"], "--repeats must be above 0"),
+        (["--seconds", "-1"], "--seconds must be above 0, got -1"),
+        (["--threads", "0"], "--threads must be above 0"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        bench.parse(["--algos", "a2c"])
-    assert "ppo, dqn, sac" in capsys.readouterr().err
+        bench.parse(arguments)
+    assert told in capsys.readouterr().err
 
 
 # --- one short run ---
