@@ -130,7 +130,7 @@ class ObservationSet:
         """
         columns = fit_scales(training)
         self._refuse_look_ahead(training, price_lag, columns)
-        parts = _table(self._blocks(History(training, price_lag, columns)))
+        parts = _parts(self._blocks(History(training, price_lag, columns)))
         mean, std = ([row for part in parts for row in of(part, axis=0)] for of in (np.mean, np.std))
         return Scaling(columns=columns, mean=np.asarray(mean), std=np.maximum(std, 1e-3))
 
@@ -141,7 +141,7 @@ class ObservationSet:
             ConfigError: the market lacks a column that a feature needs.
         """
         blocks = self._blocks(History(series, price_lag, scaling.columns))
-        parts = _table(blocks)
+        parts = _parts(blocks)
         rule, found = f"must give as many features as the scaling was fitted for, {len(scaling.mean)}", _width(parts)
         require(found == len(scaling.mean), "observation.features", rule, found)
         scaled = self._scaled(parts, scaling, len(series))
@@ -201,7 +201,7 @@ def _changed_after(series: MarketSeries, now: int, price_lag: int) -> MarketSeri
     return replace(series, price=change(series.price, 0.0), columns=changed)
 
 
-def _table(blocks: Sequence[Block]) -> list[Array]:
+def _parts(blocks: Sequence[Block]) -> list[Array]:
     """Return the features that are not a window, which side by side are the table."""
     return [np.asarray(block.values, np.float64) for block in blocks if not block.window]
 
