@@ -97,8 +97,8 @@ class Fragment:
         kept = np.zeros_like(self.valid)
         rows, environments = (places[:count] for places in np.nonzero(self.ended))
         kept[rows, environments] = True
-        for t in range(len(kept) - 2, -1, -1):
-            kept[t] |= kept[t + 1] & ~self.ended[t]
+        # Up to the last of these ends: what ended before in the same environment is among the first as well.
+        kept = np.logical_or.accumulate(kept[::-1], axis=0)[::-1]
         return replace(
             self, valid=self.valid & kept, terminated=self.terminated & kept, truncated=self.truncated & kept
         )
