@@ -22,6 +22,7 @@ from battery_lab.rollout.acting import drawn, exploring, likeliest
 from battery_lab.rollout.distributions import distribution
 from battery_lab.rollout.episodes import finished
 from battery_lab.rollout.fragment import Fragment, Rows
+from battery_lab.rollout.resources import keep_freed_memory, torch_threads
 from battery_lab.rollout.runner import LabEnvRunner
 
 # Products of a forward pass from which on it pays to wake a second thread for them.
@@ -42,6 +43,7 @@ class ArrayEnvRunner(LabEnvRunner):
         Raises:
             ConfigError: the configuration asks for what only RLlib's own runner does.
         """
+        keep_freed_memory()
         super().__init__(config=config, **kwargs)
         learner: Any = config.learner_class
         self._needed = learner.outputs(config) if hasattr(learner, "outputs") else ()
@@ -73,12 +75,8 @@ class ArrayEnvRunner(LabEnvRunner):
 
     def sample(self, **kwargs: Any) -> list[Fragment]:
         """Sample as many steps or episodes as RLlib's runner would; returns one Fragment."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(threads if self._worth_threads else 1)
-        try:
+        with torch_threads(torch.get_num_threads() if self._worth_threads else 1):
             samples: list[Fragment] = super().sample(**kwargs)
-        finally:
-            torch.set_num_threads(threads)
         return samples
 
     @cached_property

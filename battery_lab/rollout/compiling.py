@@ -1,4 +1,4 @@
-"""Compiling a gradient step in a process of its own, so that a start does not wait for it.
+"""Compiling the gradients of a step in a process of its own, so that a start does not wait for it.
 
     python -m battery_lab.rollout.compiling <job> <package>
 
@@ -18,7 +18,6 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,19 +26,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from battery_lab.rollout.descent import AdamDescent
 from battery_lab.rollout.gradients import Losses, Tensors
 from battery_lab.rollout.program import Program
 
 # In less time: no programs that try what the processor says that it can, no headers compiled ahead for programs
-# to come (and kept outside of the lab's cache), no optimising of what merely calls the kernels, and no tables for
-# debuggers and profilers.
+# to come (and kept outside of the lab's cache), no optimising of what merely calls the kernels, no tables for
+# debuggers and profilers, and no search for patterns such as attention, which is traced for each of them first.
 QUICKLY = {
     "cpp.vec_isa_ok": True,
     "aot_inductor.precompile_headers": False,
     "aot_inductor.compile_wrapper_opt_level": "O0",
     "aot_inductor.enable_line_tables": False,
     "aot_inductor.enable_frame_pointer": False,
+    "pattern_matcher": False,
 }
 KEPT_LINES = 3
 KEPT_PROGRAMS = 100  # some 100 kB each
@@ -59,7 +58,7 @@ class Compilation:
         Args:
             package: where the program is to be.
             hurry: whether the training will soon wait for it; else it takes what the training leaves of the processors.
-            parts: what ``compile_program`` reads: losses, networks, descent, batch, coefficients and moments.
+            parts: what ``compile_program`` reads: losses, networks, batch, coefficients, threads.
 
         Raises:
             OSError: there is no compiler, or no place.
@@ -67,7 +66,7 @@ class Compilation:
         """
         if not any(shutil.which(name) for name in filter(None, (os.environ.get("CXX"), "g++", "clang++"))):
             raise OSError("there is no C++ compiler; `make system` installs g++")
-        content = pickle.dumps((*parts, torch.get_num_threads()))
+        content = pickle.dumps(parts)
         package.parent.mkdir(parents=True, exist_ok=True)
         _tidy(package.parent)
         self._scratch = TemporaryDirectory(prefix=f"{package.stem[:8]}_", dir=package.parent)
@@ -189,10 +188,10 @@ def names_of(package: Path) -> Path:
 def compile_program(job: Path, package: Path) -> None:
     """Trace, compile and store the program that a job file describes."""
     # Written a moment ago by the process that started this one.
-    losses, module, descent, batch, coefficients, moments, threads = pickle.loads(job.read_bytes())
+    losses, module, batch, coefficients, threads = pickle.loads(job.read_bytes())
     torch.set_num_threads(threads)
     part = job.with_suffix(".pt2")
-    figures = build(losses, module, descent, batch, coefficients, moments, part)
+    figures = build(losses, module, batch, coefficients, part)
     names_part = names_of(part)
     names_part.write_text(json.dumps(figures))
     # The package last: where it is, its names are.
@@ -200,21 +199,13 @@ def compile_program(job: Path, package: Path) -> None:
     os.replace(part, package)
 
 
-def build(
-    losses: Losses,
-    module: nn.Module,
-    descent: AdamDescent | None,
-    batch: Tensors,
-    coefficients: Tensors,
-    moments: Sequence[torch.Tensor],
-    path: Path,
-) -> list[str]:
+def build(losses: Losses, module: nn.Module, batch: Tensors, coefficients: Tensors, path: Path) -> list[str]:
     """Compile a program into a package; returns the names of its figures."""
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    program = Program(losses, module, descent)
+    program = Program(losses, module)
     names = (sorted(coefficients), sorted(batch))
-    arguments = program.arguments(batch, coefficients, moments)
+    arguments = program.arguments(batch, coefficients)
     graph = make_fx(lambda *groups: program(names, *groups))(*arguments)
     with torch.no_grad():
         plain = tuple([tensor.detach() for tensor in group] for group in arguments)

@@ -25,6 +25,7 @@ from battery_lab.errors import ConfigError, LabError, require_choice
 from battery_lab.rollout.descent import FINITE, Clipping
 from battery_lab.rollout.gradients import Losses, Tensors
 from battery_lab.rollout.minibatches import Chosen, minibatches
+from battery_lab.rollout.resources import keep_freed_memory, torch_threads
 from battery_lab.rollout.said import Said
 from battery_lab.rollout.steps import GradientSteps
 
@@ -96,6 +97,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
                 f"rollout=array does not do what a module has of its own in {', '.join(own)}: choose rollout=stock, "
                 "which does"
             )
+        keep_freed_memory()
         self._said = Said() if config.num_learners else None
         options = self.config.learner_config_dict
         cache = options.get("compile_cache") if self._device.type == "cpu" else None
@@ -135,14 +137,14 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         data.validate()
         data.solve_refs()
         self._weights_seq_no += 1
-        tensors = self.tensors(data)
-        count = len(next(iter(tensors.values())))
-        size = minibatch_size or count
-        for rows in minibatches(
-            count, size, num_epochs, num_total_minibatches, shuffle_batch_per_epoch and num_epochs > 1
-        ):
-            self._figures = self.step(self._chosen(tensors, rows), timesteps or {})
-            self._unreported += 1
+        with torch_threads(self._steps.threads(self._gradient_steps)):
+            tensors = self.tensors(data)
+            count = len(next(iter(tensors.values())))
+            size = minibatch_size or count
+            shuffle = shuffle_batch_per_epoch and num_epochs > 1
+            for rows in minibatches(count, size, num_epochs, num_total_minibatches, shuffle):
+                self._figures = self.step(self._chosen(tensors, rows), timesteps or {})
+                self._unreported += 1
         self._size = size
         if reports:
             self._log(self._figures, self._unreported, size)

@@ -1,4 +1,4 @@
-"""A gradient step as one function of tensors, which can be traced, compiled and told apart from others."""
+"""The gradients of a step as one function of tensors, which can be traced, compiled and told apart from others."""
 
 from __future__ import annotations
 
@@ -13,50 +13,42 @@ import ray
 import torch
 from torch import nn
 
-from battery_lab.rollout.descent import AdamDescent
 from battery_lab.rollout.gradients import Losses, Tensors
 
 PLAIN = (int, float, str, bool, tuple, slice)
 
 
 class Program:
-    """Gradients, clipping and Adam as one function of flat lists of tensors; or gradients alone.
+    """Gradients and figures as one function of flat lists of tensors.
 
     Attributes:
         figures: the names of the figures; known once it ran.
     """
 
-    def __init__(self, losses: Losses, module: nn.Module, descent: AdamDescent | None) -> None:
-        """Remember the losses, the networks whose tensors become arguments, and what follows the gradients."""
+    def __init__(self, losses: Losses, module: nn.Module) -> None:
+        """Remember the losses, and the networks whose tensors become arguments."""
         self._applied = _Applied(module, losses)
-        self._descent = descent
         state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
         self._names, self._state = list(state), list(state.values())
         self.figures: list[str] = []
 
-    def arguments(
-        self, batch: Tensors, coefficients: Tensors, moments: Sequence[torch.Tensor]
-    ) -> list[list[torch.Tensor]]:
+    def arguments(self, batch: Tensors, coefficients: Tensors) -> list[list[torch.Tensor]]:
         """Return what the program is called with."""
-        return [self._state, *[[group[name] for name in sorted(group)] for group in (coefficients, batch)], [*moments]]
+        return [self._state, *[[group[name] for name in sorted(group)] for group in (coefficients, batch)]]
 
     def __call__(self, names: Sequence[Sequence[str]], *arguments: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Return the gradients of all that is trained, if no descent follows them, and then the figures.
+        """Return the gradients of all that is trained, and then the figures.
 
         Args:
             names: of the coefficients and of the batch's columns, sorted.
-            arguments: the tensors of the networks, of the coefficients, of the batch, and the moments.
+            arguments: the tensors of the networks, of the coefficients and of the batch.
         """
-        state, *groups, moments = arguments
+        state, *groups = arguments
         coefficients, batch = (dict(zip(keys, group, strict=True)) for keys, group in zip(names, groups, strict=True))
         tensors = {f"module.{name}": tensor for name, tensor in zip(self._names, state, strict=True)}
         loss, figures = torch.func.functional_call(self._applied, tensors, (batch, coefficients))
         wanted = [tensor for tensor in [*state, *groups[0]] if tensor.requires_grad]
         gradients = torch.autograd.grad(loss, wanted, materialize_grads=True)
-        if self._descent is not None:
-            with torch.no_grad():
-                figures = figures | self._descent(wanted, gradients, moments)
-            gradients = ()
         self.figures = sorted(figures)
         return [*gradients, *[figures[name] for name in self.figures]]
 
@@ -76,10 +68,8 @@ def shapes(batch: Tensors) -> list[tuple[str, tuple[int, ...], torch.dtype]]:
     return [(name, tuple(batch[name].shape), batch[name].dtype) for name in sorted(batch)]
 
 
-def program_key(
-    losses: Losses, module: nn.Module, descent: AdamDescent | None, batch: Tensors, coefficients: Tensors
-) -> str:
-    """Return a name for the program that these make on this machine and with these sources."""
+def program_key(losses: Losses, module: nn.Module, batch: Tensors, coefficients: Tensors, threads: int) -> str:
+    """Return a name for the program that these make on this machine, with these sources and for so many threads."""
     hasher = hashlib.sha256()
     for source in sorted(Path(__file__).parents[1].rglob("*.py")):
         if source.parent.name in ("rollout", "networks", "algos"):
@@ -90,8 +80,8 @@ def program_key(
         hasher.update(repr((type(part).__qualname__, sorted(plain.items()))).encode())
     tensors = {**dict(module.named_parameters()), **coefficients, **batch}
     signature = [(name, tuple(t.shape), str(t.dtype), t.requires_grad) for name, t in tensors.items()]
-    machine = (torch.__version__, ray.__version__, _processor(), torch.get_num_threads())
-    hasher.update(repr((losses, str(module), descent, signature, machine)).encode())
+    machine = (torch.__version__, ray.__version__, _processor(), threads)
+    hasher.update(repr((losses, str(module), signature, machine)).encode())
     return hasher.hexdigest()[:32]
 
 

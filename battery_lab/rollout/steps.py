@@ -1,4 +1,4 @@
-"""Gradient steps: by torch's autograd and optimisers at first, and by one compiled program once there is one.
+"""Gradient steps: by torch's autograd at first, and by one compiled program once there is one.
 
 Whether a run uses the program, and from which step on, does not depend on how long its compilation took, so that runs
 repeat; but one that is not done a quarter of an hour after it was wanted is done without, with a line in the log.
@@ -16,20 +16,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from battery_lab.rollout.agreement import adopt, copied, same, same_descent, same_figures
+from battery_lab.rollout.agreement import same, same_figures
 from battery_lab.rollout.compiling import Compilation, names_of
-from battery_lab.rollout.descent import (
-    FINITE,
-    AdamDescent,
-    Clipping,
-    Named,
-    adam_descent,
-    descend,
-    learning_rate,
-    moments,
-)
+from battery_lab.rollout.descent import Clipping, Descent, Named
 from battery_lab.rollout.gradients import Losses, Tensors, by_autograd, trained
 from battery_lab.rollout.program import Program, program_key, shapes
+from battery_lab.rollout.resources import cores
 
 log = logging.getLogger(__name__)
 
@@ -65,18 +57,17 @@ class GradientSteps:
             hurry: whether compiling may slow the steps before, which will soon wait for it.
         """
         self._losses, self._module = losses, module
-        self._optimizers, self._clipping, self._share = optimizers, clipping, share
+        self._descent, self._share = Descent(optimizers, clipping), share
         self._cache, self._after, self._hurry = cache, max(1, after), hurry
+        self._threads = torch.get_num_threads()
         self._compilation: Compilation | None = None
         self._package: Path | None = None
         self._loaded: Any = None
         self._taken_over = False
         self._shapes: Any = None
-        self._descent: AdamDescent | None = None
         self._program: Program | None = None
         self._figures: list[str] = []
         self._parameters: list[torch.Tensor] = []
-        self._moments: list[torch.Tensor] = []
 
     def __call__(self, batch: Tensors, coefficients: Tensors, number: int) -> Tensors:
         """Take a step on a minibatch and return figures of it.
@@ -86,7 +77,7 @@ class GradientSteps:
             coefficients: weights that change while training, and parameters that belong to no network.
             number: steps that were taken before, in this run and those that it resumes.
         """
-        if self._cache is not None and self._package is None and all(one.state for _, one in self._optimizers):
+        if self._cache is not None and self._package is None:
             self._start(batch, coefficients)
         if self._package is None or shapes(batch) != self._shapes:
             return self._step(batch, coefficients)
@@ -96,11 +87,21 @@ class GradientSteps:
             return self._take_over(batch, coefficients)
         return self._step(batch, coefficients)
 
+    def threads(self, number: int) -> int:
+        """Return how many threads are to compute: while a hurried compiler needs a core, not those of all cores.
+
+        Threads wait for one another, so that all of them stop where one has to share its core. How many there are has
+        a part in how sums are rounded, and depends on the number of steps alone, as the take-over does.
+        """
+        compiles = self._cache is not None and self._hurry and number < self._after
+        return max(1, min(self._threads, cores() - 1)) if compiles else self._threads
+
     def forget(self) -> None:
         """Begin anew with optimisers whose state was replaced."""
         self.close()
-        self._package = self._loaded = self._descent = self._program = self._compilation = None
-        self._moments, self._taken_over = [], False
+        self._package = self._loaded = self._program = self._compilation = None
+        self._taken_over = False
+        self._descent.forget()
 
     def _step(self, batch: Tensors, coefficients: Tensors) -> Tensors:
         figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)
@@ -109,31 +110,23 @@ class GradientSteps:
     def _descend(self) -> Tensors:
         if self._share is not None:
             self._share()
-        return descend(self._optimizers, self._clipping)
+        return self._descent()
 
     def _compiled_step(self, batch: Tensors, coefficients: Tensors) -> Tensors:
-        arguments = self._arguments(batch, coefficients)
-        results = self._loaded.run([tensor.detach() for group in arguments for tensor in group])
-        if self._descent is not None:
-            return dict(zip(self._figures, results, strict=True))
-        self._set(results, coefficients)
-        return dict(zip(self._figures, results[len(self._parameters) :], strict=True)) | self._descend()
+        return self._adopted(self._run(batch, coefficients), coefficients) | self._descend()
 
-    def _arguments(self, batch: Tensors, coefficients: Tensors) -> list[list[torch.Tensor]]:
+    def _run(self, batch: Tensors, coefficients: Tensors) -> list[torch.Tensor]:
         assert self._program is not None
-        return self._program.arguments(batch, coefficients, self._present_moments())
+        arguments = self._program.arguments(batch, coefficients)
+        results: list[torch.Tensor] = self._loaded.run([tensor.detach() for group in arguments for tensor in group])
+        return results
 
-    def _present_moments(self) -> Sequence[torch.Tensor]:
-        """Return Adam's tensors with the learning rates of now; nothing where gradients alone are compiled."""
-        if self._descent is None:
-            return ()
-        if not self._moments:
-            self._moments = moments(self._optimizers)
-        place = -1
-        for part, (_, optimizer) in zip(self._descent.parts, self._optimizers, strict=True):
-            place += 3 * len(part.parameters) + 1
-            self._moments[place] = learning_rate(optimizer)
-        return self._moments
+    def _adopted(self, results: Sequence[torch.Tensor], coefficients: Tensors) -> Tensors:
+        """Take the program's gradients for those of the parameters, and return its figures."""
+        count = len(results) - len(self._figures)
+        for parameter, gradient in zip(self._trained(coefficients), results[:count], strict=True):
+            parameter.grad = gradient
+        return dict(zip(self._figures, results[count:], strict=True))
 
     def _trained(self, coefficients: Tensors) -> list[torch.Tensor]:
         """Return all that has a gradient; to look through a module takes as long as a small loss."""
@@ -145,16 +138,14 @@ class GradientSteps:
         """Have the program compiled, unless there is one."""
         assert self._cache is not None
         self._shapes = shapes(batch)
-        if self._share is None:
-            self._descent = adam_descent(self._optimizers, self._trained(coefficients), self._clipping)
-        self._program = Program(self._losses, self._module, self._descent)
-        key = program_key(self._losses, self._module, self._descent, batch, coefficients)
+        self._program = Program(self._losses, self._module)
+        key = program_key(self._losses, self._module, batch, coefficients, self._threads)
         self._package = self._cache / f"{key}.pt2"
         if self._package.is_file():
             # At once, so that nobody takes it away before it is wanted.
             self._load()
             return
-        parts = (self._losses, self._module, self._descent, batch, coefficients, list(self._present_moments()))
+        parts = (self._losses, self._module, batch, coefficients, self._threads)
         try:
             self._compilation = Compilation(self._package, *parts, hurry=self._hurry)
         except (OSError, pickle.PicklingError, AttributeError, TypeError) as error:
@@ -184,44 +175,32 @@ class GradientSteps:
         self._do_without(reason)
 
     def _take_over(self, batch: Tensors, coefficients: Tensors) -> Tensors:
-        """Wait for the program if need be, and take a step both with and without it; returns figures of that step."""
+        """Wait for the program if need be, and find gradients both with and without it; returns figures of the step."""
         if self._loaded is None:
             self._load()
         if self._loaded is None:
             return self._step(batch, coefficients)
-        arguments = [[tensor.detach() for tensor in group] for group in self._arguments(batch, coefficients)]
-        before, tried = copied(arguments), copied(arguments)
         try:
-            results = self._loaded.run([tensor for group in tried for tensor in group])
+            results = self._run(batch, coefficients)
         except RuntimeError as error:
             self._refuse(error)
             return self._step(batch, coefficients)
         figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)
-        found = dict(zip(self._figures, results[-len(self._figures) :], strict=True))
-        agree = same_figures(found, figures)
-        if self._descent is None:
-            agree = agree and same(results, self._gradients(coefficients))
-            if agree:
-                self._set(results, coefficients)
-        figures |= self._descend()
-        if not figures[FINITE]:
-            return figures  # which shows nothing: the next step will
-        if not (agree and (self._descent is None or same_descent(self._descent, before, tried, arguments))):
+        gradients = self._gradients(coefficients)
+        if not all(gradient.isfinite().all() for gradient in gradients):
+            return figures | self._descend()  # which shows nothing: the next step will
+        found = dict(zip(self._figures, results[len(gradients) :], strict=False))
+        alike = len(results) == len(gradients) + len(self._figures) and found.keys() == figures.keys()
+        if not (alike and same(results, gradients) and same_figures(found, figures)):
             self._refuse(f"the compiled program {self._package} does something else")
-            return figures
-        if self._descent is not None:
-            # Its results count from this step on, also in a run that is resumed here.
-            adopt(arguments, tried)
+            return figures | self._descend()
+        # Its results count from this step on, also in a run that is resumed here.
         self._taken_over = True
         self.close()
-        return figures | found
+        return self._adopted(results, coefficients) | self._descend()
 
     def _gradients(self, coefficients: Tensors) -> list[torch.Tensor]:
         return [p.grad if p.grad is not None else torch.zeros_like(p) for p in self._trained(coefficients)]
-
-    def _set(self, gradients: Sequence[torch.Tensor], coefficients: Tensors) -> None:
-        for parameter, gradient in zip(self._trained(coefficients), gradients, strict=False):
-            parameter.grad = gradient
 
     def close(self) -> None:
         """End the compilation, if it still goes on, and leave nothing of it."""

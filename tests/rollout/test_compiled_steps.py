@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from battery_lab.rollout.descent import Clipping
+from battery_lab.rollout.steps import GradientSteps
 from tests.rollout.trial import Squares, Trial, close
 
 NEEDS_COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ (make system)")
@@ -54,17 +55,16 @@ def test_compiled_steps_follow_the_learning_rate_and_restored_optimisers(compile
 
 
 @NEEDS_COMPILER
-@pytest.mark.slow
-def test_with_several_learners_gradients_alone_are_compiled(tmp_path):
+def test_several_learners_share_what_the_program_gives(compiled):
     def trial(cache=None):
         made = Trial(cache)
         made.steps._share = lambda: made.scale.grad.mul_(0.5)
         return made
 
-    ours, plain = trial(tmp_path), trial()
+    ours, plain = trial(compiled), trial()
     ours.run(4)
     plain.run(4)
-    assert ours.steps._taken_over and ours.steps._descent is None
+    assert ours.steps._taken_over
     assert close(ours.state, plain.state)
 
 
@@ -131,23 +131,47 @@ class Tilted(Squares):
         return loss + 0.1 * module(batch["x"]).mean(), figures
 
 
+class Telling(Squares):
+    """The same loss, of which more is told."""
+
+    def __call__(self, module, batch, coefficients):
+        loss, figures = super().__call__(module, batch, coefficients)
+        return loss, figures | {"twice": 2 * figures["loss"]}
+
+
 @NEEDS_COMPILER
-@pytest.mark.parametrize(
-    "other",
-    [{"losses": Tilted()}, {"clipping": Clipping(limit=0.1, by="global_norm")}, {"kind": torch.optim.AdamW}],
-    ids=["loss", "clipping", "optimiser"],
-)
-def test_a_program_that_does_something_else_is_not_used(other, compiled, tmp_path, caplog, monkeypatch):
+@pytest.mark.parametrize("losses", [Tilted(), Telling()], ids=["loss", "figures"])
+def test_a_program_that_does_something_else_is_not_used(losses, compiled, tmp_path, caplog, monkeypatch):
     for path in compiled.iterdir():
         shutil.copy(path, tmp_path / f"same{path.suffix}")
     monkeypatch.setattr("battery_lab.rollout.steps.program_key", lambda *parts: "same")
-    trial, plain = Trial(tmp_path, **other), Trial(**other)
+    trial, plain = Trial(tmp_path, losses=losses), Trial(losses=losses)
     trial.run(3)
     plain.run(3)
     assert not trial.steps._taken_over
     assert len(caplog.records) == 1 and "go on as they are" in caplog.text
     assert list(tmp_path.iterdir()) == []
     assert all(torch.equal(a, b) for a, b in zip(trial.state, plain.state, strict=True))
+
+
+@NEEDS_COMPILER
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"clipping": Clipping(limit=0.1, by="global_norm")},
+        {"clipping": Clipping(limit=0.1, by="norm")},
+        {"clipping": Clipping(limit=0.02, by="value")},
+        {"kind": torch.optim.AdamW},
+        {"kind": torch.optim.SGD},
+    ],
+    ids=["global_norm", "norm", "value", "adamw", "sgd"],
+)
+def test_one_program_serves_whatever_clips_and_descends(other, compiled):
+    ours, plain = Trial(compiled, **other), Trial(**other)
+    ours.run(4)
+    plain.run(4)
+    assert ours.steps._compilation is None and ours.steps._taken_over
+    assert close(ours.state, plain.state)
 
 
 def test_without_a_compiler_one_line_says_so_and_steps_go_on(tmp_path, monkeypatch, caplog):
@@ -175,7 +199,6 @@ def test_a_compiler_that_fails_is_told_in_one_line_and_steps_go_on(tmp_path, mon
 def broken(folder):
     """A trial whose program in the cache is no program."""
     trial = Trial(folder)
-    trial.step(0)
     package = folder / f"{trial.key}.pt2"
     package.write_bytes(b"no package")
     package.with_suffix(".json").write_text(json.dumps(["errors", "loss"]))
@@ -184,7 +207,7 @@ def broken(folder):
 
 def test_a_broken_package_is_told_and_left_and_made_anew_by_the_next_run(tmp_path, caplog):
     trial = broken(tmp_path)
-    trial.run(2, first=1)
+    trial.run(2)
     assert not trial.steps._taken_over and len(caplog.records) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -197,3 +220,17 @@ def test_a_network_that_cannot_be_sent_elsewhere_is_trained_without(tmp_path, ca
     trial = Trial(tmp_path, module=Local(nn.Linear(5, 1)))
     trial.run(3)
     assert len(caplog.records) == 1 and "Local" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("hurry", "threads", "before"), [(True, 2, 1), (True, 1, 1), (True, 5, 1), (False, 2, 2)], ids=str
+)
+def test_a_core_is_left_to_a_hurried_compiler_until_its_program_takes_over(
+    hurry, threads, before, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("battery_lab.rollout.steps.cores", lambda: 2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    steps = GradientSteps(Squares(), nn.Linear(1, 1), [], Clipping(limit=None, by="value"), after=3, hurry=hurry)
+    assert [steps.threads(number) for number in (0, 2, 3)] == [threads] * 3  # nothing is compiled
+    steps._cache = tmp_path
+    assert [steps.threads(number) for number in (0, 2, 3)] == [before, before, threads]

@@ -9,10 +9,11 @@ import pytest
 from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.sac import SACConfig
+from ray.rllib.core import DEFAULT_MODULE_ID
 
-from battery_lab.rollout.descent import moments
 from battery_lab.rollout.options import ArrayRollout
 from tests.rollout.small import ScriptedEnv, configured
+from tests.rollout.trial import moments
 
 AFTER, ROUNDS = 6, 12
 REPLAY = {"capacity": 2_000, "prioritised": True, "alpha": 0.6, "beta": 0.4, "seed": 0}
@@ -49,7 +50,7 @@ def rounds(algorithm, count):
 def weights(learner):
     """All that a run has learned and goes on with."""
     found = {name: values.numpy().copy() for name, values in learner._rl_module.state_dict().items()}
-    kept = [tensor.numpy().copy() for tensor in moments(learner._steps._optimizers)]
+    kept = [tensor.numpy().copy() for tensor in moments(learner.get_optimizers_for_module(DEFAULT_MODULE_ID))]
     coefficients = {name: tensor.detach().numpy().copy() for name, tensor in learner.coefficients().items()}
     return found | {f"moment {place}": values for place, values in enumerate(kept)} | coefficients
 
@@ -69,7 +70,7 @@ def test_a_run_goes_on_to_the_bit_wherever_it_was_stopped(kind, tmp_path):
             whole.save_to_path(str(tmp_path / when))
             if kind is not PPOConfig:
                 whole.save_memory(tmp_path / f"{when}_memory", None)
-    assert learner._steps._taken_over and learner._steps._descent is not None
+    assert learner._steps._taken_over
     wanted = weights(learner)
     whole.stop()
     for when, left in stops.items():

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from battery_lab.rollout.descent import Clipping, adam_descent, moments
-from battery_lab.rollout.gradients import trained
+from battery_lab.rollout.descent import Clipping
 from battery_lab.rollout.program import program_key
 from battery_lab.rollout.steps import GradientSteps
 
@@ -56,9 +55,14 @@ class Trial:
 
     @property
     def key(self):
-        """The name of the program, as it is known after the first step."""
-        descent = adam_descent(self.optimizers, trained(self.module, self.coefficients), CLIPPING)
-        return program_key(self.losses, self.module, descent, self.batch, self.coefficients)
+        """The name of the program."""
+        return program_key(self.losses, self.module, self.batch, self.coefficients, torch.get_num_threads())
+
+
+def moments(optimizers):
+    """What optimisers keep for each parameter."""
+    states = [state for _, optimizer in optimizers for state in optimizer.state.values()]
+    return [value for state in states for value in state.values() if value is not None]
 
 
 def close(found, wanted, atol=1e-6):

@@ -1,0 +1,146 @@
+"""Optimisers take the steps that torch's own calls would have them take."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD, Adam, AdamW
+
+from battery_lab.rollout.descent import FINITE, Clipping, Descent, is_plain_adam
+
+KINDS = {
+    "adam": partial(Adam, lr=0.01, weight_decay=0.01, fused=True),
+    "amsgrad": partial(Adam, lr=0.01, amsgrad=True, fused=True),
+    "adam in tensors of its own": partial(Adam, lr=0.01),
+    "adamw": partial(AdamW, lr=0.01, fused=True),
+    "sgd": partial(SGD, lr=0.01, momentum=0.9),
+}
+CLIPPINGS = [
+    Clipping(limit=0.05, by="global_norm"),
+    Clipping(limit=0.02, by="norm"),
+    Clipping(limit=0.001, by="value"),
+    Clipping(limit=None, by="global_norm"),
+]
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+
+
+def gradients(seed):
+    """What networks are given for gradients."""
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(parameter.shape, generator=generator) for parameter in network().parameters()]
+
+
+def give(module, values):
+    for parameter, value in zip(module.parameters(), values, strict=True):
+        parameter.grad = None if value is None else value.clone()
+
+
+def clip(module, clipping):
+    """Clip as RLlib does, by torch's own functions."""
+    if not clipping.limit:
+        return
+    if clipping.by == "value":
+        nn.utils.clip_grad_value_(module.parameters(), clipping.limit)
+    elif clipping.by == "global_norm":
+        nn.utils.clip_grad_norm_(module.parameters(), clipping.limit)
+    else:
+        for parameter in module.parameters():
+            nn.utils.clip_grad_norm_([parameter], clipping.limit)
+
+
+@pytest.mark.parametrize("clipping", CLIPPINGS, ids=lambda clipping: f"{clipping.by} {clipping.limit}")
+@pytest.mark.parametrize("kind", KINDS)
+def test_steps_are_those_of_torch(kind, clipping):
+    ours, theirs = network(), network()
+    optimizer, other = (KINDS[kind](module.parameters()) for module in (ours, theirs))
+    descent = Descent([("net", optimizer)], clipping)
+    for step in range(5):
+        for module in (ours, theirs):
+            give(module, gradients(step))
+        for one in (optimizer, other):
+            one.param_groups[0]["lr"] = 0.01 / (1 + step)
+        descent()
+        clip(theirs, clipping)
+        other.step()
+    for found, wanted in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(found, wanted, atol=1e-7)
+    assert is_plain_adam(optimizer) == (kind == "adam")
+
+
+def test_a_learning_rate_of_0_moves_moments_alone():
+    module = network()
+    optimizer = KINDS["adam"](module.parameters())
+    descent = Descent([("net", optimizer)], CLIPPINGS[0])
+    for step in range(3):
+        give(module, gradients(step))
+        if step == 2:
+            optimizer.param_groups[0]["lr"] = 0.0
+            before = copy.deepcopy(module.state_dict()), copy.deepcopy(optimizer.state_dict())
+        descent()
+    assert all(torch.equal(value, before[0][name]) for name, value in module.state_dict().items())
+    assert not torch.equal(optimizer.state_dict()["state"][0]["exp_avg"], before[1]["state"][0]["exp_avg"])
+
+
+def test_all_is_left_where_a_gradient_of_one_optimiser_is_not_finite():
+    modules = [network(0), network(1)]
+    optimizers = [(f"{place}", KINDS["adam"](module.parameters())) for place, module in enumerate(modules)]
+    descent = Descent(optimizers, CLIPPINGS[0])
+    for step in range(3):
+        for module in modules:
+            give(module, gradients(step))
+        if step == 2:
+            modules[1][0].weight.grad[0, 0] = torch.inf
+            before = [
+                copy.deepcopy((module.state_dict(), one.state_dict()["state"]))
+                for module, (_, one) in zip(modules, optimizers, strict=True)
+            ]
+        told = descent()
+        assert bool(told[FINITE]) == (step < 2)
+    for module, (_, optimizer), (weights, kept) in zip(modules, optimizers, before, strict=True):
+        assert all(torch.equal(value, weights[name]) for name, value in module.state_dict().items())
+        for place, state in optimizer.state_dict()["state"].items():
+            assert all(torch.equal(value, kept[place][name]) for name, value in state.items())
+
+
+def test_parameters_without_a_gradient_stay_whether_they_had_one_before_or_not():
+    ours, theirs = network(), network()
+    optimizer, other = (KINDS["adam"](module.parameters()) for module in (ours, theirs))
+    descent = Descent([("net", optimizer)], CLIPPINGS[-1])
+    for step, without in enumerate([None, 0, None, 2, 2]):
+        values = [None if place == without else value for place, value in enumerate(gradients(step))]
+        for module in (ours, theirs):
+            give(module, values)
+        descent()
+        other.step()
+    for found, wanted in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(found, wanted, atol=1e-7)
+
+
+def test_one_tensor_for_two_gradients_is_clipped_once():
+    module = nn.ParameterList([nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))])
+    optimizer = SGD(module.parameters(), lr=1.0)
+    shared = torch.tensor([3.0, 4.0])
+    for parameter in module:
+        parameter.grad = shared
+    Descent([("net", optimizer)], Clipping(limit=1.0, by="global_norm"))()
+    assert torch.allclose(module[0], -shared / 50**0.5, atol=1e-6) and torch.equal(module[0], module[1])
+
+
+@pytest.mark.parametrize("stands", ["a group more", "a hook"])
+def test_what_changes_an_optimiser_is_not_gone_round(stands):
+    module = network()
+    optimizer = KINDS["adam"](list(module.parameters())[:2])
+    assert is_plain_adam(optimizer)
+    if stands == "a group more":
+        optimizer.add_param_group({"params": list(module.parameters())[2:]})
+    else:
+        optimizer.register_step_post_hook(lambda *called: None)
+    assert not is_plain_adam(optimizer)
