@@ -11,6 +11,12 @@ from battery_lab.rollout.gradients import Tensors
 AGREES = 1e-3  # largest difference, as a share of a tensor's largest entry
 
 
+def laid_out(found: Sequence[torch.Tensor], parameters: Sequence[torch.Tensor]) -> bool:
+    """Whether gradients lie in memory as their parameters do, which Adam's kernel goes through side by side."""
+    pairs = zip(found, parameters, strict=False)
+    return all(a.shape == b.shape and a.is_contiguous() and b.is_contiguous() for a, b in pairs)
+
+
 def same(found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> bool:
     """Whether tensors are the same but for rounding."""
     pairs = zip(found, wanted, strict=False)

@@ -64,7 +64,7 @@ class Compilation:
             OSError: there is no compiler, or no place.
             pickle.PicklingError, AttributeError, TypeError: a part cannot be sent to another process.
         """
-        if not any(shutil.which(name) for name in filter(None, (os.environ.get("CXX"), "g++", "clang++"))):
+        if not compiler():
             raise OSError("there is no C++ compiler; `make system` installs g++")
         content = pickle.dumps(parts)
         package.parent.mkdir(parents=True, exist_ok=True)
@@ -129,6 +129,12 @@ class Compilation:
     def close(self) -> None:
         """End it, if it still goes on, and leave nothing of it."""
         self._end()
+
+
+def compiler() -> str | None:
+    """Return the C++ compiler that torch will find; None if there is none."""
+    names = filter(None, (os.environ.get("CXX"), "g++", "clang++"))
+    return next((path for name in names if (path := shutil.which(name))), None)
 
 
 def _tidy(cache: Path) -> None:

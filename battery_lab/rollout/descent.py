@@ -14,7 +14,7 @@ from battery_lab.rollout.gradients import Tensors
 FINITE = "battery_lab_finite"
 Named = Sequence[tuple[str, torch.optim.Optimizer]]
 # Options of torch's Adam where its kernel is called by itself.
-PLAIN = {
+ADAM = {
     "fused": True,
     "amsgrad": False,
     "maximize": False,
@@ -38,6 +38,8 @@ class Clipping:
 
     def __call__(self, gradients: list[torch.Tensor]) -> tuple[list[torch.Tensor], torch.Tensor]:
         """Return clipped gradients, and the norm of all of them before."""
+        if not gradients:
+            return gradients, torch.zeros(())
         norms = torch._foreach_norm(gradients)
         norm: torch.Tensor = torch.linalg.vector_norm(torch.stack(norms))
         if not self.limit:
@@ -83,15 +85,13 @@ class Descent:
 
     def _step(self, name: str, optimizer: torch.optim.Optimizer) -> None:
         kernel = self._kernels.get(name)
-        if kernel is None:
+        if kernel is None or not kernel(optimizer):
             optimizer.step()
             if is_plain_adam(optimizer):
                 self._kernels[name] = _AdamKernel(optimizer)
-        elif not kernel():
-            optimizer.step()
 
     def forget(self) -> None:
-        """Begin anew with optimisers whose state was replaced."""
+        """Begin anew: states of optimisers may have been replaced."""
         self._kernels = {}
 
 
@@ -108,10 +108,11 @@ class _AdamKernel:
             [state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step")
         )
 
-    def __call__(self) -> bool:
-        """Take a step, if gradients are of the same parameters as before; returns whether it was."""
+    def __call__(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Take a step, if the optimiser and its parameters are still those at hand; returns whether it was."""
         gradients = [p.grad for p in self._parameters if p.grad is not None]
-        if len(gradients) < len(self._parameters) or any(p.grad is not None for p in self._others):
+        more = any(p.grad is not None for p in self._others)
+        if more or len(gradients) < len(self._parameters) or optimizer.param_groups[0] is not self._group:
             return False
         adam(
             self._parameters,
@@ -138,9 +139,9 @@ class _AdamKernel:
 def is_plain_adam(optimizer: torch.optim.Optimizer) -> bool:
     """Whether an optimiser is torch's Adam of one group of parameters, without options that change what it does."""
     group, *more = optimizer.param_groups
-    plain = all(group.get(name, value) == value for name, value in PLAIN.items())
-    hooked = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
-    return type(optimizer) is torch.optim.Adam and plain and not more and not hooked
+    plain = all(group.get(name, value) == value for name, value in ADAM.items())
+    changed = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks or "step" in vars(optimizer)
+    return type(optimizer) is torch.optim.Adam and plain and not more and not changed
 
 
 def norm_name(optimizer: str) -> str:

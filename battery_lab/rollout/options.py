@@ -61,8 +61,8 @@ class ArrayRollout:
     """The choice ``rollout=array``: whole arrays. Algorithms without a learner on arrays get RLlib's own parts.
 
     Attributes:
-        compile: whether gradient steps are compiled; needs g++.
-        compile_after: gradient steps before the compiled ones take over; compiling goes on meanwhile.
+        compile: whether gradients are found by a compiled program; needs g++.
+        compile_after: gradient steps before it takes over; compiling goes on meanwhile.
         compile_after_off_policy: the same of DQN and SAC, whose steps gain less, and are not slowed meanwhile.
         cache: folder of compiled programs.
     """

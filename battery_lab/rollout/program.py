@@ -48,7 +48,9 @@ class Program:
         tensors = {f"module.{name}": tensor for name, tensor in zip(self._names, state, strict=True)}
         loss, figures = torch.func.functional_call(self._applied, tensors, (batch, coefficients))
         wanted = [tensor for tensor in [*state, *groups[0]] if tensor.requires_grad]
-        gradients = torch.autograd.grad(loss, wanted, materialize_grads=True)
+        found = torch.autograd.grad(loss, wanted, materialize_grads=True)
+        # As backward() leaves them, whatever order a product made them in.
+        gradients = [gradient.contiguous() for gradient in found]
         self.figures = sorted(figures)
         return [*gradients, *[figures[name] for name in self.figures]]
 
@@ -78,7 +80,7 @@ def program_key(losses: Losses, module: nn.Module, batch: Tensors, coefficients:
         # What a network was set up with, of which its printed form says only what its authors chose.
         plain = {name: value for name, value in vars(part).items() if isinstance(value, PLAIN)}
         hasher.update(repr((type(part).__qualname__, sorted(plain.items()))).encode())
-    tensors = {**dict(module.named_parameters()), **coefficients, **batch}
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers()), **coefficients, **batch}
     signature = [(name, tuple(t.shape), str(t.dtype), t.requires_grad) for name, t in tensors.items()]
     machine = (torch.__version__, ray.__version__, _processor(), threads)
     hasher.update(repr((losses, str(module), signature, machine)).encode())

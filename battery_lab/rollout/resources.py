@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -14,6 +15,7 @@ import torch
 # that is had from the system, and given back, by itself; glibc takes no larger one than 32 MiB for the second.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES, LARGE_BYTES = 512 << 20, 32 << 20
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of control groups, version 2: "<microseconds, or max> <in so many>"
 
 
 @contextmanager
@@ -27,9 +29,14 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores(quota: Path = CPU_QUOTA) -> int:
+    """Return how many cores this process may use: by its affinity, and by the quota of its container."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        share, period = quota.read_text().split()
+        return allowed if share == "max" else max(1, min(allowed, int(share) // int(period)))
+    except (OSError, ValueError):
+        return allowed
 
 
 @cache

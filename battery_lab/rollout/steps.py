@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from battery_lab.rollout.agreement import same, same_figures
-from battery_lab.rollout.compiling import Compilation, names_of
+from battery_lab.rollout.agreement import laid_out, same, same_figures
+from battery_lab.rollout.compiling import Compilation, compiler, names_of
 from battery_lab.rollout.descent import Clipping, Descent, Named
 from battery_lab.rollout.gradients import Losses, Tensors, by_autograd, trained
 from battery_lab.rollout.program import Program, program_key, shapes
@@ -53,13 +53,16 @@ class GradientSteps:
             clipping: of gradients.
             share: takes the mean of gradients over all learners, if there are several.
             cache: where compiled programs are kept; None compiles nothing.
-            after: steps without the compiled program, at least one.
+            after: steps without the compiled program.
             hurry: whether compiling may slow the steps before, which will soon wait for it.
         """
         self._losses, self._module = losses, module
         self._descent, self._share = Descent(optimizers, clipping), share
-        self._cache, self._after, self._hurry = cache, max(1, after), hurry
-        self._threads = torch.get_num_threads()
+        self._cache, self._after, self._hurry = cache, after, hurry
+        self._compiles = cache is not None
+        self._threads = self._threads_before = torch.get_num_threads()
+        if self._compiles and hurry and compiler():
+            self._threads_before = max(1, min(self._threads, cores() - 1))
         self._compilation: Compilation | None = None
         self._package: Path | None = None
         self._loaded: Any = None
@@ -68,6 +71,7 @@ class GradientSteps:
         self._program: Program | None = None
         self._figures: list[str] = []
         self._parameters: list[torch.Tensor] = []
+        self._unused: list[bool] = []
 
     def __call__(self, batch: Tensors, coefficients: Tensors, number: int) -> Tensors:
         """Take a step on a minibatch and return figures of it.
@@ -77,13 +81,13 @@ class GradientSteps:
             coefficients: weights that change while training, and parameters that belong to no network.
             number: steps that were taken before, in this run and those that it resumes.
         """
-        if self._cache is not None and self._package is None:
+        if self._compiles and self._package is None:
             self._start(batch, coefficients)
         if self._package is None or shapes(batch) != self._shapes:
             return self._step(batch, coefficients)
         if self._taken_over:
             return self._compiled_step(batch, coefficients)
-        if self._cache is not None and number >= self._after:
+        if self._compiles and number >= self._after:
             return self._take_over(batch, coefficients)
         return self._step(batch, coefficients)
 
@@ -91,15 +95,13 @@ class GradientSteps:
         """Return how many threads are to compute: while a hurried compiler needs a core, not those of all cores.
 
         Threads wait for one another, so that all of them stop where one has to share its core. How many there are has
-        a part in how sums are rounded, and depends on the number of steps alone, as the take-over does.
+        a part in how sums are rounded, and depends on the number of steps alone, as the take-over does: not on whether
+        the program lay in the cache, or could be made.
         """
-        compiles = self._cache is not None and self._hurry and number < self._after
-        return max(1, min(self._threads, cores() - 1)) if compiles else self._threads
+        return self._threads_before if number < self._after else self._threads
 
     def forget(self) -> None:
-        """Begin anew with optimisers whose state was replaced."""
-        self.close()
-        self._package = self._loaded = self._program = self._compilation = None
+        """Begin anew with weights and optimisers whose state was replaced; the program stays what it is."""
         self._taken_over = False
         self._descent.forget()
 
@@ -124,8 +126,8 @@ class GradientSteps:
     def _adopted(self, results: Sequence[torch.Tensor], coefficients: Tensors) -> Tensors:
         """Take the program's gradients for those of the parameters, and return its figures."""
         count = len(results) - len(self._figures)
-        for parameter, gradient in zip(self._trained(coefficients), results[:count], strict=True):
-            parameter.grad = gradient
+        for parameter, gradient, none in zip(self._trained(coefficients), results[:count], self._unused, strict=True):
+            parameter.grad = None if none else gradient
         return dict(zip(self._figures, results[count:], strict=True))
 
     def _trained(self, coefficients: Tensors) -> list[torch.Tensor]:
@@ -163,8 +165,8 @@ class GradientSteps:
             self._refuse(error)
 
     def _do_without(self, reason: object) -> None:
-        log.warning("gradient steps are not compiled, and go on as they are: %s", reason)
-        self._loaded = self._cache = None
+        log.warning("gradients are not compiled, and go on as they are: %s", reason)
+        self._compiles, self._loaded = False, None
         self.close()
 
     def _refuse(self, reason: object) -> None:
@@ -186,21 +188,20 @@ class GradientSteps:
             self._refuse(error)
             return self._step(batch, coefficients)
         figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)
-        gradients = self._gradients(coefficients)
+        parameters = self._trained(coefficients)
+        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
         if not all(gradient.isfinite().all() for gradient in gradients):
             return figures | self._descend()  # which shows nothing: the next step will
         found = dict(zip(self._figures, results[len(gradients) :], strict=False))
         alike = len(results) == len(gradients) + len(self._figures) and found.keys() == figures.keys()
-        if not (alike and same(results, gradients) and same_figures(found, figures)):
+        if not (alike and laid_out(results, parameters) and same(results, gradients) and same_figures(found, figures)):
             self._refuse(f"the compiled program {self._package} does something else")
             return figures | self._descend()
-        # Its results count from this step on, also in a run that is resumed here.
-        self._taken_over = True
+        # Its results count from this step on, also in a run that is resumed here. Where autograd gives no gradient, it
+        # gives zeros, which optimisers would not leave alone.
+        self._taken_over, self._unused = True, [p.grad is None for p in parameters]
         self.close()
         return self._adopted(results, coefficients) | self._descend()
-
-    def _gradients(self, coefficients: Tensors) -> list[torch.Tensor]:
-        return [p.grad if p.grad is not None else torch.zeros_like(p) for p in self._trained(coefficients)]
 
     def close(self) -> None:
         """End the compilation, if it still goes on, and leave nothing of it."""

@@ -6,12 +6,15 @@ import copy
 import json
 import logging
 import shutil
+from functools import partial
+from unittest import mock
 
 import pytest
 import torch
 from torch import nn
 
 from battery_lab.rollout.descent import Clipping
+from battery_lab.rollout.resources import torch_threads
 from battery_lab.rollout.steps import GradientSteps
 from tests.rollout.trial import Squares, Trial, close
 
@@ -101,21 +104,6 @@ def test_it_takes_over_at_a_step_that_shows_whether_it_is_right(compiled):
 
 
 @NEEDS_COMPILER
-def test_at_a_learning_rate_of_0_parameters_stay_and_moments_move(compiled):
-    ours, plain = Trial(compiled, seed=1), Trial(seed=1)
-    for trial in (ours, plain):
-        trial.batch["x"][:, 2] = 0  # a feature without a gradient, whose moments are 0
-        trial.run(3)
-        for _, optimizer in trial.optimizers:
-            optimizer.param_groups[0]["lr"] = 0.0
-        before = trial.state
-        trial.run(2, first=3)
-        assert torch.equal(trial.state[0], before[0])
-    assert ours.steps._taken_over
-    assert close(ours.state, plain.state)
-
-
-@NEEDS_COMPILER
 def test_a_minibatch_of_another_size_goes_without_the_program(compiled):
     trial = Trial(compiled)
     trial.run(2)
@@ -131,6 +119,14 @@ class Tilted(Squares):
         return loss + 0.1 * module(batch["x"]).mean(), figures
 
 
+class Doubled(Squares):
+    """The same loss, whose errors are told twice as large."""
+
+    def __call__(self, module, batch, coefficients):
+        loss, figures = super().__call__(module, batch, coefficients)
+        return loss, figures | {"errors": 2 * figures["errors"]}
+
+
 class Telling(Squares):
     """The same loss, of which more is told."""
 
@@ -140,7 +136,7 @@ class Telling(Squares):
 
 
 @NEEDS_COMPILER
-@pytest.mark.parametrize("losses", [Tilted(), Telling()], ids=["loss", "figures"])
+@pytest.mark.parametrize("losses", [Tilted(), Doubled(), Telling()], ids=["loss", "errors", "figures"])
 def test_a_program_that_does_something_else_is_not_used(losses, compiled, tmp_path, caplog, monkeypatch):
     for path in compiled.iterdir():
         shutil.copy(path, tmp_path / f"same{path.suffix}")
@@ -230,7 +226,34 @@ def test_a_core_is_left_to_a_hurried_compiler_until_its_program_takes_over(
 ):
     monkeypatch.setattr("battery_lab.rollout.steps.cores", lambda: 2)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    steps = GradientSteps(Squares(), nn.Linear(1, 1), [], Clipping(limit=None, by="value"), after=3, hurry=hurry)
-    assert [steps.threads(number) for number in (0, 2, 3)] == [threads] * 3  # nothing is compiled
-    steps._cache = tmp_path
-    assert [steps.threads(number) for number in (0, 2, 3)] == [before, before, threads]
+    make = partial(
+        GradientSteps, Squares(), nn.Linear(1, 1), [], Clipping(limit=None, by="value"), after=3, hurry=hurry
+    )
+    monkeypatch.setattr("battery_lab.rollout.steps.compiler", lambda: "g++")
+    assert [make(cache=tmp_path).threads(number) for number in (0, 2, 3)] == [before, before, threads]
+    assert [make(cache=None).threads(number) for number in (0, 2, 3)] == [threads] * 3
+    monkeypatch.setattr("battery_lab.rollout.steps.compiler", lambda: None)
+    assert [make(cache=tmp_path).threads(number) for number in (0, 2, 3)] == [threads] * 3
+
+
+def test_how_many_threads_compute_does_not_depend_on_whether_compiling_worked(tmp_path, monkeypatch):
+    monkeypatch.setattr("battery_lab.rollout.steps.cores", lambda: 2)
+    monkeypatch.setattr("battery_lab.rollout.steps.compiler", lambda: "g++")
+    with torch_threads(2):
+        trial = Trial(tmp_path, after=5)
+    monkeypatch.setattr("battery_lab.rollout.steps.Compilation", mock.Mock(side_effect=OSError("no place")))
+    assert trial.steps.threads(0) == 1
+    trial.run(3)
+    assert not trial.steps._compiles and trial.steps.threads(3) == 1
+
+
+def test_programs_are_made_for_the_threads_that_they_will_have(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("battery_lab.rollout.steps.Compilation", lambda *parts, **options: asked.append(parts))
+    with torch_threads(2):
+        trial = Trial(tmp_path, after=5)
+        wanted = trial.key
+    with torch_threads(1):
+        trial.step(0)
+        assert trial.steps._package.stem == wanted != trial.key
+    assert asked[0][-1] == 2

@@ -114,7 +114,7 @@ def test_parameters_without_a_gradient_stay_whether_they_had_one_before_or_not()
     ours, theirs = network(), network()
     optimizer, other = (KINDS["adam"](module.parameters()) for module in (ours, theirs))
     descent = Descent([("net", optimizer)], CLIPPINGS[-1])
-    for step, without in enumerate([None, 0, None, 2, 2]):
+    for step, without in enumerate([1, None, 0, None, 2, 2]):
         values = [None if place == without else value for place, value in enumerate(gradients(step))]
         for module in (ours, theirs):
             give(module, values)
@@ -122,6 +122,37 @@ def test_parameters_without_a_gradient_stay_whether_they_had_one_before_or_not()
         other.step()
     for found, wanted in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.allclose(found, wanted, atol=1e-7)
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_restored_optimisers_go_on_from_their_state(forgets):
+    ours, theirs = network(), network()
+    optimizer, other = (KINDS["adam"](module.parameters()) for module in (ours, theirs))
+    descent = Descent([("net", optimizer)], CLIPPINGS[-1])
+    for step in range(6):
+        for module in (ours, theirs):
+            give(module, gradients(step))
+        if step == 3:
+            for one in (optimizer, other):
+                state = copy.deepcopy(one.state_dict())
+                state["param_groups"][0]["lr"] = 0.2
+                one.load_state_dict(state)
+            if forgets:
+                descent.forget()
+        descent()
+        other.step()
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+    found, wanted = optimizer.state_dict()["state"], other.state_dict()["state"]
+    assert all(torch.equal(found[k][name], wanted[k][name]) for k in wanted for name in wanted[k])
+
+
+def test_an_optimiser_without_any_gradient_stands_still():
+    module = network()
+    optimizer = KINDS["adam"](module.parameters())
+    before = copy.deepcopy(module.state_dict())
+    told = Descent([("net", optimizer)], CLIPPINGS[0])()
+    assert float(told["gradients_net_global_norm"]) == 0 and told[FINITE]
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
 def test_one_tensor_for_two_gradients_is_clipped_once():
@@ -134,13 +165,15 @@ def test_one_tensor_for_two_gradients_is_clipped_once():
     assert torch.allclose(module[0], -shared / 50**0.5, atol=1e-6) and torch.equal(module[0], module[1])
 
 
-@pytest.mark.parametrize("stands", ["a group more", "a hook"])
+@pytest.mark.parametrize("stands", ["a group more", "a hook", "a step of its own"])
 def test_what_changes_an_optimiser_is_not_gone_round(stands):
     module = network()
     optimizer = KINDS["adam"](list(module.parameters())[:2])
     assert is_plain_adam(optimizer)
     if stands == "a group more":
         optimizer.add_param_group({"params": list(module.parameters())[2:]})
-    else:
+    elif stands == "a hook":
         optimizer.register_step_post_hook(lambda *called: None)
+    else:
+        torch.optim.lr_scheduler.ConstantLR(optimizer)  # wraps it
     assert not is_plain_adam(optimizer)

@@ -24,6 +24,7 @@ from battery_lab.rollout.distributions import distribution
 from battery_lab.rollout.learner import PATIENCE
 from battery_lab.rollout.minibatches import Chosen
 from battery_lab.rollout.ppo_learner import ArrayPPOLearner, PPOLosses, standardised
+from battery_lab.rollout.resources import keep_freed_memory
 from battery_lab.rollout.stock import KeepsCoefficients
 from tests.rollout.small import ScriptedEnv, configured, episodes_of, gradients_of
 
@@ -281,3 +282,18 @@ def test_minibatches_are_rows_of_all_columns_in_memory_that_is_used_again():
     doubles = {name: values.double() for name, values in columns.items()}
     assert chosen(doubles, torch.tensor([1, 2, 3]))["obs"].dtype == torch.float64
     assert chosen(columns, slice(2, 3))["actions"].tolist() == [2]
+
+
+def test_an_update_computes_with_the_threads_that_its_steps_want_and_gives_them_back(monkeypatch):
+    asked = keep_freed_memory.cache_info()
+    learner, fragment = made(ArrayPPOLearner)
+    called = keep_freed_memory.cache_info()
+    assert called.hits + called.misses == asked.hits + asked.misses + 2  # for the runner and the learner
+    before, seen = torch.get_num_threads(), []
+    monkeypatch.setattr(learner._steps, "threads", lambda number: before + 1 + number)
+    step = learner.step
+    monkeypatch.setattr(learner, "step", lambda *given: (seen.append(torch.get_num_threads()), step(*given))[1])
+    for _ in range(2):
+        learner.update(episodes=[fragment], minibatch_size=len(fragment) // 2, num_epochs=1)
+    assert seen == [before + 1] * 2 + [before + 3] * 2
+    assert torch.get_num_threads() == before

@@ -29,7 +29,18 @@ def test_cores_are_those_that_the_process_may_use():
         assert cores() == 1
     finally:
         os.sched_setaffinity(0, allowed)
-    assert cores() == len(allowed)
+    assert 1 <= cores() <= len(allowed)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("max 100000", 8), ("200000 100000", 2), ("50000 100000", 1), ("9900000 100000", 8), ("", 8), (None, 8)],
+)
+def test_cores_are_no_more_than_a_containers_quota(text, wanted, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    if text is not None:
+        (tmp_path / "cpu.max").write_text(text)
+    assert cores(tmp_path / "cpu.max") == wanted
 
 
 # Each tensor is larger than any before, so that the C library would ask the system for it, and give it back.

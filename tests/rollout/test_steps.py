@@ -1,4 +1,4 @@
-"""Gradient steps as functions of tensors, which can be compiled, are those of torch."""
+"""Gradients as a function of tensors, which can be compiled, are those of torch; and the function's name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from battery_lab.rollout.agreement import laid_out
 from battery_lab.rollout.descent import Clipping, Descent
 from battery_lab.rollout.gradients import by_autograd, trained
 from battery_lab.rollout.program import Program
@@ -22,6 +23,30 @@ def test_the_program_gives_what_autograd_gives():
     assert program.figures == ["errors", "loss"]
     assert close(results[:4], wanted)
     assert close(results[4:], [figures["errors"], figures["loss"]])
+
+
+class Across(nn.Module):
+    """A layer whose gradient autograd finds the other way round."""
+
+    def __init__(self):  # noqa: D107
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 5))
+
+    def forward(self, x):
+        return torch.einsum("bi,oi->bo", x, self.weight).mean(1, keepdim=True)
+
+
+def test_gradients_lie_in_memory_as_their_parameters_do():
+    trial = Trial(module=nn.Sequential(nn.Linear(5, 5), Across(), nn.Linear(1, 1)))
+    module, batch, coefficients = trial.module, trial.batch, trial.coefficients
+    parameters = trained(module, coefficients)
+    loss, _ = Squares()(module, batch, coefficients)
+    raw = torch.autograd.grad(loss, parameters)
+    program = Program(Squares(), module)
+    results = program((["scale", "weight"], ["x", "y"]), *program.arguments(batch, coefficients))
+    assert not laid_out(raw, parameters) and laid_out(results, parameters)
+    assert close(results[: len(raw)], raw)
+    assert not laid_out([torch.ones(2)], [torch.ones(3)])
 
 
 def test_what_is_trained_has_a_gradient_and_nothing_else():
@@ -44,7 +69,7 @@ def test_descending_tells_the_norms_before_clipping():
     assert float(torch.linalg.vector_norm(clipped)) == pytest.approx(1e-3, rel=1e-2)
 
 
-@pytest.mark.parametrize("change", ["losses", "network", "rows", "threads", "coefficients"])
+@pytest.mark.parametrize("change", ["losses", "network", "buffers", "rows", "threads", "coefficients"])
 def test_another_program_has_another_name(change, monkeypatch):
     trial = Trial()
     first = trial.key
@@ -52,6 +77,8 @@ def test_another_program_has_another_name(change, monkeypatch):
         trial.losses.__class__ = type("Cubes", (Squares,), {"__repr__": lambda self: "Cubes()"})
     if change == "network":
         trial.module[1] = nn.ReLU()
+    if change == "buffers":
+        trial.module.register_buffer("mean", torch.zeros(2))
     if change == "rows":
         trial.batch = {name: values[:8] for name, values in trial.batch.items()}
     if change == "threads":
