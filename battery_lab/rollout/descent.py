@@ -37,9 +37,7 @@ class Clipping:
     by: str
 
     def __call__(self, gradients: list[torch.Tensor]) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """Return clipped gradients, and the norm of all of them before."""
-        if not gradients:
-            return gradients, torch.zeros(())
+        """Return clipped gradients, of which there is one at least, and the norm of all of them before."""
         norms = torch._foreach_norm(gradients)
         norm: torch.Tensor = torch.linalg.vector_norm(torch.stack(norms))
         if not self.limit:
@@ -74,6 +72,9 @@ class Descent:
         norms = {}
         for name, optimizer in self._optimizers:
             parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            if not parameters:
+                norms[norm_name(name)] = torch.zeros((), device=optimizer.param_groups[0]["params"][0].device)
+                continue
             clipped, norms[norm_name(name)] = self._clipping([p.grad for p in parameters])
             for parameter, gradient in zip(parameters, clipped, strict=True):
                 parameter.grad = gradient
@@ -90,10 +91,6 @@ class Descent:
             if is_plain_adam(optimizer):
                 self._kernels[name] = _AdamKernel(optimizer)
 
-    def forget(self) -> None:
-        """Begin anew: states of optimisers may have been replaced."""
-        self._kernels = {}
-
 
 class _AdamKernel:
     """torch's Adam without what ``Adam.step`` does around it, which takes as long as a network's forward pass."""
@@ -109,7 +106,10 @@ class _AdamKernel:
         )
 
     def __call__(self, optimizer: torch.optim.Optimizer) -> bool:
-        """Take a step, if the optimiser and its parameters are still those at hand; returns whether it was."""
+        """Take a step, if state and parameters are those at hand; returns whether they are.
+
+        Loading a state gives an optimiser new groups, and parameters can lose their gradient, or find one.
+        """
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         more = any(p.grad is not None for p in self._others)
         if more or len(gradients) < len(self._parameters) or optimizer.param_groups[0] is not self._group:

@@ -101,9 +101,8 @@ class GradientSteps:
         return self._threads_before if number < self._after else self._threads
 
     def forget(self) -> None:
-        """Begin anew with weights and optimisers whose state was replaced; the program stays what it is."""
+        """Have the program take over anew, as the number of steps may have been set back; it stays what it is."""
         self._taken_over = False
-        self._descent.forget()
 
     def _step(self, batch: Tensors, coefficients: Tensors) -> Tensors:
         figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)
