@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from unittest import mock
+
 import pytest
 import torch
 from torch import nn
@@ -86,3 +89,57 @@ def test_another_program_has_another_name(change, monkeypatch):
     if change == "coefficients":
         trial.coefficients = trial.coefficients | {"more": torch.tensor(1.0)}
     assert trial.key != first
+
+
+class Spare(nn.Linear):
+    """A layer with a parameter that nothing uses."""
+
+    def __init__(self, *sizes):  # noqa: D107
+        super().__init__(*sizes)
+        self.spare = nn.Parameter(torch.ones(3))
+
+
+class Uncompiled:
+    """Stands where the loaded program does, and turns what it gives around if asked."""
+
+    def __init__(self, trial, turned):  # noqa: D107
+        self.program, self.turned = Program(trial.losses, trial.module), turned
+        self.sizes = [len(group) for group in self.program.arguments(trial.batch, trial.coefficients)]
+        self.trained = [tensor.requires_grad for group in self.groups(trial) for tensor in group]
+
+    def groups(self, trial):
+        return self.program.arguments(trial.batch, trial.coefficients)
+
+    def run(self, tensors):
+        tensors = [tensor.requires_grad_(wanted) for tensor, wanted in zip(tensors, self.trained, strict=True)]
+        groups = torch.split_with_sizes(torch.arange(len(tensors)), self.sizes)
+        results = self.program(
+            (["scale", "weight"], ["x", "y"]), *[[tensors[place] for place in group] for group in groups]
+        )
+        turned = results[0].t().contiguous().t() if self.turned else results[0]
+        return [tensor.detach() for tensor in [turned, *results[1:]]]
+
+
+def taken_over(tmp_path, monkeypatch, turned):
+    """A trial in which a program was to take over, and the same without one."""
+    monkeypatch.setattr("battery_lab.rollout.steps.Compilation", mock.Mock())
+    module = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), Spare(8, 1))
+    ours, plain = (Trial(cache, after=2, module=copy.deepcopy(module)) for cache in (tmp_path, None))
+    ours.run(2)
+    ours.steps._loaded, ours.steps._figures = Uncompiled(ours, turned), ["errors", "loss"]
+    ours.run(3, first=2)
+    plain.run(5)
+    return ours, plain
+
+
+def test_a_parameter_without_a_gradient_is_left_alone_by_compiled_steps_too(tmp_path, monkeypatch):
+    ours, plain = taken_over(tmp_path, monkeypatch, turned=False)
+    assert ours.steps._taken_over
+    assert torch.equal(ours.module[2].spare, torch.ones(3))
+    assert close(ours.state, plain.state)
+
+
+def test_gradients_that_lie_otherwise_in_memory_are_refused(tmp_path, monkeypatch, caplog):
+    ours, plain = taken_over(tmp_path, monkeypatch, turned=True)
+    assert not ours.steps._taken_over and "does something else" in caplog.text
+    assert close(ours.state, plain.state)
