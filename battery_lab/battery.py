@@ -69,11 +69,12 @@ def deliver_mwh(energy_mwh: float, request_mwh: float, limits: Limits) -> tuple[
 
 
 @nb.njit(cache=True)
-def _step(energy: Array, request: Array, limits: Limits) -> tuple[Array, Array]:
-    delivered, after = np.empty_like(energy), np.empty_like(energy)
+def _step(energy: Array, request_mw: Array, interval_h: float, limits: Limits) -> tuple[Array, Array]:
+    power, after = np.empty_like(energy), np.empty_like(energy)
     for i in range(len(energy)):
-        delivered[i], after[i] = deliver_mwh(energy[i], request[i], limits)
-    return delivered, after
+        delivered, after[i] = deliver_mwh(energy[i], request_mw[i] * interval_h, limits)
+        power[i] = delivered / interval_h
+    return power, after
 
 
 @nb.njit(cache=True)
@@ -174,10 +175,9 @@ class Battery:
             (N,) power delivered in MW and (N,) stored energy at the end in MWh. A request past a limit is delivered
             in part; the store never overshoots.
         """
-        energy = np.asarray(energy_mwh, np.float64)
-        request = np.asarray(request_mw, np.float64) * interval_h
-        delivered, after = _step(energy, request, self.limits(interval_h))
-        return delivered / interval_h, after
+        energy, request = np.asarray(energy_mwh, np.float64), np.asarray(request_mw, np.float64)
+        power, after = _step(energy, request, interval_h, self.limits(interval_h))
+        return power, after
 
     def run(self, request_mw: Array, interval_h: float, energy_mwh: float | None = None) -> tuple[Array, Array]:
         """Run one battery through a schedule of requests.

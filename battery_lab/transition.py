@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,34 +42,52 @@ class Transition:
     battery: Battery
 
     @cached_property
+    def _account(self) -> tuple[Array, ...]:
+        prices = self.battery.wear_per_mwh, self.battery.grid_fee_per_mwh
+        return tuple(_account(self.price, self.power_mw, self.interval_h, *prices))
+
+    @property
     def sold_mwh(self) -> Array:
         """(N,) energy discharged at the grid connection, MWh."""
-        return np.maximum(self.power_mw, 0.0) * self.interval_h
+        return self._account[0]
 
-    @cached_property
+    @property
     def bought_mwh(self) -> Array:
         """(N,) energy charged at the grid connection, MWh."""
-        return np.maximum(-self.power_mw, 0.0) * self.interval_h
+        return self._account[1]
 
-    @cached_property
+    @property
     def revenue(self) -> Array:
         """(N,) price x delivered power x interval, in the market's currency."""
-        return self.price * self.power_mw * self.interval_h
+        return self._account[2]
 
-    @cached_property
+    @property
     def wear(self) -> Array:
         """(N,) what the energy discharged cost in wear."""
-        return self.battery.wear_per_mwh * self.sold_mwh
+        return self._account[3]
 
-    @cached_property
+    @property
     def grid_fee(self) -> Array:
         """(N,) what the network charged for the energy bought."""
-        return self.battery.grid_fee_per_mwh * self.bought_mwh
+        return self._account[4]
 
-    @cached_property
+    @property
     def profit(self) -> Array:
         """(N,) revenue less wear and grid fee."""
-        return self.revenue - self.wear - self.grid_fee
+        return self._account[5]
+
+
+@nb.njit(cache=True)
+def _account(price: Array, power_mw: Array, interval_h: float, wear_per_mwh: float, fee_per_mwh: float) -> Array:
+    """Return (6, N) what Transition tells, in its order, in one pass: it is asked for at every step of training."""
+    account = np.empty((6, len(power_mw)))
+    for n in range(len(power_mw)):
+        sold, bought = max(power_mw[n], 0.0) * interval_h, max(-power_mw[n], 0.0) * interval_h
+        revenue = price[n] * power_mw[n] * interval_h
+        wear, fee = wear_per_mwh * sold, fee_per_mwh * bought
+        account[0, n], account[1, n], account[2, n] = sold, bought, revenue
+        account[3, n], account[4, n], account[5, n] = wear, fee, revenue - wear - fee
+    return account
 
 
 class ValueTable(Protocol):

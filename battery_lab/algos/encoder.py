@@ -33,6 +33,11 @@ class NetworkEncoder(TorchModel, Encoder):  # type: ignore[misc]
         self.net = config.network.encoder(config.layout, config.extra)
         self._with_actions = config.extra > 0
 
+    @property
+    def layers(self) -> nn.Module | None:
+        """The network, if it alone makes features of observations."""
+        return None if self._with_actions else self.net
+
     def _forward(self, inputs: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         seen = inputs[Columns.OBS]
         return {ENCODER_OUT: self._judged(seen, inputs[Columns.ACTIONS]) if self._with_actions else self.net(seen)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
+import numba as nb
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
@@ -17,6 +18,7 @@ from battery_lab.observations.observation_set import Observer
 from battery_lab.rewards.shaping import BoundShaping
 from battery_lab.transition import Transition
 
+Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
@@ -157,8 +159,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
 
     def _dispatch(self, which: NDArray[np.int64] | slice, actions: NDArray[Any]) -> NDArray[np.float64]:
         """Dispatch one interval of some of the batteries and return their rewards."""
-        # Copies: a slice would be a view of what is about to move on.
-        row, energy = self._row[which].copy(), self._energy[which].copy()
+        row, energy = self._row[which], self._energy[which]
         request = self._actions.request_mw(actions)
         power, after = self._battery.step(energy, request, self._interval_h)
         done = Transition(
@@ -171,7 +172,20 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
             interval_h=self._interval_h,
             battery=self._battery,
         )
-        self._row[which], self._energy[which] = row + 1, after
+        if isinstance(which, slice):
+            # New arrays, as the transition's may be those of the batteries.
+            self._row, self._energy = row + 1, after
+        else:
+            self._row[which], self._energy[which] = row + 1, after
         reward = self.reward(done)
-        self._account += (done.profit.sum(), done.revenue.sum(), reward.sum(), len(row))
+        _add(self._account, done.profit, done.revenue, reward)
         return reward
+
+
+@nb.njit(cache=True)
+def _add(account: Array, profit: Array, revenue: Array, reward: Array) -> None:
+    for n in range(len(reward)):
+        account[0] += profit[n]
+        account[1] += revenue[n]
+        account[2] += reward[n]
+    account[3] += len(reward)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,8 +74,8 @@ class Observer:
     def __init__(self, layout: Layout, table: Float32, window: Float32 | None, battery: Battery, soc: str) -> None:
         """Hold (T, W) features of the market and, if there is one, the (T, V) window."""
         self.layout = layout
-        self._table, self._window = table, window
-        self._soc_size = 2 if soc == "level_and_limits" else 1
+        self._table, self._window = table, np.empty((len(table), 0), np.float32) if window is None else window
+        self._limits = soc == "level_and_limits"
         self._low, self._range = battery.energy_min_mwh, battery.energy_max_mwh - battery.energy_min_mwh
 
     def __call__(self, row: NDArray[np.int64], energy_mwh: Array) -> Float32:
@@ -85,15 +86,35 @@ class Observer:
             energy_mwh: (N,) stored energy.
         """
         out = np.empty((len(row), self.layout.size), np.float32)
-        usable = (energy_mwh - self._low) / self._range
-        out[:, 0] = 2 * usable - 1
-        if self._soc_size == 2:
-            out[:, 1] = (usable > 0.999).astype(np.float32) - (usable < 0.001)
-        end = self._soc_size + self._table.shape[1]
-        out[:, self._soc_size : end] = self._table[row]
-        if self._window is not None:
-            out[:, end:] = self._window[row]
+        _observe(out, row, energy_mwh, self._low, self._range, self._limits, self._table, self._window)
         return out
+
+
+@nb.njit(cache=True)
+def _observe(
+    out: Float32,
+    row: NDArray[np.int64],
+    energy: Array,
+    low: float,
+    usable: float,
+    limits: bool,
+    table: Float32,
+    window: Float32,
+) -> None:
+    """Write observations in one pass, as it is done at every step of training."""
+    for n in range(len(row)):
+        if not 0 <= row[n] < len(table):
+            raise IndexError("an observation is asked for of an interval that the market series does not have")
+        share = (energy[n] - low) / usable
+        out[n, 0] = 2 * share - 1
+        first = 2 if limits else 1
+        if limits:
+            out[n, 1] = (1.0 if share > 0.999 else 0.0) - (1.0 if share < 0.001 else 0.0)
+        for k in range(table.shape[1]):
+            out[n, first + k] = table[row[n], k]
+        first += table.shape[1]
+        for k in range(window.shape[1]):
+            out[n, first + k] = window[row[n], k]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.optim.adam import adam
 
 from battery_lab.rollout.gradients import Tensors
 
@@ -22,6 +22,7 @@ ADAM = {
     "differentiable": False,
     "decoupled_weight_decay": False,
 }
+MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +37,10 @@ class Clipping:
     limit: float | None
     by: str
 
-    def __call__(self, gradients: list[torch.Tensor]) -> tuple[list[torch.Tensor], torch.Tensor]:
+    def __call__(self, gradients: list[torch.Tensor]) -> tuple[list[torch.Tensor], float]:
         """Return clipped gradients, of which there is one at least, and the norm of all of them before."""
         norms = torch._foreach_norm(gradients)
-        norm: torch.Tensor = torch.linalg.vector_norm(torch.stack(norms))
+        norm = float(torch.linalg.vector_norm(torch.stack(norms)))
         if not self.limit:
             return gradients, norm
         if self.by == "value":
@@ -47,21 +48,45 @@ class Clipping:
         # Not in place: a compiled program may return one tensor for two parameters whose gradients are the same.
         if self.by == "global_norm":
             return list(torch._foreach_mul(gradients, self._share(norm))), norm
-        return list(torch._foreach_mul(gradients, [self._share(one) for one in norms])), norm
+        return list(torch._foreach_mul(gradients, [self._share(float(one)) for one in norms])), norm
 
-    def _share(self, norm: torch.Tensor) -> torch.Tensor:
+    def together(self, gradient: torch.Tensor) -> float:
+        """Clip gradients that lie side by side in one tensor, (numbers,); returns their norm before.
+
+        Raises:
+            ValueError: each tensor is to be clipped by its own norm.
+        """
+        if self.by_tensor:
+            raise ValueError(f"{self} must know which gradients are of one tensor")
+        norm = float(torch.linalg.vector_norm(gradient))
+        if self.limit and self.by == "value":
+            gradient.clamp_(-self.limit, self.limit)
+        elif self.limit and (share := self._share(norm)) < 1:
+            gradient.mul_(share)
+        return norm
+
+    @property
+    def by_tensor(self) -> bool:
+        """Whether it matters which gradients are of one tensor."""
+        return bool(self.limit) and self.by == "norm"
+
+    def _share(self, norm: float) -> float:
         assert self.limit
         # torch.nn.utils.clip_grad_norm_ and RLlib keep the same distance from a division by 0.
-        return (self.limit / (norm + 1e-6)).clamp(max=1.0)
+        return min(1.0, self.limit / (norm + 1e-6))
 
 
 class Descent:
-    """Has optimisers descend; keeps at hand what torch's Adam would look for at every step."""
+    """Has optimisers descend; those that are torch's plain Adam in a few calls on all of their parameters together.
+
+    Which way an optimiser goes depends on what it is and on its state, and not on what it did before, so that a run
+    that is resumed rounds as one that never stopped.
+    """
 
     def __init__(self, optimizers: Named, clipping: Clipping) -> None:
         """Remember who descends, each with its name, and how gradients are clipped before."""
         self._optimizers, self._clipping = optimizers, clipping
-        self._kernels: dict[str, _AdamKernel] = {}
+        self._together: dict[str, _Together] = {}
 
     @torch.no_grad()
     def __call__(self) -> Tensors:
@@ -69,71 +94,126 @@ class Descent:
 
         Returns the norms by the names that RLlib's metrics know them by, and under ``FINITE`` whether steps were taken.
         """
-        norms = {}
+        steps: list[_Together | _Apart] = []
+        norms = dict.fromkeys([norm_name(name) for name, _ in self._optimizers], 0.0)
         for name, optimizer in self._optimizers:
             parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            if not parameters:
-                norms[norm_name(name)] = torch.zeros((), device=optimizer.param_groups[0]["params"][0].device)
-                continue
-            clipped, norms[norm_name(name)] = self._clipping([p.grad for p in parameters])
-            for parameter, gradient in zip(parameters, clipped, strict=True):
-                parameter.grad = gradient
-        finite = torch.stack(list(norms.values())).isfinite().all()
+            if parameters:
+                steps.append(self._way(name, optimizer, parameters))
+                norms[norm_name(name)] = steps[-1].clip(self._clipping)
+        finite = all(map(math.isfinite, norms.values()))
         if finite:
-            for name, optimizer in self._optimizers:
-                self._step(name, optimizer)
-        return {**norms, FINITE: finite}
+            for step in steps:
+                step()
+        return {name: torch.tensor(value) for name, value in [*norms.items(), (FINITE, finite)]}
 
-    def _step(self, name: str, optimizer: torch.optim.Optimizer) -> None:
-        kernel = self._kernels.get(name)
-        if kernel is None or not kernel(optimizer):
-            optimizer.step()
-            if is_plain_adam(optimizer):
-                self._kernels[name] = _AdamKernel(optimizer)
+    def _way(self, name: str, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor]) -> _Together | _Apart:
+        known = self._together.pop(name, None)
+        if known is not None and known.fits(optimizer, parameters):
+            self._together[name] = known
+            return known
+        if self._clipping.by_tensor or not (is_plain_adam(optimizer) and are_alike(optimizer, parameters)):
+            return _Apart(optimizer, parameters)
+        self._together[name] = _Together(optimizer, parameters)
+        return self._together[name]
 
 
-class _AdamKernel:
-    """torch's Adam without what ``Adam.step`` does around it, which takes as long as a network's forward pass."""
+class _Apart:
+    """A step of any optimiser."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
-        """Take an optimiser that has taken a step."""
-        self._group = optimizer.param_groups[0]
-        self._parameters = [p for p in self._group["params"] if p in optimizer.state]
-        self._others = [p for p in self._group["params"] if p not in optimizer.state]
-        states: list[dict[str, Any]] = [optimizer.state[p] for p in self._parameters]
-        self._first, self._second, self._steps = (
-            [state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step")
+    def __init__(self, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor]) -> None:
+        self._optimizer, self._parameters = optimizer, parameters
+
+    def clip(self, clipping: Clipping) -> float:
+        """Clip the gradients; returns their norm before."""
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        clipped, norm = clipping(gradients)
+        for parameter, gradient in zip(self._parameters, clipped, strict=True):
+            parameter.grad = gradient
+        return norm
+
+    def __call__(self) -> None:
+        self._optimizer.step()
+
+
+class _Together:
+    """Steps of torch's Adam, whose parameters and moments lie side by side in memory, as tensors of one number each.
+
+    The optimiser and the networks go on as if nothing were changed: their tensors are views. torch's kernel is called
+    by itself: ``Adam.step``, and calls for each tensor, take several times as long as the kernel does, which for small
+    networks is as long as a forward pass.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor]) -> None:
+        self._group, self._parameters = optimizer.param_groups[0], parameters
+        states = [_state(optimizer, parameter) for parameter in parameters]
+        self._values, values = _side_by_side(parameters)
+        for parameter, view in zip(parameters, values, strict=True):
+            parameter.data = view
+        self._moments = []
+        for name in MOMENTS:
+            moment, views = _side_by_side([state[name] for state in states])
+            self._moments.append(moment)
+            for state, view in zip(states, views, strict=True):
+                state[name] = view
+        # A count of its own for each parameter, as in any state of Adam.
+        self._counts = torch.stack([state["step"] for state in states])
+        for state, count in zip(states, self._counts.unbind(), strict=True):
+            state["step"] = count
+        self._gradient = torch.empty_like(self._values)
+        self._places = [parameter.data_ptr() for parameter in parameters]
+
+    def fits(self, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor]) -> bool:
+        """Whether it is these parameters that have gradients, and they and the state lie where they were put.
+
+        Loading a state gives an optimiser new groups.
+        """
+        return (
+            optimizer.param_groups[0] is self._group
+            and len(parameters) == len(self._parameters)
+            and all(a is b for a, b in zip(parameters, self._parameters, strict=True))
+            and [parameter.data_ptr() for parameter in parameters] == self._places
         )
 
-    def __call__(self, optimizer: torch.optim.Optimizer) -> bool:
-        """Take a step, if state and parameters are those at hand; returns whether they are.
+    def clip(self, clipping: Clipping) -> float:
+        """Gather the gradients and clip them, while the parameters' own stay as they are; returns their norm before."""
+        torch.cat([p.grad.reshape(-1) for p in self._parameters if p.grad is not None], out=self._gradient)
+        return clipping.together(self._gradient)
 
-        Loading a state gives an optimiser new groups, and parameters can lose their gradient, or find one.
-        """
-        gradients = [p.grad for p in self._parameters if p.grad is not None]
-        more = any(p.grad is not None for p in self._others)
-        if more or len(gradients) < len(self._parameters) or optimizer.param_groups[0] is not self._group:
-            return False
-        adam(
-            self._parameters,
-            gradients,
-            self._first,
-            self._second,
+    def __call__(self) -> None:
+        self._counts += 1
+        beta1, beta2 = self._group["betas"]
+        torch._fused_adam_(
+            [self._values],
+            [self._gradient],
+            [self._moments[0]],
+            [self._moments[1]],
             [],
-            self._steps,
-            foreach=False,
-            fused=True,
-            capturable=False,
-            differentiable=False,
-            amsgrad=False,
-            maximize=False,
-            beta1=self._group["betas"][0],
-            beta2=self._group["betas"][1],
+            [self._counts[0]],
             lr=self._group["lr"],
+            beta1=beta1,
+            beta2=beta2,
             weight_decay=self._group["weight_decay"],
             eps=self._group["eps"],
+            amsgrad=False,
+            maximize=False,
         )
-        return True
+
+
+def _state(optimizer: torch.optim.Optimizer, parameter: torch.Tensor) -> dict[str, Any]:
+    """Return the state of a parameter, which begins as Adam has it begin."""
+    state: dict[str, Any] = optimizer.state[parameter]
+    if not state:
+        state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+        state |= {name: torch.zeros_like(parameter) for name in MOMENTS}
+    return state
+
+
+def _side_by_side(tensors: Sequence[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Return copies of tensors in one, and their views."""
+    flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+    pieces = torch.split(flat, [tensor.numel() for tensor in tensors])
+    return flat, [piece.view(tensor.shape) for piece, tensor in zip(pieces, tensors, strict=True)]
 
 
 def is_plain_adam(optimizer: torch.optim.Optimizer) -> bool:
@@ -142,6 +222,15 @@ def is_plain_adam(optimizer: torch.optim.Optimizer) -> bool:
     plain = all(group.get(name, value) == value for name, value in ADAM.items())
     changed = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks or "step" in vars(optimizer)
     return type(optimizer) is torch.optim.Adam and plain and not more and not changed
+
+
+def are_alike(optimizer: torch.optim.Optimizer, parameters: Sequence[torch.Tensor]) -> bool:
+    """Whether parameters are of one kind, on one device, and have taken as many steps as one another."""
+    states = [optimizer.state.get(parameter) for parameter in parameters]
+    counts = {float(state["step"]) if state else 0.0 for state in states}
+    devices = {parameter.device for parameter in parameters}
+    numbers = {tensor.dtype for p in parameters for tensor in (p, p.grad) if tensor is not None}
+    return len(counts) == len(devices) == 1 and numbers == {torch.float32}
 
 
 def norm_name(optimizer: str) -> str:

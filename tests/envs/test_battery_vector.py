@@ -12,7 +12,7 @@ from battery_lab.envs.battery_single import BatteryEnv
 from battery_lab.rewards.shaping import BoundShaping
 from tests.compositions import option, same_arrays
 from tests.envs.worlds import make_world
-from tests.factories import make_series, wavy_prices
+from tests.factories import make_battery, make_series, wavy_prices
 
 EPISODE = 2 * 288
 TRAIN_END = 17 * 288
@@ -87,6 +87,22 @@ def test_rewards_are_the_profit_that_the_actions_earn(world):
     # 12 intervals of 5 minutes by 3 batteries are an eighth of a day.
     assert account["train/profit_per_day"] / 8 == pytest.approx(np.sum(rewards) * env.reward.scale)
     assert np.array(rewards)[:, 1].tolist() == [0.0] * 12
+
+
+def test_wear_and_fees_are_in_profit_and_not_in_revenue(tmp_path):
+    battery = make_battery(wear_per_mwh=20.0, grid_fee_per_mwh=5.0)
+    env = make_world(tmp_path, battery=battery).vector_env(2, 0, staggered=False)
+    env.reset(seed=5)
+    before = env.get_state()["energy"]
+    for _ in range(6):
+        env.step(np.array([0, 2]))
+    after, account = env.get_state()["energy"], env.take_log()
+    bought = (after[0] - before[0]) / battery.charge_efficiency
+    sold = (before[1] - after[1]) * battery.discharge_efficiency
+    # 6 intervals of 5 minutes by 2 batteries are a 24th of a day.
+    lost = (account["train/revenue_per_day"] - account["train/profit_per_day"]) / 24
+    assert lost == pytest.approx(20 * sold + 5 * bought)
+    assert sold > 0 < bought
 
 
 def test_terms_are_logged_apart_and_cleared(world):

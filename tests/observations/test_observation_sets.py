@@ -179,3 +179,10 @@ def test_what_was_never_seen_in_training_is_clipped_and_what_never_moved_stays_f
     values = seen(np.arange(len(series)), np.full(len(series), 20.0))
     assert np.isfinite(values).all()
     assert values.max() == chosen.clip
+
+
+@pytest.mark.parametrize("row", [-1, DAYS * 288])
+def test_an_interval_that_the_market_does_not_have_is_refused(row):
+    observer = observe("window", market())
+    with pytest.raises(IndexError, match="does not have"):
+        observer(np.array([0, row]), np.full(2, 20.0))

@@ -61,15 +61,16 @@ def test_what_is_trained_has_a_gradient_and_nothing_else():
 
 
 def test_descending_tells_the_norms_before_clipping():
-    trial = Trial()
+    trial = Trial(kind=lambda parameters, lr: torch.optim.SGD(parameters, lr=1.0))
+    before = [parameter.detach().clone() for parameter in trial.module.parameters()]
     by_autograd(Squares(), trial.module, trained(trial.module, trial.coefficients), trial.batch, trial.coefficients)
     raw = torch.linalg.vector_norm(
         torch.cat([p.grad.flatten() for p in trial.module.parameters() if p.grad is not None])
     )
     figures = Descent(trial.optimizers, Clipping(limit=1e-3, by="global_norm"))()
     assert float(figures["gradients_net_global_norm"]) == pytest.approx(float(raw))
-    clipped = torch.cat([p.grad.flatten() for p in trial.module.parameters() if p.grad is not None])
-    assert float(torch.linalg.vector_norm(clipped)) == pytest.approx(1e-3, rel=1e-2)
+    moved = torch.cat([(a - b).detach().flatten() for a, b in zip(trial.module.parameters(), before, strict=True)])
+    assert float(torch.linalg.vector_norm(moved)) == pytest.approx(1e-3, rel=1e-2)
 
 
 @pytest.mark.parametrize("change", ["losses", "network", "buffers", "rows", "threads", "coefficients"])
