@@ -42,44 +42,47 @@ class Transition:
     battery: Battery
 
     @cached_property
-    def _account(self) -> tuple[Array, ...]:
-        prices = self.battery.wear_per_mwh, self.battery.grid_fee_per_mwh
+    def _money(self) -> tuple[Array, ...]:
+        # Of one type, as compiled code is made for each; the options may be whole numbers.
+        prices = float(self.battery.wear_per_mwh), float(self.battery.grid_fee_per_mwh)
         return tuple(_account(self.price, self.power_mw, self.interval_h, *prices))
 
     @property
     def sold_mwh(self) -> Array:
         """(N,) energy discharged at the grid connection, MWh."""
-        return self._account[0]
+        return self._money[0]
 
     @property
     def bought_mwh(self) -> Array:
         """(N,) energy charged at the grid connection, MWh."""
-        return self._account[1]
+        return self._money[1]
 
     @property
     def revenue(self) -> Array:
         """(N,) price x delivered power x interval, in the market's currency."""
-        return self._account[2]
+        return self._money[2]
 
     @property
     def wear(self) -> Array:
         """(N,) what the energy discharged cost in wear."""
-        return self._account[3]
+        return self._money[3]
 
     @property
     def grid_fee(self) -> Array:
         """(N,) what the network charged for the energy bought."""
-        return self._account[4]
+        return self._money[4]
 
     @property
     def profit(self) -> Array:
         """(N,) revenue less wear and grid fee."""
-        return self._account[5]
+        return self._money[5]
 
 
 @nb.njit(cache=True)
 def _account(price: Array, power_mw: Array, interval_h: float, wear_per_mwh: float, fee_per_mwh: float) -> Array:
     """Return (6, N) what Transition tells, in its order, in one pass: it is asked for at every step of training."""
+    if len(price) != len(power_mw):
+        raise ValueError("a transition has as many prices as deliveries of power")
     account = np.empty((6, len(power_mw)))
     for n in range(len(power_mw)):
         sold, bought = max(power_mw[n], 0.0) * interval_h, max(-power_mw[n], 0.0) * interval_h

@@ -34,9 +34,10 @@ class NetworkEncoder(TorchModel, Encoder):  # type: ignore[misc]
         self._with_actions = config.extra > 0
 
     @property
-    def layers(self) -> nn.Module | None:
+    def plain_network(self) -> nn.Module | None:
         """The network, if it alone makes features of observations."""
-        return None if self._with_actions else self.net
+        own = type(self)._forward is not NetworkEncoder._forward
+        return None if self._with_actions or own else self.net
 
     def _forward(self, inputs: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         seen = inputs[Columns.OBS]

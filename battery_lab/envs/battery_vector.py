@@ -109,9 +109,8 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
     def step(self, actions: NDArray[Any]) -> tuple[Float32, NDArray[np.float64], Flags, Flags, dict[str, Any]]:
         """Dispatch one interval of each battery; those whose episode ended last time begin anew instead."""
         reset = self._done
-        reward = np.zeros(self.num_envs)
         if reset.any():
-            live = np.flatnonzero(~reset)
+            live, reward = np.flatnonzero(~reset), np.zeros(self.num_envs)
             reward[live] = self._dispatch(live, np.asarray(actions)[live])
             self._begin(reset)
         else:
@@ -173,8 +172,8 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
             battery=self._battery,
         )
         if isinstance(which, slice):
-            # New arrays, as the transition's may be those of the batteries.
-            self._row, self._energy = row + 1, after
+            # The transition has arrays of its own, as terms may keep it: the batteries' are written to.
+            self._row, self._energy = row + 1, after.copy()
         else:
             self._row[which], self._energy[which] = row + 1, after
         reward = self.reward(done)

@@ -75,8 +75,9 @@ class Observer:
         """Hold (T, W) features of the market and, if there is one, the (T, V) window."""
         self.layout = layout
         self._table, self._window = table, np.empty((len(table), 0), np.float32) if window is None else window
-        self._limits = soc == "level_and_limits"
-        self._low, self._range = battery.energy_min_mwh, battery.energy_max_mwh - battery.energy_min_mwh
+        self._marks_limits = soc == "level_and_limits"
+        self._low = float(battery.energy_min_mwh)
+        self._range = float(battery.energy_max_mwh - battery.energy_min_mwh)
 
     def __call__(self, row: NDArray[np.int64], energy_mwh: Array) -> Float32:
         """Return (N, size) observations of N batteries.
@@ -84,9 +85,19 @@ class Observer:
         Args:
             row: (N,) the interval that each is about to dispatch.
             energy_mwh: (N,) stored energy.
+
+        Raises:
+            ValueError: there are not as many rows as energies.
+            IndexError: the series has no such row.
         """
+        if row.shape != energy_mwh.shape:
+            raise ValueError(f"row and energy_mwh must be of as many batteries: {row.shape}, {energy_mwh.shape}")
         out = np.empty((len(row), self.layout.size), np.float32)
-        _observe(out, row, energy_mwh, self._low, self._range, self._limits, self._table, self._window)
+        battery = (self._low, self._range, self._marks_limits)
+        missing = _observe(out, row, energy_mwh, *battery, self._table, self._window)
+        if missing >= 0:
+            rows = len(self._table)
+            raise IndexError(f"row must be an interval of the market series, 0 to {rows - 1}: it is {row[missing]}")
         return out
 
 
@@ -94,27 +105,29 @@ class Observer:
 def _observe(
     out: Float32,
     row: NDArray[np.int64],
-    energy: Array,
-    low: float,
-    usable: float,
-    limits: bool,
+    energy_mwh: Array,
+    low_mwh: float,
+    range_mwh: float,
+    marks_limits: bool,
     table: Float32,
     window: Float32,
-) -> None:
-    """Write observations in one pass, as it is done at every step of training."""
+) -> int:
+    """Write observations in one pass, as it is done at every step of training; returns whose row is none, or -1."""
     for n in range(len(row)):
         if not 0 <= row[n] < len(table):
-            raise IndexError("an observation is asked for of an interval that the market series does not have")
-        share = (energy[n] - low) / usable
-        out[n, 0] = 2 * share - 1
-        first = 2 if limits else 1
-        if limits:
-            out[n, 1] = (1.0 if share > 0.999 else 0.0) - (1.0 if share < 0.001 else 0.0)
+            return n
+        usable = (energy_mwh[n] - low_mwh) / range_mwh
+        out[n, 0] = 2 * usable - 1
+        first = 1
+        if marks_limits:
+            out[n, 1] = (1.0 if usable > 0.999 else 0.0) - (1.0 if usable < 0.001 else 0.0)
+            first = 2
         for k in range(table.shape[1]):
             out[n, first + k] = table[row[n], k]
         first += table.shape[1]
         for k in range(window.shape[1]):
             out[n, first + k] = window[row[n], k]
+    return -1
 
 
 @dataclass(frozen=True, kw_only=True)

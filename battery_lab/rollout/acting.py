@@ -49,14 +49,14 @@ def _through(layers: Sequence[Layer], batch: Batch, steps: int) -> Batch:
 
 
 def _layers(encoder: Any, head: Any) -> list[Layer]:
-    """Return what an encoder and a head put one after another; nothing if they do more than that."""
-    network = getattr(encoder, "layers", None)
-    simple = type(head) is TorchMLPHead and not head.clip_log_std
-    if network is None or not simple or any(_hooked(part) for part in (encoder, head)):
+    """Return what an encoder and a head put one after another; nothing if that is not all they do."""
+    network = getattr(encoder, "plain_network", None)
+    if network is None or any(_hooked(part) for part in (encoder, head)):
         return []
+    simple = type(head) is TorchMLPHead and not head.clip_log_std
     found: list[Layer] = []
     before: object = None
-    for part in _in_order(nn.Sequential(network, head.net.mlp)):
+    for part in _in_order(nn.Sequential(network, head.net.mlp) if simple else network):
         if type(part) is nn.Linear:
             found.append(partial(functional.linear, weight=part.weight, bias=part.bias))
         elif type(part) is nn.ReLU and type(before) is nn.Linear:
@@ -64,7 +64,7 @@ def _layers(encoder: Any, head: Any) -> list[Layer]:
         else:
             found.append(part.forward)
         before = part
-    return found
+    return found if simple else [*found, head._forward]
 
 
 def _in_order(network: nn.Module) -> Iterator[nn.Module]:

@@ -98,7 +98,10 @@ class ArrayEnvRunner(LabEnvRunner):
             self._begin()
         self._needs_initial_reset = num_episodes is not None
         wanted = num_timesteps if num_timesteps is not None else 0
-        self.module.eval()
+        if self.module is not None:
+            self.module.eval()
+            # Anew each time, as a module may have been given hooks meanwhile.
+            self._exploring, self._dist = exploring(self.module), self.module.get_exploration_action_dist_cls()
         rows = Rows(max(1, -(-wanted // self.num_envs)) + 1, self._obs)
         steps = episodes = 0
         with torch.inference_mode():
@@ -151,12 +154,6 @@ class ArrayEnvRunner(LabEnvRunner):
             return likeliest(self.module, inputs).cpu().numpy(), {}
         action = drawn(self._dist, inputs)
         return action.cpu().numpy(), {Columns.ACTION_DIST_INPUTS: inputs.cpu().numpy()} if self._needed else {}
-
-    def make_module(self) -> None:
-        """Make the module, and find the shortest way through it."""
-        super().make_module()
-        if self.module is not None:
-            self._exploring, self._dist = exploring(self.module), self.module.get_exploration_action_dist_cls()
 
     def _outputs(self, fragment: Fragment) -> dict[str, NDArray[np.float32]]:
         """Return what the learner wants to know of all actions, in one go."""

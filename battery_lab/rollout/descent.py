@@ -23,6 +23,7 @@ ADAM = {
     "decoupled_weight_decay": False,
 }
 MOMENTS = ("exp_avg", "exp_avg_sq")
+ALIGNED = 16  # numbers of 4 bytes: torch's tensors begin at multiples of 64 bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Clipping:
     def __call__(self, gradients: list[torch.Tensor]) -> tuple[list[torch.Tensor], float]:
         """Return clipped gradients, of which there is one at least, and the norm of all of them before."""
         norms = torch._foreach_norm(gradients)
-        norm = float(torch.linalg.vector_norm(torch.stack(norms)))
+        norm = float(norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms)))
         if not self.limit:
             return gradients, norm
         if self.by == "value":
@@ -49,21 +50,6 @@ class Clipping:
         if self.by == "global_norm":
             return list(torch._foreach_mul(gradients, self._share(norm))), norm
         return list(torch._foreach_mul(gradients, [self._share(float(one)) for one in norms])), norm
-
-    def together(self, gradient: torch.Tensor) -> float:
-        """Clip gradients that lie side by side in one tensor, (numbers,); returns their norm before.
-
-        Raises:
-            ValueError: each tensor is to be clipped by its own norm.
-        """
-        if self.by_tensor:
-            raise ValueError(f"{self} must know which gradients are of one tensor")
-        norm = float(torch.linalg.vector_norm(gradient))
-        if self.limit and self.by == "value":
-            gradient.clamp_(-self.limit, self.limit)
-        elif self.limit and (share := self._share(norm)) < 1:
-            gradient.mul_(share)
-        return norm
 
     @property
     def by_tensor(self) -> bool:
@@ -86,7 +72,7 @@ class Descent:
     def __init__(self, optimizers: Named, clipping: Clipping) -> None:
         """Remember who descends, each with its name, and how gradients are clipped before."""
         self._optimizers, self._clipping = optimizers, clipping
-        self._together: dict[str, _Together] = {}
+        self._flat: dict[str, _FlatAdam] = {}
 
     @torch.no_grad()
     def __call__(self) -> Tensors:
@@ -94,12 +80,12 @@ class Descent:
 
         Returns the norms by the names that RLlib's metrics know them by, and under ``FINITE`` whether steps were taken.
         """
-        steps: list[_Together | _Apart] = []
+        steps: list[_FlatAdam | _AnyOptimizer] = []
         norms = dict.fromkeys([norm_name(name) for name, _ in self._optimizers], 0.0)
         for name, optimizer in self._optimizers:
             parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             if parameters:
-                steps.append(self._way(name, optimizer, parameters))
+                steps.append(self._step_of(name, optimizer, parameters))
                 norms[norm_name(name)] = steps[-1].clip(self._clipping)
         finite = all(map(math.isfinite, norms.values()))
         if finite:
@@ -107,27 +93,27 @@ class Descent:
                 step()
         return {name: torch.tensor(value) for name, value in [*norms.items(), (FINITE, finite)]}
 
-    def _way(self, name: str, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor]) -> _Together | _Apart:
-        known = self._together.pop(name, None)
-        if known is not None and known.fits(optimizer, parameters):
-            self._together[name] = known
-            return known
-        if self._clipping.by_tensor or not (is_plain_adam(optimizer) and are_alike(optimizer, parameters)):
-            return _Apart(optimizer, parameters)
-        self._together[name] = _Together(optimizer, parameters)
-        return self._together[name]
+    def _step_of(
+        self, name: str, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor]
+    ) -> _FlatAdam | _AnyOptimizer:
+        flat = self._flat.pop(name, None)
+        if flat is None or not flat.fits(optimizer, parameters):
+            if self._clipping.by_tensor or not (is_plain_adam(optimizer) and are_alike(optimizer, parameters)):
+                return _AnyOptimizer(optimizer, parameters)
+            flat = _FlatAdam(optimizer, parameters)
+        self._flat[name] = flat
+        return flat
 
 
-class _Apart:
-    """A step of any optimiser."""
+class _AnyOptimizer:
+    """A step as torch's optimisers take it."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor]) -> None:
         self._optimizer, self._parameters = optimizer, parameters
 
     def clip(self, clipping: Clipping) -> float:
         """Clip the gradients; returns their norm before."""
-        gradients = [p.grad for p in self._parameters if p.grad is not None]
-        clipped, norm = clipping(gradients)
+        clipped, norm = clipping([p.grad for p in self._parameters if p.grad is not None])
         for parameter, gradient in zip(self._parameters, clipped, strict=True):
             parameter.grad = gradient
         return norm
@@ -136,7 +122,7 @@ class _Apart:
         self._optimizer.step()
 
 
-class _Together:
+class _FlatAdam:
     """Steps of torch's Adam, whose parameters and moments lie side by side in memory, as tensors of one number each.
 
     The optimiser and the networks go on as if nothing were changed: their tensors are views. torch's kernel is called
@@ -146,46 +132,50 @@ class _Together:
 
     def __init__(self, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor]) -> None:
         self._group, self._parameters = optimizer.param_groups[0], parameters
-        states = [_state(optimizer, parameter) for parameter in parameters]
+        self._states = [_state(optimizer, parameter) for parameter in parameters]
         self._values, values = _side_by_side(parameters)
         for parameter, view in zip(parameters, values, strict=True):
             parameter.data = view
         self._moments = []
         for name in MOMENTS:
-            moment, views = _side_by_side([state[name] for state in states])
+            moment, views = _side_by_side([state[name] for state in self._states])
             self._moments.append(moment)
-            for state, view in zip(states, views, strict=True):
+            for state, view in zip(self._states, views, strict=True):
                 state[name] = view
         # A count of its own for each parameter, as in any state of Adam.
-        self._counts = torch.stack([state["step"] for state in states])
-        for state, count in zip(states, self._counts.unbind(), strict=True):
+        self._counts = torch.stack([state["step"] for state in self._states])
+        for state, count in zip(self._states, self._counts.unbind(), strict=True):
             state["step"] = count
-        self._gradient = torch.empty_like(self._values)
+        self._gradient, self._gradients = _side_by_side([torch.zeros_like(parameter) for parameter in parameters])
+        self._clipped = self._gradient
         self._places = [parameter.data_ptr() for parameter in parameters]
 
     def fits(self, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor]) -> bool:
-        """Whether it is these parameters that have gradients, and they and the state lie where they were put.
+        """Whether it is still these parameters that have gradients, with these options and this state.
 
-        Loading a state gives an optimiser new groups.
+        Loading a state gives an optimiser new groups and new states.
         """
         return (
             optimizer.param_groups[0] is self._group
             and len(parameters) == len(self._parameters)
             and all(a is b for a, b in zip(parameters, self._parameters, strict=True))
+            and all(optimizer.state.get(p) is s for p, s in zip(parameters, self._states, strict=True))
             and [parameter.data_ptr() for parameter in parameters] == self._places
+            and is_plain_adam(optimizer)
         )
 
     def clip(self, clipping: Clipping) -> float:
         """Gather the gradients and clip them, while the parameters' own stay as they are; returns their norm before."""
-        torch.cat([p.grad.reshape(-1) for p in self._parameters if p.grad is not None], out=self._gradient)
-        return clipping.together(self._gradient)
+        torch._foreach_copy_(self._gradients, [p.grad for p in self._parameters if p.grad is not None])
+        (self._clipped,), norm = clipping([self._gradient])
+        return norm
 
     def __call__(self) -> None:
         self._counts += 1
         beta1, beta2 = self._group["betas"]
         torch._fused_adam_(
             [self._values],
-            [self._gradient],
+            [self._clipped],
             [self._moments[0]],
             [self._moments[1]],
             [],
@@ -210,10 +200,18 @@ def _state(optimizer: torch.optim.Optimizer, parameter: torch.Tensor) -> dict[st
 
 
 def _side_by_side(tensors: Sequence[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Return copies of tensors in one, and their views."""
-    flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
-    pieces = torch.split(flat, [tensor.numel() for tensor in tensors])
-    return flat, [piece.view(tensor.shape) for piece, tensor in zip(pieces, tensors, strict=True)]
+    """Return copies of tensors in one, and their views, each where a tensor of its own could begin.
+
+    A product rounds by where its factors begin: those of a run that is resumed are tensors of their own at first. What
+    lies between is 0 and stays so.
+    """
+    sizes = [-(-tensor.numel() // ALIGNED) * ALIGNED for tensor in tensors]
+    flat = tensors[0].new_zeros(sum(sizes))
+    pieces = zip(torch.split(flat, sizes), tensors, strict=True)
+    views = [piece[: tensor.numel()].view(tensor.shape) for piece, tensor in pieces]
+    for view, tensor in zip(views, tensors, strict=True):
+        view.copy_(tensor.detach())
+    return flat, views
 
 
 def is_plain_adam(optimizer: torch.optim.Optimizer) -> bool:

@@ -29,7 +29,7 @@ from battery_lab.rollout.resources import keep_freed_memory, torch_threads
 from battery_lab.rollout.said import Said
 from battery_lab.rollout.steps import GradientSteps
 
-STEPS = "battery_lab_gradient_steps"
+STEPS, UNCOMPILED = "battery_lab_gradient_steps", "battery_lab_uncompiled"
 # Where RLlib's learners are commonly changed, and an update on arrays does not come by.
 UNSEEN = (
     *("_update", "compute_losses", "compute_loss_for_module", "compute_gradients", "apply_gradients"),
@@ -185,15 +185,18 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         return self._said.take() if self._said else []
 
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return RLlib's state and the number of gradient steps."""
+        """Return RLlib's state, the number of gradient steps, and whether they go without a compiled program."""
         state: dict[str, Any] = super().get_state(*args, **kwargs)
-        return state | {STEPS: self._gradient_steps}
+        without = self._steps.went_without(self._gradient_steps)
+        return state | {STEPS: self._gradient_steps, UNCOMPILED: without}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what ``get_state`` gave."""
         super().set_state(state)
-        self._gradient_steps = state.get(STEPS, self._gradient_steps)  # weights come alone too
-        self._steps.forget()
+        if STEPS in state:  # weights come alone too
+            self._gradient_steps = state[STEPS]
+            self._left_out = self._unreported = 0
+        self._steps.forget(state.get(UNCOMPILED, False))
 
     def shutdown(self) -> None:
         """End what compiles for it, and RLlib's learner."""

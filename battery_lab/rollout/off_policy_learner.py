@@ -104,6 +104,7 @@ class ArrayOffPolicyLearner(ArrayLearner, DQNTorchLearner):  # type: ignore[misc
         """Restore what ``get_state`` gave."""
         super().set_state(state)
         self.last_update_ts_by_mid.update(state.get(TARGETS_AT, {}))
+        self._target_updates, self._errors = 0, []
 
 
 def bellman_targets(batch: Tensors, values: torch.Tensor, gamma: float) -> torch.Tensor:

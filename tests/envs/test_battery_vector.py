@@ -176,6 +176,7 @@ def test_stored_energy_is_drawn_from_all_between_the_limits(world):
 def test_rewards_are_given_for_what_each_battery_did_also_while_others_begin_anew(world, monkeypatch):
     env, done, reward = world.vector_env(64, 0), [], BoundShaping.__call__
     env.reset(seed=0)
+    told = []
     monkeypatch.setattr(BoundShaping, "__call__", lambda self, what: done.append(what) or reward(self, what))
     for t in range(200):
         before, action = env.get_state(), np.random.default_rng(t).integers(0, 3, 64)
@@ -185,6 +186,11 @@ def test_rewards_are_given_for_what_each_battery_did_also_while_others_begin_ane
         np.testing.assert_array_equal(done[t].energy_mwh, before["energy"][live])
         np.testing.assert_array_equal(done[t].energy_after_mwh, after["energy"][live])
         np.testing.assert_array_equal(done[t].request_mw, 10.0 * (action[live] - 1))
+        told.append((done[t].energy_mwh.copy(), done[t].energy_after_mwh.copy()))
+    # Terms may keep what they were given.
+    for transition, (before, after) in zip(done, told, strict=True):
+        np.testing.assert_array_equal(transition.energy_mwh, before)
+        np.testing.assert_array_equal(transition.energy_after_mwh, after)
     assert min(len(transition.row) for transition in done) < 64
 
 

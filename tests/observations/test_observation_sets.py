@@ -184,5 +184,10 @@ def test_what_was_never_seen_in_training_is_clipped_and_what_never_moved_stays_f
 @pytest.mark.parametrize("row", [-1, DAYS * 288])
 def test_an_interval_that_the_market_does_not_have_is_refused(row):
     observer = observe("window", market())
-    with pytest.raises(IndexError, match="does not have"):
+    with pytest.raises(IndexError, match=f"0 to {DAYS * 288 - 1}: it is {row}"):
         observer(np.array([0, row]), np.full(2, 20.0))
+
+
+def test_as_many_rows_as_energies_are_asked_for():
+    with pytest.raises(ValueError, match=r"as many batteries: \(3,\), \(1,\)"):
+        observe("window", market())(np.arange(3), np.full(1, 20.0))

@@ -14,8 +14,9 @@ from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from torch import nn
 
-from battery_lab.algos.encoder import NETWORK, LabPPOCatalog
+from battery_lab.algos.encoder import NETWORK, LabPPOCatalog, NetworkEncoder
 from battery_lab.observations.observation_set import Layout
+from battery_lab.rollout import acting
 from battery_lab.rollout.acting import exploring
 from tests.compositions import option, options
 
@@ -42,6 +43,10 @@ def both(built, obs):
         return ours, built.forward_exploration(dict(batch))[Columns.ACTION_DIST_INPUTS]
 
 
+def goes_short(built):
+    return getattr(exploring(built), "func", None) is acting._through
+
+
 @pytest.mark.parametrize("actions", [DISCRETE, BOX], ids=["discrete", "box"])
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("name", options("network"))
@@ -52,6 +57,7 @@ def test_every_network_gives_the_same_to_the_bit_and_leaves_observations_alone(n
     ours, theirs = both(built, obs)
     assert torch.equal(ours, theirs) and len(ours.unique()) > 7
     assert torch.equal(obs, before)
+    assert goes_short(built)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "silu", "gelu", "elu"])
@@ -89,7 +95,18 @@ def test_hooks_are_called():
     built.encoder.encoder.net[0].register_forward_hook(lambda *seen: called.append(seen))
     ours, theirs = both(built, torch.randn(7, LAYOUT.size))
     assert torch.equal(ours, theirs)
-    assert len(called) == 2
+    assert len(called) == 2 and not goes_short(built)
+
+
+def test_an_encoder_that_does_more_is_gone_through_as_it_is():
+    class Squashed(NetworkEncoder):
+        def _forward(self, inputs, **kwargs):
+            return super()._forward({**inputs, Columns.OBS: inputs[Columns.OBS].tanh()})
+
+    built = module(option("network", "mlp"))
+    built.encoder.encoder.__class__ = Squashed
+    ours, theirs = both(built, torch.randn(7, LAYOUT.size))
+    assert torch.equal(ours, theirs) and not goes_short(built)
 
 
 def test_it_acts_with_weights_that_are_set_later():

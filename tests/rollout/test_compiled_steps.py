@@ -208,6 +208,17 @@ def test_a_broken_package_is_told_and_left_and_made_anew_by_the_next_run(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_that_went_without_the_program_goes_on_without(tmp_path):
+    first = broken(tmp_path)
+    first.run(2)
+    assert first.steps.went_without(2) and not first.steps.went_without(0)
+    resumed = Trial(tmp_path)
+    resumed.steps.forget(first.steps.went_without(2))
+    resumed.run(2)
+    assert list(tmp_path.iterdir()) == [] and resumed.steps.went_without(2)
+    assert not Trial(None).steps.went_without(2)
+
+
 @NEEDS_COMPILER
 def test_a_network_that_cannot_be_sent_elsewhere_is_trained_without(tmp_path, caplog):
     class Local(nn.Sequential):

@@ -73,6 +73,7 @@ def test_steps_are_those_of_torch(kind, clipping):
     for found, wanted in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.allclose(found, wanted, atol=1e-7)
     assert is_plain_adam(optimizer) == (kind == "adam")
+    assert bool(descent._flat) == (kind == "adam" and clipping.by != "norm")
 
 
 def test_a_learning_rate_of_0_moves_moments_alone():
@@ -177,16 +178,42 @@ def test_a_resumed_run_rounds_as_one_that_never_stopped(kind, given):
         assert all(torch.equal(a, b) for a, b in zip(module.parameters(), resumed.parameters(), strict=True))
 
 
-def test_parameters_that_were_moved_are_found_again():
+def test_parameters_begin_where_tensors_of_their_own_do():
+    """Products round by it, and those of a run that is resumed are tensors of their own at first."""
+    module = network()
+    optimizer = KINDS["adam"](module.parameters())
+    descent = Descent([("net", optimizer)], CLIPPINGS[0])
+    give(module, gradients(0))
+    descent()
+    states = optimizer.state.values()
+    kept = [*module.parameters(), *(state[name] for state in states for name in ("exp_avg", "exp_avg_sq"))]
+    assert all(tensor.data_ptr() % 64 == 0 for tensor in kept)
+    assert len({tensor.untyped_storage().data_ptr() for tensor in kept}) == 3
+
+
+def move(module, optimizer):
+    for parameter in module.parameters():
+        parameter.data = parameter.data.clone()
+
+
+def clear(module, optimizer):
+    optimizer.state.clear()
+
+
+def hook(module, optimizer):
+    optimizer.register_step_post_hook(lambda one, *called: one.param_groups[0]["params"][0].data.zero_())
+
+
+@pytest.mark.parametrize("change", [move, clear, hook])
+def test_what_is_changed_between_steps_is_noticed(change):
     ours, theirs = network(), network()
     optimizer, other = (KINDS["adam"](module.parameters()) for module in (ours, theirs))
     descent = Descent([("net", optimizer)], CLIPPINGS[-1])
     for step in range(4):
-        for module in (ours, theirs):
+        for module, one in ((ours, optimizer), (theirs, other)):
             give(module, gradients(step))
-        if step == 2:
-            for parameter in ours.parameters():
-                parameter.data = parameter.data.clone()
+            if step == 2:
+                change(module, one)
         descent()
         other.step()
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))

@@ -124,6 +124,8 @@ def test_updates_and_target_networks_agree_step_by_step(kind, options):
     found, wanted = (learner.module[DEFAULT_MODULE_ID].state_dict() for learner in (ours, stock))
     for name, tensor in found.items():
         assert torch.allclose(tensor, wanted[name], rtol=1e-3, atol=2e-5), name
+    # All parameters of an optimiser at once.
+    assert set(ours._steps._descent._flat) == {name for name, _ in ours.get_optimizers_for_module(DEFAULT_MODULE_ID)}
 
 
 def test_several_minibatches_in_one_update_are_several_steps():

@@ -192,6 +192,23 @@ def test_a_restored_learner_goes_on_with_its_coefficients():
         assert float(other.curr_kl_coeffs_per_module[DEFAULT_MODULE_ID]) == pytest.approx(0.45)
 
 
+def test_whether_it_went_without_a_compiled_program_is_restored(monkeypatch):
+    ours, other = made(ArrayPPOLearner)[0], made(ArrayPPOLearner)[0]
+    told = []
+    monkeypatch.setattr(other._steps, "forget", told.append)
+    for without in (True, False):
+        monkeypatch.setattr(ours._steps, "went_without", lambda number, without=without: without)
+        other.set_state(ours.get_state())
+    other.set_state({"rl_module": ours.get_state()["rl_module"]})
+    assert told == [True, False, False]
+
+
+def test_all_parameters_descend_at_once():
+    ours, _, fragment = both()
+    ours.update(episodes=[fragment])
+    assert set(ours._steps._descent._flat) == {"default_optimizer"}
+
+
 def test_weights_alone_do_not_set_the_count_of_steps_back():
     ours, _, fragment = both()
     ours.update(episodes=[fragment], minibatch_size=50)
@@ -254,6 +271,9 @@ def test_a_run_whose_gradients_stay_no_numbers_ends_with_what_to_do():
     for _ in range(PATIENCE - 1):
         ours.step(bad, {})
     ours.step(good, {})
+    for _ in range(PATIENCE - 1):
+        ours.step(bad, {})
+    ours.set_state(ours.get_state())
     for _ in range(PATIENCE - 1):
         ours.step(bad, {})
     with pytest.raises(LabError, match=r"algo\.lr"):
