@@ -24,7 +24,7 @@ from battery_lab.rollout.runner import LabEnvRunner
 from battery_lab.rollout.sac_learner import ArraySACLearner
 
 OFF_POLICY = (DQN, SAC)
-WORTH = 2  # times the steps before compiled ones take over: the gradient steps of a run from which on compiling pays
+WORTH = 1.5  # times the steps before compiled ones take over: the gradient steps of a run from which on compiling pays
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,8 @@ def rollout(**changes):
 
 
 @pytest.mark.parametrize(("algorithm", "after", "hurry"), [(PPO, 200, True), (DQN, 1000, False), (SAC, 1000, False)])
-def test_a_run_compiles_that_is_twice_as_long_as_the_steps_before(algorithm, after, hurry):
-    short, long = (rollout().parts(algorithm, steps).options for steps in (2 * after - 1, 2 * after))
+def test_a_run_compiles_that_is_half_as_long_again_as_the_steps_before(algorithm, after, hurry):
+    short, long = (rollout().parts(algorithm, steps).options for steps in (1.5 * after - 1, 1.5 * after))
     assert short["compile_cache"] is None and long["compile_cache"] == "programs"
     assert (long["compile_after"], long["compile_hurry"]) == (after, hurry)
 
