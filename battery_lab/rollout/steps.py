@@ -112,8 +112,7 @@ class GradientSteps:
         """
         self._taken_over = False
         if went_without:
-            self._compiles, self._loaded = False, None
-            self.close()
+            self._give_up()
 
     def _step(self, batch: Tensors, coefficients: Tensors) -> Tensors:
         figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)
@@ -176,6 +175,9 @@ class GradientSteps:
 
     def _do_without(self, reason: object) -> None:
         log.warning("gradients are not compiled, and go on as they are: %s", reason)
+        self._give_up()
+
+    def _give_up(self) -> None:
         self._compiles, self._loaded = False, None
         self.close()
 
