@@ -16,22 +16,27 @@ from torch import nn
 from battery_lab.rollout.descent import Clipping
 from battery_lab.rollout.resources import torch_threads
 from battery_lab.rollout.steps import GradientSteps
+from tests.rollout.standin import StandIns
 from tests.rollout.trial import Squares, Trial, close
 
 NEEDS_COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ (make system)")
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
+@pytest.fixture
+def made(monkeypatch):
+    """Programs that were made, none of which had to be compiled for seconds; test_takeover compiles one."""
+    return StandIns(monkeypatch).made
+
+
+@pytest.fixture
+def compiled(made, tmp_path):
     """A cache that holds the program."""
-    cache = tmp_path_factory.mktemp("compiled")
-    trial = Trial(cache)
+    trial = Trial(tmp_path / "compiled")
     trial.run(2)
-    assert trial.steps._taken_over
-    return cache
+    assert trial.steps._taken_over and [program.runs for program in made] == [2]
+    return tmp_path / "compiled"
 
 
-@NEEDS_COMPILER
 def test_compiled_steps_go_where_others_go(compiled):
     ours, plain = Trial(compiled, seed=1), Trial(seed=1)
     for number in range(6):
@@ -41,7 +46,6 @@ def test_compiled_steps_go_where_others_go(compiled):
     assert close(ours.state, plain.state)
 
 
-@NEEDS_COMPILER
 def test_compiled_steps_follow_the_learning_rate_and_restored_optimisers(compiled):
     ours, plain = Trial(compiled, seed=1), Trial(seed=1)
     for trial in (ours, plain):
@@ -57,7 +61,6 @@ def test_compiled_steps_follow_the_learning_rate_and_restored_optimisers(compile
     assert close(ours.state, plain.state, atol=1e-4)
 
 
-@NEEDS_COMPILER
 def test_several_learners_share_what_the_program_gives(compiled):
     def trial(cache=None):
         made = Trial(cache)
@@ -71,14 +74,13 @@ def test_several_learners_share_what_the_program_gives(compiled):
     assert close(ours.state, plain.state)
 
 
-@NEEDS_COMPILER
-def test_the_next_run_finds_the_program(compiled):
+def test_the_next_run_finds_the_program(compiled, made):
     trial = Trial(compiled)
     trial.run(2)
     assert trial.steps._compilation is None and trial.steps._taken_over
+    assert [program.runs for program in made] == [4]
 
 
-@NEEDS_COMPILER
 def test_it_takes_over_at_its_step_and_not_before(compiled):
     trial = Trial(compiled, after=3)
     taken = []
@@ -88,7 +90,6 @@ def test_it_takes_over_at_its_step_and_not_before(compiled):
     assert taken == [False, False, False, True, True]
 
 
-@NEEDS_COMPILER
 def test_it_takes_over_at_a_step_that_shows_whether_it_is_right(compiled):
     trial = Trial(compiled, after=2)
     trial.run(2)
@@ -103,12 +104,12 @@ def test_it_takes_over_at_a_step_that_shows_whether_it_is_right(compiled):
     assert all(torch.isfinite(tensor).all() for tensor in trial.state)
 
 
-@NEEDS_COMPILER
-def test_a_minibatch_of_another_size_goes_without_the_program(compiled):
+def test_a_minibatch_of_another_size_goes_without_the_program(compiled, made):
     trial = Trial(compiled)
     trial.run(2)
     trial.batch = {name: values[:7] for name, values in trial.batch.items()}
     assert trial.step(2)["errors"].shape == (7,)
+    assert [program.runs for program in made] == [4]
 
 
 class Tilted(Squares):
@@ -135,22 +136,20 @@ class Telling(Squares):
         return loss, figures | {"twice": 2 * figures["loss"]}
 
 
-@NEEDS_COMPILER
 @pytest.mark.parametrize("losses", [Tilted(), Doubled(), Telling()], ids=["loss", "errors", "figures"])
-def test_a_program_that_does_something_else_is_not_used(losses, compiled, tmp_path, caplog, monkeypatch):
+def test_a_program_that_does_something_else_is_not_used(losses, compiled, caplog, monkeypatch):
     for path in compiled.iterdir():
-        shutil.copy(path, tmp_path / f"same{path.suffix}")
+        path.rename(compiled / f"same{path.suffix}")
     monkeypatch.setattr("battery_lab.rollout.steps.program_key", lambda *parts: "same")
-    trial, plain = Trial(tmp_path, losses=losses), Trial(losses=losses)
+    trial, plain = Trial(compiled, losses=losses), Trial(losses=losses)
     trial.run(3)
     plain.run(3)
     assert not trial.steps._taken_over
     assert len(caplog.records) == 1 and "go on as they are" in caplog.text
-    assert list(tmp_path.iterdir()) == []
+    assert list(compiled.iterdir()) == []
     assert all(torch.equal(a, b) for a, b in zip(trial.state, plain.state, strict=True))
 
 
-@NEEDS_COMPILER
 @pytest.mark.parametrize(
     "other",
     [

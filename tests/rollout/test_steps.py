@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from unittest import mock
 
 import pytest
 import torch
@@ -13,6 +12,7 @@ from battery_lab.rollout.agreement import laid_out
 from battery_lab.rollout.descent import Clipping, Descent
 from battery_lab.rollout.gradients import by_autograd, trained
 from battery_lab.rollout.program import Program
+from tests.rollout.standin import StandIns
 from tests.rollout.trial import Squares, Trial, close
 
 
@@ -100,34 +100,13 @@ class Spare(nn.Linear):
         self.spare = nn.Parameter(torch.ones(3))
 
 
-class Uncompiled:
-    """Stands where the loaded program does, and turns what it gives around if asked."""
-
-    def __init__(self, trial, turned):  # noqa: D107
-        self.program, self.turned = Program(trial.losses, trial.module), turned
-        self.sizes = [len(group) for group in self.program.arguments(trial.batch, trial.coefficients)]
-        self.trained = [tensor.requires_grad for group in self.groups(trial) for tensor in group]
-
-    def groups(self, trial):
-        return self.program.arguments(trial.batch, trial.coefficients)
-
-    def run(self, tensors):
-        tensors = [tensor.requires_grad_(wanted) for tensor, wanted in zip(tensors, self.trained, strict=True)]
-        groups = torch.split_with_sizes(torch.arange(len(tensors)), self.sizes)
-        results = self.program(
-            (["scale", "weight"], ["x", "y"]), *[[tensors[place] for place in group] for group in groups]
-        )
-        turned = results[0].t().contiguous().t() if self.turned else results[0]
-        return [tensor.detach() for tensor in [turned, *results[1:]]]
-
-
 def taken_over(tmp_path, monkeypatch, turned):
     """A trial in which a program was to take over, and the same without one."""
-    monkeypatch.setattr("battery_lab.rollout.steps.Compilation", mock.Mock())
+    made = StandIns(monkeypatch).made
     module = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), Spare(8, 1))
     ours, plain = (Trial(cache, after=2, module=copy.deepcopy(module)) for cache in (tmp_path, None))
     ours.run(2)
-    ours.steps._loaded, ours.steps._figures = Uncompiled(ours, turned), ["errors", "loss"]
+    made[0].turned = turned
     ours.run(3, first=2)
     plain.run(5)
     return ours, plain
