@@ -71,6 +71,10 @@ class History:
         self._series, self._lag, self._scales = series, price_lag, scales
         self._known: dict[str, Array] = {}
 
+    def __len__(self) -> int:
+        """Return T, the number of intervals."""
+        return len(self._series)
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the market has."""

@@ -211,7 +211,8 @@ class ObservationSet:
                 )
 
     def _blocks(self, history: History) -> list[Block]:
-        blocks = [block for feature in self.features.values() if (block := feature.build(history)) is not None]
+        built = {name: feature.build(history) for name, feature in self.features.items()}
+        blocks = [_checked(name, block, history) for name, block in built.items() if block is not None]
         windows = [block for block in blocks if block.window]
         require(len(windows) <= 1, "observation.features", "must hold at most one Window", len(windows))
         return blocks
@@ -221,6 +222,14 @@ class ObservationSet:
         names = soc + tuple(name for block in blocks if not block.window for name in block.names)
         window = tuple(name for block in blocks if block.window for name in block.names)
         return Layout(names=names + window, window_first=len(names), window_size=len(window))
+
+
+def _checked(name: str, block: Block, history: History) -> Block:
+    """Return a feature's block, which is written into observations without another look."""
+    wanted, found = (len(history), len(block.names)), np.shape(block.values)
+    rule = f"must give a row an interval and a name a column, {wanted[0]} and {wanted[1]}"
+    require(found == wanted, f"observation.features.{name}", rule, found)
+    return block
 
 
 def _changed_after(series: MarketSeries, now: int, price_lag: int) -> MarketSeries:

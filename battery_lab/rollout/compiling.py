@@ -179,9 +179,12 @@ def _kill(job: subprocess.Popen[bytes]) -> None:
         job.wait()
 
 
-def _end_with(parent: int) -> None:
-    """End this process and the compilers that it started once its parent, which may be killed, is gone."""
-    while os.getppid() == parent:
+def _end_with(parent: int, package: Path) -> None:
+    """End this process and the compilers that it started once nobody waits for it any more.
+
+    Its parent may be killed, and another run, which wanted the same program, may have made it.
+    """
+    while os.getppid() == parent and not package.is_file():
         time.sleep(1)
     os.killpg(0, signal.SIGKILL)
 
@@ -221,5 +224,5 @@ def build(losses: Losses, module: nn.Module, batch: Tensors, coefficients: Tenso
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(os.getppid(), Path(sys.argv[2])), daemon=True).start()
     compile_program(Path(sys.argv[1]), Path(sys.argv[2]))

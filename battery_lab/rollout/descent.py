@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.optim import optimizer as optimizer_module
 
 from battery_lab.rollout.gradients import Tensors
 
@@ -22,6 +23,8 @@ ADAM = {
     "differentiable": False,
     "decoupled_weight_decay": False,
 }
+# What somebody has all optimisers do before or after a step.
+GLOBAL_HOOKS = (optimizer_module._global_optimizer_pre_hooks, optimizer_module._global_optimizer_post_hooks)
 MOMENTS = ("exp_avg", "exp_avg_sq")
 ALIGNED = 16  # numbers of 4 bytes: torch's tensors begin at multiples of 64 bytes
 
@@ -58,7 +61,8 @@ class Clipping:
 
     def _share(self, norm: float) -> float:
         assert self.limit
-        # torch.nn.utils.clip_grad_norm_ and RLlib keep the same distance from a division by 0.
+        # As far from a division by 0 as torch.nn.utils.clip_grad_norm_ keeps, and RLlib for global_norm; for norm RLlib
+        # keeps none, which makes a millionth of a difference.
         return min(1.0, self.limit / (norm + 1e-6))
 
 
@@ -218,7 +222,8 @@ def is_plain_adam(optimizer: torch.optim.Optimizer) -> bool:
     """Whether an optimiser is torch's Adam of one group of parameters, without options that change what it does."""
     group, *more = optimizer.param_groups
     plain = all(group.get(name, value) == value for name, value in ADAM.items())
-    changed = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks or "step" in vars(optimizer)
+    hooks = (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks, *GLOBAL_HOOKS)
+    changed = any(hooks) or "step" in vars(optimizer)
     return type(optimizer) is torch.optim.Adam and plain and not more and not changed
 
 

@@ -187,8 +187,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return RLlib's state, the number of gradient steps, and whether they go without a compiled program."""
         state: dict[str, Any] = super().get_state(*args, **kwargs)
-        without = self._steps.went_without(self._gradient_steps)
-        return state | {STEPS: self._gradient_steps, UNCOMPILED: without}
+        return state | {STEPS: self._gradient_steps, UNCOMPILED: self._steps.goes_without}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what ``get_state`` gave."""

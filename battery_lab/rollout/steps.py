@@ -100,19 +100,20 @@ class GradientSteps:
         """
         return self._threads_before if number < self._after else self._threads
 
-    def went_without(self, number: int) -> bool:
-        """Whether so many steps were taken of which the last were to be compiled ones, and were not."""
-        return self._cache is not None and not self._compiles and number > self._after
+    @property
+    def goes_without(self) -> bool:
+        """Whether steps were to be compiled ones some day, and will not be."""
+        return self._cache is not None and not self._compiles
 
-    def forget(self, went_without: bool = False) -> None:
+    def forget(self, goes_without: bool = False) -> None:
         """Have the program take over anew, as the number of steps may have been set back; it stays what it is.
 
         Args:
-            went_without: whether the run that is gone on with did without the program, and is to do so.
+            goes_without: whether the run that is gone on with did without the program, and is to do so.
         """
         self._taken_over = False
-        if went_without:
-            self._give_up()
+        if goes_without and self._compiles:
+            self._do_without("the run that is gone on with did without a program, and is to come out the same")
 
     def _step(self, batch: Tensors, coefficients: Tensors) -> Tensors:
         figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)

@@ -164,6 +164,37 @@ def test_a_column_is_known_no_earlier_than_it_is_measured_or_published(column, s
     replace(chosen, features={"known": Peek(steps=steps - 1, column=column)}).fit(market(), 0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Misnamed:
+    """A feature that gives other columns than it names, or other rows than there are intervals."""
+
+    rows: int = 0
+    columns: int = 0
+    window: bool = False
+
+    @property
+    def look_back_h(self):
+        return 0.0
+
+    def build(self, history):
+        shape = (len(history) + self.rows, 2 + self.columns)
+        return Block(values=np.zeros(shape, np.float32), names=("one", "two"), window=self.window)
+
+
+@pytest.mark.parametrize("window", [False, True])
+@pytest.mark.parametrize(("rows", "columns"), [(0, 1), (0, -1), (-1, 0)])
+def test_a_feature_whose_names_and_values_do_not_match_is_refused(rows, columns, window):
+    chosen = option("observation", "minimal")
+    scaling = replace(chosen, features={"odd": Misnamed(window=window)}).fit(market(), 0)
+    odd = replace(chosen, features={"odd": Misnamed(rows=rows, columns=columns, window=window)})
+    intervals = DAYS * 288
+    rule = rf"observation\.features\.odd must give .* {intervals} and 2, got \({intervals + rows}, {2 + columns}\)"
+    with pytest.raises(ConfigError, match=rule):
+        odd.fit(market(), 0)
+    with pytest.raises(ConfigError, match=rule):
+        odd.build(market(), 0, scaling, make_battery())
+
+
 def test_a_set_holds_one_window_and_looks_back_as_far_as_its_longest_feature():
     chosen = option("observation", "minimal")
     short, long = (Window(column="price", hours=hours) for hours in (2, 30))

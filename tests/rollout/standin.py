@@ -1,4 +1,4 @@
-"""Stands where compiling does: programs that run as they are, and packages that say which of them is meant."""
+"""Stands where compiling does: programs as they were traced, and packages that say which of them is meant."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from battery_lab.rollout.compiling import names_of
 from battery_lab.rollout.program import Program
@@ -19,21 +20,19 @@ class StandIn:
 
     def __init__(self, losses, module, batch, coefficients):  # noqa: D107
         self.runs, self.turned = 0, False
-        self._program = Program(losses, copy.deepcopy(module))
-        self._names = (sorted(coefficients), sorted(batch))
-        groups = self._program.arguments(batch, coefficients)
-        self._sizes = [len(group) for group in groups]
-        self._trained = [tensor.requires_grad for group in groups for tensor in group]
-        self.run([tensor.detach() for group in groups for tensor in group])
-        self.figures, self.runs = self._program.figures, 0
+        program, names = Program(losses, copy.deepcopy(module)), (sorted(coefficients), sorted(batch))
+        groups = program.arguments(batch, coefficients)
+        # Traced as for compiling, so that what cannot be traced is found here too.
+        self._graph = make_fx(lambda *groups: program(names, *groups))(*groups)
+        self._sizes, self.figures = [len(group) for group in groups], program.figures
 
     def run(self, tensors):
         self.runs += 1
-        tensors = [tensor.requires_grad_(wanted) for tensor, wanted in zip(tensors, self._trained, strict=True)]
-        places = torch.split_with_sizes(torch.arange(len(tensors)), self._sizes)
-        results = self._program(self._names, *[[tensors[place] for place in group] for group in places])
+        left = iter(tensors)
+        with torch.no_grad():
+            results = self._graph(*[[next(left) for _ in range(size)] for size in self._sizes])
         turned = results[0].t().contiguous().t() if self.turned else results[0]
-        return [tensor.detach() for tensor in [turned, *results[1:]]]
+        return [turned, *results[1:]]
 
 
 class StandIns:

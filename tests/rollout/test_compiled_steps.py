@@ -191,9 +191,9 @@ def test_a_compiler_that_fails_is_told_in_one_line_and_steps_go_on(tmp_path, mon
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def broken(folder):
+def broken(folder, after=0):
     """A trial whose program in the cache is no program."""
-    trial = Trial(folder)
+    trial = Trial(folder, after)
     package = folder / f"{trial.key}.pt2"
     package.write_bytes(b"no package")
     package.with_suffix(".json").write_text(json.dumps(["errors", "loss"]))
@@ -207,15 +207,24 @@ def test_a_broken_package_is_told_and_left_and_made_anew_by_the_next_run(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_that_went_without_the_program_goes_on_without(tmp_path):
-    first = broken(tmp_path)
+@pytest.mark.parametrize("after", [0, 9], ids=["taken over", "still before"])
+def test_a_run_that_went_without_the_program_goes_on_without_and_says_so(after, tmp_path, caplog):
+    first = broken(tmp_path, after)
+    assert not first.steps.goes_without
     first.run(2)
-    assert first.steps.went_without(2) and not first.steps.went_without(0)
-    resumed = Trial(tmp_path)
-    resumed.steps.forget(first.steps.went_without(2))
+    assert first.steps.goes_without and len(caplog.records) == 1
+    resumed = Trial(tmp_path, after)
+    resumed.steps.forget(first.steps.goes_without)
     resumed.run(2)
-    assert list(tmp_path.iterdir()) == [] and resumed.steps.went_without(2)
-    assert not Trial(None).steps.went_without(2)
+    assert list(tmp_path.iterdir()) == [] and resumed.steps.goes_without
+    assert len(caplog.records) == 2 and "go on as they are" in caplog.records[1].getMessage()
+
+
+def test_a_run_that_was_to_compile_nothing_goes_without_nothing():
+    trial = Trial(None)
+    trial.steps.forget(True)
+    trial.run(2)
+    assert not trial.steps.goes_without
 
 
 @NEEDS_COMPILER

@@ -121,7 +121,7 @@ def test_the_cache_keeps_the_newest_programs_and_nothing_that_killed_processes_l
 @pytest.mark.slow
 def test_it_ends_when_the_training_is_killed(tmp_path):
     child = "import os; from battery_lab.rollout.compiling import _end_with; print(os.getpid(), flush=True); "
-    child += "_end_with(os.getppid())"
+    child += "from pathlib import Path; _end_with(os.getppid(), Path('never made'))"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}], process_group=0)"
     training = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
     assert training.stdout is not None

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from battery_lab.rollout.descent import FINITE, Clipping, Descent, is_plain_adam
 
@@ -236,6 +237,21 @@ def test_one_tensor_for_two_gradients_is_clipped_once():
         parameter.grad = shared
     Descent([("net", optimizer)], Clipping(limit=1.0, by="global_norm"))()
     assert torch.allclose(module[0], -shared / 50**0.5, atol=1e-6) and torch.equal(module[0], module[1])
+
+
+@pytest.mark.parametrize("register", [register_optimizer_step_pre_hook, register_optimizer_step_post_hook])
+def test_what_all_optimisers_are_to_do_is_not_gone_round(register):
+    module, called = network(), []
+    optimizer = KINDS["adam"](module.parameters())
+    descent = Descent([("net", optimizer)], CLIPPINGS[-1])
+    handle = register(lambda one, *arguments: called.append(one))
+    try:
+        give(module, gradients(0))
+        descent()
+    finally:
+        handle.remove()
+    assert called == [optimizer]
+    assert is_plain_adam(optimizer)
 
 
 @pytest.mark.parametrize("stands", ["a group more", "a hook", "a step of its own"])

@@ -192,15 +192,29 @@ def test_a_restored_learner_goes_on_with_its_coefficients():
         assert float(other.curr_kl_coeffs_per_module[DEFAULT_MODULE_ID]) == pytest.approx(0.45)
 
 
-def test_whether_it_went_without_a_compiled_program_is_restored(monkeypatch):
+def test_whether_it_goes_without_a_compiled_program_is_restored(monkeypatch):
     ours, other = made(ArrayPPOLearner)[0], made(ArrayPPOLearner)[0]
     told = []
     monkeypatch.setattr(other._steps, "forget", told.append)
     for without in (True, False):
-        monkeypatch.setattr(ours._steps, "went_without", lambda number, without=without: without)
+        monkeypatch.setattr(type(ours._steps), "goes_without", without)
         other.set_state(ours.get_state())
     other.set_state({"rl_module": ours.get_state()["rl_module"]})
     assert told == [True, False, False]
+
+
+def test_learners_descend_the_mean_of_their_gradients(monkeypatch):
+    ours, stock, fragment = both()
+    minibatch = {name: values[:64] for name, values in ours.tensors(TrainingData(episodes=[fragment])).items()}
+    gradients_of(ours, minibatch)
+    named = {name: p for name, p in ours._rl_module.named_parameters() if p.grad is not None}
+    wanted = {name: 3 * parameter.grad / 2 for name, parameter in named.items()}
+    # The other learner found twice as much.
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda flat: flat.add_(2 * flat))
+    ours.config = ours.config.copy(copy_frozen=False).learners(num_learners=2)
+    ours._share_gradients()
+    assert len(named) > 4 and all(float(parameter.grad.abs().max()) > 0 for parameter in named.values())
+    assert all(torch.allclose(parameter.grad, wanted[name]) for name, parameter in named.items())
 
 
 def test_all_parameters_descend_at_once():

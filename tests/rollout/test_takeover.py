@@ -13,6 +13,7 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 
 from battery_lab.rollout.options import ArrayRollout
 from tests.rollout.small import ScriptedEnv, configured
+from tests.rollout.standin import StandIns
 from tests.rollout.trial import moments
 
 AFTER, ROUNDS = 6, 12
@@ -55,11 +56,7 @@ def weights(learner):
     return found | {f"moment {place}": values for place, values in enumerate(kept)} | coefficients
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ (make system)")
-@pytest.mark.parametrize(
-    "kind", [PPOConfig, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (DQNConfig, SACConfig))]
-)
-def test_a_run_goes_on_to_the_bit_wherever_it_was_stopped(kind, tmp_path):
+def stopped_and_gone_on_with(kind, tmp_path):
     whole = made(kind, tmp_path)
     stops = {}
     for done in range(ROUNDS):
@@ -82,3 +79,18 @@ def test_a_run_goes_on_to_the_bit_wherever_it_was_stopped(kind, tmp_path):
         other.stop()
         assert all(np.array_equal(found[name], wanted[name]) for name in wanted), when
     assert set(stops) == {"before", "after"}
+
+
+@pytest.mark.parametrize("kind", [DQNConfig, SACConfig])
+def test_off_policy_steps_can_be_traced_and_go_on_to_the_bit(kind, monkeypatch, tmp_path):
+    made = StandIns(monkeypatch).made
+    stopped_and_gone_on_with(kind, tmp_path)
+    assert len(made) == 1 and made[0].runs > 0
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ (make system)")
+@pytest.mark.parametrize(
+    "kind", [PPOConfig, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (DQNConfig, SACConfig))]
+)
+def test_a_run_goes_on_to_the_bit_wherever_it_was_stopped(kind, tmp_path):
+    stopped_and_gone_on_with(kind, tmp_path)
