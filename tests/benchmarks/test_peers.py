@@ -26,18 +26,25 @@ def test_advantages_look_through_a_cut_and_not_through_an_end() -> None:
 # --- equal learning ---
 
 
-def test_welchs_interval_is_the_one_of_scipy() -> None:
-    from scipy.stats import ttest_ind
+def test_intervals_are_those_of_scipy() -> None:
+    from scipy.stats import ttest_ind, ttest_rel
 
-    stock, array = [500.0, 480.0, 490.0, 470.0], [495.0, 500.0, 460.0, 440.0, 480.0]
+    stock, array = [500.0, 480.0, 490.0, 470.0, 485.0], [495.0, 500.0, 460.0, 440.0, 480.0]
     found = compare(stock, array)
-    interval = ttest_ind(array, stock, equal_var=False).confidence_interval(0.95)
-    assert np.array(found["interval"]) * 485.0 == pytest.approx([interval.low, interval.high])
+    paired = ttest_rel(array, stock).confidence_interval(0.95)
+    welch = ttest_ind(array, stock, equal_var=False).confidence_interval(0.95)
+    assert np.array(found["interval"]) * 485.0 == pytest.approx([paired.low, paired.high])
+    assert np.array(found["welch_interval"]) * 485.0 == pytest.approx([welch.low, welch.high])
     assert found["difference"] == pytest.approx(475 / 485 - 1)
 
 
+def test_seeds_that_go_the_same_way_on_both_paths_are_equal_however_they_scatter() -> None:
+    found = compare([100.0, 300.0, 500.0], [101.0, 299.0, 501.0])
+    assert found["within_margin"] and found["welch_interval"][0] < -0.5
+
+
 def test_equal_means_that_scatter_are_not_shown_to_be_equal() -> None:
-    assert not compare([100.0, 300.0, 500.0], [100.0, 300.0, 500.0])["within_margin"]
+    assert not compare([100.0, 300.0, 500.0], [300.0, 500.0, 100.0])["within_margin"]
     near, same = (compare([500.0, low, 500.0], [500.0, 500.0, low]) for low in (499.0, 500.0))
     assert near["within_margin"] and near["spreads"]
     assert same["within_margin"] and not same["spreads"]
