@@ -185,7 +185,7 @@ def no_key(key: str, config: Mapping[str, Any], options: Sequence[str] = ()) -> 
     if options:
         meant = f"; there is one with {' or '.join(options)}"
     where = f"{parent.rstrip('.')} has" if parent else "there are"
-    return f"{key} is no option: {where} {', '.join(names)}{meant}"
+    return f"{key} is no option: {where} {', '.join(names) or 'none'}{meant}"
 
 
 def _meant(name: str, names: Sequence[str], before: str = "", after: str = "") -> str:

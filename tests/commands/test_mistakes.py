@@ -30,6 +30,7 @@ MISTAKES = [
         "reward.terms.wear.weight is no option: reward.terms has regret; there is one with reward=degradation or "
         "reward=potential",
     ),
+    ("rollout=stock rollout.compile=false", "rollout.compile is no option: rollout has none; there is one with .*"),
     ("algo.clip=0.3 algo=sac", "algo.clip is no option: algo has actor_lr, .*; there is one with algo=ppo"),
     ("algoo=ppo", "algoo is no option: there are algo, .*; did you mean algo?"),
     ("algoo.lr=1", "algoo.lr is no option: .*; did you mean algo.lr?"),
