@@ -53,8 +53,10 @@ class Task:
     cartpole: bool
 
 
+# One environment, as RLlib takes its updates by rounds of sampling, and one of several environments is longer than it
+# should be wherever some begin anew: with 8 of them and fragments of 4 stock took an eighth fewer updates.
 OFF_POLICY = (
-    *("algo.num_envs=8", "algo.fragment=4", "algo.batch=128", "algo.training_intensity=32", "algo.gamma=0.99"),
+    *("algo.num_envs=1", "algo.fragment=32", "algo.batch=128", "algo.training_intensity=32", "algo.gamma=0.99"),
     *("algo.learning_starts=1024", "algo.iteration_steps=1024", "algo.replay.capacity=50000"),
 )
 TASKS = {
