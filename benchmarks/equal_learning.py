@@ -23,6 +23,7 @@ import statistics
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -133,30 +134,30 @@ def compare(stock: Sequence[float], array: Sequence[float]) -> dict[str, Any]:
         stock: final returns, a seed each.
         array: those of the same seeds, in the same order.
     """
+    from scipy.stats import ttest_ind, ttest_rel
+
     base = statistics.mean(stock)
-    apart = [a - s for s, a in zip(stock, array, strict=True)]
-    paired = _interval(apart, math.sqrt(statistics.variance(apart) / len(apart)), len(apart) - 1)
-    parts = [statistics.variance(values) / len(values) for values in (stock, array)]
-    freedom = sum(parts) ** 2 / max(sum(part**2 / (len(stock) - 1) for part in parts), 1e-300)
-    welch = _interval(apart, math.sqrt(sum(parts)), freedom)
-    low, high = paired[0] / abs(base), paired[1] / abs(base)
+    difference = statistics.mean(array) - base
+    with warnings.catch_warnings():
+        # Of returns that scarcely differ, as at a ceiling, which are told below.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        low, high = _interval(ttest_rel(array, stock), difference, abs(base))
+        welch = _interval(ttest_ind(array, stock, equal_var=False), difference, abs(base))
     return {
         "stock_mean": base,
         "array_mean": statistics.mean(array),
-        "difference": statistics.mean(apart) / abs(base),
+        "difference": difference / abs(base),
         "interval": [low, high],
-        "welch_interval": [bound / abs(base) for bound in welch],
-        "spreads": sum(parts) > 0,
+        "welch_interval": welch,
+        "spreads": len({*stock}) > 1 or len({*array}) > 1,
         "within_margin": low >= -MARGIN and high <= MARGIN,
     }
 
 
-def _interval(apart: Sequence[float], error: float, freedom: float) -> tuple[float, float]:
-    """Return the 95 % interval of a mean by Student's t."""
-    from scipy.stats import t
-
-    mean, half = statistics.mean(apart), float(t.ppf(0.975, freedom)) * error if error > 0 else 0.0
-    return mean - half, mean + half
+def _interval(test: Any, difference: float, base: float) -> list[float]:
+    """Return a test's 95 % interval as shares; where nothing scatters, which scipy has none for, the difference."""
+    found = [float(bound) for bound in test.confidence_interval(0.95)]
+    return [(difference if math.isnan(bound) else bound) / base for bound in found]
 
 
 def collect(options: argparse.Namespace) -> tuple[list[dict[str, Any]], int]:

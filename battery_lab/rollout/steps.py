@@ -176,9 +176,6 @@ class GradientSteps:
 
     def _do_without(self, reason: object) -> None:
         log.warning("gradients are not compiled, and go on as they are: %s", reason)
-        self._give_up()
-
-    def _give_up(self) -> None:
         self._compiles, self._loaded = False, None
         self.close()
 

@@ -26,16 +26,22 @@ def test_advantages_look_through_a_cut_and_not_through_an_end() -> None:
 # --- equal learning ---
 
 
-def test_intervals_are_those_of_scipy() -> None:
-    from scipy.stats import ttest_ind, ttest_rel
-
-    stock, array = [500.0, 480.0, 490.0, 470.0, 485.0], [495.0, 500.0, 460.0, 440.0, 480.0]
-    found = compare(stock, array)
-    paired = ttest_rel(array, stock).confidence_interval(0.95)
-    welch = ttest_ind(array, stock, equal_var=False).confidence_interval(0.95)
-    assert np.array(found["interval"]) * 485.0 == pytest.approx([paired.low, paired.high])
-    assert np.array(found["welch_interval"]) * 485.0 == pytest.approx([welch.low, welch.high])
+def test_intervals_are_those_of_students_and_welchs_formulas() -> None:
+    stock, array = np.array([500.0, 480.0, 490.0, 470.0, 485.0]), np.array([495.0, 500.0, 460.0, 440.0, 480.0])
+    found = compare(list(stock), list(array))
+    t_of_4 = 2.776445  # 97.5 % quantile of Student's t with 4 degrees of freedom
+    half = t_of_4 * (array - stock).std(ddof=1) / 5**0.5
+    assert np.array(found["interval"]) * 485.0 == pytest.approx([-10 - half, -10 + half], rel=1e-5)
     assert found["difference"] == pytest.approx(475 / 485 - 1)
+    # Two samples that scatter alike: as many degrees of freedom as two variances have, 8.
+    half = 2.306004 * (2 * stock.var(ddof=1) / 5) ** 0.5
+    alike = compare(list(stock), list(stock[::-1] + 10))
+    assert np.array(alike["welch_interval"]) * 485.0 == pytest.approx([10 - half, 10 + half], rel=1e-5)
+
+
+def test_seeds_that_all_move_by_as_much_leave_no_doubt() -> None:
+    found = compare([100.0, 200.0, 300.0], [101.0, 201.0, 301.0])
+    assert found["interval"] == pytest.approx([0.005, 0.005]) and found["spreads"]
 
 
 def test_seeds_that_go_the_same_way_on_both_paths_are_equal_however_they_scatter() -> None:

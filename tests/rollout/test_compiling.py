@@ -118,6 +118,18 @@ def test_the_cache_keeps_the_newest_programs_and_nothing_that_killed_processes_l
     assert {path.name for path in cache.iterdir()} == {"a.pt2", "a.json", "b.pt2", "b.json", "0123abcd_used"}
 
 
+@pytest.mark.parametrize("why", ["nobody waits", "somebody made it"])
+def test_it_ends_when_nobody_wants_its_program_any_more(why, tmp_path, monkeypatch):
+    ended = []
+    monkeypatch.setattr(os, "killpg", lambda *arguments: ended.append(arguments))
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waits for something else"))
+    package = tmp_path / "program.pt2"
+    if why == "somebody made it":
+        package.touch()
+    compiling._end_with(os.getppid() if package.exists() else -1, package)
+    assert ended == [(0, signal.SIGKILL)]
+
+
 @pytest.mark.slow
 def test_it_ends_when_the_training_is_killed(tmp_path):
     child = "import os; from battery_lab.rollout.compiling import _end_with; print(os.getpid(), flush=True); "

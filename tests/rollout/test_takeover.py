@@ -83,9 +83,9 @@ def stopped_and_gone_on_with(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", [DQNConfig, SACConfig])
 def test_off_policy_steps_can_be_traced_and_go_on_to_the_bit(kind, monkeypatch, tmp_path):
-    made = StandIns(monkeypatch).made
+    programs = StandIns(monkeypatch).made
     stopped_and_gone_on_with(kind, tmp_path)
-    assert len(made) == 1 and made[0].runs > 0
+    assert len(programs) == 1 and programs[0].runs > 0
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ (make system)")
