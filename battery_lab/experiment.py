@@ -230,9 +230,10 @@ class _Run:
             metrics, judged, table = results.judge_test(self.world, policy, name)
         metrics |= self.progress.metrics()
         self.log.log({key: value for key, value in metrics.items() if key.startswith("test/")}, self.progress.env_steps)
-        results.write_results(self.folder, metrics, judged[name], name)
         curves = pd.DataFrame(self.log.read())
         results.write_report(self.folder, f"{name}, seed {experiment.seed}", self.world, judged, name, table, curves)
+        # Last, as a run folder that holds figures is one of a run that came to its end.
+        results.write_results(self.folder, metrics, judged[name], name)
         self.console.print(report.render_table(table, self.world.unit))
         return metrics
 

@@ -6,17 +6,23 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from ipaddress import ip_address
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray.exceptions import AuthenticationError
 from ray.tune.trainable import trainable
 
+from battery_lab.errors import ConfigError
+
+REACHED_WITHIN_S = 10.0
 NAMESPACE = "battery_lab"  # tells a Ray that was started here from one of somebody else's
 
 
@@ -63,6 +69,48 @@ def start_ray(actors: int) -> None:
     }
     with _own_sigterm(), _on_loopback():
         ray.init(**options)
+
+
+def connect_ray(address: str) -> None:
+    """Join a cluster that somebody runs, whose token, if it has one, is in ``RAY_AUTH_TOKEN`` or its file.
+
+    Args:
+        address: ``host:port`` of its head.
+
+    Raises:
+        ConfigError: there is no cluster, or it does not let us in.
+    """
+    quiet()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        host = _listening(address)
+        with _own_sigterm(), _on_loopback() if ip_address(host).is_loopback else nullcontext():
+            ray.init(
+                address=address,
+                namespace=NAMESPACE,
+                configure_logging=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+    except (OSError, RuntimeError, ValueError, AuthenticationError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(
+            f"hydra.launcher.address={address} must be the head of a Ray cluster that this machine can reach: {why}"
+        ) from None
+
+
+def _listening(address: str) -> str:
+    """Return the IP address of a host on which something listens, as Ray would ask in vain for minutes.
+
+    Raises:
+        OSError: nobody does.
+        ValueError: it is no host and port.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError("it must be <host>:<port>, as `ray start --head` prints it")
+    with socket.create_connection((host, int(port)), REACHED_WITHIN_S) as connection:
+        return str(connection.getpeername()[0])
 
 
 @contextmanager
