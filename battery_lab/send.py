@@ -23,9 +23,10 @@ from battery_lab.errors import ConfigError, LabError
 from battery_lab.mistakes import told, wants_traceback
 from battery_lab.stored import damaged, trial
 from battery_lab.targets import check_targets
+from battery_lab.tracking.connection import Address
 from battery_lab.tracking.mlflow_tracking import MlflowTracking, reason
 from battery_lab.tracking.receipt import RECEIPT, public, read_receipt
-from battery_lab.tracking.store import Address, Delivery
+from battery_lab.tracking.store import Delivery
 
 ANEW = "remove it to send the run as a new one"
 ALLOWED = ("run", "tracking.uri", "tracking.experiment", "tracking.artifacts")

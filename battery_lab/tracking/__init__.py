@@ -40,6 +40,18 @@ class Tracker(Protocol):
             config: the composed choices as plain values.
         """
 
+    def end_sweep(
+        self, sweep: Path, done: Mapping[Path, Mapping[str, Any]], status: Status, figures: Mapping[str, float]
+    ) -> None:
+        """Track how a sweep ended, and bring what its trials could not bring themselves.
+
+        Args:
+            sweep: its folder.
+            done: folders and composed choices of trials that came to their end.
+            status: how it ended.
+            figures: of the sweep as a whole.
+        """
+
 
 @dataclass(frozen=True, kw_only=True)
 class NoTracking:
@@ -48,6 +60,11 @@ class NoTracking:
     def start(self, folder: Path, name: str, config: Mapping[str, Any]) -> Tracking:
         """Return a tracking that does nothing."""
         return _Nowhere()
+
+    def end_sweep(
+        self, sweep: Path, done: Mapping[Path, Mapping[str, Any]], status: Status, figures: Mapping[str, float]
+    ) -> None:
+        """Do nothing."""
 
 
 class _Nowhere:

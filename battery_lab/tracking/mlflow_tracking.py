@@ -11,8 +11,10 @@ from typing import Any
 
 from battery_lab.errors import ConfigError, require
 from battery_lab.tracking import Status, Tracking
+from battery_lab.tracking.connection import Address
 from battery_lab.tracking.receipt import public, read_receipt, source_tags, write_receipt
-from battery_lab.tracking.store import Address, Delivery
+from battery_lab.tracking.store import Delivery, is_delivered
+from battery_lab.tracking.sweep_run import end_sweep_run
 
 SQLITE = "sqlite:///"
 SLOWEST_RETRY_S = 60.0
@@ -63,7 +65,25 @@ class MlflowTracking:
 
     def start(self, folder: Path, name: str, config: Mapping[str, Any]) -> Tracking:
         """Begin to send a run folder from a thread of its own."""
-        return _Sender(Delivery(folder, name, config, self.address()), self.flush_every_s, self.finish_within_s)
+        return _Sender(self._delivery(folder, name, config), self.flush_every_s, self.finish_within_s)
+
+    def end_sweep(
+        self, sweep: Path, done: Mapping[Path, Mapping[str, Any]], status: Status, figures: Mapping[str, float]
+    ) -> None:
+        """Send what trials were killed before they could, and end the sweep's own run."""
+        address = self.address()
+        try:
+            for folder, config in done.items():
+                if not is_delivered(folder, address):
+                    self._delivery(folder, folder.name, config).send("FINISHED")
+            end_sweep_run(address, sweep, status, figures)
+        except Exception as error:  # Whatever a store can raise, the sweep is done.
+            why, where = reason(error, self.uri), public(self.uri)
+            line = f"MLflow at {where} does not hold the whole sweep ({why}); the same command sends the rest"
+            print(line, file=sys.stderr, flush=True)
+
+    def _delivery(self, folder: Path, name: str, config: Mapping[str, Any]) -> Delivery:
+        return Delivery(folder, name, config, self.address())
 
 
 class _Sender:

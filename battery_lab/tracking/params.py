@@ -15,7 +15,7 @@ KEY_LENGTH, VALUE_LENGTH = 250, 6000
 # The key of a composition under which the names of the chosen options stand, by group; its values say the same in full.
 CHOICES = "choices"
 # Where a run lies and from which folder it came says nothing about the trial.
-PLACES = ("outputs", "tracking", "resume", "rerun")
+PLACES = ("outputs", "tracking", "resume", "rerun", "sweep")
 _FORBIDDEN = re.compile(r"[^\w\-. :/]", re.ASCII)
 
 
@@ -25,7 +25,7 @@ def flat_params(config: Mapping[str, Any]) -> dict[str, str]:
     Lists of plain values are one parameter; of mappings (reward terms, features) one for each of their values. A group
     that another one takes over whole (``env.market`` is ``market``) is there once, under its own name.
     """
-    kept = {key: value for key, value in config.items() if key not in ("resume", "rerun", CHOICES)}
+    kept = {key: value for key, value in config.items() if key not in ("resume", "rerun", "sweep", CHOICES)}
     groups = {key: value for key, value in kept.items() if isinstance(value, Mapping)}
     flat = {valid_name(path): _text(value) for path, value in _leaves(kept, "", groups)}
     return choices(config) | flat

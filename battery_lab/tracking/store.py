@@ -3,98 +3,39 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
+from battery_lab.tracking.connection import LOCK_S, Address, connect
 from battery_lab.tracking.params import choices, flat_params, trial_digest, valid_name
 from battery_lab.tracking.receipt import Receipt, public, read_receipt, write_receipt
 from battery_lab.tracking.run_log import CURVES, STEPS, TIME, Line, read_lines
+from battery_lab.tracking.sweep_run import KEY, PARENT, sweep_of, sweep_run
 
 METRICS_A_BATCH, PARAMS_A_BATCH = 1000, 100
-LOCK_S = 60.0
-KEY = "battery_lab.run"
 
 Point = tuple[str, float, int, int]
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where runs go.
-
-    Attributes:
-        uri: MLflow's tracking URI, with the whole path of a SQLite file.
-        experiment: name of the experiment.
-        artifacts: URI of the folder for files; None leaves it to a server.
-    """
-
-    uri: str
-    experiment: str
-    artifacts: str | None
-
-
-def new_client(uri: str) -> Any:
-    """Return an MlflowClient that prints nothing, reports to nobody and gives up on a dead server within a minute."""
-    for name, value in {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "true",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    }.items():
-        os.environ.setdefault(name, value)
-    from mlflow import MlflowClient
-
-    for logger in ("mlflow", "alembic"):
-        logging.getLogger(logger).setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
-
-
-def connect(address: Address) -> tuple[Any, str]:
-    """Return a client and the identifier of the experiment, both made if need be.
-
-    Two processes that make the same SQLite store at once would both run its migrations, so one waits for the other.
-    """
-    if not address.uri.startswith("sqlite:///"):
-        client = new_client(address.uri)
-        return client, _experiment(client, address)
-    path = Path(address.uri.removeprefix("sqlite:///").partition("?")[0])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock", timeout=LOCK_S):
-        client = new_client(address.uri)
-        return client, _experiment(client, address)
-
-
-def _experiment(client: Any, address: Address) -> str:
-    from mlflow.exceptions import MlflowException
-
-    found = client.get_experiment_by_name(address.experiment)
-    if found is None:
-        try:
-            return str(client.create_experiment(address.experiment, artifact_location=address.artifacts))
-        except MlflowException:
-            # Somebody else was quicker, or the store refuses the name, which the next line finds out.
-            found = client.get_experiment_by_name(address.experiment)
-            if found is None:
-                raise
-    if found.lifecycle_stage != "active":
-        raise ValueError(f"experiment {address.experiment} was deleted in the store: restore it or name another")
-    return str(found.experiment_id)
 
 
 class Delivery:
     """Brings a run folder to a store, in as many passes as it takes."""
 
     def __init__(self, folder: Path, name: str, config: Mapping[str, Any], address: Address) -> None:
-        """Remember what goes where; nothing is opened yet."""
+        """Remember what goes where; nothing is opened yet.
+
+        A run whose folder lies in that of a sweep stands under the run of that.
+
+        Args:
+            folder: of the run.
+            name: what people will call it.
+            config: the composed choices as plain values.
+            address: where it goes.
+        """
         self.folder, self.name, self.config, self.address = folder, name, config, address
         self._client: Any = None
         self._run: str | None = None
@@ -123,6 +64,7 @@ class Delivery:
                     new += self._send_points(list(self._figures()))
                     self._send_files()
                     self._client.set_terminated(self._run, status, int(self._ended() * 1000))
+                    self._note(status=status)
                 return new
             except BaseException:
                 self._run, self._offset = None, 0
@@ -149,6 +91,8 @@ class Delivery:
         tags = {KEY: receipt["key"], "battery_lab.trial": trial_digest(self.config)}
         tags["battery_lab.folder"] = str(self.folder.resolve())
         tags |= {f"battery_lab.{name}": receipt[name] for name in ("version", "commit") if name in receipt}
+        if (sweep := sweep_of(self.folder)) is not None:
+            tags[PARENT] = sweep_run(self._client, experiment, sweep)
         if "commit" in receipt:
             tags["mlflow.source.git.commit"] = receipt["commit"].removesuffix("-dirty")
         lines = read_lines(self.folder / CURVES)[0]
@@ -236,6 +180,12 @@ class Delivery:
         receipt["stores"][uri] = {**known, **place, **facts}
         write_receipt(self.folder, receipt)
         return receipt
+
+
+def is_delivered(folder: Path, address: Address) -> bool:
+    """Return whether a store has all of a run that came to its end."""
+    told = read_receipt(folder)["stores"].get(public(address.uri), {})
+    return bool(told.get("experiment") == address.experiment and told.get("status") == "FINISHED")
 
 
 def _points(line: Line) -> Iterator[Point]:
