@@ -3,34 +3,36 @@
 python -m battery_lab reward=degradation algo=ppo
 python -m battery_lab resume=outputs/runs/<run>
 python -m battery_lab rerun=outputs/runs/<run> seed=1
+python -m battery_lab --multirun algo=ppo,dqn seed=range(0,5) hydra.launcher.parallel=2
+python -m battery_lab sweep.resume=outputs/sweeps/<sweep>
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from battery_lab.command import Ended, clear_ending
-from battery_lab.compose import build, names_in, options_with, register_resolvers
+from battery_lab.command import clear_ending
+from battery_lab.compose import names_in, options_with, register_resolvers
 from battery_lab.errors import LabError
 from battery_lab.locate import conf_dir
 from battery_lab.mistakes import ASK, Ending, causes, check_logins, explained, told
-from battery_lab.overrides import check_groups, is_group
-from battery_lab.stored import TRIAL, check_resumed, check_unfinished, leaves, load_trial, note_choices, store_trial
+from battery_lab.overrides import AROUND, check_groups, check_one_each, group_of, is_group
+from battery_lab.stored import TRIAL, leaves, load_trial
+from battery_lab.sweep.naming import load_command
+from battery_lab.task import run_trial
 
 RERUN_FOLDER = "${outputs}/runs/${now:%Y-%m-%d_%H-%M-%S}_rerun_${short_id:}"
+MULTIRUN = {"--multirun", "-m"}
 CONFIG_FLAGS = {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"}
 
 
@@ -38,9 +40,9 @@ def main() -> None:
     """Run the command."""
     register_resolvers()
     with clear_ending(_told):
-        sys.argv[1:] = _ordered(from_stored(sys.argv[1:]))
+        sys.argv[1:] = _ordered(from_stored(from_sweep(sys.argv[1:])))
         with _errors_raised():
-            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_task)()
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_trial)()
 
 
 def _told(error: BaseException) -> Ending | None:
@@ -82,6 +84,7 @@ def _ordered(arguments: list[str]) -> list[str]:
     choices = [*given.overrides, *unknown]
     check_logins(choices)
     check_groups(choices, sweep=given.multirun)
+    check_one_each(choices)
     return [*(argument for argument in arguments if argument not in choices), *choices]
 
 
@@ -92,6 +95,27 @@ def _names(arguments: list[str]) -> Any:
         return OmegaConf.to_container(load_trial(Path(given.config_dir)), resolve=False)
     own = [f"hydra.searchpath=['file://{Path(given.config_dir).resolve()}']"] if given.config_dir else []
     return names_in([*own, *(override for override in given.overrides if is_group(override))])
+
+
+def from_sweep(arguments: list[str]) -> list[str]:
+    """Turn ``sweep.resume=<folder>`` into the command that made the sweep, with what else is given in its place.
+
+    Raises:
+        LabError: the folder holds no sweep that can be read.
+    """
+    given = [a for a in arguments if a.startswith("sweep.resume=") and not a.endswith("=null")]
+    if not given:
+        return arguments
+    folder = Path(given[-1].partition("=")[2].strip("'\"")).expanduser()
+    rest = [a for a in arguments if a not in given and a not in MULTIRUN]
+    mine = {"hydra.sweep.dir", *(argument.partition("=")[0] for argument in rest)}
+    command, directory = load_command(folder)
+    if directory is not None and Path(directory) != Path.cwd():
+        raise LabError(
+            f"the sweep {folder.resolve()} was begun in {directory}, from where its paths count: go there first (cd)"
+        )
+    stored = [argument for argument in command if argument.partition("=")[0] not in mine]
+    return ["--multirun", *stored, *rest, f"hydra.sweep.dir={_quoted(folder.resolve())}"]
 
 
 def from_stored(arguments: list[str]) -> list[str]:
@@ -112,13 +136,17 @@ def from_stored(arguments: list[str]) -> list[str]:
     load_trial(folder, name)
     rest = [argument for argument in arguments if argument not in given]
     for argument in rest:
-        if is_group(argument):
+        if is_group(argument) and group_of(argument) not in AROUND:
             raise LabError(
                 f"{argument} cannot be chosen with {name}=, which takes the stored choices: change single values "
                 "(algo.lr=...), or start a new run"
             )
         if argument.partition("=")[0] in CONFIG_FLAGS:
             raise LabError(f"{argument} cannot be had with {name}=, which takes the stored choices: leave it out")
+    # A stored trial has no such groups to choose in: they are added.
+    rest = [f"+{a.lstrip('+')}" if is_group(a) else a for a in rest]
+    if MULTIRUN & set(rest) and not any(group_of(argument) == "launcher" for argument in rest):
+        rest.append("+launcher=local")
     stored = ["--config-dir", str(folder.resolve()), "--config-name", Path(TRIAL).stem]
     target = folder.resolve() if name == "resume" else RERUN_FOLDER
     return [*stored, f"{name}={_quoted(folder)}", f"hydra.run.dir={_quoted(target)}", *_settings(), *rest]
@@ -134,55 +162,6 @@ def _settings() -> list[str]:
 def _quoted(value: object) -> str:
     escaped = str(value).replace("'", "\\'")
     return f"'{escaped}'"
-
-
-def _task(config: DictConfig) -> float:
-    """Run one trial; returns its validation capture, which sweepers maximise."""
-    from rich.console import Console
-
-    console = Console()
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    resumed = config.get("resume") is not None
-    try:
-        if resumed:
-            check_resumed(config, folder)
-            check_unfinished(config, folder)
-        note_choices(config, HydraConfig.get().runtime.choices)
-        experiment = build(config)
-        store_trial(config, folder)
-        metrics: dict[str, float] = experiment.run(folder, resume=resumed, console=console)
-    except BaseException as error:
-        if isinstance(error, LabError | KeyboardInterrupt) and not resumed:
-            _clear(folder)
-        ending = told(error, folder)
-        if ending is None:
-            raise
-        if HydraConfig.get().mode == RunMode.MULTIRUN and ending[1] == 1:
-            raise _failed_trial(ending[0]) from error
-        raise Ended(ending, error) from error
-    console.print(f"report: {folder / 'report.html'}", soft_wrap=True, highlight=False)
-    return metrics["validation/capture"]
-
-
-def _failed_trial(message: str) -> LabError:
-    """Return what a sweeper is told of a trial; it goes on or not, and shows the first such error at its end."""
-    job = HydraConfig.get()
-    choices = " ".join(job.overrides.task)
-    failed = f"trial {job.job.num} ({choices}) failed: {message.removeprefix('error: ')}"
-    # A sweep can take long to its end, and more than one of its trials may fail.
-    print(failed, file=sys.stderr, flush=True)
-    return LabError(failed)
-
-
-def _clear(folder: Path) -> None:
-    """Remove the folder of a run that did not begin."""
-    made = {".hydra", ".lock", TRIAL, f"{HydraConfig.get().job.name}.log"}
-    if {path.name for path in folder.iterdir()} <= made:
-        shutil.rmtree(folder / ".hydra", ignore_errors=True)
-        for name in made:
-            (folder / name).unlink(missing_ok=True)
-        with suppress(OSError):
-            folder.rmdir()
 
 
 if __name__ == "__main__":

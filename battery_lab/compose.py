@@ -20,6 +20,7 @@ from battery_lab.errors import ConfigError, LabError, require
 from battery_lab.locate import conf_dir
 from battery_lab.mistakes import causes, explained
 from battery_lab.overrides import check_groups, is_group
+from battery_lab.sweep.naming import sweep_name
 from battery_lab.targets import check_targets, is_a, quiet, whole
 
 PARTS = ("env", "algo", "network", "rollout", "train", "tracking")
@@ -29,6 +30,8 @@ def register_resolvers() -> None:
     """Give OmegaConf the functions that conf/ uses."""
     # Run folders of two runs that start in the same second must differ.
     OmegaConf.register_new_resolver("short_id", lambda: uuid.uuid4().hex[:6], replace=True, use_cache=True)
+    # The same command finds the same sweep again.
+    OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
 
 
 def compose(overrides: Sequence[str], folder: Path | None = None, name: str = "config") -> DictConfig:

@@ -13,6 +13,10 @@ from battery_lab.errors import ConfigError
 from battery_lab.locate import conf_dir
 from battery_lab.mistakes import no_option, several
 
+# Groups of the sweep as a whole, and what is kept where; no trial differs from another by them.
+AROUND = ("launcher", "sweeper", "sweep")
+SHARED = (*AROUND, "tracking", "outputs")
+
 
 def is_group(override: str) -> bool:
     """Return whether an override chooses an option of a group rather than a value."""
@@ -37,6 +41,16 @@ def check_groups(overrides: Sequence[str], sweep: bool = False) -> None:
                 value = yaml_value(f"{group_of(override)}={option}")
                 if not isinstance(value, str | list):
                     raise ConfigError(no_option(f"{group_of(override)}/{option}"))
+
+
+def check_one_each(overrides: Sequence[str]) -> None:
+    """Raise ConfigError where a sweep is given several of what all its trials share."""
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~")
+        if key.partition("@")[0].partition(".")[0] in SHARED and (options := _options(override))[1:]:
+            raise ConfigError(
+                f"{override} cannot be swept, as all trials of a sweep share one {key}: choose one of {options}"
+            )
 
 
 def yaml_value(override: str) -> Any:

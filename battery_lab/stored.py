@@ -14,12 +14,12 @@ from battery_lab.checkpoint import found, latest
 from battery_lab.compose import compose
 from battery_lab.errors import ConfigError, DataError, LabError
 from battery_lab.mistakes import no_key
-from battery_lab.overrides import check_groups, group_of, is_group, yaml_value
+from battery_lab.overrides import AROUND, check_groups, group_of, is_group, yaml_value
 from battery_lab.targets import is_a
 
 TRIAL, CHOICES = "trial.yaml", "choices"
 # What may change when a run goes on: how long it trains, and where things are kept. The rest makes another trial.
-MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun", "rollout.cache")
+MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun", "sweep.", "rollout.cache")
 
 
 def store_trial(config: DictConfig, folder: Path) -> None:
@@ -40,12 +40,13 @@ def note_choices(config: DictConfig, chosen: Mapping[str, str | None]) -> None:
 
     Args:
         config: the trial; changes.
-        chosen: options by group; those of Hydra's own groups, and of baselines by their name, say nothing of a trial.
+        chosen: options by group; those of Hydra's own groups, of the sweep around it, and of baselines by their name,
+            say nothing of a trial.
     """
     own = {
         str(group): option
         for group, option in chosen.items()
-        if option is not None and "@" not in group and not group.startswith("hydra/")
+        if option is not None and "@" not in group and not group.startswith("hydra/") and group not in AROUND
     }
     if own:
         OmegaConf.update(config, CHOICES, own, force_add=True)

@@ -11,7 +11,10 @@ import pytest
 import battery_lab
 
 PACKAGE = Path(battery_lab.__file__).parent
-COMMANDS = {"__main__", "command", "compose", "evaluate", "mistakes", "overrides", "registration", "send", "stored"}
+PLUGINS = PACKAGE.parent / "launchers" / "hydra_plugins" / "battery_lab_launchers"
+COMMANDS = {
+    *("__main__", "command", "compose", "evaluate", "mistakes", "overrides", "registration", "send", "stored", "task")
+}
 # Room -> what it may import of the lab, besides errors and itself.
 MAY = {
     "battery": set(),
@@ -27,6 +30,7 @@ MAY = {
     "dispatch": {"battery", "problem", "transition"},
     "report": set(),
     "tracking": set(),
+    "sweep": {"checkpoint", "command", "stopping", "tracking"},
     "compiled": set(),
     "locate": set(),
     "errors": set(),
@@ -102,6 +106,26 @@ def test_only_commands_know_of_hydra():
         if path.relative_to(PACKAGE).parts[0].removesuffix(".py") not in COMMANDS:
             tops = {name.split(".")[0] for name in imported(path)}
             assert not tops & {"hydra", "omegaconf"}, path
+
+
+def test_launchers_stand_above_sweeps_and_know_no_trial_from_within():
+    commands = {"command", "compose", "mistakes", "stored", "targets"}
+    below = commands | {"errors", "rollout", "stopping", "sweep", "tracking"}
+    for path in PLUGINS.glob("*.py"):
+        assert rooms_of(imported(path)) <= below, path
+    for path in everything():
+        assert not {name for name in imported(path) if name.startswith("hydra_plugins")}, path
+
+
+def test_what_hydra_finds_of_the_launchers_is_light():
+    # Each command runs these files, whatever it is to do.
+    light = {"hydra", "omegaconf", *sys.stdlib_module_names}
+    found = [path for path in PLUGINS.glob("*.py") if not path.name.startswith("_")]
+    assert len(found) == 4
+    for path in found:
+        tree = ast.parse(path.read_text())
+        names = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert {name.split()[1].split(".")[0] for name in names} <= light, path
 
 
 def test_only_algorithms_and_rollout_know_of_rllib():

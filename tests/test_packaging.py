@@ -72,7 +72,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_the_packages_and_the_options_and_nothing_else(wheel: Path) -> None:
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert held == files_below(ROOT / "battery_lab", "battery_lab") | files_below(ROOT / "conf", "battery_lab/conf")
+    folders = {"battery_lab": "battery_lab", "conf": "battery_lab/conf", "launchers/hydra_plugins": "hydra_plugins"}
+    assert held == set().union(*(files_below(ROOT / folder, prefix) for folder, prefix in folders.items()))
     assert "battery_lab/conf/config.yaml" in held
 
 
@@ -105,6 +106,12 @@ def test_an_installed_lab_composes_an_option_of_the_users_own_folder(installed: 
     )
     assert "my_rewards.Thrifty" in text
     assert "battery_lab.battery.Battery" in text
+
+
+def test_an_installed_lab_has_its_launchers(installed: Path, tmp_path: Path) -> None:
+    text = succeed(installed / "battery-lab", "--cfg", "hydra", "launcher=ray", "sweeper=zip", cwd=tmp_path)
+    assert "battery_lab_launchers.ray_launcher.RayLauncher" in text
+    assert "battery_lab_launchers.zip_sweeper.ZipSweeper" in text
 
 
 # --- where the options are ---

@@ -1,0 +1,52 @@
+"""`python -m battery_lab.sweep`: look at a sweep, or mend it, from another shell.
+
+    python -m battery_lab.sweep status outputs/sweeps/<sweep>           what its trials are at
+    python -m battery_lab.sweep retry outputs/sweeps/<sweep> [2 5]      try failed trials again (2 and 5; all of them)
+    python -m battery_lab.sweep collect outputs/sweeps/<sweep>          what came out, as results.csv in the folder
+
+A sweep that goes on takes up what retry asks for; one that does not is gone on with here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from battery_lab.command import command
+from battery_lab.errors import ConfigError
+
+VERBS = ("status", "retry", "collect")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    command(_run, __doc__, arguments)
+
+
+def _run(arguments: list[str]) -> None:
+    verb, *rest = arguments
+    if verb not in VERBS:
+        raise ConfigError(f"{verb} is no command: .sweep does {', '.join(VERBS)}, each with the folder of a sweep")
+    if not rest:
+        raise ConfigError(
+            f"{verb} wants the folder of a sweep: python -m battery_lab.sweep {verb} outputs/sweeps/<sweep>"
+        )
+    from battery_lab.sweep import mending
+
+    folder = Path(rest[0]).expanduser()
+    numbers = [_number(text) for text in rest[1:]]
+    if numbers and verb != "retry":
+        raise ConfigError(f"{verb} takes a folder alone, got {' '.join(rest[1:])} too")
+    if verb == "retry":
+        mending.retry(folder, numbers)
+    else:
+        getattr(mending, verb)(folder)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise ConfigError(f"{text} must be the number of a trial: retry takes a folder and then numbers")
+    return int(text)
+
+
+if __name__ == "__main__":
+    main()

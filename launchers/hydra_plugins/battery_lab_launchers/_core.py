@@ -1,0 +1,179 @@
+"""From Hydra's lists of overrides to trials with a memory, and from their endings back to what Hydra wants."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from hydra.core.utils import JobReturn, configure_log, setup_globals
+from hydra_plugins.battery_lab_launchers._answers import answer, answered, told_stop
+from hydra_plugins.battery_lab_launchers._composing import Composed, HydraLauncher, compose_trial, written
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from battery_lab.compose import build_part, resolve
+from battery_lab.errors import ConfigError
+from battery_lab.stored import TRIAL, load_trial
+from battery_lab.sweep.dry import planned, rate_of, rendered_plan
+from battery_lab.sweep.estimate import rates
+from battery_lab.sweep.journal import Journal, State
+from battery_lab.sweep.launching import AllAtOnce, Launch
+from battery_lab.sweep.naming import store_command
+from battery_lab.sweep.options import SweepOptions
+from battery_lab.sweep.parts import Pool, Source, Trial
+from battery_lab.sweep.table import SweepDisplay
+from battery_lab.targets import check_targets, whole
+from battery_lab.tracking import Status
+
+LOCK, MULTIRUN = ".lock", "multirun.yaml"
+DEFAULTS = SweepOptions(resume=None, tries=1, on_failure="continue", reuse=False, dry_run=False)
+
+
+class Sweep:
+    """A sweep as one launcher sees it: its folder, its journal and the trials that it is given."""
+
+    def __init__(self, launcher: HydraLauncher) -> None:
+        """Find the folder and read its journal; nothing is written yet.
+
+        Args:
+            launcher: set up by Hydra.
+        """
+        setup_globals()
+        config = launcher.config
+        configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+        self.launcher, self.options = launcher, _options(config)
+        self.folder = Path(str(config.hydra.sweep.dir)).resolve()
+        self.console = Console()
+        self.journal = Journal(self.folder, dry=self.options.dry_run)
+        self.composed: list[Composed] = []
+        self.trials: dict[int, Trial] = {}
+        resumed = OmegaConf.select(config, "resume")
+        if resumed is not None:
+            raise ConfigError(
+                f"resume={resumed} goes on with one run, and this is a sweep: leave out what makes it one, or go on "
+                "with a sweep by sweep.resume=<folder>, or begin one with a run's trial by rerun=<folder>"
+            )
+
+    def compose(self, overrides: Sequence[str]) -> Composed:
+        """Compose a trial, and find it in the journal or list it there."""
+        one = compose_trial(self.launcher, list(overrides), self.journal, self.trials, self.options)
+        self.composed.append(one)
+        return one
+
+    def run(self, source: Source, pool: Pool) -> None:
+        """Run the trials of a source that are not done.
+
+        Raises:
+            LabError: the sweep is run by somebody else right now, or an option is at fault.
+            Ended: a signal stopped it.
+        """
+        with SweepDisplay(self.console, self.folder) as display:
+            launch = Launch(self.journal, source, pool, self.options, display)
+            launch.run()
+        _track(self.composed, self.journal, launch.stopped_by is not None)
+        if launch.stopped_by is not None:
+            raise told_stop(launch.stopped_by, self.folder)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep others from running the sweep meanwhile.
+
+        Raises:
+            ConfigError: somebody does already.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ConfigError(
+                f"{self.folder} is a sweep that goes on right now: look at it with python -m battery_lab.sweep status "
+                f"{shlex.quote(str(self.folder))}, or choose another hydra.sweep.dir"
+            ) from None
+        with lock:
+            store_command(self.folder, _arguments(self.launcher.config))
+            self.journal.read()
+            yield
+
+
+def launch(launcher: HydraLauncher, job_overrides: Sequence[Sequence[str]], pool: Pool) -> list[JobReturn]:
+    """Run the trials of a sweep that are not done; returns one answer for each list of overrides.
+
+    Raises:
+        LabError: the sweep is run by somebody else right now, or an option is at fault.
+        Ended: a signal stopped it.
+    """
+    sweep = Sweep(launcher)
+    if sweep.options.dry_run:
+        return show(sweep, job_overrides, pool)
+    with sweep.held():
+        composed = [sweep.compose(overrides) for overrides in job_overrides]
+        trials = list(sweep.trials.values())
+        sweep.run(AllAtOnce(trials), pool)
+    return [answer(one, trials) for one in composed]
+
+
+def show(sweep: Sweep, job_overrides: Sequence[Sequence[str]], pool: Pool) -> list[JobReturn]:
+    """Print what would be done."""
+    sweep.journal.read()
+    composed = [sweep.compose(overrides) for overrides in job_overrides]
+    folder = sweep.folder
+    known = rates([folder, folder.parent.parent / "runs", *folder.parent.glob("*/")])
+    plans = [planned(one.trial, one.anew, rate_of(known, _algo(one.config))) for one in composed]
+    sweep.console.print(rendered_plan(plans, pool.takes, pool.parallel))
+    # Hydra's sweepers have made it by now.
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {MULTIRUN}:
+        shutil.rmtree(folder)
+    return [answered(one, None, JobReturn()) for one in composed]
+
+
+def _algo(config: DictConfig) -> str | None:
+    target = OmegaConf.select(config, "algo._target_") or ""
+    return str(target).rpartition(".")[2].lower() or None
+
+
+def _arguments(config: DictConfig) -> list[str]:
+    """Return the arguments of the command that Hydra was started with, but for the flag that makes it a sweep."""
+    given = [*written(config.hydra.overrides.hydra), *written(config.hydra.overrides.task)]
+    own = [source.path for source in config.hydra.runtime.config_sources if source.provider == "command-line"]
+    # What goes on from the trial of a run finds the folder of that by itself.
+    flags = ["--config-dir", own[0]] if own and not any(argument.startswith("rerun=") for argument in given) else []
+    return [*flags, *given]
+
+
+def _options(config: DictConfig) -> SweepOptions:
+    """Return the choice of conf/sweep; an application of another kind may have none."""
+    node = OmegaConf.select(config, "sweep")
+    if node is None:
+        return DEFAULTS
+    plain: Any = OmegaConf.to_container(node, resolve=True)
+    if "_target_" in plain:
+        check_targets({"sweep": plain})
+    return replace(DEFAULTS, **{name: value for name, value in whole(plain).items() if name != "_target_"})
+
+
+def _track(composed: Sequence[Composed], journal: Journal, stopped: bool) -> None:
+    """Tell the store of trials, if one is chosen, how the sweep ended."""
+    config, entries = composed[0].config, journal.entries.values()
+    if not OmegaConf.select(config, "tracking._target_"):
+        return
+    done = {one.trial.folder: resolve(load_trial(one.trial.folder)) for one in composed if _has_ended(one.trial)}
+    # Of all that the sweep has, also where this launch was given a part of it.
+    results = [entry.result for entry in entries if isinstance(entry.result, float)]
+    ended = sum(entry.state == State.DONE for entry in entries)
+    figures = {"sweep/trials": float(len(entries)), "sweep/done": float(ended)}
+    if results:
+        figures["sweep/best_validation_capture"] = max(results)
+    whole = all(entry.state.settled for entry in entries)
+    status: Status = "KILLED" if stopped else "FINISHED" if whole else "FAILED"
+    build_part(config, "tracking").end_sweep(journal.folder, done, status, figures)
+
+
+def _has_ended(trial: Trial) -> bool:
+    return trial.entry.state == State.DONE and (trial.folder / TRIAL).is_file()

@@ -1,0 +1,113 @@
+"""A small application of Hydra, whose trials do what a test wants, swept by the lab's launchers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.commands.terminal import ROOT
+
+APP = """
+import os, pathlib, signal, sys, time
+import hydra
+
+@hydra.main(version_base="1.3", config_path=".", config_name="config")
+def app(cfg):
+    here = pathlib.Path(hydra.core.hydra_config.HydraConfig.get().runtime.output_dir)
+    with (here / "begun").open("a") as file:
+        file.write(f"{os.getpid()}\\n")
+    tries = len((here / "begun").read_text().split())
+    print("try", tries)
+    if cfg.does == "raise" or (cfg.does == "once" and tries == 1):
+        raise ValueError("no such thing")
+    if cfg.does == "odd":
+        class Odd(Exception):
+            def __init__(self, name, code):
+                super().__init__(f"{name} has {code}")
+        raise Odd("it", 3)
+    if cfg.does == "end":
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+    if cfg.does == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if cfg.does == "exit":
+        sys.exit(7)
+    if cfg.does == "cores":
+        (here / "cores").write_text(" ".join(map(str, sorted(os.sched_getaffinity(0)))))
+        time.sleep(1)
+    if cfg.does == "wait":
+        time.sleep(60)
+    if cfg.does == "nodes":
+        import ray
+        (here / "node").write_text(ray.get_runtime_context().get_node_id())
+        time.sleep(5)
+    return cfg.number / 2
+
+app()
+"""
+CONFIG = """
+defaults:
+  - override hydra/launcher: battery_lab_local
+  - _self_
+does: well
+number: 0
+sweep: {resume: null, tries: 1, on_failure: continue, reuse: false, dry_run: false}
+hydra:
+  sweep:
+    dir: sweep
+"""
+
+
+class App:
+    """A small application of Hydra, swept by the lab's launcher."""
+
+    def __init__(self, home: Path) -> None:  # noqa: D107
+        self.home = home
+        (home / "app.py").write_text(APP)
+        (home / "config.yaml").write_text(CONFIG)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        path = os.pathsep.join([str(ROOT), str(ROOT / "launchers")])
+        return subprocess.Popen(
+            [sys.executable, "app.py", "-m", *arguments],
+            cwd=self.home,
+            env=os.environ | {"PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        process = self.start(*arguments)
+        said, _ = process.communicate(timeout=120)
+        return process.returncode, said
+
+    def trial(self, number: int) -> Path:
+        return self.home / "sweep" / str(number)
+
+    def ends(self) -> list[tuple[int, str, object]]:
+        lines = (self.home / "sweep" / "journal.jsonl").read_text().splitlines()
+        events = [json.loads(line) for line in lines]
+        return [(e["number"], e["state"], e["result"] or e["reason"]) for e in events if e["event"] == "ended"]
+
+    def processes(self, number: int) -> list[int]:
+        path = self.trial(number) / "begun"
+        return [int(process) for process in path.read_text().split()] if path.exists() else []
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def gone(process: int) -> bool:
+    try:
+        return "Z" in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True

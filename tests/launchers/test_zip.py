@@ -1,0 +1,54 @@
+"""Lists that walk together, and seeds that repeat each trial."""
+
+from __future__ import annotations
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra_plugins.battery_lab_launchers.zip_sweeper import ZipSweeper
+
+
+def trials(*overrides, batch=None):
+    sweeper = ZipSweeper(repeats=["seed"], max_batch_size=batch, params=None)
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return sweeper.split_arguments(parsed, batch)
+
+
+def test_lists_walk_together():
+    assert trials("algo.lr=1e-3,1e-4", "env=battery", "algo.gamma=0.9,0.99") == [
+        [
+            ["algo.lr=0.001", "env=battery", "algo.gamma=0.9"],
+            ["algo.lr=0.0001", "env=battery", "algo.gamma=0.99"],
+        ]
+    ]
+
+
+def test_seeds_repeat_each_trial():
+    (batch,) = trials("a=1,2", "seed=range(0,3)", "b=x,y")
+    assert batch == [[f"a={a}", f"seed={seed}", f"b={b}"] for a, b in ((1, "x"), (2, "y")) for seed in range(3)]
+
+
+def test_one_seed_for_all_is_no_list():
+    assert trials("seed=7", "a=1,2") == [[["seed=7", "a=1"], ["seed=7", "a=2"]]]
+
+
+def test_seeds_alone_are_a_sweep():
+    assert trials("seed=1,2", "a=3") == [[["seed=1", "a=3"], ["seed=2", "a=3"]]]
+
+
+def test_nothing_swept_is_one_trial():
+    assert trials("a=1") == [[["a=1"]]]
+
+
+def test_batches_are_as_large_as_asked():
+    assert [len(batch) for batch in trials("a=1,2,3", batch=2)] == [2, 1]
+
+
+def test_lists_of_unequal_lengths_are_refused():
+    with pytest.raises(HydraException, match="a has 2, b has 3: make them as long, or use sweeper=grid"):
+        trials("a=1,2", "b=1,2,3")
+
+
+def test_an_interval_has_no_end_to_walk_to():
+    with pytest.raises(HydraException, match=r"a=interval\(0,1\) has no end: it is for sweeper=tune"):
+        trials("a=interval(0,1)")
