@@ -4,6 +4,8 @@ ARGS ?= reward=degradation algo=ppo
 TESTS ?=
 # What `make bench` is given; `make bench BENCH="--algos ppo --part all"` measures otherwise.
 BENCH ?=
+# How many sweeps `make test-kills` kills; about a minute and a half each.
+RUNS ?= 50
 # How many processes share the tests.
 WORKERS ?= 2
 # Where torch comes from, for a CPU or another build than the package index has; empty: from where the rest does.
@@ -26,7 +28,7 @@ READY := $(VENV)/ready
 .DELETE_ON_ERROR:
 # Stamps that only a pattern names would be swept away, and the extra installed again, without this.
 .PRECIOUS: $(VENV)/extra-%
-.PHONY: help setup setup-aws setup-tf system run test test-slow lint bench bench-learning dashboard lock clean
+.PHONY: help setup setup-aws setup-tf system run test test-slow test-kills test-nodes lint bench bench-learning dashboard lock clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z -]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -43,6 +45,12 @@ test: $(READY) ## Run the tests (TESTS="tests/test_battery.py -x" for some)
 
 test-slow: $(READY) ## Run the tests that train for minutes
 	$(BIN)/python -m pytest -m "slow or full" $(TESTS)
+
+test-kills: $(READY) ## Kill sweeps at random, and hold what comes out to one that nobody kills (RUNS=50)
+	$(BIN)/python -m tests.launchers.kills --runs $(RUNS)
+
+test-nodes: $(READY) ## Kill one of two Ray nodes during a sweep, each in a network of its own where the rights allow
+	$(BIN)/python -m tests.launchers.nodes
 
 lint: $(READY) ## Check style, format and types
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """How fast the lab trains, beside stock RLlib, Stable-Baselines3 and plain torch loops, on the same work.
 
-python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|grow|waits|all] [--repeats 5] [--seconds 60]
+python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|grow|waits|sweeps|all] [--repeats 5] [--seconds 60]
                            [--threads CORES] [--out outputs/bench.json]
 
 Each side runs in a process of its own, one at a time, all of them once before any of them again, so that what else a
@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import table, waits
+from benchmarks import sweeps, table, waits
 from benchmarks.measure import LONGEST, ratios, spread
 from benchmarks.sides import (
     ALL_SIDES,
@@ -183,7 +183,16 @@ def waiting(options: argparse.Namespace, about: dict[str, Any]) -> Found:
     return {"waits": found, "waits_machine": about}, waits.shown(found), []
 
 
-PARTS = {"main": one_size, "grow": growing, "waits": waiting}
+def sweeping(options: argparse.Namespace, about: dict[str, Any]) -> Found:
+    """Time sweeps beside the commands of their trials."""
+    try:
+        found = sweeps.measure(options.repeats)
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        return {}, "", [str(error)]
+    return {"sweeps": found, "sweeps_machine": about}, sweeps.shown(found), []
+
+
+PARTS = {"main": one_size, "grow": growing, "waits": waiting, "sweeps": sweeping}
 
 
 def store(out: Path, found: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench, waits
+from benchmarks import bench, sweeps, waits
 
 
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,6 +55,7 @@ def test_a_start_that_fails_leaves_what_was_measured(
     fake(monkeypatch)
     monkeypatch.setattr(waits, "_started", failing)
     monkeypatch.setattr(bench, "measure", lambda groups, options: ({}, []))
+    monkeypatch.setattr(sweeps, "measure", lambda repeats: {})
     out = tmp_path / "b.json"
     assert bench.main(["--part", "all", "--repeats", "1", "--out", str(out)]) == 1
     assert "grow" in json.loads(out.read_text())
