@@ -201,7 +201,6 @@ class Journal:
             told = {name: event[name] for name in ("folder", "budget", "env_steps")}
             entry = replace(entry, state=State.RUNNING, tries=entry.tries + 1, began=at, ended=None, reason=None)
             entry = replace(entry, **told)
-            self._wishes = [wish for wish in self._wishes if wish != number]
         elif event["event"] == "ended":
             told = {name: event[name] for name in ("result", "reason", "raised")}
             entry = replace(entry, state=State(event["state"]), ended=at, **told)

@@ -104,6 +104,9 @@ def collect(folder: Path) -> None:
 
 def _row(folder: Path, entry: Entry) -> Mapping[str, Any]:
     chosen = dict(choice.lstrip("+~").partition("=")[::2] for choice in entry.choices)
-    figures = figures_of(_place(folder, entry)) or {}
+    place = _place(folder, entry)
+    figures = figures_of(place) or {}
     about = {"trial": entry.number, "state": str(entry.state), "reason": entry.reason, "source": entry.source}
+    # Of pruned trials, which have no figures, too.
+    about |= {"result": entry.result, "env_steps": Watch(place).look().env_steps}
     return {**about, **{f"choice.{key}": value for key, value in chosen.items()}, **figures}

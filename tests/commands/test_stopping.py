@@ -17,7 +17,6 @@ import pytest
 
 from battery_lab import checkpoint
 from battery_lab.errors import ConfigError
-from battery_lab.experiment import Experiment
 from battery_lab.mistakes import causes, told
 from battery_lab.rollout.cluster import start_ray
 from battery_lab.stopping import Stopped, stop_at_once
@@ -93,7 +92,7 @@ def send_at(patch: pytest.MonkeyPatch, target: object, name: str, number: int) -
     ("module", "name"),
     [
         ("battery_lab.__main__", "check_groups"),
-        ("battery_lab.__main__", "build"),
+        ("battery_lab.task", "build"),
         ("battery_lab.worlds.WorldSource", "open"),
         ("battery_lab.rollout.cluster.ray", "init"),
         ("battery_lab.algos.ppo.PPO", "config"),
@@ -143,13 +142,6 @@ def test_an_error_raised_again_out_of_what_it_caused_is_told():
     except ConfigError as error:
         assert len(list(causes(error))) == 2
         assert told(error) == ("error: seed must be smaller", 1)
-
-
-def test_a_stop_ends_a_sweep_with_the_trial_that_runs(lab, monkeypatch, tmp_path: Path):
-    send_at(monkeypatch, Experiment, "run", signal.SIGINT)
-    said = lab("-m", "tracking=none", "seed=1,2")
-    assert (said.status, said.err) == (130, "stopped at once by SIGINT; no checkpoint was saved, so start again\n")
-    assert list(tmp_path.glob("outputs/sweeps/*/1")) == []
 
 
 def test_ray_leaves_sigterm_to_the_lab(monkeypatch):

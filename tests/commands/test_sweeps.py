@@ -8,33 +8,13 @@ import shlex
 
 import pytest
 from hydra_plugins.battery_lab_launchers import _local
-from hydra_plugins.battery_lab_launchers._job import ending, run
-from hydra_plugins.battery_lab_launchers._local import LocalPool
 from omegaconf import OmegaConf
 
 from battery_lab.experiment import Experiment
+from tests.commands.in_process import InThisProcess
 from tests.commands.terminal import ROOT, like
 
 README = (ROOT / "README.md").read_text()
-
-
-class InThisProcess(LocalPool):
-    """Runs a trial when it is begun, where tests see what it does."""
-
-    def __init__(self, **options):  # noqa: D107
-        super().__init__(**options)
-        self.ended = []
-
-    @property
-    def running(self):
-        return bool(self.ended)
-
-    def start(self, number, folder, job):
-        self.ended.append(ending(number, run(job)))
-
-    def wait(self, seconds):
-        ended, self.ended = self.ended, []
-        return ended
 
 
 @pytest.fixture

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from hydra_plugins.battery_lab_launchers.zip_sweeper import ZipSweeper
+from hydra_plugins.battery_lab_launchers import zip_sweeper
 
 
 def trials(*overrides, batch=None):
-    sweeper = ZipSweeper(repeats=["seed"], max_batch_size=batch, params=None)
+    # By its module, which Hydra runs anew when it looks for plugins.
+    sweeper = zip_sweeper.ZipSweeper(repeats=["seed"], max_batch_size=batch, params=None)
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     return sweeper.split_arguments(parsed, batch)
 

@@ -97,6 +97,7 @@ def test_collect_writes_a_row_a_trial(sweep, said):
     assert found["trial"].tolist() == [0, 1, 2, 3]
     assert found["choice.seed"].tolist() == [0, 1, 2, 3]
     assert found["state"].tolist() == ["done", "failed", "running", "waiting"]
+    assert found["env_steps"].tolist() == [0, 0, 50, 0] and found["result"].tolist()[0] == 0.5
     assert found["test/capture"].tolist()[0] == 0.4 and found["test/capture"].isna().tolist()[1:] == [True] * 3
 
 
