@@ -17,10 +17,10 @@ from hydra.version import VersionBase, __compat_version__
 @pytest.fixture(autouse=True)
 def no_version():
     """The suite is of applications that say no version of Hydra, and another test of this process may have said one."""
-    before = VersionBase.instance().getbase()
-    VersionBase.instance().setbase(__compat_version__)
+    version = VersionBase.instance()
+    before, version.version_base = version.version_base, __compat_version__
     yield
-    VersionBase.instance().setbase(before)
+    version.version_base = before
 
 
 LOCAL, RAY = "hydra/launcher=battery_lab_local", "hydra/launcher=battery_lab_ray"

@@ -36,6 +36,6 @@ def test_a_stop_lets_trials_save_a_checkpoint(tmp_path):
     assert all((resumable(sweep.folder / number) or 0) > 0 for number in "01")
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_a_sweep_that_is_killed_comes_to_the_same_end(seed, wanted, tmp_path):
     run(seed, tmp_path, *wanted)
