@@ -37,13 +37,11 @@ class Composed:
 
     Attributes:
         config: composed, with Hydra's own node in it.
-        choices: its overrides, without those that say nothing of a trial.
         trial: who it is and what the journal knows of it; equal ones are one.
         anew: whether what an earlier launch left is of another source, and does not count.
     """
 
     config: DictConfig
-    choices: tuple[str, ...]
     trial: Trial
     anew: bool
 
@@ -83,7 +81,7 @@ def compose_trial(
     if number not in trials:
         job = partial(_sent, launcher, config)
         trials[number] = Trial(entry=entry, folder=place, budget=_budget(config), job=job)
-    return Composed(config=config, choices=choices, trial=trials[number], anew=anew)
+    return Composed(config=config, trial=trials[number], anew=anew)
 
 
 def _program(task: TaskFunction) -> Path | None:

@@ -96,10 +96,12 @@ class Sweep:
                 f"{self.folder} is a sweep that goes on right now: look at it with python -m battery_lab.sweep status "
                 f"{shlex.quote(str(self.folder))}, or choose another hydra.sweep.dir"
             ) from None
-        with lock:
+        try:
             store_command(self.folder, _arguments(self.launcher.config))
             self.journal.read()
             yield
+        finally:
+            lock.release()
 
 
 def launch(launcher: HydraLauncher, job_overrides: Sequence[Sequence[str]], pool: Pool) -> list[JobReturn]:
