@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 KILLER = Path(__file__).parent / "killer"
 PATHS = [str(path) for path in (KILLER, ROOT, ROOT / "launchers")]
 KILLS, TRIALS = 3, 4
+RATES = ("1e-3", "3e-4")
 MOVED = 0.5
 DRAWN = 8  # kills at most that are tried, as some come when all is done
 BUDGET = ("train.env_steps=4096", "train.checkpoint_every=1024", "train.validate_every=1024")
@@ -53,12 +54,12 @@ class Kill:
     driver: bool = True
 
 
-def drawn(generator: random.Random, whole_s: float) -> Kill:
-    """Draw a kill of a sweep that takes so many seconds as a whole."""
+def drawn(generator: random.Random, whole_s: float, trials: int) -> Kill:
+    """Draw a kill of a sweep of so many trials that takes so many seconds as a whole."""
     kind = generator.choice(["time", "time", "journal", "checkpoint", "named", "figures"])
     if kind == "time":
         return Kill(after_s=generator.uniform(0.5, whole_s), driver=generator.random() < 0.5)
-    most = {"journal": 2 * TRIALS, "checkpoint": 40, "named": 4, "figures": 1}[kind]
+    most = {"journal": 2 * trials, "checkpoint": 40, "named": 4, "figures": 1}[kind]
     share = generator.random() if kind == "journal" else generator.choice([0, 1])
     return Kill(point=f"{kind}:{generator.randint(1, most)}:{share}")
 
@@ -66,20 +67,23 @@ def drawn(generator: random.Random, whole_s: float) -> Kill:
 class Sweep:
     """A sweep of tiny trials in a folder of its own."""
 
-    def __init__(self, home: Path, budget: Sequence[str] = BUDGET, launcher: Sequence[str] = LOCAL) -> None:
+    def __init__(
+        self, home: Path, budget: Sequence[str] = BUDGET, launcher: Sequence[str] = LOCAL, trials: int = TRIALS
+    ) -> None:
         """Make the folder and its market.
 
         Args:
             home: the folder.
             budget: choices of how long trials are.
             launcher: choices of where they run.
+            trials: two or four.
         """
         home.mkdir(parents=True, exist_ok=True)
-        self.home = home
+        self.home, self.trials = home, trials
         market = [choice for choice in write_market(home / "data") if not choice.startswith("outputs=")]
         self.folder = home / "outputs" / "sweeps" / "killed"
         choices = [*market, *SMALL, *SMALL_ALGOS["ppo"], *SMALL_NETWORK, "algo=ppo", "tracking.flush_every_s=0.5"]
-        swept = ["seed=0,1", "algo.lr=1e-3,3e-4"]
+        swept = ["seed=0,1", f"algo.lr={','.join(RATES[: trials // 2])}"]
         self.command = [sys.executable, "-m", "battery_lab", "--multirun", *choices, *budget, *swept, *launcher]
         self.command.append(f"hydra.sweep.dir={self.folder}")
 
@@ -118,10 +122,10 @@ class Sweep:
     def places(self) -> dict[int, int | None]:
         """Return where each trial has to go on, once none runs any more: None where it is done."""
         deadline = time.monotonic() + 120
-        while any(is_held(self.folder / str(number)) for number in range(TRIALS)):
+        while any(is_held(self.folder / str(number)) for number in range(self.trials)):
             assert time.monotonic() < deadline, "a trial outlived its launcher"
             time.sleep(0.1)
-        folders = [self.folder / str(number) for number in range(TRIALS)]
+        folders = [self.folder / str(number) for number in range(self.trials)]
         return {n: None if result_of(f) is not None else resumable(f) or 0 for n, f in enumerate(folders)}
 
     def check_begins(self, places: dict[int, int | None], since: int) -> None:
@@ -134,7 +138,7 @@ class Sweep:
 
     def outcome(self) -> dict[str, Any]:
         """Return what came out: figures and curves of each trial, and the store's runs."""
-        figures = {number: _figures(self.folder / str(number)) for number in range(TRIALS)}
+        figures = {number: _figures(self.folder / str(number)) for number in range(self.trials)}
         return {"figures": figures, "runs": _runs(self.home)}
 
 
@@ -166,24 +170,24 @@ def _runs(home: Path) -> dict[str, Any]:
     }
 
 
-def reference(home: Path, budget: Sequence[str] = BUDGET) -> tuple[dict[str, Any], float]:
+def reference(home: Path, budget: Sequence[str] = BUDGET, trials: int = TRIALS) -> tuple[dict[str, Any], float]:
     """Return what comes out of a sweep that nobody kills, and the seconds that it takes."""
-    sweep, begun = Sweep(home, budget), time.monotonic()
+    sweep, begun = Sweep(home, budget, trials=trials), time.monotonic()
     assert sweep.start().wait(600) == 0, (home / "said").read_text()
     return sweep.outcome(), time.monotonic() - begun
 
 
-def run(seed: int, home: Path, wanted: dict[str, Any], whole_s: float) -> list[Kill]:
+def run(seed: int, home: Path, wanted: dict[str, Any], whole_s: float, trials: int = TRIALS) -> list[Kill]:
     """Kill a sweep three times, go on to its end, and hold what came out to what was wanted; returns the kills.
 
     Raises:
         AssertionError: something came out otherwise.
     """
-    generator, sweep = random.Random(seed), Sweep(home)
+    generator, sweep = random.Random(seed), Sweep(home, trials=trials)
     sweep.command.append(f"sweep.tries={generator.choice([1, 2])}")
     kills: list[Kill] = []
     for _ in range(DRAWN):
-        kill, places, since = drawn(generator, whole_s), sweep.places(), len(sweep.events())
+        kill, places, since = drawn(generator, whole_s, trials), sweep.places(), len(sweep.events())
         kills += [kill] if sweep.killed(kill) else []
         sweep.check_begins(places, since)
         if len(kills) == KILLS or set(sweep.places().values()) == {None}:
@@ -199,7 +203,7 @@ def run(seed: int, home: Path, wanted: dict[str, Any], whole_s: float) -> list[K
     found = sweep.outcome()
     for part in wanted:
         assert found[part] == wanted[part], f"seed {seed}, {kills}: {part}\n{found[part]}\n{wanted[part]}"
-    for number in range(TRIALS):
+    for number in range(trials):
         done = [e for e in sweep.events() if e["number"] == number and e.get("state") == "done"]
         assert len(done) == 1, f"seed {seed}, {kills}: trial {number} was done {len(done)} times"
     return kills

@@ -1,41 +1,26 @@
-"""Sweeps that are killed at random come to the same end; `python -m tests.launchers.kills` does fifty of them."""
+"""Sweeps that are killed at random come to the same end; `python -m tests.launchers.kills` does fifty larger ones."""
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
-from battery_lab.sweep.folder import resumable
-from tests.launchers.app import until
-from tests.launchers.kills import Sweep, reference, run
+from tests.launchers.kills import reference, run
+
+TRIALS = 2
 
 
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory):
     """What comes out of a sweep that nobody kills, and how long that takes."""
-    return reference(tmp_path_factory.mktemp("whole"))
+    return reference(tmp_path_factory.mktemp("whole"), trials=TRIALS)
 
 
 def test_nobody_kills(wanted):
     runs = wanted[0]["runs"]
     assert runs["parents"] == ["FINISHED"] and runs["of"]
-    assert runs["children"] == [(str(number), "FINISHED") for number in range(4)]
+    assert runs["children"] == [(str(number), "FINISHED") for number in range(TRIALS)]
 
 
-def test_a_stop_lets_trials_save_a_checkpoint(tmp_path):
-    sweep = Sweep(tmp_path, ["train.env_steps=1e8", "train.checkpoint_every=1e8", "train.validate_every=1e8"])
-    driver = sweep.start()
-    curves = [sweep.folder / number / "curves.jsonl" for number in "01"]
-    until(lambda: all(path.exists() and path.stat().st_size for path in curves), seconds=180)
-    driver.send_signal(signal.SIGINT)
-    assert driver.wait(120) == 128 + signal.SIGINT
-    assert "stopped by SIGINT; go on with: python -m battery_lab sweep.resume=" in (tmp_path / "said").read_text()
-    states = {e["number"]: e["state"] for e in sweep.events() if e["event"] == "ended"}
-    assert states == {0: "stopped", 1: "stopped"}
-    assert all((resumable(sweep.folder / number) or 0) > 0 for number in "01")
-
-
-@pytest.mark.parametrize("seed", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_a_sweep_that_is_killed_comes_to_the_same_end(seed, wanted, tmp_path):
-    run(seed, tmp_path, *wanted)
+    run(seed, tmp_path, *wanted, TRIALS)
