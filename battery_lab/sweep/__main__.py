@@ -3,8 +3,10 @@
     python -m battery_lab.sweep status outputs/sweeps/<sweep>           what its trials are at
     python -m battery_lab.sweep retry outputs/sweeps/<sweep> [2 5]      try failed trials again (2 and 5; all of them)
     python -m battery_lab.sweep collect outputs/sweeps/<sweep>          what came out, as results.csv in the folder
+    python -m battery_lab.sweep logs outputs/sweeps/<sweep> 2           what trial 2 printed, or prints
 
-A sweep that goes on takes up what retry asks for; one that does not is gone on with here.
+A sweep that goes on takes up what retry asks for; one that does not is gone on with here. Of jobs elsewhere, collect
+first brings home what is done.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 from battery_lab.command import command
 from battery_lab.errors import ConfigError
 
-VERBS = ("status", "retry", "collect")
+VERBS = ("status", "retry", "collect", "logs")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -34,6 +36,13 @@ def _run(arguments: list[str]) -> None:
 
     folder = Path(rest[0]).expanduser()
     numbers = [_number(text) for text in rest[1:]]
+    if verb == "logs":
+        if len(numbers) != 1:
+            raise ConfigError(
+                f"logs wants the folder of a sweep and the number of one trial, got {len(numbers)} numbers"
+            )
+        mending.logs(folder, numbers[0])
+        return
     if numbers and verb != "retry":
         raise ConfigError(f"{verb} takes a folder alone, got {' '.join(rest[1:])} too")
     if verb == "retry":

@@ -56,7 +56,7 @@ class Launch:
         self._waiting: deque[Trial] = deque()
         self._pruned: set[int] = set()
         self.stopped_by: int | None = None
-        self._failed = self._told = False
+        self.left = self._failed = self._told = False
 
     def run(self) -> None:
         """Run what is not done; afterwards each trial has its ending, but for those that a stop left waiting."""
@@ -88,7 +88,7 @@ class Launch:
     @property
     def _ends(self) -> bool:
         """Whether nothing more is to begin."""
-        return self.stopped_by is not None or self._failed
+        return self.stopped_by is not None or self._failed or self.left
 
     def _stop_all(self) -> None:
         """Have what runs stop, once, where nothing more is to begin."""
@@ -153,6 +153,7 @@ class Launch:
         trial.ending = ending
         trial.entry = self._journal.ended(trial.number, ending.state, ending.result, ending.reason, ending.raised)
         self._display.tell(trial, list(self._trials.values()))
+        self.left = self.left or ending.left
         trial.tries -= ending.lost
         if ending.state == State.FAILED and trial.tries < self._options.tries and not self._ends:
             self._waiting.append(trial)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +21,8 @@ from battery_lab.sweep.journal import JOURNAL, Entry, Journal, State
 from battery_lab.sweep.naming import load_command
 from battery_lab.sweep.table import counted, rendered
 
-RESULTS = "results.csv"
+RESULTS, LOG, REMOTE = "results.csv", "trial.log", "remote.json"
+READERS = "hydra_plugins.battery_lab_launchers._"
 
 
 def _opened(folder: Path) -> Journal:
@@ -93,6 +97,13 @@ def retry(folder: Path, numbers: Sequence[int]) -> None:
 def collect(folder: Path) -> None:
     """Write what came out of a sweep to ``results.csv`` in its folder: a row a trial, its choices and its figures."""
     journal = _opened(folder)
+    elsewhere = _elsewhere(folder)
+    if elsewhere is not None:
+        if is_held(folder):
+            raise ConfigError(
+                f"{folder} is followed by a command that goes on right now, which brings home what is done"
+            )
+        elsewhere.collect(folder, journal)
     rows = [_row(folder, entry) for entry in journal.entries.values()]
     path = folder / RESULTS
     part = path.with_suffix(".part")
@@ -100,6 +111,43 @@ def collect(folder: Path) -> None:
     os.replace(part, path)
     done = sum(entry.state.settled for entry in journal.entries.values())
     print(f"{path}: {done} of {len(rows)} trials are done")
+
+
+def logs(folder: Path, number: int) -> None:
+    """Print what a trial printed; of a job elsewhere, until it ends.
+
+    Raises:
+        ConfigError: there is no such trial, or it has printed nothing.
+    """
+    journal = _opened(folder)
+    if number not in journal.entries:
+        raise ConfigError(f"trial {number} is none of the sweep, which has {sorted(journal.entries)}")
+    elsewhere = _elsewhere(folder)
+    path = _place(folder, journal.entries[number]) / LOG
+    if elsewhere is not None and not path.is_file():
+        elsewhere.logs(folder, number)
+        return
+    if not path.is_file():
+        raise ConfigError(f"trial {number} has printed nothing, as there is no {path}")
+    with path.open(errors="replace") as file:
+        shutil.copyfileobj(file, sys.stdout)
+
+
+def _elsewhere(folder: Path) -> Any:
+    """Return what reads the sweep's jobs elsewhere, named in its folder by the launcher; None if it has none.
+
+    Raises:
+        ConfigError: it names something else than a part of a launcher.
+    """
+    try:
+        name = str(json.loads((folder / REMOTE).read_text())["reader"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{folder / REMOTE} is damaged ({error}): give the sweep's command again") from None
+    if not name.startswith(READERS):
+        raise ConfigError(f"{folder / REMOTE} must name a part of {READERS}*, got {name!r}: is it a sweep of the lab?")
+    return importlib.import_module(name)
 
 
 def _row(folder: Path, entry: Entry) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ class Ending:
         reason: why it failed.
         raised: whether it failed by an error of its own, and not by what somebody did to its process.
         lost: whether the machine that it ran on was lost, which is no fault of the trial's.
+        left: whether it goes on where it runs, with nobody who waits for it here.
         payload: what a launcher has to hand on.
     """
 
@@ -31,6 +32,7 @@ class Ending:
     reason: str | None = None
     raised: bool = False
     lost: bool = False
+    left: bool = False
     payload: Any = None
 
 

@@ -79,7 +79,7 @@ def compose_trial(
         set_aside(place, known.source)
     entry = journal.listed(name, source, choices) if known is None or anew else known
     if number not in trials:
-        job = partial(_sent, launcher, config)
+        job = partial(_sent, launcher, config, name)
         trials[number] = Trial(entry=entry, folder=place, budget=_budget(config), job=job)
     return Composed(config=config, trial=trials[number], anew=anew)
 
@@ -119,13 +119,14 @@ def _budget(config: DictConfig) -> int | None:
     return int(steps) if isinstance(steps, int | float) else None
 
 
-def _sent(launcher: HydraLauncher, config: DictConfig, resume: Path | None) -> SentJob:
+def _sent(launcher: HydraLauncher, config: DictConfig, name: str, resume: Path | None) -> SentJob:
     """Return a trial as it is sent to where it runs, to begin, or to go on from the checkpoint in a folder."""
     if "resume" in config:
         config.resume = None if resume is None else str(resume)
     return SentJob(
         config=config,
         task=launcher.task_function,
+        identity=name,
         source=source_digest(),
         context=launcher.hydra_context,
         singletons=Singleton.get_state(),

@@ -14,12 +14,11 @@ from filelock import FileLock, Timeout
 from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra_plugins.battery_lab_launchers._answers import answer, answered, told_stop
 from hydra_plugins.battery_lab_launchers._composing import Composed, HydraLauncher, compose_trial, written
+from hydra_plugins.battery_lab_launchers._tracking import has_ended, track
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from battery_lab.compose import build_part, resolve
 from battery_lab.errors import ConfigError
-from battery_lab.stored import TRIAL, load_trial
 from battery_lab.sweep.dry import planned, rate_of, rendered_plan
 from battery_lab.sweep.estimate import rates
 from battery_lab.sweep.journal import Journal, State
@@ -29,7 +28,6 @@ from battery_lab.sweep.options import SweepOptions
 from battery_lab.sweep.parts import Pool, Source, Trial
 from battery_lab.sweep.table import SweepDisplay
 from battery_lab.targets import check_targets, whole
-from battery_lab.tracking import Status
 
 LOCK, MULTIRUN = ".lock", "multirun.yaml"
 DEFAULTS = SweepOptions(resume=None, tries=1, on_failure="continue", reuse=False, dry_run=False)
@@ -53,6 +51,7 @@ class Sweep:
         self.journal = Journal(self.folder, dry=self.options.dry_run)
         self.composed: list[Composed] = []
         self.trials: dict[int, Trial] = {}
+        self.left = False
         resumed = OmegaConf.select(config, "resume")
         if resumed is not None:
             raise ConfigError(
@@ -76,9 +75,27 @@ class Sweep:
         with SweepDisplay(self.console, self.folder) as display:
             launch = Launch(self.journal, source, pool, self.options, display)
             launch.run()
-        _track(self.composed, self.journal, launch.stopped_by is not None)
+        self.left = launch.left
+        if self.left:
+            self._tell_left()
+        else:
+            ended = {one.trial.folder for one in self.composed if has_ended(one.trial.entry, one.trial.folder)}
+            track(self.composed[0].config, self.journal, ended, launch.stopped_by is not None)
         if launch.stopped_by is not None:
             raise told_stop(launch.stopped_by, self.folder)
+
+    def _tell_left(self) -> None:
+        """Tell how to hear of what goes on elsewhere."""
+        entries = [trial.entry for trial in self.trials.values()]
+        waiting = sum(entry.state == State.WAITING for entry in entries)
+        rest = f", which also begins {waiting} that wait for a place" if waiting else ""
+        place = shlex.quote(str(self.folder))
+        self.console.print(
+            "jobs go on without this command: bring home what is done with python -m battery_lab.sweep collect "
+            f"{place}, or follow them again with the same command{rest}",
+            soft_wrap=True,
+            highlight=False,
+        )
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -118,6 +135,8 @@ def launch(launcher: HydraLauncher, job_overrides: Sequence[Sequence[str]], pool
         composed = [sweep.compose(overrides) for overrides in job_overrides]
         trials = list(sweep.trials.values())
         sweep.run(AllAtOnce(trials), pool)
+    if sweep.left:
+        return [answered(one, one.trial.entry.result, JobReturn()) for one in composed]
     return [answer(one, trials) for one in composed]
 
 
@@ -158,24 +177,3 @@ def _options(config: DictConfig) -> SweepOptions:
     if "_target_" in plain:
         check_targets({"sweep": plain})
     return replace(DEFAULTS, **{name: value for name, value in whole(plain).items() if name != "_target_"})
-
-
-def _track(composed: Sequence[Composed], journal: Journal, stopped: bool) -> None:
-    """Tell the store of trials, if one is chosen, how the sweep ended."""
-    config, entries = composed[0].config, journal.entries.values()
-    if not OmegaConf.select(config, "tracking._target_"):
-        return
-    done = {one.trial.folder: resolve(load_trial(one.trial.folder)) for one in composed if _has_ended(one.trial)}
-    # Of all that the sweep has, also where this launch was given a part of it.
-    results = [entry.result for entry in entries if isinstance(entry.result, float)]
-    ended = sum(entry.state == State.DONE for entry in entries)
-    figures = {"sweep/trials": float(len(entries)), "sweep/done": float(ended)}
-    if results:
-        figures["sweep/best_validation_capture"] = max(results)
-    whole = all(entry.state.settled for entry in entries)
-    status: Status = "KILLED" if stopped else "FINISHED" if whole else "FAILED"
-    build_part(config, "tracking").end_sweep(journal.folder, done, status, figures)
-
-
-def _has_ended(trial: Trial) -> bool:
-    return trial.entry.state == State.DONE and (trial.folder / TRIAL).is_file()

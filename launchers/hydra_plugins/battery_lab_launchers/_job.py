@@ -29,6 +29,7 @@ class SentJob:
     Attributes:
         config: composed, with Hydra's own node in it.
         task: what Hydra was given to run.
+        identity: of the trial, as the sweep's journal knows it.
         source: digest of the lab's source that the launcher runs.
         context: Hydra's.
         singletons: the state of Hydra's singletons.
@@ -36,6 +37,7 @@ class SentJob:
 
     config: DictConfig
     task: TaskFunction
+    identity: str
     source: str
     context: HydraContext
     singletons: Any

@@ -1,0 +1,92 @@
+"""A sweep whose trials run elsewhere, from another shell: what is done is brought home, and logs are followed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra_plugins.battery_lab_launchers._tracking import has_ended, track
+from sagemaker_jobs import home
+from sagemaker_jobs.connection import Connection
+from sagemaker_jobs.ending import came_to, ended
+from sagemaker_jobs.jobs import Jobs
+from sagemaker_jobs.record import Record
+from sagemaker_jobs.telling import told
+
+from battery_lab.errors import ConfigError
+from battery_lab.stored import load_trial
+from battery_lab.sweep.journal import Journal
+
+LOOK_S = 3.0
+
+
+def collect(folder: Path, journal: Journal) -> None:
+    """Bring home what is done, note it in the journal, and tell the store of trials.
+
+    Args:
+        folder: of the sweep.
+        journal: of the sweep, read.
+    """
+    record = Record.read(folder)
+    connection = Connection(record.region, record.places.bucket)
+    jobs, way = Jobs(connection, record.places.lead), home.Home(connection, record.places)
+    with told("look at the jobs"):
+        jobs.look()
+    for number, (name, who) in sorted(record.jobs.items()):
+        entry, place = journal.entries.get(number), folder / str(number)
+        if entry is None or entry.state.settled:
+            continue
+        place = folder / (entry.folder or str(number))
+        with told(f"bring trial {number} home"):
+            seen = jobs.seen.get(name)
+            if seen is not None and seen.under_way:
+                way.curves(place, number, who)
+                print(f"trial {number}: {name} goes on")
+                continue
+            about = jobs.describe(name)
+            ending = ended(number, place, about, came_to(about, record.prices, record.hosts, record.currency), way, who)
+        journal.ended(number, ending.state, ending.result, ending.reason, ending.raised)
+        print(f"trial {number}: {ending.state}{f', {ending.reason}' if ending.reason else ''}")
+    _track(folder, journal)
+
+
+def _track(folder: Path, journal: Journal) -> None:
+    places = {entry.number: folder / (entry.folder or str(entry.number)) for entry in journal.entries.values()}
+    done = [places[entry.number] for entry in journal.entries.values() if has_ended(entry, places[entry.number])]
+    if done:
+        track(load_trial(done[0]), journal, done, stopped=False)
+
+
+def logs(folder: Path, number: int) -> None:
+    """Print what a trial's job prints, host after host, until it ends.
+
+    Raises:
+        ConfigError: there is no such job.
+    """
+    record = Record.read(folder)
+    if number not in record.jobs:
+        raise ConfigError(f"trial {number} must be one of those that were sent, {sorted(record.jobs)}")
+    name, _ = record.jobs[number]
+    connection = Connection(record.region, record.places.bucket)
+    jobs, tokens = Jobs(connection, record.places.lead), dict[str, str | None]()
+    with told(f"read the log of {name}"):
+        while True:
+            about: Mapping[str, Any] = jobs.describe(name)
+            for stream in home.streams(connection, name):
+                tokens[stream] = _print_news(connection, stream, tokens.get(stream))
+            if about["TrainingJobStatus"] not in ("InProgress", "Stopping"):
+                print(f"--- {name}: {about['TrainingJobStatus']} {about.get('FailureReason') or ''}".rstrip())
+                return
+            time.sleep(LOOK_S)
+
+
+def _print_news(connection: Connection, stream: str, token: str | None) -> str | None:
+    while True:
+        lines, after = home.next_lines(connection, stream, token)
+        for line in lines:
+            print(line, flush=True)
+        if after == token:
+            return token
+        token = after

@@ -1,0 +1,65 @@
+"""What launcher=sagemaker does before and around the loop of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra_plugins.battery_lab_launchers import _core
+from sagemaker_jobs.connection import Connection, check_extra, region_of
+from sagemaker_jobs.names import sweep_lead
+from sagemaker_jobs.options import InstanceGroup, JobOptions
+from sagemaker_jobs.places import Places
+from sagemaker_jobs.pool import SageMakerPool
+from sagemaker_jobs.record import Record
+from sagemaker_jobs.sending import Sender
+
+from battery_lab.errors import ConfigError
+
+GROUP_KEYS = {"name", "type", "count"}
+
+
+def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
+    """Run the trials of a sweep as jobs; returns one answer for each list of overrides.
+
+    Raises:
+        LabError: an option is at fault, the extra is not installed, or the service cannot be reached.
+    """
+    check_extra()
+    folder = Path(str(launcher.config.hydra.sweep.dir)).resolve()
+    given = dict(launcher.options)
+    start = given.pop("checkpoint")
+    given.pop("rehearsal")
+    options = job_options(given)
+    return _core.launch(launcher, job_overrides, pool(options, folder, start))
+
+
+def job_options(given: dict[str, Any]) -> JobOptions:
+    """Return the options of jobs, checked.
+
+    Raises:
+        ConfigError: one is at fault.
+    """
+    groups = given["instance_groups"] or []
+    for group in groups:
+        if not isinstance(group, dict) or set(group) != GROUP_KEYS:
+            raise ConfigError(f"hydra.launcher.instance_groups must be of {{name, type, count}}, got {group!r}")
+    given = given | {"instance_groups": tuple(InstanceGroup(**group) for group in groups)}
+    return JobOptions(**given | {"region": region_of(given["region"])})
+
+
+def pool(options: JobOptions, sweep: Path, start: str | None) -> SageMakerPool:
+    """Return SageMaker as a place for the trials of a sweep."""
+    connection = Connection(region=str(options.region), bucket=options.bucket)
+    places = Places(options.bucket, options.prefix, sweep_lead(sweep.name), options.checkpoint_s3_uri)
+    record = Record(
+        folder=sweep,
+        region=connection.region,
+        places=places,
+        prices=dict(options.prices),
+        currency=options.currency,
+        hosts=[(group.type, group.count) for group in options.groups],
+    )
+    return SageMakerPool(options, connection, Sender(options, places, connection, sweep, start), record)

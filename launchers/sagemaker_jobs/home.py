@@ -1,0 +1,191 @@
+"""What a job leaves, brought into the folder of its trial: as if the trial had run here."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from battery_lab.errors import DataError
+from battery_lab.sweep.folder import LEFT, METRICS
+from battery_lab.tracking.run_log import CURVES
+from sagemaker_jobs.connection import Connection, code_of
+from sagemaker_jobs.places import Places, split
+
+JOB, LOG = "job.json", "trial.log"
+GROUP = "/aws/sagemaker/TrainingJobs"
+LARGEST_BYTES, MOST_FILES = 4 << 30, 10_000
+FIGURES = ("billable_seconds", "training_seconds", "cost", "saved")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bill:
+    """What a job came to.
+
+    Attributes:
+        name: of the job.
+        arn: of the job.
+        status: as the service says it.
+        reason: why it failed, if it did.
+        training_seconds: that it ran.
+        billable_seconds: that are paid for, of each host.
+        cost: in ``currency``; None where a price is not known.
+        saved: by spare capacity, likewise.
+        currency: of both.
+    """
+
+    name: str
+    arn: str
+    status: str
+    reason: str | None
+    training_seconds: float
+    billable_seconds: float
+    cost: float | None
+    saved: float | None
+    currency: str
+
+
+class Home:
+    """Brings what jobs leave into the folders of trials."""
+
+    def __init__(self, connection: Connection, places: Places) -> None:
+        """Remember the way."""
+        self._connection, self._places = connection, places
+
+    def curves(self, folder: Path, number: int, who: str) -> None:
+        """Bring the curves of a job that trains, as far as the service has saved them."""
+        kept = self._places.checkpoint(number, who)
+        if kept is None:
+            return
+        bucket, key = split(f"{kept}/{number}/{CURVES}")
+        try:
+            content = self._connection.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except Exception as error:
+            if code_of(error) in ("NoSuchKey", "404"):
+                return
+            raise
+        _write(folder / CURVES, content)
+
+    def results(self, folder: Path, told: Mapping[str, Any], cost: Bill) -> None:
+        """Bring all that a job which completed has left; its figures come last.
+
+        Args:
+            folder: of the trial.
+            told: what the service says of the job.
+            cost: what it came to.
+
+        Raises:
+            DataError: what it left is not whole, or not what a job of the lab leaves.
+        """
+        output = f"{self._places.output}/{told['TrainingJobName']}/output/output.tar.gz"
+        with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as scratch:
+            place = Path(scratch)
+            self._fetch(output, place / "output.tar.gz")
+            unpack(place / "output.tar.gz", place / "run")
+            if not (place / "run" / METRICS).is_file():
+                raise DataError(f"the job {told['TrainingJobName']} has completed and left no {METRICS} in {output}")
+            for name in LEFT:
+                if name != METRICS:
+                    _replace(place / "run" / name, folder / name)
+            receipt = place / "run" / "mlflow.json"
+            if receipt.is_file():
+                _replace(receipt, folder / receipt.name)
+            figures = json.loads((place / "run" / METRICS).read_text())
+            about = {f"job/{name}": getattr(cost, name) for name in FIGURES}
+            _write(folder / METRICS, json.dumps({**figures, **about}, indent=2).encode())
+
+    def note(self, folder: Path, cost: Bill) -> None:
+        """Write what a job came to into the folder of its trial."""
+        _write(folder / JOB, json.dumps(asdict(cost), indent=2).encode())
+
+    def log(self, folder: Path, name: str) -> None:
+        """Bring what a job printed, host after host."""
+        with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as scratch:
+            path = Path(scratch) / LOG
+            with path.open("w") as file:
+                for stream in streams(self._connection, name):
+                    file.write(f"--- {stream}\n")
+                    file.writelines(f"{line}\n" for line in lines(self._connection, stream))
+            os.replace(path, folder / LOG)
+
+    def _fetch(self, uri: str, path: Path) -> None:
+        bucket, key = split(uri)
+        try:
+            self._connection.s3.download_file(bucket, key, str(path))
+        except Exception as error:
+            if code_of(error) in ("404", "NoSuchKey"):
+                raise DataError(f"the job has completed, and there is no {uri}: was it deleted?") from None
+            raise
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack what a job left, within bounds and never outside of the folder.
+
+    Raises:
+        DataError: it is no such archive, or breaks a bound.
+    """
+    folder.mkdir(parents=True)
+    size = count = 0
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                size, count = size + member.size, count + 1
+                if size > LARGEST_BYTES or count > MOST_FILES:
+                    raise DataError(f"{archive.name} holds more than {LARGEST_BYTES >> 30} GiB or {MOST_FILES} files")
+                if not (member.isfile() or member.isdir()):
+                    continue
+                tar.extract(member, folder, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DataError(f"{archive.name} cannot be unpacked: {error}") from None
+
+
+def streams(connection: Connection, job: str) -> list[str]:
+    """Return the log streams of a job, one a host."""
+    try:
+        pages = connection.logs.get_paginator("describe_log_streams").paginate(
+            logGroupName=GROUP, logStreamNamePrefix=f"{job}/"
+        )
+        return [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
+    except Exception as error:
+        if code_of(error) == "ResourceNotFoundException":
+            return []
+        raise
+
+
+def lines(connection: Connection, stream: str, token: str | None = None) -> list[str]:
+    """Return the lines of a log stream."""
+    found: list[str] = []
+    while True:
+        more, after = next_lines(connection, stream, token)
+        found += more
+        # The service says that there is no more by the token that it was given.
+        if after == token:
+            return found
+        token = after
+
+
+def next_lines(connection: Connection, stream: str, token: str | None) -> tuple[list[str], str | None]:
+    """Return the lines that come after a token, and the token after them."""
+    place = {"nextToken": token} if token else {}
+    told = connection.logs.get_log_events(logGroupName=GROUP, logStreamName=stream, startFromHead=True, **place)
+    return [event["message"] for event in told["events"]], told["nextForwardToken"]
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content)
+    os.replace(part, path)
+
+
+def _replace(source: Path, target: Path) -> None:
+    if not source.exists():
+        return
+    if target.is_dir():
+        shutil.rmtree(target)
+    os.replace(source, target)

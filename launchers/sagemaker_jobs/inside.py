@@ -1,0 +1,173 @@
+"""Inside a job: the trial from its channel, on data from theirs, in a folder that outlives the host."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from battery_lab.errors import DataError
+from sagemaker_jobs.hosts import Hosts, cluster
+
+TRIAL_CHANNEL, DATA_CHANNEL, CHECKPOINT_CHANNEL = "trial", "training", "checkpoint"
+SWEEP_FILES = ("sweep.json", "mlflow.json")
+NUMBER = "number"
+LONGEST_REASON = 1024
+# What a job leaves for its launcher: all of the run folder that is not there to go on from.
+STAYS = ("checkpoints", ".lock")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Where the service puts things, by the variables that the toolkit sets.
+
+    Attributes:
+        trial: the trial's channel.
+        data: the data's channel; None where the trial reads its data by itself.
+        start: the channel of a run to go on from; None without.
+        sweep: the folder that takes the place of the sweep's, and is kept in S3 while the job runs.
+        model: folder of the policy that is kept.
+        output: folder of what else is kept.
+        failure: file of the reason why a job failed.
+        hosts: of the job.
+    """
+
+    trial: Path
+    data: Path | None
+    start: Path | None
+    sweep: Path
+    model: Path
+    output: Path
+    failure: Path
+    hosts: Hosts
+
+    @classmethod
+    def here(cls, environment: Mapping[str, str]) -> Job:
+        """Read the environment.
+
+        Raises:
+            DataError: it is none of a job of the lab.
+        """
+        base = Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+        channels = {name: environment.get(f"SM_CHANNEL_{name.upper()}") for name in (TRIAL_CHANNEL, DATA_CHANNEL)}
+        start = environment.get(f"SM_CHANNEL_{CHECKPOINT_CHANNEL.upper()}")
+        if not channels[TRIAL_CHANNEL]:
+            raise DataError(
+                f"the job has no channel {TRIAL_CHANNEL}, which holds the trial: send it by launcher=sagemaker"
+            )
+        return cls(
+            trial=Path(str(channels[TRIAL_CHANNEL])),
+            data=Path(str(channels[DATA_CHANNEL])) if channels[DATA_CHANNEL] else None,
+            start=Path(start) if start else None,
+            sweep=base / "checkpoints",
+            model=Path(environment["SM_MODEL_DIR"]),
+            output=Path(environment["SM_OUTPUT_DATA_DIR"]),
+            failure=base / "output" / "failure",
+            hosts=Hosts.here(environment),
+        )
+
+
+def main() -> int:
+    """Run the job; returns the exit status."""
+    from battery_lab.stopping import stop_at_once
+
+    job = Job.here(os.environ)
+    try:
+        with stop_at_once():
+            run(job)
+    except KeyboardInterrupt as stop:
+        print(stop, flush=True)
+        return 128 + signal.SIGTERM
+    except BaseException as error:
+        return _failed(job, error)
+    return 0
+
+
+def run(job: Job) -> None:
+    """Train, judge and report, on all hosts; a host that is not the learner's serves it until it is done."""
+    with cluster(job.hosts, job.trial) as leads:
+        if leads:
+            _trial(job)
+
+
+def _trial(job: Job) -> None:
+    from rich.console import Console
+
+    from battery_lab.compose import build, register_resolvers
+    from battery_lab.stored import load_trial, store_trial
+    from battery_lab.sweep.folder import resumable
+    from sagemaker_jobs.metrics import MetricLines, line
+
+    register_resolvers()
+    config = load_trial(job.trial, name=f"channel {TRIAL_CHANNEL}")
+    folder = run_folder(job)
+    if job.data is not None:
+        config.market.path = data_path(str(config.market.path), job.data)
+    config.outputs = str(job.sweep.parent / "outputs")
+    if resumable(folder) is None and job.start is not None:
+        shutil.copytree(job.start, folder, dirs_exist_ok=True)
+    experiment = build(config)
+    store_trial(config, folder)
+    printing = replace(experiment, tracking=MetricLines(inner=experiment.tracking))
+    resume, console = resumable(folder) is not None, Console(width=120, no_color=True)
+    metrics = printing.run(folder, resume=resume, console=console)
+    print(line(metrics, int(metrics["train/env_steps"])), flush=True)
+    deliver(folder, job)
+
+
+def run_folder(job: Job) -> Path:
+    """Return the run folder, in what looks like the sweep's, so that the run finds its parent in a store of trials."""
+    number = (job.trial / NUMBER).read_text().strip()
+    folder = job.sweep / number
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in SWEEP_FILES:
+        if (job.trial / name).is_file():
+            shutil.copy(job.trial / name, job.sweep / name)
+    return folder
+
+
+def data_path(path: str, channel: Path) -> str:
+    """Return where the prices of a market lie in a channel.
+
+    Args:
+        path: in the trial, as the launcher's machine knew it: a file, a folder, or a pattern in one.
+        channel: folder of the files.
+    """
+    name = Path(path).name
+    if (channel / name).is_file():
+        return str(channel / name)
+    if any(sign in name for sign in "*?["):
+        return str(channel / name)
+    return str(channel)
+
+
+def deliver(folder: Path, job: Job) -> None:
+    """Put what came out where the service fetches it: the policy as the model, the rest as output."""
+    shutil.copytree(folder / "policy", job.model / "policy", dirs_exist_ok=True)
+    for name in ("trial.yaml", "metrics.json"):
+        shutil.copy(folder / name, job.model / name)
+    shutil.copytree(folder, job.output, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*STAYS))
+
+
+def _failed(job: Job, error: BaseException) -> int:
+    from battery_lab.mistakes import told
+    from battery_lab.training import Interrupted
+
+    if isinstance(error, Interrupted):
+        print(error, flush=True)
+        return 128 + error.number
+    ending: Any = told(error)
+    if ending is None:
+        traceback.print_exception(error)
+        ending = f"{type(error).__name__}: {error}", 1
+    reason = " ".join(str(ending[0]).removeprefix("error: ").split())
+    print(reason, flush=True)
+    # The toolkit leaves a reason that is there, from which the service takes the job's.
+    job.failure.parent.mkdir(parents=True, exist_ok=True)
+    job.failure.write_text(reason[:LONGEST_REASON])
+    return int(ending[1]) or 1

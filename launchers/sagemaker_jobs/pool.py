@@ -1,0 +1,184 @@
+"""SageMaker as a place where trials run, as the loop around a sweep sees it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from battery_lab.sweep.journal import State
+from battery_lab.sweep.parts import Ending
+from sagemaker_jobs.connection import Connection
+from sagemaker_jobs.ending import came_to, ended
+from sagemaker_jobs.home import Home
+from sagemaker_jobs.jobs import Jobs, NoRoomError
+from sagemaker_jobs.options import JobOptions
+from sagemaker_jobs.record import Record
+from sagemaker_jobs.sending import Prepared, Sender
+from sagemaker_jobs.telling import told
+
+# How long to wait for a place where the account's quota is full and no job of this sweep holds one.
+QUOTA_PAUSE_S = 60.0
+LEFT = "its job goes on; the same command follows it again"
+
+
+@dataclass(eq=False)
+class _Running:
+    number: int
+    folder: Path
+    prepared: Prepared
+    job: str | None = None  # None while it waits for a place in the account's quota
+    unwanted: bool = False
+
+
+class SageMakerPool:
+    """Training jobs, so many at a time."""
+
+    def __init__(self, options: JobOptions, connection: Connection, sender: Sender, record: Record) -> None:
+        """Remember all; nothing is asked of the service yet.
+
+        Args:
+            options: of all jobs.
+            connection: to AWS.
+            sender: gets trials ready and has them created.
+            record: of the sweep's jobs, for other shells.
+        """
+        self._options, self._sender, self._record = options, sender, record
+        self.jobs = Jobs(connection, sender.places.lead)
+        self._home = Home(connection, sender.places)
+        self._running: dict[int, _Running] = {}
+        self._looked = self._asked = 0.0
+        self._left = False
+
+    def open(self) -> None:
+        """Ask which jobs of the sweep there are, and send the lab's source.
+
+        Raises:
+            LabError: the service or the bucket cannot be reached.
+        """
+        with told("reach SageMaker and S3"):
+            self.jobs.look()
+            self._sender.open()
+
+    @property
+    def takes(self) -> str:
+        """What a trial takes, in words."""
+        hosts = " and ".join(f"{group.count} x {group.type}" for group in self._options.groups)
+        most = self._options.most_cost()
+        bound = "" if most is None else f", at most {most:.2f} {self._options.currency}"
+        return f"{hosts}{' spot' if self._options.spot else ''}{bound}"
+
+    @property
+    def parallel(self) -> int:
+        """How many jobs run at once."""
+        return self._options.max_parallel
+
+    @property
+    def room(self) -> bool:
+        """Whether another job may be begun; none is while one waits for the account's quota."""
+        waits = any(running.job is None for running in self._running.values())
+        return not self._left and not waits and len(self._running) < self._options.max_parallel
+
+    @property
+    def running(self) -> bool:
+        """Whether any job is to be waited for."""
+        return bool(self._running)
+
+    def start(self, number: int, folder: Path, job: Any) -> None:
+        """Have a trial's job run: a new one, or the one that an earlier launch began.
+
+        Args:
+            number: by which its end will be told.
+            folder: of the trial, made if missing.
+            job: what it is.
+
+        Raises:
+            LabError: it cannot be sent.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        with told(f"send trial {number}"):
+            running = _Running(number, folder, self._sender.prepare(number, folder, job))
+            self._begin(running)
+        self._running[number] = running
+        self._looked = 0.0
+
+    def wait(self, seconds: float) -> Iterator[Ending]:
+        """Wait for so long at most, and tell of jobs that ended; asks the service once a poll interval."""
+        if not self._options.wait:
+            yield from self._leave()
+            return
+        for running in [r for r in self._running.values() if r.unwanted and r.job is None]:
+            yield self._gone(running, Ending(number=running.number, state=State.STOPPED))
+        due = self._looked + self._options.poll_interval_s - time.monotonic()
+        if due > 0:
+            time.sleep(min(due, seconds))
+            return
+        self._looked = time.monotonic()
+        with told("look at the jobs"):
+            self.jobs.look()
+            for running in list(self._running.values()):
+                if (ending := self._look(running)) is not None:
+                    yield self._gone(running, ending)
+
+    def stop(self, number: int | None = None) -> None:
+        """Ask jobs to stop, or leave them, as was chosen; None: all of them."""
+        for running in self._running.values():
+            if number in (None, running.number) and not running.unwanted:
+                running.unwanted = True
+                if running.job is not None and self._options.on_interrupt == "stop":
+                    self.jobs.stop(running.job)
+        # What is left alone has nothing to wait for.
+        self._left = self._options.on_interrupt == "leave"
+
+    def close(self) -> None:
+        """Ask what still runs to stop, unless jobs are to be left."""
+        for running in self._running.values():
+            if running.job is not None and not running.unwanted and self._options.on_interrupt == "stop":
+                running.unwanted = True
+                self.jobs.stop(running.job)
+
+    def _begin(self, running: _Running) -> None:
+        prepared = running.prepared
+
+        def send(name: str) -> None:
+            self._sender.send(name, prepared)
+
+        try:
+            running.job = self.jobs.begin(running.number, prepared.who, send)
+        except NoRoomError:
+            self._asked = time.monotonic()
+            return
+        self._record.note(running.number, running.job, prepared.who)
+
+    def _look(self, running: _Running) -> Ending | None:
+        """Return how a job ended; None while it has not."""
+        if self._left:
+            return Ending(number=running.number, state=State.STOPPED, reason=LEFT, left=True)
+        if running.job is None:
+            if time.monotonic() - self._asked > QUOTA_PAUSE_S or len(self._running) > 1:
+                self._begin(running)
+            return None
+        seen = self.jobs.seen[running.job]
+        if seen.under_way:
+            self._home.curves(running.folder, running.number, running.prepared.who)
+            return None
+        return self._ended(running, self.jobs.describe(running.job))
+
+    def _ended(self, running: _Running, about: Any) -> Ending:
+        options = self._options
+        hosts = [(group.type, group.count) for group in options.groups]
+        cost = came_to(about, options.prices, hosts, options.currency)
+        who = running.prepared.who
+        return ended(running.number, running.folder, about, cost, self._home, who, running.unwanted)
+
+    def _leave(self) -> Iterator[Ending]:
+        """End what was sent, as nobody is to wait for it."""
+        self._left = True
+        for running in list(self._running.values()):
+            yield self._gone(running, Ending(number=running.number, state=State.STOPPED, reason=LEFT, left=True))
+
+    def _gone(self, running: _Running, ending: Ending) -> Ending:
+        del self._running[running.number]
+        return ending

@@ -1,0 +1,89 @@
+"""What a sweep notes of its jobs, for the commands that look at it from another shell, or another machine."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from battery_lab.errors import ConfigError
+from sagemaker_jobs.places import Places
+
+RECORD = "remote.json"
+# Who reads it, which the commands of a sweep import by this name.
+READER = "hydra_plugins.battery_lab_launchers._collecting"
+
+
+@dataclass
+class Record:
+    """The jobs of a sweep.
+
+    Attributes:
+        folder: of the sweep.
+        region: of the service.
+        places: of the sweep in S3.
+        prices: of an instance hour by type.
+        currency: of prices.
+        hosts: type and count of each kind of host.
+        jobs: name and digits of the last job of each trial, by its number.
+    """
+
+    folder: Path
+    region: str
+    places: Places
+    prices: dict[str, float]
+    currency: str
+    hosts: list[tuple[str, int]]
+    jobs: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    def note(self, number: int, job: str, who: str) -> None:
+        """Note a trial's job, and write all."""
+        self.jobs[number] = (job, who)
+        self.write()
+
+    def write(self) -> None:
+        """Write all, whole or not at all."""
+        told: dict[str, Any] = {
+            "reader": READER,
+            "region": self.region,
+            "bucket": self.places.bucket,
+            "prefix": self.places.prefix,
+            "lead": self.places.lead,
+            "checkpoints": self.places.checkpoints,
+            "prices": self.prices,
+            "currency": self.currency,
+            "hosts": self.hosts,
+            "jobs": {str(number): list(job) for number, job in self.jobs.items()},
+        }
+        part = self.folder / f"{RECORD}.part"
+        part.write_text(json.dumps(told, indent=1))
+        os.replace(part, self.folder / RECORD)
+
+    @classmethod
+    def read(cls, folder: Path) -> Record:
+        """Read it.
+
+        Raises:
+            ConfigError: there is none, or it is damaged.
+        """
+        try:
+            told = json.loads((folder / RECORD).read_text())
+            return cls(
+                folder=folder,
+                region=told["region"],
+                places=Places(told["bucket"], told["prefix"], told["lead"], told["checkpoints"]),
+                prices=dict(told["prices"]),
+                currency=told["currency"],
+                hosts=[(kind, int(count)) for kind, count in told["hosts"]],
+                jobs={int(number): (name, who) for number, (name, who) in told["jobs"].items()},
+            )
+        except FileNotFoundError:
+            raise ConfigError(
+                f"{folder} must be the folder of a sweep with SageMaker jobs, and holds no {RECORD}"
+            ) from None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ConfigError(
+                f"{folder / RECORD} is damaged ({error}): bring back a whole one, or give the sweep's command again"
+            ) from None

@@ -1,0 +1,207 @@
+"""Getting a trial ready to travel, and having the service create its job."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+from typing import Any, Protocol
+
+from omegaconf import DictConfig, OmegaConf
+
+from battery_lab.errors import ConfigError
+from battery_lab.stored import TRIAL, note_choices, store_trial
+from battery_lab.sweep.naming import choices_of_trials
+from battery_lab.tracking.receipt import RECEIPT, read_receipt, write_receipt
+from battery_lab.tracking.sweep_run import COMMAND
+from sagemaker_jobs import request as requests
+from sagemaker_jobs.connection import Connection, code_of
+from sagemaker_jobs.hosts import TOKEN
+from sagemaker_jobs.inside import NUMBER
+from sagemaker_jobs.names import who as who_of
+from sagemaker_jobs.options import JobOptions
+from sagemaker_jobs.places import Places
+from sagemaker_jobs.staging import Staging
+
+NOWHERE = {"_target_": "battery_lab.tracking.NoTracking"}
+HERE_ALONE = re.compile(r"https?://(localhost|127\.|0\.0\.0\.0|\[::1\])")
+EXISTS = ("already exists", "must be unique")
+
+
+class Sent(Protocol):
+    """A trial as the launcher's core hands it over."""
+
+    config: DictConfig
+    identity: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A trial that is ready to travel.
+
+    Attributes:
+        number: of the trial.
+        who: digits of what its job does.
+        choices: its overrides.
+        learners: RLlib learners in processes of their own.
+        config: the trial as the job is to read it.
+        path: where its data lie; None where it needs none from a channel.
+    """
+
+    number: int
+    who: str
+    choices: Sequence[str]
+    learners: int
+    config: DictConfig
+    path: str | None
+
+
+class Sender:
+    """Sends the trials of a sweep."""
+
+    def __init__(
+        self, options: JobOptions, places: Places, connection: Connection, sweep: Path, start: str | None
+    ) -> None:
+        """Remember all.
+
+        Args:
+            options: of all jobs.
+            places: of the sweep.
+            connection: to AWS.
+            sweep: its folder.
+            start: a run that trials go on from, a folder or a URI; None: none.
+        """
+        self.places = places
+        self._options, self._connection, self._sweep, self._start = options, connection, sweep, start
+        self._staging = Staging(connection, places, options.output_kms_key)
+        self._source = ""
+
+    def open(self) -> None:
+        """Send what all trials share."""
+        self._source = self._staging.source()
+        _make_experiment(self._connection.sagemaker, self.experiment)
+
+    @property
+    def experiment(self) -> str:
+        """The name of the sweep's experiment."""
+        return self._options.experiment or plain_name(self._sweep.name)
+
+    def prepare(self, number: int, folder: Path, job: Sent) -> Prepared:
+        """Write the trial into its folder, and return it as it is to travel.
+
+        Args:
+            number: of the trial.
+            folder: of the trial.
+            job: as the launcher's core hands it over.
+
+        Raises:
+            ConfigError: its data cannot be sent.
+        """
+        config = OmegaConf.masked_copy(job.config, [str(key) for key in job.config if key != "hydra"])
+        note_choices(config, job.config.hydra.runtime.choices)
+        store_trial(config, folder)
+        path = OmegaConf.select(config, "market.path")
+        return Prepared(
+            number=number,
+            who=who_of(job.identity, job.source),
+            choices=choices_of_trials([str(choice) for choice in job.config.hydra.overrides.task]),
+            learners=int(OmegaConf.select(config, "algo.num_learners") or 0),
+            config=travelling(config),
+            path=None if path is None else str(path),
+        )
+
+    def send(self, name: str, prepared: Prepared) -> None:
+        """Send a trial's files and have its job created; raises what the service answers."""
+        number, who = prepared.number, prepared.who
+        files = self._files(prepared)
+        request = requests.Request(
+            name=name,
+            number=number,
+            who=who,
+            sweep=self._sweep.name,
+            choices=prepared.choices,
+            learners=prepared.learners,
+            source=self._source,
+            trial=self._staging.trial(number, who, files),
+            data=None if prepared.path is None else self._data(prepared.path),
+            start=self._started(),
+        )
+        requests.send(request, self._options, self.places, self._connection, self.experiment)
+
+    def _files(self, prepared: Prepared) -> dict[str, bytes]:
+        receipt = read_receipt(self._sweep)
+        # Kept, so that all trials find one parent in a store of trials.
+        write_receipt(self._sweep, receipt)
+        files = {
+            TRIAL: OmegaConf.to_yaml(prepared.config).encode(),
+            NUMBER: str(prepared.number).encode(),
+            COMMAND: b"{}",
+            RECEIPT: (self._sweep / RECEIPT).read_bytes(),
+        }
+        if self._options.hosts > 1:
+            files[TOKEN] = secrets.token_hex(32).encode()
+        return files
+
+    def _data(self, path: str) -> str:
+        if path.startswith("s3://"):
+            return path
+        return self._staging.data(data_files(path))
+
+    def _started(self) -> str | None:
+        if self._start is None or self._start.startswith("s3://"):
+            return self._start
+        return self._staging.data([Path(self._start)])
+
+
+def data_files(path: str) -> list[Path]:
+    """Return the file or folder, or the files of a pattern, that a path of this machine names.
+
+    Raises:
+        ConfigError: there is nothing.
+    """
+    place = Path(path).expanduser()
+    found = [place] if place.exists() else sorted(Path(one) for one in glob(str(place), recursive=True))
+    if not found:
+        raise ConfigError(
+            f"market.path={path} must name a file, a folder or a pattern of this machine, or s3://, and there is none"
+        )
+    if len({one.parent for one in found}) > 1:
+        raise ConfigError(
+            f"market.path={path} must match files of one folder to be sent, and matches several: name the folder"
+        )
+    return found
+
+
+def travelling(config: DictConfig) -> DictConfig:
+    """Return a trial as a job is to read it: without what its machine cannot reach."""
+    config = config.copy()
+    config.resume = config.rerun = None
+    uri = str(OmegaConf.select(config, "tracking.uri") or "")
+    reachable = uri.startswith(("http://", "https://", "arn:")) and not HERE_ALONE.match(uri)
+    if not reachable:
+        OmegaConf.update(config, "tracking", dict(NOWHERE), merge=False, force_add=True)
+    return config
+
+
+def plain_name(text: str) -> str:
+    """Return a text as a name that Experiments takes."""
+    return re.sub(r"[^a-zA-Z0-9]+", "-", text).strip("-")[:120].strip("-") or "sweep"
+
+
+def _make_experiment(client: Any, name: str) -> None:
+    """Make an experiment and a trial of the same name in it, which group the runs of a sweep."""
+    makes: tuple[tuple[Callable[..., Any], Mapping[str, str]], ...] = (
+        (client.create_experiment, {"ExperimentName": name}),
+        (client.create_trial, {"TrialName": name, "ExperimentName": name}),
+    )
+    for make, names in makes:
+        try:
+            make(**names)
+        except Exception as error:
+            there = code_of(error) == "ResourceInUse" or any(words in str(error) for words in EXISTS)
+            if not there:
+                raise
