@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from battery_lab.sweep.folder import Progress, Watch
 from battery_lab.sweep.journal import Entry, State
@@ -73,6 +73,14 @@ class Pool(Protocol):
 
     def close(self) -> None:
         """End what still runs, at once."""
+
+
+@runtime_checkable
+class Previews(Protocol):
+    """A pool that can say what it would send."""
+
+    def preview(self, number: int, folder: Path, job: Any) -> str:
+        """Return what would be sent for a trial."""
 
 
 @dataclass(kw_only=True, eq=False)

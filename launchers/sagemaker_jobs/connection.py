@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -91,6 +93,7 @@ class Connection:
         from sagemaker.config import load_sagemaker_config
 
         defaults = load_sagemaker_config(s3_resource=self.session.resource("s3"))
+        defaults.setdefault("SchemaVersion", "1.0")
         modules = defaults.setdefault("SageMaker", {}).setdefault("PythonSDK", {}).setdefault("Modules", {})
         # The SDK tells its makers of each call otherwise.
         modules["TelemetryOptOut"] = True
@@ -112,10 +115,34 @@ class Connection:
             self._last = time.monotonic()
 
 
+class _CapturedError(Exception):
+    """A request that was not sent."""
+
+
+@contextmanager
+def captured(connection: Connection) -> Iterator[list[dict[str, Any]]]:
+    """Have requests for jobs caught before they leave; yields a list that holds each at the end."""
+    caught: list[dict[str, Any]] = []
+
+    def catch(params: dict[str, Any], **_: Any) -> None:
+        caught.append(params)
+        raise _CapturedError
+
+    events, name = connection.sagemaker.meta.events, "provide-client-params.sagemaker.CreateTrainingJob"
+    events.register(name, catch)
+    try:
+        with suppress(_CapturedError):
+            yield caught
+    finally:
+        events.unregister(name, catch)
+
+
 def sdk() -> Any:
     """Import SageMaker's SDK, without its talk and its way with errors."""
     check_extra()
     hook = sys.excepthook
+    for name in ("sagemaker", "sagemaker.config", "botocore.credentials"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
     try:
         import sagemaker

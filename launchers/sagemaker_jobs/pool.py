@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from typing import Any
 
 from battery_lab.sweep.journal import State
 from battery_lab.sweep.parts import Ending
-from sagemaker_jobs.connection import Connection
+from sagemaker_jobs.connection import Connection, captured
 from sagemaker_jobs.ending import came_to, ended
+from sagemaker_jobs.experiments import log_run
 from sagemaker_jobs.home import Home
 from sagemaker_jobs.jobs import Jobs, NoRoomError
+from sagemaker_jobs.names import job_name
 from sagemaker_jobs.options import JobOptions
 from sagemaker_jobs.record import Record
 from sagemaker_jobs.sending import Prepared, Sender
@@ -45,7 +48,7 @@ class SageMakerPool:
             sender: gets trials ready and has them created.
             record: of the sweep's jobs, for other shells.
         """
-        self._options, self._sender, self._record = options, sender, record
+        self._options, self._connection, self._sender, self._record = options, connection, sender, record
         self.jobs = Jobs(connection, sender.places.lead)
         self._home = Home(connection, sender.places)
         self._running: dict[int, _Running] = {}
@@ -85,6 +88,15 @@ class SageMakerPool:
     def running(self) -> bool:
         """Whether any job is to be waited for."""
         return bool(self._running)
+
+    def preview(self, number: int, folder: Path, job: Any) -> str:
+        """Return the request by which a trial's job would be created, as JSON; nothing is sent."""
+        prepared = self._sender.prepare(number, folder, job)
+        self._sender.open()
+        name = job_name(self._sender.places.lead, number, prepared.who, 0)
+        with captured(self._connection) as requests:
+            self._sender.send(name, prepared)
+        return json.dumps(requests[0], indent=2)
 
     def start(self, number: int, folder: Path, job: Any) -> None:
         """Have a trial's job run: a new one, or the one that an earlier launch began.
@@ -171,7 +183,11 @@ class SageMakerPool:
         hosts = [(group.type, group.count) for group in options.groups]
         cost = came_to(about, options.prices, hosts, options.currency)
         who = running.prepared.who
-        return ended(running.number, running.folder, about, cost, self._home, who, running.unwanted)
+        ending = ended(running.number, running.folder, about, cost, self._home, who, running.unwanted)
+        if ending.state == State.DONE:
+            places, experiment = self._sender.places, self._sender.experiment
+            log_run(self._connection, places, experiment, running.number, running.folder)
+        return ending
 
     def _leave(self) -> Iterator[Ending]:
         """End what was sent, as nobody is to wait for it."""

@@ -27,6 +27,7 @@ class Record:
         prices: of an instance hour by type.
         currency: of prices.
         hosts: type and count of each kind of host.
+        experiment: of SageMaker Experiments.
         jobs: name and digits of the last job of each trial, by its number.
     """
 
@@ -36,6 +37,7 @@ class Record:
     prices: dict[str, float]
     currency: str
     hosts: list[tuple[str, int]]
+    experiment: str
     jobs: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def note(self, number: int, job: str, who: str) -> None:
@@ -55,6 +57,7 @@ class Record:
             "prices": self.prices,
             "currency": self.currency,
             "hosts": self.hosts,
+            "experiment": self.experiment,
             "jobs": {str(number): list(job) for number, job in self.jobs.items()},
         }
         part = self.folder / f"{RECORD}.part"
@@ -77,6 +80,7 @@ class Record:
                 prices=dict(told["prices"]),
                 currency=told["currency"],
                 hosts=[(kind, int(count)) for kind, count in told["hosts"]],
+                experiment=told["experiment"],
                 jobs={int(number): (name, who) for number, (name, who) in told["jobs"].items()},
             )
         except FileNotFoundError:

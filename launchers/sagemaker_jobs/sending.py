@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -18,7 +18,8 @@ from battery_lab.sweep.naming import choices_of_trials
 from battery_lab.tracking.receipt import RECEIPT, read_receipt, write_receipt
 from battery_lab.tracking.sweep_run import COMMAND
 from sagemaker_jobs import request as requests
-from sagemaker_jobs.connection import Connection, code_of
+from sagemaker_jobs.connection import Connection
+from sagemaker_jobs.experiments import make_experiment
 from sagemaker_jobs.hosts import TOKEN
 from sagemaker_jobs.inside import NUMBER
 from sagemaker_jobs.names import who as who_of
@@ -28,7 +29,6 @@ from sagemaker_jobs.staging import Staging
 
 NOWHERE = {"_target_": "battery_lab.tracking.NoTracking"}
 HERE_ALONE = re.compile(r"https?://(localhost|127\.|0\.0\.0\.0|\[::1\])")
-EXISTS = ("already exists", "must be unique")
 
 
 class Sent(Protocol):
@@ -64,7 +64,13 @@ class Sender:
     """Sends the trials of a sweep."""
 
     def __init__(
-        self, options: JobOptions, places: Places, connection: Connection, sweep: Path, start: str | None
+        self,
+        options: JobOptions,
+        places: Places,
+        connection: Connection,
+        sweep: Path,
+        start: str | None,
+        dry: bool = False,
     ) -> None:
         """Remember all.
 
@@ -74,16 +80,18 @@ class Sender:
             connection: to AWS.
             sweep: its folder.
             start: a run that trials go on from, a folder or a URI; None: none.
+            dry: whether nothing is sent or written.
         """
         self.places = places
         self._options, self._connection, self._sweep, self._start = options, connection, sweep, start
-        self._staging = Staging(connection, places, options.output_kms_key)
-        self._source = ""
+        self._staging = Staging(connection, places, options.output_kms_key, dry)
+        self._source, self._dry = "", dry
 
     def open(self) -> None:
         """Send what all trials share."""
         self._source = self._staging.source()
-        _make_experiment(self._connection.sagemaker, self.experiment)
+        if not self._dry:
+            make_experiment(self._connection, self.experiment)
 
     @property
     def experiment(self) -> str:
@@ -103,7 +111,8 @@ class Sender:
         """
         config = OmegaConf.masked_copy(job.config, [str(key) for key in job.config if key != "hydra"])
         note_choices(config, job.config.hydra.runtime.choices)
-        store_trial(config, folder)
+        if not self._dry:
+            store_trial(config, folder)
         path = OmegaConf.select(config, "market.path")
         return Prepared(
             number=number,
@@ -117,7 +126,7 @@ class Sender:
     def send(self, name: str, prepared: Prepared) -> None:
         """Send a trial's files and have its job created; raises what the service answers."""
         number, who = prepared.number, prepared.who
-        files = self._files(prepared)
+        files = {} if self._dry else self._files(prepared)
         request = requests.Request(
             name=name,
             number=number,
@@ -190,18 +199,3 @@ def travelling(config: DictConfig) -> DictConfig:
 def plain_name(text: str) -> str:
     """Return a text as a name that Experiments takes."""
     return re.sub(r"[^a-zA-Z0-9]+", "-", text).strip("-")[:120].strip("-") or "sweep"
-
-
-def _make_experiment(client: Any, name: str) -> None:
-    """Make an experiment and a trial of the same name in it, which group the runs of a sweep."""
-    makes: tuple[tuple[Callable[..., Any], Mapping[str, str]], ...] = (
-        (client.create_experiment, {"ExperimentName": name}),
-        (client.create_trial, {"TrialName": name, "ExperimentName": name}),
-    )
-    for make, names in makes:
-        try:
-            make(**names)
-        except Exception as error:
-            there = code_of(error) == "ResourceInUse" or any(words in str(error) for words in EXISTS)
-            if not there:
-                raise

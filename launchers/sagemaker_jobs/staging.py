@@ -25,14 +25,16 @@ MARK = ".whole"  # the last of a folder's files
 class Staging:
     """Uploads of a sweep, none of them twice."""
 
-    def __init__(self, connection: Connection, places: Places, key: str | None) -> None:
+    def __init__(self, connection: Connection, places: Places, key: str | None, dry: bool = False) -> None:
         """Remember where.
 
         Args:
             connection: to AWS.
             places: of the sweep.
             key: of KMS, for all that is uploaded; None: as the bucket does by itself.
+            dry: whether nothing is uploaded, and only told where it would lie.
         """
+        self._dry = dry
         self._connection, self._places = connection, places
         self._extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
 
@@ -79,6 +81,8 @@ class Staging:
         return folder
 
     def _there(self, uri: str) -> bool:
+        if self._dry:
+            return True
         bucket, key = split(uri)
         try:
             self._connection.s3.head_object(Bucket=bucket, Key=key)
@@ -89,6 +93,8 @@ class Staging:
         return True
 
     def _put(self, uri: str, content: bytes) -> None:
+        if self._dry:
+            return
         bucket, key = split(uri)
         self._connection.s3.put_object(Bucket=bucket, Key=key, Body=content, **self._extra)
 

@@ -11,13 +11,14 @@ from hydra_plugins.battery_lab_launchers._tracking import has_ended, track
 from sagemaker_jobs import home
 from sagemaker_jobs.connection import Connection
 from sagemaker_jobs.ending import came_to, ended
+from sagemaker_jobs.experiments import log_run
 from sagemaker_jobs.jobs import Jobs
 from sagemaker_jobs.record import Record
 from sagemaker_jobs.telling import told
 
 from battery_lab.errors import ConfigError
 from battery_lab.stored import load_trial
-from battery_lab.sweep.journal import Journal
+from battery_lab.sweep.journal import Journal, State
 
 LOOK_S = 3.0
 
@@ -35,10 +36,14 @@ def collect(folder: Path, journal: Journal) -> None:
     with told("look at the jobs"):
         jobs.look()
     for number, (name, who) in sorted(record.jobs.items()):
-        entry, place = journal.entries.get(number), folder / str(number)
-        if entry is None or entry.state.settled:
+        entry = journal.entries.get(number)
+        if entry is None:
             continue
         place = folder / (entry.folder or str(number))
+        if entry.state.settled:
+            # Also what could not be sent before.
+            log_run(connection, record.places, record.experiment, number, place)
+            continue
         with told(f"bring trial {number} home"):
             seen = jobs.seen.get(name)
             if seen is not None and seen.under_way:
@@ -48,6 +53,8 @@ def collect(folder: Path, journal: Journal) -> None:
             about = jobs.describe(name)
             ending = ended(number, place, about, came_to(about, record.prices, record.hosts, record.currency), way, who)
         journal.ended(number, ending.state, ending.result, ending.reason, ending.raised)
+        if ending.state == State.DONE:
+            log_run(connection, record.places, record.experiment, number, place)
         print(f"trial {number}: {ending.state}{f', {ending.reason}' if ending.reason else ''}")
     _track(folder, journal)
 

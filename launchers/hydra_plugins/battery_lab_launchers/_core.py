@@ -25,7 +25,7 @@ from battery_lab.sweep.journal import Journal, State
 from battery_lab.sweep.launching import AllAtOnce, Launch
 from battery_lab.sweep.naming import store_command
 from battery_lab.sweep.options import SweepOptions
-from battery_lab.sweep.parts import Pool, Source, Trial
+from battery_lab.sweep.parts import Pool, Previews, Source, Trial
 from battery_lab.sweep.table import SweepDisplay
 from battery_lab.targets import check_targets, whole
 
@@ -148,6 +148,9 @@ def show(sweep: Sweep, job_overrides: Sequence[Sequence[str]], pool: Pool) -> li
     known = rates([folder, folder.parent.parent / "runs", *folder.parent.glob("*/")])
     plans = [planned(one.trial, one.anew, rate_of(known, _algo(one.config))) for one in composed]
     sweep.console.print(rendered_plan(plans, pool.takes, pool.parallel))
+    if isinstance(pool, Previews):
+        for trial in sweep.trials.values():
+            print(pool.preview(trial.number, trial.folder, trial.job(None)))
     # Hydra's sweepers have made it by now.
     if folder.is_dir() and {path.name for path in folder.iterdir()} <= {MULTIRUN}:
         shutil.rmtree(folder)

@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra_plugins.battery_lab_launchers import _core
+from omegaconf import OmegaConf
 from sagemaker_jobs.connection import Connection, check_extra, region_of
 from sagemaker_jobs.names import sweep_lead
 from sagemaker_jobs.options import InstanceGroup, JobOptions
@@ -33,7 +34,8 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobRet
     start = given.pop("checkpoint")
     given.pop("rehearsal")
     options = job_options(given)
-    return _core.launch(launcher, job_overrides, pool(options, folder, start))
+    dry = bool(OmegaConf.select(launcher.config, "sweep.dry_run"))
+    return _core.launch(launcher, job_overrides, pool(options, folder, start, dry))
 
 
 def job_options(given: dict[str, Any]) -> JobOptions:
@@ -50,10 +52,11 @@ def job_options(given: dict[str, Any]) -> JobOptions:
     return JobOptions(**given | {"region": region_of(given["region"])})
 
 
-def pool(options: JobOptions, sweep: Path, start: str | None) -> SageMakerPool:
+def pool(options: JobOptions, sweep: Path, start: str | None, dry: bool) -> SageMakerPool:
     """Return SageMaker as a place for the trials of a sweep."""
     connection = Connection(region=str(options.region), bucket=options.bucket)
     places = Places(options.bucket, options.prefix, sweep_lead(sweep.name), options.checkpoint_s3_uri)
+    sender = Sender(options, places, connection, sweep, start, dry)
     record = Record(
         folder=sweep,
         region=connection.region,
@@ -61,5 +64,6 @@ def pool(options: JobOptions, sweep: Path, start: str | None) -> SageMakerPool:
         prices=dict(options.prices),
         currency=options.currency,
         hosts=[(group.type, group.count) for group in options.groups],
+        experiment=sender.experiment,
     )
-    return SageMakerPool(options, connection, Sender(options, places, connection, sweep, start), record)
+    return SageMakerPool(options, connection, sender, record)

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Builds the image of training jobs and pushes it to ECR: launchers/container/build_and_push.sh <region> [<repository>]
+# Wants docker, the AWS command line and rights on ECR. TORCH_INDEX_URL=... takes another build of torch.
+set -eu
+
+region=${1:?"which region? launchers/container/build_and_push.sh eu-west-1"}
+repository=${2:-battery_lab}
+cd "$(dirname "$0")/../.."
+
+account=$(aws sts get-caller-identity --query Account --output text)
+host="$account.dkr.ecr.$region.amazonaws.com"
+# What is in the image, and nothing else, names it: the same locks are the same image.
+tag=$(cat requirements.lock requirements-job.lock launchers/container/Dockerfile launchers/container/start \
+    | sha256sum | cut -c1-12)
+image="$host/$repository:$tag"
+
+aws ecr describe-repositories --region "$region" --repository-names "$repository" >/dev/null 2>&1 \
+    || aws ecr create-repository --region "$region" --repository-name "$repository" \
+        --image-tag-mutability IMMUTABLE --image-scanning-configuration scanOnPush=true >/dev/null
+aws ecr get-login-password --region "$region" | docker login --username AWS --password-stdin "$host"
+docker build --platform linux/amd64 --file launchers/container/Dockerfile \
+    --build-arg "TORCH_INDEX_URL=${TORCH_INDEX_URL:-}" --tag "$image" .
+docker push "$image"
+echo "hydra.launcher.image_uri=$image"

@@ -1,0 +1,114 @@
+"""SageMaker Experiments: an experiment a sweep, a run a trial, with its parameters, curves and files."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import math
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from battery_lab.compose import resolve
+from battery_lab.stored import TRIAL, load_trial
+from battery_lab.sweep.folder import figures_of
+from battery_lab.tracking.params import flat_params
+from battery_lab.tracking.run_log import CURVES, STEPS, TIME, read_lines
+from sagemaker_jobs.connection import Connection, code_of, sdk
+from sagemaker_jobs.metrics import NAMES
+from sagemaker_jobs.places import Places
+
+RECEIPT = "experiments.json"
+FILES = ("metrics.json", "report.html", TRIAL, "job.json")
+CAPTURE = "validation/capture"
+EXISTS = ("already exists", "must be unique")
+# Of a trial component, in the service.
+MOST_PARAMETERS, LONGEST_VALUE, LONGEST_NAME = 300, 2500, 320
+
+
+def make_experiment(connection: Connection, name: str) -> None:
+    """Make an experiment, and a trial of the same name in it for what the service itself says of jobs."""
+    client = connection.sagemaker
+    makes: tuple[tuple[Callable[..., Any], Mapping[str, str]], ...] = (
+        (client.create_experiment, {"ExperimentName": name}),
+        (client.create_trial, {"TrialName": name, "ExperimentName": name}),
+    )
+    for make, names in makes:
+        try:
+            make(**names)
+        except Exception as error:
+            if code_of(error) != "ResourceInUse" and not any(words in str(error) for words in EXISTS):
+                raise
+
+
+def log_run(connection: Connection, places: Places, experiment: str, number: int, folder: Path) -> None:
+    """Log a trial that came to its end as a run, once.
+
+    A failure is told in one line and no more: the folder is the truth, and the same command or ``collect`` tries again.
+    """
+    if (folder / RECEIPT).is_file():
+        return
+    try:
+        _log(connection, places, experiment, number, folder)
+    except Exception as error:  # Whatever the SDK can raise, the trial is done.
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        again = f"python -m battery_lab.sweep collect {folder.parent}"
+        line = f"SageMaker Experiments do not hold trial {number} for now ({why}); {again} sends it"
+        print(line, file=sys.stderr, flush=True)
+        return
+    (folder / RECEIPT).write_text(json.dumps({"experiment": experiment, "run": run_name(number)}))
+
+
+def run_name(number: int) -> str:
+    """Return what the run of a trial is called."""
+    return f"trial-{number}"
+
+
+def ranked(connection: Connection, experiment: str, metric: str = CAPTURE) -> Any:
+    """Return the runs of an experiment as a data frame, the best first, in one call of the service.
+
+    Args:
+        connection: to AWS.
+        experiment: its name.
+        metric: to sort by.
+    """
+    sdk()
+    from sagemaker.analytics import ExperimentAnalytics
+
+    return ExperimentAnalytics(
+        experiment_name=experiment,
+        search_expression={"Filters": [{"Name": "TrialComponentName", "Operator": "Contains", "Value": "trial-"}]},
+        sort_by=f"metrics.{metric}.max",
+        sort_order="Descending",
+        sagemaker_session=connection.sdk,
+    ).dataframe()
+
+
+def _log(connection: Connection, places: Places, experiment: str, number: int, folder: Path) -> None:
+    sdk()
+    from sagemaker.experiments import Run
+
+    logging.getLogger("sagemaker").setLevel(logging.ERROR)
+    with Run(
+        experiment_name=experiment,
+        run_name=run_name(number),
+        sagemaker_session=connection.sdk,
+        artifact_bucket=places.bucket,
+        artifact_prefix=f"{places.prefix}/experiments/{experiment}",
+    ) as run:
+        params = list(flat_params(resolve(load_trial(folder))).items())[:MOST_PARAMETERS]
+        run.log_parameters({name[:LONGEST_NAME]: value[:LONGEST_VALUE] or "''" for name, value in params})
+        for line in read_lines(folder / CURVES)[0]:
+            at = datetime.datetime.fromtimestamp(float(line[TIME] or 0), datetime.UTC)
+            for name in NAMES:
+                if (value := line.get(name)) is not None:
+                    run.log_metric(name, value, timestamp=at, step=int(line[STEPS] or 0))
+        # Figures that are points of curves already are there.
+        for name, value in (figures_of(folder) or {}).items():
+            if name not in NAMES and value is not None and math.isfinite(value):
+                run.log_metric(name, value, step=0)
+        for name in FILES:
+            if (folder / name).is_file():
+                run.log_file(str(folder / name), name=name)

@@ -1,0 +1,25 @@
+"""Options of jobs as a test gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra_plugins.battery_lab_launchers._sagemaker import job_options
+from hydra_plugins.battery_lab_launchers.sagemaker_launcher import SageMakerLauncherConf
+from omegaconf import OmegaConf
+from sagemaker_jobs.options import JobOptions
+
+GOOD = {
+    "role": "arn:aws:iam::123456789012:role/jobs",
+    "image_uri": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/battery_lab:1",
+    "region": "eu-west-1",
+    "bucket": "a-bucket",
+}
+
+
+def options(**changed: Any) -> JobOptions:
+    """Return the launcher's defaults, what must be given, and changes."""
+    given: Any = OmegaConf.to_container(OmegaConf.structured(SageMakerLauncherConf))
+    for name in ("_target_", "checkpoint", "rehearsal"):
+        given.pop(name)
+    return job_options({**given, **GOOD, **changed})
