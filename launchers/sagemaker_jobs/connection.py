@@ -62,6 +62,9 @@ class Connection:
         """Boto's session."""
         import boto3
 
+        # It tells of each place where it looked for credentials and endpoints.
+        logging.getLogger("botocore").setLevel(logging.WARNING)
+
         return boto3.Session(region_name=self.region)
 
     def client(self, service: str) -> Any:
@@ -141,7 +144,7 @@ def sdk() -> Any:
     """Import SageMaker's SDK, without its talk and its way with errors."""
     check_extra()
     hook = sys.excepthook
-    for name in ("sagemaker", "sagemaker.config", "botocore.credentials"):
+    for name in ("sagemaker", "sagemaker.config"):
         logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
     try:

@@ -28,6 +28,7 @@ class Record:
         currency: of prices.
         hosts: type and count of each kind of host.
         experiment: of SageMaker Experiments.
+        rehearsal: folder of the emulator that takes the place of AWS; None: AWS.
         jobs: name and digits of the last job of each trial, by its number.
     """
 
@@ -38,6 +39,7 @@ class Record:
     currency: str
     hosts: list[tuple[str, int]]
     experiment: str
+    rehearsal: Path | None
     jobs: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def note(self, number: int, job: str, who: str) -> None:
@@ -58,6 +60,7 @@ class Record:
             "currency": self.currency,
             "hosts": self.hosts,
             "experiment": self.experiment,
+            "rehearsal": self.rehearsal and str(self.rehearsal),
             "jobs": {str(number): list(job) for number, job in self.jobs.items()},
         }
         part = self.folder / f"{RECORD}.part"
@@ -81,6 +84,7 @@ class Record:
                 currency=told["currency"],
                 hosts=[(kind, int(count)) for kind, count in told["hosts"]],
                 experiment=told["experiment"],
+                rehearsal=told["rehearsal"] and Path(told["rehearsal"]),
                 jobs={int(number): (name, who) for number, (name, who) in told["jobs"].items()},
             )
         except FileNotFoundError:

@@ -30,6 +30,7 @@ DAY_S = 86_400
 LONGEST_RUN_S, LONGEST_WAIT_S = 28 * DAY_S, 28 * DAY_S
 MOST_INSTANCES, MOST_GROUPS, MOST_TAGS, MOST_VARIABLES = 20, 5, 50 - 12, 100 - 8
 LONGEST_VARIABLE = 512
+LONGEST_EXPERIMENT = 59  # for SageMaker's SDK, which puts it into names of runs
 AUTO = "auto"
 
 
@@ -201,8 +202,8 @@ def _check_following(options: JobOptions) -> None:
         options.on_interrupt in ("stop", "leave"), _field("on_interrupt"), "must be stop or leave", options.on_interrupt
     )
     name = options.experiment
-    good = name is None or (NAME.fullmatch(name) is not None and len(name) <= 120)
-    require(good, _field("experiment"), "must be up to 120 letters, digits and hyphens between them, or null", name)
+    good = name is None or (NAME.fullmatch(name) is not None and len(name) <= LONGEST_EXPERIMENT)
+    require(good, _field("experiment"), f"must be up to {LONGEST_EXPERIMENT} letters, digits and hyphens between them, or null", name)
     for kind, price in options.prices.items():
         require(
             math.isfinite(price) and price >= 0, _field(f"prices.{kind}"), "must be a price of an instance hour", price

@@ -25,6 +25,7 @@ from sagemaker_jobs.inside import NUMBER
 from sagemaker_jobs.names import who as who_of
 from sagemaker_jobs.options import JobOptions
 from sagemaker_jobs.places import Places
+from sagemaker_jobs.rules import LONGEST_EXPERIMENT
 from sagemaker_jobs.staging import Staging
 
 NOWHERE = {"_target_": "battery_lab.tracking.NoTracking"}
@@ -197,5 +198,9 @@ def travelling(config: DictConfig) -> DictConfig:
 
 
 def plain_name(text: str) -> str:
-    """Return a text as a name that Experiments takes."""
-    return re.sub(r"[^a-zA-Z0-9]+", "-", text).strip("-")[:120].strip("-") or "sweep"
+    """Return a text as a name that Experiments takes; what tells sweeps apart is at the end."""
+    whole = re.sub(r"[^a-zA-Z0-9]+", "-", text).strip("-") or "sweep"
+    if len(whole) <= LONGEST_EXPERIMENT:
+        return whole
+    begin, end = whole[: LONGEST_EXPERIMENT - 9].rstrip("-"), whole[-8:].strip("-")
+    return f"{begin}-{end}"

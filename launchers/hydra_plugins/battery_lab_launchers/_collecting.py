@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra_plugins.battery_lab_launchers._rehearsal import rehearse
 from hydra_plugins.battery_lab_launchers._tracking import has_ended, track
 from sagemaker_jobs import home
 from sagemaker_jobs.connection import Connection
@@ -30,8 +31,7 @@ def collect(folder: Path, journal: Journal) -> None:
         folder: of the sweep.
         journal: of the sweep, read.
     """
-    record = Record.read(folder)
-    connection = Connection(record.region, record.places.bucket)
+    record, connection = _opened(folder)
     jobs, way = Jobs(connection, record.places.lead), home.Home(connection, record.places)
     with told("look at the jobs"):
         jobs.look()
@@ -59,6 +59,13 @@ def collect(folder: Path, journal: Journal) -> None:
     _track(folder, journal)
 
 
+def _opened(folder: Path) -> tuple[Record, Connection]:
+    record = Record.read(folder)
+    if record.rehearsal is not None:
+        rehearse(record.rehearsal, record.places.bucket, "plain")
+    return record, Connection(record.region, record.places.bucket)
+
+
 def _track(folder: Path, journal: Journal) -> None:
     places = {entry.number: folder / (entry.folder or str(entry.number)) for entry in journal.entries.values()}
     done = [places[entry.number] for entry in journal.entries.values() if has_ended(entry, places[entry.number])]
@@ -72,11 +79,10 @@ def logs(folder: Path, number: int) -> None:
     Raises:
         ConfigError: there is no such job.
     """
-    record = Record.read(folder)
+    record, connection = _opened(folder)
     if number not in record.jobs:
         raise ConfigError(f"trial {number} must be one of those that were sent, {sorted(record.jobs)}")
     name, _ = record.jobs[number]
-    connection = Connection(record.region, record.places.bucket)
     jobs, tokens = Jobs(connection, record.places.lead), dict[str, str | None]()
     with told(f"read the log of {name}"):
         while True:

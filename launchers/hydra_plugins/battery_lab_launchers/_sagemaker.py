@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra_plugins.battery_lab_launchers import _core
+from hydra_plugins.battery_lab_launchers._rehearsal import rehearse
 from omegaconf import OmegaConf
 from sagemaker_jobs.connection import Connection, check_extra, region_of
 from sagemaker_jobs.names import sweep_lead
@@ -32,10 +33,13 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobRet
     folder = Path(str(launcher.config.hydra.sweep.dir)).resolve()
     given = dict(launcher.options)
     start = given.pop("checkpoint")
-    given.pop("rehearsal")
+    rehearsal = given.pop("rehearsal")
     options = job_options(given)
     dry = bool(OmegaConf.select(launcher.config, "sweep.dry_run"))
-    return _core.launch(launcher, job_overrides, pool(options, folder, start, dry))
+    place = None if rehearsal is None else Path(str(rehearsal)).resolve()
+    if place is not None and not dry:
+        rehearse(place, options.bucket, "namespaces" if options.hosts > 1 else "plain")
+    return _core.launch(launcher, job_overrides, pool(options, folder, start, dry, place))
 
 
 def job_options(given: dict[str, Any]) -> JobOptions:
@@ -52,7 +56,7 @@ def job_options(given: dict[str, Any]) -> JobOptions:
     return JobOptions(**given | {"region": region_of(given["region"])})
 
 
-def pool(options: JobOptions, sweep: Path, start: str | None, dry: bool) -> SageMakerPool:
+def pool(options: JobOptions, sweep: Path, start: str | None, dry: bool, rehearsal: Path | None) -> SageMakerPool:
     """Return SageMaker as a place for the trials of a sweep."""
     connection = Connection(region=str(options.region), bucket=options.bucket)
     places = Places(options.bucket, options.prefix, sweep_lead(sweep.name), options.checkpoint_s3_uri)
@@ -65,5 +69,6 @@ def pool(options: JobOptions, sweep: Path, start: str | None, dry: bool) -> Sage
         currency=options.currency,
         hosts=[(group.type, group.count) for group in options.groups],
         experiment=sender.experiment,
+        rehearsal=rehearsal,
     )
     return SageMakerPool(options, connection, sender, record)

@@ -50,7 +50,7 @@ class SageMakerLauncherConf:
     checkpoint: str | None = None
     prices: dict[str, float] = field(default_factory=dict)
     currency: str = "USD"
-    rehearsal: bool = False
+    rehearsal: str | None = None
 
 
 ConfigStore.instance().store(
