@@ -203,7 +203,12 @@ def _check_following(options: JobOptions) -> None:
     )
     name = options.experiment
     good = name is None or (NAME.fullmatch(name) is not None and len(name) <= LONGEST_EXPERIMENT)
-    require(good, _field("experiment"), f"must be up to {LONGEST_EXPERIMENT} letters, digits and hyphens between them, or null", name)
+    require(
+        good,
+        _field("experiment"),
+        f"must be up to {LONGEST_EXPERIMENT} letters, digits and hyphens between them, or null",
+        name,
+    )
     for kind, price in options.prices.items():
         require(
             math.isfinite(price) and price >= 0, _field(f"prices.{kind}"), "must be a price of an instance hour", price

@@ -1,0 +1,41 @@
+"""An emulator that all tests of a process share."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.sagemaker_jobs.sweeps import stub_archive
+
+
+@pytest.fixture(scope="session")
+def shared_emulator(tmp_path_factory):
+    for name in ("moto", "sagemaker", "sagemaker_training"):
+        if not _there(name):
+            pytest.skip(f"the extras aws and rehearsal are not installed: no {name}")
+    from sagemaker_emulator.client import Emulator
+
+    with Emulator(tmp_path_factory.mktemp("emulator"), grace=10, upload_every=0.2) as started:
+        started.client("s3").create_bucket(
+            Bucket="lab", CreateBucketConfiguration={"LocationConstraint": started.region}
+        )
+        yield started
+
+
+@pytest.fixture
+def emulator(shared_emulator, monkeypatch):
+    """The emulator in place of AWS, with nothing that goes wrong in it."""
+    shared_emulator.faults.clear()
+    for name, value in shared_emulator.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in [name for name in os.environ if name.startswith("AWS_") and name not in shared_emulator.environment]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("sagemaker_jobs.staging.source_archive", stub_archive)
+    return shared_emulator
+
+
+def _there(name):
+    from importlib.util import find_spec
+
+    return find_spec(name) is not None

@@ -1,0 +1,173 @@
+"""Jobs of a sweep through an emulator: each trained once to its end, whatever fails on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+
+import pytest
+from sagemaker_jobs.names import read_name
+
+from battery_lab.sweep.journal import Journal, State
+from battery_lab.sweep.mending import collect
+from tests.launchers.app import until
+from tests.sagemaker_jobs.sweeps import SLOW, StubSweep
+
+
+def figures(sweep, number):
+    return json.loads((sweep.folder / str(number) / "metrics.json").read_text())
+
+
+def created(emulator, lead):
+    names = [one["parameters"]["TrainingJobName"] for one in emulator.requests("CreateTrainingJob")]
+    return [name for name in names if name.startswith(lead)]
+
+
+def lead_of(sweep):
+    return json.loads((sweep.folder / "remote.json").read_text())["lead"]
+
+
+def test_jobs_come_home_two_at_a_time(emulator, tmp_path):
+    sweep = StubSweep(tmp_path / "home", [{"steps": n} for n in (1, 2, 3)])
+    endings = sweep.run()
+    assert {n: (e.state, e.result) for n, e in endings.items()} == {
+        0: (State.DONE, 0.01),
+        1: (State.DONE, 0.02),
+        2: (State.DONE, 0.03),
+    }
+    assert figures(sweep, 2)["train/env_steps"] == 3
+    assert figures(sweep, 2)["job/billable_seconds"] > 0
+    assert len((sweep.folder / "2" / "curves.jsonl").read_text().splitlines()) == 3
+    assert "goes on from 0" in (sweep.folder / "2" / "trial.log").read_text()
+    running = 0
+    for _, state in sweep.display.states:
+        running += {"running": 1, "done": -1}[state]
+        assert running <= 2
+
+
+def test_a_job_that_raises_has_failed_and_the_others_go_on(emulator, tmp_path):
+    sweep = StubSweep(tmp_path / "raises", [{"does": "raise"}, {}])
+    endings = sweep.run()
+    assert endings[0].state == State.FAILED and "ValueError: no such thing" in endings[0].reason
+    assert endings[1].state == State.DONE
+    # The same again is another job for the one that failed, and none for the other.
+    again = StubSweep(sweep.folder, sweep.trials).run()
+    assert (again[0].state, again[1].state) == (State.FAILED, State.DONE)
+    attempts = sorted((read.number, read.attempt) for read in map(read_name, created(emulator, lead_of(sweep))))
+    assert attempts == [(0, 0), (0, 1), (1, 0)]
+
+
+def test_a_spot_job_that_loses_its_host_goes_on_from_its_checkpoint(emulator, tmp_path):
+    spot = {"spot": True, "max_wait_s": 20_000, "prices": {"ml.c5.xlarge": 0.36}}
+    sweep = StubSweep(tmp_path / "spot", [SLOW], spot)
+    launch = sweep.launch()
+    job = threading.Thread(target=lambda: _interrupt(emulator, sweep))
+    job.start()
+    launch.run()
+    job.join()
+    told = figures(sweep, 0)
+    assert told["train/env_steps"] == 60
+    assert told["begun"] == 2, "the job was to be begun twice"
+    assert told["job/saved"] > 0
+    log = (sweep.folder / "0" / "trial.log").read_text()
+    places = [int(line.rpartition(" ")[2]) for line in log.splitlines() if line.startswith("goes on from")]
+    assert places[0] == 0 and places[1] > 0
+
+
+def _interrupt(emulator, sweep):
+    until(lambda: (sweep.folder / "0" / "curves.jsonl").exists(), seconds=60)
+    emulator.interrupt(next(iter(created(emulator, lead_of(sweep)))))
+
+
+@pytest.mark.parametrize("choice", ["stop", "leave"])
+def test_ctrl_c_stops_jobs_or_leaves_them(emulator, tmp_path, choice):
+    steps = {"stop": 60, "leave": 12}[choice]
+    sweep = StubSweep(tmp_path / choice, [{**SLOW, "steps": steps}], {"on_interrupt": choice})
+    launch = sweep.launch()
+
+    def interrupt():
+        until(lambda: (sweep.folder / "0" / "curves.jsonl").exists(), seconds=60)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    launch.run()
+    thread.join()
+    assert launch.stopped_by == signal.SIGINT
+    (ending,) = [trial.ending for trial in sweep.known]
+    assert ending.state == State.STOPPED and ending.left == (choice == "leave")
+    (name,) = created(emulator, lead_of(sweep))
+    status = emulator.client("sagemaker").describe_training_job(TrainingJobName=name)["TrainingJobStatus"]
+    assert status == ("Stopped" if choice == "stop" else "InProgress")
+    # The same again: a stopped job is gone on with by another one, a left one is followed.
+    assert sweep.run()[0].state == State.DONE
+    assert len(created(emulator, lead_of(sweep))) == (2 if choice == "stop" else 1)
+    assert figures(sweep, 0)["train/env_steps"] == steps
+    if choice == "stop":
+        log = (sweep.folder / "0" / "trial.log").read_text()
+        assert "goes on from 0" not in log
+
+
+def test_a_killed_launcher_finds_its_jobs_again(emulator, tmp_path):
+    sweep = StubSweep(tmp_path / "killed", [{"steps": 10, "first_pace": 0.5}, {"steps": 1}])
+    sweep.launch()
+    sweep.made.open()
+    for trial in sweep.known:
+        sweep.made.start(trial.number, trial.folder, trial.job(None))
+    # Neither a journal nor anybody else heard of these, and their launcher is gone.
+    endings = StubSweep(sweep.folder, sweep.trials).run()
+    assert {ending.state for ending in endings.values()} == {State.DONE}
+    assert len(created(emulator, lead_of(sweep))) == 2
+
+
+def test_faults_of_the_service_change_nothing(emulator, tmp_path):
+    emulator.faults.add("ListTrainingJobs", "throttle", times=2)
+    emulator.faults.add("CreateTrainingJob", "error_after", times=1)
+    emulator.faults.add("CreateTrainingJob", "throttle", times=1, skip=2)
+    emulator.faults.add("PutObject", "error_before", times=2)
+    emulator.faults.add("GetObject", "error_before", times=2)
+    sweep = StubSweep(tmp_path / "faults", [{"steps": 2}, {"steps": 3}])
+    endings = sweep.run()
+    assert {n: e.result for n, e in endings.items()} == {0: 0.02, 1: 0.03}
+    client = emulator.client("sagemaker")
+    jobs = client.list_training_jobs(NameContains=lead_of(sweep))["TrainingJobSummaries"]
+    assert len(jobs) == 2
+
+
+def test_a_full_quota_is_waited_for(emulator, tmp_path, monkeypatch):
+    from botocore.exceptions import ClientError
+    from sagemaker_jobs import pool
+
+    refusals = 2
+    send = pool.Sender.send
+
+    def refused(*given):
+        nonlocal refusals
+        if refusals:
+            refusals -= 1
+            raise ClientError({"Error": {"Code": "ResourceLimitExceeded", "Message": "full"}}, "CreateTrainingJob")
+        send(*given)
+
+    monkeypatch.setattr(pool, "QUOTA_PAUSE_S", 0.5)
+    monkeypatch.setattr(pool.Sender, "send", refused)
+    sweep = StubSweep(tmp_path / "full", [{"steps": 1}])
+    assert sweep.run()[0].state == State.DONE
+    assert refusals == 0 and len(created(emulator, lead_of(sweep))) == 1
+
+
+def test_jobs_that_nobody_waits_for_are_collected(emulator, tmp_path):
+    sweep = StubSweep(tmp_path / "left", [{"steps": 5}, {"steps": 2}, {"steps": 1}], {"wait": False})
+    endings = sweep.run()
+    assert {number: ending.left for number, ending in endings.items()} == {0: True, 1: True}
+
+    def home():
+        collect(sweep.folder)
+        return all((sweep.folder / str(number) / "metrics.json").exists() for number in (0, 1))
+
+    until(home, seconds=60)
+    assert figures(sweep, 0)["train/env_steps"] == 5
+    journal = Journal(sweep.folder)
+    journal.read()
+    assert [entry.state for entry in journal.entries.values()] == [State.DONE, State.DONE, State.WAITING]

@@ -1,0 +1,117 @@
+"""Every option of a job reaches the service, as it wants it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sagemaker_jobs import request as requests
+from sagemaker_jobs.metrics import definitions
+
+from battery_lab.errors import ConfigError
+from tests.sagemaker_jobs.given import GOOD, options
+from tests.sagemaker_jobs.sweeps import StubSweep
+
+ALL = {
+    "instance_type": "ml.m5.large",
+    "volume_size_gb": 51,
+    "max_run_s": 1234,
+    "spot": True,
+    "max_wait_s": 2345,
+    "checkpoint_s3_uri": "s3://lab/elsewhere",
+    "max_retry_attempts": 3,
+    "subnets": ["subnet-0a", "subnet-0b"],
+    "security_group_ids": ["sg-0a"],
+    "volume_kms_key": "alias/disk",
+    "output_kms_key": "alias/output",
+    "encrypt_inter_container_traffic": True,
+    "enable_network_isolation": True,
+    "tags": {"team": "storage"},
+    "environment": {"COLOUR": "green"},
+    "experiment": "an-experiment",
+}
+GROUPS = [
+    {"name": "learner", "type": "ml.g5.xlarge", "count": 1},
+    {"name": "rollout", "type": "ml.c5.xlarge", "count": 2},
+]
+
+
+def sent(emulator, tmp_path, **chosen):
+    """The request by which a job was created; the job itself is stopped."""
+    sweep = StubSweep(tmp_path / "all", [{"steps": 1}], chosen)
+    sweep.launch()
+    (trial,) = sweep.known
+    sweep.made.open()
+    sweep.made.start(trial.number, trial.folder, trial.job(None))
+    sweep.made.close()
+    return emulator.requests("CreateTrainingJob")[-1]["parameters"]
+
+
+def test_every_option_is_in_the_request(emulator, tmp_path):
+    told = sent(emulator, tmp_path, **ALL)
+    assert told["RoleArn"] == GOOD["role"]
+    assert told["AlgorithmSpecification"] == {
+        "TrainingImage": GOOD["image_uri"],
+        "TrainingInputMode": "File",
+        "MetricDefinitions": definitions(),
+    }
+    assert told["ResourceConfig"] == {
+        "InstanceType": "ml.m5.large",
+        "InstanceCount": 1,
+        "VolumeSizeInGB": 51,
+        "VolumeKmsKeyId": "alias/disk",
+    }
+    assert told["StoppingCondition"] == {"MaxRuntimeInSeconds": 1234, "MaxWaitTimeInSeconds": 2345}
+    assert told["EnableManagedSpotTraining"] is True
+    assert told["CheckpointConfig"]["LocalPath"] == "/opt/ml/checkpoints"
+    assert told["CheckpointConfig"]["S3Uri"].startswith("s3://lab/elsewhere/battery-lab-")
+    assert told["RetryStrategy"] == {"MaximumRetryAttempts": 3}
+    assert told["VpcConfig"] == {"Subnets": ["subnet-0a", "subnet-0b"], "SecurityGroupIds": ["sg-0a"]}
+    assert told["OutputDataConfig"]["KmsKeyId"] == "alias/output"
+    assert told["EnableInterContainerTrafficEncryption"] is True
+    assert told["EnableNetworkIsolation"] is True
+    assert {"Key": "team", "Value": "storage"} in told["Tags"]
+    assert {"Key": "choice.number", "Value": "0"} in told["Tags"]
+    assert told["Environment"]["COLOUR"] == "green"
+    assert told["ExperimentConfig"]["ExperimentName"] == "an-experiment"
+    assert json.loads(told["HyperParameters"]["number"]) == "0"
+    assert json.loads(told["HyperParameters"]["sagemaker_program"]) == "sagemaker_entry.py"
+
+
+def test_hosts_stay_for_a_next_job(emulator, tmp_path):
+    told = sent(emulator, tmp_path, keep_alive_period_s=600)
+    assert told["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 600
+    assert told.get("EnableManagedSpotTraining") in (None, False)
+
+
+def test_a_preview_shows_groups_of_hosts_and_sends_nothing(emulator, tmp_path):
+    before = len(emulator.requests())
+    chosen = {"instance_type": None, "instance_count": None, "instance_groups": GROUPS, "learner_group": "learner"}
+    sweep = StubSweep(tmp_path / "dry", [{"steps": 1}], chosen)
+    sweep.launch()
+    (trial,) = sweep.known
+    told = json.loads(sweep.pool(dry=True).preview(0, trial.folder, trial.job(None)))
+    assert told["ResourceConfig"]["InstanceGroups"] == [
+        {"InstanceGroupName": one["name"], "InstanceType": one["type"], "InstanceCount": one["count"]} for one in GROUPS
+    ]
+    assert told["Environment"]["BATTERY_LAB_LEARNER_GROUP"] == "learner"
+    assert len(emulator.requests()) == before
+    assert not trial.folder.exists()
+
+
+def given(choices):
+    return requests.Request(
+        name="n", number=0, who="w", sweep="s", choices=choices, learners=0, source="", trial="", data=None, start=None
+    )
+
+
+def test_too_many_overrides_are_told():
+    with pytest.raises(ConfigError, match="at most 90 overrides, which travel as hyperparameters, got 91"):
+        requests.parameters(given([f"a{n}=1" for n in range(91)]))
+
+
+def test_tags_are_cut_to_what_the_service_takes():
+    told = requests.tags(given(["network.hidden=[64,64]", *(f"a{n}=1" for n in range(90))]), options(tags={"a": "b"}))
+    assert len(told) == 50
+    assert told["choice.network.hidden"] == "64 64"
+    assert requests.tag_value("x" * 300) == "x" * 256
