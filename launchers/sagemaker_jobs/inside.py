@@ -16,10 +16,11 @@ from sagemaker_jobs.hosts import Hosts, cluster
 
 TRIAL_CHANNEL, DATA_CHANNEL, CHECKPOINT_CHANNEL = "trial", "training", "checkpoint"
 SWEEP_FILES = ("sweep.json", "mlflow.json")
-NUMBER = "number"
+NUMBER, EVALUATE = "number", "BATTERY_LAB_EVALUATE"
 LONGEST_REASON = 1024
 # What a job leaves for its launcher: all of the run folder that is not there to go on from.
-STAYS = ("checkpoints", ".lock")
+JUDGED = "judged"
+STAYS = ("checkpoints", ".lock", JUDGED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,8 @@ class Job:
     Attributes:
         trial: the trial's channel.
         data: the data's channel; None where the trial reads its data by itself.
-        start: the channel of a run to go on from; None without.
+        start: the channel of a run to go on from, or whose policy is judged; None without.
+        evaluate: whether that is all.
         sweep: the folder that takes the place of the sweep's, and is kept in S3 while the job runs.
         model: folder of the policy that is kept.
         output: folder of what else is kept.
@@ -40,6 +42,7 @@ class Job:
     trial: Path
     data: Path | None
     start: Path | None
+    evaluate: bool
     sweep: Path
     model: Path
     output: Path
@@ -64,6 +67,7 @@ class Job:
             trial=Path(str(channels[TRIAL_CHANNEL])),
             data=Path(str(channels[DATA_CHANNEL])) if channels[DATA_CHANNEL] else None,
             start=Path(start) if start else None,
+            evaluate=environment.get(EVALUATE) == "1",
             sweep=base / "checkpoints",
             model=Path(environment["SM_MODEL_DIR"]),
             output=Path(environment["SM_OUTPUT_DATA_DIR"]),
@@ -99,8 +103,8 @@ def _trial(job: Job) -> None:
     from rich.console import Console
 
     from battery_lab.compose import build, register_resolvers
-    from battery_lab.stored import load_trial, store_trial
-    from battery_lab.sweep.folder import resumable
+    from battery_lab.stored import TRIAL, load_trial, store_trial
+    from battery_lab.sweep.folder import METRICS, resumable
     from sagemaker_jobs.metrics import MetricLines, line
 
     register_resolvers()
@@ -109,14 +113,18 @@ def _trial(job: Job) -> None:
     if job.data is not None:
         config.market.path = data_path(str(config.market.path), job.data)
     config.outputs = str(job.sweep.parent / "outputs")
-    if resumable(folder) is None and job.start is not None:
-        shutil.copytree(job.start, folder, dirs_exist_ok=True)
-    experiment = build(config)
+    experiment, console = build(config), Console(width=120, no_color=True)
     store_trial(config, folder)
-    printing = replace(experiment, tracking=MetricLines(inner=experiment.tracking))
-    resume, console = resumable(folder) is not None, Console(width=120, no_color=True)
-    metrics = printing.run(folder, resume=resume, console=console)
-    print(line(metrics, int(metrics["train/env_steps"])), flush=True)
+    if job.evaluate and job.start is not None:
+        from battery_lab.judging import judge_stored
+
+        metrics = judge_stored(experiment, writable(job.start, folder), folder, console)
+    else:
+        if resumable(folder) is None and job.start is not None:
+            shutil.copytree(job.start, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(TRIAL, METRICS))
+        printing = replace(experiment, tracking=MetricLines(inner=experiment.tracking))
+        metrics = printing.run(folder, resume=resumable(folder) is not None, console=console)
+    print(line(metrics, int(metrics.get("train/env_steps") or 0)), flush=True)
     deliver(folder, job)
 
 
@@ -129,6 +137,14 @@ def run_folder(job: Job) -> Path:
         if (job.trial / name).is_file():
             shutil.copy(job.trial / name, job.sweep / name)
     return folder
+
+
+def writable(channel: Path, folder: Path) -> Path:
+    """Return a copy of a run in a channel, which is not written into, with its policy at hand for delivery."""
+    run = folder / JUDGED
+    shutil.copytree(channel, run, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checkpoints"))
+    shutil.copytree(run / "policy", folder / "policy", dirs_exist_ok=True)
+    return run
 
 
 def data_path(path: str, channel: Path) -> str:

@@ -60,6 +60,8 @@ class JobOptions:
         experiment: of SageMaker Experiments; None: the sweep's name.
         on_interrupt: what Ctrl-C does to jobs: ``stop`` or ``leave``.
         wait: whether to follow the jobs, or to leave once they are sent.
+        checkpoint: run folder or S3 folder that trials go on from, or whose policy they judge; None: none.
+        evaluate_only: whether jobs judge the policy of ``checkpoint`` and train none.
         prices: of an instance hour by type, in ``currency``.
         currency: of prices.
     """
@@ -93,6 +95,8 @@ class JobOptions:
     experiment: str | None
     on_interrupt: str
     wait: bool
+    checkpoint: str | None
+    evaluate_only: bool
     prices: Mapping[str, float]
     currency: str
 

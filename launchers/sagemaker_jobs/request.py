@@ -9,7 +9,7 @@ from typing import Any
 from battery_lab.errors import ConfigError
 from sagemaker_jobs.connection import Connection, sdk
 from sagemaker_jobs.hosts import LEARNER_GROUP, LEARNERS
-from sagemaker_jobs.inside import CHECKPOINT_CHANNEL, DATA_CHANNEL, TRIAL_CHANNEL
+from sagemaker_jobs.inside import CHECKPOINT_CHANNEL, DATA_CHANNEL, EVALUATE, TRIAL_CHANNEL
 from sagemaker_jobs.metrics import definitions
 from sagemaker_jobs.options import JobOptions
 from sagemaker_jobs.places import Places
@@ -163,6 +163,8 @@ def tag_value(text: str) -> str:
 def environment(request: Request, options: JobOptions) -> dict[str, str]:
     """Return the variables of a job."""
     own = {"RLLIB_TEST_NO_TF_IMPORT": "1", "PYTHONUNBUFFERED": "1", LEARNERS: str(request.learners)}
+    if options.evaluate_only:
+        own[EVALUATE] = "1"
     if options.instance_groups:
         own[LEARNER_GROUP] = options.learner_group or options.instance_groups[0].name
     return {**own, **{key: str(value) for key, value in options.environment.items()}}

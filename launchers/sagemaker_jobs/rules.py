@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from battery_lab.errors import ConfigError, require
@@ -209,6 +210,15 @@ def _check_following(options: JobOptions) -> None:
         f"must be up to {LONGEST_EXPERIMENT} letters, digits and hyphens between them, or null",
         name,
     )
+    if options.evaluate_only and options.checkpoint is None:
+        raise ConfigError(
+            f"{_field('evaluate_only')}=true must have a run whose policy is judged, got checkpoint=null: set "
+            "checkpoint=outputs/runs/<run>, and rerun= to the same for its choices"
+        )
+    start = options.checkpoint
+    if start is not None and not start.startswith("s3://"):
+        is_run = (Path(start).expanduser() / "trial.yaml").is_file()
+        require(is_run, _field("checkpoint"), "must be a run folder, which holds trial.yaml, or s3://", start)
     for kind, price in options.prices.items():
         require(
             math.isfinite(price) and price >= 0, _field(f"prices.{kind}"), "must be a price of an instance hour", price

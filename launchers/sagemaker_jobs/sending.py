@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.errors import ConfigError
 from battery_lab.stored import TRIAL, note_choices, store_trial
+from battery_lab.sweep.identity import contents_digest
 from battery_lab.sweep.naming import choices_of_trials
 from battery_lab.tracking.receipt import RECEIPT, read_receipt, write_receipt
 from battery_lab.tracking.sweep_run import COMMAND
@@ -70,7 +71,6 @@ class Sender:
         places: Places,
         connection: Connection,
         sweep: Path,
-        start: str | None,
         dry: bool = False,
     ) -> None:
         """Remember all.
@@ -80,11 +80,10 @@ class Sender:
             places: of the sweep.
             connection: to AWS.
             sweep: its folder.
-            start: a run that trials go on from, a folder or a URI; None: none.
             dry: whether nothing is sent or written.
         """
         self.places = places
-        self._options, self._connection, self._sweep, self._start = options, connection, sweep, start
+        self._options, self._connection, self._sweep = options, connection, sweep
         self._staging = Staging(connection, places, options.output_kms_key, dry)
         self._source, self._dry = "", dry
 
@@ -117,12 +116,20 @@ class Sender:
         path = OmegaConf.select(config, "market.path")
         return Prepared(
             number=number,
-            who=who_of(job.identity, job.source),
+            who=who_of(job.identity, f"{job.source}{self._kind()}"),
             choices=choices_of_trials([str(choice) for choice in job.config.hydra.overrides.task]),
             learners=int(OmegaConf.select(config, "algo.num_learners") or 0),
             config=travelling(config),
             path=None if path is None else str(path),
         )
+
+    def _kind(self) -> str:
+        """Return what tells a job that begins with a run, or judges one, from a trial of the same choices."""
+        start = self._options.checkpoint
+        if start is None:
+            return ""
+        digest = start if start.startswith("s3://") else contents_digest(Path(start).expanduser().resolve())
+        return f" {'judges' if self._options.evaluate_only else 'goes on from'} {digest}"
 
     def send(self, name: str, prepared: Prepared) -> None:
         """Send a trial's files and have its job created; raises what the service answers."""
@@ -162,9 +169,10 @@ class Sender:
         return self._staging.data(data_files(path))
 
     def _started(self) -> str | None:
-        if self._start is None or self._start.startswith("s3://"):
-            return self._start
-        return self._staging.data([Path(self._start)])
+        start = self._options.checkpoint
+        if start is None or start.startswith("s3://"):
+            return start
+        return self._staging.data([Path(start).expanduser()])
 
 
 def data_files(path: str) -> list[Path]:

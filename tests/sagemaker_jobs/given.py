@@ -20,6 +20,6 @@ GOOD = {
 def options(**changed: Any) -> JobOptions:
     """Return the launcher's defaults, what must be given, and changes."""
     given: Any = OmegaConf.to_container(OmegaConf.structured(SageMakerLauncherConf))
-    for name in ("_target_", "checkpoint", "rehearsal"):
+    for name in ("_target_", "rehearsal"):
         given.pop(name)
     return job_options({**given, **GOOD, **changed})

@@ -71,7 +71,7 @@ class StubSweep:
         """Return the place for its jobs."""
         self.folder.mkdir(parents=True, exist_ok=True)
         own = {"max_parallel": 2, "poll_interval_s": 0.7, "bucket": "lab"}
-        return pool(options(**{**own, **self.chosen}), self.folder, None, dry, None)
+        return pool(options(**{**own, **self.chosen}), self.folder, dry, None)
 
     def launch(self) -> Launch:
         """Return a go at its trials."""

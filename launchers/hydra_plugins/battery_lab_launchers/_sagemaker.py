@@ -32,14 +32,13 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobRet
     check_extra()
     folder = Path(str(launcher.config.hydra.sweep.dir)).resolve()
     given = dict(launcher.options)
-    start = given.pop("checkpoint")
     rehearsal = given.pop("rehearsal")
     options = job_options(given)
     dry = bool(OmegaConf.select(launcher.config, "sweep.dry_run"))
     place = None if rehearsal is None else Path(str(rehearsal)).resolve()
     if place is not None and not dry:
         rehearse(place, options.bucket, "namespaces" if options.hosts > 1 else "plain")
-    return _core.launch(launcher, job_overrides, pool(options, folder, start, dry, place))
+    return _core.launch(launcher, job_overrides, pool(options, folder, dry, place))
 
 
 def job_options(given: dict[str, Any]) -> JobOptions:
@@ -56,11 +55,11 @@ def job_options(given: dict[str, Any]) -> JobOptions:
     return JobOptions(**given | {"region": region_of(given["region"])})
 
 
-def pool(options: JobOptions, sweep: Path, start: str | None, dry: bool, rehearsal: Path | None) -> SageMakerPool:
+def pool(options: JobOptions, sweep: Path, dry: bool, rehearsal: Path | None) -> SageMakerPool:
     """Return SageMaker as a place for the trials of a sweep."""
     connection = Connection(region=str(options.region), bucket=options.bucket)
     places = Places(options.bucket, options.prefix, sweep_lead(sweep.name), options.checkpoint_s3_uri)
-    sender = Sender(options, places, connection, sweep, start, dry)
+    sender = Sender(options, places, connection, sweep, dry)
     record = Record(
         folder=sweep,
         region=connection.region,

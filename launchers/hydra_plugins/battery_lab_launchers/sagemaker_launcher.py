@@ -48,6 +48,7 @@ class SageMakerLauncherConf:
     on_interrupt: str = "stop"
     wait: bool = True
     checkpoint: str | None = None
+    evaluate_only: bool = False
     prices: dict[str, float] = field(default_factory=dict)
     currency: str = "USD"
     rehearsal: str | None = None
