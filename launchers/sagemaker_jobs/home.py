@@ -18,7 +18,7 @@ from battery_lab.tracking.run_log import CURVES
 from sagemaker_jobs.connection import Connection, code_of
 from sagemaker_jobs.places import Places, split
 
-JOB, LOG = "job.json", "trial.log"
+JOB, LOG, PART = "job.json", "trial.log", ".part-"
 GROUP = "/aws/sagemaker/TrainingJobs"
 LARGEST_BYTES, MOST_FILES = 4 << 30, 10_000
 FIGURES = ("billable_seconds", "training_seconds", "cost", "saved")
@@ -83,8 +83,10 @@ class Home:
         Raises:
             DataError: what it left is not whole, or not what a job of the lab leaves.
         """
+        for torn in folder.glob(f"{PART}*"):
+            shutil.rmtree(torn)
         output = f"{self._places.output}/{told['TrainingJobName']}/output/output.tar.gz"
-        with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as scratch:
+        with tempfile.TemporaryDirectory(prefix=PART, dir=folder) as scratch:
             place = Path(scratch)
             self._fetch(output, place / "output.tar.gz")
             unpack(place / "output.tar.gz", place / "run")
@@ -93,6 +95,8 @@ class Home:
             for name in LEFT:
                 if name != METRICS:
                     _replace(place / "run" / name, folder / name)
+            # Those of an earlier try here, past which the job has gone; its own stay in S3.
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
             receipt = place / "run" / "mlflow.json"
             if receipt.is_file():
                 _replace(receipt, folder / receipt.name)
@@ -106,7 +110,7 @@ class Home:
 
     def log(self, folder: Path, name: str) -> None:
         """Bring what a job printed, host after host."""
-        with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as scratch:
+        with tempfile.TemporaryDirectory(prefix=PART, dir=folder) as scratch:
             path = Path(scratch) / LOG
             with path.open("w") as file:
                 for stream in streams(self._connection, name):

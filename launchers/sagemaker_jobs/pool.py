@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from battery_lab.errors import ConfigError, DataError, LabError
 from battery_lab.sweep.journal import State
 from battery_lab.sweep.parts import Ending
 from sagemaker_jobs.connection import Connection, captured
@@ -53,7 +56,7 @@ class SageMakerPool:
         self._home = Home(connection, sender.places)
         self._running: dict[int, _Running] = {}
         self._looked = self._asked = 0.0
-        self._left = False
+        self._left = self._outage = False
 
     def open(self) -> None:
         """Ask which jobs of the sweep there are, and send the lab's source.
@@ -118,7 +121,7 @@ class SageMakerPool:
 
     def wait(self, seconds: float) -> Iterator[Ending]:
         """Wait for so long at most, and tell of jobs that ended; asks the service once a poll interval."""
-        if not self._options.wait:
+        if self._left or not self._options.wait:
             yield from self._leave()
             return
         for running in [r for r in self._running.values() if r.unwanted and r.job is None]:
@@ -128,28 +131,49 @@ class SageMakerPool:
             time.sleep(min(due, seconds))
             return
         self._looked = time.monotonic()
-        with told("look at the jobs"):
-            self.jobs.look()
-            for running in list(self._running.values()):
-                if (ending := self._look(running)) is not None:
-                    yield self._gone(running, ending)
+        if not self._reached(self.jobs.look):
+            return
+        for running in list(self._running.values()):
+            endings: list[Ending] = []
+            self._reached(partial(self._look, running, endings))
+            for ending in endings:
+                yield self._gone(running, ending)
 
     def stop(self, number: int | None = None) -> None:
         """Ask jobs to stop, or leave them, as was chosen; None: all of them."""
         for running in self._running.values():
-            if number in (None, running.number) and not running.unwanted:
-                running.unwanted = True
-                if running.job is not None and self._options.on_interrupt == "stop":
-                    self.jobs.stop(running.job)
+            if number in (None, running.number):
+                self._ask_to_stop(running)
         # What is left alone has nothing to wait for.
         self._left = self._options.on_interrupt == "leave"
 
     def close(self) -> None:
         """Ask what still runs to stop, unless jobs are to be left."""
         for running in self._running.values():
-            if running.job is not None and not running.unwanted and self._options.on_interrupt == "stop":
-                running.unwanted = True
-                self.jobs.stop(running.job)
+            self._ask_to_stop(running)
+
+    def _ask_to_stop(self, running: _Running) -> None:
+        job = running.job
+        if job is None or self._options.on_interrupt == "leave":
+            running.unwanted = True
+        elif not running.unwanted:
+            running.unwanted = self._reached(partial(self.jobs.stop, job))
+
+    def _reached(self, ask: Callable[[], object]) -> bool:
+        """Ask the service something; returns whether it answered.
+
+        Where it does not, jobs go on all the same, and so does the sweep: it says so once and asks again later.
+        """
+        try:
+            with told("reach the jobs"):
+                ask()
+        except LabError as error:
+            if not self._outage:
+                print(f"{error} (jobs go on; this is tried again)", file=sys.stderr, flush=True)
+            self._outage = True
+            return False
+        self._outage = False
+        return True
 
     def _begin(self, running: _Running) -> None:
         prepared = running.prepared
@@ -164,19 +188,30 @@ class SageMakerPool:
             return
         self._record.note(running.number, running.job, prepared.who)
 
-    def _look(self, running: _Running) -> Ending | None:
+    def _look(self, running: _Running, endings: list[Ending]) -> None:
+        """Say how a job ended, if it has, at the end of a list."""
+        if (ending := self._seen(running)) is not None:
+            endings.append(ending)
+
+    def _seen(self, running: _Running) -> Ending | None:
         """Return how a job ended; None while it has not."""
-        if self._left:
-            return Ending(number=running.number, state=State.STOPPED, reason=LEFT, left=True)
         if running.job is None:
-            if time.monotonic() - self._asked > QUOTA_PAUSE_S or len(self._running) > 1:
-                self._begin(running)
-            return None
+            return self._asked_again(running)
         seen = self.jobs.seen[running.job]
         if seen.under_way:
             self._home.curves(running.folder, running.number, running.prepared.who)
             return None
         return self._ended(running, self.jobs.describe(running.job))
+
+    def _asked_again(self, running: _Running) -> Ending | None:
+        """Ask again for a place in the account's quota, which a job of this sweep that ended may have left."""
+        if time.monotonic() - self._asked < QUOTA_PAUSE_S and len(self._running) == 1:
+            return None
+        try:
+            self._begin(running)
+        except (ConfigError, DataError) as error:
+            return Ending(number=running.number, state=State.FAILED, reason=f"it could not begin: {error}")
+        return None
 
     def _ended(self, running: _Running, about: Any) -> Ending:
         options = self._options

@@ -52,6 +52,7 @@ class Prepared:
         learners: RLlib learners in processes of their own.
         config: the trial as the job is to read it.
         path: where its data lie; None where it needs none from a channel.
+        resume: its folder, where an earlier try on this machine left a checkpoint to go on from; None: none.
     """
 
     number: int
@@ -60,6 +61,7 @@ class Prepared:
     learners: int
     config: DictConfig
     path: str | None
+    resume: Path | None
 
 
 class Sender:
@@ -121,6 +123,7 @@ class Sender:
             learners=int(OmegaConf.select(config, "algo.num_learners") or 0),
             config=travelling(config),
             path=None if path is None else str(path),
+            resume=None if job.config.get("resume") is None else folder,
         )
 
     def _kind(self) -> str:
@@ -145,7 +148,7 @@ class Sender:
             source=self._source,
             trial=self._staging.trial(number, who, files),
             data=None if prepared.path is None else self._data(prepared.path),
-            start=self._started(),
+            start=self._started(prepared.resume),
         )
         requests.send(request, self._options, self.places, self._connection, self.experiment)
 
@@ -168,8 +171,8 @@ class Sender:
             return path
         return self._staging.data(data_files(path))
 
-    def _started(self) -> str | None:
-        start = self._options.checkpoint
+    def _started(self, resume: Path | None) -> str | None:
+        start = self._options.checkpoint if resume is None else str(resume)
         if start is None or start.startswith("s3://"):
             return start
         return self._staging.data([Path(start).expanduser()])

@@ -171,3 +171,16 @@ def test_jobs_that_nobody_waits_for_are_collected(emulator, tmp_path):
     journal = Journal(sweep.folder)
     journal.read()
     assert [entry.state for entry in journal.entries.values()] == [State.DONE, State.DONE, State.WAITING]
+
+
+def test_an_outage_is_told_once_and_sat_out(emulator, tmp_path, monkeypatch, capsys):
+    from sagemaker_jobs import connection
+
+    monkeypatch.setattr(connection, "ATTEMPTS", 1)
+    sweep = StubSweep(tmp_path / "outage", [{"steps": 4, "first_pace": 0.5}])
+    launch = sweep.launch()
+    # Not the first look, without which nothing begins.
+    emulator.faults.add("ListTrainingJobs", "error_before", times=3, skip=1)
+    launch.run()
+    assert sweep.known[0].ending.state == State.DONE
+    assert capsys.readouterr().err.count("(jobs go on; this is tried again)") == 1
