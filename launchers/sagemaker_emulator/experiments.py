@@ -1,4 +1,4 @@
-"""What moto lacks of Experiments: names that are taken, metrics with and without steps, and a component for each job."""
+"""What moto lacks of Experiments: names that are taken, metrics without steps, and a component for each job."""
 
 from __future__ import annotations
 
@@ -168,4 +168,4 @@ def told(component: Any, region: str) -> dict[str, Any]:
     name = component.trial_component_name
     trials = [trial for trial in backend(region).trials.values() if name in trial.trial_components]
     parents = [{"TrialName": trial.trial_name, "ExperimentName": trial.experiment_name} for trial in trials]
-    return component.response_object | {"Parents": parents}
+    return {**component.response_object, "Parents": parents}

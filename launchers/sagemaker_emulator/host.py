@@ -1,4 +1,4 @@
-"""One host of a training job: its /opt/ml, and the genuine ``train`` command of the sagemaker-training toolkit on it."""
+"""One host of a training job: its /opt/ml, and the sagemaker-training toolkit's genuine ``train`` command on it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Host:
     @property
     def checkpoints(self) -> Path:
         """Return the folder that is kept in step with S3."""
-        path = (self.job.request.get("CheckpointConfig") or {}).get("LocalPath", "/opt/ml/checkpoints")
+        path: str = (self.job.request.get("CheckpointConfig") or {}).get("LocalPath", "/opt/ml/checkpoints")
         return self.folder / path.lstrip("/")
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 ACCOUNT = "123456789012"  # moto's
@@ -56,7 +56,7 @@ _SUMMARY = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTim
 
 def now() -> datetime:
     """Return the time, in UTC."""
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from sagemaker_emulator.experiments import Component
@@ -21,12 +21,21 @@ _DEFAULT_RUN_S = 86400
 _INTERNAL = "InternalServerError: We encountered an internal error. Please try again."
 
 
-class _Ended(Exception):
-    """The job ends without having run to its own end."""
+@dataclass(frozen=True)
+class _End:
+    """How a job ended."""
 
-    def __init__(self, status: str, secondary: str | None = None, failure: str | None = None) -> None:
-        super().__init__(failure)
-        self.status, self.secondary, self.failure = status, secondary, failure
+    status: str
+    secondary: str | None = None  # where it isn't the same
+    failure: str | None = None
+
+
+class _EarlyEndError(Exception):
+    """The job ends before there is anything to write out."""
+
+    def __init__(self, end: _End) -> None:
+        super().__init__(end)
+        self.end = end
 
 
 class Run:
@@ -65,18 +74,18 @@ class Run:
         """Take the job to its end, whatever happens."""
         try:
             ended = self._tries()
-        except _Ended as error:
-            ended = error
+        except _EarlyEndError as error:
+            ended = error.end
         except Exception:
             logging.getLogger(__name__).exception("job %s", self._job.name)
-            ended = _Ended("Failed", failure=_INTERNAL)
+            ended = _End("Failed", failure=_INTERNAL)
         finally:
             self._kill()
         if self._component:
             self._component.end(ended.status, ended.failure, self._points)
         self._job.end(ended.status, ended.secondary, ended.failure)
 
-    def _tries(self) -> _Ended:
+    def _tries(self) -> _End:
         """Train on ever new instances until they are not lost; returns how the job ended."""
         retries = (self._job.request.get("RetryStrategy") or {}).get("MaximumRetryAttempts", 0)
         number = 0
@@ -91,7 +100,7 @@ class Run:
                 return ended
             if self._job.broken == "internal":
                 if not retries:
-                    return _Ended("Failed", failure=_INTERNAL)
+                    return _End("Failed", failure=_INTERNAL)
                 retries -= 1
                 self._job.move("Restarting")
             else:
@@ -103,12 +112,12 @@ class Run:
         while not self._machine.capacity.take(self._job):
             self._job.move("Starting", NO_CAPACITY)
             if self._job.stop.wait(_LOOK_S):
-                raise _Ended("Stopped")
+                raise _EarlyEndError(_End("Stopped"))
             self._check_open()
             if self._waited_too_long():
-                raise _Ended("Stopped", "MaxWaitTimeExceeded")
+                raise _EarlyEndError(_End("Stopped", "MaxWaitTimeExceeded"))
 
-    def _try(self, number: int) -> _Ended | None:
+    def _try(self, number: int) -> _End | None:
         """Run once on one set of instances; returns None where these were lost."""
         began = time.monotonic()
         self._job.started = self._job.started or now()
@@ -148,13 +157,13 @@ class Run:
             folder.mkdir()
             share = place if shared else (0, 1)
             if not download(self._clients.s3, source["S3Uri"], folder, share=share):
-                raise _Ended(
-                    "Failed",
-                    failure=f'ClientError: Data download failed:No S3 objects found under S3 URL "{source["S3Uri"]}" '
+                why = (
+                    f'ClientError: Data download failed:No S3 objects found under S3 URL "{source["S3Uri"]}" '
                     "given in input data source. Please ensure that the bucket exists in the selected region "
                     f"({self._job.region}), that objects exist under that S3 prefix, and that the role "
-                    f'"{self._job.request["RoleArn"]}" has "s3:ListBucket" permissions on it.',
+                    f'"{self._job.request["RoleArn"]}" has "s3:ListBucket" permissions on it.'
                 )
+                raise _EarlyEndError(_End("Failed", failure=why))
 
     def _start(self) -> None:
         variables = self._machine.user.environment(self._machine.endpoint_url, self._job.region)
@@ -212,7 +221,7 @@ class Run:
             return "MaxRuntimeExceeded"
         return "MaxWaitTimeExceeded" if self._waited_too_long() else None
 
-    def _finish(self, late: str | None) -> _Ended:
+    def _finish(self, late: str | None) -> _End:
         """Write out what the job made; returns how it ended."""
         self._wait_for_logs()
         stopped = self._job.stop.is_set()
@@ -221,12 +230,12 @@ class Run:
         self._copy()
         self._upload(with_model=bool(not failed or stopped or late))
         if stopped:
-            return _Ended("Stopped")
+            return _End("Stopped")
         if late:
-            return _Ended("Stopped", late)
+            return _End("Stopped", late)
         if failed:
-            return _Ended("Failed", failure=_failure(failed[0]))
-        return _Ended("Completed")
+            return _End("Failed", failure=_failure(failed[0]))
+        return _End("Completed")
 
     def _upload(self, *, with_model: bool) -> None:
         output = self._job.request["OutputDataConfig"]
@@ -269,7 +278,7 @@ class Run:
 
     def _check_open(self) -> None:
         if self._machine.closing.is_set():
-            raise _Ended("Failed", failure=_INTERNAL)
+            raise _EarlyEndError(_End("Failed", failure=_INTERNAL))
 
     def _waited_too_long(self) -> bool:
         """Whether the whole, with the time in which there was no instance, takes too long."""

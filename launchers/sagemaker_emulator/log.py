@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from sagemaker_emulator.job import Job
@@ -67,7 +67,7 @@ class HostLog:
                 ended = not data
                 *whole, rest = (rest + data).split(b"\n")
                 whole += [rest] if ended and rest else []
-                moment = datetime.now(timezone.utc)
+                moment = datetime.now(UTC)
                 lines += [(moment, line.decode(errors="replace").rstrip("\r")) for line in whole]
             if lines and (ended or time.monotonic() - sent >= _EVERY_S):
                 self._send(lines)

@@ -1,9 +1,9 @@
 """The first process of a host: ``python supervise.py [--isolate ...] -- COMMAND...``, with orders on standard input.
 
 It passes signals on, waits, and leaves nothing behind: ``TERM`` on a line of standard input sends SIGTERM to every
-process of the host, ``KILL`` or the end of the input (whoever gave the orders is gone) kills them all. A first process of
-a container that has no handler for SIGTERM isn't ended by it, and neither is COMMAND. Once COMMAND ends, the rest is
-killed and its exit status is this program's own (128 + the signal's number where one ended it).
+process of the host, ``KILL`` or the end of the input (whoever gave the orders is gone) kills them all. A first process
+of a container that has no handler for SIGTERM isn't ended by it, and neither is COMMAND. Once COMMAND ends, the rest
+is killed and its exit status is this program's own (128 + the signal's number where one ended it).
 
 With --isolate it is process 1 of namespaces of its own for mounts, processes and the host name.
 Only the standard library is used: it runs as a script.

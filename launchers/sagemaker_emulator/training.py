@@ -38,7 +38,7 @@ class Training:
             "CreateTrainingJob": self.create,
             "DescribeTrainingJob": self.describe,
             "StopTrainingJob": self.stop,
-            "ListTrainingJobs": self.list,
+            "ListTrainingJobs": self.list_jobs,
             "Search": self.search,
             "AddTags": self.add_tags,
             "DeleteTags": self.delete_tags,
@@ -129,7 +129,7 @@ class Training:
             job.stop.set()
         return {}
 
-    def list(self, parameters: Parameters, region: str) -> dict[str, Any]:
+    def list_jobs(self, parameters: Parameters, region: str) -> dict[str, Any]:
         """Answer ListTrainingJobs."""
         summaries = [job.summary() for job in self._of(region)]
         found = [one for one in summaries if _listed(one, parameters)]
