@@ -82,7 +82,8 @@ class Gate:
         if fault.kind == "error_after":
             for _ in self._answer(request, lambda *_: None):
                 pass
-        request.drain()
+        else:
+            request.drain()
         return _send(_refused(request, refusal(fault, request.service)), told)
 
     def _answer(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:

@@ -73,7 +73,8 @@ class Host:
         Returns:
             A file descriptor from which its output can be read.
         """
-        command = ["--", str(Path(sys.executable).parent / "train")]
+        # Unbuffered itself, as it passes the entry point's lines on; whether that one is, its own environment says.
+        command = ["--", sys.executable, "-u", str(Path(sys.executable).parent / "train")]
         entered: tuple[str, ...] = ()
         if isolation == "namespaces":
             hosts = self.folder / "hosts"
@@ -137,7 +138,6 @@ class Host:
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "HOME": str(self.folder / "root"),
             "PYTHONPATH": str(_toolkit_path(self.folder)),
-            "PYTHONUNBUFFERED": "1",
             "SAGEMAKER_TRAINING_MODULE": "sagemaker_emulator.toolkit_module:main",
             "CURRENT_HOST": self.name,
         }

@@ -206,6 +206,8 @@ class Run:
                 host.terminate()
             while self._running() and time.monotonic() < end:
                 self._pause()
+            if not self._running():
+                self._copy()
         self._kill()
 
     def _pause(self) -> None:
