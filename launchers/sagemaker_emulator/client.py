@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,6 +41,7 @@ class Connection:
         """Return the variables by which every AWS client finds it."""
         return self.credentials.environment(self.endpoint_url, self.region)
 
+    @cached_property
     def session(self) -> boto3.Session:
         """Return a session of boto3 with its key; clients of it need ``endpoint_url``."""
         key = self.credentials
@@ -53,7 +55,7 @@ class Connection:
             config: fields of botocore's Config, as ``retries``.
         """
         settings = Config(proxies={}, **config)
-        return self.session().client(service, endpoint_url=self.endpoint_url, config=settings)
+        return self.session.client(service, endpoint_url=self.endpoint_url, config=settings)
 
     def requests(self, operation: str | None = None) -> list[dict[str, Any]]:
         """Return the last requests, the oldest first: service, operation, region, parameters and status.

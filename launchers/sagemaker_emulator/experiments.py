@@ -9,8 +9,10 @@ from typing import Any
 
 from moto.sagemaker.models import sagemaker_backends
 
+from sagemaker_emulator import search
 from sagemaker_emulator.answers import AwsError, invalid
 from sagemaker_emulator.job import ACCOUNT, Job, now
+from sagemaker_emulator.request_check import members
 
 _STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "Min": min,
@@ -47,7 +49,35 @@ def check_name_is_free(operation: str, parameters: Mapping[str, Any], region: st
         raise AwsError("ResourceNotFound", f"Experiment ({parameters['ExperimentName']}) does not exist.")
 
 
+def keep_what_moto_drops(operation: str, parameters: Mapping[str, Any], region: str) -> None:
+    """Give what was just made its tags, display name and description."""
+    _, parameter, kept = _MADE[operation]
+    made = getattr(backend(region), kept).get(parameters[parameter])
+    if made is not None:
+        made.tags = parameters.get("Tags") or []
+        made.display_name = parameters.get("DisplayName", parameters[parameter])
+        made.description = parameters.get("Description")
+
+
+def list_components(parameters: Mapping[str, Any], region: str) -> dict[str, Any]:
+    """Answer ListTrialComponents; moto would list those of all experiments."""
+    wanted = {name: parameters[name] for name in ("ExperimentName", "TrialName") if name in parameters}
+    source = parameters.get("SourceArn")
+    found = []
+    for component in list(backend(region).trial_components.values()):
+        document = told(component, region)
+        inside = not wanted or any(wanted.items() <= parent.items() for parent in document["Parents"])
+        if inside and source in (None, document.get("Source", {}).get("SourceArn")):
+            document["TrialComponentSource"] = document.get("Source")
+            found.append({name: document[name] for name in _SUMMARY if document.get(name) is not None})
+    by = "TrialComponentName" if parameters.get("SortBy") == "Name" else "CreationTime"
+    ordered = search.in_order(found, by, descending=parameters.get("SortOrder", "Descending") == "Descending")
+    page, token = search.paged(ordered, parameters)
+    return {"TrialComponentSummaries": list(page)} | ({"NextToken": token} if token else {})
+
+
 MAKING = frozenset(_MADE)
+_SUMMARY = members("sagemaker", "TrialComponentSummary")
 
 
 def put_metrics(parameters: Mapping[str, Any], region: str) -> dict[str, Any]:

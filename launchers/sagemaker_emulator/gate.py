@@ -105,7 +105,9 @@ class Gate:
         """Have moto make what there must be only one of."""
         with self._making:
             experiments.check_name_is_free(request.operation, request.parameters, request.region)
-            return list(self._moto(request.environ, start_response))
+            answer = list(self._moto(request.environ, start_response))
+            experiments.keep_what_moto_drops(request.operation, request.parameters, request.region)
+            return answer
 
 
 class _Told:

@@ -43,6 +43,7 @@ class Training:
             "AddTags": self.add_tags,
             "DeleteTags": self.delete_tags,
             "ListTags": self.list_tags,
+            "ListTrialComponents": experiments.list_components,
             "BatchPutMetrics": experiments.put_metrics,
             "BatchGetMetrics": experiments.get_metrics,
         }

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from sagemaker_emulator import Emulator, connect, namespaces_work
 
-from tests.sagemaker_emulator.lab import Lab, statuses, until
+from tests.sagemaker_emulator.lab import Lab, until
 from tests.sagemaker_emulator.test_jobs import alive
 
 RAN = namespaces_work() is None
@@ -79,16 +79,10 @@ def under(pid):
 
 
 def test_it_ends_after_a_while_without_work(tmp_path):
-    with Emulator(tmp_path, idle=4, upload_every=60) as emulator:
+    with Emulator(tmp_path, idle=3) as emulator:
         lab = Lab(emulator)
-        name = lab.start(lab.spot("count"))
-        lab.ready(name)
-        # Never copied until then, so lost with the instance.
-        lab.emulator.interrupt(name)
-        until(lambda: lab.said(name).count("\nready") == 2, "it did not start again")
-        assert "Interrupted" in statuses(lab.describe(name))
-        time.sleep(4.5)  # a job is under way
-        lab.sagemaker.stop_training_job(TrainingJobName=name)
-        assert lab.ended(name)["TrainingJobStatus"] == "Stopped"
-        assert alive(emulator.pid)
+        name = lab.start(lab.waiting())
+        time.sleep(3.5)  # with a job under way and no request
+        assert lab.stop(name)["TrainingJobStatus"] == "Stopped"
         until(lambda: not alive(emulator.pid), "it does not end")
+    assert not (tmp_path / "address.json").exists()

@@ -56,7 +56,7 @@ def test_jobs_are_listed_by_status_and_in_order(jobs):
 
 
 def test_regions_have_jobs_of_their_own(jobs):
-    elsewhere = jobs.emulator.session().client(
+    elsewhere = jobs.emulator.session.client(
         "sagemaker", region_name="us-east-1", endpoint_url=jobs.emulator.endpoint_url
     )
     assert elsewhere.list_training_jobs()["TrainingJobSummaries"] == []

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from sagemaker_emulator import Emulator, namespaces_work
 
-from tests.sagemaker_emulator.lab import BUCKET, Lab
+from tests.sagemaker_emulator.lab import BUCKET, Lab, statuses, until
 
 pytestmark = pytest.mark.skipif(namespaces_work() is not None, reason=str(namespaces_work()))
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    with Emulator(tmp_path_factory.mktemp("namespaces"), isolation="namespaces", grace=2) as emulator:
+    with Emulator(tmp_path_factory.mktemp("namespaces"), isolation="namespaces", upload_every=60) as emulator:
         yield Lab(emulator)
 
 
@@ -56,3 +56,14 @@ def test_two_groups_of_hosts_meet(lab):
         ("runners", ["algo-2", "algo-3"]),
     ]
     assert Path("/opt/ml").exists() == here
+
+
+def test_what_was_not_copied_yet_is_lost_with_a_spot_instance(lab):
+    name = lab.start(lab.spot("count"))
+    lab.ready(name)
+    lab.emulator.interrupt(name)
+    # It counts from the start again, and without end.
+    until(lambda: lab.said(name).count("\nready") == 2, "it did not start again")
+    assert lab.object(f"checkpoints/{name}/count") is None
+    assert "Interrupted" in statuses(lab.stop(name))
+    assert lab.object(f"checkpoints/{name}/count") == b"7"

@@ -22,7 +22,7 @@ def session(lab, monkeypatch, tmp_path):
     hook = sys.excepthook
     sagemaker = pytest.importorskip("sagemaker")
     sys.excepthook = hook  # importing the SDK replaces it
-    return sagemaker.Session(boto_session=lab.emulator.session(), default_bucket=BUCKET)
+    return sagemaker.Session(boto_session=lab.emulator.session, default_bucket=BUCKET)
 
 
 def test_an_estimator_fits_and_is_attached_to(lab, session, tmp_path, capsys):
@@ -89,9 +89,28 @@ def test_runs_have_parameters_metrics_and_files_and_one_search_sorts_them(lab, s
     assert list(frame["algo"]) == ["low", "high", "middle"]
     with load_run(experiment_name="dispatch", run_name="low", sagemaker_session=session) as run:
         run.log_metric("capture", 0.7, step=20)
-    component = lab.sagemaker.list_trial_components(ExperimentName="dispatch")["TrialComponentSummaries"]
-    assert len(component) == 3
     _check_values(lab)
+
+
+def test_a_job_goes_on_with_the_run_in_which_it_was_started(lab, session, monkeypatch):
+    from sagemaker.experiments import Run, load_run
+
+    with Run(experiment_name="fits", run_name="one", sagemaker_session=session) as run:
+        config = run.experiment_config
+    name = lab.start(lab.waiting(ExperimentConfig=config))
+    # As in the job, whose environment has it.
+    monkeypatch.setenv("TRAINING_JOB_ARN", lab.describe(name)["TrainingJobArn"])
+    with load_run(sagemaker_session=session) as run:
+        assert (run.experiment_name, run.run_name) == ("fits", "one")
+        run.log_parameter("inside", 1)
+    lab.stop(name)
+    found = lab.sagemaker.list_trial_components(ExperimentName="fits", SortBy="Name", SortOrder="Ascending")
+    assert [one["TrialComponentName"] for one in found["TrialComponentSummaries"]] == [
+        "fits-one",
+        f"{name}-aws-training-job",
+    ]
+    source = {"SourceArn": lab.describe(name)["TrainingJobArn"], "SourceType": "SageMakerTrainingJob"}
+    assert found["TrialComponentSummaries"][1]["TrialComponentSource"] == source
 
 
 def _check_values(lab):
@@ -119,7 +138,10 @@ def test_names_of_experiments_serve_once(lab):
     lab.sagemaker.create_trial(TrialName="once-trial", ExperimentName="once")
     with pytest.raises(lab.sagemaker.exceptions.ClientError, match="already exists"):
         lab.sagemaker.create_trial(TrialName="once-trial", ExperimentName="once")
-    lab.sagemaker.create_trial_component(TrialComponentName="once-part")
+    tags = [{"Key": "of", "Value": "a test"}]
+    made = lab.sagemaker.create_trial_component(TrialComponentName="once-part", DisplayName="Part", Tags=tags)
+    assert lab.sagemaker.list_tags(ResourceArn=made["TrialComponentArn"])["Tags"] == tags
+    assert lab.sagemaker.describe_trial_component(TrialComponentName="once-part")["DisplayName"] == "Part"
     with pytest.raises(lab.sagemaker.exceptions.ClientError, match="already exists"):
         lab.sagemaker.create_trial_component(TrialComponentName="once-part")
     with pytest.raises(lab.sagemaker.exceptions.ResourceNotFound):
