@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 
 import pytest
@@ -11,7 +12,23 @@ from tests.sagemaker_emulator.lab import BUCKET, ENTRY, IMAGE, METRICS, ROLE
 
 
 @pytest.fixture
-def session(lab, monkeypatch, tmp_path):
+def no_way_out(monkeypatch):
+    """Let nothing but this machine be reached, and fail where that was tried."""
+    connect, tried = socket.socket.connect, []
+
+    def guarded(self, address):
+        if self.family != socket.AF_UNIX and not address[0].startswith("127."):
+            tried.append(address)
+            raise OSError(f"a test would reach {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    yield
+    assert not tried
+
+
+@pytest.fixture
+def session(lab, monkeypatch, tmp_path, no_way_out):
     """A session of the SDK that knows the emulator alone, with the settings of nobody's home."""
     for name, value in lab.emulator.environment.items():
         monkeypatch.setenv(name, value)
@@ -49,8 +66,9 @@ def test_an_estimator_fits_and_is_attached_to(lab, session, tmp_path, capsys):
     estimator.fit(wait=False)
     name = estimator.latest_training_job.name
     attached = RLEstimator.attach(name, sagemaker_session=session)
-    assert "Training job status" in capsys.readouterr().out or attached.latest_training_job.name == name
-    session.logs_for_job(name, wait=True, poll=1)
+    assert attached.latest_training_job.name == name and attached.hyperparameters()["alpha"] == "0.25"
+    lab.ended(name)  # the SDK would look every 30 s
+    session.logs_for_job(name, wait=True)
     said = capsys.readouterr().out
     assert "capture=0.75" in said and "Billable seconds" in said
     assert estimator.model_data == f"s3://{BUCKET}/fitted/{name}/output/model.tar.gz"
