@@ -71,8 +71,9 @@ class Gate:
         told = _Told(start_response)
         fault = self._faults.take(request.operation)
         try:
-            yield from self._with_fault(request, fault, told) if fault else self._answer(request, told)
+            return self._with_fault(request, fault, told) if fault else self._answer(request, told)
         finally:
+            # Before the answer is sent, so that whoever has read it finds its request told of.
             self._requests.add(request, told.status)
 
     def _with_fault(self, request: Request, fault: Fault, told: _Told) -> Iterable[bytes]:
@@ -114,7 +115,7 @@ class _Told:
     """A start_response that remembers the status."""
 
     def __init__(self, start_response: StartResponse) -> None:
-        self._start_response, self.status = start_response, 0
+        self._start_response, self.status = start_response, 500  # where the work itself fails
 
     def __call__(self, status: str, *rest: Any) -> Any:
         self.status = int(status.partition(" ")[0])
