@@ -72,7 +72,7 @@ elif does == "count":
     while not (base / "never").exists():
         time.sleep(0.1)
 elif does == "family":
-    child = "import time; time.sleep(60)"
+    child = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
     daemons = [subprocess.Popen([sys.executable, "-c", child], start_new_session=True) for _ in range(2)]
     print("pids", os.getpid(), *(one.pid for one in daemons), flush=True)
     print("ready", flush=True)
