@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
@@ -25,13 +24,6 @@ _LOOK_S = 0.2
 _KEY_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
-class _Handler(MotoRequestHandler):
-    """Says nothing of requests."""
-
-    def log(self, *_: Any) -> None:
-        """Say nothing."""
-
-
 def serve(options: Options, work: Path, port: int, *, with_parent: bool = False) -> None:
     """Serve until SIGTERM, SIGINT or the end of idleness.
 
@@ -41,10 +33,12 @@ def serve(options: Options, work: Path, port: int, *, with_parent: bool = False)
         port: of 127.0.0.1; 0: any that is free.
         with_parent: end at the end of standard input, which whoever started this one holds open.
     """
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # not a line for every request
     work.mkdir(parents=True, exist_ok=True)
     late: list[Gate] = []
-    server = make_server("127.0.0.1", port, lambda *request: late[0](*request), threaded=True, request_handler=_Handler)
+    server = make_server(
+        "127.0.0.1", port, lambda *request: late[0](*request), threaded=True, request_handler=MotoRequestHandler
+    )
     machine = Machine(options, work.resolve(), f"http://127.0.0.1:{server.server_port}", _new_key(), _new_key())
     gate = Gate(machine, DomainDispatcherApplication(create_backend_app))
     late.append(gate)
