@@ -28,14 +28,14 @@ READY := $(VENV)/ready
 .DELETE_ON_ERROR:
 # Stamps that only a pattern names would be swept away, and the extra installed again, without this.
 .PRECIOUS: $(VENV)/extra-%
-.PHONY: help setup setup-aws setup-tf system run test test-slow test-kills test-nodes lint bench bench-learning dashboard lock clean
+.PHONY: help setup setup-aws setup-rehearsal setup-tf system run test test-slow test-kills test-nodes lint bench bench-learning dashboard lock clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z -]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(READY) ## Make .venv with the locked packages and the lab; does nothing when that is done
 
-setup-aws setup-tf: setup-%: $(VENV)/extra-% ## Add what the extra aws or tf wants to .venv
+setup-aws setup-rehearsal setup-tf: setup-%: $(VENV)/extra-% ## Add what the extra aws, rehearsal or tf wants to .venv
 
 run: $(READY) ## Run the main job: train, judge and report (ARGS="reward=regret algo=sac" for another)
 	$(BIN)/python -m battery_lab $(ARGS)
@@ -118,7 +118,7 @@ $(VENV)/extra-%: requirements-%.lock $(READY)
 
 # --- for who changes the dependencies in pyproject.toml ---
 
-EXTRAS := aws bench tf
+EXTRAS := aws bench job rehearsal tf
 COMPILE = uv pip compile pyproject.toml -q --python-version 3.11 --python-platform linux --no-emit-package torch \
 	--custom-compile-command "make lock"
 

@@ -1,0 +1,190 @@
+"""The emulator from outside: started as a process of its own, or found where one runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+
+from sagemaker_emulator.machine import Credentials
+
+_ADDRESS = "address.json"
+_PATIENCE_S = 60.0
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback needs no proxy
+
+
+class Connection:
+    """An emulator that runs."""
+
+    def __init__(self, address: Mapping[str, Any]) -> None:
+        """Take what its address.json says."""
+        self.endpoint_url: str = address["endpoint_url"]
+        self.region: str = address["region"]
+        self.account: str = address["account"]
+        self.pid: int = address["pid"]
+        self.credentials = Credentials(address["access_key_id"], address["secret_access_key"])
+        self.faults = RemoteFaults(self)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which every AWS client finds it."""
+        return self.credentials.environment(self.endpoint_url, self.region)
+
+    @cached_property
+    def session(self) -> boto3.Session:
+        """Return a session of boto3 with its key; clients of it need ``endpoint_url``."""
+        key = self.credentials
+        return boto3.Session(key.access_key_id, key.secret_access_key, region_name=self.region)
+
+    def client(self, service: str, **config: Any) -> Any:
+        """Return a client of boto3.
+
+        Args:
+            service: as ``s3``.
+            config: fields of botocore's Config, as ``retries``.
+        """
+        settings = Config(proxies={}, **config)
+        return self.session.client(service, endpoint_url=self.endpoint_url, config=settings)
+
+    def requests(self, operation: str | None = None) -> list[dict[str, Any]]:
+        """Return the last requests, the oldest first: service, operation, region, parameters and status.
+
+        Args:
+            operation: only of this one; None: all.
+        """
+        found: list[dict[str, Any]] = self.control("GET", "requests")
+        return [one for one in found if operation in (None, one["operation"])]
+
+    def interrupt(self, job: str, *, kind: str = "spot", warning_s: float = 0) -> None:
+        """Take a training job's instances away.
+
+        Args:
+            job: its name; it must be Training.
+            kind: ``spot``, or ``internal`` for a failure of the service.
+            warning_s: between SIGTERM and the loss.
+        """
+        self.control("POST", "interrupt", {"job": job, "kind": kind, "warning_s": warning_s})
+
+    def capacity(self, instance_type: str, instances: int | None) -> None:
+        """Say how many instances of a type there are; None: any number."""
+        self.control("POST", "capacity", {"instance_type": instance_type, "instances": instances})
+
+    def control(self, method: str, name: str, content: Any = None) -> Any:
+        """Call a path below /emulator/; raises ValueError with its words where it refuses."""
+        request = urllib.request.Request(
+            f"{self.endpoint_url}/emulator/{name}",
+            data=None if content is None else json.dumps(content).encode(),
+            method=method,
+            headers={"Authorization": f"Bearer {self.credentials.secret_access_key}"},
+        )
+        try:
+            with _DIRECT.open(request) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise ValueError(json.load(error)["error"]) from None
+
+
+class RemoteFaults:
+    """What is to go wrong in an emulator."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Take the emulator."""
+        self._connection = connection
+
+    def add(self, operation: str, kind: str, *, times: int = 1, skip: int = 0, seconds: float = 1.0) -> None:
+        """Add a fault; see ``sagemaker_emulator.faults``.
+
+        Args:
+            operation: as botocore names it.
+            kind: ``throttle``, ``error_before``, ``error_after`` or ``slow``.
+            times: how many requests it meets.
+            skip: requests that it lets pass before.
+            seconds: of a slow answer.
+        """
+        asked = {"operation": operation, "kind": kind, "times": times, "skip": skip, "seconds": seconds}
+        self._connection.control("POST", "faults", asked)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._connection.control("DELETE", "faults")
+
+
+def connect(work: str | Path) -> Connection:
+    """Find an emulator that runs.
+
+    Args:
+        work: its folder.
+
+    Raises:
+        FileNotFoundError: none runs there.
+    """
+    return Connection(json.loads((Path(work) / _ADDRESS).read_text()))
+
+
+class Emulator(Connection):
+    """An emulator in a process of its own, from ``with`` to its end."""
+
+    def __init__(self, work: str | Path, **options: Any) -> None:
+        """Keep how to start it.
+
+        Args:
+            work: its folder, made if missing; what it says goes to ``emulator.log`` there.
+            options: as those of the command, with underscores: ``isolation="namespaces"``, ``grace=5``,
+                ``quota={"ml.c5.xlarge": 2}``, ``rates={"ListTrainingJobs": 2}``.
+        """
+        self.work = Path(work)
+        self._options = options
+
+    def __enter__(self) -> Self:
+        """Start it and wait until it accepts requests."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        (self.work / _ADDRESS).unlink(missing_ok=True)
+        paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        with (self.work / "emulator.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "sagemaker_emulator", "--work", str(self.work), *self._arguments()],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self._wait()
+        super().__init__(json.loads((self.work / _ADDRESS).read_text()))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it and its jobs."""
+        self._process.terminate()
+        self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
+
+    def _wait(self) -> None:
+        end = time.monotonic() + _PATIENCE_S
+        while not (self.work / _ADDRESS).exists():
+            if self._process.poll() is not None or time.monotonic() > end:
+                self._process.kill()
+                said = (self.work / "emulator.log").read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"the emulator did not start: {said}")
+            time.sleep(0.02)
+
+    def _arguments(self) -> list[str]:
+        arguments = ["--port", "0", "--with-parent"]
+        for name, value in self._options.items():
+            option = f"--{name.replace('_', '-')}"
+            if isinstance(value, Mapping):
+                arguments += [option, *(f"{key}={number}" for key, number in value.items())]
+            elif value is not None:
+                arguments += [option, str(value)]
+        return arguments

@@ -1,0 +1,154 @@
+"""What all jobs share: how the emulator was started, its own clients of its own services, and its capacity."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from sagemaker_emulator.job import Job
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the emulator is to behave.
+
+    Attributes:
+        region: of those who name none.
+        isolation: of hosts: ``plain``, processes with folders of their own; or ``namespaces``, with a real /opt/ml.
+        quota: instances at once by type; others have no limit.
+        spot_discount: the fraction of the price that spot instances save.
+        rates: calls a second by operation; others have no limit.
+        idle: seconds without a job and a request after which it ends; None: never.
+        upload_every: seconds between copies of checkpoints.
+        grace: seconds between SIGTERM and SIGKILL when a job is stopped.
+    """
+
+    region: str = "eu-west-1"
+    isolation: str = "plain"
+    quota: Mapping[str, int] = field(default_factory=dict)
+    spot_discount: float = 0.7
+    rates: Mapping[str, float] = field(default_factory=lambda: {"ListTrainingJobs": 2.0})
+    idle: float | None = None
+    upload_every: float = 1.0
+    grace: float = 120.0
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """An access key as clients need it."""
+
+    access_key_id: str
+    secret_access_key: str
+
+    def environment(self, endpoint_url: str, region: str) -> dict[str, str]:
+        """Return the variables by which every AWS client finds the emulator."""
+        return {
+            "AWS_ENDPOINT_URL": endpoint_url,
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_REGION": region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+
+class Clients:
+    """Clients of boto3 for one region."""
+
+    def __init__(self, endpoint_url: str, credentials: Credentials, region: str) -> None:
+        """Keep where they go; each is made when it is first asked for."""
+        self._session = boto3.Session(credentials.access_key_id, credentials.secret_access_key, region_name=region)
+        self._endpoint_url = endpoint_url
+
+    @cached_property
+    def s3(self) -> Any:
+        """Return the client of S3."""
+        return self._client("s3")
+
+    @cached_property
+    def logs(self) -> Any:
+        """Return the client of CloudWatch Logs."""
+        return self._client("logs")
+
+    @cached_property
+    def cloudwatch(self) -> Any:
+        """Return the client of CloudWatch."""
+        return self._client("cloudwatch")
+
+    def _client(self, service: str) -> Any:
+        config = Config(max_pool_connections=50, proxies={})
+        return self._session.client(service, endpoint_url=self._endpoint_url, config=config)
+
+
+class Capacity:
+    """How many instances there are to be had, by type; without a word any number."""
+
+    def __init__(self) -> None:
+        """Begin with no limit."""
+        self._limits: dict[str, int] = {}
+        self._used: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def limit(self, instance_type: str, instances: int | None) -> None:
+        """Set how many there are; None: any number."""
+        with self._lock:
+            self._limits.pop(instance_type, None)
+            if instances is not None:
+                self._limits[instance_type] = instances
+
+    def take(self, job: Job) -> bool:
+        """Take a job's instances, all or none; returns whether they are there."""
+        with self._lock:
+            asked = _instances(job)
+            if any(self._used.get(kind, 0) + count > self._limits.get(kind, 1 << 31) for kind, count in asked.items()):
+                return False
+            for kind, count in asked.items():
+                self._used[kind] = self._used.get(kind, 0) + count
+            return True
+
+    def give_back(self, job: Job) -> None:
+        """Give a job's instances back."""
+        with self._lock:
+            for kind, count in _instances(job).items():
+                self._used[kind] -= count
+
+
+class Machine:
+    """What every job needs of the emulator."""
+
+    def __init__(self, options: Options, work: Path, endpoint_url: str, user: Credentials, own: Credentials) -> None:
+        """Keep it.
+
+        Args:
+            options: how to behave.
+            work: the folder below which jobs have theirs.
+            endpoint_url: the emulator's own.
+            user: whose key users and jobs have.
+            own: the key of the emulator itself, whose requests meet no faults and are not told of.
+        """
+        self.options, self.work, self.endpoint_url, self.user, self.own = options, work, endpoint_url, user, own
+        self.capacity = Capacity()
+        self.closing = threading.Event()
+        self._clients: dict[str, Clients] = {}
+        self._lock = threading.Lock()
+
+    def clients(self, region: str) -> Clients:
+        """Return the emulator's own clients for a region."""
+        with self._lock:
+            if region not in self._clients:
+                self._clients[region] = Clients(self.endpoint_url, self.own, region)
+            return self._clients[region]
+
+
+def _instances(job: Job) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for group in job.groups:
+        counts[group.instance_type] = counts.get(group.instance_type, 0) + len(group.hosts)
+    return counts

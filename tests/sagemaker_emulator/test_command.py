@@ -1,0 +1,88 @@
+"""The command itself: where it tells that it is, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+from sagemaker_emulator import Emulator, connect, namespaces_work
+
+from tests.sagemaker_emulator.lab import Lab, until
+from tests.sagemaker_emulator.test_jobs import alive
+
+RAN = namespaces_work() is None
+
+
+def test_help_says_what_is_not_modelled():
+    said = subprocess.run([sys.executable, "-m", "sagemaker_emulator", "--help"], capture_output=True, text=True)
+    assert said.returncode == 0 and "Not modelled" in said.stdout and "--spot-discount" in said.stdout
+    wrong = [sys.executable, "-m", "sagemaker_emulator", "--work", "x", "--quota", "many"]
+    said = subprocess.run(wrong, capture_output=True, text=True)
+    assert said.returncode == 2 and "must be NAME=NUMBER, not 'many'" in said.stderr
+
+
+def test_the_address_is_for_its_user_alone_and_goes_at_the_end(tmp_path):
+    with Emulator(tmp_path) as emulator:
+        path = tmp_path / "address.json"
+        assert path.stat().st_mode & 0o777 == 0o600
+        other = connect(tmp_path)
+        assert other.endpoint_url == emulator.endpoint_url and other.credentials == emulator.credentials
+        assert other.endpoint_url.startswith("http://127.0.0.1:")
+        port = int(other.endpoint_url.rpartition(":")[2])
+        outside = socket.create_server(("127.0.0.2", port))  # free: it listens on one address only
+        outside.close()
+        impatient = emulator.client("sagemaker", retries={"total_max_attempts": 1})
+        with pytest.raises(ClientError, match="Rate exceeded"):  # of what is limited without a word
+            for _ in range(4):
+                impatient.list_training_jobs()
+    assert not path.exists()
+    with pytest.raises(FileNotFoundError):
+        connect(tmp_path)
+    with pytest.raises(RuntimeError, match="invalid choice: 'none'"), Emulator(tmp_path, isolation="none"):
+        pass
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_of_a_job_outlives_the_emulator(tmp_path, how):
+    with Emulator(tmp_path, isolation="namespaces" if RAN and how == signal.SIGTERM else "plain") as emulator:
+        lab = Lab(emulator)
+        name = lab.start(lab.request("family"))
+        lab.ready(name)
+        family = under(emulator.pid)
+        assert len(family) >= 5
+        os.kill(emulator.pid, how)
+        until(lambda: not any(alive(pid) for pid in [emulator.pid, *family]), "something is left")
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.1", int(emulator.endpoint_url.rpartition(":")[2]))).close()
+
+
+def under(pid):
+    """Return the processes below one, from anywhere on this machine."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as file:
+                    parents.setdefault(int(file.read().rpartition(")")[2].split()[1]), []).append(int(entry))
+            except OSError:
+                continue
+    found = list(parents.get(pid, []))
+    for one in found:
+        found += parents.get(one, [])
+    return found
+
+
+def test_it_ends_after_a_while_without_work(tmp_path):
+    with Emulator(tmp_path, idle=3) as emulator:
+        lab = Lab(emulator)
+        name = lab.start(lab.waiting())
+        time.sleep(3.5)  # with a job under way and no request
+        assert lab.stop(name)["TrainingJobStatus"] == "Stopped"
+        until(lambda: not alive(emulator.pid), "it does not end")
+    assert not (tmp_path / "address.json").exists()

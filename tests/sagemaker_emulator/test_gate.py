@@ -1,0 +1,157 @@
+"""Who is let in, what goes wrong on request, and what is told of requests."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.sagemaker_emulator.lab import BUCKET, until
+
+ONCE = {"retries": {"total_max_attempts": 1}}
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "code"),
+    [
+        ("sagemaker", "list_training_jobs", "UnrecognizedClientException"),
+        ("sagemaker", "list_models", "UnrecognizedClientException"),
+        ("logs", "describe_log_groups", "UnrecognizedClientException"),
+        ("s3", "list_buckets", "InvalidAccessKeyId"),
+        ("sts", "get_caller_identity", "InvalidClientTokenId"),
+    ],
+)
+def test_another_key_is_refused(lab, service, operation, code):
+    endpoint = lab.emulator.endpoint_url
+    stranger = boto3.Session("AKIAIOSFODNN7EXAMPLE", "secret", region_name="eu-west-1")
+    with pytest.raises(ClientError) as refused:
+        getattr(stranger.client(service, endpoint_url=endpoint), operation)()
+    assert refused.value.response["Error"]["Code"] == code
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+@pytest.mark.parametrize("path", ["/", f"/{BUCKET}", "/moto-api/reset", "/emulator/requests", "/emulator/faults"])
+def test_without_a_key_there_is_nothing(lab, path):
+    for data in (None, b"{}"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{lab.emulator.endpoint_url}{path}", data=data)
+        assert refused.value.code == 403
+    assert lab.emulator.client("sts").get_caller_identity()["Account"] == lab.emulator.account
+
+
+def test_an_address_signed_beforehand_is_let_in(lab):
+    lab.s3.put_object(Bucket=BUCKET, Key="signed", Body=b"1")
+    address = lab.s3.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": "signed"})
+    assert urllib.request.urlopen(address).read() == b"1"
+
+
+@pytest.mark.parametrize("kind", ["throttle", "error_before"])
+def test_clients_try_again_after_what_has_no_effect(lab, kind):
+    lab.emulator.faults.add("CreateTrainingJob", kind, times=2)
+    name = lab.start(lab.waiting())
+    codes = [one["status"] for one in _created(lab, name)]
+    assert codes == [400 if kind == "throttle" else 500] * 2 + [200]
+    lab.stop(name)
+
+
+def test_an_answer_that_is_lost_leaves_a_job_which_a_second_try_finds(lab):
+    lab.emulator.faults.add("CreateTrainingJob", "error_after")
+    request = lab.waiting()
+    with pytest.raises(lab.sagemaker.exceptions.ResourceInUse):
+        lab.start(request)
+    name = request["TrainingJobName"]
+    assert [one["status"] for one in _created(lab, name)] == [500, 400]
+    assert lab.describe(name)["TrainingJobStatus"] == "InProgress"
+    lab.stop(name)
+
+
+def _created(lab, name):
+    found = lab.emulator.requests("CreateTrainingJob")
+    return [one for one in found if one["parameters"].get("TrainingJobName") == name]
+
+
+def test_a_client_that_does_not_try_again_sees_the_error(lab):
+    impatient = lab.emulator.client("sagemaker", **ONCE)
+    for kind, code in (("throttle", "ThrottlingException"), ("error_before", "InternalFailure")):
+        lab.emulator.faults.add("ListModels", kind)
+        with pytest.raises(ClientError) as failed:
+            impatient.list_models()
+        assert failed.value.response["Error"]["Code"] == code
+    assert impatient.list_models()["Models"] == []
+
+
+@pytest.mark.parametrize("kind", ["throttle", "error_before", "error_after"])
+def test_s3_can_fail_too(lab, kind):
+    key, body = f"faulty/{kind}", b"x" * 300_000
+    for operation in ("PutObject", "HeadObject", "GetObject", "ListObjectsV2"):
+        lab.emulator.faults.add(operation, kind)
+    lab.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+    assert lab.s3.head_object(Bucket=BUCKET, Key=key)["ContentLength"] == len(body)
+    assert lab.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == body
+    assert lab.s3.list_objects_v2(Bucket=BUCKET, Prefix=key)["KeyCount"] == 1
+    found = [one for one in lab.emulator.requests() if key in one["parameters"].values()]
+    bad = 503 if kind == "throttle" else 500
+    assert [one["status"] for one in found] == [bad, 200] * 4
+
+
+def test_parts_of_an_object_can_fail(lab):
+    lab.emulator.faults.add("UploadPart", "error_before", skip=1)
+    made = lab.s3.create_multipart_upload(Bucket=BUCKET, Key="parts")
+    parts = []
+    for number in (1, 2):
+        sent = {"Bucket": BUCKET, "Key": "parts", "UploadId": made["UploadId"], "PartNumber": number}
+        part = lab.s3.upload_part(**sent, Body=b"y" * (5 << 20 if number == 1 else 3))
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+    lab.s3.complete_multipart_upload(
+        Bucket=BUCKET, Key="parts", UploadId=made["UploadId"], MultipartUpload={"Parts": parts}
+    )
+    assert lab.s3.head_object(Bucket=BUCKET, Key="parts")["ContentLength"] == (5 << 20) + 3
+    assert [one["status"] for one in lab.emulator.requests("UploadPart")] == [200, 500, 200]
+
+
+def test_an_answer_can_take_its_time(lab):
+    lab.emulator.faults.add("ListModels", "slow", seconds=0.5)
+    began = time.monotonic()
+    lab.sagemaker.list_models()
+    assert time.monotonic() - began >= 0.5
+
+
+def test_a_fault_that_there_is_not_is_refused(lab):
+    with pytest.raises(ValueError, match="kind must be one of throttle, error_before, error_after, slow, not 'flood'"):
+        lab.emulator.faults.add("ListModels", "flood")
+    with pytest.raises(ValueError, match="there is no GET /emulator/weather"):
+        lab.emulator.control("GET", "weather")
+
+
+def test_the_jobs_own_requests_are_told_of_and_the_emulators_are_not(lab):
+    before = len(lab.emulator.requests("GetObject"))
+    name = lab.start(lab.request())
+    lab.ended(name)
+    found = lab.emulator.requests("GetObject")[before:]
+    assert [one["parameters"]["Key"] for one in found] == ["code/source.tar.gz"]
+    assert not lab.emulator.requests("PutLogEvents")
+
+
+def test_a_body_that_is_not_json_is_refused(lab):
+    key = lab.emulator.credentials.access_key_id
+    headers = {
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={key}/20260101/eu-west-1/sagemaker/aws4_request, x",
+        "X-Amz-Target": "SageMaker.ListModels",
+    }
+    asked = urllib.request.Request(lab.emulator.endpoint_url, data=b"{", headers=headers)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(asked)
+    assert json.load(refused.value)["__type"] == "SerializationException"
+
+
+def test_requests_end_up_in_order(lab):
+    lab.sagemaker.list_models(NameContains="first")
+    lab.sagemaker.list_models(NameContains="second")
+    seen = until(lambda: lab.emulator.requests("ListModels")[-2:], "nothing was told")
+    assert [one["parameters"] for one in seen] == [{"NameContains": "first"}, {"NameContains": "second"}]
+    assert {one["region"] for one in seen} == {"eu-west-1"}
