@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 import pytest
 
@@ -11,9 +12,8 @@ from tests.sagemaker_jobs.sweeps import stub_archive
 
 @pytest.fixture(scope="session")
 def shared_emulator(tmp_path_factory):
-    for name in ("moto", "sagemaker", "sagemaker_training"):
-        if not _there(name):
-            pytest.skip(f"the extras aws and rehearsal are not installed: no {name}")
+    if missing():
+        pytest.skip(f"the extras aws and rehearsal are not installed: {missing()}")
     from sagemaker_emulator.client import Emulator
 
     with Emulator(tmp_path_factory.mktemp("emulator"), grace=10, upload_every=0.2) as started:
@@ -35,7 +35,6 @@ def emulator(shared_emulator, monkeypatch):
     return shared_emulator
 
 
-def _there(name):
-    from importlib.util import find_spec
-
-    return find_spec(name) is not None
+def missing():
+    """Return which packages of the extras are missing."""
+    return ", ".join(name for name in ("moto", "sagemaker", "sagemaker_training") if find_spec(name) is None)
