@@ -21,6 +21,7 @@ class Lab:
     """Sweeps of the lab in a folder."""
 
     def __init__(self, home, swept):
+        """Make the market."""
         self.home, self.swept = home, swept
         market = [choice for choice in write_market(home / "data") if not choice.startswith("outputs=")]
         self.choices = [*market, *SMALL, *SMALL_ALGOS["ppo"], *SMALL_NETWORK, "algo=ppo", *BUDGET]
