@@ -40,10 +40,11 @@ setup-aws setup-rehearsal setup-tf: setup-%: $(VENV)/extra-% ## Add what the ext
 run: $(READY) ## Run the main job: train, judge and report (ARGS="reward=regret algo=sac" for another)
 	$(BIN)/python -m battery_lab $(ARGS)
 
-test: $(READY) ## Run the tests (TESTS="tests/test_battery.py -x" for some)
+# Of SageMaker jobs too, which the extras are there for.
+test: $(VENV)/extra-aws $(VENV)/extra-rehearsal ## Run the tests (TESTS="tests/test_battery.py -x" for some)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
-test-slow: $(READY) ## Run the tests that train for minutes
+test-slow: $(VENV)/extra-aws $(VENV)/extra-rehearsal ## Run the tests that train for minutes
 	$(BIN)/python -m pytest -m "slow or full" $(TESTS)
 
 test-kills: $(READY) ## Kill sweeps at random, and hold what comes out to one that nobody kills (RUNS=50)

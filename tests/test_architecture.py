@@ -11,7 +11,8 @@ import pytest
 import battery_lab
 
 PACKAGE = Path(battery_lab.__file__).parent
-PLUGINS = PACKAGE.parent / "launchers" / "hydra_plugins" / "battery_lab_launchers"
+LAUNCHERS = PACKAGE.parent / "launchers"
+PLUGINS = LAUNCHERS / "hydra_plugins" / "battery_lab_launchers"
 COMMANDS = {
     *("__main__", "command", "compose", "evaluate", "mistakes", "overrides", "registration", "send", "stored", "task")
 }
@@ -117,11 +118,28 @@ def test_launchers_stand_above_sweeps_and_know_no_trial_from_within():
         assert not {name for name in imported(path) if name.startswith("hydra_plugins")}, path
 
 
+def test_jobs_know_their_sweep_and_inside_of_one_the_trial():
+    outside = {"compose", "errors", "stored", "sweep", "tracking"}
+    for path in (LAUNCHERS / "sagemaker_jobs").glob("*.py"):
+        inside = path.stem in ("inside", "hosts")
+        more = {"judging", "mistakes", "rollout", "stopping", "training"} if inside else set()
+        assert rooms_of(imported(path)) <= outside | more, path
+        assert not {name for name in imported(path) if name.startswith(("hydra", "sagemaker_emulator"))}, path
+
+
+def test_the_emulator_knows_nothing_of_the_lab_and_the_lab_nothing_of_jobs():
+    for path in (LAUNCHERS / "sagemaker_emulator").glob("*.py"):
+        tops = {name.split(".")[0] for name in imported(path)}
+        assert not tops & {"battery_lab", "sagemaker_jobs", "hydra_plugins"}, path
+    for path in everything():
+        assert not {name for name in imported(path) if name.startswith("sagemaker")}, path
+
+
 def test_what_hydra_finds_of_the_launchers_is_light():
     # Each command runs these files, whatever it is to do.
     light = {"hydra", "omegaconf", *sys.stdlib_module_names}
     found = [path for path in PLUGINS.glob("*.py") if not path.name.startswith("_")]
-    assert len(found) == 4
+    assert len(found) == 5
     for path in found:
         tree = ast.parse(path.read_text())
         names = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]

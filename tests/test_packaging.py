@@ -25,6 +25,8 @@ LOCKS = {
     "requirements.lock": PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"],
     "requirements-aws.lock": PROJECT["project"]["optional-dependencies"]["aws"],
     "requirements-bench.lock": PROJECT["project"]["optional-dependencies"]["bench"],
+    "requirements-job.lock": PROJECT["project"]["optional-dependencies"]["job"],
+    "requirements-rehearsal.lock": PROJECT["project"]["optional-dependencies"]["rehearsal"],
     "requirements-tf.lock": PROJECT["project"]["optional-dependencies"]["tf"],
 }
 
@@ -72,8 +74,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_the_packages_and_the_options_and_nothing_else(wheel: Path) -> None:
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    folders = {"battery_lab": "battery_lab", "conf": "battery_lab/conf", "launchers/hydra_plugins": "hydra_plugins"}
-    assert held == set().union(*(files_below(ROOT / folder, prefix) for folder, prefix in folders.items()))
+    folders = {"battery_lab": "battery_lab", "conf": "battery_lab/conf"}
+    folders |= {f"launchers/{name}": name for name in ("hydra_plugins", "sagemaker_jobs", "sagemaker_emulator")}
+    wanted = set().union(*(files_below(ROOT / folder, prefix) for folder, prefix in folders.items()))
+    assert held == wanted | {"sagemaker_entry.py"}
     assert "battery_lab/conf/config.yaml" in held
 
 
