@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from battery_lab.errors import ConfigError
-from battery_lab.sweep.folder import Watch, figures_of, is_held
+from battery_lab.sweep.folder import LOCK, Watch, figures_of, is_held
 from battery_lab.sweep.journal import JOURNAL, Entry, Journal, State
 from battery_lab.sweep.naming import load_command
 from battery_lab.sweep.table import counted, rendered
@@ -99,11 +100,13 @@ def collect(folder: Path) -> None:
     journal = _opened(folder)
     elsewhere = _elsewhere(folder)
     if elsewhere is not None:
-        if is_held(folder):
+        try:
+            with FileLock(folder / LOCK, timeout=0):
+                elsewhere.collect(folder, journal)
+        except Timeout:
             raise ConfigError(
-                f"{folder} is followed by a command that goes on right now, which brings home what is done"
-            )
-        elsewhere.collect(folder, journal)
+                f"{folder} is followed by a command that goes on right now, which brings home what is done: wait for it"
+            ) from None
     rows = [_row(folder, entry) for entry in journal.entries.values()]
     path = folder / RESULTS
     part = path.with_suffix(".part")

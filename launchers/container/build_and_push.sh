@@ -10,13 +10,18 @@ cd "$(dirname "$0")/../.."
 account=$(aws sts get-caller-identity --query Account --output text)
 host="$account.dkr.ecr.$region.amazonaws.com"
 # What is in the image, and nothing else, names it: the same locks are the same image.
-tag=$(cat requirements.lock requirements-job.lock launchers/container/Dockerfile launchers/container/start \
-    | sha256sum | cut -c1-12)
+tag=$( (cat requirements.lock requirements-job.lock launchers/container/Dockerfile launchers/container/start \
+    && echo "${TORCH_INDEX_URL:-}") | sha256sum | cut -c1-12)
 image="$host/$repository:$tag"
 
 aws ecr describe-repositories --region "$region" --repository-names "$repository" >/dev/null 2>&1 \
     || aws ecr create-repository --region "$region" --repository-name "$repository" \
         --image-tag-mutability IMMUTABLE --image-scanning-configuration scanOnPush=true >/dev/null
+if aws ecr describe-images --region "$region" --repository-name "$repository" --image-ids "imageTag=$tag" \
+    >/dev/null 2>&1; then
+    echo "it is there already: hydra.launcher.image_uri=$image"
+    exit
+fi
 aws ecr get-login-password --region "$region" | docker login --username AWS --password-stdin "$host"
 docker build --platform linux/amd64 --file launchers/container/Dockerfile \
     --build-arg "TORCH_INDEX_URL=${TORCH_INDEX_URL:-}" --tag "$image" .

@@ -161,7 +161,30 @@ def code_of(error: Exception) -> str:
     return str(response.get("Error", {}).get("Code", ""))
 
 
-def told_by(error: Exception, what: str) -> LabError:
+class ServiceError(LabError):
+    """AWS, or the way to it, answered otherwise than was hoped.
+
+    Attributes:
+        passes: whether it passes by itself, as overload, faults of the service and outages do.
+    """
+
+    def __init__(self, message: str, passes: bool) -> None:
+        """Remember both."""
+        super().__init__(message)
+        self.passes = passes
+
+
+def passes(error: Exception) -> bool:
+    """Return whether what botocore raised passes by itself: overload, a fault of the service, an outage, a login."""
+    response = getattr(error, "response", None)
+    if response is None:
+        # Not from the service: from the network, mostly.
+        return True
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return status >= 500 or code_of(error) in PASSING
+
+
+def told_by(error: Exception, what: str) -> ServiceError:
     """Return one message for what AWS, or the way to it, answered.
 
     Args:
@@ -170,9 +193,17 @@ def told_by(error: Exception, what: str) -> LabError:
     """
     name, text = code_of(error) or type(error).__name__, " ".join(str(error).split())
     hint = HINTS.get(name, "look up the message, mend it, and give the same command again")
-    return LabError(f"could not {what}: {name}: {text[:400]}: {hint}")
+    return ServiceError(f"could not {what}: {name}: {text[:400]}: {hint}", passes(error))
 
 
+PASSING = (
+    "ThrottlingException",
+    "Throttling",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "ExpiredToken",
+    "ExpiredTokenException",
+)
 HINTS = {
     "NoCredentialsError": "log in (aws configure, aws sso login) or set AWS_PROFILE",
     "UnrecognizedClientException": "log in again; the account does not know these credentials",
@@ -181,6 +212,7 @@ HINTS = {
     "ExpiredTokenException": "log in again; the credentials have run out",
     "AccessDenied": "compare your rights with launchers/iam/launcher.json",
     "AccessDeniedException": "compare your rights with launchers/iam/launcher.json",
+    "403": "compare your rights with launchers/iam/launcher.json",
     "NoSuchBucket": "make the bucket, or set hydra.launcher.bucket to one that there is",
     "EndpointConnectionError": "is there a network, and a service in hydra.launcher.region?",
 }

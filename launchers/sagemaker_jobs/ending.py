@@ -26,7 +26,7 @@ def came_to(
         currency: of prices.
     """
     trained = float(told.get("TrainingTimeInSeconds") or 0)
-    billed = float(told.get("BillableTimeInSeconds") or trained)
+    billed = float(told.get("BillableTimeInSeconds", trained))
     known = all(kind in prices for kind, _ in hosts)
     second = sum(prices[kind] * count for kind, count in hosts) / 3600 if known else None
     return Bill(

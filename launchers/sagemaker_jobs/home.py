@@ -67,7 +67,8 @@ class Home:
         try:
             content = self._connection.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         except Exception as error:
-            if code_of(error) in ("NoSuchKey", "404"):
+            # Also where there is none yet, for those who may not list the whole bucket.
+            if code_of(error) in ("NoSuchKey", "404", "AccessDenied", "403"):
                 return
             raise
         _write(folder / CURVES, content)

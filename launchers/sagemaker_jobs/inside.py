@@ -18,6 +18,8 @@ TRIAL_CHANNEL, DATA_CHANNEL, CHECKPOINT_CHANNEL = "trial", "training", "checkpoi
 SWEEP_FILES = ("sweep.json", "mlflow.json")
 NUMBER, EVALUATE = "number", "BATTERY_LAB_EVALUATE"
 LONGEST_REASON = 1024
+# What a run goes on from, in another job.
+CONTINUED = ("checkpoints", "policy", "curves.jsonl")
 # What a job leaves for its launcher: all of the run folder that is not there to go on from.
 JUDGED = "judged"
 STAYS = ("checkpoints", ".lock", JUDGED)
@@ -103,8 +105,8 @@ def _trial(job: Job) -> None:
     from rich.console import Console
 
     from battery_lab.compose import build, register_resolvers
-    from battery_lab.stored import TRIAL, load_trial, store_trial
-    from battery_lab.sweep.folder import METRICS, resumable
+    from battery_lab.stored import load_trial, store_trial
+    from battery_lab.sweep.folder import resumable, start_over
     from sagemaker_jobs.metrics import MetricLines, line
 
     register_resolvers()
@@ -120,8 +122,11 @@ def _trial(job: Job) -> None:
 
         metrics = judge_stored(experiment, writable(job.start, folder), folder, console)
     else:
-        if resumable(folder) is None and job.start is not None:
-            shutil.copytree(job.start, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(TRIAL, METRICS))
+        if resumable(folder) is None:
+            # What a host left that was lost before its first checkpoint.
+            start_over(folder)
+            if job.start is not None:
+                begin_with(job.start, folder)
         printing = replace(experiment, tracking=MetricLines(inner=experiment.tracking))
         metrics = printing.run(folder, resume=resumable(folder) is not None, console=console)
     print(line(metrics, int(metrics.get("train/env_steps") or 0)), flush=True)
@@ -137,6 +142,23 @@ def run_folder(job: Job) -> Path:
         if (job.trial / name).is_file():
             shutil.copy(job.trial / name, job.sweep / name)
     return folder
+
+
+def begin_with(run: Path, folder: Path) -> None:
+    """Copy what a run goes on from, and not who it is in a store of trials.
+
+    Raises:
+        DataError: it has no checkpoint.
+    """
+    from battery_lab.sweep.folder import resumable
+
+    if resumable(run) is None:
+        raise DataError(f"the run of the channel {CHECKPOINT_CHANNEL} holds no checkpoint to go on from: name another")
+    for name in CONTINUED:
+        if (run / name).is_dir():
+            shutil.copytree(run / name, folder / name, dirs_exist_ok=True)
+        elif (run / name).is_file():
+            shutil.copy(run / name, folder / name)
 
 
 def writable(channel: Path, folder: Path) -> Path:

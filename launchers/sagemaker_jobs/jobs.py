@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any
 
 from battery_lab.errors import DataError
-from sagemaker_jobs.connection import Connection, code_of
+from sagemaker_jobs.connection import Connection, code_of, passes
 from sagemaker_jobs.names import JobName, job_name, read_name
 from sagemaker_jobs.request import WHO
 
 IN_USE, FULL = "ResourceInUse", "ResourceLimitExceeded"
-UNDER_WAY, COMPLETED, STOPPED = ("InProgress", "Stopping"), "Completed", "Stopped"
+COMPLETED, STOPPED, STOPPING = "Completed", "Stopped", "Stopping"
+UNDER_WAY = ("InProgress", STOPPING)
+QUOTA_PAUSE_S, OUTAGE_PAUSE_S = 60.0, 10.0
 PAGE = 100
 
 
@@ -37,8 +39,17 @@ class Seen:
         return self.status in UNDER_WAY
 
 
-class NoRoomError(Exception):
-    """The account's quota holds no further job of this kind for now."""
+class NotYetError(Exception):
+    """A job cannot be begun for now.
+
+    Attributes:
+        pause_s: after which to ask again, at the soonest.
+    """
+
+    def __init__(self, why: str, pause_s: float) -> None:
+        """Remember both."""
+        super().__init__(why)
+        self.pause_s = pause_s
 
 
 class Jobs:
@@ -72,10 +83,12 @@ class Jobs:
             send: creates the job of a name; raises what the service answers.
 
         Raises:
-            NoRoomError: the account's quota is full.
+            NotYetError: the account's quota is full, the attempt before is still stopping, or the service is not well.
             DataError: somebody else's job has the name.
         """
         last = self.latest(number, who)
+        if last is not None and last.status == STOPPING:
+            raise NotYetError("its last job is still stopping", 0)
         if last is not None and (last.under_way or last.status == COMPLETED):
             return last.name
         name = job_name(self._lead, number, who, last.read.attempt + 1 if last else 0)
@@ -83,9 +96,11 @@ class Jobs:
             send(name)
         except Exception as error:
             if code_of(error) == FULL:
-                raise NoRoomError(str(error)) from None
-            # Also the answer to a request that was sent twice, as the first answer was lost.
-            if code_of(error) != IN_USE:
+                raise NotYetError("the account's quota is full", QUOTA_PAUSE_S) from None
+            # In use is also the answer to a request that was sent twice, as the first answer was lost.
+            if code_of(error) != IN_USE and not (passes(error) and self._is_there(name)):
+                if passes(error):
+                    raise NotYetError("the service cannot be reached", OUTAGE_PAUSE_S) from None
                 raise
             self._check_ours(name, who)
         self._note(name, "InProgress")
@@ -106,6 +121,16 @@ class Jobs:
         except Exception as error:
             if code_of(error) != "ValidationException" or self.describe(name)["TrainingJobStatus"] == "InProgress":
                 raise
+
+    def _is_there(self, name: str) -> bool:
+        """Whether the service knows a job, as far as it can be told."""
+        try:
+            self.describe(name)
+        except Exception as error:
+            if not passes(error) or code_of(error):
+                return False
+            raise NotYetError("the service cannot be reached", OUTAGE_PAUSE_S) from None
+        return True
 
     def _check_ours(self, name: str, who: str) -> None:
         told = self.describe(name)

@@ -11,23 +11,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from battery_lab.errors import ConfigError, DataError, LabError
+from battery_lab.errors import LabError
 from battery_lab.sweep.journal import State
 from battery_lab.sweep.parts import Ending
-from sagemaker_jobs.connection import Connection, captured
+from sagemaker_jobs.connection import Connection, ServiceError, captured
 from sagemaker_jobs.ending import came_to, ended
 from sagemaker_jobs.experiments import log_run
 from sagemaker_jobs.home import Home
-from sagemaker_jobs.jobs import Jobs, NoRoomError
+from sagemaker_jobs.jobs import Jobs, NotYetError
 from sagemaker_jobs.names import job_name
 from sagemaker_jobs.options import JobOptions
 from sagemaker_jobs.record import Record
 from sagemaker_jobs.sending import Prepared, Sender
 from sagemaker_jobs.telling import told
 
-# How long to wait for a place where the account's quota is full and no job of this sweep holds one.
-QUOTA_PAUSE_S = 60.0
 LEFT = "its job goes on; the same command follows it again"
+NOT_SENT = "it was not sent yet; the same command sends it"
 
 
 @dataclass(eq=False)
@@ -35,8 +34,10 @@ class _Running:
     number: int
     folder: Path
     prepared: Prepared
-    job: str | None = None  # None while it waits for a place in the account's quota
+    job: str | None = None  # None while it waits until it can be begun
+    again: float = 0.0  # when to ask for that once more
     unwanted: bool = False
+    asked: bool = False  # to stop
 
 
 class SageMakerPool:
@@ -55,7 +56,7 @@ class SageMakerPool:
         self.jobs = Jobs(connection, sender.places.lead)
         self._home = Home(connection, sender.places)
         self._running: dict[int, _Running] = {}
-        self._looked = self._asked = 0.0
+        self._looked = 0.0
         self._left = self._outage = False
 
     def open(self) -> None:
@@ -134,6 +135,8 @@ class SageMakerPool:
         if not self._reached(self.jobs.look):
             return
         for running in list(self._running.values()):
+            if running.unwanted:
+                self._ask_to_stop(running)
             endings: list[Ending] = []
             self._reached(partial(self._look, running, endings))
             for ending in endings:
@@ -153,11 +156,10 @@ class SageMakerPool:
             self._ask_to_stop(running)
 
     def _ask_to_stop(self, running: _Running) -> None:
-        job = running.job
-        if job is None or self._options.on_interrupt == "leave":
-            running.unwanted = True
-        elif not running.unwanted:
-            running.unwanted = self._reached(partial(self.jobs.stop, job))
+        """Ask a job to stop, once; where the service does not answer, the next look asks again."""
+        running.unwanted = True
+        if running.job is not None and not running.asked and self._options.on_interrupt == "stop":
+            running.asked = self._reached(partial(self.jobs.stop, running.job))
 
     def _reached(self, ask: Callable[[], object]) -> bool:
         """Ask the service something; returns whether it answered.
@@ -167,7 +169,9 @@ class SageMakerPool:
         try:
             with told("reach the jobs"):
                 ask()
-        except LabError as error:
+        except ServiceError as error:
+            if not error.passes:
+                raise
             if not self._outage:
                 print(f"{error} (jobs go on; this is tried again)", file=sys.stderr, flush=True)
             self._outage = True
@@ -183,14 +187,22 @@ class SageMakerPool:
 
         try:
             running.job = self.jobs.begin(running.number, prepared.who, send)
-        except NoRoomError:
-            self._asked = time.monotonic()
+        except NotYetError as error:
+            running.again = time.monotonic() + error.pause_s
             return
         self._record.note(running.number, running.job, prepared.who)
 
     def _look(self, running: _Running, endings: list[Ending]) -> None:
         """Say how a job ended, if it has, at the end of a list."""
-        if (ending := self._seen(running)) is not None:
+        try:
+            with told(f"look at trial {running.number}"):
+                ending = self._seen(running)
+        except ServiceError as error:
+            if error.passes:
+                raise
+            # Such as a right that is missing: the same command, with it, finds the job again.
+            ending = Ending(number=running.number, state=State.FAILED, reason=str(error))
+        if ending is not None:
             endings.append(ending)
 
     def _seen(self, running: _Running) -> Ending | None:
@@ -204,12 +216,12 @@ class SageMakerPool:
         return self._ended(running, self.jobs.describe(running.job))
 
     def _asked_again(self, running: _Running) -> Ending | None:
-        """Ask again for a place in the account's quota, which a job of this sweep that ended may have left."""
-        if time.monotonic() - self._asked < QUOTA_PAUSE_S and len(self._running) == 1:
+        """Ask again for a job that could not be begun."""
+        if time.monotonic() < running.again:
             return None
         try:
             self._begin(running)
-        except (ConfigError, DataError) as error:
+        except LabError as error:
             return Ending(number=running.number, state=State.FAILED, reason=f"it could not begin: {error}")
         return None
 
@@ -228,7 +240,8 @@ class SageMakerPool:
         """End what was sent, as nobody is to wait for it."""
         self._left = True
         for running in list(self._running.values()):
-            yield self._gone(running, Ending(number=running.number, state=State.STOPPED, reason=LEFT, left=True))
+            why = NOT_SENT if running.job is None else LEFT
+            yield self._gone(running, Ending(number=running.number, state=State.STOPPED, reason=why, left=True))
 
     def _gone(self, running: _Running, ending: Ending) -> Ending:
         del self._running[running.number]

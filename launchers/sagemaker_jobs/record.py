@@ -68,6 +68,15 @@ class Record:
         os.replace(part, self.folder / RECORD)
 
     @classmethod
+    def known(cls, folder: Path, lead: str) -> dict[int, tuple[str, str]]:
+        """Return the jobs that an earlier launch of the same sweep noted, if any."""
+        try:
+            earlier = cls.read(folder)
+        except ConfigError:
+            return {}
+        return earlier.jobs if earlier.places.lead == lead else {}
+
+    @classmethod
     def read(cls, folder: Path) -> Record:
         """Read it.
 

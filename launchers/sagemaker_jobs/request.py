@@ -16,7 +16,7 @@ from sagemaker_jobs.places import Places
 from sagemaker_jobs.rules import TAG
 from sagemaker_jobs.staging import ENTRY
 
-# Of ours; the SDK adds its own.
+# Of ours; the SDK adds its own, and quotes.
 MOST_PARAMETERS, LONGEST_PARAMETER, LONGEST_TAG = 93, 2500, 256
 # Who a job is, by which its launcher knows it again.
 WHO, SWEEP, TRIAL = "battery_lab.who", "battery_lab.sweep", "battery_lab.trial"
@@ -131,7 +131,7 @@ def parameters(request: Request) -> dict[str, str]:
         ConfigError: there are more than the service takes.
     """
     own = {WHO: request.who, SWEEP: request.sweep, TRIAL: str(request.number)}
-    found = own | {key: value[:LONGEST_PARAMETER] for key, value in split_choices(request.choices).items()}
+    found = own | {key: value[: LONGEST_PARAMETER - 2] for key, value in split_choices(request.choices).items()}
     if len(found) > MOST_PARAMETERS:
         raise ConfigError(
             f"a trial must vary in at most {MOST_PARAMETERS - len(own)} overrides, which travel as hyperparameters, "

@@ -203,11 +203,13 @@ def _check_following(options: JobOptions) -> None:
         options.on_interrupt in ("stop", "leave"), _field("on_interrupt"), "must be stop or leave", options.on_interrupt
     )
     name = options.experiment
-    good = name is None or (NAME.fullmatch(name) is not None and len(name) <= LONGEST_EXPERIMENT)
+    good = name is None or (
+        name == name.lower() and NAME.fullmatch(name) is not None and len(name) <= LONGEST_EXPERIMENT
+    )
     require(
         good,
         _field("experiment"),
-        f"must be up to {LONGEST_EXPERIMENT} letters, digits and hyphens between them, or null",
+        f"must be up to {LONGEST_EXPERIMENT} small letters, digits and hyphens between them, or null",
         name,
     )
     if options.evaluate_only and options.checkpoint is None:

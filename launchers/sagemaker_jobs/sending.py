@@ -210,7 +210,7 @@ def travelling(config: DictConfig) -> DictConfig:
 
 def plain_name(text: str) -> str:
     """Return a text as a name that Experiments takes; what tells sweeps apart is at the end."""
-    whole = re.sub(r"[^a-zA-Z0-9]+", "-", text).strip("-") or "sweep"
+    whole = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "sweep"  # as the SDK has it
     if len(whole) <= LONGEST_EXPERIMENT:
         return whole
     begin, end = whole[: LONGEST_EXPERIMENT - 9].rstrip("-"), whole[-8:].strip("-")

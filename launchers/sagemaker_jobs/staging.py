@@ -8,12 +8,11 @@ import io
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import battery_lab
 from battery_lab.errors import DataError
 from battery_lab.sweep.identity import contents_digest
-from sagemaker_jobs.connection import Connection, code_of
+from sagemaker_jobs.connection import Connection
 from sagemaker_jobs.places import Places, split
 
 ENTRY = "sagemaker_entry.py"
@@ -84,13 +83,9 @@ class Staging:
         if self._dry:
             return True
         bucket, key = split(uri)
-        try:
-            self._connection.s3.head_object(Bucket=bucket, Key=key)
-        except Exception as error:
-            if code_of(error) in ("404", "NoSuchKey", "NotFound"):
-                return False
-            raise
-        return True
+        # Not by its head, whose absence S3 tells only to those who may list the whole bucket.
+        told = self._connection.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+        return any(one["Key"] == key for one in told.get("Contents", []))
 
     def _put(self, uri: str, content: bytes) -> None:
         if self._dry:
@@ -126,10 +121,3 @@ def _sources() -> Iterator[tuple[str, Path]]:
     jobs = LAUNCHERS / "sagemaker_jobs"
     yield from ((f"sagemaker_jobs/{file.name}", file) for file in jobs.glob("*.py"))
     yield ENTRY, LAUNCHERS / ENTRY
-
-
-def keys_below(connection: Connection, uri: str) -> Iterator[dict[str, Any]]:
-    """Yield what S3 lists below a folder."""
-    bucket, key = split(uri.rstrip("/") + "/")
-    for page in connection.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
-        yield from page.get("Contents", [])

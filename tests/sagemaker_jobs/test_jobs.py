@@ -138,7 +138,7 @@ def test_faults_of_the_service_change_nothing(emulator, tmp_path):
 
 def test_a_full_quota_is_waited_for(emulator, tmp_path, monkeypatch):
     from botocore.exceptions import ClientError
-    from sagemaker_jobs import pool
+    from sagemaker_jobs import jobs, pool
 
     refusals = 2
     send = pool.Sender.send
@@ -150,7 +150,7 @@ def test_a_full_quota_is_waited_for(emulator, tmp_path, monkeypatch):
             raise ClientError({"Error": {"Code": "ResourceLimitExceeded", "Message": "full"}}, "CreateTrainingJob")
         send(*given)
 
-    monkeypatch.setattr(pool, "QUOTA_PAUSE_S", 0.5)
+    monkeypatch.setattr(jobs, "QUOTA_PAUSE_S", 0.5)
     monkeypatch.setattr(pool.Sender, "send", refused)
     sweep = StubSweep(tmp_path / "full", [{"steps": 1}])
     assert sweep.run()[0].state == State.DONE

@@ -38,13 +38,21 @@ GROUPS = [
 
 def sent(emulator, tmp_path, **chosen):
     """The request by which a job was created; the job itself is stopped."""
-    sweep = StubSweep(tmp_path / "all", [{"steps": 1}], chosen)
+    # A folder by another name is another sweep, which has no job yet.
+    sweep = StubSweep(tmp_path / tmp_path.name, [{"steps": 1}], chosen)
     sweep.launch()
     (trial,) = sweep.known
     sweep.made.open()
     sweep.made.start(trial.number, trial.folder, trial.job(None))
     sweep.made.close()
-    return emulator.requests("CreateTrainingJob")[-1]["parameters"]
+    told = emulator.requests("CreateTrainingJob")[-1]["parameters"]
+    assert told["TrainingJobName"] == sweep.made.jobs.latest(0, trial_who(sweep)).name
+    return told
+
+
+def trial_who(sweep):
+    """Digits of what the job of the sweep's one trial does."""
+    return json.loads((sweep.folder / "remote.json").read_text())["jobs"]["0"][1]
 
 
 def test_every_option_is_in_the_request(emulator, tmp_path):

@@ -70,7 +70,7 @@ def test_defaults_pass():
         ({"max_parallel": 0}, "hydra.launcher.max_parallel must be a whole number from 1"),
         ({"poll_interval_s": 0}, "hydra.launcher.poll_interval_s must be greater than 0 s"),
         ({"on_interrupt": "hang"}, "hydra.launcher.on_interrupt must be stop or leave, got 'hang'"),
-        ({"experiment": "a_b"}, "hydra.launcher.experiment must be up to 59 letters"),
+        ({"experiment": "a_b"}, "hydra.launcher.experiment must be up to 59 small letters"),
         ({"prices": {"ml.c5.xlarge": -1.0}}, "hydra.launcher.prices.ml.c5.xlarge must be a price"),
     ],
 )

@@ -135,7 +135,7 @@ def launch(launcher: HydraLauncher, job_overrides: Sequence[Sequence[str]], pool
         composed = [sweep.compose(overrides) for overrides in job_overrides]
         trials = list(sweep.trials.values())
         sweep.run(AllAtOnce(trials), pool)
-    if sweep.left:
+    if sweep.left and not any(trial.entry.state == State.FAILED for trial in trials):
         return [answered(one, one.trial.entry.result, JobReturn()) for one in composed]
     return [answer(one, trials) for one in composed]
 

@@ -38,7 +38,8 @@ def rehearse(work: Path, bucket: str, isolation: str) -> None:
         raise ConfigError(NEEDS.format(missing=missing[0]))
     found = _running(work) or _begun(work, isolation)
     os.environ |= found.environment
-    found.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": found.region})
+    if bucket not in {one["Name"] for one in found.client("s3").list_buckets()["Buckets"]}:
+        found.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": found.region})
 
 
 def _running(work: Path) -> Any:

@@ -60,6 +60,7 @@ def pool(options: JobOptions, sweep: Path, dry: bool, rehearsal: Path | None) ->
     connection = Connection(region=str(options.region), bucket=options.bucket)
     places = Places(options.bucket, options.prefix, sweep_lead(sweep.name), options.checkpoint_s3_uri)
     sender = Sender(options, places, connection, sweep, dry)
+    earlier = Record.known(sweep, places.lead)
     record = Record(
         folder=sweep,
         region=connection.region,
@@ -69,5 +70,6 @@ def pool(options: JobOptions, sweep: Path, dry: bool, rehearsal: Path | None) ->
         hosts=[(group.type, group.count) for group in options.groups],
         experiment=sender.experiment,
         rehearsal=rehearsal,
+        jobs=earlier,
     )
     return SageMakerPool(options, connection, sender, record)
