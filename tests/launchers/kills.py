@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,12 @@ class Sweep:
         if not kill.point:
             time.sleep(kill.after_s)
             victims = [process.pid] if kill.driver else trials_of(process.pid)
+            while not victims and process.poll() is None:
+                time.sleep(0.05)  # until the first trial is there
+                victims = trials_of(process.pid)
             for victim in victims[:1]:
-                os.kill(victim, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(victim, signal.SIGKILL)
         process.wait(600)
         lost = [event for event in self.events()[before:] if "killed by SIGKILL" in str(event.get("reason"))]
         return process.returncode == -signal.SIGKILL or bool(lost)
