@@ -84,8 +84,8 @@ class MarketSeries:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of everything the series holds: equal series, equal digest."""
-        head = repr((self.name, self.currency, self.time_zone, self.interval_h, sorted(self.lead_h.items())))
+        """A hash of what the series holds, by whatever name: the same data in a file called otherwise are the same."""
+        head = repr((self.currency, self.time_zone, self.interval_h, sorted(self.lead_h.items())))
         hasher = hashlib.sha256(head.encode())
         for values in (self.start, self.price, self.gap):
             hasher.update(np.ascontiguousarray(values).tobytes())
