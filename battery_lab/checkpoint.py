@@ -15,6 +15,7 @@ from typing import Any
 from battery_lab.errors import DataError
 
 STATE, RLLIB, BEST, MEMORY = "state.json", "rllib", "best_policy", "replay"
+FILES = "files"  # of a checkpoint with their sizes, in its state
 NAME = re.compile(r"^\d{12}$")
 
 
@@ -66,11 +67,11 @@ def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: i
         keep: how many checkpoints to keep.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    final, earlier = folder / f"{progress.env_steps:012d}", found(folder)
     # What a kill left of an earlier checkpoint; the run folder is locked, so that nobody is writing it.
-    for torn in folder.glob("part-*"):
-        shutil.rmtree(torn, ignore_errors=True)
-    final = folder / f"{progress.env_steps:012d}"
-    earlier = found(folder)
+    for torn in folder.iterdir():
+        if torn.name.startswith("part-") or (NAME.match(torn.name) and torn not in earlier):
+            shutil.rmtree(torn, ignore_errors=True)
     part = folder / f"part-{uuid.uuid4().hex}"
     try:
         part.mkdir()
@@ -79,7 +80,7 @@ def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: i
             algorithm.save_memory(part / MEMORY, earlier[-1] / MEMORY if earlier else None)
         if policy.is_dir():
             shutil.copytree(policy, part / BEST)
-        (part / STATE).write_text(json.dumps(asdict(progress)))
+        (part / STATE).write_text(json.dumps(asdict(progress) | {FILES: _sizes(part)}))
         # The disk holds the files and their names before the checkpoint gets its own, and that before others go.
         for path in (*part.rglob("*"), part):
             _sync(path)
@@ -94,10 +95,29 @@ def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: i
 
 
 def found(folder: Path) -> list[Path]:
-    """Return the whole checkpoints of a run, the oldest first."""
+    """Return the whole checkpoints of a run, the oldest first.
+
+    Where another program carried the folder here file by file, one may lack some of its files.
+    """
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if NAME.match(path.name) and (path / STATE).is_file())
+    named = (path for path in folder.iterdir() if NAME.match(path.name) and (path / STATE).is_file())
+    return sorted(path for path in named if _is_whole(path))
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether all files that the state tells of are there; one that cannot be read is left to who reads it."""
+    try:
+        files = json.loads((path / STATE).read_text()).get(FILES) or {}
+        return all((path / name).stat().st_size == size for name, size in files.items())
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, AttributeError):
+        return True
 
 
 def latest(folder: Path) -> tuple[Path, Progress]:
@@ -115,7 +135,10 @@ def latest(folder: Path) -> tuple[Path, Progress]:
 def _read(checkpoints: list[Path]) -> Progress:
     newest, folder = checkpoints[-1] / STATE, checkpoints[-1].parent
     try:
-        progress = Progress(**json.loads(newest.read_text()))
+        state = json.loads(newest.read_text())
+        if isinstance(state, dict):
+            state.pop(FILES, None)
+        progress = Progress(**state)
         if progress.env_steps == int(newest.parent.name):
             return progress
         why: object = f"it is of step {progress.env_steps}"

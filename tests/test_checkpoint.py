@@ -93,6 +93,24 @@ def test_what_a_kill_left_is_cleared_away(tmp_path):
     assert list((tmp_path / "checkpoints").iterdir()) == [path]
 
 
+@pytest.mark.parametrize("left", ["", "ne"])
+def test_one_that_was_carried_here_in_part_is_no_checkpoint(tmp_path, left):
+    older, newer = save(tmp_path, 512), save(tmp_path, 1024)
+    weights = newer / "rllib" / "learner" / "module" / "weights"
+    weights.unlink()
+    if left:
+        weights.write_text(left)
+    assert checkpoint.latest(tmp_path / "checkpoints")[0] == older
+    newest = save(tmp_path, 1536)
+    assert sorted((tmp_path / "checkpoints").iterdir()) == [older, newest]
+
+
+def test_one_of_an_earlier_lab_counts_without_a_list_of_its_files(tmp_path):
+    path = save(tmp_path, 512)
+    (path / "state.json").write_text('{"env_steps": 512}')
+    assert checkpoint.latest(tmp_path / "checkpoints") == (path, Progress(env_steps=512))
+
+
 def test_a_folder_without_its_state_is_no_checkpoint(tmp_path):
     path = save(tmp_path, 512)
     (tmp_path / "checkpoints" / "000000001024").mkdir()

@@ -23,7 +23,7 @@ from ray.tune.trainable import trainable
 from battery_lab.errors import ConfigError
 
 REACHED_WITHIN_S = 10.0
-NAMESPACE = "battery_lab"  # tells a Ray that was started here from one of somebody else's
+NAMESPACE, JOINED = "battery_lab", "battery_lab_joined"  # a Ray that was started here, and one that was not
 
 
 def quiet() -> None:
@@ -44,11 +44,20 @@ def start_ray(actors: int) -> None:
 
     Args:
         actors: remote runners and learners; each takes a core.
+
+    Raises:
+        ConfigError: the cluster that the process is of has fewer cores.
     """
     quiet()
     if ray.is_initialized():
-        if ray.get_runtime_context().namespace != NAMESPACE or ray.cluster_resources().get("CPU", 0) >= actors:
+        cores = int(ray.cluster_resources().get("CPU", 0))
+        if cores >= actors:
             return
+        if ray.get_runtime_context().namespace != NAMESPACE:
+            raise ConfigError(
+                f"algo.num_env_runners and num_learners must be at most {cores} together, as many cores as the Ray "
+                f"cluster has for them, got {actors}: choose fewer, or give the cluster more"
+            )
         ray.shutdown()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if "RAY_AUTH_TOKEN_PATH" not in os.environ:
@@ -87,7 +96,7 @@ def connect_ray(address: str) -> None:
         with _own_sigterm(), _on_loopback() if ip_address(host).is_loopback else nullcontext():
             ray.init(
                 address=address,
-                namespace=NAMESPACE,
+                namespace=JOINED,
                 configure_logging=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,

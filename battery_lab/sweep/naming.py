@@ -12,8 +12,11 @@ from pathlib import Path
 from battery_lab.errors import ConfigError, DataError
 from battery_lab.tracking.sweep_run import COMMAND
 
-# What a sweep does is the same whoever runs its trials, where, and how failures are dealt with.
-BESIDE = re.compile(r"^[+~]*(launcher|sweep|hydra|tracking|outputs)([.=@/]|$)")
+# What a sweep does is the same whoever runs its trials, where, and how failures are dealt with; it is not where they
+# go on from something else, or train none.
+BESIDE = re.compile(
+    r"^[+~]*(?!hydra\.launcher\.(checkpoint|evaluate_only)=)(launcher|sweep|hydra|tracking|outputs)([.=@/]|$)"
+)
 SEVERAL = re.compile(r"=[^\[{]*[,(]")  # what is swept, which comes first in a name
 LONGEST = 60
 

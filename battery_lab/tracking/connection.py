@@ -6,10 +6,13 @@ import logging
 import os
 import secrets
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+
+from battery_lab.errors import ConfigError
 
 LOCK_S = 60.0
 
@@ -30,7 +33,11 @@ class Address:
 
 
 def new_client(uri: str) -> Any:
-    """Return an MlflowClient that prints nothing, reports to nobody and gives up on a dead server within a minute."""
+    """Return an MlflowClient that prints nothing, reports to nobody and gives up on a dead server within a minute.
+
+    Raises:
+        ConfigError: a managed server is asked for without the plugin by which MLflow reaches it.
+    """
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
@@ -40,8 +47,14 @@ def new_client(uri: str) -> Any:
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     }.items():
         os.environ.setdefault(name, value)
+    import mlflow
     from mlflow import MlflowClient
 
+    if uri.startswith("arn:"):
+        if find_spec("sagemaker_mlflow") is None:
+            raise ConfigError(f"tracking.uri={uri} needs the extra aws, which is not installed: make setup-aws")
+        # Its plugin signs requests to the server that is set for the whole process.
+        mlflow.set_tracking_uri(uri)
     for logger in ("mlflow", "alembic"):
         logging.getLogger(logger).setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from battery_lab.tracking.store import Delivery, is_delivered
 from battery_lab.tracking.sweep_run import end_sweep_run
 
 SQLITE = "sqlite:///"
+MANAGED = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:mlflow-(tracking-server|app)/\S+")
 SLOWEST_RETRY_S = 60.0
 
 
@@ -25,7 +27,8 @@ class MlflowTracking:
     """A choice of conf/tracking.
 
     Attributes:
-        uri: MLflow's tracking URI; relative paths of SQLite files count from the working directory.
+        uri: MLflow's tracking URI, or the ARN of a managed server (extra aws); relative paths of SQLite files count
+            from the working directory.
         experiment: name of the experiment that runs are put into.
         artifacts: folder or URI of files, where ``uri`` is a database; a server has its own place.
         flush_every_s: seconds between two batches.
@@ -43,8 +46,8 @@ class MlflowTracking:
         require(bool(self.artifacts.strip()), "tracking.artifacts", "must be a folder or a URI", self.artifacts)
         for name in ("flush_every_s", "finish_within_s"):
             require(getattr(self, name) > 0, f"tracking.{name}", "must be greater than 0 s", getattr(self, name))
-        known = self.uri.startswith(("http://", "https://", SQLITE))
-        rule = "must be sqlite:///<file> or http(s)://<host>:<port>"
+        known = self.uri.startswith(("http://", "https://", SQLITE)) or MANAGED.fullmatch(self.uri) is not None
+        rule = "must be sqlite:///<file>, http(s)://<host>:<port> or the ARN of a tracking server of SageMaker"
         require(known, "tracking.uri", rule, public(self.uri))
         if self.uri.startswith("http") and public(self.uri) != self.uri:
             raise ConfigError(
@@ -54,14 +57,11 @@ class MlflowTracking:
 
     def address(self) -> Address:
         """Return where runs go, with whole paths."""
-        if self.uri.startswith("http"):
+        if not self.uri.startswith(SQLITE):
             return Address(self.uri, self.experiment, None)
         artifacts = self.artifacts if "://" in self.artifacts else Path(self.artifacts).resolve().as_uri()
-        uri = self.uri
-        if uri.startswith(SQLITE):
-            path, sign, query = uri.removeprefix(SQLITE).partition("?")
-            uri = f"{SQLITE}{Path(path).resolve()}{sign}{query}"
-        return Address(uri, self.experiment, artifacts)
+        path, sign, query = self.uri.removeprefix(SQLITE).partition("?")
+        return Address(f"{SQLITE}{Path(path).resolve()}{sign}{query}", self.experiment, artifacts)
 
     def start(self, folder: Path, name: str, config: Mapping[str, Any]) -> Tracking:
         """Begin to send a run folder from a thread of its own."""

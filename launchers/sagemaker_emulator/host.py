@@ -109,7 +109,7 @@ class Host:
         return self._process.poll() if self._process else None
 
     def terminate(self) -> None:
-        """Send SIGTERM to all its processes."""
+        """Send SIGTERM to the process group of ``train``."""
         self._order(b"TERM\n")
 
     def kill(self) -> None:

@@ -57,7 +57,7 @@ class CheckpointCopy:
         self._copied = {path: _mark(path) for path in self._folder.rglob("*") if path.is_file()}
 
     def copy(self) -> None:
-        """Copy what has changed, the oldest first; what changes meanwhile waits for the next time."""
+        """Copy what has changed, in no order to rely on; what changes meanwhile waits for the next time."""
         bucket, key = split(self._uri.rstrip("/"))
         for path, mark in self._changed():
             try:
@@ -79,7 +79,8 @@ class CheckpointCopy:
                 continue
             if path.is_file() and self._copied.get(path) != mark:
                 found.append((path, mark))
-        return sorted(found, key=lambda one: one[1])
+        # Whoever writes a file last that says that the others are there finds it copied before them.
+        return sorted(found, reverse=True)
 
 
 def upload_artifact(s3: Any, folders: Iterable[Path], uri: str, *, packed: bool) -> bool:

@@ -1,9 +1,10 @@
 """The first process of a host: ``python supervise.py [--isolate ...] -- COMMAND...``, with orders on standard input.
 
-It passes signals on, waits, and leaves nothing behind: ``TERM`` on a line of standard input sends SIGTERM to every
-process of the host, ``KILL`` or the end of the input (whoever gave the orders is gone) kills them all. A first process
-of a container that has no handler for SIGTERM isn't ended by it, and neither is COMMAND. Once COMMAND ends, the rest
-is killed and its exit status is this program's own (128 + the signal's number where one ended it).
+It passes signals on, waits, and leaves nothing behind: ``TERM`` on a line of standard input sends SIGTERM to COMMAND's
+process group, as the small first process of an image does (``tini -g``), ``KILL`` or the end of the input (whoever gave
+the orders is gone) kills all processes of the host. COMMAND itself isn't ended by a SIGTERM that it has no handler for,
+as under an image that sees to that. Once COMMAND ends, the rest is killed and its exit status is this program's own
+(128 + the signal's number where one ended it).
 
 With --isolate it is process 1 of namespaces of its own for mounts, processes and the host name.
 Only the standard library is used: it runs as a script.
@@ -43,7 +44,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     orders = os.dup(0)
-    first = subprocess.Popen(given.command, stdin=subprocess.DEVNULL, preexec_fn=_default_signals)
+    first = subprocess.Popen(given.command, stdin=subprocess.DEVNULL, process_group=0, preexec_fn=_default_signals)
     status = _follow(first.pid, orders, waking)
     _kill_all()
     return status
@@ -119,8 +120,9 @@ def _reap(first: int) -> int | None:
 
 def _terminate(first: int) -> None:
     for pid in descendants():
-        if pid != first or _handles(pid, signal.SIGTERM):
-            _signal(pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            if os.getpgid(pid) == first and (pid != first or _handles(pid, signal.SIGTERM)):
+                os.kill(pid, signal.SIGTERM)
 
 
 def _handles(pid: int, number: int) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from battery_lab.errors import ConfigError, LabError
 
 T = TypeVar("T")
-ATTEMPTS = 10
+ATTEMPTS = 6
 # ListTrainingJobs allows two requests a second in an account; others may be at it too.
 LEAST_PAUSE_S = 0.6
 NEEDS = "launcher=sagemaker needs the extra aws, which is not installed ({missing}): make setup-aws"
@@ -51,10 +51,12 @@ class Connection:
     Attributes:
         region: of all.
         bucket: that the SDK may take for its own uploads.
+        local: whether jobs run by the SDK's local mode.
     """
 
     region: str
     bucket: str
+    local: bool = False
     _last: float = field(default=0.0, init=False)
 
     @cached_property
@@ -72,7 +74,9 @@ class Connection:
         from botocore.config import Config
 
         retries = {"mode": "standard", "max_attempts": ATTEMPTS}
-        return self.session.client(service, config=Config(retries=retries, user_agent_extra="battery_lab"))
+        # A network that is down is told within a minute, and asked again by who waits for jobs.
+        times = {"connect_timeout": 5, "read_timeout": 60}
+        return self.session.client(service, config=Config(retries=retries, user_agent_extra="battery_lab", **times))
 
     @cached_property
     def sagemaker(self) -> Any:
@@ -100,6 +104,15 @@ class Connection:
         modules = defaults.setdefault("SageMaker", {}).setdefault("PythonSDK", {}).setdefault("Modules", {})
         # The SDK tells its makers of each call otherwise.
         modules["TelemetryOptOut"] = True
+        if self.local:
+            from sagemaker.local import LocalSession
+
+            return LocalSession(
+                boto_session=self.session,
+                default_bucket=self.bucket,
+                disable_local_code=True,
+                sagemaker_config=defaults,
+            )
         return sagemaker.Session(
             boto_session=self.session,
             sagemaker_client=self.sagemaker,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,25 @@ from battery_lab.sweep.journal import State
 from battery_lab.sweep.parts import Ending
 from sagemaker_jobs.home import Bill, Home
 from sagemaker_jobs.jobs import COMPLETED, STOPPED
+from sagemaker_jobs.names import read_name
+
+# How the service says whose fault it was: what ran in the container's, or its own, after which a trial is tried again.
+BY_ITSELF, BY_SERVICE = "AlgorithmError", "InternalServerError"
+MOST_LOST = 5  # attempts, which cost
 
 
-def came_to(
-    told: Mapping[str, Any], prices: Mapping[str, float], hosts: Sequence[tuple[str, int]], currency: str
-) -> Bill:
+def came_to(told: Mapping[str, Any], prices: Mapping[str, float], currency: str) -> Bill:
     """Return what a job came to.
 
     Args:
         told: what the service says of it.
         prices: of an instance hour by type.
-        hosts: type and count of each kind of host.
         currency: of prices.
     """
+    resources = told["ResourceConfig"]
+    kinds = resources.get("InstanceGroups") or [resources]
+    # Its own, which need not be those that jobs are asked for with by now.
+    hosts = [(str(kind["InstanceType"]), int(kind["InstanceCount"])) for kind in kinds]
     trained = float(told.get("TrainingTimeInSeconds") or 0)
     billed = float(told.get("BillableTimeInSeconds", trained))
     known = all(kind in prices for kind, _ in hosts)
@@ -61,14 +67,26 @@ def ended(
     home.log(folder, cost.name)
     if cost.status == COMPLETED:
         try:
-            home.results(folder, told, cost)
+            home.results(folder, number, who, told, cost)
         except LabError as error:
             return Ending(number=number, state=State.FAILED, reason=str(error))
         return Ending(number=number, state=State.DONE, result=result_of(folder))
     home.curves(folder, number, who)
     if cost.status == STOPPED and unwanted:
         return Ending(number=number, state=State.STOPPED)
-    return Ending(number=number, state=State.FAILED, reason=_reason(cost, told))
+    return Ending(
+        number=number,
+        state=State.FAILED,
+        reason=_reason(cost, told),
+        raised=(cost.reason or "").startswith(BY_ITSELF),
+        lost=(cost.reason or "").startswith(BY_SERVICE) and attempt_of(cost.name) < MOST_LOST,
+    )
+
+
+def attempt_of(job: str) -> int:
+    """Return which attempt at its trial a job is, from 0."""
+    read = read_name(job)
+    return 0 if read is None else read.attempt
 
 
 def _reason(cost: Bill, told: Mapping[str, Any]) -> str:

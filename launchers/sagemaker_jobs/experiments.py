@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ RECEIPT = "experiments.json"
 FILES = ("metrics.json", "report.html", TRIAL, "job.json")
 CAPTURE = "validation/capture"
 EXISTS = ("already exists", "must be unique")
+OLDEST_S = 13 * 86_400.0  # CloudWatch takes no points of more than two weeks ago, and SageMaker does not say
 # Of a trial component, in the service.
 MOST_PARAMETERS, LONGEST_VALUE, LONGEST_NAME = 300, 2500, 320
 
@@ -43,7 +45,7 @@ def make_experiment(connection: Connection, name: str) -> None:
                 raise
 
 
-def log_run(connection: Connection, places: Places, experiment: str, number: int, folder: Path) -> None:
+def log_run(connection: Connection, places: Places, experiment: str, run: str, folder: Path) -> None:
     """Log a trial that came to its end as a run, once.
 
     A failure is told in one line and no more: the folder is the truth, and the same command or ``collect`` tries again.
@@ -51,19 +53,19 @@ def log_run(connection: Connection, places: Places, experiment: str, number: int
     if (folder / RECEIPT).is_file():
         return
     try:
-        _log(connection, places, experiment, number, folder)
+        _log(connection, places, experiment, run, folder)
     except Exception as error:  # Whatever the SDK can raise, the trial is done.
         why = " ".join(str(error).split())[:200] or type(error).__name__
         again = f"python -m battery_lab.sweep collect {folder.parent}"
-        line = f"SageMaker Experiments do not hold trial {number} for now ({why}); {again} sends it"
+        line = f"SageMaker Experiments do not hold {run} for now ({why}); {again} sends it"
         print(line, file=sys.stderr, flush=True)
         return
-    (folder / RECEIPT).write_text(json.dumps({"experiment": experiment, "run": run_name(number)}))
+    (folder / RECEIPT).write_text(json.dumps({"experiment": experiment, "run": run}))
 
 
-def run_name(number: int) -> str:
-    """Return what the run of a trial is called."""
-    return f"trial-{number}"
+def run_name(number: int, who: str) -> str:
+    """Return what the run of a trial is called; what another source of the lab made of it is another run."""
+    return f"trial-{number}-{who[:8]}"
 
 
 def ranked(connection: Connection, experiment: str, metric: str = CAPTURE) -> Any:
@@ -86,29 +88,30 @@ def ranked(connection: Connection, experiment: str, metric: str = CAPTURE) -> An
     ).dataframe()
 
 
-def _log(connection: Connection, places: Places, experiment: str, number: int, folder: Path) -> None:
+def _log(connection: Connection, places: Places, experiment: str, name: str, folder: Path) -> None:
     sdk()
     from sagemaker.experiments import Run
 
     logging.getLogger("sagemaker").setLevel(logging.ERROR)
     with Run(
         experiment_name=experiment,
-        run_name=run_name(number),
+        run_name=name,
         sagemaker_session=connection.sdk,
         artifact_bucket=places.bucket,
         artifact_prefix=f"{places.prefix}/experiments/{experiment}",
     ) as run:
         params = list(flat_params(resolve(load_trial(folder))).items())[:MOST_PARAMETERS]
         run.log_parameters({name[:LONGEST_NAME]: value[:LONGEST_VALUE] or "''" for name, value in params})
+        oldest = time.time() - OLDEST_S
         for line in read_lines(folder / CURVES)[0]:
-            at = datetime.datetime.fromtimestamp(float(line[TIME] or 0), datetime.UTC)
-            for name in NAMES:
-                if (value := line.get(name)) is not None:
-                    run.log_metric(name, value, timestamp=at, step=int(line[STEPS] or 0))
+            at = datetime.datetime.fromtimestamp(max(float(line[TIME] or 0), oldest), datetime.UTC)
+            for metric in NAMES:
+                if (value := line.get(metric)) is not None:
+                    run.log_metric(metric, value, timestamp=at, step=int(line[STEPS] or 0))
         # Figures that are points of curves already are there.
-        for name, value in (figures_of(folder) or {}).items():
-            if name not in NAMES and value is not None and math.isfinite(value):
-                run.log_metric(name, value, step=0)
-        for name in FILES:
-            if (folder / name).is_file():
-                run.log_file(str(folder / name), name=name)
+        for metric, value in (figures_of(folder) or {}).items():
+            if metric not in NAMES and value is not None and math.isfinite(value):
+                run.log_metric(metric, value, step=0)
+        for file in FILES:
+            if (folder / file).is_file():
+                run.log_file(str(folder / file), name=file)

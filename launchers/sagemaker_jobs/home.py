@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from battery_lab import checkpoint
 from battery_lab.errors import DataError
 from battery_lab.sweep.folder import LEFT, METRICS
 from battery_lab.tracking.run_log import CURVES
@@ -21,6 +22,7 @@ from sagemaker_jobs.places import Places, split
 JOB, LOG, PART = "job.json", "trial.log", ".part-"
 GROUP = "/aws/sagemaker/TrainingJobs"
 LARGEST_BYTES, MOST_FILES = 4 << 30, 10_000
+CHECKPOINTS, LARGEST_CHECKPOINT_BYTES = "checkpoints", 1 << 30
 FIGURES = ("billable_seconds", "training_seconds", "cost", "saved")
 
 
@@ -73,11 +75,13 @@ class Home:
             raise
         _write(folder / CURVES, content)
 
-    def results(self, folder: Path, told: Mapping[str, Any], cost: Bill) -> None:
+    def results(self, folder: Path, number: int, who: str, told: Mapping[str, Any], cost: Bill) -> None:
         """Bring all that a job which completed has left; its figures come last.
 
         Args:
             folder: of the trial.
+            number: of the trial.
+            who: digits of what the job did.
             told: what the service says of the job.
             cost: what it came to.
 
@@ -90,27 +94,52 @@ class Home:
         with tempfile.TemporaryDirectory(prefix=PART, dir=folder) as scratch:
             place = Path(scratch)
             self._fetch(output, place / "output.tar.gz")
-            unpack(place / "output.tar.gz", place / "run")
-            if not (place / "run" / METRICS).is_file():
+            run = unpack(place / "output.tar.gz", place / "run")
+            if not (run / METRICS).is_file():
                 raise DataError(f"the job {told['TrainingJobName']} has completed and left no {METRICS} in {output}")
-            for name in LEFT:
-                if name != METRICS:
-                    _replace(place / "run" / name, folder / name)
-            # Those of an earlier try here, past which the job has gone; its own stay in S3.
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-            receipt = place / "run" / "mlflow.json"
-            if receipt.is_file():
-                _replace(receipt, folder / receipt.name)
-            figures = json.loads((place / "run" / METRICS).read_text())
+            # Those of an earlier try here are of a place past which the job has gone.
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+            self._checkpoint(folder, number, who, place / CHECKPOINTS)
+            for name in (*LEFT, "mlflow.json"):
+                if name not in (METRICS, CHECKPOINTS):
+                    _replace(run / name, folder / name)
+            figures = json.loads((run / METRICS).read_text())
             about = {f"job/{name}": getattr(cost, name) for name in FIGURES}
             _write(folder / METRICS, json.dumps({**figures, **about}, indent=2).encode())
+
+    def _checkpoint(self, folder: Path, number: int, who: str, scratch: Path) -> None:
+        """Bring the newest checkpoint, from which a run here can go on, unless it is large; older ones stay in S3."""
+        kept = self._places.checkpoint(number, who)
+        if kept is None:
+            return
+        bucket, key = split(f"{kept}/{number}/{CHECKPOINTS}/")
+        pages = self._connection.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+        there = [(one["Key"].removeprefix(key), one["Size"]) for page in pages for one in page.get("Contents", [])]
+        names = {name.partition("/")[0] for name, _ in there}
+        newest = max((name for name in names if checkpoint.NAME.match(name)), default=None)
+        files = [(name, size) for name, size in there if name.startswith(f"{newest}/")]
+        if newest is None:
+            return
+        if sum(size for _, size in files) > LARGEST_CHECKPOINT_BYTES or len(files) > MOST_FILES:
+            print(f"trial {number}: its checkpoint is large and stays in s3://{bucket}/{key}{newest}", flush=True)
+            return
+        for name, _ in files:
+            path = scratch / name
+            if not path.resolve().is_relative_to(scratch.resolve()):
+                raise DataError(f"s3://{bucket}/{key}{name} is no name of a file in a checkpoint")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection.s3.download_file(bucket, f"{key}{name}", str(path))
+        if checkpoint.found(scratch):
+            _replace(scratch, folder / CHECKPOINTS)
 
     def note(self, folder: Path, cost: Bill) -> None:
         """Write what a job came to into the folder of its trial."""
         _write(folder / JOB, json.dumps(asdict(cost), indent=2).encode())
 
     def log(self, folder: Path, name: str) -> None:
-        """Bring what a job printed, host after host."""
+        """Bring what a job printed, host after host; local ones print here."""
+        if self._connection.local:
+            return
         with tempfile.TemporaryDirectory(prefix=PART, dir=folder) as scratch:
             path = Path(scratch) / LOG
             with path.open("w") as file:
@@ -129,8 +158,8 @@ class Home:
             raise
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack what a job left, within bounds and never outside of the folder.
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpack what a job left, within bounds and never outside of the folder; returns where the run is.
 
     Raises:
         DataError: it is no such archive, or breaks a bound.
@@ -148,6 +177,8 @@ def unpack(archive: Path, folder: Path) -> None:
                 tar.extract(member, folder, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
         raise DataError(f"{archive.name} cannot be unpacked: {error}") from None
+    # The SDK's local mode packs the folder above, too.
+    return folder / "data" if (folder / "data" / METRICS).is_file() else folder
 
 
 def streams(connection: Connection, job: str) -> list[str]:

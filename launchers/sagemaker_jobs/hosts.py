@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from battery_lab.errors import DataError
+from battery_lab.errors import ConfigError, DataError
 
 PORT = 6379
+RAY = (sys.executable, "-m", "ray.scripts.scripts")
 TOKEN, LEARNER_GROUP = "ray_token", "BATTERY_LAB_LEARNER_GROUP"
 LEARNERS = "BATTERY_LAB_LEARNERS"
 PATIENCE_S = 600.0  # hosts of a job come up some minutes apart
 LOOK_S = 1.0
+# Looks in a row at a head, after which it is gone: that refuses, as nobody is there; or is silent, and may be busy.
+REFUSALS, SILENCES = 3, 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +98,11 @@ def cluster(hosts: Hosts, trial: Path) -> Iterator[bool]:
         _serve(hosts, head)
         yield False
         return
-    _start(["--head", f"--port={PORT}", "--include-dashboard=false"], hosts, head)
+    _lead(hosts, head)
     try:
         _join(head, len(hosts.all))
         yield True
+        print(f"Ray actors by host: {_spread(hosts)}", flush=True)
     finally:
         _ray("stop", "--force")
 
@@ -122,7 +129,10 @@ def _join(head: str, count: int) -> None:
 
     from battery_lab.rollout.cluster import connect_ray
 
-    connect_ray(f"{head}:{PORT}")
+    try:
+        connect_ray(f"{head}:{PORT}")
+    except ConfigError as error:
+        raise DataError(f"the job's own Ray cluster does not answer: {str(error).rpartition(': ')[2]}") from None
     deadline = time.monotonic() + PATIENCE_S
     while (there := sum(node["Alive"] for node in ray.nodes())) < count:
         if time.monotonic() > deadline:
@@ -131,35 +141,64 @@ def _join(head: str, count: int) -> None:
     print(f"one Ray cluster of {count} hosts, {ray.cluster_resources().get('CPU', 0):g} CPUs", flush=True)
 
 
+def _spread(hosts: Hosts) -> str:
+    """Return how many runners and learners each host has had."""
+    import ray
+
+    names = {address(host): host for host in hosts.all}
+    nodes = {node["NodeID"]: names.get(node["NodeManagerAddress"], "?") for node in ray.nodes()}
+    # The public list of actors wants Ray's dashboard, which no job starts.
+    actors = ray._private.state.actors().values()
+    counts = Counter(nodes.get(actor["Address"]["NodeID"], "?") for actor in actors)
+    return ", ".join(f"{host} {count}" for host, count in sorted(counts.items())) or "none"
+
+
 def _serve(hosts: Hosts, head: str) -> None:
-    """Lend this host to the cluster until its head goes away."""
+    """Lend this host to the cluster until its head goes away.
+
+    Raises:
+        DataError: the head does not come, or this host's own Ray goes before it.
+    """
     deadline = time.monotonic() + PATIENCE_S
-    while not _listens(head):
+    while _answer(head) != 0:
         if time.monotonic() > deadline:
             raise DataError(f"{hosts.learner} has not begun the job's Ray cluster after {PATIENCE_S:g} s")
         time.sleep(LOOK_S)
-    _start([f"--address={head}:{PORT}"], hosts, address(hosts.me))
-    while _listens(head):
-        time.sleep(LOOK_S)
+    with tempfile.TemporaryFile("w+") as said:
+        command = [*RAY, "start", f"--address={head}:{PORT}", "--block", *_options(hosts, address(hosts.me))]
+        mine = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+        gone = 0.0
+        while gone < 1:
+            if mine.poll() is not None and _answer(head) == 0:
+                said.seek(0)
+                why = " ".join(said.read().split())[-400:]
+                raise DataError(f"Ray ended on {hosts.me} with the job's trial still running: {why}")
+            answer = _answer(head)
+            gone = 0 if answer == 0 else gone + 1 / (REFUSALS if answer == errno.ECONNREFUSED else SILENCES)
+            time.sleep(LOOK_S)
     _ray("stop", "--force")
 
 
-def _start(role: Sequence[str], hosts: Hosts, own: str) -> None:
+def _options(hosts: Hosts, own: str) -> list[str]:
     options = [f"--node-ip-address={own}", "--disable-usage-stats", "--log-style=record"]
     if hosts.apart and hosts.mine:
         # No core beside the learners' own, so that runners go to the groups that are there for them.
         options.append(f"--num-cpus={hosts.learners}")
-    done = _ray("start", *role, *options)
+    return options
+
+
+def _lead(hosts: Hosts, own: str) -> None:
+    done = _ray("start", "--head", f"--port={PORT}", "--include-dashboard=false", *_options(hosts, own))
     if done.returncode:
         raise DataError(f"Ray did not start on {hosts.me}: {' '.join(done.stdout.split())[-400:]}")
 
 
 def _ray(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ray.scripts.scripts", *arguments]
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return subprocess.run([*RAY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
 
-def _listens(head: str) -> bool:
+def _answer(head: str) -> int:
+    """Return 0 if something listens at a head, and the system's error number if not."""
     with socket.socket() as probe:
         probe.settimeout(5)
-        return probe.connect_ex((head, PORT)) == 0
+        return probe.connect_ex((head, PORT))

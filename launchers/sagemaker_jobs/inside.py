@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,11 @@ NUMBER, EVALUATE = "number", "BATTERY_LAB_EVALUATE"
 LONGEST_REASON = 1024
 # What a run goes on from, in another job.
 CONTINUED = ("checkpoints", "policy", "curves.jsonl")
-# What a job leaves for its launcher: all of the run folder that is not there to go on from.
 JUDGED = "judged"
-STAYS = ("checkpoints", ".lock", JUDGED)
+# Environment steps of the checkpoint from which a job went on and failed by the trial's own fault.
+RAISED = "raised"
+# What a job leaves for its launcher: all of the run folder that is not there to go on from.
+STAYS = ("checkpoints", ".lock", JUDGED, RAISED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,6 @@ class Job:
         sweep: the folder that takes the place of the sweep's, and is kept in S3 while the job runs.
         model: folder of the policy that is kept.
         output: folder of what else is kept.
-        failure: file of the reason why a job failed.
         hosts: of the job.
     """
 
@@ -48,7 +51,6 @@ class Job:
     sweep: Path
     model: Path
     output: Path
-    failure: Path
     hosts: Hosts
 
     @classmethod
@@ -58,7 +60,6 @@ class Job:
         Raises:
             DataError: it is none of a job of the lab.
         """
-        base = Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
         channels = {name: environment.get(f"SM_CHANNEL_{name.upper()}") for name in (TRIAL_CHANNEL, DATA_CHANNEL)}
         start = environment.get(f"SM_CHANNEL_{CHECKPOINT_CHANNEL.upper()}")
         if not channels[TRIAL_CHANNEL]:
@@ -70,10 +71,9 @@ class Job:
             data=Path(str(channels[DATA_CHANNEL])) if channels[DATA_CHANNEL] else None,
             start=Path(start) if start else None,
             evaluate=environment.get(EVALUATE) == "1",
-            sweep=base / "checkpoints",
+            sweep=base(environment) / "checkpoints",
             model=Path(environment["SM_MODEL_DIR"]),
             output=Path(environment["SM_OUTPUT_DATA_DIR"]),
-            failure=base / "output" / "failure",
             hosts=Hosts.here(environment),
         )
 
@@ -82,20 +82,22 @@ def main() -> int:
     """Run the job; returns the exit status."""
     from battery_lab.stopping import stop_at_once
 
-    job = Job.here(os.environ)
     try:
         with stop_at_once():
-            run(job)
+            run(Job.here(os.environ))
     except KeyboardInterrupt as stop:
         print(stop, flush=True)
         return 128 + signal.SIGTERM
     except BaseException as error:
-        return _failed(job, error)
+        return _failed(error)
     return 0
 
 
 def run(job: Job) -> None:
     """Train, judge and report, on all hosts; a host that is not the learner's serves it until it is done."""
+    if job.hosts.me != job.hosts.learner:
+        # It goes when the learner does, which has a checkpoint to save first.
+        signal.signal(signal.SIGTERM, lambda *_: None)
     with cluster(job.hosts, job.trial) as leads:
         if leads:
             _trial(job)
@@ -122,15 +124,41 @@ def _trial(job: Job) -> None:
 
         metrics = judge_stored(experiment, writable(job.start, folder), folder, console)
     else:
-        if resumable(folder) is None:
-            # What a host left that was lost before its first checkpoint.
+        if (steps := resumable(folder)) is None or steps == raised_from(folder):
+            # What a host left that was lost before its first checkpoint, or from where a try failed by itself.
             start_over(folder)
             if job.start is not None:
                 begin_with(job.start, folder)
         printing = replace(experiment, tracking=MetricLines(inner=experiment.tracking))
-        metrics = printing.run(folder, resume=resumable(folder) is not None, console=console)
+        with noting_failure(folder):
+            metrics = printing.run(folder, resume=resumable(folder) is not None, console=console)
     print(line(metrics, int(metrics.get("train/env_steps") or 0)), flush=True)
     deliver(folder, job)
+
+
+def raised_from(folder: Path) -> int | None:
+    """Return the environment steps of the checkpoint from which an earlier job failed by itself; None: none did."""
+    try:
+        return int((folder / RAISED).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def noting_failure(folder: Path) -> Iterator[None]:
+    """Note from which checkpoint the trial went on, if it raises: from there, it would again."""
+    from battery_lab.sweep.folder import resumable
+    from battery_lab.training import Interrupted
+
+    steps = resumable(folder)
+    try:
+        yield
+    except Interrupted:
+        raise
+    except Exception:
+        if steps is not None:
+            (folder / RAISED).write_text(str(steps))
+        raise
 
 
 def run_folder(job: Job) -> Path:
@@ -192,7 +220,7 @@ def deliver(folder: Path, job: Job) -> None:
     shutil.copytree(folder, job.output, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*STAYS))
 
 
-def _failed(job: Job, error: BaseException) -> int:
+def _failed(error: BaseException) -> int:
     from battery_lab.mistakes import told
     from battery_lab.training import Interrupted
 
@@ -206,6 +234,16 @@ def _failed(job: Job, error: BaseException) -> int:
     reason = " ".join(str(ending[0]).removeprefix("error: ").split())
     print(reason, flush=True)
     # The toolkit leaves a reason that is there, from which the service takes the job's.
-    job.failure.parent.mkdir(parents=True, exist_ok=True)
-    job.failure.write_text(reason[:LONGEST_REASON])
+    failure = base(os.environ) / "output" / "failure"
+    failure.parent.mkdir(parents=True, exist_ok=True)
+    failure.write_text(reason[:LONGEST_REASON])
     return int(ending[1]) or 1
+
+
+def base(environment: Mapping[str, str]) -> Path:
+    """Return the folder that the service shares with the container."""
+    return Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -55,15 +55,20 @@ class NotYetError(Exception):
 class Jobs:
     """The jobs of a sweep."""
 
-    def __init__(self, connection: Connection, lead: str) -> None:
+    def __init__(self, connection: Connection | None, lead: str) -> None:
         """Remember which.
 
         Args:
-            connection: to AWS.
+            connection: to AWS; None for those who never ask it.
             lead: how their names begin.
         """
-        self._connection, self._lead = connection, lead
+        self._given, self._lead = connection, lead
         self.seen: dict[str, Seen] = {}
+
+    @property
+    def _connection(self) -> Connection:
+        assert self._given is not None
+        return self._given
 
     def look(self) -> None:
         """Take in what the service lists, in one request for each hundred jobs, however many are waited for."""

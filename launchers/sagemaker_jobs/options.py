@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sagemaker_jobs.rules import check
-
-AUTO = "auto"
-LOCAL = ("local", "local_gpu")
+from sagemaker_jobs.rules import LOCAL, check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +28,13 @@ class JobOptions:
     """What every job of a sweep is asked for with; the fields of ``conf/launcher/sagemaker.yaml``.
 
     Attributes:
-        role: ARN of the role that jobs run as.
+        role: ARN of the role that jobs run as; local ones need none.
         image_uri: of the image, in ECR.
         region: of the service; None: that of AWS_REGION, AWS_DEFAULT_REGION or the profile.
         bucket: where source, trials, data and results lie.
         prefix: of all keys in it.
-        instance_type: of all hosts; None with ``instance_groups``. ``local`` runs jobs by the SDK's local mode.
+        instance_type: of all hosts; None with ``instance_groups``. ``local`` and ``local_gpu`` run jobs by the SDK's
+            local mode, in containers of this machine's Docker engine, one at a time.
         instance_count: hosts of a job; None with ``instance_groups``.
         instance_groups: kinds of hosts; empty with ``instance_type``.
         learner_group: name of the group whose first host runs the trial; None: the first group.

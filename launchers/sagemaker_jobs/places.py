@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sagemaker_jobs.options import AUTO
+from sagemaker_jobs.rules import AUTO
 
 
 def split(uri: str) -> tuple[str, str]:
@@ -37,9 +37,9 @@ class Places:
         """Return the folder of data of a digest."""
         return f"s3://{self.bucket}/{self.prefix}/data/{digest}"
 
-    def trial(self, number: int, who: str) -> str:
-        """Return the folder of a trial's own file."""
-        return f"{self._sweep}/{number}-{who}/trial"
+    def trial(self, number: int, job: str) -> str:
+        """Return the folder of the files that a trial's job of a name reads."""
+        return f"{self._sweep}/trials/{number}/{job}"
 
     def checkpoint(self, number: int, who: str) -> str | None:
         """Return where a trial's run folder is kept while it trains, for all of its attempts."""

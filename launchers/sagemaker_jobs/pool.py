@@ -16,9 +16,10 @@ from battery_lab.sweep.journal import State
 from battery_lab.sweep.parts import Ending
 from sagemaker_jobs.connection import Connection, ServiceError, captured
 from sagemaker_jobs.ending import came_to, ended
-from sagemaker_jobs.experiments import log_run
+from sagemaker_jobs.experiments import log_run, run_name
 from sagemaker_jobs.home import Home
 from sagemaker_jobs.jobs import Jobs, NotYetError
+from sagemaker_jobs.local_mode import LocalJobs
 from sagemaker_jobs.names import job_name
 from sagemaker_jobs.options import JobOptions
 from sagemaker_jobs.record import Record
@@ -26,6 +27,7 @@ from sagemaker_jobs.sending import Prepared, Sender
 from sagemaker_jobs.telling import told
 
 LEFT = "its job goes on; the same command follows it again"
+HIDDEN = "***"  # as it may be secret
 NOT_SENT = "it was not sent yet; the same command sends it"
 
 
@@ -53,7 +55,10 @@ class SageMakerPool:
             record: of the sweep's jobs, for other shells.
         """
         self._options, self._connection, self._sender, self._record = options, connection, sender, record
-        self.jobs = Jobs(connection, sender.places.lead)
+        lead = sender.places.lead
+        self.jobs = (
+            LocalJobs(lead, str(options.instance_type), options.hosts) if options.local else Jobs(connection, lead)
+        )
         self._home = Home(connection, sender.places)
         self._running: dict[int, _Running] = {}
         self._looked = 0.0
@@ -100,7 +105,9 @@ class SageMakerPool:
         name = job_name(self._sender.places.lead, number, prepared.who, 0)
         with captured(self._connection) as requests:
             self._sender.send(name, prepared)
-        return json.dumps(requests[0], indent=2)
+        told = requests[0]
+        hidden = {name: HIDDEN for name in self._options.environment}
+        return json.dumps(told | {"Environment": told["Environment"] | hidden}, indent=2)
 
     def start(self, number: int, folder: Path, job: Any) -> None:
         """Have a trial's job run: a new one, or the one that an earlier launch began.
@@ -116,6 +123,7 @@ class SageMakerPool:
         folder.mkdir(parents=True, exist_ok=True)
         with told(f"send trial {number}"):
             running = _Running(number, folder, self._sender.prepare(number, folder, job))
+            self._stop_old(running)
             self._begin(running)
         self._running[number] = running
         self._looked = 0.0
@@ -154,6 +162,10 @@ class SageMakerPool:
         """Ask what still runs to stop, unless jobs are to be left."""
         for running in self._running.values():
             self._ask_to_stop(running)
+            if self._outage:
+                names = " ".join(one.job for one in self._running.values() if one.job and not one.asked)
+                print(f"these jobs could not be asked to stop, and go on: {names}", file=sys.stderr, flush=True)
+                return
 
     def _ask_to_stop(self, running: _Running) -> None:
         """Ask a job to stop, once; where the service does not answer, the next look asks again."""
@@ -179,6 +191,14 @@ class SageMakerPool:
         self._outage = False
         return True
 
+    def _stop_old(self, running: _Running) -> None:
+        """Stop the job that this sweep began for the trial with another source of the lab, if it still runs."""
+        name, who = self._record.jobs.get(running.number, ("", running.prepared.who))
+        old = self.jobs.seen.get(name)
+        if who != running.prepared.who and old is not None and old.under_way:
+            self.jobs.stop(name)
+            print(f"{name} is of another source of the lab and was asked to stop", file=sys.stderr, flush=True)
+
     def _begin(self, running: _Running) -> None:
         prepared = running.prepared
 
@@ -190,7 +210,8 @@ class SageMakerPool:
         except NotYetError as error:
             running.again = time.monotonic() + error.pause_s
             return
-        self._record.note(running.number, running.job, prepared.who)
+        if not self._options.local:
+            self._record.note(running.number, running.job, prepared.who)
 
     def _look(self, running: _Running, endings: list[Ending]) -> None:
         """Say how a job ended, if it has, at the end of a list."""
@@ -227,13 +248,12 @@ class SageMakerPool:
 
     def _ended(self, running: _Running, about: Any) -> Ending:
         options = self._options
-        hosts = [(group.type, group.count) for group in options.groups]
-        cost = came_to(about, options.prices, hosts, options.currency)
+        cost = came_to(about, options.prices, options.currency)
         who = running.prepared.who
         ending = ended(running.number, running.folder, about, cost, self._home, who, running.unwanted)
-        if ending.state == State.DONE:
+        if ending.state == State.DONE and not options.local:
             places, experiment = self._sender.places, self._sender.experiment
-            log_run(self._connection, places, experiment, running.number, running.folder)
+            log_run(self._connection, places, experiment, run_name(running.number, who), running.folder)
         return ending
 
     def _leave(self) -> Iterator[Ending]:

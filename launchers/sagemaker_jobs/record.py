@@ -26,7 +26,6 @@ class Record:
         places: of the sweep in S3.
         prices: of an instance hour by type.
         currency: of prices.
-        hosts: type and count of each kind of host.
         experiment: of SageMaker Experiments.
         rehearsal: folder of the emulator that takes the place of AWS; None: AWS.
         jobs: name and digits of the last job of each trial, by its number.
@@ -37,7 +36,6 @@ class Record:
     places: Places
     prices: dict[str, float]
     currency: str
-    hosts: list[tuple[str, int]]
     experiment: str
     rehearsal: Path | None
     jobs: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -58,7 +56,6 @@ class Record:
             "checkpoints": self.places.checkpoints,
             "prices": self.prices,
             "currency": self.currency,
-            "hosts": self.hosts,
             "experiment": self.experiment,
             "rehearsal": self.rehearsal and str(self.rehearsal),
             "jobs": {str(number): list(job) for number, job in self.jobs.items()},
@@ -91,7 +88,6 @@ class Record:
                 places=Places(told["bucket"], told["prefix"], told["lead"], told["checkpoints"]),
                 prices=dict(told["prices"]),
                 currency=told["currency"],
-                hosts=[(kind, int(count)) for kind, count in told["hosts"]],
                 experiment=told["experiment"],
                 rehearsal=told["rehearsal"] and Path(told["rehearsal"]),
                 jobs={int(number): (name, who) for number, (name, who) in told["jobs"].items()},

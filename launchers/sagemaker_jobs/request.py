@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +22,9 @@ from sagemaker_jobs.staging import ENTRY
 MOST_PARAMETERS, LONGEST_PARAMETER, LONGEST_TAG = 93, 2500, 256
 # Who a job is, by which its launcher knows it again.
 WHO, SWEEP, TRIAL = "battery_lab.who", "battery_lab.sweep", "battery_lab.trial"
+MLFLOW = "MLFLOW_TRACKING_URI"
 CHECKPOINTS = "/opt/ml/checkpoints"
+NO_ROLE = "arn:aws:iam::000000000000:role/local"  # the SDK wants one in its local mode too, and does nothing with it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +69,20 @@ def send(request: Request, options: JobOptions, places: Places, connection: Conn
     told = None
     if experiment is not None:
         told = {"ExperimentName": experiment, "TrialName": experiment, "TrialComponentDisplayName": request.name}
-    estimator(request, options, places, connection).fit(
-        inputs=channels(request, options), wait=False, logs=None, job_name=request.name, experiment_config=told
-    )
+    job = estimator(request, options, places, connection)
+    with _not_followed_by_mlflow():
+        job.fit(inputs=channels(request), wait=False, logs=None, job_name=request.name, experiment_config=told)
+
+
+@contextmanager
+def _not_followed_by_mlflow() -> Iterator[None]:
+    """Keep the SDK from waiting for the job where MLflow has an address and the job no network."""
+    before = os.environ.pop(MLFLOW, None)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[MLFLOW] = before
 
 
 def estimator(request: Request, options: JobOptions, places: Places, connection: Connection) -> Any:
@@ -87,7 +102,7 @@ def estimator(request: Request, options: JobOptions, places: Places, connection:
         entry_point=ENTRY,
         source_dir=request.source,
         image_uri=options.image_uri,
-        role=options.role,
+        role=options.role or NO_ROLE,
         sagemaker_session=connection.sdk,
         hyperparameters=parameters(request),
         metric_definitions=definitions(),
@@ -116,7 +131,7 @@ def estimator(request: Request, options: JobOptions, places: Places, connection:
     )
 
 
-def channels(request: Request, options: JobOptions) -> dict[str, Any]:
+def channels(request: Request) -> dict[str, Any]:
     """Return the inputs of a job."""
     from sagemaker.inputs import TrainingInput
 

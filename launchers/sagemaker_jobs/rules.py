@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sagemaker_jobs.options import JobOptions
 
 FIELD = "hydra.launcher"
+AUTO, LOCAL = "auto", ("local", "local_gpu")
 ROLE = re.compile(r"arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
 S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9](/[^\s]*)?")
@@ -25,20 +26,19 @@ TYPE = re.compile(r"ml\.[a-z0-9\-]+\.[a-z0-9]+")
 SUBNET, GROUP = re.compile(r"subnet-[0-9a-zA-Z\-]+"), re.compile(r"sg-[0-9a-zA-Z\-]+")
 TAG = re.compile(r"[\w\s.:/=+\-@]*")
 VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-LOCAL = ("local", "local_gpu")
 DAY_S = 86_400
 # Of the service, in CreateTrainingJob; tags and variables leave room for the lab's own.
 LONGEST_RUN_S, LONGEST_WAIT_S = 28 * DAY_S, 28 * DAY_S
-MOST_INSTANCES, MOST_GROUPS, MOST_TAGS, MOST_VARIABLES = 20, 5, 50 - 12, 100 - 8
+MOST_GROUPS, MOST_TAGS, MOST_VARIABLES = 5, 50 - 12, 100 - 8
 LONGEST_VARIABLE = 512
 LONGEST_EXPERIMENT = 59  # for SageMaker's SDK, which puts it into names of runs
-AUTO = "auto"
 
 
 def check(options: JobOptions) -> None:
     """Raise ConfigError where an option, or what goes with it, breaks a rule."""
     _check_place(options)
     _check_hosts(options)
+    _check_local(options)
     _check_times(options)
     _check_network(options)
     _check_pairs(options)
@@ -56,15 +56,15 @@ def _matches(name: str, value: str | None, pattern: re.Pattern[str], rule: str, 
 
 
 def _check_place(options: JobOptions) -> None:
-    if not options.local:
+    if not options.local or options.role:
         rule = "must be a whole ARN, arn:aws:iam::<12 digits>:role/<name>"
         _matches("role", options.role, ROLE, rule, "the ARN of the role that jobs run as (docs/sagemaker.md)")
-        missing = "the image that launchers/container builds and pushes"
-        _matches("image_uri", options.image_uri, re.compile(r"\S{1,255}"), "must be at most 255 characters", missing)
-        rule = "must be 3 to 63 small letters, digits, dots and hyphens, without s3://"
-        _matches("bucket", options.bucket, BUCKET, rule, "the S3 bucket that source, data and results go to")
-        missing = "also AWS_REGION, AWS_DEFAULT_REGION or the profile may say it, and none does"
-        _matches("region", options.region, REGION, "must be a region, such as eu-west-1", missing)
+    missing = "the image that launchers/container builds and pushes"
+    _matches("image_uri", options.image_uri, re.compile(r"\S{1,255}"), "must be at most 255 characters", missing)
+    rule = "must be 3 to 63 small letters, digits, dots and hyphens, without s3://"
+    _matches("bucket", options.bucket, BUCKET, rule, "the S3 bucket that source, data and results go to")
+    missing = "also AWS_REGION, AWS_DEFAULT_REGION or the profile may say it, and none does"
+    _matches("region", options.region, REGION, "must be a region, such as eu-west-1", missing)
     good = re.fullmatch(r"[A-Za-z0-9!_.*'()\-]+(/[A-Za-z0-9!_.*'()\-]+)*", options.prefix) and len(options.prefix) < 200
     require(
         bool(good), _field("prefix"), "must be names of keys with / between them, without one at an end", options.prefix
@@ -105,17 +105,24 @@ def _check_hosts(options: JobOptions) -> None:
             group.count >= 1, _field("instance_groups"), f"must count instances of {group.name} from 1", group.count
         )
     require(len(set(names)) == len(names), _field("instance_groups"), "must have names of their own", names)
-    require(
-        options.hosts <= MOST_INSTANCES,
-        _field("instance_count"),
-        f"must be at most {MOST_INSTANCES} hosts a job",
-        options.hosts,
-    )
     learner = options.learner_group
     require(learner is None or learner in names, _field("learner_group"), f"must be one of {names}, or null", learner)
     require(
         1 <= options.volume_size_gb <= 16_384, _field("volume_size_gb"), "must be 1 to 16384 GB", options.volume_size_gb
     )
+
+
+def _check_local(options: JobOptions) -> None:
+    """Raise ConfigError where the SDK's local mode does not have what is asked for."""
+    if not options.local:
+        return
+    for name, wanted in {"checkpoint_s3_uri": None, "spot": False, "wait": True, "keep_alive_period_s": 0}.items():
+        require(
+            getattr(options, name) == wanted,
+            _field(name),
+            f"must be {str(wanted).lower().replace('none', 'null')} with instance_type={options.instance_type}",
+            getattr(options, name),
+        )
 
 
 def _check_times(options: JobOptions) -> None:
@@ -134,6 +141,8 @@ def _check_times(options: JobOptions) -> None:
     keep = options.keep_alive_period_s
     require(0 <= keep <= 21_600, _field("keep_alive_period_s"), "must be 0 (no warm pool) to 21600 s", keep)
     require(not (keep and spot), _field("keep_alive_period_s"), "must be 0 with spot=true", keep)
+    groups = bool(options.instance_groups)
+    require(not (keep and groups), _field("keep_alive_period_s"), "must be 0 with instance_groups", keep)
     retries = options.max_retry_attempts
     require(0 <= retries <= 30, _field("max_retry_attempts"), "must be 0 to 30 attempts", retries)
 

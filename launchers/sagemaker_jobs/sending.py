@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.errors import ConfigError
 from battery_lab.stored import TRIAL, note_choices, store_trial
-from battery_lab.sweep.identity import contents_digest
 from battery_lab.sweep.naming import choices_of_trials
 from battery_lab.tracking.receipt import RECEIPT, read_receipt, write_receipt
 from battery_lab.tracking.sweep_run import COMMAND
@@ -25,7 +24,7 @@ from sagemaker_jobs.hosts import TOKEN
 from sagemaker_jobs.inside import NUMBER
 from sagemaker_jobs.names import who as who_of
 from sagemaker_jobs.options import JobOptions
-from sagemaker_jobs.places import Places
+from sagemaker_jobs.places import Places, split
 from sagemaker_jobs.rules import LONGEST_EXPERIMENT
 from sagemaker_jobs.staging import Staging
 
@@ -92,7 +91,7 @@ class Sender:
     def open(self) -> None:
         """Send what all trials share."""
         self._source = self._staging.source()
-        if not self._dry:
+        if not self._dry and not self._options.local:
             make_experiment(self._connection, self.experiment)
 
     @property
@@ -115,24 +114,16 @@ class Sender:
         note_choices(config, job.config.hydra.runtime.choices)
         if not self._dry:
             store_trial(config, folder)
-        path = OmegaConf.select(config, "market.path")
+        path = channel_path(OmegaConf.select(config, "market.path"))
         return Prepared(
             number=number,
-            who=who_of(job.identity, f"{job.source}{self._kind()}"),
+            who=who_of(job.identity, f"{job.source}{self._staging.mark(path)}"),
             choices=choices_of_trials([str(choice) for choice in job.config.hydra.overrides.task]),
             learners=int(OmegaConf.select(config, "algo.num_learners") or 0),
             config=travelling(config),
-            path=None if path is None else str(path),
+            path=path,
             resume=None if job.config.get("resume") is None else folder,
         )
-
-    def _kind(self) -> str:
-        """Return what tells a job that begins with a run, or judges one, from a trial of the same choices."""
-        start = self._options.checkpoint
-        if start is None:
-            return ""
-        digest = start if start.startswith("s3://") else contents_digest(Path(start).expanduser().resolve())
-        return f" {'judges' if self._options.evaluate_only else 'goes on from'} {digest}"
 
     def send(self, name: str, prepared: Prepared) -> None:
         """Send a trial's files and have its job created; raises what the service answers."""
@@ -146,11 +137,12 @@ class Sender:
             choices=prepared.choices,
             learners=prepared.learners,
             source=self._source,
-            trial=self._staging.trial(number, who, files),
+            trial=self._staging.trial(number, name, files),
             data=None if prepared.path is None else self._data(prepared.path),
             start=self._started(prepared.resume),
         )
-        requests.send(request, self._options, self.places, self._connection, self.experiment)
+        experiment = None if self._options.local else self.experiment
+        requests.send(request, self._options, self.places, self._connection, experiment)
 
     def _files(self, prepared: Prepared) -> dict[str, bytes]:
         receipt = read_receipt(self._sweep)
@@ -176,6 +168,21 @@ class Sender:
         if start is None or start.startswith("s3://"):
             return start
         return self._staging.data([Path(start).expanduser()])
+
+
+def channel_path(path: Any) -> str | None:
+    """Return where the data of a trial lie, as a channel takes it; None where it needs none.
+
+    Raises:
+        ConfigError: it is a pattern in S3.
+    """
+    if path is None or not str(path).startswith("s3://"):
+        return None if path is None else str(path)
+    key = split(str(path))[1]
+    if any(sign in key for sign in "*?["):
+        raise ConfigError(f"market.path={path} must be an object of S3 or a folder there, as channels know no patterns")
+    # A channel takes all whose keys begin so; without the end of a name that is too many.
+    return str(path) if Path(key).suffix or str(path).endswith("/") else f"{path}/"
 
 
 def data_files(path: str) -> list[Path]:

@@ -33,7 +33,7 @@ class Staging:
             key: of KMS, for all that is uploaded; None: as the bucket does by itself.
             dry: whether nothing is uploaded, and only told where it would lie.
         """
-        self._dry = dry
+        self._dry, self._marks = dry, dict[str, str]()
         self._connection, self._places = connection, places
         self._extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
 
@@ -62,7 +62,8 @@ class Staging:
                 f"{base} holds {size >> 30} GiB, more than the {LARGEST_DATA_BYTES >> 30} that are sent: put it into "
                 "S3 by other means and name it as s3://<bucket>/<prefix>"
             )
-        digests = " ".join(contents_digest(path) for path in whole)
+        # With their names, by which a job finds them.
+        digests = " ".join(f"{path.name} {contents_digest(path)}" for path in whole)
         folder = self._places.data(hashlib.sha256(digests.encode()).hexdigest()[:32])
         if not self._there(f"{folder}/{MARK}"):
             for file in files:
@@ -72,11 +73,32 @@ class Staging:
             self._put(f"{folder}/{MARK}", b"")
         return f"{folder}/files"
 
-    def trial(self, number: int, who: str, files: dict[str, bytes]) -> str:
-        """Upload the files of a trial; returns the URI of their folder."""
-        folder = self._places.trial(number, who)
+    def mark(self, uri: str | None) -> str:
+        """Return a digest of what lies in S3 under an address; empty for a place elsewhere.
+
+        Raises:
+            DataError: nothing does.
+        """
+        if self._dry or uri is None or not uri.startswith("s3://"):
+            return ""
+        if uri not in self._marks:
+            bucket, key = split(uri)
+            pages = self._connection.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+            told = [f"{one['Key']} {one['ETag']}" for page in pages for one in page.get("Contents", [])]
+            if not told:
+                raise DataError(f"market.path={uri} must be an object of S3 or a folder there, and there is nothing")
+            self._marks[uri] = hashlib.sha256("\n".join(told).encode()).hexdigest()
+        return self._marks[uri]
+
+    def trial(self, number: int, job: str, files: dict[str, bytes]) -> str:
+        """Upload the files of a trial's job, but for those that are there; returns the URI of their folder.
+
+        What a request that was thought lost has sent stays, as its job may be reading it.
+        """
+        folder = self._places.trial(number, job)
         for name, content in files.items():
-            self._put(f"{folder}/{name}", content)
+            if not self._there(f"{folder}/{name}"):
+                self._put(f"{folder}/{name}", content)
         return folder
 
     def _there(self, uri: str) -> bool:

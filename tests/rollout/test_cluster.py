@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 from ray.tune.trainable import Trainable, trainable
 
+from battery_lab.errors import ConfigError
 from battery_lab.rollout import cluster
 from battery_lab.rollout.cluster import start_ray, without_results_folder
 
@@ -102,10 +103,24 @@ def test_an_algorithm_leaves_no_folder_of_results(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("owner", "cores", "done"),
-    [(cluster.NAMESPACE, 4, []), (cluster.NAMESPACE, 3, ["shutdown", 5]), ("somebody's", 3, [])],
+    [(cluster.NAMESPACE, 4, []), (cluster.NAMESPACE, 3, ["shutdown", 5]), ("somebody's", 4, [])],
     ids=["large enough", "too small", "of somebody else"],
 )
 def test_a_ray_of_an_earlier_trial_makes_room_for_one_with_more_cores(monkeypatch, owner, cores, done):
+    seen = given_ray(monkeypatch, owner, cores)
+    start_ray(4)
+    assert seen == done
+
+
+def test_a_cluster_of_somebody_else_that_is_too_small_is_told(monkeypatch):
+    seen = given_ray(monkeypatch, cluster.JOINED, 3)
+    with pytest.raises(ConfigError, match=r"num_env_runners and num_learners must be at most 3 together.* got 4"):
+        start_ray(4)
+    assert seen == []
+
+
+def given_ray(monkeypatch, owner, cores):
+    """Have a Ray run; returns what will be asked of it."""
     seen = []
     fake = SimpleNamespace(
         is_initialized=lambda: True,
@@ -116,5 +131,4 @@ def test_a_ray_of_an_earlier_trial_makes_room_for_one_with_more_cores(monkeypatc
     )
     monkeypatch.setattr(cluster, "ray", fake)
     monkeypatch.setattr(cluster.os, "cpu_count", lambda: 2)
-    start_ray(4)
-    assert seen == done
+    return seen

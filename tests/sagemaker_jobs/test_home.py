@@ -56,18 +56,24 @@ def test_a_torn_archive_is_told(tmp_path):
         home.unpack(whole, tmp_path / "run")
 
 
+JOB = "battery-lab-01234567-0-0123456789abcdef-1"
+
+
 def told(**facts):
-    return {"TrainingJobName": "battery-lab-x", "TrainingJobArn": "arn", "TrainingJobStatus": "Completed", **facts}
+    hosts = {"InstanceType": "ml.a", "InstanceCount": 1}
+    own = {"TrainingJobName": JOB, "TrainingJobArn": "arn", "TrainingJobStatus": "Completed", "ResourceConfig": hosts}
+    return {**own, **facts}
 
 
 def test_a_job_is_billed_by_its_hosts_and_spot_saves():
-    about = told(TrainingTimeInSeconds=3600, BillableTimeInSeconds=1080)
-    cost = came_to(about, {"ml.a": 1.0, "ml.b": 2.0}, [("ml.a", 1), ("ml.b", 2)], "USD")
+    groups = [{"InstanceType": "ml.a", "InstanceCount": 1}, {"InstanceType": "ml.b", "InstanceCount": 2}]
+    about = told(TrainingTimeInSeconds=3600, BillableTimeInSeconds=1080, ResourceConfig={"InstanceGroups": groups})
+    cost = came_to(about, {"ml.a": 1.0, "ml.b": 2.0}, "USD")
     assert (cost.billable_seconds, cost.cost, cost.saved) == (1080, pytest.approx(1.5), pytest.approx(3.5))
 
 
 def test_a_cost_is_not_guessed():
-    cost = came_to(told(TrainingTimeInSeconds=60), {}, [("ml.a", 1)], "USD")
+    cost = came_to(told(TrainingTimeInSeconds=60), {}, "USD")
     assert (cost.training_seconds, cost.billable_seconds, cost.cost) == (60, 60, None)
 
 
@@ -84,17 +90,38 @@ class NoHome:
     ("facts", "unwanted", "state", "reason"),
     [
         ({"TrainingJobStatus": "Stopped"}, True, State.STOPPED, None),
-        ({"TrainingJobStatus": "Stopped"}, False, State.FAILED, "somebody else than the sweep stopped battery-lab-x"),
+        ({"TrainingJobStatus": "Stopped"}, False, State.FAILED, f"somebody else than the sweep stopped {JOB}"),
         (
             {"TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxRuntimeExceeded"},
             False,
             State.FAILED,
-            "battery-lab-x ran into hydra.launcher.max_run_s: raise it; the same command goes on from its checkpoint",
+            f"{JOB} ran into hydra.launcher.max_run_s: raise it; the same command goes on from its checkpoint",
         ),
-        ({"TrainingJobStatus": "Failed", "FailureReason": "no"}, False, State.FAILED, "battery-lab-x: no"),
+        ({"TrainingJobStatus": "Failed", "FailureReason": "no"}, False, State.FAILED, f"{JOB}: no"),
     ],
 )
 def test_endings_are_in_the_sweeps_words(tmp_path, facts, unwanted, state, reason):
     about = told(**facts)
-    ending = ended(0, tmp_path, about, came_to(about, {}, [], "USD"), NoHome(), "who", unwanted)
+    ending = ended(0, tmp_path, about, came_to(about, {}, "USD"), NoHome(), "who", unwanted)
     assert (ending.state, ending.reason) == (state, reason)
+
+
+@pytest.mark.parametrize(
+    ("reason", "attempt", "raised", "lost"),
+    [
+        ("AlgorithmError: ValueError: no such thing, exit code: 1", 0, True, False),
+        ("ClientError: no such image", 0, False, False),
+        ("InternalServerError: we encountered an error", 4, False, True),
+        # Each costs something, so it is not begun anew for ever.
+        ("InternalServerError: we encountered an error", 5, False, False),
+    ],
+)
+def test_the_service_says_whose_fault_it_was(tmp_path, reason, attempt, raised, lost):
+    about = told(TrainingJobStatus="Failed", FailureReason=reason, TrainingJobName=f"{JOB[:-1]}{attempt}")
+    ending = ended(0, tmp_path, about, came_to(about, {}, "USD"), NoHome(), "who")
+    assert (ending.raised, ending.lost) == (raised, lost)
+
+
+def test_what_local_mode_packs_lies_a_folder_below(tmp_path):
+    packed = archive(tmp_path / "a.tar.gz", {"data/metrics.json": b"{}", "failure": b""})
+    assert home.unpack(packed, tmp_path / "run") == tmp_path / "run" / "data"

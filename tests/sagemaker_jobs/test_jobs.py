@@ -9,9 +9,10 @@ import threading
 
 import pytest
 from sagemaker_jobs.names import read_name
+from sagemaker_jobs.record import Record
 
 from battery_lab.sweep.journal import Journal, State
-from battery_lab.sweep.mending import collect
+from battery_lab.sweep.mending import collect, logs
 from tests.launchers.app import until
 from tests.sagemaker_jobs.sweeps import SLOW, StubSweep
 
@@ -157,10 +158,16 @@ def test_a_full_quota_is_waited_for(emulator, tmp_path, monkeypatch):
     assert refusals == 0 and len(created(emulator, lead_of(sweep))) == 1
 
 
-def test_jobs_that_nobody_waits_for_are_collected(emulator, tmp_path):
-    sweep = StubSweep(tmp_path / "left", [{"steps": 5}, {"steps": 2}, {"steps": 1}], {"wait": False})
+def test_jobs_that_nobody_waits_for_are_followed_and_collected(emulator, tmp_path, capsys):
+    trials = [{"steps": 5, "first_pace": 0.5}, {"steps": 2}, {"steps": 1}]
+    sweep = StubSweep(tmp_path / "left", trials, {"wait": False})
     endings = sweep.run()
     assert {number: ending.left for number, ending in endings.items()} == {0: True, 1: True}
+    capsys.readouterr()
+    logs(sweep.folder, 0)
+    lines = capsys.readouterr().out.splitlines()
+    assert "goes on from 0" in lines and any(line.startswith("metrics env_steps=5 ") for line in lines)
+    assert lines[-1] == f"--- {Record.read(sweep.folder).jobs[0][0]}: Completed"
 
     def home():
         collect(sweep.folder)

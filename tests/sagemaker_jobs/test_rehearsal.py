@@ -3,107 +3,156 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import signal
+from itertools import pairwise
 
 import pytest
 
-from tests.compositions import SMALL, SMALL_ALGOS, SMALL_NETWORK, write_market
-from tests.launchers.kills import BUDGET, PATHS, TIMES
+from battery_lab.sweep.folder import resumable
+from tests.launchers.app import until
 from tests.sagemaker_jobs.conftest import missing
+from tests.sagemaker_jobs.rehearsals import HERE, JOBS, Lab, curves, figures
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the extras aws and rehearsal are not installed: {missing()}")
-LOCAL, REHEARSAL = ("hydra.launcher.parallel=2",), ("launcher=sagemaker_rehearsal", "hydra.launcher.poll_interval_s=1")
-
-
-class Lab:
-    """Sweeps of the lab in a folder."""
-
-    def __init__(self, home, swept):
-        """Make the market."""
-        self.home, self.swept = home, swept
-        market = [choice for choice in write_market(home / "data") if not choice.startswith("outputs=")]
-        self.choices = [*market, *SMALL, *SMALL_ALGOS["ppo"], *SMALL_NETWORK, "algo=ppo", *BUDGET]
-
-    def sweep(self, name, launcher):
-        """Run the sweep by a launcher; returns its folder."""
-        folder = self.home / name / "sweep"
-        command = [sys.executable, "-m", "battery_lab", "--multirun", *self.choices, *self.swept, *launcher]
-        command += [f"hydra.sweep.dir={folder}", f"outputs={self.home / name}"]
-        done = subprocess.run(command, cwd=self.home, env=variables(), capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return folder
-
-
-def variables():
-    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return own | {"PYTHONPATH": os.pathsep.join(PATHS)}
-
-
-def figures(folder):
-    found = json.loads((folder / "metrics.json").read_text())
-    return {name: value for name, value in found.items() if name not in TIMES and not name.startswith("job/")}
-
-
-def curves(folder):
-    lines = [json.loads(line) for line in (folder / "curves.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name not in TIMES} for line in lines]
-
-
-def runs(outputs):
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
-    found = client.search_runs([one.experiment_id for one in client.search_experiments()])
-    return (
-        client,
-        [r for r in found if "mlflow.parentRunId" in r.data.tags],
-        [r for r in found if "mlflow.parentRunId" not in r.data.tags],
-    )
+LONG = ("train.env_steps=65536", "train.checkpoint_every=4096", "train.validate_every=16384")
 
 
 @pytest.fixture(scope="module", params=[2, pytest.param(6, marks=pytest.mark.slow)])
 def both(request, tmp_path_factory):
-    """The same sweep here and as jobs, and how many trials it has."""
-    count = request.param
-    lab = Lab(tmp_path_factory.mktemp("lab"), [f"seed=range(0,{count})"])
-    yield count, lab.sweep("here", LOCAL), lab.sweep("jobs", REHEARSAL)
-    os.kill(json.loads((lab.home / "jobs" / "rehearsal" / "address.json").read_text())["pid"], 15)
+    """The lab, and the same sweep here, of the first trial alone where there are two, and as jobs."""
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    seeds = f"seed=range(0,{request.param})"
+    here = lab.sweep("here", "tracking=none", "seed=0" if request.param == 2 else seeds, *HERE)
+    yield lab, here, lab.sweep("jobs", seeds, *JOBS)
+    lab.close()
+
+
+def trials(folder):
+    return sorted(path for path in folder.iterdir() if path.name.isdigit())
 
 
 def test_jobs_leave_what_trials_here_leave(both):
-    count, here, jobs = both
-    for number in map(str, range(count)):
-        assert figures(jobs / number) == figures(here / number)
-        assert curves(jobs / number) == curves(here / number)
+    _, here, jobs = both
+    assert trials(here) and len(trials(jobs)) > 1
+    for mine, job in zip(trials(here), trials(jobs), strict=False):
+        assert figures(job) == figures(mine)
+        assert curves(job) == curves(mine)
         for name in ("report.html", "dispatch.parquet", "policy", "trial.yaml", "trial.log", "job.json"):
-            assert (jobs / number / name).exists(), name
+            assert (job / name).exists(), name
+        # From which a run here can go on.
+        assert resumable(job) == resumable(mine)
+
+
+def test_jobs_run_two_at_a_time(both):
+    lab, _, jobs = both
+    client = lab.emulator().client("sagemaker")
+    told = client.list_training_jobs(
+        NameContains=json.loads((jobs / "remote.json").read_text())["lead"], MaxResults=100
+    )
+    names = [job["TrainingJobName"] for job in told["TrainingJobSummaries"]]
+    assert len(names) == len(trials(jobs))
+    spans = [
+        (job["CreationTime"], job["TrainingEndTime"])
+        for job in map(lambda name: client.describe_training_job(TrainingJobName=name), names)
+    ]
+    assert max(sum(begin <= at < end for begin, end in spans) for at, _ in spans) == 2
 
 
 def test_jobs_stand_under_their_sweep_in_mlflow(both):
-    count, _, jobs = both
-    client, children, parents = runs(jobs.parent)
+    lab, _, jobs = both
+    client, children, parents = lab.runs()
     (parent,) = parents
-    assert parent.info.status == "FINISHED" and len(children) == count
+    assert parent.info.status == "FINISHED" and len(children) == len(trials(jobs))
     for child in children:
         assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
         points = client.get_metric_history(child.info.run_id, "validation/capture")
         assert len({point.step for point in points}) > 1
+        assert {file.path for file in client.list_artifacts(child.info.run_id)} >= {"metrics.json", "report.html"}
 
 
 def test_the_best_of_an_experiment_comes_first(both, monkeypatch):
-    from sagemaker_emulator import connect
     from sagemaker_jobs.connection import Connection
     from sagemaker_jobs.experiments import ranked
     from sagemaker_jobs.record import Record
 
-    count, _, jobs = both
-    for name, value in connect(jobs.parent / "rehearsal").environment.items():
+    lab, _, jobs = both
+    for name, value in lab.emulator().environment.items():
         monkeypatch.setenv(name, value)
     record = Record.read(jobs)
     listed = ranked(Connection(record.region, record.places.bucket), record.experiment)
     captures = list(listed["validation/capture - Max"])
-    assert len(captures) == count and captures == sorted(captures, reverse=True)
-    best = max(figures(jobs / str(number))["validation/capture"] for number in range(count))
-    assert captures[0] == pytest.approx(best)
+    assert len(captures) == len(trials(jobs))
+    assert all(first >= second for first, second in pairwise(captures))
+    assert captures[0] == pytest.approx(max(figures(job)["validation/capture"] for job in trials(jobs)))
+
+
+def test_a_log_is_followed_to_its_end(both):
+    lab, _, jobs = both
+    said = lab.run("battery_lab.sweep", "logs", str(jobs), "1")
+    assert "metrics env_steps=512 " in said
+    assert said.splitlines()[-1].endswith("Reporting training SUCCESS")
+
+
+def test_a_policy_is_judged_by_a_job(both):
+    lab, here, _ = both
+    run = here / "0"
+    judging = Lab.__new__(Lab)
+    judging.home, judging.swept, judging.choices = lab.home, (), [f"rerun={run}"]
+    folder = judging.sweep("judged", *JOBS, f"hydra.launcher.checkpoint={run}", "hydra.launcher.evaluate_only=true")
+    told = figures(folder / "0")
+    assert told["test/capture"] == figures(run)["test/capture"]
+    assert "train/env_steps" not in told
+
+
+@pytest.mark.slow
+def test_a_spot_job_of_the_lab_goes_on_from_a_whole_checkpoint(tmp_path):
+    lab = Lab(tmp_path, "seed=0")
+    spot = ("hydra.launcher.spot=true", "hydra.launcher.max_wait_s=20000", *LONG)
+    try:
+        process, folder = lab.start("jobs", *JOBS, *spot)
+        until(lambda: (folder / "0" / "curves.jsonl").exists(), seconds=120)
+        until(lambda: len(curves(folder / "0")) > 8, seconds=120)
+        (name, _) = json.loads((folder / "remote.json").read_text())["jobs"]["0"]
+        lab.emulator().interrupt(name)
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+        here = lab.sweep("here", "tracking=none", *HERE, *LONG)
+    finally:
+        lab.close()
+    log = (folder / "0" / "trial.log").read_text()
+    assert log.count("--- ") == 2, log
+    assert figures(folder / "0") == figures(here / "0")
+    assert curves(folder / "0") == curves(here / "0")
+
+
+@pytest.mark.slow
+def test_a_killed_launcher_of_the_lab_adopts_its_jobs(tmp_path):
+    lab = Lab(tmp_path, "seed=0,1")
+    try:
+        process, folder = lab.start("jobs", *JOBS, *LONG)
+        until(lambda: (folder / "1" / "curves.jsonl").exists(), seconds=180)
+        process.kill()
+        process.communicate()
+        assert lab.sweep("jobs", *JOBS, *LONG) == folder
+        created = lab.emulator().requests("CreateTrainingJob")
+    finally:
+        lab.close()
+    assert len(created) == 2
+    assert {int(figures(trial)["train/env_steps"]) for trial in trials(folder)} == {65_536}
+
+
+@pytest.mark.slow
+def test_a_stopped_job_of_the_lab_has_saved_where_it_was(tmp_path):
+    lab = Lab(tmp_path, "seed=0")
+    rare = ("train.env_steps=1e8", "train.checkpoint_every=1e8", "train.validate_every=1e8")
+    try:
+        process, folder = lab.start("jobs", *JOBS, *rare)
+        until(lambda: (folder / "0" / "curves.jsonl").exists() and len(curves(folder / "0")) > 2, seconds=120)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=180)
+        assert process.returncode == 128 + signal.SIGINT
+        remote = json.loads((folder / "remote.json").read_text())
+        told = lab.emulator().client("s3").list_objects_v2(Bucket=remote["bucket"], Prefix=remote["prefix"])
+    finally:
+        lab.close()
+    assert any("/checkpoints/0" in one["Key"] and one["Key"].endswith("state.json") for one in told["Contents"])

@@ -95,6 +95,7 @@ def test_hosts_stay_for_a_next_job(emulator, tmp_path):
 def test_a_preview_shows_groups_of_hosts_and_sends_nothing(emulator, tmp_path):
     before = len(emulator.requests())
     chosen = {"instance_type": None, "instance_count": None, "instance_groups": GROUPS, "learner_group": "learner"}
+    chosen["environment"] = {"SECRET": "sesame"}
     sweep = StubSweep(tmp_path / "dry", [{"steps": 1}], chosen)
     sweep.launch()
     (trial,) = sweep.known
@@ -103,6 +104,7 @@ def test_a_preview_shows_groups_of_hosts_and_sends_nothing(emulator, tmp_path):
         {"InstanceGroupName": one["name"], "InstanceType": one["type"], "InstanceCount": one["count"]} for one in GROUPS
     ]
     assert told["Environment"]["BATTERY_LAB_LEARNER_GROUP"] == "learner"
+    assert told["Environment"]["SECRET"] == "***"
     assert len(emulator.requests()) == before
     assert not trial.folder.exists()
 

@@ -14,6 +14,8 @@ GROUPS = [
 ]
 HETERO = {"instance_type": None, "instance_count": None, "instance_groups": GROUPS}
 
+LOCAL = {"instance_type": "local", "checkpoint_s3_uri": None}
+
 
 def shape(name):
     botocore = pytest.importorskip("botocore.session", reason="the extra aws is not installed")
@@ -23,6 +25,10 @@ def shape(name):
 
 def test_defaults_pass():
     assert options().hosts == 1
+
+
+def test_local_mode_needs_no_role():
+    assert options(**LOCAL, role=None).local
 
 
 @pytest.mark.parametrize(
@@ -38,7 +44,13 @@ def test_defaults_pass():
         ({"checkpoint_s3_uri": "a-bucket/x"}, "hydra.launcher.checkpoint_s3_uri must be auto, null or s3://"),
         ({"instance_type": "c5.xlarge"}, "hydra.launcher.instance_type must be a type such as ml.c5.xlarge"),
         ({"instance_count": 0}, "hydra.launcher.instance_count must be a whole number from 1, got 0"),
-        ({"instance_count": 21}, "hydra.launcher.instance_count must be at most 20 hosts a job, got 21"),
+        (
+            {"instance_type": "local"},
+            "hydra.launcher.checkpoint_s3_uri must be null with instance_type=local, got 'auto'",
+        ),
+        ({**LOCAL, "wait": False}, "hydra.launcher.wait must be true with instance_type=local, got False"),
+        ({**LOCAL, "bucket": None}, "hydra.launcher.bucket must be set"),
+        ({**HETERO, "keep_alive_period_s": 60}, "hydra.launcher.keep_alive_period_s must be 0 with instance_groups"),
         ({"instance_groups": GROUPS}, "either hydra.launcher.instance_type with instance_count or"),
         ({"instance_type": None}, "either hydra.launcher.instance_type with instance_count or"),
         ({**HETERO, "learner_group": "gpu"}, "hydra.launcher.learner_group must be one of"),

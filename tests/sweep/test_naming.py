@@ -26,7 +26,11 @@ def test_who_runs_it_and_where_makes_no_other_sweep(beside):
 
 
 @pytest.mark.parametrize(
-    "other", [["algo=ppo,sac", SWEEP[1]], [*SWEEP, "sweeper=zip"], SWEEP[:1], [*SWEEP, "outputs_=1"]]
+    "other",
+    [
+        *(["algo=ppo,sac", SWEEP[1]], [*SWEEP, "sweeper=zip"], SWEEP[:1], [*SWEEP, "outputs_=1"]),
+        *([*SWEEP, "hydra.launcher.checkpoint=a"], [*SWEEP, "hydra.launcher.evaluate_only=true"]),
+    ],
 )
 def test_another_choice_does(other):
     assert sweep_name(other) != sweep_name(SWEEP)

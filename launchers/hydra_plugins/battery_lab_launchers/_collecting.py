@@ -12,8 +12,8 @@ from hydra_plugins.battery_lab_launchers._tracking import has_ended, track
 from sagemaker_jobs import home
 from sagemaker_jobs.connection import Connection
 from sagemaker_jobs.ending import came_to, ended
-from sagemaker_jobs.experiments import log_run
-from sagemaker_jobs.jobs import Jobs
+from sagemaker_jobs.experiments import log_run, run_name
+from sagemaker_jobs.jobs import UNDER_WAY, Jobs
 from sagemaker_jobs.record import Record
 from sagemaker_jobs.telling import told
 
@@ -42,7 +42,7 @@ def collect(folder: Path, journal: Journal) -> None:
         place = folder / (entry.folder or str(number))
         if entry.state.settled:
             # Also what could not be sent before.
-            log_run(connection, record.places, record.experiment, number, place)
+            log_run(connection, record.places, record.experiment, run_name(number, who), place)
             continue
         with told(f"bring trial {number} home"):
             seen = jobs.seen.get(name)
@@ -51,10 +51,10 @@ def collect(folder: Path, journal: Journal) -> None:
                 print(f"trial {number}: {name} goes on")
                 continue
             about = jobs.describe(name)
-            ending = ended(number, place, about, came_to(about, record.prices, record.hosts, record.currency), way, who)
+            ending = ended(number, place, about, came_to(about, record.prices, record.currency), way, who)
         journal.ended(number, ending.state, ending.result, ending.reason, ending.raised)
         if ending.state == State.DONE:
-            log_run(connection, record.places, record.experiment, number, place)
+            log_run(connection, record.places, record.experiment, run_name(number, who), place)
         print(f"trial {number}: {ending.state}{f', {ending.reason}' if ending.reason else ''}")
     _track(folder, journal)
 
@@ -62,7 +62,7 @@ def collect(folder: Path, journal: Journal) -> None:
 def _opened(folder: Path) -> tuple[Record, Connection]:
     record = Record.read(folder)
     if record.rehearsal is not None:
-        rehearse(record.rehearsal, record.places.bucket, "plain")
+        rehearse(record.rehearsal, record.places.bucket)
     return record, Connection(record.region, record.places.bucket)
 
 
@@ -82,17 +82,24 @@ def logs(folder: Path, number: int) -> None:
     record, connection = _opened(folder)
     if number not in record.jobs:
         raise ConfigError(f"trial {number} must be one of those that were sent, {sorted(record.jobs)}")
-    name, _ = record.jobs[number]
-    jobs, tokens = Jobs(connection, record.places.lead), dict[str, str | None]()
-    with told(f"read the log of {name}"):
-        while True:
-            about: Mapping[str, Any] = jobs.describe(name)
-            for stream in home.streams(connection, name):
-                tokens[stream] = _print_news(connection, stream, tokens.get(stream))
-            if about["TrainingJobStatus"] not in ("InProgress", "Stopping"):
-                print(f"--- {name}: {about['TrainingJobStatus']} {about.get('FailureReason') or ''}".rstrip())
-                return
-            time.sleep(LOOK_S)
+    jobs, followed = Jobs(connection, record.places.lead), None
+    # Another attempt may be begun meanwhile.
+    while (name := Record.read(folder).jobs[number][0]) != followed:
+        with told(f"read the log of {name}"):
+            _follow(connection, jobs, name)
+        followed = name
+
+
+def _follow(connection: Connection, jobs: Jobs, name: str) -> None:
+    tokens = dict[str, str | None]()
+    while True:
+        about: Mapping[str, Any] = jobs.describe(name)
+        for stream in home.streams(connection, name):
+            tokens[stream] = _print_news(connection, stream, tokens.get(stream))
+        if about["TrainingJobStatus"] not in UNDER_WAY:
+            print(f"--- {name}: {about['TrainingJobStatus']} {about.get('FailureReason') or ''}".rstrip())
+            return
+        time.sleep(LOOK_S)
 
 
 def _print_news(connection: Connection, stream: str, token: str | None) -> str | None:

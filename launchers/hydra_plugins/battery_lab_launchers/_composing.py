@@ -64,7 +64,7 @@ def compose_trial(
     """
     config = launcher.hydra_context.config_loader.load_sweep_config(launcher.config, overrides)
     source = source_digest(_program(launcher.task_function))
-    name = identity(_plain(config))
+    name = identity({**_plain(config), **_of_launcher(config)})
     choices = tuple(choices_of_trials(filter_overrides(overrides)))
     known = journal.find(name)
     number = known.number if known else journal.next_number
@@ -103,6 +103,12 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     finally:
         HydraConfig.instance().cfg = before
     return {str(key): value for key, value in plain.items()}
+
+
+def _of_launcher(config: DictConfig) -> dict[str, Any]:
+    """Return what a launcher has trials do that their own choices do not say: from what to go on, and how far."""
+    start, judges = (OmegaConf.select(config, f"hydra.launcher.{key}") for key in ("checkpoint", "evaluate_only"))
+    return {} if start is None else {"start": {"folder": str(start), "judged": bool(judges)}}
 
 
 def _resolved(config: DictConfig, key: str) -> str:

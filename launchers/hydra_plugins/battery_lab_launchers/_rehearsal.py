@@ -18,16 +18,20 @@ NEEDS = (
 )
 IDLE_S = 1800  # of an emulator that nobody asks anything
 PATIENCE_S = 60.0
-START = Path(__file__).parents[2] / "container" / "start"
+PLAIN, NAMESPACES = "plain", "namespaces"
 
 
-def rehearse(work: Path, bucket: str, isolation: str) -> None:
-    """Have AWS, for this process, be an emulator on this machine.
+def emulator_of(work: Path, hosts: int) -> Path:
+    """Return the folder of the emulator for jobs of so many hosts; several want networks of their own."""
+    return work / (NAMESPACES if hosts > 1 else PLAIN)
+
+
+def rehearse(work: Path, bucket: str) -> None:
+    """Have AWS, for this process, be an emulator on this machine, and nothing else.
 
     Args:
-        work: its folder.
+        work: its folder, which says how it keeps hosts apart.
         bucket: made if missing.
-        isolation: of hosts: ``plain``, or ``namespaces`` for jobs of several.
 
     Raises:
         LabError: it is not installed, or does not start.
@@ -36,8 +40,13 @@ def rehearse(work: Path, bucket: str, isolation: str) -> None:
     missing = [name for name in ("moto", "sagemaker_training") if find_spec(name) is None]
     if missing:
         raise ConfigError(NEEDS.format(missing=missing[0]))
-    found = _running(work) or _begun(work, isolation)
-    os.environ |= found.environment
+    found = _running(work) or _begun(work, work.name)
+    # An account, a profile or an endpoint of somebody's would have requests leave the rehearsal, and cost.
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= found.environment | {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_CONFIG_FILE": os.devnull}
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
     if bucket not in {one["Name"] for one in found.client("s3").list_buckets()["Buckets"]}:
         found.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": found.region})
 
@@ -58,12 +67,13 @@ def _begun(work: Path, isolation: str) -> Any:
     work.mkdir(parents=True, exist_ok=True)
     (work / "address.json").unlink(missing_ok=True)
     launchers = str(Path(__file__).parents[2])
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     command = [sys.executable, "-m", "sagemaker_emulator", "--work", str(work), "--idle", str(IDLE_S)]
     command += ["--isolation", isolation]
     with (work / "emulator.log").open("ab") as log:
         process = subprocess.Popen(
             command,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join([launchers, os.environ.get("PYTHONPATH", "")])},
+            env=own | {"PYTHONPATH": os.pathsep.join([launchers, os.environ.get("PYTHONPATH", "")])},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

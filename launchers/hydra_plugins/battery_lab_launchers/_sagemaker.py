@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra_plugins.battery_lab_launchers import _core
-from hydra_plugins.battery_lab_launchers._rehearsal import rehearse
+from hydra_plugins.battery_lab_launchers._rehearsal import emulator_of, rehearse
 from omegaconf import OmegaConf
 from sagemaker_jobs.connection import Connection, check_extra, region_of
 from sagemaker_jobs.names import sweep_lead
@@ -35,9 +35,9 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobRet
     rehearsal = given.pop("rehearsal")
     options = job_options(given)
     dry = bool(OmegaConf.select(launcher.config, "sweep.dry_run"))
-    place = None if rehearsal is None else Path(str(rehearsal)).resolve()
+    place = None if rehearsal is None else emulator_of(Path(str(rehearsal)).resolve(), options.hosts)
     if place is not None and not dry:
-        rehearse(place, options.bucket, "namespaces" if options.hosts > 1 else "plain")
+        rehearse(place, options.bucket)
     return _core.launch(launcher, job_overrides, pool(options, folder, dry, place))
 
 
@@ -57,7 +57,7 @@ def job_options(given: dict[str, Any]) -> JobOptions:
 
 def pool(options: JobOptions, sweep: Path, dry: bool, rehearsal: Path | None) -> SageMakerPool:
     """Return SageMaker as a place for the trials of a sweep."""
-    connection = Connection(region=str(options.region), bucket=options.bucket)
+    connection = Connection(region=str(options.region), bucket=options.bucket, local=options.local)
     places = Places(options.bucket, options.prefix, sweep_lead(sweep.name), options.checkpoint_s3_uri)
     sender = Sender(options, places, connection, sweep, dry)
     earlier = Record.known(sweep, places.lead)
@@ -67,7 +67,6 @@ def pool(options: JobOptions, sweep: Path, dry: bool, rehearsal: Path | None) ->
         places=places,
         prices=dict(options.prices),
         currency=options.currency,
-        hosts=[(group.type, group.count) for group in options.groups],
         experiment=sender.experiment,
         rehearsal=rehearsal,
         jobs=earlier,
