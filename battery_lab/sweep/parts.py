@@ -77,10 +77,16 @@ class Pool(Protocol):
 
 @runtime_checkable
 class Previews(Protocol):
-    """A pool that can say what it would send."""
+    """A pool that sends trials elsewhere, and can say what it would send."""
+
+    def check(self, job: Any) -> None:
+        """Raise ConfigError where a trial cannot be sent; asked for all of them before the first is."""
 
     def preview(self, number: int, folder: Path, job: Any) -> str:
         """Return what would be sent for a trial."""
+
+    def bound(self, trials: int, tries: int) -> str:
+        """Return what so many trials cost at most, in words; empty where that is not known."""
 
 
 @dataclass(kw_only=True, eq=False)

@@ -7,7 +7,7 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ from battery_lab.errors import DataError
 from battery_lab.sweep.folder import LEFT, METRICS
 from battery_lab.tracking.run_log import CURVES
 from sagemaker_jobs.connection import Connection, code_of
+from sagemaker_jobs.logs import lines, streams
 from sagemaker_jobs.places import Places, split
 
 JOB, LOG, PART = "job.json", "trial.log", ".part-"
-GROUP = "/aws/sagemaker/TrainingJobs"
 LARGEST_BYTES, MOST_FILES = 4 << 30, 10_000
+LOOKS = "test_looks.jsonl"
 CHECKPOINTS, LARGEST_CHECKPOINT_BYTES = "checkpoints", 1 << 30
 FIGURES = ("billable_seconds", "training_seconds", "cost", "saved")
 
@@ -56,9 +57,15 @@ class Bill:
 class Home:
     """Brings what jobs leave into the folders of trials."""
 
-    def __init__(self, connection: Connection, places: Places) -> None:
-        """Remember the way."""
-        self._connection, self._places = connection, places
+    def __init__(self, connection: Connection, places: Places, judged: Path | None = None) -> None:
+        """Remember the way.
+
+        Args:
+            connection: to AWS.
+            places: of the sweep in S3.
+            judged: run folder here whose policy the jobs judge, if that is what they do.
+        """
+        self._connection, self._places, self._judged = connection, places, judged
 
     def curves(self, folder: Path, number: int, who: str) -> None:
         """Bring the curves of a job that trains, as far as the service has saved them."""
@@ -103,9 +110,11 @@ class Home:
             for name in (*LEFT, "mlflow.json"):
                 if name not in (METRICS, CHECKPOINTS):
                     _replace(run / name, folder / name)
+            # Each look at test time counts, also one from elsewhere.
+            for place in filter(None, (folder, self._judged)):
+                add_lines(run / LOOKS, place / LOOKS)
             figures = json.loads((run / METRICS).read_text())
-            about = {f"job/{name}": getattr(cost, name) for name in FIGURES}
-            _write(folder / METRICS, json.dumps({**figures, **about}, indent=2).encode())
+            _write(folder / METRICS, json.dumps({**figures, **summed(bills(folder))}, indent=2).encode())
 
     def _checkpoint(self, folder: Path, number: int, who: str, scratch: Path) -> None:
         """Bring the newest checkpoint, from which a run here can go on, unless it is large; older ones stay in S3."""
@@ -133,8 +142,9 @@ class Home:
             _replace(scratch, folder / CHECKPOINTS)
 
     def note(self, folder: Path, cost: Bill) -> None:
-        """Write what a job came to into the folder of its trial."""
-        _write(folder / JOB, json.dumps(asdict(cost), indent=2).encode())
+        """Write what a job came to into the folder of its trial, beside what its other jobs did."""
+        others = [bill for bill in bills(folder) if bill["name"] != cost.name]
+        _write(folder / JOB, json.dumps([*others, asdict(cost)], indent=2).encode())
 
     def log(self, folder: Path, name: str) -> None:
         """Bring what a job printed, host after host; local ones print here."""
@@ -158,6 +168,33 @@ class Home:
             raise
 
 
+def add_lines(source: Path, target: Path) -> None:
+    """Add those lines of a file to another that it does not have."""
+    if source.is_file():
+        known = target.read_text().splitlines() if target.is_file() else []
+        new = [line for line in source.read_text().splitlines() if line not in known]
+        with target.open("a") as file:
+            file.writelines(f"{line}\n" for line in new)
+
+
+def bills(folder: Path) -> list[dict[str, Any]]:
+    """Return what each job of a trial came to, in the order in which they came home."""
+    try:
+        found: Any = json.loads((folder / JOB).read_text())
+    except (OSError, ValueError):
+        return []
+    return found if isinstance(found, list) else []
+
+
+def summed(told: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Return what the jobs of a trial came to together, as figures of it; None where one's is not known."""
+    sums: dict[str, float | None] = {"job/attempts": float(len(told))}
+    for name in FIGURES:
+        values = [bill.get(name) for bill in told]
+        sums[f"job/{name}"] = None if None in values else sum(float(value or 0) for value in values)
+    return sums
+
+
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpack what a job left, within bounds and never outside of the folder; returns where the run is.
 
@@ -179,38 +216,6 @@ def unpack(archive: Path, folder: Path) -> Path:
         raise DataError(f"{archive.name} cannot be unpacked: {error}") from None
     # The SDK's local mode packs the folder above, too.
     return folder / "data" if (folder / "data" / METRICS).is_file() else folder
-
-
-def streams(connection: Connection, job: str) -> list[str]:
-    """Return the log streams of a job, one a host."""
-    try:
-        pages = connection.logs.get_paginator("describe_log_streams").paginate(
-            logGroupName=GROUP, logStreamNamePrefix=f"{job}/"
-        )
-        return [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
-    except Exception as error:
-        if code_of(error) == "ResourceNotFoundException":
-            return []
-        raise
-
-
-def lines(connection: Connection, stream: str, token: str | None = None) -> list[str]:
-    """Return the lines of a log stream."""
-    found: list[str] = []
-    while True:
-        more, after = next_lines(connection, stream, token)
-        found += more
-        # The service says that there is no more by the token that it was given.
-        if after == token:
-            return found
-        token = after
-
-
-def next_lines(connection: Connection, stream: str, token: str | None) -> tuple[list[str], str | None]:
-    """Return the lines that come after a token, and the token after them."""
-    place = {"nextToken": token} if token else {}
-    told = connection.logs.get_log_events(logGroupName=GROUP, logStreamName=stream, startFromHead=True, **place)
-    return [event["message"] for event in told["events"]], told["nextForwardToken"]
 
 
 def _write(path: Path, content: bytes) -> None:

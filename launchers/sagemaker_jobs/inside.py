@@ -22,7 +22,7 @@ NUMBER, EVALUATE = "number", "BATTERY_LAB_EVALUATE"
 LONGEST_REASON = 1024
 # What a run goes on from, in another job.
 CONTINUED = ("checkpoints", "policy", "curves.jsonl")
-JUDGED = "judged"
+JUDGED, LOOKS = "judged", "test_looks.jsonl"
 # Environment steps of the checkpoint from which a job went on and failed by the trial's own fault.
 RAISED = "raised"
 # What a job leaves for its launcher: all of the run folder that is not there to go on from.
@@ -122,7 +122,9 @@ def _trial(job: Job) -> None:
     if job.evaluate and job.start is not None:
         from battery_lab.judging import judge_stored
 
-        metrics = judge_stored(experiment, writable(job.start, folder), folder, console)
+        judged = writable(job.start, folder)
+        metrics = judge_stored(experiment, judged, folder, console)
+        shutil.copy(judged / LOOKS, folder / LOOKS)
     else:
         if (steps := resumable(folder)) is None or steps == raised_from(folder):
             # What a host left that was lost before its first checkpoint, or from where a try failed by itself.

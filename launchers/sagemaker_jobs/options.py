@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sagemaker_jobs.rules import LOCAL, check
 
@@ -118,9 +119,17 @@ class JobOptions:
             return self.instance_groups
         return [InstanceGroup(name="all", type=str(self.instance_type), count=int(self.instance_count or 1))]
 
+    @property
+    def judged(self) -> Path | None:
+        """The run folder here whose policy the jobs judge; None where they train, or it is in S3."""
+        if not self.evaluate_only or str(self.checkpoint).startswith("s3://"):
+            return None
+        return Path(str(self.checkpoint)).expanduser().resolve()
+
     def most_cost(self) -> float | None:
         """Return the most that a job can cost, in ``currency``; None if the price of a type is not known."""
-        hours = self.max_run_s / 3600
+        # Hosts that stay for a next job are paid for meanwhile.
+        hours = (self.max_run_s + self.keep_alive_period_s) / 3600
         costs = [self.prices.get(group.type) for group in self.groups]
         if any(price is None for price in costs):
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,20 +13,19 @@ from typing import Any
 from battery_lab.errors import LabError
 from battery_lab.sweep.journal import State
 from battery_lab.sweep.parts import Ending
-from sagemaker_jobs.connection import Connection, ServiceError, captured
+from sagemaker_jobs.connection import Connection, ServiceError
 from sagemaker_jobs.ending import came_to, ended
 from sagemaker_jobs.experiments import log_run, run_name
 from sagemaker_jobs.home import Home
 from sagemaker_jobs.jobs import Jobs, NotYetError
 from sagemaker_jobs.local_mode import LocalJobs
-from sagemaker_jobs.names import job_name
 from sagemaker_jobs.options import JobOptions
+from sagemaker_jobs.previewed import Previewed
 from sagemaker_jobs.record import Record
 from sagemaker_jobs.sending import Prepared, Sender
 from sagemaker_jobs.telling import told
 
 LEFT = "its job goes on; the same command follows it again"
-HIDDEN = "***"  # as it may be secret
 NOT_SENT = "it was not sent yet; the same command sends it"
 
 
@@ -42,7 +40,7 @@ class _Running:
     asked: bool = False  # to stop
 
 
-class SageMakerPool:
+class SageMakerPool(Previewed):
     """Training jobs, so many at a time."""
 
     def __init__(self, options: JobOptions, connection: Connection, sender: Sender, record: Record) -> None:
@@ -54,12 +52,13 @@ class SageMakerPool:
             sender: gets trials ready and has them created.
             record: of the sweep's jobs, for other shells.
         """
-        self._options, self._connection, self._sender, self._record = options, connection, sender, record
+        super().__init__(options, connection, sender)
+        self._record = record
         lead = sender.places.lead
         self.jobs = (
             LocalJobs(lead, str(options.instance_type), options.hosts) if options.local else Jobs(connection, lead)
         )
-        self._home = Home(connection, sender.places)
+        self._home = Home(connection, sender.places, options.judged)
         self._running: dict[int, _Running] = {}
         self._looked = 0.0
         self._left = self._outage = False
@@ -73,14 +72,6 @@ class SageMakerPool:
         with told("reach SageMaker and S3"):
             self.jobs.look()
             self._sender.open()
-
-    @property
-    def takes(self) -> str:
-        """What a trial takes, in words."""
-        hosts = " and ".join(f"{group.count} x {group.type}" for group in self._options.groups)
-        most = self._options.most_cost()
-        bound = "" if most is None else f", at most {most:.2f} {self._options.currency}"
-        return f"{hosts}{' spot' if self._options.spot else ''}{bound}"
 
     @property
     def parallel(self) -> int:
@@ -97,17 +88,6 @@ class SageMakerPool:
     def running(self) -> bool:
         """Whether any job is to be waited for."""
         return bool(self._running)
-
-    def preview(self, number: int, folder: Path, job: Any) -> str:
-        """Return the request by which a trial's job would be created, as JSON; nothing is sent."""
-        prepared = self._sender.prepare(number, folder, job)
-        self._sender.open()
-        name = job_name(self._sender.places.lead, number, prepared.who, 0)
-        with captured(self._connection) as requests:
-            self._sender.send(name, prepared)
-        told = requests[0]
-        hidden = {name: HIDDEN for name in self._options.environment}
-        return json.dumps(told | {"Environment": told["Environment"] | hidden}, indent=2)
 
     def start(self, number: int, folder: Path, job: Any) -> None:
         """Have a trial's job run: a new one, or the one that an earlier launch began.

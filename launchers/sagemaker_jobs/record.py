@@ -27,6 +27,7 @@ class Record:
         prices: of an instance hour by type.
         currency: of prices.
         experiment: of SageMaker Experiments.
+        judged: run folder here whose policy the jobs judge; None: they train.
         rehearsal: folder of the emulator that takes the place of AWS; None: AWS.
         jobs: name and digits of the last job of each trial, by its number.
     """
@@ -37,6 +38,7 @@ class Record:
     prices: dict[str, float]
     currency: str
     experiment: str
+    judged: Path | None
     rehearsal: Path | None
     jobs: dict[int, tuple[str, str]] = field(default_factory=dict)
 
@@ -57,6 +59,7 @@ class Record:
             "prices": self.prices,
             "currency": self.currency,
             "experiment": self.experiment,
+            "judged": self.judged and str(self.judged),
             "rehearsal": self.rehearsal and str(self.rehearsal),
             "jobs": {str(number): list(job) for number, job in self.jobs.items()},
         }
@@ -89,6 +92,7 @@ class Record:
                 prices=dict(told["prices"]),
                 currency=told["currency"],
                 experiment=told["experiment"],
+                judged=told["judged"] and Path(told["judged"]),
                 rehearsal=told["rehearsal"] and Path(told["rehearsal"]),
                 jobs={int(number): (name, who) for number, (name, who) in told["jobs"].items()},
             )

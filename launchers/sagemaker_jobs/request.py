@@ -104,7 +104,7 @@ def estimator(request: Request, options: JobOptions, places: Places, connection:
         image_uri=options.image_uri,
         role=options.role or NO_ROLE,
         sagemaker_session=connection.sdk,
-        hyperparameters=parameters(request),
+        hyperparameters=parameters(request.who, request.sweep, request.number, request.choices),
         metric_definitions=definitions(),
         output_path=places.output,
         code_location=places.output,
@@ -139,14 +139,20 @@ def channels(request: Request) -> dict[str, Any]:
     return {name: TrainingInput(uri, input_mode="File") for name, uri in there.items() if uri is not None}
 
 
-def parameters(request: Request) -> dict[str, str]:
+def parameters(who: str, sweep: str, number: int, choices: Sequence[str]) -> dict[str, str]:
     """Return the hyperparameters of a job: who it is, and its overrides, for the console to search and sort by.
+
+    Args:
+        who: digits of what it does.
+        sweep: name of the sweep.
+        number: of the trial.
+        choices: overrides of the trial.
 
     Raises:
         ConfigError: there are more than the service takes.
     """
-    own = {WHO: request.who, SWEEP: request.sweep, TRIAL: str(request.number)}
-    found = own | {key: value[: LONGEST_PARAMETER - 2] for key, value in split_choices(request.choices).items()}
+    own = {WHO: who, SWEEP: sweep, TRIAL: str(number)}
+    found = own | {key: value[: LONGEST_PARAMETER - 2] for key, value in split_choices(choices).items()}
     if len(found) > MOST_PARAMETERS:
         raise ConfigError(
             f"a trial must vary in at most {MOST_PARAMETERS - len(own)} overrides, which travel as hyperparameters, "

@@ -99,6 +99,13 @@ class Sender:
         """The name of the sweep's experiment."""
         return self._options.experiment or plain_name(self._sweep.name)
 
+    def check(self, job: Sent) -> None:
+        """Raise ConfigError where a trial cannot be sent, as far as this machine can tell."""
+        path = channel_path(OmegaConf.select(job.config, "market.path"))
+        if path is not None and not path.startswith("s3://"):
+            data_files(path)
+        requests.parameters("", "", 0, _choices(job))
+
     def prepare(self, number: int, folder: Path, job: Sent) -> Prepared:
         """Write the trial into its folder, and return it as it is to travel.
 
@@ -118,7 +125,7 @@ class Sender:
         return Prepared(
             number=number,
             who=who_of(job.identity, f"{job.source}{self._staging.mark(path)}"),
-            choices=choices_of_trials([str(choice) for choice in job.config.hydra.overrides.task]),
+            choices=_choices(job),
             learners=int(OmegaConf.select(config, "algo.num_learners") or 0),
             config=travelling(config),
             path=path,
@@ -168,6 +175,10 @@ class Sender:
         if start is None or start.startswith("s3://"):
             return start
         return self._staging.data([Path(start).expanduser()])
+
+
+def _choices(job: Sent) -> list[str]:
+    return choices_of_trials([str(choice) for choice in job.config.hydra.overrides.task])
 
 
 def channel_path(path: Any) -> str | None:

@@ -117,7 +117,7 @@ def given(choices):
 
 def test_too_many_overrides_are_told():
     with pytest.raises(ConfigError, match="at most 90 overrides, which travel as hyperparameters, got 91"):
-        requests.parameters(given([f"a{n}=1" for n in range(91)]))
+        requests.parameters("w", "s", 0, [f"a{n}=1" for n in range(91)])
 
 
 def test_tags_are_cut_to_what_the_service_takes():

@@ -9,11 +9,12 @@ from typing import Any
 
 from hydra_plugins.battery_lab_launchers._rehearsal import rehearse
 from hydra_plugins.battery_lab_launchers._tracking import has_ended, track
-from sagemaker_jobs import home
-from sagemaker_jobs.connection import Connection
+from sagemaker_jobs.connection import Connection, check_extra
 from sagemaker_jobs.ending import came_to, ended
 from sagemaker_jobs.experiments import log_run, run_name
+from sagemaker_jobs.home import Home
 from sagemaker_jobs.jobs import UNDER_WAY, Jobs
+from sagemaker_jobs.logs import next_lines, streams
 from sagemaker_jobs.record import Record
 from sagemaker_jobs.telling import told
 
@@ -32,7 +33,7 @@ def collect(folder: Path, journal: Journal) -> None:
         journal: of the sweep, read.
     """
     record, connection = _opened(folder)
-    jobs, way = Jobs(connection, record.places.lead), home.Home(connection, record.places)
+    jobs, way = Jobs(connection, record.places.lead), Home(connection, record.places, record.judged)
     with told("look at the jobs"):
         jobs.look()
     for number, (name, who) in sorted(record.jobs.items()):
@@ -60,6 +61,7 @@ def collect(folder: Path, journal: Journal) -> None:
 
 
 def _opened(folder: Path) -> tuple[Record, Connection]:
+    check_extra()
     record = Record.read(folder)
     if record.rehearsal is not None:
         rehearse(record.rehearsal, record.places.bucket)
@@ -94,7 +96,7 @@ def _follow(connection: Connection, jobs: Jobs, name: str) -> None:
     tokens = dict[str, str | None]()
     while True:
         about: Mapping[str, Any] = jobs.describe(name)
-        for stream in home.streams(connection, name):
+        for stream in streams(connection, name):
             tokens[stream] = _print_news(connection, stream, tokens.get(stream))
         if about["TrainingJobStatus"] not in UNDER_WAY:
             print(f"--- {name}: {about['TrainingJobStatus']} {about.get('FailureReason') or ''}".rstrip())
@@ -104,7 +106,7 @@ def _follow(connection: Connection, jobs: Jobs, name: str) -> None:
 
 def _print_news(connection: Connection, stream: str, token: str | None) -> str | None:
     while True:
-        lines, after = home.next_lines(connection, stream, token)
+        lines, after = next_lines(connection, stream, token)
         for line in lines:
             print(line, flush=True)
         if after == token:

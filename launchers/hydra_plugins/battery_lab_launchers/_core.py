@@ -134,10 +134,19 @@ def launch(launcher: HydraLauncher, job_overrides: Sequence[Sequence[str]], pool
     with sweep.held():
         composed = [sweep.compose(overrides) for overrides in job_overrides]
         trials = list(sweep.trials.values())
+        _check(trials, pool)
         sweep.run(AllAtOnce(trials), pool)
     if sweep.left and not any(trial.entry.state == State.FAILED for trial in trials):
         return [answered(one, one.trial.entry.result, JobReturn()) for one in composed]
     return [answer(one, trials) for one in composed]
+
+
+def _check(trials: Sequence[Trial], pool: Pool) -> None:
+    """Raise ConfigError where a trial that is not done cannot be sent, before any is."""
+    if isinstance(pool, Previews):
+        for trial in trials:
+            if not trial.entry.state.settled:
+                pool.check(trial.job(None))
 
 
 def show(sweep: Sweep, job_overrides: Sequence[Sequence[str]], pool: Pool) -> list[JobReturn]:
@@ -148,9 +157,12 @@ def show(sweep: Sweep, job_overrides: Sequence[Sequence[str]], pool: Pool) -> li
     known = rates([folder, folder.parent.parent / "runs", *folder.parent.glob("*/")])
     plans = [planned(one.trial, one.anew, rate_of(known, _algo(one.config))) for one in composed]
     sweep.console.print(rendered_plan(plans, pool.takes, pool.parallel))
+    _check(list(sweep.trials.values()), pool)
     if isinstance(pool, Previews):
-        for trial in sweep.trials.values():
+        left = {plan.trial.number: plan.trial for plan in plans if plan.done_steps is not None}.values()
+        for trial in left:
             print(pool.preview(trial.number, trial.folder, trial.job(None)))
+        print(pool.bound(len(left), sweep.options.tries), end="")
     # Hydra's sweepers have made it by now.
     if folder.is_dir() and {path.name for path in folder.iterdir()} <= {MULTIRUN}:
         shutil.rmtree(folder)

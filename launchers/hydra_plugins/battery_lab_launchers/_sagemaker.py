@@ -68,6 +68,7 @@ def pool(options: JobOptions, sweep: Path, dry: bool, rehearsal: Path | None) ->
         prices=dict(options.prices),
         currency=options.currency,
         experiment=sender.experiment,
+        judged=options.judged,
         rehearsal=rehearsal,
         jobs=earlier,
     )
