@@ -41,7 +41,7 @@ run: $(READY) ## Run the main job: train, judge and report (ARGS="reward=regret 
 	$(BIN)/python -m battery_lab $(ARGS)
 
 test: $(READY) ## Run the tests (TESTS="tests/test_battery.py -x" for some)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-slow: $(READY) ## Run the tests that train for minutes
 	$(BIN)/python -m pytest -m "slow or full" $(TESTS)
