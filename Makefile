@@ -42,7 +42,7 @@ run: $(READY) ## Run the main job: train, judge and report (ARGS="reward=regret 
 
 # Of SageMaker jobs too, which the extras are there for.
 test: $(VENV)/extra-aws $(VENV)/extra-rehearsal ## Run the tests (TESTS="tests/test_battery.py -x" for some)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-slow: $(VENV)/extra-aws $(VENV)/extra-rehearsal ## Run the tests that train for minutes
 	$(BIN)/python -m pytest -m "slow or full" $(TESTS)

@@ -12,9 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from battery_lab import checkpoint
 from battery_lab.errors import DataError
-from battery_lab.sweep.folder import LEFT, METRICS
+from battery_lab.sweep.folder import LEFT, METRICS, resumable
 from battery_lab.tracking.run_log import CURVES
 from sagemaker_jobs.connection import Connection, code_of
 from sagemaker_jobs.logs import lines, streams
@@ -125,7 +124,7 @@ class Home:
         pages = self._connection.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
         there = [(one["Key"].removeprefix(key), one["Size"]) for page in pages for one in page.get("Contents", [])]
         names = {name.partition("/")[0] for name, _ in there}
-        newest = max((name for name in names if checkpoint.NAME.match(name)), default=None)
+        newest = max((name for name in names if name.isdigit()), default=None)
         files = [(name, size) for name, size in there if name.startswith(f"{newest}/")]
         if newest is None:
             return
@@ -138,7 +137,7 @@ class Home:
                 raise DataError(f"s3://{bucket}/{key}{name} is no name of a file in a checkpoint")
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection.s3.download_file(bucket, f"{key}{name}", str(path))
-        if checkpoint.found(scratch):
+        if resumable(scratch.parent) is not None:
             _replace(scratch, folder / CHECKPOINTS)
 
     def note(self, folder: Path, cost: Bill) -> None:

@@ -183,8 +183,18 @@ def reference(home: Path, budget: Sequence[str] = BUDGET, trials: int = TRIALS) 
     return sweep.outcome(), time.monotonic() - begun
 
 
-def run(seed: int, home: Path, wanted: dict[str, Any], whole_s: float, trials: int = TRIALS) -> list[Kill]:
-    """Kill a sweep three times, go on to its end, and hold what came out to what was wanted; returns the kills.
+def run(
+    seed: int, home: Path, wanted: dict[str, Any], whole_s: float, trials: int = TRIALS, most: int = KILLS
+) -> list[Kill]:
+    """Kill a sweep some times, go on to its end, and hold what came out to what was wanted; returns the kills.
+
+    Args:
+        seed: of what is drawn.
+        home: the folder of the sweep.
+        wanted: what comes out where nobody kills.
+        whole_s: seconds that this takes.
+        trials: of the sweep.
+        most: kills.
 
     Raises:
         AssertionError: something came out otherwise.
@@ -196,7 +206,7 @@ def run(seed: int, home: Path, wanted: dict[str, Any], whole_s: float, trials: i
         kill, places, since = drawn(generator, whole_s, trials), sweep.places(), len(sweep.events())
         kills += [kill] if sweep.killed(kill) else []
         sweep.check_begins(places, since)
-        if len(kills) == KILLS or set(sweep.places().values()) == {None}:
+        if len(kills) == most or set(sweep.places().values()) == {None}:
             break
     assert kills, f"seed {seed}: nothing was killed"
     if generator.random() < MOVED:
