@@ -182,3 +182,17 @@ def test_a_stopped_job_of_the_lab_has_saved_where_it_was(tmp_path):
     finally:
         lab.close()
     assert any("/checkpoints/0" in one["Key"] and one["Key"].endswith("state.json") for one in told["Contents"])
+
+
+@pytest.mark.slow
+def test_a_run_trains_on_as_a_job(tmp_path):
+    lab = Lab(tmp_path, "seed=0")
+    try:
+        run = lab.sweep("here", "tracking=none", *HERE) / "0"
+        lab.swept, lab.choices = (), [f"rerun={run}", "train.env_steps=8192"]
+        further = lab.sweep("further", *JOBS, f"hydra.launcher.checkpoint={run}") / "0"
+    finally:
+        lab.close()
+    begun, end = curves(run)[:-1], curves(further)
+    assert end[: len(begun)] == begun
+    assert figures(further)["train/env_steps"] >= 8192 > figures(run)["train/env_steps"]
