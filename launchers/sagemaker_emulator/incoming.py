@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs, unquote
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _DRAINED = 1 << 20  # bytes at once
+_LARGEST = 64 << 20  # bytes of a body that was compressed
 
 # What S3's request is, by its method and by a word in its query; None: none of the words.
 _OF_OBJECT = {
@@ -103,9 +105,25 @@ def _signed(environ: Mapping[str, Any], query: Mapping[str, str]) -> tuple[str |
 
 
 def _body(environ: dict[str, Any]) -> bytes:
+    """Read the body, for others after this too, as it was before a client compressed it (botocore does large ones)."""
     body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    if environ.get("HTTP_CONTENT_ENCODING") == "gzip":
+        body = _unpacked(body)
+        del environ["HTTP_CONTENT_ENCODING"]
+        environ["CONTENT_LENGTH"] = str(len(body))
     environ["wsgi.input"] = io.BytesIO(body)
     return body
+
+
+def _unpacked(body: bytes) -> bytes:
+    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        plain = unpacker.decompress(body, _LARGEST)
+    except zlib.error as error:
+        raise ValueError(f"it is not gzip: {error}") from None
+    if not unpacker.eof:
+        raise ValueError(f"it is cut off, or larger than {_LARGEST >> 20} MiB unpacked")
+    return plain
 
 
 def _form(environ: dict[str, Any]) -> dict[str, Any]:

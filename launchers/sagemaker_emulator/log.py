@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import select
@@ -59,6 +60,16 @@ class HostLog:
                 second += 1
 
     def _run(self) -> None:
+        try:
+            self._read()
+        except Exception:  # whatever it is, the job must not wait for somebody to read what it prints
+            logging.getLogger(__name__).exception("log of %s", self._job.name)
+            while os.read(self._reading, 1 << 16):
+                pass
+        finally:
+            os.close(self._reading)
+
+    def _read(self) -> None:
         lines: list[tuple[datetime, str]] = []
         rest, ended, sent = b"", False, time.monotonic()
         while not ended:
@@ -72,7 +83,6 @@ class HostLog:
             if lines and (ended or time.monotonic() - sent >= _EVERY_S):
                 self._send(lines)
                 lines, sent = [], time.monotonic()
-        os.close(self._reading)
 
     def _send(self, lines: list[tuple[datetime, str]]) -> None:
         points = [point for moment, line in lines for point in self._points(moment, line)]

@@ -155,3 +155,30 @@ def test_requests_end_up_in_order(lab):
     seen = until(lambda: lab.emulator.requests("ListModels")[-2:], "nothing was told")
     assert [one["parameters"] for one in seen] == [{"NameContains": "first"}, {"NameContains": "second"}]
     assert {one["region"] for one in seen} == {"eu-west-1"}
+
+
+@pytest.mark.parametrize(("points", "compressed"), [(1, False), (400, True)])
+def test_bodies_that_a_client_compresses_are_read(lab, points, compressed):
+    client, sent = lab.emulator.client("cloudwatch"), []
+    client.meta.events.register(
+        "before-send", lambda request, **_: sent.append(request.headers.get("Content-Encoding"))
+    )
+    data = [{"MetricName": f"metric-{n}", "Value": float(n)} for n in range(points)]
+    name = f"of-{points}"
+    client.put_metric_data(Namespace=name, MetricData=data)
+    assert bool(sent[-1]) == compressed
+    told = client.get_paginator("list_metrics").paginate(Namespace=name)
+    assert len([one for page in told for one in page["Metrics"]]) == points
+
+
+def test_a_compressed_body_that_is_not_is_told(lab):
+    client = lab.emulator.client("cloudwatch")
+    data = [{"MetricName": f"metric-{n}", "Value": 0.0} for n in range(400)]
+
+    def spoil(request, **_):
+        request.data = request.body = bytes(request.body)[:40]
+        request.headers["Content-Length"] = "40"
+
+    client.meta.events.register("before-send", spoil)
+    with pytest.raises(ClientError, match="The request cannot be read: it is cut off"):
+        client.put_metric_data(Namespace="spoilt", MetricData=data)

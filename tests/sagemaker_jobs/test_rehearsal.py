@@ -95,6 +95,17 @@ def test_a_log_is_followed_to_its_end(both):
     assert said.splitlines()[-1].endswith("Reporting training SUCCESS")
 
 
+def test_metric_lines_become_curves_of_the_job(both):
+    lab, _, jobs = both
+    name, _ = json.loads((jobs / "remote.json").read_text())["jobs"]["1"]
+    told = lab.emulator().client("sagemaker").describe_training_job(TrainingJobName=name)
+    found = {one["MetricName"]: one["Value"] for one in told["FinalMetricDataList"]}
+    expected = figures(jobs / "1")
+    for metric in ("validation/capture", "test/capture", "test/profit_per_day"):
+        assert found[metric.replace("/", ":")] == pytest.approx(expected[metric], rel=1e-6)
+    assert {"train:env_steps_per_second", "learner:entropy", "learner:total_loss", "train:reward_mean"} <= found.keys()
+
+
 def test_a_policy_is_judged_by_a_job(both):
     lab, here, _ = both
     run = here / "0"
