@@ -130,6 +130,8 @@ def explained(
         found = re.match(r"Could not override '([^']+)'", text)
         if found:
             key = found[1].partition("@")[0]
+            if key.startswith("hydra.launcher."):
+                return ConfigError(f"{key} is no option of the launcher that is chosen: conf/launcher has them all")
             return ConfigError(no_key(key, config, options_with(key)))
         found = re.match(r"(Ambiguous value for argument|Sweep parameters) '([^\n]+)'", text)
         if found:

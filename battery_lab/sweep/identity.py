@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import battery_lab
+from battery_lab.checkpoint import found
 from battery_lab.tracking.params import trial_digest
 
 PACKAGE = Path(battery_lab.__file__).parent
@@ -40,9 +41,9 @@ def _with_contents(key: str, value: Any) -> Any:
     if isinstance(value, str) and PATH_KEYS.search(key):
         # A path may be a pattern; whatever is there by its very name is that.
         text = str(Path(value).expanduser())
-        found = [text] if Path(text).exists() else sorted(glob(text, recursive=True))
-        if found:
-            return f"contents {' '.join(contents_digest(Path(path).resolve()) for path in found)}"
+        there = [text] if Path(text).exists() else sorted(glob(text, recursive=True))
+        if there:
+            return f"contents {' '.join(contents_digest(Path(path).resolve()) for path in there)}"
     return value
 
 
@@ -56,6 +57,14 @@ def contents_digest(path: Path) -> str:
             while chunk := content.read(CHUNK):
                 hasher.update(chunk)
     return hasher.hexdigest()
+
+
+@cache
+def run_digest(run: Path) -> str:
+    """Return a digest of what others go on from in a run folder, whatever else is written there later."""
+    checkpoints = found(run / "checkpoints")
+    parts = [run / "trial.yaml", run / "policy", *checkpoints[-1:]]
+    return hashlib.sha256(" ".join(contents_digest(part) for part in parts if part.exists()).encode()).hexdigest()
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -74,13 +83,13 @@ def source_digest(program: Path | None = None) -> str:
     hasher = hashlib.sha256()
     for file in sorted(PACKAGE.rglob("*.py")):
         hasher.update(f"{file.relative_to(PACKAGE)}\0".encode() + file.read_bytes())
-    hasher.update(json.dumps(sorted(_versions())).encode())
+    hasher.update(json.dumps(sorted(versions())).encode())
     if program is not None and not program.is_relative_to(PACKAGE):
         hasher.update(program.read_bytes())
     return hasher.hexdigest()[:16]
 
 
-def _versions() -> Iterator[str]:
+def versions() -> Iterator[str]:
     """Yield the names and versions of the packages that the lab declares, without its extras."""
     try:
         wanted = metadata.requires("battery-lab") or []

@@ -95,7 +95,7 @@ class Launch:
         if self._ends and not self._told:
             self._told = True
             self._waiting.clear()
-            self._pool.stop()
+            self._pool.stop(by_signal=self.stopped_by is not None)
 
     def _is_done(self, trial: Trial) -> bool:
         """Whether a trial is settled, also where the sweep was killed before its journal said so."""

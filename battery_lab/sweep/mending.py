@@ -127,7 +127,8 @@ def logs(folder: Path, number: int) -> None:
         raise ConfigError(f"trial {number} is none of the sweep, which has {sorted(journal.entries)}")
     elsewhere = _elsewhere(folder)
     path = _place(folder, journal.entries[number]) / LOG
-    if elsewhere is not None and not path.is_file():
+    # What came home of a job that failed is not what the next one prints.
+    if elsewhere is not None and not (path.is_file() and journal.entries[number].state.settled):
         elsewhere.logs(folder, number)
         return
     if not path.is_file():

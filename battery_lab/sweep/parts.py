@@ -68,8 +68,8 @@ class Pool(Protocol):
     def wait(self, seconds: float) -> Iterable[Ending]:
         """Wait for so long at most, and tell of trials that ended."""
 
-    def stop(self, number: int | None = None) -> None:
-        """Ask a trial to stop, with a checkpoint if it trains; None: all of them."""
+    def stop(self, number: int | None = None, by_signal: bool = False) -> None:
+        """Ask a trial to stop, with a checkpoint if it trains; None: all of them, because of a signal or not."""
 
     def close(self) -> None:
         """End what still runs, at once."""

@@ -18,7 +18,7 @@ from battery_lab.tracking.store import Delivery, is_delivered
 from battery_lab.tracking.sweep_run import end_sweep_run
 
 SQLITE = "sqlite:///"
-MANAGED = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:mlflow-(tracking-server|app)/\S+")
+MANAGED = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:mlflow-tracking-server/\S+")
 SLOWEST_RETRY_S = 60.0
 
 

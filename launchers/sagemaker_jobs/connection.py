@@ -144,6 +144,16 @@ def captured(connection: Connection) -> Iterator[list[dict[str, Any]]]:
         caught.append(params)
         raise _CapturedError
 
+    if connection.local:
+        # It has a client of its own, without the events of boto's.
+        own = connection.sdk.sagemaker_client
+        own.create_training_job = lambda **params: catch(params)
+        try:
+            with suppress(_CapturedError):
+                yield caught
+        finally:
+            del own.create_training_job
+        return
     events, name = connection.sagemaker.meta.events, "provide-client-params.sagemaker.CreateTrainingJob"
     events.register(name, catch)
     try:
@@ -158,7 +168,8 @@ def sdk() -> Any:
     check_extra()
     hook = sys.excepthook
     for name in ("sagemaker", "sagemaker.config"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        # It logs what it raises as well.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
     try:
         import sagemaker
@@ -188,11 +199,13 @@ class ServiceError(LabError):
 
 
 def passes(error: Exception) -> bool:
-    """Return whether what botocore raised passes by itself: overload, a fault of the service, an outage, a login."""
+    """Return whether an error passes by itself: overload, a fault of the service, an outage, a login that ran out."""
+    from botocore import exceptions
+
     response = getattr(error, "response", None)
     if response is None:
-        # Not from the service: from the network, mostly.
-        return True
+        away = (exceptions.HTTPClientError, exceptions.TokenRetrievalError, exceptions.CredentialRetrievalError)
+        return isinstance(error, away)
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     return status >= 500 or code_of(error) in PASSING
 

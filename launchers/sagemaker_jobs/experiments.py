@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import logging
 import math
 import sys
 import time
@@ -92,7 +91,6 @@ def _log(connection: Connection, places: Places, experiment: str, name: str, fol
     sdk()
     from sagemaker.experiments import Run
 
-    logging.getLogger("sagemaker").setLevel(logging.ERROR)
     with Run(
         experiment_name=experiment,
         run_name=name,
@@ -102,16 +100,17 @@ def _log(connection: Connection, places: Places, experiment: str, name: str, fol
     ) as run:
         params = list(flat_params(resolve(load_trial(folder))).items())[:MOST_PARAMETERS]
         run.log_parameters({name[:LONGEST_NAME]: value[:LONGEST_VALUE] or "''" for name, value in params})
-        oldest = time.time() - OLDEST_S
+        oldest, told = time.time() - OLDEST_S, set[str]()
         for line in read_lines(folder / CURVES)[0]:
             at = datetime.datetime.fromtimestamp(max(float(line[TIME] or 0), oldest), datetime.UTC)
             for metric in NAMES:
                 if (value := line.get(metric)) is not None:
+                    told.add(metric)
                     run.log_metric(metric, value, timestamp=at, step=int(line[STEPS] or 0))
         # Figures that are points of curves already are there.
         for metric, value in (figures_of(folder) or {}).items():
-            if metric not in NAMES and value is not None and math.isfinite(value):
+            if metric not in told and value is not None and math.isfinite(value):
                 run.log_metric(metric, value, step=0)
         for file in FILES:
             if (folder / file).is_file():
-                run.log_file(str(folder / file), name=file)
+                run.log_file(str(folder / file), name=file, extra_args=places.extra or None)

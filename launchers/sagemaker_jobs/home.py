@@ -81,22 +81,21 @@ class Home:
             raise
         _write(folder / CURVES, content)
 
-    def results(self, folder: Path, number: int, who: str, told: Mapping[str, Any], cost: Bill) -> None:
-        """Bring all that a job which completed has left; its figures come last.
+    def results(self, folder: Path, told: Mapping[str, Any]) -> None:
+        """Bring what a job which completed has left; its figures come last.
 
         Args:
             folder: of the trial.
-            number: of the trial.
-            who: digits of what the job did.
             told: what the service says of the job.
-            cost: what it came to.
 
         Raises:
             DataError: what it left is not whole, or not what a job of the lab leaves.
         """
         for torn in folder.glob(f"{PART}*"):
             shutil.rmtree(torn)
-        output = f"{self._places.output}/{told['TrainingJobName']}/output/output.tar.gz"
+        # Where it was told to, which need not be where jobs of today are.
+        kept = str(told["OutputDataConfig"]["S3OutputPath"]).rstrip("/")
+        output = f"{kept}/{told['TrainingJobName']}/output/output.tar.gz"
         with tempfile.TemporaryDirectory(prefix=PART, dir=folder) as scratch:
             place = Path(scratch)
             self._fetch(output, place / "output.tar.gz")
@@ -105,7 +104,6 @@ class Home:
                 raise DataError(f"the job {told['TrainingJobName']} has completed and left no {METRICS} in {output}")
             # Those of an earlier try here are of a place past which the job has gone.
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-            self._checkpoint(folder, number, who, place / CHECKPOINTS)
             for name in (*LEFT, "mlflow.json"):
                 if name not in (METRICS, CHECKPOINTS):
                     _replace(run / name, folder / name)
@@ -115,7 +113,7 @@ class Home:
             figures = json.loads((run / METRICS).read_text())
             _write(folder / METRICS, json.dumps({**figures, **summed(bills(folder))}, indent=2).encode())
 
-    def _checkpoint(self, folder: Path, number: int, who: str, scratch: Path) -> None:
+    def checkpoint(self, folder: Path, number: int, who: str) -> None:
         """Bring the newest checkpoint, from which a run here can go on, unless it is large; older ones stay in S3."""
         kept = self._places.checkpoint(number, who)
         if kept is None:
@@ -131,14 +129,16 @@ class Home:
         if sum(size for _, size in files) > LARGEST_CHECKPOINT_BYTES or len(files) > MOST_FILES:
             print(f"trial {number}: its checkpoint is large and stays in s3://{bucket}/{key}{newest}", flush=True)
             return
-        for name, _ in files:
-            path = scratch / name
-            if not path.resolve().is_relative_to(scratch.resolve()):
-                raise DataError(f"s3://{bucket}/{key}{name} is no name of a file in a checkpoint")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection.s3.download_file(bucket, f"{key}{name}", str(path))
-        if resumable(scratch.parent) is not None:
-            _replace(scratch, folder / CHECKPOINTS)
+        with tempfile.TemporaryDirectory(prefix=PART, dir=folder) as scratch:
+            place = (Path(scratch) / CHECKPOINTS).resolve()
+            for name, _ in files:
+                path = place / name
+                if not path.resolve().is_relative_to(place):
+                    raise DataError(f"s3://{bucket}/{key}{name} is no name of a file in a checkpoint")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._connection.s3.download_file(bucket, f"{key}{name}", str(path))
+            if resumable(Path(scratch)) is not None:
+                _replace(place, folder / CHECKPOINTS)
 
     def note(self, folder: Path, cost: Bill) -> None:
         """Write what a job came to into the folder of its trial, beside what its other jobs did."""

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +102,8 @@ def cluster(hosts: Hosts, trial: Path) -> Iterator[bool]:
     try:
         _join(head, len(hosts.all))
         yield True
-        print(f"Ray actors by host: {_spread(hosts)}", flush=True)
+        with suppress(Exception):  # it is for eyes alone, and the trial is done
+            print(f"Ray actors by host: {_spread(hosts)}", flush=True)
     finally:
         _ray("stop", "--force")
 

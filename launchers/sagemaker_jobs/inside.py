@@ -13,16 +13,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from battery_lab.errors import DataError
+from battery_lab.errors import DataError, LabError
+from sagemaker_jobs.channels import (
+    CHECKPOINT_CHANNEL,
+    DATA_CHANNEL,
+    JUDGED,
+    LOOKS,
+    TRIAL_CHANNEL,
+    begin_with,
+    check_packages,
+    data_path,
+    writable,
+)
 from sagemaker_jobs.hosts import Hosts, cluster
 
-TRIAL_CHANNEL, DATA_CHANNEL, CHECKPOINT_CHANNEL = "trial", "training", "checkpoint"
 SWEEP_FILES = ("sweep.json", "mlflow.json")
 NUMBER, EVALUATE = "number", "BATTERY_LAB_EVALUATE"
 LONGEST_REASON = 1024
-# What a run goes on from, in another job.
-CONTINUED = ("checkpoints", "policy", "curves.jsonl")
-JUDGED, LOOKS = "judged", "test_looks.jsonl"
 # Environment steps of the checkpoint from which a job went on and failed by the trial's own fault.
 RAISED = "raised"
 # What a job leaves for its launcher: all of the run folder that is not there to go on from.
@@ -111,6 +118,7 @@ def _trial(job: Job) -> None:
     from battery_lab.sweep.folder import resumable, start_over
     from sagemaker_jobs.metrics import MetricLines, line
 
+    check_packages(job.trial)
     register_resolvers()
     config = load_trial(job.trial, name=f"channel {TRIAL_CHANNEL}")
     folder = run_folder(job)
@@ -129,6 +137,7 @@ def _trial(job: Job) -> None:
         if (steps := resumable(folder)) is None or steps == raised_from(folder):
             # What a host left that was lost before its first checkpoint, or from where a try failed by itself.
             start_over(folder)
+            (folder / RAISED).unlink(missing_ok=True)
             if job.start is not None:
                 begin_with(job.start, folder)
         printing = replace(experiment, tracking=MetricLines(inner=experiment.tracking))
@@ -155,7 +164,8 @@ def noting_failure(folder: Path) -> Iterator[None]:
     steps = resumable(folder)
     try:
         yield
-    except Interrupted:
+    except (Interrupted, LabError):
+        # A mistake, which its message tells in full, says nothing against the checkpoint.
         raise
     except Exception:
         if steps is not None:
@@ -172,46 +182,6 @@ def run_folder(job: Job) -> Path:
         if (job.trial / name).is_file():
             shutil.copy(job.trial / name, job.sweep / name)
     return folder
-
-
-def begin_with(run: Path, folder: Path) -> None:
-    """Copy what a run goes on from, and not who it is in a store of trials.
-
-    Raises:
-        DataError: it has no checkpoint.
-    """
-    from battery_lab.sweep.folder import resumable
-
-    if resumable(run) is None:
-        raise DataError(f"the run of the channel {CHECKPOINT_CHANNEL} holds no checkpoint to go on from: name another")
-    for name in CONTINUED:
-        if (run / name).is_dir():
-            shutil.copytree(run / name, folder / name, dirs_exist_ok=True)
-        elif (run / name).is_file():
-            shutil.copy(run / name, folder / name)
-
-
-def writable(channel: Path, folder: Path) -> Path:
-    """Return a copy of a run in a channel, which is not written into, with its policy at hand for delivery."""
-    run = folder / JUDGED
-    shutil.copytree(channel, run, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checkpoints"))
-    shutil.copytree(run / "policy", folder / "policy", dirs_exist_ok=True)
-    return run
-
-
-def data_path(path: str, channel: Path) -> str:
-    """Return where the prices of a market lie in a channel.
-
-    Args:
-        path: in the trial, as the launcher's machine knew it: a file, a folder, or a pattern in one.
-        channel: folder of the files.
-    """
-    name = Path(path).name
-    if (channel / name).is_file():
-        return str(channel / name)
-    if any(sign in name for sign in "*?["):
-        return str(channel / name)
-    return str(channel)
 
 
 def deliver(folder: Path, job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -50,6 +51,20 @@ class NotYetError(Exception):
         """Remember both."""
         super().__init__(why)
         self.pause_s = pause_s
+
+
+# As the service says how much there is, and how much a job wants beyond what is in use.
+QUOTA = re.compile(r"limit '(?P<name>[^']+)' is (?P<limit>[\d.]+).* delta of (?P<wanted>[\d.]+)", re.DOTALL)
+
+
+def _check_quota(message: str) -> None:
+    """Raise DataError where an account's quota has no room for a job even if nothing else runs."""
+    found = QUOTA.search(message)
+    if found and float(found["limit"]) < float(found["wanted"]):
+        raise DataError(
+            f"the account's quota '{found['name']}' is {found['limit']}, and a job wants {found['wanted']}: "
+            "ask for more (Service Quotas), or choose other instances"
+        )
 
 
 class Jobs:
@@ -101,6 +116,7 @@ class Jobs:
             send(name)
         except Exception as error:
             if code_of(error) == FULL:
+                _check_quota(str(error))
                 raise NotYetError("the account's quota is full", QUOTA_PAUSE_S) from None
             # In use is also the answer to a request that was sent twice, as the first answer was lost.
             if code_of(error) != IN_USE and not (passes(error) and self._is_there(name)):

@@ -15,15 +15,17 @@ FAILED = "Failed"
 class LocalJobs(Jobs):
     """Jobs of this process alone, each at its end once it was begun."""
 
-    def __init__(self, lead: str, instance_type: str, instance_count: int) -> None:
+    def __init__(self, lead: str, output: str, instance_type: str, instance_count: int) -> None:
         """Remember what they run on.
 
         Args:
             lead: how their names begin.
+            output: URI of the folder in S3 that what they leave goes to.
             instance_type: ``local`` or ``local_gpu``.
             instance_count: containers of a job.
         """
         super().__init__(None, lead)
+        self._output = output
         self._kind = {"InstanceType": instance_type, "InstanceCount": instance_count}
         self._told: dict[str, dict[str, Any]] = {}
 
@@ -47,6 +49,7 @@ class LocalJobs(Jobs):
             "TrainingTimeInSeconds": time.monotonic() - began,
             "BillableTimeInSeconds": 0.0,
             "ResourceConfig": self._kind,
+            "OutputDataConfig": {"S3OutputPath": self._output},
         }
         self._note(name, status)
         return name

@@ -28,13 +28,15 @@ class JobName:
     attempt: int
 
 
-def sweep_lead(sweep: str) -> str:
+def sweep_lead(sweep: str, bucket: str, prefix: str) -> str:
     """Return how the names of all jobs of a sweep begin.
 
     Args:
         sweep: name of its folder, which follows from what is swept.
+        bucket: where its files lie.
+        prefix: of their keys.
     """
-    return f"{LEAD}-{hashlib.sha256(sweep.encode()).hexdigest()[:DIGITS]}"
+    return f"{LEAD}-{hashlib.sha256(f'{bucket}/{prefix}/{sweep}'.encode()).hexdigest()[:DIGITS]}"
 
 
 def who(identity: str, source: str) -> str:

@@ -48,7 +48,7 @@ class JobOptions:
         subnets: of a VPC.
         security_group_ids: of a VPC.
         volume_kms_key: for the disks.
-        output_kms_key: for what jobs write to S3, and for what is uploaded.
+        output_kms_key: for uploads and what jobs leave at their end; the service takes none for checkpoints.
         encrypt_inter_container_traffic: between hosts.
         enable_network_isolation: no network for jobs; rules out data that a job reads by itself.
         tags: on each job.

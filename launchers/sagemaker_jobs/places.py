@@ -22,12 +22,19 @@ class Places:
         prefix: of all keys.
         lead: how the names of the sweep's jobs begin.
         checkpoints: what was chosen for them: ``auto``, a URI, or None.
+        key: of KMS, for what is uploaded from here; None: as the bucket does by itself.
     """
 
     bucket: str
     prefix: str
     lead: str
     checkpoints: str | None
+    key: str | None = None
+
+    @property
+    def extra(self) -> dict[str, str]:
+        """What uploads to S3 say of their encryption."""
+        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.key} if self.key else {}
 
     def source(self, digest: str) -> str:
         """Return where the lab's source of a digest lies."""

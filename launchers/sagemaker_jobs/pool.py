@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,31 +12,21 @@ from typing import Any
 from battery_lab.errors import LabError
 from battery_lab.sweep.journal import State
 from battery_lab.sweep.parts import Ending
+from sagemaker_jobs.beginning import Beginning, Running
 from sagemaker_jobs.connection import Connection, ServiceError
 from sagemaker_jobs.ending import came_to, ended
 from sagemaker_jobs.experiments import log_run, run_name
 from sagemaker_jobs.home import Home
-from sagemaker_jobs.jobs import Jobs, NotYetError
+from sagemaker_jobs.jobs import Jobs
 from sagemaker_jobs.local_mode import LocalJobs
 from sagemaker_jobs.options import JobOptions
 from sagemaker_jobs.previewed import Previewed
 from sagemaker_jobs.record import Record
-from sagemaker_jobs.sending import Prepared, Sender
+from sagemaker_jobs.sending import Sender
 from sagemaker_jobs.telling import told
 
 LEFT = "its job goes on; the same command follows it again"
 NOT_SENT = "it was not sent yet; the same command sends it"
-
-
-@dataclass(eq=False)
-class _Running:
-    number: int
-    folder: Path
-    prepared: Prepared
-    job: str | None = None  # None while it waits until it can be begun
-    again: float = 0.0  # when to ask for that once more
-    unwanted: bool = False
-    asked: bool = False  # to stop
 
 
 class SageMakerPool(Previewed):
@@ -56,10 +45,13 @@ class SageMakerPool(Previewed):
         self._record = record
         lead = sender.places.lead
         self.jobs = (
-            LocalJobs(lead, str(options.instance_type), options.hosts) if options.local else Jobs(connection, lead)
+            LocalJobs(lead, sender.places.output, str(options.instance_type), options.hosts)
+            if options.local
+            else Jobs(connection, lead)
         )
         self._home = Home(connection, sender.places, options.judged)
-        self._running: dict[int, _Running] = {}
+        self._beginning = Beginning(options, self.jobs, sender, record, self._home)
+        self._running: dict[int, Running] = {}
         self._looked = 0.0
         self._left = self._outage = False
 
@@ -102,14 +94,20 @@ class SageMakerPool(Previewed):
         """
         folder.mkdir(parents=True, exist_ok=True)
         with told(f"send trial {number}"):
-            running = _Running(number, folder, self._sender.prepare(number, folder, job))
-            self._stop_old(running)
-            self._begin(running)
+            running = Running(number, folder, self._sender.prepare(number, folder, job))
+            self._beginning.stop_old(running)
+            self._beginning.begin(running)
         self._running[number] = running
         self._looked = 0.0
 
     def wait(self, seconds: float) -> Iterator[Ending]:
         """Wait for so long at most, and tell of jobs that ended; asks the service once a poll interval."""
+        if not self._options.wait and not self._left:
+            # What an earlier command sent may be done, and makes room for more.
+            done = list(self._look_at(running for running in list(self._running.values()) if self._has_ended(running)))
+            yield from done
+            if done:
+                return
         if self._left or not self._options.wait:
             yield from self._leave()
             return
@@ -125,21 +123,32 @@ class SageMakerPool(Previewed):
         for running in list(self._running.values()):
             if running.unwanted:
                 self._ask_to_stop(running)
+        yield from self._look_at(list(self._running.values()))
+
+    def _has_ended(self, running: Running) -> bool:
+        seen = None if running.job is None else self.jobs.seen.get(running.job)
+        return seen is not None and not seen.under_way
+
+    def _look_at(self, some: Iterable[Running]) -> Iterator[Ending]:
+        """Tell of those that have ended, with what they left brought home."""
+        for running in some:
             endings: list[Ending] = []
             self._reached(partial(self._look, running, endings))
             for ending in endings:
                 yield self._gone(running, ending)
 
-    def stop(self, number: int | None = None) -> None:
-        """Ask jobs to stop, or leave them, as was chosen; None: all of them."""
-        for running in self._running.values():
-            if number in (None, running.number):
-                self._ask_to_stop(running)
+    def stop(self, number: int | None = None, by_signal: bool = False) -> None:
+        """Ask jobs to stop, or leave them after a signal, if that was chosen; None: all of them."""
         # What is left alone has nothing to wait for.
-        self._left = self._options.on_interrupt == "leave"
+        self._left = by_signal and self._options.on_interrupt == "leave"
+        for running in self._running.values():
+            if number in (None, running.number) and not self._left:
+                self._ask_to_stop(running)
 
     def close(self) -> None:
         """Ask what still runs to stop, unless jobs are to be left."""
+        if self._left or self._options.on_interrupt == "leave":
+            return
         for running in self._running.values():
             self._ask_to_stop(running)
             if self._outage:
@@ -147,11 +156,13 @@ class SageMakerPool(Previewed):
                 print(f"these jobs could not be asked to stop, and go on: {names}", file=sys.stderr, flush=True)
                 return
 
-    def _ask_to_stop(self, running: _Running) -> None:
+    def _ask_to_stop(self, running: Running) -> None:
         """Ask a job to stop, once; where the service does not answer, the next look asks again."""
         running.unwanted = True
-        if running.job is not None and not running.asked and self._options.on_interrupt == "stop":
+        if running.job is not None and not running.asked:
             running.asked = self._reached(partial(self.jobs.stop, running.job))
+            if running.asked:
+                self._record.note_asked(running.job)
 
     def _reached(self, ask: Callable[[], object]) -> bool:
         """Ask the service something; returns whether it answered.
@@ -171,29 +182,7 @@ class SageMakerPool(Previewed):
         self._outage = False
         return True
 
-    def _stop_old(self, running: _Running) -> None:
-        """Stop the job that this sweep began for the trial with another source of the lab, if it still runs."""
-        name, who = self._record.jobs.get(running.number, ("", running.prepared.who))
-        old = self.jobs.seen.get(name)
-        if who != running.prepared.who and old is not None and old.under_way:
-            self.jobs.stop(name)
-            print(f"{name} is of another source of the lab and was asked to stop", file=sys.stderr, flush=True)
-
-    def _begin(self, running: _Running) -> None:
-        prepared = running.prepared
-
-        def send(name: str) -> None:
-            self._sender.send(name, prepared)
-
-        try:
-            running.job = self.jobs.begin(running.number, prepared.who, send)
-        except NotYetError as error:
-            running.again = time.monotonic() + error.pause_s
-            return
-        if not self._options.local:
-            self._record.note(running.number, running.job, prepared.who)
-
-    def _look(self, running: _Running, endings: list[Ending]) -> None:
+    def _look(self, running: Running, endings: list[Ending]) -> None:
         """Say how a job ended, if it has, at the end of a list."""
         try:
             with told(f"look at trial {running.number}"):
@@ -206,7 +195,7 @@ class SageMakerPool(Previewed):
         if ending is not None:
             endings.append(ending)
 
-    def _seen(self, running: _Running) -> Ending | None:
+    def _seen(self, running: Running) -> Ending | None:
         """Return how a job ended; None while it has not."""
         if running.job is None:
             return self._asked_again(running)
@@ -216,17 +205,17 @@ class SageMakerPool(Previewed):
             return None
         return self._ended(running, self.jobs.describe(running.job))
 
-    def _asked_again(self, running: _Running) -> Ending | None:
+    def _asked_again(self, running: Running) -> Ending | None:
         """Ask again for a job that could not be begun."""
         if time.monotonic() < running.again:
             return None
         try:
-            self._begin(running)
+            self._beginning.begin(running)
         except LabError as error:
             return Ending(number=running.number, state=State.FAILED, reason=f"it could not begin: {error}")
         return None
 
-    def _ended(self, running: _Running, about: Any) -> Ending:
+    def _ended(self, running: Running, about: Any) -> Ending:
         options = self._options
         cost = came_to(about, options.prices, options.currency)
         who = running.prepared.who
@@ -243,6 +232,6 @@ class SageMakerPool(Previewed):
             why = NOT_SENT if running.job is None else LEFT
             yield self._gone(running, Ending(number=running.number, state=State.STOPPED, reason=why, left=True))
 
-    def _gone(self, running: _Running, ending: Ending) -> Ending:
+    def _gone(self, running: Running, ending: Ending) -> Ending:
         del self._running[running.number]
         return ending

@@ -30,6 +30,7 @@ class Record:
         judged: run folder here whose policy the jobs judge; None: they train.
         rehearsal: folder of the emulator that takes the place of AWS; None: AWS.
         jobs: name and digits of the last job of each trial, by its number.
+        asked: names of jobs that the sweep asked to stop.
     """
 
     folder: Path
@@ -41,10 +42,16 @@ class Record:
     judged: Path | None
     rehearsal: Path | None
     jobs: dict[int, tuple[str, str]] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
 
     def note(self, number: int, job: str, who: str) -> None:
         """Note a trial's job, and write all."""
         self.jobs[number] = (job, who)
+        self.write()
+
+    def note_asked(self, job: str) -> None:
+        """Note that a job was asked to stop, and write all."""
+        self.asked.add(job)
         self.write()
 
     def write(self) -> None:
@@ -56,11 +63,13 @@ class Record:
             "prefix": self.places.prefix,
             "lead": self.places.lead,
             "checkpoints": self.places.checkpoints,
+            "key": self.places.key,
             "prices": self.prices,
             "currency": self.currency,
             "experiment": self.experiment,
             "judged": self.judged and str(self.judged),
             "rehearsal": self.rehearsal and str(self.rehearsal),
+            "asked": sorted(self.asked),
             "jobs": {str(number): list(job) for number, job in self.jobs.items()},
         }
         part = self.folder / f"{RECORD}.part"
@@ -88,12 +97,13 @@ class Record:
             return cls(
                 folder=folder,
                 region=told["region"],
-                places=Places(told["bucket"], told["prefix"], told["lead"], told["checkpoints"]),
+                places=Places(told["bucket"], told["prefix"], told["lead"], told["checkpoints"], told["key"]),
                 prices=dict(told["prices"]),
                 currency=told["currency"],
                 experiment=told["experiment"],
                 judged=told["judged"] and Path(told["judged"]),
                 rehearsal=told["rehearsal"] and Path(told["rehearsal"]),
+                asked=set(told["asked"]),
                 jobs={int(number): (name, who) for number, (name, who) in told["jobs"].items()},
             )
         except FileNotFoundError:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from battery_lab.errors import ConfigError
+from sagemaker_jobs.channels import CHECKPOINT_CHANNEL, DATA_CHANNEL, TRIAL_CHANNEL
 from sagemaker_jobs.connection import Connection, sdk
 from sagemaker_jobs.hosts import LEARNER_GROUP, LEARNERS
-from sagemaker_jobs.inside import CHECKPOINT_CHANNEL, DATA_CHANNEL, EVALUATE, TRIAL_CHANNEL
+from sagemaker_jobs.inside import EVALUATE
 from sagemaker_jobs.metrics import definitions
 from sagemaker_jobs.options import JobOptions
 from sagemaker_jobs.places import Places

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Sequence
@@ -14,22 +15,22 @@ from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.errors import ConfigError
 from battery_lab.stored import TRIAL, note_choices, store_trial
+from battery_lab.sweep.identity import versions
 from battery_lab.sweep.naming import choices_of_trials
 from battery_lab.tracking.receipt import RECEIPT, read_receipt, write_receipt
 from battery_lab.tracking.sweep_run import COMMAND
 from sagemaker_jobs import request as requests
+from sagemaker_jobs.channels import PACKAGES
 from sagemaker_jobs.connection import Connection
 from sagemaker_jobs.experiments import make_experiment
 from sagemaker_jobs.hosts import TOKEN
 from sagemaker_jobs.inside import NUMBER
+from sagemaker_jobs.live import make_parent, travelling
 from sagemaker_jobs.names import who as who_of
 from sagemaker_jobs.options import JobOptions
 from sagemaker_jobs.places import Places, split
 from sagemaker_jobs.rules import LONGEST_EXPERIMENT
 from sagemaker_jobs.staging import Staging
-
-NOWHERE = {"_target_": "battery_lab.tracking.NoTracking"}
-HERE_ALONE = re.compile(r"https?://(localhost|127\.|0\.0\.0\.0|\[::1\])")
 
 
 class Sent(Protocol):
@@ -37,7 +38,7 @@ class Sent(Protocol):
 
     config: DictConfig
     identity: str
-    source: str
+    counts_as: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +86,14 @@ class Sender:
         """
         self.places = places
         self._options, self._connection, self._sweep = options, connection, sweep
-        self._staging = Staging(connection, places, options.output_kms_key, dry)
-        self._source, self._dry = "", dry
+        self._staging = Staging(connection, places, dry)
+        self._source, self._dry, self._has_parent = "", dry, False
+
+    @property
+    def _start(self) -> str | None:
+        """What all trials go on from or judge; of S3, a folder there and not all whose names begin so."""
+        start = self._options.checkpoint
+        return f"{start.rstrip('/')}/" if start is not None and start.startswith("s3://") else start
 
     def open(self) -> None:
         """Send what all trials share."""
@@ -104,6 +111,12 @@ class Sender:
         path = channel_path(OmegaConf.select(job.config, "market.path"))
         if path is not None and not path.startswith("s3://"):
             data_files(path)
+        actors = sum(int(OmegaConf.select(job.config, f"algo.{of}") or 0) for of in ("num_env_runners", "num_learners"))
+        if self._options.hosts > 1 and (actors == 0 or self._options.evaluate_only):
+            raise ConfigError(
+                f"a job of {self._options.hosts} hosts must have runners or learners for them, got "
+                "algo.num_env_runners=0 and num_learners=0 or a policy to judge: choose some, or one host"
+            )
         requests.parameters("", "", 0, _choices(job))
 
     def prepare(self, number: int, folder: Path, job: Sent) -> Prepared:
@@ -124,7 +137,7 @@ class Sender:
         path = channel_path(OmegaConf.select(config, "market.path"))
         return Prepared(
             number=number,
-            who=who_of(job.identity, f"{job.source}{self._staging.mark(path)}"),
+            who=who_of(job.identity, f"{job.counts_as}{self._staging.mark(path)}{self._staging.mark(self._start)}"),
             choices=_choices(job),
             learners=int(OmegaConf.select(config, "algo.num_learners") or 0),
             config=travelling(config),
@@ -152,6 +165,9 @@ class Sender:
         requests.send(request, self._options, self.places, self._connection, experiment)
 
     def _files(self, prepared: Prepared) -> dict[str, bytes]:
+        if not self._has_parent:
+            make_parent(prepared.config, self._sweep)
+            self._has_parent = True
         receipt = read_receipt(self._sweep)
         # Kept, so that all trials find one parent in a store of trials.
         write_receipt(self._sweep, receipt)
@@ -159,6 +175,7 @@ class Sender:
             TRIAL: OmegaConf.to_yaml(prepared.config).encode(),
             NUMBER: str(prepared.number).encode(),
             COMMAND: b"{}",
+            PACKAGES: json.dumps(sorted(versions())).encode(),
             RECEIPT: (self._sweep / RECEIPT).read_bytes(),
         }
         if self._options.hosts > 1:
@@ -171,7 +188,7 @@ class Sender:
         return self._staging.data(data_files(path))
 
     def _started(self, resume: Path | None) -> str | None:
-        start = self._options.checkpoint if resume is None else str(resume)
+        start = self._start if resume is None else str(resume)
         if start is None or start.startswith("s3://"):
             return start
         return self._staging.data([Path(start).expanduser()])
@@ -213,17 +230,6 @@ def data_files(path: str) -> list[Path]:
             f"market.path={path} must match files of one folder to be sent, and matches several: name the folder"
         )
     return found
-
-
-def travelling(config: DictConfig) -> DictConfig:
-    """Return a trial as a job is to read it: without what its machine cannot reach."""
-    config = config.copy()
-    config.resume = config.rerun = None
-    uri = str(OmegaConf.select(config, "tracking.uri") or "")
-    reachable = uri.startswith(("http://", "https://", "arn:")) and not HERE_ALONE.match(uri)
-    if not reachable:
-        OmegaConf.update(config, "tracking", dict(NOWHERE), merge=False, force_add=True)
-    return config
 
 
 def plain_name(text: str) -> str:

@@ -24,18 +24,17 @@ MARK = ".whole"  # the last of a folder's files
 class Staging:
     """Uploads of a sweep, none of them twice."""
 
-    def __init__(self, connection: Connection, places: Places, key: str | None, dry: bool = False) -> None:
+    def __init__(self, connection: Connection, places: Places, dry: bool = False) -> None:
         """Remember where.
 
         Args:
             connection: to AWS.
             places: of the sweep.
-            key: of KMS, for all that is uploaded; None: as the bucket does by itself.
             dry: whether nothing is uploaded, and only told where it would lie.
         """
         self._dry, self._marks = dry, dict[str, str]()
         self._connection, self._places = connection, places
-        self._extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
+        self._extra = places.extra
 
     def source(self) -> str:
         """Upload the lab, its choices and the entry of a job, unless the same lies there; returns the URI."""
@@ -86,7 +85,7 @@ class Staging:
             pages = self._connection.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
             told = [f"{one['Key']} {one['ETag']}" for page in pages for one in page.get("Contents", [])]
             if not told:
-                raise DataError(f"market.path={uri} must be an object of S3 or a folder there, and there is nothing")
+                raise DataError(f"{uri} must be an object of S3 or a folder there, and there is nothing")
             self._marks[uri] = hashlib.sha256("\n".join(told).encode()).hexdigest()
         return self._marks[uri]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from hydra_plugins.battery_lab_launchers._sagemaker import job_options
-from hydra_plugins.battery_lab_launchers.sagemaker_launcher import SageMakerLauncherConf
 from omegaconf import OmegaConf
 from sagemaker_jobs.options import JobOptions
+
+from battery_lab.locate import conf_dir
 
 GOOD = {
     "role": "arn:aws:iam::123456789012:role/jobs",
@@ -19,7 +20,6 @@ GOOD = {
 
 def options(**changed: Any) -> JobOptions:
     """Return the launcher's defaults, what must be given, and changes."""
-    given: Any = OmegaConf.to_container(OmegaConf.structured(SageMakerLauncherConf))
-    for name in ("_target_", "rehearsal"):
-        given.pop(name)
+    given: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "launcher" / "sagemaker.yaml").hydra.launcher)
+    given.pop("rehearsal")
     return job_options({**given, **GOOD, **changed})

@@ -33,7 +33,7 @@ class StubJob:
 
     config: DictConfig
     identity: str
-    source: str = "source"
+    counts_as: str = "source"
 
 
 class NoDisplay:

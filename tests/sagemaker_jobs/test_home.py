@@ -83,7 +83,25 @@ class NoHome:
     def note(self, *_):
         pass
 
-    log = curves = note
+    log = curves = checkpoint = results = note
+
+
+class HalfHome(NoHome):
+    """Brings results, and has no right to what else there is."""
+
+    def results(self, folder, about):
+        (folder / "metrics.json").write_text('{"validation/capture": 0.5}')
+
+    def log(self, *_):
+        raise DataError("AccessDenied: no logs for you")
+
+    checkpoint = log
+
+
+def test_a_trial_is_done_without_what_it_does_not_depend_on(tmp_path, capsys):
+    ending = ended(0, tmp_path, told(), came_to(told(), {}, "USD"), HalfHome(), "who")
+    assert (ending.state, ending.result) == (State.DONE, 0.5)
+    assert capsys.readouterr().err.count("AccessDenied: no logs for you") == 2
 
 
 @pytest.mark.parametrize(

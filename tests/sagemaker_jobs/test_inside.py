@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
-from sagemaker_jobs import inside
+from sagemaker_jobs import channels, inside
 from sagemaker_jobs.inside import Job
 
-from battery_lab.errors import DataError
+from battery_lab.errors import ConfigError, DataError
 from battery_lab.training import Interrupted
 from tests.launchers.app import until
 from tests.launchers.kills import PATHS, ROOT
@@ -61,6 +63,35 @@ def test_one_that_was_asked_to_stop_is_not(tmp_path):
     assert inside.raised_from(tmp_path) is None
 
 
+def test_a_mistake_says_nothing_against_a_checkpoint(tmp_path):
+    checkpoint(tmp_path, 512)
+    with pytest.raises(ConfigError), inside.noting_failure(tmp_path):
+        raise ConfigError("too few cores")
+    assert inside.raised_from(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "others"),
+    [
+        (["numpy {numpy}"], None),
+        # A build for another device is the same version.
+        (["numpy {numpy}+cu128"], None),
+        (
+            ["numpy 0.1", "nothing-of-the-kind 1.0"],
+            "numpy {numpy} instead of 0.1, nothing-of-the-kind none instead of 1.0",
+        ),
+    ],
+)
+def test_an_image_with_other_packages_is_told(tmp_path, told, others):
+    numpy = metadata.version("numpy")
+    (tmp_path / "packages").write_text(json.dumps([one.format(numpy=numpy) for one in told]))
+    if others is None:
+        channels.check_packages(tmp_path)
+        return
+    with pytest.raises(DataError, match=re.escape(others.format(numpy=numpy))):
+        channels.check_packages(tmp_path)
+
+
 def test_a_run_is_gone_on_from_without_its_place_in_a_store_of_trials(tmp_path):
     run, folder = tmp_path / "run", tmp_path / "folder"
     folder.mkdir()
@@ -68,13 +99,13 @@ def test_a_run_is_gone_on_from_without_its_place_in_a_store_of_trials(tmp_path):
     for name in ("curves.jsonl", "mlflow.json", "metrics.json", "policy/policy.json"):
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).write_text("{}")
-    inside.begin_with(run, folder)
+    channels.begin_with(run, folder)
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "curves.jsonl", "policy"]
 
 
 def test_a_run_without_a_checkpoint_is_told(tmp_path):
     with pytest.raises(DataError, match="the run of the channel checkpoint holds no checkpoint to go on from"):
-        inside.begin_with(tmp_path, tmp_path)
+        channels.begin_with(tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +120,7 @@ def test_a_run_without_a_checkpoint_is_told(tmp_path):
 )
 def test_data_are_found_in_their_channel(tmp_path, path, found):
     (tmp_path / "prices.csv").touch()
-    assert inside.data_path(path, tmp_path) == str(tmp_path / found if found else tmp_path)
+    assert channels.data_path(path, tmp_path) == str(tmp_path / found if found else tmp_path)
 
 
 def test_what_comes_out_is_delivered(tmp_path):

@@ -8,9 +8,12 @@ import signal
 import threading
 
 import pytest
+from sagemaker_jobs import jobs
+from sagemaker_jobs.connection import passes
 from sagemaker_jobs.names import read_name
 from sagemaker_jobs.record import Record
 
+from battery_lab.errors import DataError
 from battery_lab.sweep.journal import Journal, State
 from battery_lab.sweep.mending import collect, logs
 from tests.launchers.app import until
@@ -53,11 +56,15 @@ def test_a_job_that_raises_has_failed_and_the_others_go_on(emulator, tmp_path):
     endings = sweep.run()
     assert endings[0].state == State.FAILED and "ValueError: no such thing" in endings[0].reason
     assert endings[1].state == State.DONE
-    # The same again is another job for the one that failed, and none for the other.
+    # The same again is another job for the one that failed, and none for the other. What the first came to is noted,
+    # also where nobody was there when it ended.
+    (sweep.folder / "0" / "job.json").unlink()
     again = StubSweep(sweep.folder, sweep.trials).run()
     assert (again[0].state, again[1].state) == (State.FAILED, State.DONE)
     attempts = sorted((read.number, read.attempt) for read in map(read_name, created(emulator, lead_of(sweep))))
     assert attempts == [(0, 0), (0, 1), (1, 0)]
+    noted = [read_name(bill["name"]).attempt for bill in json.loads((sweep.folder / "0" / "job.json").read_text())]
+    assert noted == [0, 1]
 
 
 def test_a_spot_job_that_loses_its_host_goes_on_from_its_checkpoint(emulator, tmp_path):
@@ -133,13 +140,13 @@ def test_faults_of_the_service_change_nothing(emulator, tmp_path):
     endings = sweep.run()
     assert {n: e.result for n, e in endings.items()} == {0: 0.02, 1: 0.03}
     client = emulator.client("sagemaker")
-    jobs = client.list_training_jobs(NameContains=lead_of(sweep))["TrainingJobSummaries"]
-    assert len(jobs) == 2
+    listed = client.list_training_jobs(NameContains=lead_of(sweep))["TrainingJobSummaries"]
+    assert len(listed) == 2
 
 
 def test_a_full_quota_is_waited_for(emulator, tmp_path, monkeypatch):
     from botocore.exceptions import ClientError
-    from sagemaker_jobs import jobs, pool
+    from sagemaker_jobs import pool
 
     refusals = 2
     send = pool.Sender.send
@@ -175,9 +182,51 @@ def test_jobs_that_nobody_waits_for_are_followed_and_collected(emulator, tmp_pat
 
     until(home, seconds=60)
     assert figures(sweep, 0)["train/env_steps"] == 5
+    # The same command sends those that waited for a place.
+    assert StubSweep(sweep.folder, trials, sweep.chosen).run()[2].left
     journal = Journal(sweep.folder)
     journal.read()
-    assert [entry.state for entry in journal.entries.values()] == [State.DONE, State.DONE, State.WAITING]
+    assert [entry.state for entry in journal.entries.values()] == [State.DONE, State.DONE, State.STOPPED]
+
+
+def test_what_nobody_waited_for_comes_home_by_the_same_command(emulator, tmp_path):
+    trials, chosen = [{"steps": 1}, {"steps": 2}, {"steps": 3}], {"wait": False}
+    sweep = StubSweep(tmp_path / "again", trials, chosen)
+    assert len(sweep.run()) == 2
+    client = emulator.client("sagemaker")
+
+    def ended():
+        told = client.list_training_jobs(NameContains=lead_of(sweep))["TrainingJobSummaries"]
+        return [job["TrainingJobStatus"] for job in told] == ["Completed"] * 2
+
+    until(ended, seconds=60)
+    again = StubSweep(sweep.folder, trials, chosen).run()
+    assert {number: ending.state for number, ending in again.items()} == {
+        0: State.DONE,
+        1: State.DONE,
+        2: State.STOPPED,
+    }
+    assert again[2].left and len(created(emulator, lead_of(sweep))) == 3
+
+
+@pytest.mark.parametrize(("limit", "waits"), [("2.0", True), ("0", False)])
+def test_a_quota_without_room_for_a_job_is_told_and_not_waited_for(limit, waits):
+    message = (
+        f"The account-level service limit 'ml.g5.xlarge for training job usage' is {limit} Instances, with current "
+        "utilization of 0 Instances and a request delta of 1 Instances."
+    )
+    if waits:
+        jobs._check_quota(message)
+        return
+    with pytest.raises(DataError, match="quota 'ml.g5.xlarge for training job usage' is 0, and a job wants 1: ask for"):
+        jobs._check_quota(message)
+
+
+def test_a_fault_that_does_not_pass_is_no_wait():
+    from botocore.exceptions import ConnectTimeoutError
+
+    assert passes(ConnectTimeoutError(endpoint_url="https://s3"))
+    assert not any(passes(error) for error in (ValueError("no"), FileNotFoundError("no"), DataError("60 GiB")))
 
 
 def test_an_outage_is_told_once_and_sat_out(emulator, tmp_path, monkeypatch, capsys):

@@ -41,6 +41,14 @@ def containers(emulator, monkeypatch):
     return asked
 
 
+def test_a_dry_run_begins_no_container(containers, tmp_path):
+    sweep = StubSweep(tmp_path / "dry", [{}], CHOSEN)
+    sweep.launch()
+    told = json.loads(sweep.pool(dry=True).preview(0, sweep.known[0].folder, sweep.known[0].job(None)))
+    assert told["ResourceConfig"]["InstanceType"] == "local"
+    assert containers == []
+
+
 def test_trials_run_in_local_containers_and_come_home(emulator, containers, tmp_path):
     before = len(emulator.requests("CreateTrainingJob"))
     sweep = StubSweep(tmp_path / "local", [{}, {"steps": 2}], CHOSEN)

@@ -10,14 +10,15 @@ from battery_lab.errors import DataError
 
 
 def test_a_name_says_what_it_is_of():
-    name = job_name(sweep_lead("algo=ppo,dqn"), 11, who("abc", "def"), 2)
+    name = job_name(sweep_lead("algo=ppo,dqn", "lab", "battery_lab"), 11, who("abc", "def"), 2)
     assert read_name(name) == JobName(11, who("abc", "def"), 2)
     assert len(name) <= 63
 
 
 def test_another_source_or_another_sweep_has_other_names():
     assert len({who("abc", "def"), who("abc", "deg"), who("abd", "def")}) == 3
-    assert sweep_lead("a") != sweep_lead("b")
+    places = [("a", "lab", "ours"), ("b", "lab", "ours"), ("a", "bal", "ours"), ("a", "lab", "theirs")]
+    assert len({sweep_lead(*place) for place in places}) == 4
 
 
 @pytest.mark.parametrize("name", ["battery-lab-x", "other-0123456789", "battery-lab-01234567-1-0123456789abcdef-0-x"])
@@ -27,7 +28,7 @@ def test_other_names_are_none_of_ours(name):
 
 def test_a_name_too_long_for_the_service_is_refused():
     with pytest.raises(DataError, match="63 characters"):
-        job_name(sweep_lead("a"), 10**23, who("abc", "def"), 0)
+        job_name(sweep_lead("a", "lab", "battery_lab"), 10**23, who("abc", "def"), 0)
 
 
 def test_attempts_at_a_trial_share_its_checkpoints():

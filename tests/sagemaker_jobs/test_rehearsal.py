@@ -139,6 +139,13 @@ def test_every_request_is_among_the_rights(both):
     wanted = {f"s3:{OF_S3[name]}" if service == "s3" else f"{service}:{name}" for service, name in asked}
     assert {"sagemaker:CreateTrainingJob", "sagemaker:BatchPutMetrics", "logs:GetLogEvents"} <= wanted
     assert wanted <= granted
+    for one in lab.emulator().requests():
+        told = one["parameters"]
+        if one["service"] == "s3" and one["operation"] in OF_S3:
+            # As the resources and the condition of the rights have it.
+            assert str(told.get("Key") or told.get("Prefix")).startswith("battery_lab/"), one
+        if one["operation"].endswith("TrainingJob"):
+            assert told["TrainingJobName"].startswith("battery-lab-"), one
 
 
 @pytest.mark.slow

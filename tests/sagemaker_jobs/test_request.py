@@ -109,6 +109,15 @@ def test_a_preview_shows_groups_of_hosts_and_sends_nothing(emulator, tmp_path):
     assert not trial.folder.exists()
 
 
+def test_hosts_with_nothing_to_do_are_told_before_anything_is_sent(emulator, tmp_path):
+    before = len(emulator.requests())
+    sweep = StubSweep(tmp_path / "idle", [{}], {"instance_count": 2})
+    sweep.launch()
+    with pytest.raises(ConfigError, match="a job of 2 hosts must have runners or learners for them"):
+        sweep.made.check(sweep.known[0].job(None))
+    assert len(emulator.requests()) == before
+
+
 def given(choices):
     return requests.Request(
         name="n", number=0, who="w", sweep="s", choices=choices, learners=0, source="", trial="", data=None, start=None

@@ -56,6 +56,14 @@ def test_local_mode_needs_no_role():
         ({**HETERO, "learner_group": "gpu"}, "hydra.launcher.learner_group must be one of"),
         ({**HETERO, "instance_groups": GROUPS[:1] * 2}, "must have names of their own"),
         ({**HETERO, "instance_groups": [{"name": "a"}]}, "must be of {name, type, count}"),
+        (
+            {**HETERO, "instance_groups": [{**GROUPS[0], "count": "2"}]},
+            "must have a count that is a whole number, got '2'",
+        ),
+        (
+            {**HETERO, "instance_groups": [{**GROUPS[0], "count": 1.5}]},
+            "must have a count that is a whole number, got 1.5",
+        ),
         ({**HETERO, "instance_groups": [{**GROUPS[0], "name": "a b"}]}, "names must be up to 64"),
         ({**HETERO, "instance_groups": [{**GROUPS[0], "name": f"g{n}"} for n in range(6)]}, "must be at most 5, got 6"),
         ({"volume_size_gb": 0}, "hydra.launcher.volume_size_gb must be 1 to 16384 GB, got 0"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 from sagemaker_jobs.connection import Connection
+from sagemaker_jobs.live import travelling
 from sagemaker_jobs.places import Places
-from sagemaker_jobs.sending import channel_path, data_files, plain_name, travelling
+from sagemaker_jobs.sending import channel_path, data_files, plain_name
 from sagemaker_jobs.staging import Staging
 
 from battery_lab.errors import ConfigError, DataError
@@ -69,7 +70,7 @@ def test_long_names_of_sweeps_stay_apart():
 @pytest.fixture
 def staging(emulator):
     connection = Connection(region=emulator.region, bucket="lab")
-    return Staging(connection, Places("lab", "staging", "battery-lab-01234567", "auto"), None)
+    return Staging(connection, Places("lab", "staging", "battery-lab-01234567", "auto"))
 
 
 def uploads(emulator):
@@ -97,11 +98,11 @@ def test_what_a_job_may_be_reading_stays(emulator, staging):
 
 
 def test_data_in_s3_that_change_are_others(emulator, staging):
-    with pytest.raises(DataError, match=r"market.path=s3://lab/nothing/ must be an object of S3 or a folder there"):
+    with pytest.raises(DataError, match=r"s3://lab/nothing/ must be an object of S3 or a folder there"):
         staging.mark("s3://lab/nothing/")
     client, marks = emulator.client("s3"), []
     for content in (b"1", b"2"):
         client.put_object(Bucket="lab", Key="given/prices.csv", Body=content)
-        fresh = Staging(staging._connection, staging._places, None)
+        fresh = Staging(staging._connection, staging._places)
         marks += [fresh.mark("s3://lab/given/"), fresh.mark("s3://lab/given/")]
     assert marks[0] == marks[1] != marks[2] == marks[3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from battery_lab.sweep import identity as module
-from battery_lab.sweep.identity import contents_digest, identity, source_digest
+from battery_lab.sweep.identity import contents_digest, identity, run_digest, source_digest
 
 TRIAL = {"seed": 0, "algo": {"lr": 1e-3}, "market": {"path": "prices", "zone": "VIC1"}, "outputs": "outputs"}
 
@@ -89,3 +89,19 @@ def test_another_source_or_package_is_another_lab(tmp_path, monkeypatch):
     source_digest.cache_clear()
     monkeypatch.setattr(module.metadata, "version", lambda name: "9.9")
     assert len({first, changed, source_digest()}) == 3
+
+
+def test_a_run_is_the_same_whatever_is_written_beside_what_others_go_on_from(tmp_path):
+    runs = {}
+    for name in ("first", "looked_at", "older_gone", "other"):
+        run = runs[name] = tmp_path / name
+        for file in ("trial.yaml", "policy/policy.json", "checkpoints/000000000512/state.json"):
+            (run / file).parent.mkdir(parents=True, exist_ok=True)
+            (run / file).write_text("{}")
+    (runs["looked_at"] / "test_looks.jsonl").write_text("{}")
+    older = runs["older_gone"] / "checkpoints" / "000000000256"
+    older.mkdir()
+    (older / "state.json").write_text("{}")
+    (runs["other"] / "policy" / "policy.json").write_text("other")
+    digests = {name: run_digest(run) for name, run in runs.items()}
+    assert digests["first"] == digests["looked_at"] == digests["older_gone"] != digests["other"]

@@ -64,7 +64,7 @@ class ScriptedPool:
             del self.now[number]
             yield Ending(number=number, **end)
 
-    def stop(self, number=None):
+    def stop(self, number=None, by_signal=False):
         self.stopped = True
 
     def close(self):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from sagemaker_jobs.logs import next_lines, streams
 from sagemaker_jobs.record import Record
 from sagemaker_jobs.telling import told
 
-from battery_lab.errors import ConfigError
+from battery_lab.errors import ConfigError, LabError
 from battery_lab.stored import load_trial
 from battery_lab.sweep.journal import Journal, State
 
@@ -45,14 +46,20 @@ def collect(folder: Path, journal: Journal) -> None:
             # Also what could not be sent before.
             log_run(connection, record.places, record.experiment, run_name(number, who), place)
             continue
-        with told(f"bring trial {number} home"):
-            seen = jobs.seen.get(name)
-            if seen is not None and seen.under_way:
-                way.curves(place, number, who)
-                print(f"trial {number}: {name} goes on")
-                continue
-            about = jobs.describe(name)
-            ending = ended(number, place, about, came_to(about, record.prices, record.currency), way, who)
+        try:
+            with told(f"bring trial {number} home"):
+                seen = jobs.seen.get(name)
+                if seen is not None and seen.under_way:
+                    way.curves(place, number, who)
+                    print(f"trial {number}: {name} goes on")
+                    continue
+                about = jobs.describe(name)
+                cost = came_to(about, record.prices, record.currency)
+                ending = ended(number, place, about, cost, way, who, name in record.asked)
+        except LabError as error:
+            # The others come home all the same.
+            print(f"trial {number}: {error}", file=sys.stderr)
+            continue
         journal.ended(number, ending.state, ending.result, ending.reason, ending.raised)
         if ending.state == State.DONE:
             log_run(connection, record.places, record.experiment, run_name(number, who), place)

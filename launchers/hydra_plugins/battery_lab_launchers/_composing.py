@@ -16,8 +16,8 @@ from hydra_plugins.battery_lab_launchers._job import SentJob
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
 from battery_lab.sweep.folder import set_aside
-from battery_lab.sweep.identity import identity, source_digest
-from battery_lab.sweep.journal import Journal
+from battery_lab.sweep.identity import identity, run_digest, source_digest
+from battery_lab.sweep.journal import Entry, Journal
 from battery_lab.sweep.naming import choices_of_trials
 from battery_lab.sweep.options import SweepOptions
 from battery_lab.sweep.parts import Trial
@@ -79,7 +79,7 @@ def compose_trial(
         set_aside(place, known.source)
     entry = journal.listed(name, source, choices) if known is None or anew else known
     if number not in trials:
-        job = partial(_sent, launcher, config, name)
+        job = partial(_sent, launcher, config, entry)
         trials[number] = Trial(entry=entry, folder=place, budget=_budget(config), job=job)
     return Composed(config=config, trial=trials[number], anew=anew)
 
@@ -108,7 +108,10 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 def _of_launcher(config: DictConfig) -> dict[str, Any]:
     """Return what a launcher has trials do that their own choices do not say: from what to go on, and how far."""
     start, judges = (OmegaConf.select(config, f"hydra.launcher.{key}") for key in ("checkpoint", "evaluate_only"))
-    return {} if start is None else {"start": {"folder": str(start), "judged": bool(judges)}}
+    if start is None:
+        return {}
+    of = str(start) if str(start).startswith("s3://") else run_digest(Path(str(start)).expanduser().resolve())
+    return {"start": {"of": of, "judged": bool(judges)}}
 
 
 def _resolved(config: DictConfig, key: str) -> str:
@@ -125,15 +128,16 @@ def _budget(config: DictConfig) -> int | None:
     return int(steps) if isinstance(steps, int | float) else None
 
 
-def _sent(launcher: HydraLauncher, config: DictConfig, name: str, resume: Path | None) -> SentJob:
+def _sent(launcher: HydraLauncher, config: DictConfig, entry: Entry, resume: Path | None) -> SentJob:
     """Return a trial as it is sent to where it runs, to begin, or to go on from the checkpoint in a folder."""
     if "resume" in config:
         config.resume = None if resume is None else str(resume)
     return SentJob(
         config=config,
         task=launcher.task_function,
-        identity=name,
+        identity=entry.identity,
         source=source_digest(),
+        counts_as=entry.source,
         context=launcher.hydra_context,
         singletons=Singleton.get_state(),
     )

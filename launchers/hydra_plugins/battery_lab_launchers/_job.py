@@ -31,6 +31,7 @@ class SentJob:
         task: what Hydra was given to run.
         identity: of the trial, as the sweep's journal knows it.
         source: digest of the lab's source that the launcher runs.
+        counts_as: digest of the source whose result it counts as; another one with sweep.reuse=true.
         context: Hydra's.
         singletons: the state of Hydra's singletons.
     """
@@ -39,6 +40,7 @@ class SentJob:
     task: TaskFunction
     identity: str
     source: str
+    counts_as: str
     context: HydraContext
     singletons: Any
 

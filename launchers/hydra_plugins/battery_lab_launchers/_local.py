@@ -127,7 +127,7 @@ class LocalPool:
                 del self._running[running.number]
                 yield _ending(running)
 
-    def stop(self, number: int | None = None) -> None:
+    def stop(self, number: int | None = None, by_signal: bool = False) -> None:
         """Ask a trial to stop, with a checkpoint if it trains; None: all of them."""
         for running in self._running.values():
             if number in (None, running.number) and running.process.poll() is None:

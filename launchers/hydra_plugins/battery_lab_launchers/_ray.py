@@ -134,7 +134,7 @@ class RayPool:
                 self._free(tasks[task])
                 yield ended
 
-    def stop(self, number: int | None = None) -> None:
+    def stop(self, number: int | None = None, by_signal: bool = False) -> None:
         """Ask a trial to stop, with a checkpoint if it trains; None: all of them."""
         for running in self._running.values():
             if number in (None, running.number):

@@ -21,6 +21,8 @@ from sagemaker_jobs.sending import Sender
 from battery_lab.errors import ConfigError
 
 GROUP_KEYS = {"name", "type", "count"}
+WORDS = {str: "text", int: "a whole number"}
+MAPPINGS = ("tags", "environment", "prices")
 
 
 def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
@@ -51,14 +53,25 @@ def job_options(given: dict[str, Any]) -> JobOptions:
     for group in groups:
         if not isinstance(group, dict) or set(group) != GROUP_KEYS:
             raise ConfigError(f"hydra.launcher.instance_groups must be of {{name, type, count}}, got {group!r}")
-    given = given | {"instance_groups": tuple(InstanceGroup(**group) for group in groups)}
+        kinds = {"name": str, "type": str, "count": int}
+        for key, kind in kinds.items():
+            if type(group[key]) is not kind:
+                raise ConfigError(
+                    f"hydra.launcher.instance_groups must have a {key} that is {WORDS[kind]}, got {group[key]!r}"
+                )
+    for name in MAPPINGS:
+        if not isinstance(given[name] or {}, dict):
+            raise ConfigError(f"hydra.launcher.{name} must be names with values, {{name: value}}, got {given[name]!r}")
+    own = {name: given[name] or {} for name in MAPPINGS}
+    given = given | own | {"instance_groups": tuple(InstanceGroup(**group) for group in groups)}
     return JobOptions(**given | {"region": region_of(given["region"])})
 
 
 def pool(options: JobOptions, sweep: Path, dry: bool, rehearsal: Path | None) -> SageMakerPool:
     """Return SageMaker as a place for the trials of a sweep."""
     connection = Connection(region=str(options.region), bucket=options.bucket, local=options.local)
-    places = Places(options.bucket, options.prefix, sweep_lead(sweep.name), options.checkpoint_s3_uri)
+    lead = sweep_lead(sweep.name, options.bucket, options.prefix)
+    places = Places(options.bucket, options.prefix, lead, options.checkpoint_s3_uri, options.output_kms_key)
     sender = Sender(options, places, connection, sweep, dry)
     earlier = Record.known(sweep, places.lead)
     record = Record(

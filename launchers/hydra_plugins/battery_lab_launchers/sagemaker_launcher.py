@@ -3,55 +3,56 @@
 # No postponed annotations: Hydra runs this file before Python knows its module, where dataclasses would look for them.
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 
 @dataclass
 class SageMakerLauncherConf:
-    """Options of the launcher, explained in ``conf/launcher/sagemaker.yaml`` and ``sagemaker_jobs/options.py``."""
+    """Options of the launcher; values: ``conf/launcher/sagemaker.yaml``; meanings: ``sagemaker_jobs/options.py``."""
 
     _target_: str = "hydra_plugins.battery_lab_launchers.sagemaker_launcher.SageMakerLauncher"
-    role: str | None = None
-    image_uri: str | None = None
-    region: str | None = None
-    bucket: str | None = None
-    prefix: str = "battery_lab"
-    instance_type: str | None = "ml.c5.xlarge"
-    instance_count: int | None = 1
-    instance_groups: list[Any] = field(default_factory=list)
-    learner_group: str | None = None
-    volume_size_gb: int = 30
-    max_run_s: int = 14_400
-    spot: bool = False
-    max_wait_s: int | None = None
-    checkpoint_s3_uri: str | None = "auto"
-    max_retry_attempts: int = 2
-    subnets: list[str] = field(default_factory=list)
-    security_group_ids: list[str] = field(default_factory=list)
-    volume_kms_key: str | None = None
-    output_kms_key: str | None = None
-    encrypt_inter_container_traffic: bool = False
-    enable_network_isolation: bool = False
-    tags: dict[str, str] = field(default_factory=dict)
-    environment: dict[str, str] = field(default_factory=dict)
-    keep_alive_period_s: int = 0
-    max_parallel: int = 4
-    poll_interval_s: float = 30.0
-    experiment: str | None = None
-    on_interrupt: str = "stop"
-    wait: bool = True
-    checkpoint: str | None = None
-    evaluate_only: bool = False
-    prices: dict[str, float] = field(default_factory=dict)
-    currency: str = "USD"
-    rehearsal: str | None = None
+    role: str | None = MISSING
+    image_uri: str | None = MISSING
+    region: str | None = MISSING
+    bucket: str | None = MISSING
+    prefix: str = MISSING
+    instance_type: str | None = MISSING
+    instance_count: int | None = MISSING
+    instance_groups: list[Any] = MISSING
+    learner_group: str | None = MISSING
+    volume_size_gb: int = MISSING
+    max_run_s: int = MISSING
+    spot: bool = MISSING
+    max_wait_s: int | None = MISSING
+    checkpoint_s3_uri: str | None = MISSING
+    max_retry_attempts: int = MISSING
+    subnets: list[str] = MISSING
+    security_group_ids: list[str] = MISSING
+    volume_kms_key: str | None = MISSING
+    output_kms_key: str | None = MISSING
+    encrypt_inter_container_traffic: bool = MISSING
+    enable_network_isolation: bool = MISSING
+    # Null or a mapping: Hydra takes no new names into one that is there.
+    tags: Any = MISSING
+    environment: Any = MISSING
+    keep_alive_period_s: int = MISSING
+    max_parallel: int = MISSING
+    poll_interval_s: float = MISSING
+    experiment: str | None = MISSING
+    on_interrupt: str = MISSING
+    wait: bool = MISSING
+    checkpoint: str | None = MISSING
+    evaluate_only: bool = MISSING
+    prices: Any = MISSING
+    currency: str = MISSING
+    rehearsal: str | None = MISSING
 
 
 ConfigStore.instance().store(
