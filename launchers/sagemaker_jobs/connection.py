@@ -204,7 +204,12 @@ def passes(error: Exception) -> bool:
 
     response = getattr(error, "response", None)
     if response is None:
-        away = (exceptions.HTTPClientError, exceptions.TokenRetrievalError, exceptions.CredentialRetrievalError)
+        away = (
+            exceptions.HTTPClientError,
+            exceptions.ConnectionError,
+            exceptions.TokenRetrievalError,
+            exceptions.CredentialRetrievalError,
+        )
         return isinstance(error, away)
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     return status >= 500 or code_of(error) in PASSING
