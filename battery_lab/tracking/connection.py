@@ -55,6 +55,9 @@ def new_client(uri: str) -> Any:
             raise ConfigError(f"tracking.uri={uri} needs the extra aws, which is not installed: make setup-aws")
         # Its plugin signs requests to the server that is set for the whole process.
         mlflow.set_tracking_uri(uri)
+    else:
+        # That plugin, where it is installed, is asked about every store, and fails for those that are none of its own.
+        logging.getLogger("mlflow.tracking.request_header.registry").setLevel(logging.ERROR)
     for logger in ("mlflow", "alembic"):
         logging.getLogger(logger).setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)

@@ -15,7 +15,8 @@ from battery_lab.sweep.journal import State
 
 
 def test_a_process_of_another_lab_runs_nothing():
-    job = SentJob(config=None, task=pytest.fail, identity="", source="another", context=None, singletons=None)
+    digests = {"identity": "", "source": "another", "counts_as": "another"}
+    job = SentJob(config=None, task=pytest.fail, context=None, singletons=None, **digests)
     ended = ending(3, run(job))
     assert (ended.number, ended.state, ended.raised) == (3, State.FAILED, False)
     assert "has another lab, or other packages of it, than the launcher" in ended.reason

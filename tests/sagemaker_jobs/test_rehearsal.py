@@ -106,6 +106,7 @@ def test_metric_lines_become_curves_of_the_job(both):
     assert {"train:env_steps_per_second", "learner:entropy", "learner:total_loss", "train:reward_mean"} <= found.keys()
 
 
+@pytest.mark.slow
 def test_a_policy_is_judged_by_a_job(both):
     lab, here, _ = both
     run = here / "0"
