@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+from battery_lab.errors import ConfigError
 from battery_lab.mistakes import Ending, check_logins, told, wants_traceback
 from battery_lab.stopping import stop_at_once
 
@@ -39,6 +41,34 @@ def command(run: Callable[[list[str]], object], help_text: str | None, arguments
     with clear_ending():
         check_logins(given)
         run(given)
+
+
+def keyed(arguments: Sequence[str], names: Sequence[str] | None = None) -> dict[str, str]:
+    """Return ``key=value`` arguments by their keys.
+
+    Args:
+        arguments: as they were typed.
+        names: the keys that there are; None: any.
+
+    Raises:
+        ConfigError: one is written otherwise, is not known or is there twice.
+    """
+    chosen: dict[str, str] = {}
+    for argument in arguments:
+        key, sign, value = argument.partition("=")
+        if not sign:
+            raise ConfigError(f"{argument!r} must be written as key=value, for instance run=outputs/runs/<run>")
+        if names is not None and key not in names:
+            raise ConfigError(f"{argument!r} must be one of {', '.join(f'{name}=...' for name in names)}")
+        if key in chosen:
+            raise ConfigError(f"{key}={chosen[key]} and {key}={value} cannot be had together: leave one out")
+        chosen[key] = value
+    return chosen
+
+
+def folder_in(value: str) -> Path:
+    """Return the folder that a value of the command line names."""
+    return Path(value.strip("'\"")).expanduser()
 
 
 @contextmanager

@@ -13,9 +13,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 
-from battery_lab.command import command
+from battery_lab.command import command, folder_in, keyed
 from battery_lab.compose import build
 from battery_lab.errors import ConfigError
 from battery_lab.stored import trial
@@ -35,14 +34,10 @@ def evaluate(arguments: list[str]) -> dict[str, float]:
     Raises:
         LabError: there is no such run, a choice is at fault, or the policy does not fit the market.
     """
-    chosen: dict[str, str] = {}
-    for key, value in map(_split, arguments):
-        if key in chosen:
-            raise ConfigError(f"{key}={chosen[key]} and {key}={value} cannot be had together: leave one out")
-        chosen[key] = value
+    chosen = keyed(arguments)
     if not chosen.get("run"):
         raise ConfigError("run=<folder> must name the folder of a run, for instance run=outputs/runs/<run>")
-    run = Path(chosen.pop("run").strip("'\"")).expanduser()
+    run = folder_in(chosen.pop("run"))
     config = trial(run, [f"{key}={value}" for key, value in chosen.items()])
     _check_free(chosen)
     from rich.console import Console
@@ -66,13 +61,6 @@ def _check_free(keys: Iterable[str]) -> None:
                 f"{key} cannot change, as the policy is trained already: .evaluate takes {', '.join(FREE)}; for "
                 "another policy train one: python -m battery_lab ..."
             )
-
-
-def _split(argument: str) -> tuple[str, str]:
-    key, sign, value = argument.partition("=")
-    if not sign:
-        raise ConfigError(f"{argument!r} must be written as key=value, for instance run=outputs/runs/<run>")
-    return key, value
 
 
 if __name__ == "__main__":

@@ -158,7 +158,8 @@ class Experiment:
             self.algo.actor(algorithm.env_runner.module),
             self.network.encoder(world.layout),
             actions=source.actions,
-            observation_size=world.layout.size,
+            layout=world.layout,
+            action=world.action,
             observation_state=world.observation_state(),
             env_steps=env_steps,
         )
@@ -169,7 +170,8 @@ class Experiment:
         Raises:
             DataError: there is none, or it is of another network or observation set.
         """
-        return load(run / POLICY, self.network.encoder(world.layout), self.network.out_features)
+        encoder = self.network.encoder(world.layout)
+        return load(run / POLICY, encoder, self.network.out_features, layout=world.layout, action=world.action)
 
 
 class _Run:

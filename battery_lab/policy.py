@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from battery_lab.envs.base import ActionMeaning
 from battery_lab.errors import DataError, require_choice
+from battery_lab.observations.observation_set import Layout
 
 FORMAT = 1
 DECISIONS = ("argmax", "clipped_mean", "tanh_mean")
@@ -46,7 +48,8 @@ class Policy:
         network: from observations to scores or means.
         decision: ``argmax`` over scores, ``clipped_mean`` or ``tanh_mean`` of a continuous action.
         actions: the kind of actions, ``discrete`` or ``continuous``.
-        observation_size: how many numbers an observation has.
+        layout: what stands where in an observation.
+        action: what its actions ask for.
         observation_state: what was fitted on training time, as JSON.
         env_steps: after how many environment steps of training it was taken.
     """
@@ -54,7 +57,8 @@ class Policy:
     network: PolicyNetwork
     decision: str
     actions: str
-    observation_size: int
+    layout: Layout
+    action: ActionMeaning
     observation_state: Mapping[str, Any]
     env_steps: int
 
@@ -77,8 +81,10 @@ class Policy:
             "decision": self.decision,
             "actions": self.actions,
             "outputs": self.network.head.out_features,
-            "observation_size": self.observation_size,
+            "observation_size": self.layout.size,
             "observation_state": dict(self.observation_state),
+            "layout": asdict(self.layout),
+            "action": asdict(self.action),
             "env_steps": self.env_steps,
         }
         save_file({k: v.contiguous() for k, v in self.network.state_dict().items()}, folder / WEIGHTS)
@@ -90,7 +96,8 @@ def copied(
     encoder: nn.Module,
     *,
     actions: str,
-    observation_size: int,
+    layout: Layout,
+    action: ActionMeaning,
     observation_state: Mapping[str, Any],
     env_steps: int,
 ) -> Policy:
@@ -100,7 +107,8 @@ def copied(
         actor: the encoder and the head that are trained, and the decision.
         encoder: another encoder of the same network and observation layout; its weights are replaced.
         actions: see ``Policy``, as for the others.
-        observation_size: likewise.
+        layout: likewise.
+        action: likewise.
         observation_state: likewise.
         env_steps: likewise.
     """
@@ -112,7 +120,8 @@ def copied(
         network=network.eval(),
         decision=decision,
         actions=actions,
-        observation_size=observation_size,
+        layout=layout,
+        action=action,
         observation_state=observation_state,
         env_steps=env_steps,
     )
@@ -138,13 +147,34 @@ def read_spec(folder: Path) -> dict[str, Any]:
     return spec
 
 
-def load(folder: Path, encoder: nn.Module, in_features: int) -> Policy:
+def read_meaning(folder: Path) -> tuple[Layout, ActionMeaning]:
+    """Read what stands where in the observations of a stored policy, and what its actions ask for.
+
+    Raises:
+        DataError: there is no such policy, or it was stored before policies said so.
+    """
+    spec = read_spec(folder)
+    try:
+        layout, action = spec["layout"], spec["action"]
+        seen = Layout(**{**layout, "names": tuple(map(str, layout["names"]))})
+        asked = ActionMeaning(name=str(action["name"]), values=tuple(map(float, action["values"])))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{folder / SPEC} does not say what its numbers mean ({type(error).__name__}: {error}): policies of an "
+            "earlier version of the lab do not; train it again, with rerun=<run>"
+        ) from None
+    return seen, asked
+
+
+def load(folder: Path, encoder: nn.Module, in_features: int, *, layout: Layout, action: ActionMeaning) -> Policy:
     """Read a policy that ``Policy.save`` wrote.
 
     Args:
         folder: where it was saved.
         encoder: an encoder of the same network and observation layout; its weights are replaced.
         in_features: how many features it returns.
+        layout: what stands where in an observation.
+        action: what actions ask for.
 
     Raises:
         DataError: there is no policy, or its weights do not fit the encoder.
@@ -159,7 +189,8 @@ def load(folder: Path, encoder: nn.Module, in_features: int) -> Policy:
         network=network.eval(),
         decision=spec["decision"],
         actions=spec["actions"],
-        observation_size=int(spec["observation_size"]),
+        layout=layout,
+        action=action,
         observation_state=spec["observation_state"],
         env_steps=int(spec["env_steps"]),
     )

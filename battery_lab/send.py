@@ -17,7 +17,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from battery_lab.command import command
+from battery_lab.command import command, folder_in
 from battery_lab.compose import build_part, resolve
 from battery_lab.errors import ConfigError, LabError
 from battery_lab.mistakes import told, wants_traceback
@@ -133,7 +133,7 @@ def _split(arguments: list[str]) -> tuple[list[Path], list[str]]:
         if not sign or key not in ALLOWED:
             raise ConfigError(f"{argument!r} must be one of {', '.join(f'{name}=...' for name in ALLOWED)}")
         if key == "run":
-            runs.append(Path(value.strip("'\"")).expanduser())
+            runs.append(folder_in(value))
         else:
             overrides.append(argument)
     if not runs:

@@ -14,7 +14,8 @@ PACKAGE = Path(battery_lab.__file__).parent
 LAUNCHERS = PACKAGE.parent / "launchers"
 PLUGINS = LAUNCHERS / "hydra_plugins" / "battery_lab_launchers"
 COMMANDS = {
-    *("__main__", "command", "compose", "evaluate", "mistakes", "overrides", "registration", "send", "stored", "task")
+    *("__main__", "command", "compose", "evaluate", "export", "mistakes", "overrides", "registration", "send"),
+    *("serve", "stored", "task"),
 }
 # Room -> what it may import of the lab, besides errors and itself.
 MAY = {
@@ -39,7 +40,8 @@ MAY = {
         *("baselines", "battery", "dispatch", "market", "observations", "optimum"),
         *("problem", "report", "rewards", "transition"),
     },
-    "policy": set(),
+    "policy": {"envs", "observations"},
+    "serving": {"networks", "policy"},
     "worlds": {"envs"},
     "rollout": set(),
     "algos": {"networks", "observations", "rollout"},
@@ -122,7 +124,7 @@ def test_jobs_know_their_sweep_and_inside_of_one_the_trial():
     outside = {"compose", "errors", "stored", "sweep", "tracking"}
     for path in (LAUNCHERS / "sagemaker_jobs").glob("*.py"):
         inside = path.stem in ("inside", "hosts")
-        more = {"judging", "mistakes", "rollout", "stopping", "training"} if inside else set()
+        more = {"judging", "mistakes", "rollout", "serving", "stopping", "targets", "training"} if inside else set()
         assert rooms_of(imported(path)) <= outside | more, path
         assert not {name for name in imported(path) if name.startswith(("hydra", "sagemaker_emulator"))}, path
 
@@ -144,6 +146,15 @@ def test_what_hydra_finds_of_the_launchers_is_light():
         tree = ast.parse(path.read_text())
         names = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
         assert {name.split()[1].split(".")[0] for name in names} <= light, path
+
+
+def test_what_serves_needs_nothing_of_what_trains():
+    # The image holds these files, and no others of the lab.
+    for name in ("__init__", "__main__", "artifact", "server"):
+        path = PACKAGE / "serving" / f"{name}.py"
+        assert rooms_of(imported(path)) <= {"errors", "serving"}, path
+        tops = {name.split(".")[0] for name in imported(path)} - set(sys.stdlib_module_names)
+        assert tops <= {"battery_lab", "numpy", "onnxruntime", "starlette", "uvicorn"}, path
 
 
 def test_only_algorithms_and_rollout_know_of_rllib():

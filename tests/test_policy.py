@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,15 @@ import pytest
 import torch
 from torch import nn
 
+from battery_lab.envs.base import ActionMeaning
 from battery_lab.errors import ConfigError, DataError
-from battery_lab.policy import SPEC, WEIGHTS, Policy, PolicyNetwork, load, read_spec
+from battery_lab.observations.observation_set import Layout
+from battery_lab.policy import SPEC, WEIGHTS, Policy, PolicyNetwork, load, read_meaning, read_spec
+
+MEANING = {
+    "layout": Layout(names=("x",), window_first=1, window_size=0),
+    "action": ActionMeaning(name="request_mw", values=(-10.0, 0.0, 10.0)),
+}
 
 
 def make_policy(head, decision="argmax", actions="discrete"):
@@ -21,7 +29,7 @@ def make_policy(head, decision="argmax", actions="discrete"):
         network=network.eval(),
         decision=decision,
         actions=actions,
-        observation_size=1,
+        **MEANING,
         observation_state={"mean": [0.25]},
         env_steps=4096,
     )
@@ -44,10 +52,11 @@ def test_a_mean_is_clipped_or_squashed_to_the_range_of_actions():
 def test_all_of_a_policy_comes_back(tmp_path):
     policy = make_policy([1.0], "tanh_mean", "continuous")
     policy.save(tmp_path)
-    again = load(tmp_path, nn.Identity(), 1)
-    for field in ("decision", "actions", "observation_size", "observation_state", "env_steps"):
+    again = load(tmp_path, nn.Identity(), 1, **MEANING)
+    for field in ("decision", "actions", "layout", "action", "observation_state", "env_steps"):
         assert getattr(again, field) == getattr(policy, field)
     np.testing.assert_array_equal(again(SEEN), policy(SEEN))
+    assert read_meaning(tmp_path) == (policy.layout, policy.action)
     assert not again.network.training
 
 
@@ -71,14 +80,26 @@ def test_what_is_no_policy_is_refused_with_its_file(tmp_path, text, message):
         read_spec(tmp_path)
 
 
+@pytest.mark.parametrize("part", ["layout", "action"])
+@pytest.mark.parametrize("told", [None, [], {"names": 3}])
+def test_a_policy_that_does_not_say_what_its_numbers_mean_is_refused_where_that_matters(tmp_path, part, told):
+    make_policy([1.0]).save(tmp_path)
+    spec = json.loads((tmp_path / SPEC).read_text())
+    (tmp_path / SPEC).write_text(json.dumps({**spec, part: told}))
+    with pytest.raises(DataError, match=r"does not say what its numbers mean .* train it again, with rerun="):
+        read_meaning(tmp_path)
+    # Who has the environment knows them.
+    assert load(tmp_path, nn.Identity(), 1, **MEANING).env_steps == 4096
+
+
 def test_weights_that_are_missing_foreign_or_cut_off_are_refused(tmp_path):
     make_policy([1.0, 2.0, 3.0]).save(tmp_path)
     weights = (tmp_path / WEIGHTS).read_bytes()
     with pytest.raises(DataError, match="does not hold the weights of this network"):
-        load(tmp_path, nn.Linear(1, 1), 1)
+        load(tmp_path, nn.Linear(1, 1), 1, **MEANING)
     (tmp_path / WEIGHTS).write_bytes(weights[:-4])
     with pytest.raises(DataError, match="does not hold the weights of this network"):
-        load(tmp_path, nn.Identity(), 1)
+        load(tmp_path, nn.Identity(), 1, **MEANING)
     (tmp_path / WEIGHTS).unlink()
     with pytest.raises(DataError, match="does not hold the weights of this network"):
-        load(tmp_path, nn.Identity(), 1)
+        load(tmp_path, nn.Identity(), 1, **MEANING)

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from battery_lab.envs.base import ActionMeaning
 from battery_lab.errors import require, require_choice
 
 KINDS = ("discrete", "continuous")
@@ -40,6 +41,12 @@ class ActionSet:
         if self.kind == "discrete":
             return gym.spaces.Discrete(self.levels)
         return gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    @property
+    def meaning(self) -> ActionMeaning:
+        """Power at the grid connection, MW, + discharges."""
+        levels = self._level_mw if self.kind == "discrete" else (-self.power_mw, self.power_mw)
+        return ActionMeaning(name="request_mw", values=tuple(float(level) for level in levels))
 
     @cached_property
     def _level_mw(self) -> NDArray[np.float64]:

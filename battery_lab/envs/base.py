@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 PERIODS = ("validation", "test")
 
 
+@dataclass(frozen=True, kw_only=True)
+class ActionMeaning:
+    """What the actions of a policy ask for, for those who have a policy and not its environment.
+
+    Attributes:
+        name: of what is asked for, with its unit, for instance ``request_mw``.
+        values: what each discrete action asks for, in order; or what the continuous actions -1 and 1 do.
+    """
+
+    name: str
+    values: tuple[float, ...]
+
+
 class Actor(Protocol):
     """A policy as a function: the same observation always gives the same action."""
 
@@ -48,6 +61,7 @@ class World(Protocol):
         rule: the name of the baseline that ``lift_over_rule`` is measured against.
         unit: what the score is counted in.
         layout: what stands where in an observation.
+        action: what actions ask for.
         digest: a hash of the data and their split.
     """
 
@@ -56,6 +70,7 @@ class World(Protocol):
     rule: str
     unit: str
     layout: Layout
+    action: ActionMeaning
     digest: str
 
     def vector_env(self, num_envs: int, seed: int) -> gym.vector.VectorEnv[Any, Any, Any]:

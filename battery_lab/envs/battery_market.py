@@ -14,7 +14,7 @@ from battery_lab.battery import Battery
 from battery_lab.dispatch import Dispatch
 from battery_lab.envs import rollout
 from battery_lab.envs.actions import KINDS, ActionSet
-from battery_lab.envs.base import Actor, Judgement
+from battery_lab.envs.base import ActionMeaning, Actor, Judgement
 from battery_lab.envs.baseline_cache import kept_requests
 from battery_lab.envs.battery_vector import BatteryVectorEnv
 from battery_lab.envs.time_split import split_time
@@ -120,6 +120,11 @@ class BatteryWorld:
     def layout(self) -> Layout:
         """What stands where in an observation."""
         return self._observer.layout
+
+    @property
+    def action(self) -> ActionMeaning:
+        """What actions ask for."""
+        return self._actions.meaning
 
     @property
     def digest(self) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 
 from battery_lab.compose import build, compose
+from battery_lab.envs.base import ActionMeaning
 from battery_lab.experiment import Experiment, choose_actions
 from battery_lab.observations.observation_set import Layout
 from battery_lab.policy import Policy
@@ -48,6 +49,11 @@ class CartPoleSource:
     def layout(self) -> Layout:
         """Four numbers, without a window."""
         return Layout(names=("x", "speed", "angle", "turn"), window_first=0, window_size=0)
+
+    @property
+    def action(self) -> ActionMeaning:
+        """Pushes to the left and to the right."""
+        return ActionMeaning(name="push", values=(-1.0, 1.0))
 
     def open(self) -> CartPoleSource:
         """Return itself."""

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds the image of training jobs and pushes it to ECR: launchers/container/build_and_push.sh <region> [<repository>]
-# Wants docker, the AWS command line and rights on ECR. TORCH_INDEX_URL=... takes another build of torch.
+# Builds the image that trains and serves, and pushes it to ECR: launchers/container/build_and_push.sh <region> [<repository>]
+# Wants docker, the AWS command line and rights on ECR. TORCH_INDEX_URL=... takes another build of torch, BASE=... another
+# image of Debian 12 with Python 3.11 below.
 set -eu
 
 region=${1:?"which region? launchers/container/build_and_push.sh eu-west-1"}
@@ -10,8 +11,9 @@ cd "$(dirname "$0")/../.."
 account=$(aws sts get-caller-identity --query Account --output text)
 host="$account.dkr.ecr.$region.amazonaws.com"
 # What is in the image, and nothing else, names it: the same locks are the same image.
-tag=$( (cat requirements.lock requirements-job.lock launchers/container/Dockerfile launchers/container/start \
-    && echo "${TORCH_INDEX_URL:-}") | sha256sum | cut -c1-12)
+tag=$( (cat requirements.lock requirements-job.lock battery_lab/__init__.py battery_lab/compiled.py battery_lab/errors.py \
+    battery_lab/serving/*.py launchers/container/Dockerfile launchers/container/start launchers/container/serve \
+    && echo "${TORCH_INDEX_URL:-} ${BASE:-}") | sha256sum | cut -c1-12)
 image="$host/$repository:$tag"
 
 aws ecr describe-repositories --region "$region" --repository-names "$repository" >/dev/null 2>&1 \
@@ -24,6 +26,6 @@ if aws ecr describe-images --region "$region" --repository-name "$repository" --
 fi
 aws ecr get-login-password --region "$region" | docker login --username AWS --password-stdin "$host"
 docker build --platform linux/amd64 --file launchers/container/Dockerfile \
-    --build-arg "TORCH_INDEX_URL=${TORCH_INDEX_URL:-}" --tag "$image" .
+    --build-arg "TORCH_INDEX_URL=${TORCH_INDEX_URL:-}" ${BASE:+--build-arg "BASE=$BASE"} --tag "$image" .
 docker push "$image"
 echo "hydra.launcher.image_uri=$image"

@@ -145,6 +145,21 @@ def _trial(job: Job) -> None:
             metrics = printing.run(folder, resume=resumable(folder) is not None, console=console)
     print(line(metrics, int(metrics.get("train/env_steps") or 0)), flush=True)
     deliver(folder, job)
+    _export(experiment, folder, job.model)
+
+
+def _export(experiment: Any, folder: Path, model: Path) -> None:
+    """Put beside the policy what the image serves it by."""
+    from battery_lab.targets import quiet
+
+    try:
+        with quiet():
+            from battery_lab.serving.export import export_policy
+
+            export_policy(folder / "policy", experiment.network, experiment.name, model)
+    except Exception as error:
+        # What was trained is not to be lost for it.
+        print(f"the policy cannot be served as it is: {type(error).__name__}: {error}", flush=True)
 
 
 def raised_from(folder: Path) -> int | None:

@@ -47,7 +47,8 @@ def kept_policy(algo, network, module, world, actions):
         algo.actor(module),
         network.encoder(world.layout),
         actions=actions,
-        observation_size=world.layout.size,
+        layout=world.layout,
+        action=world.action,
         observation_state=world.observation_state(),
         env_steps=7,
     )
@@ -62,7 +63,9 @@ def test_the_kept_policy_acts_as_the_module_does(tmp_path, name, actions, chosen
     module = module_of(algo, setup_for(world, network))
     kept = kept_policy(algo, network, module, world, actions)
     kept.save(tmp_path / "policy")
-    kept = stored.load(tmp_path / "policy", network.encoder(world.layout), network.out_features)
+    layout, action = stored.read_meaning(tmp_path / "policy")
+    assert (layout, action) == (world.layout, world.action)
+    kept = stored.load(tmp_path / "policy", network.encoder(layout), network.out_features, layout=layout, action=action)
     rng = np.random.default_rng(0)
     seen = rng.normal(size=(64, world.layout.size)).astype(np.float32)
     np.testing.assert_allclose(kept(seen), expected_actions(name, actions, module, torch.from_numpy(seen)), atol=1e-6)
@@ -173,19 +176,26 @@ def test_a_window_too_short_for_the_convolutions_is_named(tmp_path):
 def test_a_stored_policy_that_is_missing_damaged_or_foreign_is_an_error(tmp_path):
     world, network = make_world(tmp_path), option("network", "mlp", ["network.hidden=[8]"])
     encoder = network.encoder(world.layout)
+    meaning = {"layout": world.layout, "action": world.action}
     with pytest.raises(DataError, match="name the folder of a finished run"):
-        stored.load(tmp_path / "none", encoder, 8)
+        stored.load(tmp_path / "none", encoder, 8, **meaning)
     net = PolicyNetwork(encoder, 8, 3)
     kept = Policy(
-        network=net, decision="argmax", actions="discrete", observation_size=3, observation_state={}, env_steps=0
+        network=net,
+        decision="argmax",
+        actions="discrete",
+        layout=world.layout,
+        action=world.action,
+        observation_state={},
+        env_steps=0,
     )
     kept.save(tmp_path / "policy")
     other = option("network", "mlp", ["network.hidden=[9]"]).encoder(world.layout)
     with pytest.raises(DataError, match="does not hold the weights of this network"):
-        stored.load(tmp_path / "policy", other, 9)
+        stored.load(tmp_path / "policy", other, 9, **meaning)
     (tmp_path / "policy" / stored.WEIGHTS).write_bytes(b"nonsense")
     with pytest.raises(DataError, match="does not hold the weights"):
-        stored.load(tmp_path / "policy", encoder, 8)
+        stored.load(tmp_path / "policy", encoder, 8, **meaning)
     (tmp_path / "policy" / stored.SPEC).write_text('{"format": 99}')
     with pytest.raises(DataError, match="not a policy of format 1"):
-        stored.load(tmp_path / "policy", encoder, 8)
+        stored.load(tmp_path / "policy", encoder, 8, **meaning)

@@ -1,0 +1,1 @@
+"""A policy that stands by itself: exported, loaded without what trained it, and served."""

@@ -1,0 +1,116 @@
+"""From the policy that a run kept to one that needs neither the lab nor its data."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from battery_lab.errors import LabError
+from battery_lab.networks.base import Network
+from battery_lab.policy import Policy, load, read_meaning
+from battery_lab.serving.artifact import ABOUT, ACTION, GRAPH, OBSERVATION, About, Artifact
+
+CHECKED = 1024
+# Of the outputs, beyond which the graph is another function than the network.
+TOLERANCE = 1e-4
+
+
+class Deciding(nn.Module):
+    """A policy's network with its decision behind it, so that a graph of both needs no code around it."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Take the policy's network."""
+        super().__init__()
+        self.network, self._decision = policy.network, policy.decision
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return (N,) discrete or (N, 1) continuous actions for (N, D) observations."""
+        out: Tensor = self.network(observation)
+        if self._decision == "argmax":
+            return out.argmax(dim=1)
+        return out.tanh() if self._decision == "tanh_mean" else out.clamp(-1.0, 1.0)
+
+
+def export_policy(stored: Path, network: Network, name: str, folder: Path) -> About:
+    """Export a stored policy.
+
+    Args:
+        stored: folder of the policy.
+        network: that it was trained with.
+        name: what it goes by.
+        folder: where the exported one goes; made if missing.
+
+    Raises:
+        DataError: there is no policy, or it does not say what its numbers mean.
+        LabError: the network has parts that ONNX does not know, or that come out otherwise there.
+    """
+    layout, action = read_meaning(stored)
+    policy = load(stored, network.encoder(layout), network.out_features, layout=layout, action=action)
+    graph = _graph(policy)
+    about = About(
+        name=name,
+        observation=list(layout.names),
+        kind=policy.actions,
+        asks_for=action.name,
+        values=list(action.values),
+        env_steps=policy.env_steps,
+        sha256=hashlib.sha256(graph).hexdigest(),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as scratch:
+        place = Path(scratch)
+        (place / GRAPH).write_bytes(graph)
+        about.write(place)
+        _check_same(policy, Artifact(place))
+        # Who loads between the two finds that they are not of one another.
+        for file in (GRAPH, ABOUT):
+            os.replace(place / file, folder / file)
+    return about
+
+
+def _graph(policy: Policy) -> bytes:
+    rows = torch.export.Dim("rows")
+    example = torch.zeros(2, policy.layout.size)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                Deciding(policy).eval(),
+                (example,),
+                input_names=[OBSERVATION],
+                output_names=[ACTION],
+                dynamic_shapes=({0: rows},),
+                dynamo=True,
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        reason = " ".join(str(error).split())[:500]
+        raise LabError(f"the network cannot be exported to ONNX: {reason}; build it of parts that ONNX knows") from None
+    assert program is not None
+    return bytes(program.model_proto.SerializeToString())
+
+
+def _check_same(policy: Policy, artifact: Artifact) -> None:
+    """Raise LabError where the graph acts otherwise than the policy."""
+    observation = np.random.default_rng(0).normal(size=(CHECKED, policy.layout.size)).astype(np.float32)
+    with torch.inference_mode():
+        out = policy.network(torch.from_numpy(observation)).numpy()
+    mine, its = policy(observation), artifact(observation)
+    if policy.decision == "argmax":
+        # Where two actions are equally good, rounding decides.
+        rows = np.arange(CHECKED)
+        differs = out[rows, mine] - out[rows, its] > TOLERANCE * max(1.0, float(np.abs(out).max()))
+    else:
+        differs = np.abs(mine - its) > TOLERANCE
+    if differs.any():
+        raise LabError(
+            f"the exported network acts otherwise than the trained one in {int(differs.sum())} of {CHECKED} cases: "
+            "it holds a part that ONNX Runtime computes in another way; choose another network"
+        )

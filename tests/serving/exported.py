@@ -1,0 +1,99 @@
+"""Small policies, stored and exported, and a server of one."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+import uvicorn
+
+from battery_lab.envs.base import ActionMeaning
+from battery_lab.observations.observation_set import Layout
+from battery_lab.policy import Policy, PolicyNetwork
+from battery_lab.serving.artifact import Artifact
+from battery_lab.serving.export import export_policy
+from battery_lab.serving.server import app, listen
+from tests.compositions import option
+
+LAYOUT = Layout(names=("soc", *(f"price {n}" for n in range(30))), window_first=3, window_size=28)
+MEANING = {
+    "discrete": ActionMeaning(name="request_mw", values=(-10.0, 0.0, 10.0)),
+    "continuous": ActionMeaning(name="request_mw", values=(-10.0, 10.0)),
+}
+NETWORKS = {
+    "mlp": ("mlp", ["network.hidden=[16,8]"]),
+    "window_conv": ("window_conv", ["network.hidden=[8]", "network.kernel=[5,3]", "network.stride=[2,2]"]),
+}
+
+
+def network(name="mlp"):
+    chosen, changes = NETWORKS[name]
+    return option("network", chosen, changes)
+
+
+def policy(decision="argmax", name="mlp", seed=0):
+    torch.manual_seed(seed)
+    chosen = network(name)
+    kind = "discrete" if decision == "argmax" else "continuous"
+    net = PolicyNetwork(chosen.encoder(LAYOUT), chosen.out_features, 3 if kind == "discrete" else 1)
+    return Policy(
+        network=net.eval(),
+        decision=decision,
+        actions=kind,
+        layout=LAYOUT,
+        action=MEANING[kind],
+        observation_state={},
+        env_steps=4096,
+    )
+
+
+def exported(folder, decision="argmax", name="mlp"):
+    """Store a policy and export it; returns both."""
+    trained = policy(decision, name)
+    trained.save(folder / "policy")
+    export_policy(folder / "policy", network(name), "ppo", folder / "model")
+    return trained, Artifact(folder / "model")
+
+
+def seen(rows, seed=1):
+    return np.random.default_rng(seed).normal(size=(rows, LAYOUT.size)).astype(np.float32)
+
+
+class Client:
+    """Asks a server on this machine."""
+
+    def __init__(self, port):  # noqa: D107
+        self.port = port
+
+    def ask(self, path="/invocations", body=None, method=None, **headers):
+        """Return the status and what the answer's JSON holds; a body that is no bytes is sent as JSON."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        if body is not None:
+            headers = {"content-type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
+            body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        try:
+            connection.request(method or ("GET" if body is None else "POST"), path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        return answer.status, json.loads(content) if content else None
+
+
+@contextmanager
+def served(artifact):
+    """Serve in a thread of this process."""
+    listening = listen("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(app(artifact), log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    try:
+        yield Client(listening.getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listening.close()

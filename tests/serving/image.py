@@ -1,0 +1,76 @@
+"""The image without an engine that builds it: its files, as the Dockerfile lays them out, below another root."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sysconfig
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.launchers.app import until
+from tests.serving.exported import Client
+
+ROOT = Path(__file__).parents[2]
+CONTAINER = ROOT / "launchers" / "container"
+
+
+def copies():
+    """Return what the Dockerfile copies from the project, and where to."""
+    found = re.findall(r"^COPY (.+) (/\S+)$", (CONTAINER / "Dockerfile").read_text(), re.MULTILINE)
+    return [(source, target) for sources, target in found for source in sources.split()]
+
+
+def lay_out(root: Path) -> Path:
+    """Copy the files below a root, and nothing of the lab beside them."""
+    for source, target in copies():
+        place = root / target.lstrip("/")
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, place, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / source, place)
+    return root
+
+
+@contextmanager
+def container(root: Path, base: Path, port: int):
+    """Start the image as the service does to serve; yields a client once it answers, and the process."""
+    path = os.pathsep.join([str(root / "usr" / "local" / "bin"), sysconfig.get_path("scripts"), os.environ["PATH"]])
+    told = {"PATH": path, "SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_BIND_TO_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+    process = subprocess.Popen(
+        ["start", "serve"],
+        executable=str(root / "usr" / "local" / "bin" / "start"),
+        cwd=root,
+        env=kept | told,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    client = Client(port)
+    try:
+        until(lambda: process.poll() is not None or answers(client), 30)
+        yield client, process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def answers(client):
+    """Whether it is there."""
+    try:
+        return client.ask("/ping")[0] == 200
+    except OSError:
+        return False
+
+
+def free_port():
+    """Return a port that was free just now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]

@@ -1,0 +1,89 @@
+"""What passes for an exported policy, and what does not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+from battery_lab.errors import DataError
+from battery_lab.serving import artifact
+from battery_lab.serving.artifact import ABOUT, GRAPH, Artifact
+from tests.serving.exported import exported
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("good")
+    exported(folder)
+    return folder / "model"
+
+
+@pytest.fixture
+def model(good, tmp_path):
+    """A model of one's own to break."""
+    return shutil.copytree(good, tmp_path / "model")
+
+
+def tell(model, **changed):
+    about = json.loads((model / ABOUT).read_text()) | changed
+    (model / ABOUT).write_text(json.dumps({key: value for key, value in about.items() if value is not None}))
+
+
+def replace_graph(model, content):
+    (model / GRAPH).write_bytes(content)
+    tell(model, sha256=hashlib.sha256(content).hexdigest())
+
+
+def test_what_is_whole_is_loaded(model):
+    assert Artifact(model).size == 31
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"format": 2}, r"model\.json is no exported policy of format 1"),
+        ({"observation": None}, r"model\.json lacks observation: export the policy again"),
+        ({"observation": []}, r"observation must list a name a number, got \[\]"),
+        ({"observation": "soc"}, "observation must list a name a number, got 'soc'"),
+        ({"kind": "both"}, r"kind must be one of .*got 'both'"),
+        ({"values": [1.0]}, r"values must list a number for each discrete action.* got \[1\.0\]"),
+        ({"values": ["a", "b"]}, "values must list a number for each discrete action"),
+        ({"values": [-1.0, 0.0, 1.0], "kind": "continuous"}, "or two for the continuous ones"),
+        ({"name": 3}, "name, asks_for and sha256 must be text"),
+        ({"sha256": "0" * 64}, r"is not the graph that model\.json beside it describes"),
+        ({"observation": ["soc"]}, r"does not take 1 numbers, as model\.json says"),
+        ({"values": [-1.0, 1.0], "kind": "continuous"}, r"gives actions of shape \(2,\), not \(2, 1\)"),
+    ],
+)
+def test_what_says_the_wrong_thing_of_itself_is_refused(model, changed, message):
+    tell(model, **changed)
+    with pytest.raises(DataError, match=message):
+        Artifact(model)
+
+
+def test_what_cannot_be_read_is_told(model):
+    (model / GRAPH).unlink()
+    with pytest.raises(DataError, match=r"model\.onnx cannot be read: .*No such file"):
+        Artifact(model)
+    (model / ABOUT).write_text("{")
+    with pytest.raises(DataError, match=r"model\.json cannot be read"):
+        Artifact(model)
+    (model / ABOUT).unlink()
+    with pytest.raises(DataError, match=r"model\.json cannot be read: .*No such file"):
+        Artifact(model)
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"\x80\x04\x95pickle"])
+def test_what_is_no_graph_is_refused(model, content):
+    replace_graph(model, content)
+    with pytest.raises(DataError, match=r"model\.onnx cannot be run"):
+        Artifact(model)
+
+
+def test_a_graph_that_is_too_large_is_not_read(model, monkeypatch):
+    monkeypatch.setattr(artifact, "LARGEST_BYTES", 1000)
+    with pytest.raises(DataError, match=r"model\.onnx must have at most"):
+        Artifact(model)

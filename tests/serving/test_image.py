@@ -1,0 +1,121 @@
+"""What of the lab is in the image serves by itself, as the service asks it to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.serving.exported import exported, seen
+from tests.serving.image import CONTAINER, ROOT, container, copies, free_port, lay_out
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return lay_out(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A trained policy, and the folder below which the service puts its model."""
+    base = tmp_path_factory.mktemp("ml")
+    policy, _ = exported(base)
+    return policy, base
+
+
+def test_a_model_is_served_until_the_service_ends_it(root, trained):
+    policy, base = trained
+    with container(root, base, free_port()) as (client, process):
+        status, told = client.ask(body={"instances": seen(5).tolist()})
+        assert status == 200, process.communicate()
+        assert [one["action"] for one in told["predictions"]] == policy(seen(5)).tolist()
+        # start is deaf to it; what it starts is not.
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=20)
+        assert (process.returncode, said) == (0, f"serving ppo on 0.0.0.0 port {client.port}\n")
+
+
+def test_a_model_that_is_none_ends_the_container_with_its_reason(root, tmp_path):
+    (tmp_path / "model").mkdir()
+    with container(root, tmp_path, free_port()) as (_, process):
+        said, _ = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert said.startswith(f"error: {tmp_path}/model/model.json cannot be read: ")
+        assert len(said.splitlines()) == 1
+
+
+def test_what_is_copied_into_the_image_is_there_and_not_ignored():
+    kept = [line[1:] for line in (CONTAINER / "Dockerfile.dockerignore").read_text().split() if line.startswith("!")]
+    for source, _ in copies():
+        assert (ROOT / source).exists(), source
+        assert source in kept
+    assert sorted(kept) == sorted(source for source, _ in copies())
+
+
+@pytest.mark.parametrize("name", ["start", "serve", "build_and_push.sh"])
+def test_scripts_can_be_run(name):
+    assert (CONTAINER / name).stat().st_mode & stat.S_IXUSR
+
+
+STUB = """#!/bin/sh
+echo "$(basename "$0") $*" >> {log}
+case "$*" in
+*get-caller-identity*) echo 123456789012;;
+*describe-images*) exit 1;;
+esac
+"""
+
+
+@pytest.fixture
+def build(tmp_path):
+    """A copy of the project's container files, and what builds and pushes from it by stand-ins of docker and aws."""
+    project, tools = tmp_path / "project", tmp_path / "tools"
+    for source in [*(source for source, _ in copies()), "launchers/container"]:
+        target = project / source
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, target, dirs_exist_ok=True)
+        else:
+            shutil.copy(ROOT / source, target)
+    tools.mkdir()
+    for name in ("aws", "docker"):
+        (tools / name).write_text(STUB.format(log=tmp_path / "log"))
+        (tools / name).chmod(0o755)
+
+    def run(*arguments, **more):
+        (tmp_path / "log").unlink(missing_ok=True)
+        done = subprocess.run(
+            [project / "launchers" / "container" / "build_and_push.sh", *arguments],
+            env=os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"} | more,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()[-1].rpartition("=")[2], (tmp_path / "log").read_text()
+
+    return project, run
+
+
+def test_an_image_is_built_and_pushed_under_a_name_of_its_content(build):
+    _, run = build
+    image, log = run("eu-west-1", BASE="python@sha256:0")
+    assert image.startswith("123456789012.dkr.ecr.eu-west-1.amazonaws.com/battery_lab:")
+    assert f"docker push {image}" in log
+    assert f"--build-arg BASE=python@sha256:0 --tag {image} ." in log
+    assert run("eu-west-1", BASE="python@sha256:0")[0] == image
+    assert run("eu-west-1")[0] != image
+
+
+@pytest.mark.parametrize("source", [source for source, _ in copies()])
+def test_whatever_is_in_the_image_names_it(build, source):
+    project, run = build
+    before, _ = run("eu-west-1")
+    changed = project / source
+    changed = Path(changed, "server.py") if changed.is_dir() else changed
+    changed.write_text(changed.read_text() + "\n# another\n")
+    assert run("eu-west-1")[0] != before

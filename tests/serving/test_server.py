@@ -1,0 +1,169 @@
+"""The server of a policy: what it answers, what it refuses, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from battery_lab.errors import ConfigError
+from battery_lab.serving import server
+from tests.serving.exported import LAYOUT, exported, seen, served
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """A trained policy and a client of its server."""
+    trained, artifact = exported(tmp_path_factory.mktemp("served"))
+    with served(artifact) as client:
+        yield trained, client
+
+
+def body(rows):
+    return {"instances": seen(rows).tolist()}
+
+
+@pytest.mark.parametrize("rows", [1, 7, 1000])
+def test_each_observation_gets_the_action_of_the_trained_policy(both, rows):
+    trained, client = both
+    status, told = client.ask(body=body(rows))
+    assert status == 200
+    assert [one["action"] for one in told["predictions"]] == trained(seen(rows)).tolist()
+    assert {one["request_mw"] for one in told["predictions"]} <= {-10.0, 0.0, 10.0}
+
+
+def test_whole_numbers_and_a_charset_are_taken(both):
+    trained, client = both
+    row = [1] * LAYOUT.size
+    kind = "application/json; charset=utf-8"
+    status, told = client.ask(body={"instances": [row]}, content_type=kind)
+    assert (status, told["predictions"][0]["action"]) == (200, trained(np.ones((1, LAYOUT.size), np.float32))[0])
+
+
+def test_it_says_that_it_is_there_and_what_it_is(both):
+    _, client = both
+    assert client.ask("/ping") == (200, None)
+    status, about = client.ask("/model")
+    assert status == 200
+    assert (about["observation"], about["asks_for"]) == (list(LAYOUT.names), "request_mw")
+
+
+def test_many_are_answered_at_once(both):
+    trained, client = both
+    with ThreadPoolExecutor(16) as pool:
+        told = list(pool.map(lambda seed: client.ask(body={"instances": seen(3, seed).tolist()}), range(64)))
+    for seed, (status, answer) in enumerate(told):
+        assert status == 200
+        assert [one["action"] for one in answer["predictions"]] == trained(seen(3, seed)).tolist()
+
+
+ROW = [0.0] * LAYOUT.size
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "message"),
+    [
+        (b"", 400, "the body must be JSON"),
+        (b"{", 400, "the body must be JSON"),
+        (b"\xff\xfe", 400, "the body must be JSON"),
+        (b'{"instances": [[NaN]]}', 400, "NaN is no number of JSON"),
+        (b"[" * 100_000, 400, "the body must be JSON"),
+        ([ROW], 400, "the body must hold instances"),
+        ({"inputs": [ROW]}, 400, "the body must hold instances"),
+        ({"instances": []}, 400, "the body must hold instances"),
+        ({"instances": ROW}, 400, r"instances[0] must be a list of 31 numbers, and has none"),
+        ({"instances": [ROW, ROW[1:]]}, 400, "instances[1] must be a list of 31 numbers, and has 30"),
+        ({"instances": [["1"] * 31]}, 400, "instances must hold numbers and nothing else"),
+        ({"instances": [[None, *ROW[1:]]]}, 400, "instances must hold numbers and nothing else"),
+        ({"instances": [[True] * 31]}, 400, "instances must hold numbers and nothing else"),
+        ({"instances": [[[0.0], *ROW[1:]]]}, 400, "instances must hold numbers and nothing else"),
+        ({"instances": [[[0.0]] * 31]}, 400, "instances must hold numbers and nothing else"),
+        ({"instances": [[10**30, *ROW[1:]]]}, 400, "instances must hold numbers and nothing else"),
+        ({"instances": [[1e300, *ROW[1:]]]}, 400, "numbers that 32 bits can hold"),
+        ({"instances": [ROW] * 1001}, 413, "instances must be at most 1000 a request, and are 1001"),
+    ],
+)
+def test_what_is_no_list_of_observations_is_refused(both, sent, status, message):
+    _, client = both
+    code, told = client.ask(body=sent)
+    assert (code, list(told)) == (status, ["error"])
+    assert message in told["error"]
+    # And the next one is served.
+    assert client.ask(body=body(1))[0] == 200
+
+
+def test_another_content_type_is_refused(both):
+    _, client = both
+    code, told = client.ask(body=b"1,2,3", content_type="text/csv")
+    assert (code, told["error"]) == (415, "the content type must be application/json, and is text/csv")
+
+
+def test_another_method_or_path_is_refused_in_json(both):
+    _, client = both
+    assert client.ask("/invocations")[0] == 405
+    assert client.ask("/nothing") == (404, {"error": "Not Found"})
+
+
+def raw(client, *parts):
+    """Send bytes and return the status line of the answer."""
+    with socket.create_connection(("127.0.0.1", client.port), timeout=20) as connection:
+        for part in parts:
+            connection.sendall(part)
+        return connection.recv(4096).split(b"\r\n")[0]
+
+
+HEAD = b"POST /invocations HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
+
+
+def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(both):
+    _, client = both
+    assert b" 413 " in raw(client, HEAD + b"content-length: 6291457\r\n\r\n")
+
+
+def test_a_body_that_grows_too_large_is_refused_on_its_way(both, monkeypatch):
+    _, client = both
+    monkeypatch.setattr(server, "LARGEST_BODY_BYTES", 1 << 20)
+    chunk = b"80000\r\n" + b" " * 0x80000 + b"\r\n"
+    assert b" 413 " in raw(client, HEAD + b"transfer-encoding: chunked\r\n\r\n", chunk, chunk, b"1\r\n \r\n")
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(both, monkeypatch):
+    _, client = both
+    monkeypatch.setattr(server, "SLOWEST_BODY_S", 0.2)
+    assert b" 408 " in raw(client, HEAD + b"content-length: 100\r\n\r\n{")
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "message"),
+    [
+        ("localhost", 0, "host must be an address such as 127.0.0.1, got 'localhost'"),
+        ("127.0.0.1", 65536, r"port must be 0 \(any that is free\) to 65535, got 65536"),
+        ("192.0.2.1", 0, "port=0 of 192.0.2.1 cannot be had"),
+    ],
+)
+def test_an_address_that_cannot_be_had_is_told(host, port, message):
+    with pytest.raises(ConfigError, match=message):
+        server.listen(host, port)
+
+
+def test_a_port_that_is_taken_is_told():
+    with (
+        server.listen("127.0.0.1", 0) as first,
+        pytest.raises(ConfigError, match=r"cannot be had: Address already in use; choose another port="),
+    ):
+        server.listen("127.0.0.1", first.getsockname()[1])
+
+
+def test_an_answer_is_sent_at_once():
+    # Sockets of unknown protocol would have each answer wait 40 ms for what was sent before it.
+    with server.listen("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
+
+
+def test_answers_are_as_json_has_them(both):
+    _, client = both
+    status, told = client.ask(body=body(2))
+    assert json.loads(json.dumps(told, allow_nan=False)) == told and status == 200
