@@ -12,9 +12,10 @@ import pytest
 
 from battery_lab import export, serve
 from battery_lab.compose import build
+from battery_lab.serving.artifact import Artifact
 from battery_lab.stored import trial
-from tests.commands.terminal import like, start
-from tests.serving.exported import Client
+from tests.commands.terminal import ROOT, like, start
+from tests.serving.exported import Client, served
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,16 @@ def test_a_server_does_what_the_policy_does_and_ends_when_told_to(exported):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_the_example_of_the_page_dispatches_by_a_server(exported, capsys):
+    text = (ROOT / "docs" / "serving.md").read_text()
+    code = re.search(r"<!-- example -->\n```python\n(.*?)```", text, re.DOTALL)[1]
+    with served(Artifact(exported / "model")) as client:
+        exec(code.replace(":8080/", f":{client.port}/"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 12
+    assert all(re.fullmatch(r"[+-](10|0)\.0 MW, reward [+-]\d+\.\d", line) for line in lines)
 
 
 def test_a_server_for_others_says_so(exported):

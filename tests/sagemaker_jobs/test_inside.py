@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from importlib import metadata
+from types import SimpleNamespace
 
 import pytest
 from sagemaker_jobs import channels, inside
@@ -68,6 +69,16 @@ def test_a_mistake_says_nothing_against_a_checkpoint(tmp_path):
     with pytest.raises(ConfigError), inside.noting_failure(tmp_path):
         raise ConfigError("too few cores")
     assert inside.raised_from(tmp_path) is None
+
+
+def test_a_policy_that_cannot_be_exported_ends_no_job(tmp_path, monkeypatch, capsys):
+    def broken(*_):
+        raise ConfigError("network.kernel is odd")
+
+    monkeypatch.setattr("battery_lab.serving.export.export_policy", broken)
+    inside._export(SimpleNamespace(network=None, name="ppo"), tmp_path, tmp_path / "model")
+    said = capsys.readouterr().out
+    assert said == "the policy cannot be served as it is: ConfigError: network.kernel is odd\n"
 
 
 @pytest.mark.parametrize(

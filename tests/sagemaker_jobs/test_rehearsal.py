@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import signal
+import tarfile
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
+from battery_lab import export
+from battery_lab.serving.artifact import Artifact
 from battery_lab.sweep.folder import resumable
 from tests.launchers.app import until
 from tests.launchers.kills import ROOT
 from tests.sagemaker_jobs.conftest import missing
 from tests.sagemaker_jobs.rehearsals import HERE, JOBS, Lab, curves, figures
+from tests.serving.image import container, free_port, lay_out
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the extras aws and rehearsal are not installed: {missing()}")
 LONG = ("train.env_steps=65536", "train.checkpoint_every=4096", "train.validate_every=16384")
@@ -104,6 +109,27 @@ def test_metric_lines_become_curves_of_the_job(both):
     for metric in ("validation/capture", "test/capture", "test/profit_per_day"):
         assert found[metric.replace("/", ":")] == pytest.approx(expected[metric], rel=1e-6)
     assert {"train:env_steps_per_second", "learner:entropy", "learner:total_loss", "train:reward_mean"} <= found.keys()
+
+
+def test_the_image_serves_what_a_job_trained(both, tmp_path):
+    lab, here, jobs = both
+    name, _ = json.loads((jobs / "remote.json").read_text())["jobs"]["0"]
+    told = lab.emulator().client("sagemaker").describe_training_job(TrainingJobName=name)
+    bucket, key = told["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").split("/", 1)
+    lab.emulator().client("s3").download_file(bucket, key, str(tmp_path / "model.tar.gz"))
+    (tmp_path / "ml" / "model").mkdir(parents=True)
+    with tarfile.open(tmp_path / "model.tar.gz") as tar:
+        tar.extractall(tmp_path / "ml" / "model", filter="data")
+    assert {"policy", "trial.yaml", "metrics.json"} <= {path.name for path in (tmp_path / "ml" / "model").iterdir()}
+    # The policy of the same trial, which ran here.
+    export.main([f"run={here / '0'}", f"to={tmp_path / 'mine'}"])
+    mine = Artifact(tmp_path / "mine")
+    observation = np.random.default_rng(0).normal(size=(300, mine.size)).astype(np.float32)
+    with container(lay_out(tmp_path / "image"), tmp_path / "ml", free_port()) as (client, process):
+        status, answer = client.ask(body={"instances": observation.tolist()})
+        assert status == 200, process.communicate()
+    assert answer["predictions"] == mine.answers(observation)
+    assert len({one["request_mw"] for one in answer["predictions"]}) > 1
 
 
 @pytest.mark.slow
