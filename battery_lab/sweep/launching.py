@@ -65,9 +65,9 @@ class Launch:
                 self._pool.open()
                 while self._fill() or self._pool.running:
                     self._begin()
+                    self._stop_all()
                     for ending in self._pool.wait(TICK_S):
                         self._ended(ending)
-                    self._stop_all()
                     self._prune()
                     self._take_wishes()
                     self._display.show(list(self._trials.values()))

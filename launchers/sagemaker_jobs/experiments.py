@@ -98,8 +98,12 @@ def _log(connection: Connection, places: Places, experiment: str, name: str, fol
         artifact_bucket=places.bucket,
         artifact_prefix=f"{places.prefix}/experiments/{experiment}",
     ) as run:
-        params = list(flat_params(resolve(load_trial(folder))).items())[:MOST_PARAMETERS]
-        run.log_parameters({name[:LONGEST_NAME]: value[:LONGEST_VALUE] or "''" for name, value in params})
+        params = list(flat_params(resolve(load_trial(folder))).items())
+        if len(params) > MOST_PARAMETERS:
+            line = f"of the {len(params)} parameters of {name} Experiments hold {MOST_PARAMETERS}, and {TRIAL} has all"
+            print(line, file=sys.stderr, flush=True)
+        first = params[:MOST_PARAMETERS]
+        run.log_parameters({name[:LONGEST_NAME]: value[:LONGEST_VALUE] or "''" for name, value in first})
         oldest, told = time.time() - OLDEST_S, set[str]()
         for line in read_lines(folder / CURVES)[0]:
             at = datetime.datetime.fromtimestamp(max(float(line[TIME] or 0), oldest), datetime.UTC)

@@ -53,7 +53,7 @@ class SageMakerPool(Previewed):
         self._beginning = Beginning(options, self.jobs, sender, record, self._home)
         self._running: dict[int, Running] = {}
         self._looked = 0.0
-        self._left = self._outage = False
+        self._left = self._stops = self._outage = False
 
     def open(self) -> None:
         """Ask which jobs of the sweep there are, and send the lab's source.
@@ -102,13 +102,14 @@ class SageMakerPool(Previewed):
 
     def wait(self, seconds: float) -> Iterator[Ending]:
         """Wait for so long at most, and tell of jobs that ended; asks the service once a poll interval."""
-        if not self._options.wait and not self._left:
+        leaves = self._left or not (self._options.wait or self._stops)
+        if leaves and not self._left:
             # What an earlier command sent may be done, and makes room for more.
             done = list(self._look_at(running for running in list(self._running.values()) if self._has_ended(running)))
             yield from done
             if done:
                 return
-        if self._left or not self._options.wait:
+        if leaves:
             yield from self._leave()
             return
         for running in [r for r in self._running.values() if r.unwanted and r.job is None]:
@@ -141,6 +142,8 @@ class SageMakerPool(Previewed):
         """Ask jobs to stop, or leave them after a signal, if that was chosen; None: all of them."""
         # What is left alone has nothing to wait for.
         self._left = by_signal and self._options.on_interrupt == "leave"
+        # Also those that nobody was to wait for: their ends are waited for then.
+        self._stops = number is None and not self._left
         for running in self._running.values():
             if number in (None, running.number) and not self._left:
                 self._ask_to_stop(running)

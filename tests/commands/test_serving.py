@@ -9,20 +9,46 @@ import signal
 
 import numpy as np
 import pytest
+import torch
 
 from battery_lab import export, serve
-from battery_lab.compose import build
+from battery_lab.compose import build, compose
+from battery_lab.policy import Policy, PolicyNetwork
 from battery_lab.serving.artifact import Artifact
-from battery_lab.stored import trial
-from tests.commands.terminal import ROOT, like, start
+from battery_lab.stored import store_trial, trial
+from tests.commands.terminal import ROOT, like, start, tiny
 from tests.serving.exported import Client, served
 
 
 @pytest.fixture(scope="module")
-def exported(finished):
-    """The finished run, with its policy exported by the command."""
-    export.main([f"run={finished.folder}"])
-    return finished.folder
+def kept(tmp_path_factory):
+    """A run folder with a trial and a policy of it, which nobody trained: what counts here is that it acts."""
+    home = tmp_path_factory.mktemp("home")
+    config = compose(tiny(home))
+    experiment, run = build(config), home / "run"
+    run.mkdir()
+    store_trial(config, run)
+    world = experiment.env.open("discrete")
+    torch.manual_seed(0)
+    network = PolicyNetwork(experiment.network.encoder(world.layout), experiment.network.out_features, 3)
+    policy = Policy(
+        network=network.eval(),
+        decision="argmax",
+        actions="discrete",
+        layout=world.layout,
+        action=world.action,
+        observation_state=world.observation_state(),
+        env_steps=1024,
+    )
+    policy.save(run / "policy")
+    return run
+
+
+@pytest.fixture(scope="module")
+def exported(kept):
+    """The same run, with its policy exported by the command."""
+    export.main([f"run={kept}"])
+    return kept
 
 
 @pytest.mark.parametrize("main", [export.main, serve.main])
@@ -32,8 +58,8 @@ def test_each_explains_itself(lab, main):
     assert "outputs/runs/<run>" in said.out
 
 
-def test_exporting_says_where_and_what_next(lab, finished, tmp_path):
-    said = lab(f"run={finished.folder}", "to=mine", main=export.main)
+def test_exporting_says_where_and_what_next(lab, kept, tmp_path):
+    said = lab(f"run={kept}", "to=mine", main=export.main)
     assert (said.status, said.err) == (0, "")
     assert said.out.endswith(
         "actions out; serve it with: python -m battery_lab.serve model=mine\n"
@@ -123,14 +149,14 @@ def test_a_place_that_cannot_be_had_ends_in_one_message(lab, exported, choices, 
     assert (said.status, said.err) == (1, f"error: {message}\n")
 
 
-def test_a_run_that_was_not_exported_says_how_to(lab, finished, tmp_path):
-    shutil.copytree(finished.folder, tmp_path / "run", ignore=shutil.ignore_patterns("model"))
+def test_a_run_that_was_not_exported_says_how_to(lab, kept, tmp_path):
+    shutil.copytree(kept, tmp_path / "run", ignore=shutil.ignore_patterns("model"))
     said = lab("model=run", main=serve.main)
     assert said.err.endswith("export one first, with python -m battery_lab.export run=run\n")
 
 
-def test_a_run_without_a_policy_is_told(lab, finished, tmp_path):
-    shutil.copytree(finished.folder, tmp_path / "run", ignore=shutil.ignore_patterns("policy", "model"))
+def test_a_run_without_a_policy_is_told(lab, kept, tmp_path):
+    shutil.copytree(kept, tmp_path / "run", ignore=shutil.ignore_patterns("policy", "model"))
     said = lab("run=run", main=export.main)
     assert (said.status, said.err) == (1, "error: run/policy holds no policy.json: name the folder of a finished run\n")
     assert not (tmp_path / "run" / "model").exists()

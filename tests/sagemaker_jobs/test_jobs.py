@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 
@@ -207,6 +208,36 @@ def test_what_nobody_waited_for_comes_home_by_the_same_command(emulator, tmp_pat
         2: State.STOPPED,
     }
     assert again[2].left and len(created(emulator, lead_of(sweep))) == 3
+
+
+def test_ctrl_c_amid_the_sending_stops_what_nobody_was_to_wait_for(emulator, tmp_path, monkeypatch):
+    from sagemaker_jobs import pool
+
+    send, trials = pool.Sender.send, [{**SLOW, "steps": 600}, {"steps": 1}]
+
+    def interrupted(*given):
+        send(*given)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(pool.Sender, "send", interrupted)
+    sweep = StubSweep(tmp_path / "sending", trials, {"wait": False})
+    launch = sweep.launch()
+    launch.run()
+    assert launch.stopped_by == signal.SIGINT and not launch.left
+    assert [trial.ending and trial.ending.state for trial in sweep.known] == [State.STOPPED, None]
+    (name,) = created(emulator, lead_of(sweep))
+    told = emulator.client("sagemaker").describe_training_job(TrainingJobName=name)
+    assert told["TrainingJobStatus"] == "Stopped"
+
+
+def test_more_parameters_than_experiments_hold_are_told(emulator, tmp_path, monkeypatch, capsys):
+    from sagemaker_jobs import experiments
+
+    monkeypatch.setattr(experiments, "MOST_PARAMETERS", 3)
+    sweep = StubSweep(tmp_path / "many", [{"steps": 1}])
+    assert sweep.run()[0].state == State.DONE
+    said = capsys.readouterr().err
+    assert re.search(r"of the \d+ parameters of trial-0-\w+ Experiments hold 3, and trial.yaml has all", said), said
 
 
 @pytest.mark.parametrize(("limit", "waits"), [("2.0", True), ("0", False)])

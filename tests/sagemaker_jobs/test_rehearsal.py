@@ -236,8 +236,15 @@ def test_a_run_trains_on_as_a_job(tmp_path):
         run = lab.sweep("here", "tracking=none", *HERE) / "0"
         lab.swept, lab.choices = (), [f"rerun={run}", "train.env_steps=8192"]
         further = lab.sweep("further", *JOBS, f"hydra.launcher.checkpoint={run}") / "0"
+        # And on from where that one has left its own, which is nowhere but in S3.
+        (name, _) = json.loads((further.parent / "remote.json").read_text())["jobs"]["0"]
+        told = lab.emulator().client("sagemaker").describe_training_job(TrainingJobName=name)
+        place = told["CheckpointConfig"]["S3Uri"].rstrip("/") + "/0"
+        lab.choices = [f"rerun={run}", "train.env_steps=12288"]
+        last = lab.sweep("last", *JOBS, f"hydra.launcher.checkpoint={place}") / "0"
     finally:
         lab.close()
-    begun, end = curves(run)[:-1], curves(further)
-    assert end[: len(begun)] == begun
-    assert figures(further)["train/env_steps"] >= 8192 > figures(run)["train/env_steps"]
+    for before, after, steps in ((run, further, 8192), (further, last, 12_288)):
+        begun, end = curves(before)[:-1], curves(after)
+        assert begun and end[: len(begun)] == begun
+        assert figures(after)["train/env_steps"] >= steps > figures(before)["train/env_steps"]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import threading
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -51,11 +55,20 @@ def policy(decision="argmax", name="mlp", seed=0):
     )
 
 
+@cache
+def _once(decision, name):
+    """Export takes seconds, so that tests of one process share what is the same."""
+    folder = TemporaryDirectory()
+    trained, place = policy(decision, name), Path(folder.name)
+    trained.save(place / "policy")
+    export_policy(place / "policy", network(name), "ppo", place / "model")
+    return trained, folder
+
+
 def exported(folder, decision="argmax", name="mlp"):
-    """Store a policy and export it; returns both."""
-    trained = policy(decision, name)
-    trained.save(folder / "policy")
-    export_policy(folder / "policy", network(name), "ppo", folder / "model")
+    """Put a stored policy and its export into a folder; returns both."""
+    trained, made = _once(decision, name)
+    shutil.copytree(made.name, folder, dirs_exist_ok=True)
     return trained, Artifact(folder / "model")
 
 
