@@ -57,7 +57,8 @@ def keyed(arguments: Sequence[str], names: Sequence[str] | None = None) -> dict[
     for argument in arguments:
         key, sign, value = argument.partition("=")
         if not sign:
-            raise ConfigError(f"{argument!r} must be written as key=value, for instance run=outputs/runs/<run>")
+            example = f"{names[0] if names else 'run'}=outputs/runs/<run>"
+            raise ConfigError(f"{argument!r} must be written as key=value, for instance {example}")
         if names is not None and key not in names:
             raise ConfigError(f"{argument!r} must be one of {', '.join(f'{name}=...' for name in names)}")
         if key in chosen:

@@ -135,6 +135,12 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
+def algo_name(config: DictConfig) -> str | None:
+    """Return what a trial's policy goes by; None where it has no algorithm."""
+    target = OmegaConf.select(config, "algo._target_") or ""
+    return str(target).rpartition(".")[2].lower() or None
+
+
 def build_part(config: DictConfig, name: str) -> Any:
     """Return the object that one group describes, or raise what its checks say.
 

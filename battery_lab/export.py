@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from battery_lab.command import command, folder_in, keyed
-from battery_lab.compose import build_part, resolve
+from battery_lab.compose import algo_name, build_part, resolve
 from battery_lab.errors import ConfigError
 from battery_lab.stored import trial
 from battery_lab.targets import check_targets, quiet
@@ -30,21 +30,23 @@ def export(arguments: list[str]) -> Path:
     """Export the policy of a run and return where it is.
 
     Raises:
-        LabError: there is no such run, it has no policy yet, or its network cannot be exported.
+        LabError: there is no such run, it has no policy yet, or that cannot be exported.
     """
     chosen = keyed(arguments, ("run", "to"))
     if not chosen.get("run"):
         raise ConfigError("run=<folder> must name the folder of a run, for instance run=outputs/runs/<run>")
     run = folder_in(chosen["run"])
-    folder = folder_in(chosen["to"]) if chosen.get("to") else run / MODEL
+    folder = folder_in(chosen.get("to", str(run / MODEL)))
+    if folder.exists() and not folder.is_dir() or not chosen.get("to", "a folder"):
+        raise ConfigError(f"to={chosen.get('to')} must name a folder, which is made if missing: choose another")
     config = trial(run, [])
     plain = resolve(config)
-    check_targets({"network": plain["network"]})
-    network, name = build_part(config, "network"), plain["algo"]["_target_"].rpartition(".")[2].lower()
+    check_targets({name: plain[name] for name in ("network", "env")})
     with quiet():
         from battery_lab.serving.export import export_policy
 
-        about = export_policy(run / "policy", network, name, folder)
+        network, env = build_part(config, "network"), build_part(config, "env")
+        about = export_policy(run / "policy", network, env, algo_name(config) or "policy", folder)
     print(
         f"exported to {folder}: {len(about.observation)} numbers in, {about.kind} actions out; "
         f"serve it with: python -m battery_lab.serve model={folder}"

@@ -147,21 +147,26 @@ def read_spec(folder: Path) -> dict[str, Any]:
     return spec
 
 
-def read_meaning(folder: Path) -> tuple[Layout, ActionMeaning]:
+def read_meaning(folder: Path) -> tuple[Layout, ActionMeaning] | None:
     """Read what stands where in the observations of a stored policy, and what its actions ask for.
 
+    Returns:
+        Both; None where it was stored before policies said so.
+
     Raises:
-        DataError: there is no such policy, or it was stored before policies said so.
+        DataError: there is no such policy, or it is damaged.
     """
     spec = read_spec(folder)
+    if "layout" not in spec:
+        return None
     try:
         layout, action = spec["layout"], spec["action"]
         seen = Layout(**{**layout, "names": tuple(map(str, layout["names"]))})
         asked = ActionMeaning(name=str(action["name"]), values=tuple(map(float, action["values"])))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{folder / SPEC} does not say what its numbers mean ({type(error).__name__}: {error}): policies of an "
-            "earlier version of the lab do not; train it again, with rerun=<run>"
+            f"{folder / SPEC} does not say what its numbers mean ({type(error).__name__}: {error}): bring back a whole "
+            "one, or train another policy"
         ) from None
     return seen, asked
 

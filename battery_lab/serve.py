@@ -39,7 +39,7 @@ def serve_model(arguments: list[str]) -> None:
         raise ConfigError("model=<folder> must name an exported policy, for instance model=outputs/runs/<run>")
     if not chosen["port"].isdecimal():
         raise ConfigError(f"port must be a whole number, 0 (any that is free) to 65535, got {chosen['port']!r}")
-    folder = _exported(folder_in(chosen["model"]))
+    folder = exported(folder_in(chosen["model"]))
     from battery_lab.serving.artifact import Artifact
     from battery_lab.serving.server import listen, serve
 
@@ -51,17 +51,25 @@ def serve_model(arguments: list[str]) -> None:
     serve(artifact, listening, f"serving {artifact.about.name} of {folder} on {where}/invocations; Ctrl-C ends it")
 
 
-def _exported(folder: Path) -> Path:
-    from battery_lab.serving.artifact import ABOUT
+def exported(folder: Path) -> Path:
+    """Return where an exported policy is, of a folder that is one or a run that holds one.
 
-    for place in (folder, folder / MODEL):
-        if (place / ABOUT).is_file():
-            return place
-    run = folder if (folder / "policy").is_dir() else "<run>"
-    raise ConfigError(
-        f"model={folder} must name an exported policy, and holds no {ABOUT}: export one first, with "
-        f"python -m battery_lab.export run={run}"
-    )
+    Raises:
+        LabError: there is none, or the run keeps another policy by now.
+    """
+    from battery_lab.serving.artifact import ABOUT, About, weights_digest
+
+    if (folder / ABOUT).is_file():
+        return folder
+    weights = weights_digest(folder / "policy")
+    again = f"python -m battery_lab.export run={folder if weights else '<run>'}"
+    if not (folder / MODEL / ABOUT).is_file():
+        raise ConfigError(
+            f"model={folder} must name an exported policy, and holds no {ABOUT}: export one first, with {again}"
+        )
+    if weights not in (None, About.read(folder / MODEL).weights_sha256):
+        raise ConfigError(f"model={folder} keeps another policy than was exported from it: export again, with {again}")
+    return folder / MODEL
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ MAY = {
         *("problem", "report", "rewards", "transition"),
     },
     "policy": {"envs", "observations"},
-    "serving": {"networks", "policy"},
+    "serving": {"envs", "networks", "observations", "policy"},
     "worlds": {"envs"},
     "rollout": set(),
     "algos": {"networks", "observations", "rollout"},
@@ -150,7 +150,7 @@ def test_what_hydra_finds_of_the_launchers_is_light():
 
 def test_what_serves_needs_nothing_of_what_trains():
     # The image holds these files, and no others of the lab.
-    for name in ("__init__", "__main__", "artifact", "server"):
+    for name in ("__init__", "__main__", "artifact", "asked", "server"):
         path = PACKAGE / "serving" / f"{name}.py"
         assert rooms_of(imported(path)) <= {"errors", "serving"}, path
         tops = {name.split(".")[0] for name in imported(path)} - set(sys.stdlib_module_names)

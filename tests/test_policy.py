@@ -86,10 +86,18 @@ def test_a_policy_that_does_not_say_what_its_numbers_mean_is_refused_where_that_
     make_policy([1.0]).save(tmp_path)
     spec = json.loads((tmp_path / SPEC).read_text())
     (tmp_path / SPEC).write_text(json.dumps({**spec, part: told}))
-    with pytest.raises(DataError, match=r"does not say what its numbers mean .* train it again, with rerun="):
+    with pytest.raises(DataError, match=r"does not say what its numbers mean .* train another policy"):
         read_meaning(tmp_path)
     # Who has the environment knows them.
     assert load(tmp_path, nn.Identity(), 1, **MEANING).env_steps == 4096
+
+
+def test_a_policy_of_an_earlier_version_does_not_say(tmp_path):
+    make_policy([1.0]).save(tmp_path)
+    spec = json.loads((tmp_path / SPEC).read_text())
+    del spec["layout"], spec["action"]
+    (tmp_path / SPEC).write_text(json.dumps(spec))
+    assert read_meaning(tmp_path) is None
 
 
 def test_weights_that_are_missing_foreign_or_cut_off_are_refused(tmp_path):

@@ -218,7 +218,8 @@ class ObservationSet:
         return blocks
 
     def _layout(self, blocks: Sequence[Block]) -> Layout:
-        soc = ("soc",) if self.soc == "level" else ("soc", "soc at limit")
+        level = ("usable soc, -1 to 1",)
+        soc = level if self.soc == "level" else (*level, "at a soc limit, -1 or 1")
         names = soc + tuple(name for block in blocks if not block.window for name in block.names)
         window = tuple(name for block in blocks if block.window for name in block.names)
         return Layout(names=names + window, window_first=len(names), window_size=len(window))

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from battery_lab.errors import LabError
-from battery_lab.serving.artifact import Artifact
-from battery_lab.serving.server import listen, serve
+from battery_lab.errors import LabError, require
 
 
 def main(arguments: list[str]) -> int:
     """Serve until told to end; returns the exit status."""
+    from battery_lab.serving.artifact import Artifact
+    from battery_lab.serving.server import listen, serve
+
     folder, host, port = arguments
     try:
+        require(port.isdecimal(), "port", "must be a whole number, 0 (any that is free) to 65535", port)
         artifact, listening = Artifact(Path(folder)), listen(host, int(port))
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -32,6 +35,7 @@ def _end(*_: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    # Until the server listens to it by itself; start has what it starts deaf to it.
+    # Also while all that it needs is imported.
     signal.signal(signal.SIGTERM, _end)
-    sys.exit(main(sys.argv[1:]))
+    with suppress(KeyboardInterrupt):
+        sys.exit(main(sys.argv[1:]))

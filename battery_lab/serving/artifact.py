@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -32,28 +32,36 @@ class About:
         kind: of its actions, ``discrete`` or ``continuous``.
         asks_for: what an action asks for, with its unit, for instance ``request_mw``.
         values: what each discrete action asks for, in order; or what the continuous actions -1 and 1 do.
+        observation_state: what was fitted on training time to make observations by, as the policy's run has it.
         env_steps: after how many environment steps of training it was taken.
-        sha256: of the graph's file.
+        graph_sha256: of the graph's file.
+        weights_sha256: of the weights that it was exported from.
     """
 
     name: str
-    observation: Sequence[str]
+    observation: list[str]
     kind: str
     asks_for: str
-    values: Sequence[float]
+    values: list[float]
+    observation_state: dict[str, Any]
     env_steps: int
-    sha256: str
+    graph_sha256: str
+    weights_sha256: str
 
     def __post_init__(self) -> None:
         names = isinstance(self.observation, list) and all(isinstance(name, str) for name in self.observation)
         require(names and len(self.observation) > 0, "observation", "must list a name a number", self.observation)
         require_choice("kind", self.kind, KINDS)
-        texts = all(isinstance(text, str) for text in (self.name, self.asks_for, self.sha256))
-        require(texts, "name, asks_for and sha256", "must be text", (self.name, self.asks_for, self.sha256))
+        for field in ("name", "asks_for", "graph_sha256", "weights_sha256"):
+            require(isinstance(getattr(self, field), str), field, "must be text", getattr(self, field))
+        require(self.asks_for != ACTION, "asks_for", f"must be another name than {ACTION}", self.asks_for)
+        require(type(self.env_steps) is int, "env_steps", "must be a whole number", self.env_steps)
+        state = self.observation_state
+        require(isinstance(state, dict), "observation_state", "must be a mapping", state)
         numbers = isinstance(self.values, list) and all(type(value) in (int, float) for value in self.values)
         enough = numbers and (len(self.values) == 2 or (self.kind == "discrete" and len(self.values) > 2))
-        rule = "must list a number for each discrete action, or two for the continuous ones -1 and 1"
-        require(enough, "values", rule, self.values)
+        rule = "must list a finite number for each discrete action, or two for the continuous ones -1 and 1"
+        require(enough and all(map(math.isfinite, self.values)), "values", rule, self.values)
 
     def write(self, folder: Path) -> None:
         """Write it beside the graph."""
@@ -92,7 +100,7 @@ class Artifact:
             DataError: there is none, or it is not whole.
         """
         self.about = About.read(folder)
-        graph = _graph(folder / GRAPH, self.about.sha256)
+        graph = _graph(folder / GRAPH, self.about.graph_sha256)
         options = onnxruntime.SessionOptions()
         # A policy is small: threads would wait for one another longer than they compute.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -114,8 +122,14 @@ class Artifact:
         return np.asarray(action)
 
     def answers(self, observation: NDArray[np.float32]) -> list[dict[str, float]]:
-        """Return the action for each of (N, D) observations and what it asks for, by its name."""
+        """Return the action for each of (N, D) observations and what it asks for, by its name.
+
+        Raises:
+            ValueError: an action is no number, as an observation was far from all that there are.
+        """
         action, values = self(observation), self.about.values
+        if not np.isfinite(action).all():
+            raise ValueError(f"the action for observation {int(np.argmin(np.isfinite(action)))} is no number")
         if self.about.kind == "discrete":
             return [{ACTION: int(a), self.about.asks_for: float(values[int(a)])} for a in action]
         low, high = values
@@ -131,6 +145,14 @@ class Artifact:
         wanted = (2,) if self.about.kind == "discrete" else (2, 1)
         if action.shape != wanted:
             raise DataError(f"{folder / GRAPH} gives actions of shape {action.shape}, not {wanted} as {ABOUT} says")
+
+
+def weights_digest(folder: Path) -> str | None:
+    """Return the hash by which an exported policy knows the weights that a run keeps; None if it keeps none."""
+    try:
+        return hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def _graph(path: Path, sha256: str) -> bytes:

@@ -12,14 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from battery_lab.envs.base import ActionMeaning, Environment
 from battery_lab.errors import LabError
 from battery_lab.networks.base import Network
-from battery_lab.policy import Policy, load, read_meaning
-from battery_lab.serving.artifact import ABOUT, ACTION, GRAPH, OBSERVATION, About, Artifact
+from battery_lab.observations.observation_set import Layout
+from battery_lab.policy import Policy, load, read_meaning, read_spec
+from battery_lab.serving.artifact import ABOUT, ACTION, GRAPH, OBSERVATION, About, Artifact, weights_digest
 
 CHECKED = 1024
-# Of the outputs, beyond which the graph is another function than the network.
-TOLERANCE = 1e-4
+# Of how far the outputs for an observation lie apart, and of the precision of numbers as large as they are.
+TOLERANCE, ROUNDING = 1e-4, 16 * float(np.finfo(np.float32).eps)
 
 
 class Deciding(nn.Module):
@@ -38,20 +40,22 @@ class Deciding(nn.Module):
         return out.tanh() if self._decision == "tanh_mean" else out.clamp(-1.0, 1.0)
 
 
-def export_policy(stored: Path, network: Network, name: str, folder: Path) -> About:
+def export_policy(stored: Path, network: Network, env: Environment, name: str, folder: Path) -> About:
     """Export a stored policy.
 
     Args:
         stored: folder of the policy.
         network: that it was trained with.
+        env: likewise; opened only for a policy that does not say itself what its numbers mean, as earlier ones.
         name: what it goes by.
         folder: where the exported one goes; made if missing.
 
     Raises:
-        DataError: there is no policy, or it does not say what its numbers mean.
-        LabError: the network has parts that ONNX does not know, or that come out otherwise there.
+        DataError: there is no policy.
+        LabError: the policy is none to act by, or the network has parts that ONNX does not know, or that come out
+            otherwise there.
     """
-    layout, action = read_meaning(stored)
+    layout, action = read_meaning(stored) or _asked(stored, env)
     policy = load(stored, network.encoder(layout), network.out_features, layout=layout, action=action)
     graph = _graph(policy)
     about = About(
@@ -60,8 +64,10 @@ def export_policy(stored: Path, network: Network, name: str, folder: Path) -> Ab
         kind=policy.actions,
         asks_for=action.name,
         values=list(action.values),
+        observation_state=dict(policy.observation_state),
         env_steps=policy.env_steps,
-        sha256=hashlib.sha256(graph).hexdigest(),
+        graph_sha256=hashlib.sha256(graph).hexdigest(),
+        weights_sha256=str(weights_digest(stored)),
     )
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as scratch:
@@ -73,6 +79,12 @@ def export_policy(stored: Path, network: Network, name: str, folder: Path) -> Ab
         for file in (GRAPH, ABOUT):
             os.replace(place / file, folder / file)
     return about
+
+
+def _asked(stored: Path, env: Environment) -> tuple[Layout, ActionMeaning]:
+    spec = read_spec(stored)
+    world = env.open(spec["actions"], spec["observation_state"])
+    return world.layout, world.action
 
 
 def _graph(policy: Policy) -> bytes:
@@ -98,17 +110,20 @@ def _graph(policy: Policy) -> bytes:
 
 
 def _check_same(policy: Policy, artifact: Artifact) -> None:
-    """Raise LabError where the graph acts otherwise than the policy."""
+    """Raise LabError where the graph acts otherwise than the policy, or that has come to nothing."""
     observation = np.random.default_rng(0).normal(size=(CHECKED, policy.layout.size)).astype(np.float32)
     with torch.inference_mode():
         out = policy.network(torch.from_numpy(observation)).numpy()
+    if not np.isfinite(out).all():
+        raise LabError("the policy gives outputs that are no numbers: its training diverged; train another one")
     mine, its = policy(observation), artifact(observation)
     if policy.decision == "argmax":
         # Where two actions are equally good, rounding decides.
         rows = np.arange(CHECKED)
-        differs = out[rows, mine] - out[rows, its] > TOLERANCE * max(1.0, float(np.abs(out).max()))
+        equal = TOLERANCE * np.ptp(out, axis=1) + ROUNDING * np.abs(out).max(axis=1)
+        differs = out[rows, mine] - out[rows, its] > equal
     else:
-        differs = np.abs(mine - its) > TOLERANCE
+        differs = ~(np.abs(mine - its) <= TOLERANCE)
     if differs.any():
         raise LabError(
             f"the exported network acts otherwise than the trained one in {int(differs.sum())} of {CHECKED} cases: "

@@ -4,115 +4,90 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
-from typing import NoReturn
 
-import numpy as np
 import uvicorn
-from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from battery_lab.errors import ConfigError, require
 from battery_lab.serving.artifact import Artifact
+from battery_lab.serving.asked import body_of, observations
 
-# The most that the service takes in one request; a thousand observations of some hundred numbers are less.
-LARGEST_BODY_BYTES = 6 << 20
-MOST_INSTANCES = 1000
-SLOWEST_BODY_S = 10.0
-# Of requests at once; more are told to come again.
-MOST_CONNECTIONS = 256
-# After it was asked to end, for answers that are on their way.
-GRACE_S = 5
-EXAMPLE = '{"instances": [[...], ...]}'
+# Read in a thread, as the service wants its /ping answered within two seconds whatever else there is to do; a small
+# body is read sooner than a thread is begun.
+LARGE_BODY_BYTES = 1 << 16
+# Of /invocations at once; more are told to come again.
+MOST_AT_ONCE = 128
+# After it was asked to end, for answers that are on their way, whose bodies take SLOWEST_BODY_S at most.
+GRACE_S = 12
+# Longer than a load balancer keeps a connection, so that none is closed under a request.
+KEEP_ALIVE_S = 75
+# A page of another site that has its name resolve to this machine asks under that name.
+LOCAL_NAMES = ("127.0.0.1", "localhost")
 
 
-def app(artifact: Artifact) -> Starlette:
-    """Return the application that serves a policy."""
+class Service:
+    """What answers for one policy."""
 
-    async def ping(_: Request) -> Response:
+    def __init__(self, artifact: Artifact) -> None:
+        """Take the policy."""
+        self._artifact = artifact
+        self._busy = 0
+        self._thread = ThreadPoolExecutor(1, "large")
+
+    async def ping(self, _: Request) -> Response:
+        """Say that it is there."""
         return Response()
 
-    async def model(_: Request) -> Response:
-        return JSONResponse(asdict(artifact.about))
+    async def model(self, _: Request) -> Response:
+        """Say what is served."""
+        return JSONResponse(asdict(self._artifact.about))
 
-    async def invocations(request: Request) -> Response:
-        observation = observations(await _body(request), artifact.size)
-        return JSONResponse({"predictions": artifact.answers(observation)})
+    async def invocations(self, request: Request) -> Response:
+        """Say what the policy does for each observation."""
+        if self._busy >= MOST_AT_ONCE:
+            raise HTTPException(503, f"{MOST_AT_ONCE} requests are on their way: come again", {"retry-after": "1"})
+        self._busy += 1
+        try:
+            body = await body_of(request)
+            if len(body) < LARGE_BODY_BYTES:
+                return self._answer(body)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, body)
+        finally:
+            self._busy -= 1
 
-    routes = [
-        Route("/ping", ping),
-        Route("/model", model),
-        Route("/invocations", invocations, methods=["POST"]),
-    ]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _told})
+    def _answer(self, body: bytes) -> Response:
+        observation = observations(body, self._artifact.size)
+        try:
+            return JSONResponse({"predictions": self._artifact.answers(observation)})
+        except ValueError as error:
+            raise HTTPException(400, f"{error}: its numbers are larger than any in training") from None
 
 
-def observations(body: bytes, size: int) -> NDArray[np.float32]:
-    """Return the (N, size) observations that a request holds.
+def app(artifact: Artifact, names: tuple[str, ...] = ("*",)) -> Starlette:
+    """Return the application that serves a policy.
 
-    Raises:
-        HTTPException: 400, or 413 where it holds too many.
+    Args:
+        artifact: the policy.
+        names: of hosts that it answers to.
     """
-    try:
-        told = json.loads(body, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise HTTPException(400, f"the body must be JSON, {EXAMPLE}: {error}") from None
-    instances = told.get("instances") if isinstance(told, dict) else None
-    if not isinstance(instances, list) or not instances:
-        raise HTTPException(400, f"the body must hold instances, a list of one or more observations: {EXAMPLE}")
-    if len(instances) > MOST_INSTANCES:
-        raise HTTPException(413, f"instances must be at most {MOST_INSTANCES} a request, and are {len(instances)}")
-    for place, instance in enumerate(instances):
-        if not isinstance(instance, list) or len(instance) != size:
-            found = len(instance) if isinstance(instance, list) else "none"
-            raise HTTPException(400, f"instances[{place}] must be a list of {size} numbers, and has {found}")
-    try:
-        values = np.asarray(instances)
-    except ValueError:  # Lists among the numbers.
-        values = np.empty((0,), object)
-    if values.dtype.kind not in "iuf" or values.ndim != 2:
-        raise HTTPException(400, "instances must hold numbers and nothing else")
-    with np.errstate(over="ignore"):
-        observation = values.astype(np.float32)
-    if not np.isfinite(observation).all():
-        raise HTTPException(400, "instances must hold numbers that 32 bits can hold, none of them infinite")
-    return observation
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-async def _body(request: Request) -> bytes:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise HTTPException(415, f"the content type must be application/json, and is {kind or 'not given'}")
-    # What is announced is refused before it is sent.
-    with suppress(ValueError):
-        _check_length(int(request.headers.get("content-length", "0")))
-    body = bytearray()
-    try:
-        async with asyncio.timeout(SLOWEST_BODY_S):
-            async for chunk in request.stream():
-                body += chunk
-                _check_length(len(body))
-    except TimeoutError:
-        raise HTTPException(408, f"the body must come within {SLOWEST_BODY_S:g} s") from None
-    except ClientDisconnect:
-        raise HTTPException(400, "the body must come whole") from None
-    return bytes(body)
-
-
-def _check_length(size: int) -> None:
-    if size > LARGEST_BODY_BYTES:
-        raise HTTPException(413, f"the body must have at most {LARGEST_BODY_BYTES >> 20} MiB")
+    service = Service(artifact)
+    routes = [
+        Route("/ping", service.ping),
+        Route("/model", service.model),
+        Route("/invocations", service.invocations, methods=["POST"]),
+    ]
+    known = Middleware(TrustedHostMiddleware, allowed_hosts=list(names), www_redirect=False)
+    return Starlette(routes=routes, middleware=[known], exception_handlers={HTTPException: _told, Exception: _failed})
 
 
 async def _told(_: Request, error: Exception) -> Response:
@@ -121,12 +96,18 @@ async def _told(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
 
 
+async def _failed(_: Request, error: Exception) -> Response:
+    # It goes on to the log, with its traceback.
+    return JSONResponse({"error": f"the server failed, and its log says why ({type(error).__name__})"}, 500)
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens; port 0 takes any that is free.
 
     Raises:
         ConfigError: host is no address, or the port is taken or not allowed.
     """
+    host = "127.0.0.1" if host == "localhost" else host
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -145,6 +126,26 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def server(artifact: Artifact, listening: socket.socket) -> uvicorn.Server:
+    """Return the server of a policy; on this machine's own address it answers to this machine's own names alone."""
+    host = listening.getsockname()[0]
+    config = uvicorn.Config(
+        app(artifact, LOCAL_NAMES if host == LOCAL_NAMES[0] else ("*",)),
+        # One way, whatever else is installed.
+        http="h11",
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    return uvicorn.Server(config)
+
+
 def serve(artifact: Artifact, listening: socket.socket, said: str) -> None:
     """Serve a policy until SIGTERM or SIGINT; answers that are on their way are finished first.
 
@@ -153,16 +154,7 @@ def serve(artifact: Artifact, listening: socket.socket, said: str) -> None:
         listening: from ``listen``.
         said: printed when whoever asks is answered.
     """
-    config = uvicorn.Config(
-        app(artifact),
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        lifespan="off",
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_graceful_shutdown=GRACE_S,
-    )
     # It raises anew, once it has ended, the signal that it was asked to end with.
     with suppress(KeyboardInterrupt):
         print(said, flush=True)
-        uvicorn.Server(config).run(sockets=[listening])
+        server(artifact, listening).run(sockets=[listening])

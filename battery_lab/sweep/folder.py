@@ -19,7 +19,7 @@ LOCK = ".lock"
 EARLIER = "earlier-"
 METRICS, RESULT = "metrics.json", "validation/capture"
 # What a run leaves and a run that begins anew must not find; its log, and who it is in a store of trials, stay.
-LEFT = (CURVES, TENSORBOARD, "checkpoints", "policy", METRICS, "dispatch.parquet", "report.html")
+LEFT = (CURVES, TENSORBOARD, "checkpoints", "policy", METRICS, "dispatch.parquet", "report.html", "model")
 
 
 def figures_of(folder: Path) -> dict[str, float | None] | None:

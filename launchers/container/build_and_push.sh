@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the image that trains and serves, and pushes it to ECR: launchers/container/build_and_push.sh <region> [<repository>]
-# Wants docker, the AWS command line and rights on ECR. TORCH_INDEX_URL=... takes another build of torch, BASE=... another
-# image of Debian 12 with Python 3.11 below.
+# Wants docker, the AWS command line and rights on ECR. TORCH_INDEX_URL=... takes another build of torch, and
+# BASE=python:3.11-slim-bookworm@sha256:... one state of the image below, such as the newest: what an image is named by
+# is all that is given to it here, and one of that name that is there already is not built again.
 set -eu
 
 region=${1:?"which region? launchers/container/build_and_push.sh eu-west-1"}
@@ -10,10 +11,11 @@ cd "$(dirname "$0")/../.."
 
 account=$(aws sts get-caller-identity --query Account --output text)
 host="$account.dkr.ecr.$region.amazonaws.com"
-# What is in the image, and nothing else, names it: the same locks are the same image.
-tag=$( (cat requirements.lock requirements-job.lock battery_lab/__init__.py battery_lab/compiled.py battery_lab/errors.py \
-    battery_lab/serving/*.py launchers/container/Dockerfile launchers/container/start launchers/container/serve \
-    && echo "${TORCH_INDEX_URL:-} ${BASE:-}") | sha256sum | cut -c1-12)
+export LC_ALL=C
+files=$(sha256sum requirements.lock requirements-job.lock battery_lab/__init__.py battery_lab/compiled.py \
+    battery_lab/errors.py battery_lab/serving/*.py launchers/container/Dockerfile launchers/container/start \
+    launchers/container/serve)
+tag=$(echo "$files ${TORCH_INDEX_URL:-} ${BASE:-}" | sha256sum | cut -c1-12)
 image="$host/$repository:$tag"
 
 aws ecr describe-repositories --region "$region" --repository-names "$repository" >/dev/null 2>&1 \

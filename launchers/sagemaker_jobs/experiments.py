@@ -100,8 +100,8 @@ def _log(connection: Connection, places: Places, experiment: str, name: str, fol
     ) as run:
         params = list(flat_params(resolve(load_trial(folder))).items())
         if len(params) > MOST_PARAMETERS:
-            line = f"of the {len(params)} parameters of {name} Experiments hold {MOST_PARAMETERS}, and {TRIAL} has all"
-            print(line, file=sys.stderr, flush=True)
+            said = f"of the {len(params)} parameters of {name} Experiments hold {MOST_PARAMETERS}, and {TRIAL} has all"
+            print(said, file=sys.stderr, flush=True)
         first = params[:MOST_PARAMETERS]
         run.log_parameters({name[:LONGEST_NAME]: value[:LONGEST_VALUE] or "''" for name, value in first})
         oldest, told = time.time() - OLDEST_S, set[str]()

@@ -156,7 +156,7 @@ def _export(experiment: Any, folder: Path, model: Path) -> None:
         with quiet():
             from battery_lab.serving.export import export_policy
 
-            export_policy(folder / "policy", experiment.network, experiment.name, model)
+            export_policy(folder / "policy", experiment.network, experiment.env, experiment.name, model)
     except Exception as error:
         # What was trained is not to be lost for it.
         print(f"the policy cannot be served as it is: {type(error).__name__}: {error}", flush=True)

@@ -51,11 +51,14 @@ def exported(kept):
     return kept
 
 
-@pytest.mark.parametrize("main", [export.main, serve.main])
-def test_each_explains_itself(lab, main):
+@pytest.mark.parametrize(
+    ("main", "words"),
+    [(export.main, ("run=outputs/runs/<run>", "to=<folder>")), (serve.main, ("model=", "port=8080", "host=", "/ping"))],
+)
+def test_each_explains_itself(lab, main, words):
     said = lab("--help", main=main)
     assert (said.status, said.err) == (0, "")
-    assert "outputs/runs/<run>" in said.out
+    assert all(word in said.out for word in words)
 
 
 def test_exporting_says_where_and_what_next(lab, kept, tmp_path):
@@ -106,15 +109,22 @@ def test_the_example_of_the_page_dispatches_by_a_server(exported, capsys):
     assert all(re.fullmatch(r"[+-](10|0)\.0 MW, reward [+-]\d+\.\d", line) for line in lines)
 
 
-def test_a_server_for_others_says_so(exported):
-    process = start(exported.parent, f"model={exported}", "port=0", "host=0.0.0.0", module="battery_lab.serve")
-    try:
-        assert "nobody is asked who they are" in process.stdout.readline()
-        assert " on http://0.0.0.0:" in process.stdout.readline()
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
-    assert process.returncode == 0
+class Everywhere:
+    """Stands for a socket that all may reach, which a test opens none of."""
+
+    def getsockname(self):
+        return "0.0.0.0", 8080
+
+
+def test_a_server_for_others_says_so(lab, exported, monkeypatch):
+    asked = []
+    monkeypatch.setattr("battery_lab.serving.server.listen", lambda *where: asked.append(where) or Everywhere())
+    monkeypatch.setattr("battery_lab.serving.server.serve", lambda artifact, listening, said: print(said))
+    said = lab(f"model={exported}", "host=0.0.0.0", main=serve.main)
+    assert asked == [("0.0.0.0", 8080)]
+    first, second = said.out.splitlines()
+    assert first == "whoever reaches this machine may ask, and nobody is asked who they are"
+    assert second == f"serving ppo of {exported / 'model'} on http://0.0.0.0:8080/invocations; Ctrl-C ends it"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +132,9 @@ def test_a_server_for_others_says_so(exported):
     [
         (export.main, ["to=x"], "run=<folder> must name the folder of a run, .*"),
         (export.main, ["run=none"], "run=none must name a run folder that holds trial.yaml, and it holds none"),
-        (export.main, ["run"], "'run' must be written as key=value, .*"),
+        (export.main, ["run"], "'run' must be written as key=value, for instance run=outputs/runs/<run>"),
+        (serve.main, ["x"], "'x' must be written as key=value, for instance model=outputs/runs/<run>"),
+        (export.main, ["run=x", "to="], "to= must name a folder, which is made if missing: choose another"),
         (export.main, ["run=a", "run=b"], "run=a and run=b cannot be had together: leave one out"),
         (export.main, ["rum=a"], "'rum=a' must be one of run=..., to=..."),
         (serve.main, ["port=1"], "model=<folder> must name an exported policy, .*"),
@@ -140,7 +152,7 @@ def test_a_mistake_ends_in_one_message(lab, main, choices, message):
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        (["host=localhost"], "host must be an address such as 127.0.0.1, got 'localhost'"),
+        (["host=here"], "host must be an address such as 127.0.0.1, got 'here'"),
         (["port=99999"], "port must be 0 (any that is free) to 65535, got 99999"),
     ],
 )
@@ -160,3 +172,33 @@ def test_a_run_without_a_policy_is_told(lab, kept, tmp_path):
     said = lab("run=run", main=export.main)
     assert (said.status, said.err) == (1, "error: run/policy holds no policy.json: name the folder of a finished run\n")
     assert not (tmp_path / "run" / "model").exists()
+
+
+def test_a_place_that_is_a_file_is_told(lab, kept, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    said = lab(f"run={kept}", "to=file", main=export.main)
+    assert (said.status, said.err) == (
+        1,
+        "error: to=file must name a folder, which is made if missing: choose another\n",
+    )
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_policy_that_the_run_no_longer_keeps_is_not_served(lab, exported, tmp_path):
+    shutil.copytree(exported, tmp_path / "run")
+    weights = tmp_path / "run" / "policy" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\0")
+    said = lab("model=run", main=serve.main)
+    assert said.status == 1
+    assert said.err.startswith("error: model=run keeps another policy than was exported from it: export again, with ")
+
+
+def test_a_policy_of_an_earlier_version_is_exported_by_its_market(lab, exported, tmp_path):
+    shutil.copytree(exported, tmp_path / "run")
+    path = tmp_path / "run" / "policy" / "policy.json"
+    spec = json.loads(path.read_text())
+    del spec["layout"], spec["action"]
+    path.write_text(json.dumps(spec))
+    assert lab("run=run", "to=mine", main=export.main).err == ""
+    mine, other = ((folder / "model.json").read_text() for folder in (tmp_path / "mine", exported / "model"))
+    assert json.loads(mine) == json.loads(other)

@@ -17,7 +17,7 @@ from tests.launchers.app import until
 from tests.launchers.kills import ROOT
 from tests.sagemaker_jobs.conftest import missing
 from tests.sagemaker_jobs.rehearsals import HERE, JOBS, Lab, curves, figures
-from tests.serving.image import container, free_port, lay_out
+from tests.serving.image import container, lay_out
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the extras aws and rehearsal are not installed: {missing()}")
 LONG = ("train.env_steps=65536", "train.checkpoint_every=4096", "train.validate_every=16384")
@@ -125,7 +125,7 @@ def test_the_image_serves_what_a_job_trained(both, tmp_path):
     export.main([f"run={here / '0'}", f"to={tmp_path / 'mine'}"])
     mine = Artifact(tmp_path / "mine")
     observation = np.random.default_rng(0).normal(size=(300, mine.size)).astype(np.float32)
-    with container(lay_out(tmp_path / "image"), tmp_path / "ml", free_port()) as (client, process):
+    with container(lay_out(tmp_path / "image"), tmp_path / "ml") as (client, process, _):
         status, answer = client.ask(body={"instances": observation.tolist()})
         assert status == 200, process.communicate()
     assert answer["predictions"] == mine.answers(observation)

@@ -13,14 +13,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-import uvicorn
 
 from battery_lab.envs.base import ActionMeaning
 from battery_lab.observations.observation_set import Layout
 from battery_lab.policy import Policy, PolicyNetwork
 from battery_lab.serving.artifact import Artifact
 from battery_lab.serving.export import export_policy
-from battery_lab.serving.server import app, listen
+from battery_lab.serving.server import listen, server
 from tests.compositions import option
 
 LAYOUT = Layout(names=("soc", *(f"price {n}" for n in range(30))), window_first=3, window_size=28)
@@ -50,7 +49,7 @@ def policy(decision="argmax", name="mlp", seed=0):
         actions=kind,
         layout=LAYOUT,
         action=MEANING[kind],
-        observation_state={},
+        observation_state={"mean": [0.25]},
         env_steps=4096,
     )
 
@@ -61,7 +60,7 @@ def _once(decision, name):
     folder = TemporaryDirectory()
     trained, place = policy(decision, name), Path(folder.name)
     trained.save(place / "policy")
-    export_policy(place / "policy", network(name), "ppo", place / "model")
+    export_policy(place / "policy", network(name), None, "ppo", place / "model")
     return trained, folder
 
 
@@ -79,8 +78,8 @@ def seen(rows, seed=1):
 class Client:
     """Asks a server on this machine."""
 
-    def __init__(self, port):  # noqa: D107
-        self.port = port
+    def __init__(self, port, serving=None):  # noqa: D107
+        self.port, self.serving = port, serving
 
     def ask(self, path="/invocations", body=None, method=None, **headers):
         """Return the status and what the answer's JSON holds; a body that is no bytes is sent as JSON."""
@@ -101,12 +100,12 @@ class Client:
 def served(artifact):
     """Serve in a thread of this process."""
     listening = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app(artifact), log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    serving = server(artifact, listening)
+    thread = threading.Thread(target=serving.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
-        yield Client(listening.getsockname()[1])
+        yield Client(listening.getsockname()[1], serving)
     finally:
-        server.should_exit = True
+        serving.should_exit = True
         thread.join(20)
         listening.close()

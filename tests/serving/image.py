@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sysconfig
 from contextlib import contextmanager
@@ -36,13 +35,13 @@ def lay_out(root: Path) -> Path:
     return root
 
 
-@contextmanager
-def container(root: Path, base: Path, port: int):
-    """Start the image as the service does to serve; yields a client once it answers, and the process."""
+def start(root: Path, base: Path) -> subprocess.Popen[str]:
+    """Start the image as the service does to serve, for this machine alone, on any port."""
     path = os.pathsep.join([str(root / "usr" / "local" / "bin"), sysconfig.get_path("scripts"), os.environ["PATH"]])
-    told = {"PATH": path, "SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_BIND_TO_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    told = {"PATH": path, "SAGEMAKER_BASE_DIR": str(base), "PYTHONUNBUFFERED": "1"}
+    told |= {"SAGEMAKER_BIND_TO_PORT": "0", "SERVE_HOST": "127.0.0.1"}
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
-    process = subprocess.Popen(
+    return subprocess.Popen(
         ["start", "serve"],
         executable=str(root / "usr" / "local" / "bin" / "start"),
         cwd=root,
@@ -51,10 +50,19 @@ def container(root: Path, base: Path, port: int):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    client = Client(port)
+
+
+@contextmanager
+def container(root: Path, base: Path):
+    """Have the image serve; yields a client once it answers, the process, and its first line."""
+    process = start(root, base)
     try:
-        until(lambda: process.poll() is not None or answers(client), 30)
-        yield client, process
+        said = process.stdout.readline()
+        port = re.fullmatch(r"serving \w+ on 127\.0\.0\.1 port (\d+)\n", said)
+        client = Client(int(port[1]) if port else 0)
+        if port:
+            until(lambda: process.poll() is not None or answers(client), 30)
+        yield client, process, said
     finally:
         if process.poll() is None:
             process.kill()
@@ -67,10 +75,3 @@ def answers(client):
         return client.ask("/ping")[0] == 200
     except OSError:
         return False
-
-
-def free_port():
-    """Return a port that was free just now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]

@@ -34,7 +34,7 @@ def tell(model, **changed):
 
 def replace_graph(model, content):
     (model / GRAPH).write_bytes(content)
-    tell(model, sha256=hashlib.sha256(content).hexdigest())
+    tell(model, graph_sha256=hashlib.sha256(content).hexdigest())
 
 
 def test_what_is_whole_is_loaded(model):
@@ -49,11 +49,17 @@ def test_what_is_whole_is_loaded(model):
         ({"observation": []}, r"observation must list a name a number, got \[\]"),
         ({"observation": "soc"}, "observation must list a name a number, got 'soc'"),
         ({"kind": "both"}, r"kind must be one of .*got 'both'"),
-        ({"values": [1.0]}, r"values must list a number for each discrete action.* got \[1\.0\]"),
-        ({"values": ["a", "b"]}, "values must list a number for each discrete action"),
+        ({"values": [1.0]}, r"values must list a finite number for each discrete action.* got \[1\.0\]"),
+        ({"values": ["a", "b"]}, "values must list a finite number for each discrete action"),
         ({"values": [-1.0, 0.0, 1.0], "kind": "continuous"}, "or two for the continuous ones"),
-        ({"name": 3}, "name, asks_for and sha256 must be text"),
-        ({"sha256": "0" * 64}, r"is not the graph that model\.json beside it describes"),
+        ({"values": [-1.0, 0.0, float("nan")]}, "values must list a finite number"),
+        ({"name": 3}, "name must be text, got 3"),
+        ({"asks_for": ["request_mw"]}, r"asks_for must be text, got \['request_mw'\]"),
+        ({"asks_for": "action"}, "asks_for must be another name than action, got 'action'"),
+        ({"env_steps": "many"}, "env_steps must be a whole number, got 'many'"),
+        ({"observation_state": []}, r"observation_state must be a mapping, got \[\]"),
+        ({"weights_sha256": None}, "lacks weights_sha256"),
+        ({"graph_sha256": "0" * 64}, r"is not the graph that model\.json beside it describes"),
         ({"observation": ["soc"]}, r"does not take 1 numbers, as model\.json says"),
         ({"values": [-1.0, 1.0], "kind": "continuous"}, r"gives actions of shape \(2,\), not \(2, 1\)"),
     ],

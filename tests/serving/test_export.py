@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -13,17 +15,17 @@ import pytest
 import torch
 from torch import nn
 
-from battery_lab.errors import DataError, LabError
+from battery_lab.errors import LabError
 from battery_lab.policy import SPEC
 from battery_lab.serving import export
 from battery_lab.serving.artifact import ABOUT, GRAPH, Artifact
 from battery_lab.serving.export import export_policy
-from tests.serving.exported import LAYOUT, exported, network, policy, seen
+from tests.serving.exported import LAYOUT, MEANING, exported, network, policy, seen
 
 
 @pytest.mark.parametrize(
     ("decision", "name"),
-    [("argmax", "mlp"), ("clipped_mean", "mlp"), ("tanh_mean", "mlp"), ("argmax", "window_conv")],
+    [("argmax", "mlp"), ("argmax", "window_conv"), ("tanh_mean", "mlp"), ("clipped_mean", "window_conv")],
 )
 def test_it_acts_as_the_trained_one_does(tmp_path, decision, name):
     trained, artifact = exported(tmp_path, decision, name)
@@ -36,7 +38,9 @@ def test_it_acts_as_the_trained_one_does(tmp_path, decision, name):
 def test_it_says_what_its_numbers_mean(tmp_path):
     _, artifact = exported(tmp_path)
     about = json.loads((tmp_path / "model" / ABOUT).read_text())
-    del about["sha256"]
+    graph, weights = (tmp_path / "model" / GRAPH, tmp_path / "policy" / "weights.safetensors")
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (graph, weights)]
+    assert [about.pop("graph_sha256"), about.pop("weights_sha256")] == hashes
     assert about == {
         "format": 1,
         "name": "ppo",
@@ -44,6 +48,7 @@ def test_it_says_what_its_numbers_mean(tmp_path):
         "kind": "discrete",
         "asks_for": "request_mw",
         "values": [-10.0, 0.0, 10.0],
+        "observation_state": {"mean": [0.25]},
         "env_steps": 4096,
     }
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [ABOUT, GRAPH]
@@ -78,20 +83,28 @@ def test_exporting_again_replaces_what_was_there(tmp_path):
     exported(tmp_path)
     other = policy(seed=7)
     other.save(tmp_path / "policy")
-    export_policy(tmp_path / "policy", network(), "dqn", tmp_path / "model")
+    export_policy(tmp_path / "policy", network(), None, "dqn", tmp_path / "model")
     artifact = Artifact(tmp_path / "model")
     assert artifact.about.name == "dqn"
     np.testing.assert_array_equal(artifact(seen(300)), other(seen(300)))
 
 
-def test_a_policy_that_does_not_say_what_its_numbers_mean_is_refused(tmp_path):
-    policy().save(tmp_path / "policy")
+def test_a_policy_that_does_not_say_what_its_numbers_mean_is_told_by_its_environment(tmp_path):
+    trained = policy()
+    trained.save(tmp_path / "policy")
     spec = json.loads((tmp_path / "policy" / SPEC).read_text())
-    del spec["layout"]
+    del spec["layout"], spec["action"]
     (tmp_path / "policy" / SPEC).write_text(json.dumps(spec))
-    with pytest.raises(DataError, match="does not say what its numbers mean"):
-        export_policy(tmp_path / "policy", network(), "ppo", tmp_path / "model")
-    assert not (tmp_path / "model").exists()
+    opened = []
+
+    class Env:
+        def open(self, actions, observation_state):
+            opened.append((actions, observation_state))
+            return SimpleNamespace(layout=LAYOUT, action=MEANING["discrete"])
+
+    export_policy(tmp_path / "policy", network(), Env(), "ppo", tmp_path / "model")
+    assert opened == [("discrete", {"mean": [0.25]})]
+    np.testing.assert_array_equal(Artifact(tmp_path / "model")(seen(300)), trained(seen(300)))
 
 
 class Untraceable(nn.Module):
@@ -114,26 +127,33 @@ def test_a_network_that_onnx_cannot_hold_is_told(tmp_path):
     object.__setattr__(trained, "network", odd.eval())
     trained.save(tmp_path / "policy")
     with pytest.raises(LabError, match=r"cannot be exported to ONNX: .*build it of parts that ONNX knows"):
-        export_policy(tmp_path / "policy", Odd(), "ppo", tmp_path / "model")
+        export_policy(tmp_path / "policy", Odd(), None, "ppo", tmp_path / "model")
     assert not (tmp_path / "model" / ABOUT).exists()
 
 
 @pytest.mark.parametrize("decision", ["argmax", "clipped_mean"])
-def test_a_graph_that_acts_otherwise_is_not_kept(tmp_path, monkeypatch, decision):
-    graph = export._graph
+def test_a_policy_whose_training_diverged_is_not_exported(tmp_path, decision):
+    trained = policy(decision)
+    with torch.no_grad():
+        trained.network.head.bias[0] = float("nan")
+    trained.save(tmp_path / "policy")
+    with pytest.raises(LabError, match="gives outputs that are no numbers: its training diverged"):
+        export_policy(tmp_path / "policy", network(), None, "ppo", tmp_path / "model")
+    assert list((tmp_path / "model").iterdir()) == []
 
-    def other(trained):
-        with torch.no_grad():
-            trained.network.head.bias += 1.0 if decision == "clipped_mean" else torch.tensor([0.0, 0.0, 5.0])
-        made = graph(trained)
-        with torch.no_grad():
-            trained.network.head.bias -= 1.0 if decision == "clipped_mean" else torch.tensor([0.0, 0.0, 5.0])
-        return made
 
-    monkeypatch.setattr(export, "_graph", other)
-    policy(decision).save(tmp_path / "policy")
+@pytest.mark.parametrize(("decision", "offset"), [("argmax", 0.0), ("argmax", 1e4), ("clipped_mean", 0.0)])
+def test_a_graph_that_acts_otherwise_is_not_kept(tmp_path, monkeypatch, decision, offset):
+    # Another policy's graph, whose scores are as far from 0.
+    other, mine = (policy(decision, seed=seed) for seed in (7, 0))
+    with torch.no_grad():
+        for one in (other, mine):
+            one.network.head.bias += offset
+    made = export._graph(other)
+    monkeypatch.setattr(export, "_graph", lambda _: made)
+    mine.save(tmp_path / "policy")
     with pytest.raises(LabError, match=r"acts otherwise than the trained one in \d+ of 1024 cases"):
-        export_policy(tmp_path / "policy", network(), "ppo", tmp_path / "model")
+        export_policy(tmp_path / "policy", network(), None, "ppo", tmp_path / "model")
     assert list((tmp_path / "model").iterdir()) == []
 
 

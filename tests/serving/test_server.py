@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from battery_lab.errors import ConfigError
-from battery_lab.serving import server
+from battery_lab.serving import asked, server
+from tests.launchers.app import until
 from tests.serving.exported import LAYOUT, exported, seen, served
+from tests.serving.image import answers
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,16 @@ def test_each_observation_gets_the_action_of_the_trained_policy(both, rows):
     assert status == 200
     assert [one["action"] for one in told["predictions"]] == trained(seen(rows)).tolist()
     assert {one["request_mw"] for one in told["predictions"]} <= {-10.0, 0.0, 10.0}
+
+
+def test_large_whole_numbers_are_numbers(both):
+    trained, client = both
+    observation = np.ones((1, LAYOUT.size), np.float32)
+    observation[0, 3] = 1e20
+    row = [1] * LAYOUT.size
+    row[3] = 10**20
+    status, told = client.ask(body={"instances": [row]})
+    assert (status, told["predictions"][0]["action"]) == (200, trained(observation)[0])
 
 
 def test_whole_numbers_and_a_charset_are_taken(both):
@@ -76,13 +88,21 @@ ROW = [0.0] * LAYOUT.size
         ({"instances": []}, 400, "the body must hold instances"),
         ({"instances": ROW}, 400, r"instances[0] must be a list of 31 numbers, and has none"),
         ({"instances": [ROW, ROW[1:]]}, 400, "instances[1] must be a list of 31 numbers, and has 30"),
-        ({"instances": [["1"] * 31]}, 400, "instances must hold numbers and nothing else"),
-        ({"instances": [[None, *ROW[1:]]]}, 400, "instances must hold numbers and nothing else"),
-        ({"instances": [[True] * 31]}, 400, "instances must hold numbers and nothing else"),
-        ({"instances": [[[0.0], *ROW[1:]]]}, 400, "instances must hold numbers and nothing else"),
-        ({"instances": [[[0.0]] * 31]}, 400, "instances must hold numbers and nothing else"),
-        ({"instances": [[10**30, *ROW[1:]]]}, 400, "instances must hold numbers and nothing else"),
-        ({"instances": [[1e300, *ROW[1:]]]}, 400, "numbers that 32 bits can hold"),
+        ({"instances": [ROW, [*ROW[1:], "1"]]}, 400, 'instances[1][30] must be a number, and is "1"'),
+        ({"instances": [[None, *ROW[1:]]]}, 400, "instances[0][0] must be a number, and is null"),
+        ({"instances": [[True] * 31]}, 400, "instances[0][0] must be a number, and is true"),
+        ({"instances": [ROW, [0.0, False, *ROW[2:]]]}, 400, "instances[1][1] must be a number, and is false"),
+        ({"instances": [[[0.0], *ROW[1:]]]}, 400, "instances[0][0] must be a number, and is [0.0]"),
+        (
+            {"instances": [[1, 1e300, *ROW[2:]]]},
+            400,
+            "instances[0][1] must be a number that 32 bits can hold, and is 1e+",
+        ),
+        (
+            {"instances": [[10**400, *ROW[1:]]]},
+            400,
+            "instances[0][0] must be a number that 32 bits can hold, and is 1000",
+        ),
         ({"instances": [ROW] * 1001}, 413, "instances must be at most 1000 a request, and are 1001"),
     ],
 )
@@ -115,7 +135,7 @@ def raw(client, *parts):
         return connection.recv(4096).split(b"\r\n")[0]
 
 
-HEAD = b"POST /invocations HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
+HEAD = b"POST /invocations HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 
 
 def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(both):
@@ -125,21 +145,21 @@ def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(both):
 
 def test_a_body_that_grows_too_large_is_refused_on_its_way(both, monkeypatch):
     _, client = both
-    monkeypatch.setattr(server, "LARGEST_BODY_BYTES", 1 << 20)
+    monkeypatch.setattr(asked, "LARGEST_BODY_BYTES", 1 << 20)
     chunk = b"80000\r\n" + b" " * 0x80000 + b"\r\n"
     assert b" 413 " in raw(client, HEAD + b"transfer-encoding: chunked\r\n\r\n", chunk, chunk, b"1\r\n \r\n")
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(both, monkeypatch):
     _, client = both
-    monkeypatch.setattr(server, "SLOWEST_BODY_S", 0.2)
+    monkeypatch.setattr(asked, "SLOWEST_BODY_S", 0.2)
     assert b" 408 " in raw(client, HEAD + b"content-length: 100\r\n\r\n{")
 
 
 @pytest.mark.parametrize(
     ("host", "port", "message"),
     [
-        ("localhost", 0, "host must be an address such as 127.0.0.1, got 'localhost'"),
+        ("here", 0, "host must be an address such as 127.0.0.1, got 'here'"),
         ("127.0.0.1", 65536, r"port must be 0 \(any that is free\) to 65535, got 65536"),
         ("192.0.2.1", 0, "port=0 of 192.0.2.1 cannot be had"),
     ],
@@ -157,13 +177,96 @@ def test_a_port_that_is_taken_is_told():
         server.listen("127.0.0.1", first.getsockname()[1])
 
 
-def test_an_answer_is_sent_at_once():
-    # Sockets of unknown protocol would have each answer wait 40 ms for what was sent before it.
-    with server.listen("127.0.0.1", 0) as listening:
+def test_a_socket_says_that_it_is_of_tcp():
+    # From which asyncio takes it that answers are to be sent at once, and not 40 ms later.
+    with server.listen("localhost", 0) as listening:
         assert listening.proto == socket.IPPROTO_TCP
+        assert listening.getsockname()[0] == "127.0.0.1"
 
 
-def test_answers_are_as_json_has_them(both):
+def test_a_name_of_another_site_is_not_answered_to(both):
+    # A page of that site could have it resolve to this machine.
     _, client = both
-    status, told = client.ask(body=body(2))
-    assert json.loads(json.dumps(told, allow_nan=False)) == told and status == 200
+    body = b"GET /model HTTP/1.1\r\nhost: "
+    assert b" 400 " in raw(client, body + b"evil.example\r\n\r\n")
+    for own in (b"127.0.0.1", b"localhost:%d" % client.port):
+        assert b" 200 " in raw(client, body + own + b"\r\n\r\n")
+
+
+def connect(client, *parts):
+    connection = socket.create_connection(("127.0.0.1", client.port), timeout=20)
+    for part in parts:
+        connection.sendall(part)
+    return connection
+
+
+def test_more_than_can_be_answered_at_once_are_told_to_come_again(both, monkeypatch):
+    _, client = both
+    monkeypatch.setattr(server, "MOST_AT_ONCE", 3)
+    waiting = [connect(client, HEAD + b"content-length: 2\r\n\r\n{") for _ in range(3)]
+    until(lambda: client.ask(body=body(1))[0] == 503)
+    assert client.ask(body=body(1))[1] == {"error": "3 requests are on their way: come again"}
+    # The service is not to think that it is gone.
+    assert client.ask("/ping") == (200, None)
+    for one in waiting:
+        one.sendall(b"}")
+        assert b" 400 " in one.recv(4096).split(b"\r\n")[0]
+        one.close()
+    until(lambda: client.ask(body=body(1))[0] == 200)
+
+
+def test_what_follows_a_body_that_was_not_read_is_no_request(both):
+    _, client = both
+    with connect(client, HEAD + b"content-length: 6291457\r\n\r\n") as connection:
+        said = b""
+        while piece := connection.recv(4096):
+            said += piece
+    assert b"connection: close" in said.lower() and said.count(b"HTTP/1.1") == 1
+
+
+def test_a_ping_is_answered_amid_large_bodies(both):
+    _, client = both
+    large = {"instances": seen(1000).tolist()}
+    assert len(json.dumps(large)) > server.LARGE_BODY_BYTES
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(client.ask, body=large) for _ in range(24)]
+        pings = [client.ask("/ping")[0] for _ in range(20)]
+        assert {one.result()[0] for one in asked} == {200} and set(pings) == {200}
+
+
+def test_a_failure_of_the_server_is_told_in_json(both, monkeypatch, caplog):
+    _, client = both
+
+    def broken(*_):
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(server, "observations", broken)
+    status, told = client.ask(body=body(1))
+    assert (status, told) == (500, {"error": "the server failed, and its log says why (RuntimeError)"})
+
+
+def test_an_action_that_is_no_number_is_told(tmp_path):
+    _, artifact = exported(tmp_path, "tanh_mean")
+    far = [[3e38 if n % 2 else -3e38 for n in range(LAYOUT.size)], ROW]
+    with served(artifact) as client:
+        status, told = client.ask(body={"instances": far})
+    assert status == 400
+    assert told["error"].startswith("the action for observation 0 is no number")
+
+
+def test_what_is_on_its_way_when_told_to_end_is_answered(tmp_path):
+    trained, artifact = exported(tmp_path)
+    content = json.dumps(body(2)).encode()
+    with served(artifact) as client:
+        until(lambda: answers(client))
+        length = b"content-length: %d\r\n\r\n" % len(content)
+        with connect(client, HEAD + length + content[:10]) as connection:
+            # Once it has been taken up.
+            until(lambda: any(getattr(one, "cycle", None) for one in client.serving.server_state.connections))
+            client.serving.should_exit = True
+            until(lambda: not client.serving.servers or not client.serving.servers[0].is_serving())
+            connection.sendall(content[10:])
+            said = connection.recv(1 << 16)
+    assert b" 200 " in said.split(b"\r\n")[0]
+    told = json.loads(said.rpartition(b"\r\n\r\n")[2])
+    assert [one["action"] for one in told["predictions"]] == trained(seen(2)).tolist()

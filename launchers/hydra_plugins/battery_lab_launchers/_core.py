@@ -18,6 +18,7 @@ from hydra_plugins.battery_lab_launchers._tracking import has_ended, track
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from battery_lab.compose import algo_name
 from battery_lab.errors import ConfigError
 from battery_lab.sweep.dry import planned, rate_of, rendered_plan
 from battery_lab.sweep.estimate import rates
@@ -155,7 +156,7 @@ def show(sweep: Sweep, job_overrides: Sequence[Sequence[str]], pool: Pool) -> li
     composed = [sweep.compose(overrides) for overrides in job_overrides]
     folder = sweep.folder
     known = rates([folder, folder.parent.parent / "runs", *folder.parent.glob("*/")])
-    plans = [planned(one.trial, one.anew, rate_of(known, _algo(one.config))) for one in composed]
+    plans = [planned(one.trial, one.anew, rate_of(known, algo_name(one.config))) for one in composed]
     sweep.console.print(rendered_plan(plans, pool.takes, pool.parallel))
     _check(list(sweep.trials.values()), pool)
     if isinstance(pool, Previews):
@@ -167,11 +168,6 @@ def show(sweep: Sweep, job_overrides: Sequence[Sequence[str]], pool: Pool) -> li
     if folder.is_dir() and {path.name for path in folder.iterdir()} <= {MULTIRUN}:
         shutil.rmtree(folder)
     return [answered(one, None, JobReturn()) for one in composed]
-
-
-def _algo(config: DictConfig) -> str | None:
-    target = OmegaConf.select(config, "algo._target_") or ""
-    return str(target).rpartition(".")[2].lower() or None
 
 
 def _arguments(config: DictConfig) -> list[str]:
