@@ -28,7 +28,7 @@ READY := $(VENV)/ready
 .DELETE_ON_ERROR:
 # Stamps that only a pattern names would be swept away, and the extra installed again, without this.
 .PRECIOUS: $(VENV)/extra-%
-.PHONY: help setup setup-aws setup-rehearsal setup-tf system run test test-slow test-kills test-nodes lint bench bench-learning dashboard lock clean
+.PHONY: help setup setup-aws setup-rehearsal setup-tf system run test test-slow test-kills test-nodes test-image lint bench bench-learning dashboard lock clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z -]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,6 +52,9 @@ test-kills: $(READY) ## Kill sweeps at random, and hold what comes out to one th
 
 test-nodes: $(READY) ## Kill one of two Ray nodes during a sweep, each in a network of its own where the rights allow
 	$(BIN)/python -m tests.launchers.nodes
+
+test-image: $(VENV)/extra-aws ## Train and serve by the packages of the image for SageMaker, in an empty environment
+	$(BIN)/python -m tests.sagemaker_jobs.image_trial
 
 lint: $(READY) ## Check style, format and types
 	$(BIN)/ruff check .

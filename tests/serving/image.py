@@ -15,6 +15,7 @@ from tests.serving.exported import Client
 
 ROOT = Path(__file__).parents[2]
 CONTAINER = ROOT / "launchers" / "container"
+OWN = sysconfig.get_path("scripts")
 
 
 def copies():
@@ -35,14 +36,23 @@ def lay_out(root: Path) -> Path:
     return root
 
 
-def start(root: Path, base: Path) -> subprocess.Popen[str]:
-    """Start the image as the service does to serve, for this machine alone, on any port."""
-    path = os.pathsep.join([str(root / "usr" / "local" / "bin"), sysconfig.get_path("scripts"), os.environ["PATH"]])
-    told = {"PATH": path, "SAGEMAKER_BASE_DIR": str(base), "PYTHONUNBUFFERED": "1"}
-    told |= {"SAGEMAKER_BIND_TO_PORT": "0", "SERVE_HOST": "127.0.0.1"}
+def start(root: Path, base: Path, *words: str, programs: str = OWN) -> subprocess.Popen[str]:
+    """Start the image as the service does, with /opt/ml elsewhere.
+
+    Args:
+        root: its files.
+        base: what is /opt/ml to it.
+        words: what the service names, such as ``train``.
+        programs: where its Python is.
+    """
+    path = os.pathsep.join([str(root / "usr" / "local" / "bin"), programs, os.environ["PATH"]])
+    # To serve this machine alone, on any port.
+    told = {"PATH": path, "SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_BIND_TO_PORT": "0", "SERVE_HOST": "127.0.0.1"}
+    # As the Dockerfile has it, and without a wait for a name that nobody gives here.
+    told |= {"PYTHONUNBUFFERED": "1", "RLLIB_TEST_NO_TF_IMPORT": "1", "SM_STUDIO_LOCAL_MODE": "True"}
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
     return subprocess.Popen(
-        ["start", "serve"],
+        ["start", *words],
         executable=str(root / "usr" / "local" / "bin" / "start"),
         cwd=root,
         env=kept | told,
@@ -53,9 +63,9 @@ def start(root: Path, base: Path) -> subprocess.Popen[str]:
 
 
 @contextmanager
-def container(root: Path, base: Path):
+def container(root: Path, base: Path, programs: str = OWN):
     """Have the image serve; yields a client once it answers, the process, and its first line."""
-    process = start(root, base)
+    process = start(root, base, "serve", programs=programs)
     try:
         said = process.stdout.readline()
         port = re.fullmatch(r"serving \w+ on 127\.0\.0\.1 port (\d+)\n", said)

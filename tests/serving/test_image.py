@@ -52,7 +52,7 @@ def test_it_ends_when_asked_to_before_it_serves(root, tmp_path):
     # A graph that takes as long as anybody cares to wait for.
     (tmp_path / "model").mkdir()
     os.mkfifo(tmp_path / "model" / "model.json")
-    process = start(root, tmp_path)
+    process = start(root, tmp_path, "serve")
     # Opened for writing, it is there: somebody reads.
     with open(tmp_path / "model" / "model.json", "w"):
         process.send_signal(signal.SIGTERM)
