@@ -10,6 +10,7 @@ what their numbers mean; into <run>/model if not told otherwise. That the graph 
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from battery_lab.command import command, folder_in, keyed
@@ -49,7 +50,7 @@ def export(arguments: list[str]) -> Path:
         about = export_policy(run / "policy", network, env, algo_name(config) or "policy", folder)
     print(
         f"exported to {folder}: {len(about.observation)} numbers in, {about.kind} actions out; "
-        f"serve it with: python -m battery_lab.serve model={folder}"
+        f"serve it with: python -m battery_lab.serve model={shlex.quote(str(folder))}"
     )
     return folder
 

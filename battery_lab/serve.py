@@ -14,6 +14,7 @@ on 127.0.0.1 alone; host=0.0.0.0 lets in whoever reaches this machine, and asks 
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from pathlib import Path
 
 from battery_lab.command import command, folder_in, keyed
@@ -62,7 +63,7 @@ def exported(folder: Path) -> Path:
     if (folder / ABOUT).is_file():
         return folder
     weights = weights_digest(folder / "policy")
-    again = f"python -m battery_lab.export run={folder if weights else '<run>'}"
+    again = f"python -m battery_lab.export run={shlex.quote(str(folder)) if weights else '<run>'}"
     if not (folder / MODEL / ABOUT).is_file():
         raise ConfigError(
             f"model={folder} must name an exported policy, and holds no {ABOUT}: export one first, with {again}"

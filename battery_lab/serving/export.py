@@ -7,6 +7,7 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,7 +94,7 @@ def _graph(policy: Policy) -> bytes:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.onnx.export(
+            program: Any = torch.onnx.export(
                 Deciding(policy).eval(),
                 (example,),
                 input_names=[OBSERVATION],
@@ -105,7 +106,6 @@ def _graph(policy: Policy) -> bytes:
     except torch.onnx.errors.OnnxExporterError as error:
         reason = " ".join(str(error).split())[:500]
         raise LabError(f"the network cannot be exported to ONNX: {reason}; build it of parts that ONNX knows") from None
-    assert program is not None
     return bytes(program.model_proto.SerializeToString())
 
 

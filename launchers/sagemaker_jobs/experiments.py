@@ -87,6 +87,16 @@ def ranked(connection: Connection, experiment: str, metric: str = CAPTURE) -> An
     ).dataframe()
 
 
+def parameters(run: str, folder: Path) -> dict[str, str]:
+    """Return those parameters of a trial that a run of this name can hold; says so where there are more."""
+    found = flat_params(resolve(load_trial(folder)))
+    if len(found) > MOST_PARAMETERS:
+        said = f"of the {len(found)} parameters of {run} Experiments hold {MOST_PARAMETERS}, and {TRIAL} has all"
+        print(said, file=sys.stderr, flush=True)
+    first = list(found.items())[:MOST_PARAMETERS]
+    return {name[:LONGEST_NAME]: value[:LONGEST_VALUE] or "''" for name, value in first}
+
+
 def _log(connection: Connection, places: Places, experiment: str, name: str, folder: Path) -> None:
     sdk()
     from sagemaker.experiments import Run
@@ -98,12 +108,7 @@ def _log(connection: Connection, places: Places, experiment: str, name: str, fol
         artifact_bucket=places.bucket,
         artifact_prefix=f"{places.prefix}/experiments/{experiment}",
     ) as run:
-        params = list(flat_params(resolve(load_trial(folder))).items())
-        if len(params) > MOST_PARAMETERS:
-            said = f"of the {len(params)} parameters of {name} Experiments hold {MOST_PARAMETERS}, and {TRIAL} has all"
-            print(said, file=sys.stderr, flush=True)
-        first = params[:MOST_PARAMETERS]
-        run.log_parameters({name[:LONGEST_NAME]: value[:LONGEST_VALUE] or "''" for name, value in first})
+        run.log_parameters(parameters(name, folder))
         oldest, told = time.time() - OLDEST_S, set[str]()
         for line in read_lines(folder / CURVES)[0]:
             at = datetime.datetime.fromtimestamp(max(float(line[TIME] or 0), oldest), datetime.UTC)

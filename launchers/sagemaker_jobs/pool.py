@@ -140,10 +140,10 @@ class SageMakerPool(Previewed):
 
     def stop(self, number: int | None = None, by_signal: bool = False) -> None:
         """Ask jobs to stop, or leave them after a signal, if that was chosen; None: all of them."""
-        # What is left alone has nothing to wait for.
-        self._left = by_signal and self._options.on_interrupt == "leave"
-        # Also those that nobody was to wait for: their ends are waited for then.
-        self._stops = number is None and not self._left
+        if number is None:
+            # What is left alone has nothing to wait for; what is stopped has, also where nobody was to wait for it.
+            self._left = by_signal and self._options.on_interrupt == "leave"
+            self._stops = not self._left
         for running in self._running.values():
             if number in (None, running.number) and not self._left:
                 self._ask_to_stop(running)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import threading
 
@@ -230,14 +229,15 @@ def test_ctrl_c_amid_the_sending_stops_what_nobody_was_to_wait_for(emulator, tmp
     assert told["TrainingJobStatus"] == "Stopped"
 
 
-def test_more_parameters_than_experiments_hold_are_told(emulator, tmp_path, monkeypatch, capsys):
-    from sagemaker_jobs import experiments
+def test_more_parameters_than_experiments_hold_are_told(tmp_path, capsys):
+    from sagemaker_jobs.experiments import parameters
 
-    monkeypatch.setattr(experiments, "MOST_PARAMETERS", 3)
-    sweep = StubSweep(tmp_path / "many", [{"steps": 1}])
-    assert sweep.run()[0].state == State.DONE
+    for count in (300, 301):
+        (tmp_path / "trial.yaml").write_text("".join(f"p{n}: {n}\n" for n in range(count)))
+        held = parameters("trial-0", tmp_path)
+        assert len(held) == 300 and held["p7"] == "7"
     said = capsys.readouterr().err
-    assert re.search(r"of the \d+ parameters of trial-0-\w+ Experiments hold 3, and trial.yaml has all", said), said
+    assert said == "of the 301 parameters of trial-0 Experiments hold 300, and trial.yaml has all\n"
 
 
 @pytest.mark.parametrize(("limit", "waits"), [("2.0", True), ("0", False)])

@@ -200,6 +200,14 @@ def connect(client, *parts):
     return connection
 
 
+def everything(connection):
+    """What comes until the other side hangs up."""
+    pieces = []
+    while piece := connection.recv(1 << 16):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
 def test_more_than_can_be_answered_at_once_are_told_to_come_again(both, monkeypatch):
     _, client = both
     monkeypatch.setattr(server, "MOST_AT_ONCE", 3)
@@ -218,9 +226,7 @@ def test_more_than_can_be_answered_at_once_are_told_to_come_again(both, monkeypa
 def test_what_follows_a_body_that_was_not_read_is_no_request(both):
     _, client = both
     with connect(client, HEAD + b"content-length: 6291457\r\n\r\n") as connection:
-        said = b""
-        while piece := connection.recv(4096):
-            said += piece
+        said = everything(connection)
     assert b"connection: close" in said.lower() and said.count(b"HTTP/1.1") == 1
 
 
@@ -266,7 +272,7 @@ def test_what_is_on_its_way_when_told_to_end_is_answered(tmp_path):
             client.serving.should_exit = True
             until(lambda: not client.serving.servers or not client.serving.servers[0].is_serving())
             connection.sendall(content[10:])
-            said = connection.recv(1 << 16)
+            said = everything(connection)
     assert b" 200 " in said.split(b"\r\n")[0]
     told = json.loads(said.rpartition(b"\r\n\r\n")[2])
     assert [one["action"] for one in told["predictions"]] == trained(seen(2)).tolist()
