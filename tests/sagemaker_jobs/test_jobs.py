@@ -119,7 +119,7 @@ def test_ctrl_c_stops_jobs_or_leaves_them(emulator, tmp_path, choice):
 
 
 def test_a_killed_launcher_finds_its_jobs_again(emulator, tmp_path):
-    sweep = StubSweep(tmp_path / "killed", [{"steps": 10, "first_pace": 0.5}, {"steps": 1}])
+    sweep = StubSweep(tmp_path / "killed", [{"steps": 4, "first_pace": 0.5}, {"steps": 1}])
     sweep.launch()
     sweep.made.open()
     for trial in sweep.known:

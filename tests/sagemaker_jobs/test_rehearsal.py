@@ -28,8 +28,12 @@ def both(request, tmp_path_factory):
     """The lab, and the same sweep here, of the first trial alone where there are two, and as jobs."""
     lab = Lab(tmp_path_factory.mktemp("lab"))
     seeds = f"seed=range(0,{request.param})"
-    here = lab.sweep("here", "tracking=none", "seed=0" if request.param == 2 else seeds, *HERE)
-    yield lab, here, lab.sweep("jobs", seeds, *JOBS)
+    # Both at once: each waits for much else than a core.
+    own, here = lab.start("here", "tracking=none", "seed=0" if request.param == 2 else seeds, *HERE)
+    jobs = lab.sweep("jobs", seeds, *JOBS)
+    said, _ = own.communicate(timeout=300)
+    assert own.returncode == 0, said
+    yield lab, here, jobs
     lab.close()
 
 
