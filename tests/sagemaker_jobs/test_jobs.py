@@ -193,11 +193,12 @@ def test_what_nobody_waited_for_comes_home_by_the_same_command(emulator, tmp_pat
     trials, chosen = [{"steps": 1}, {"steps": 2}, {"steps": 3}], {"wait": False}
     sweep = StubSweep(tmp_path / "again", trials, chosen)
     assert len(sweep.run()) == 2
-    client = emulator.client("sagemaker")
+    client, names = emulator.client("sagemaker"), created(emulator, lead_of(sweep))
 
     def ended():
-        told = client.list_training_jobs(NameContains=lead_of(sweep))["TrainingJobSummaries"]
-        return [job["TrainingJobStatus"] for job in told] == ["Completed"] * 2
+        # One by one, as lists are throttled.
+        told = [client.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] for name in names]
+        return told == ["Completed"] * 2
 
     until(ended, seconds=60)
     again = StubSweep(sweep.folder, trials, chosen).run()
