@@ -37,20 +37,20 @@ def export(arguments: list[str]) -> Path:
     if not chosen.get("run"):
         raise ConfigError("run=<folder> must name the folder of a run, for instance run=outputs/runs/<run>")
     run = folder_in(chosen["run"])
-    folder = folder_in(chosen.get("to", str(run / MODEL)))
-    if folder.exists() and not folder.is_dir() or not chosen.get("to", "a folder"):
+    folder = folder_in(chosen["to"]) if "to" in chosen else run / MODEL
+    if chosen.get("to") == "" or (folder.exists() and not folder.is_dir()):
         raise ConfigError(f"to={chosen.get('to')} must name a folder, which is made if missing: choose another")
     config = trial(run, [])
     plain = resolve(config)
     check_targets({name: plain[name] for name in ("network", "env")})
     with quiet():
-        from battery_lab.serving.export import export_policy
+        from battery_lab.exporting import export_policy
 
         network, env = build_part(config, "network"), build_part(config, "env")
         about = export_policy(run / "policy", network, env, algo_name(config) or "policy", folder)
     print(
         f"exported to {folder}: {len(about.observation)} numbers in, {about.kind} actions out; "
-        f"serve it with: python -m battery_lab.serve model={shlex.quote(str(folder))}"
+        f"serve it with: python -m battery_lab.serve model={shlex.quote(str(folder if 'to' in chosen else run))}"
     )
     return folder
 

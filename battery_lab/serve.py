@@ -60,17 +60,17 @@ def exported(folder: Path) -> Path:
     """
     from battery_lab.serving.artifact import ABOUT, About, weights_digest
 
-    if (folder / ABOUT).is_file():
-        return folder
-    weights = weights_digest(folder / "policy")
-    again = f"python -m battery_lab.export run={shlex.quote(str(folder)) if weights else '<run>'}"
-    if not (folder / MODEL / ABOUT).is_file():
+    place = folder if (folder / ABOUT).is_file() else folder / MODEL
+    run = place.parent if place.name == MODEL else place
+    weights = weights_digest(run / "policy")
+    again = f"python -m battery_lab.export run={shlex.quote(str(run)) if weights else '<run>'}"
+    if not (place / ABOUT).is_file():
         raise ConfigError(
             f"model={folder} must name an exported policy, and holds no {ABOUT}: export one first, with {again}"
         )
-    if weights not in (None, About.read(folder / MODEL).weights_sha256):
-        raise ConfigError(f"model={folder} keeps another policy than was exported from it: export again, with {again}")
-    return folder / MODEL
+    if weights not in (None, About.read(place).weights_sha256):
+        raise ConfigError(f"{run} keeps another policy than was exported from it: export again, with {again}")
+    return place
 
 
 if __name__ == "__main__":

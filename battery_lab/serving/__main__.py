@@ -5,11 +5,10 @@ The image's; elsewhere it is `python -m battery_lab.serve`.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
 from battery_lab.errors import LabError, require
 
@@ -30,12 +29,12 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _end(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
+def _end(*_: object) -> None:
+    # There is nothing to wind up before the server listens to it by itself, nor after; an exception amid an import of
+    # compiled code would come out as another.
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    # Also while all that it needs is imported.
     signal.signal(signal.SIGTERM, _end)
-    with suppress(KeyboardInterrupt):
-        sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

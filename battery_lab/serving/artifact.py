@@ -7,7 +7,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import onnxruntime
@@ -65,7 +65,7 @@ class About:
 
     def write(self, folder: Path) -> None:
         """Write it beside the graph."""
-        (folder / ABOUT).write_text(json.dumps({"format": FORMAT, **asdict(self)}, indent=1))
+        (folder / ABOUT).write_text(json.dumps({"format": FORMAT, **asdict(self)}, indent=1, allow_nan=False))
 
     @classmethod
     def read(cls, folder: Path) -> About:
@@ -76,7 +76,7 @@ class About:
         """
         path = folder / ABOUT
         try:
-            told = json.loads(path.read_text())
+            told = json.loads(path.read_text(), parse_constant=no_number)
         except (OSError, ValueError) as error:
             raise DataError(f"{path} cannot be read: {error}") from None
         if not isinstance(told, dict) or told.get("format") != FORMAT:
@@ -86,7 +86,7 @@ class About:
             raise DataError(f"{path} lacks {', '.join(missing)}: export the policy again")
         try:
             return cls(**{name: told[name] for name in known})
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise DataError(f"{path}: {error}; export the policy again") from None
 
 
@@ -125,12 +125,14 @@ class Artifact:
         """Return the action for each of (N, D) observations and what it asks for, by its name.
 
         Raises:
-            ValueError: an action is no number, as an observation was far from all that there are.
+            ValueError: there is no action for an observation, as it was far from all that there are.
         """
         action, values = self(observation), self.about.values
-        if not np.isfinite(action).all():
-            raise ValueError(f"the action for observation {int(np.argmin(np.isfinite(action)))} is no number")
-        if self.about.kind == "discrete":
+        discrete = self.about.kind == "discrete"
+        good = (action >= 0) & (action < len(values)) if discrete else np.isfinite(action[:, 0])
+        if not good.all():
+            raise ValueError(f"there is no action for observation {int(np.argmin(good))}")
+        if discrete:
             return [{ACTION: int(a), self.about.asks_for: float(values[int(a)])} for a in action]
         low, high = values
         asked = low + (action[:, 0].astype(np.float64) + 1) / 2 * (high - low)
@@ -147,6 +149,11 @@ class Artifact:
             raise DataError(f"{folder / GRAPH} gives actions of shape {action.shape}, not {wanted} as {ABOUT} says")
 
 
+def no_number(name: str) -> NoReturn:
+    """Refuse what Python's reader takes for a number and JSON does not know, such as NaN."""
+    raise ValueError(f"{name} is no number of JSON")
+
+
 def weights_digest(folder: Path) -> str | None:
     """Return the hash by which an exported policy knows the weights that a run keeps; None if it keeps none."""
     try:
@@ -159,7 +166,7 @@ def _graph(path: Path, sha256: str) -> bytes:
     try:
         size = path.stat().st_size
         if size > LARGEST_BYTES:
-            raise DataError(f"{path} must have at most {LARGEST_BYTES >> 20} MiB, and has {size >> 20}")
+            raise DataError(f"{path} must have at most {LARGEST_BYTES} bytes, and has {size}")
         graph = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from None

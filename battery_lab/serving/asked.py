@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from battery_lab.serving.artifact import no_number
+
 # The most that the service takes in one request; a thousand observations of some hundred numbers are less.
 LARGEST_BODY_BYTES = 6 << 20
 MOST_INSTANCES = 1000
 SLOWEST_BODY_S = 10.0
 EXAMPLE = '{"instances": [[...], ...]}'
-# What comes after a body that was not read to its end is no request.
-HANGS_UP = {"connection": "close"}
+LARGEST_NUMBER = float(np.finfo(np.float32).max)
 
 
 def observations(body: bytes, size: int) -> NDArray[np.float32]:
@@ -28,7 +29,7 @@ def observations(body: bytes, size: int) -> NDArray[np.float32]:
         HTTPException: 400, or 413 where it holds too many.
     """
     try:
-        told = json.loads(body, parse_constant=_refuse)
+        told = json.loads(body, parse_constant=no_number)
     except (ValueError, RecursionError) as error:
         raise HTTPException(400, f"the body must be JSON, {EXAMPLE}: {error}") from None
     instances = told.get("instances") if isinstance(told, dict) else None
@@ -53,7 +54,7 @@ def _fill(row: NDArray[np.float32], place: int, instance: list[float]) -> None:
         with np.errstate(over="ignore"):
             row[:] = instance
     except OverflowError:
-        row[:] = [value if abs(value) < 2**127 else np.inf for value in instance]
+        row[:] = [value if abs(value) <= LARGEST_NUMBER else np.inf for value in instance]
     if not np.isfinite(row).all():
         _wrong(place, instance, "must be a number that 32 bits can hold", np.isfinite(row).tolist())
 
@@ -61,10 +62,6 @@ def _fill(row: NDArray[np.float32], place: int, instance: list[float]) -> None:
 def _wrong(place: int, instance: list[Any], rule: str, good: list[bool]) -> NoReturn:
     first = good.index(False)
     raise HTTPException(400, f"instances[{place}][{first}] {rule}, and is {json.dumps(instance[first])[:40]}")
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 async def body_of(request: Request) -> bytes:
@@ -75,9 +72,8 @@ async def body_of(request: Request) -> bytes:
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        told = f"the content type must be application/json, and is {kind or 'not given'}"
-        raise HTTPException(415, told, HANGS_UP)
-    # What is announced is refused before it is sent.
+        raise HTTPException(415, f"the content type must be application/json, and is {kind or 'not given'}")
+    # Refused before it is read; what comes of it all the same is dropped, so that the answer is heard.
     with suppress(ValueError):
         _check_length(int(request.headers.get("content-length", "0")))
     body = bytearray()
@@ -87,7 +83,8 @@ async def body_of(request: Request) -> bytes:
                 body += chunk
                 _check_length(len(body))
     except TimeoutError:
-        raise HTTPException(408, f"the body must come within {SLOWEST_BODY_S:g} s", HANGS_UP) from None
+        told = f"the body must come within {SLOWEST_BODY_S:g} s"
+        raise HTTPException(408, told, {"connection": "close"}) from None
     except ClientDisconnect:
         raise HTTPException(400, "the body must come whole") from None
     return bytes(body)
@@ -95,4 +92,4 @@ async def body_of(request: Request) -> bytes:
 
 def _check_length(size: int) -> None:
     if size > LARGEST_BODY_BYTES:
-        raise HTTPException(413, f"the body must have at most {LARGEST_BODY_BYTES >> 20} MiB", HANGS_UP)
+        raise HTTPException(413, f"the body must have at most {LARGEST_BODY_BYTES >> 20} MiB")

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from battery_lab.errors import ConfigError, require
 from battery_lab.serving.artifact import Artifact
@@ -31,8 +34,6 @@ MOST_AT_ONCE = 128
 GRACE_S = 12
 # Longer than a load balancer keeps a connection, so that none is closed under a request.
 KEEP_ALIVE_S = 75
-# A page of another site that has its name resolve to this machine asks under that name.
-LOCAL_NAMES = ("127.0.0.1", "localhost")
 
 
 class Service:
@@ -73,12 +74,35 @@ class Service:
             raise HTTPException(400, f"{error}: its numbers are larger than any in training") from None
 
 
-def app(artifact: Artifact, names: tuple[str, ...] = ("*",)) -> Starlette:
+class Named:
+    """Lets in requests under this machine's own names; a page of another site whose name leads here asks under that."""
+
+    def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
+        """Stand before an application."""
+        self._app, self._names = app, names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] == "http" and _host(scope) not in self._names:
+            refusal = JSONResponse({"error": f"the host must be one of {', '.join(self._names)}"}, 400)
+            await refusal(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _host(scope: Scope) -> str | None:
+    try:
+        return urlsplit(f"//{Headers(scope=scope).get('host', '')}").hostname
+    except ValueError:
+        return None
+
+
+def app(artifact: Artifact, names: Sequence[str] = ()) -> Starlette:
     """Return the application that serves a policy.
 
     Args:
         artifact: the policy.
-        names: of hosts that it answers to.
+        names: of the hosts that it answers to; none: to any.
     """
     service = Service(artifact)
     routes = [
@@ -86,8 +110,8 @@ def app(artifact: Artifact, names: tuple[str, ...] = ("*",)) -> Starlette:
         Route("/model", service.model),
         Route("/invocations", service.invocations, methods=["POST"]),
     ]
-    known = Middleware(TrustedHostMiddleware, allowed_hosts=list(names), www_redirect=False)
-    return Starlette(routes=routes, middleware=[known], exception_handlers={HTTPException: _told, Exception: _failed})
+    guards = [Middleware(Named, names=names)] if names else []
+    return Starlette(routes=routes, middleware=guards, exception_handlers={HTTPException: _told, Exception: _failed})
 
 
 async def _told(_: Request, error: Exception) -> Response:
@@ -127,10 +151,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def server(artifact: Artifact, listening: socket.socket) -> uvicorn.Server:
-    """Return the server of a policy; on this machine's own address it answers to this machine's own names alone."""
-    host = listening.getsockname()[0]
+    """Return the server of a policy; where it listens to this machine alone, it answers to names of its own alone."""
+    host = str(listening.getsockname()[0])
     config = uvicorn.Config(
-        app(artifact, LOCAL_NAMES if host == LOCAL_NAMES[0] else ("*",)),
+        app(artifact, (host, "localhost") if ipaddress.ip_address(host).is_loopback else ()),
         # One way, whatever else is installed.
         http="h11",
         loop="asyncio",

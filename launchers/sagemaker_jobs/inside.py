@@ -154,7 +154,7 @@ def _export(experiment: Any, folder: Path, model: Path) -> None:
 
     try:
         with quiet():
-            from battery_lab.serving.export import export_policy
+            from battery_lab.exporting import export_policy
 
             export_policy(folder / "policy", experiment.network, experiment.env, experiment.name, model)
     except Exception as error:

@@ -80,7 +80,10 @@ def main() -> None:
         choices = [*write_market(place / "data"), *SMALL, *TRIAL]
         send(base, choices)
         process = start(root, base, "train", programs=programs)
-        said, _ = process.communicate(timeout=600)
+        try:
+            said, _ = process.communicate(timeout=600)
+        finally:
+            process.kill()
         if process.returncode or not (base / "model" / "model.onnx").is_file():
             sys.exit(f"train ended with {process.returncode}:\n{said[-4000:]}")
         config, run = compose(choices), place / "run"

@@ -75,7 +75,7 @@ def test_a_policy_that_cannot_be_exported_ends_no_job(tmp_path, monkeypatch, cap
     def broken(*_):
         raise ConfigError("network.kernel is odd")
 
-    monkeypatch.setattr("battery_lab.serving.export.export_policy", broken)
+    monkeypatch.setattr("battery_lab.exporting.export_policy", broken)
     inside._export(SimpleNamespace(network=None, env=None, name="ppo"), tmp_path, tmp_path / "model")
     said = capsys.readouterr().out
     assert said == "the policy cannot be served as it is: ConfigError: network.kernel is odd\n"

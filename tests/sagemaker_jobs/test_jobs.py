@@ -210,24 +210,25 @@ def test_what_nobody_waited_for_comes_home_by_the_same_command(emulator, tmp_pat
     assert again[2].left and len(created(emulator, lead_of(sweep))) == 3
 
 
-def test_ctrl_c_amid_the_sending_stops_what_nobody_was_to_wait_for(emulator, tmp_path, monkeypatch):
+@pytest.mark.parametrize("choice", ["stop", "leave"])
+def test_ctrl_c_amid_the_sending_stops_what_nobody_was_to_wait_for(emulator, tmp_path, monkeypatch, choice):
     from sagemaker_jobs import pool
 
-    send, trials = pool.Sender.send, [{**SLOW, "steps": 600}, {"steps": 1}]
+    send, trials = pool.Sender.send, [{**SLOW, "steps": {"stop": 600, "leave": 12}[choice]}, {"steps": 1}]
 
     def interrupted(*given):
         send(*given)
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(pool.Sender, "send", interrupted)
-    sweep = StubSweep(tmp_path / "sending", trials, {"wait": False})
+    sweep = StubSweep(tmp_path / "sending", trials, {"wait": False, "on_interrupt": choice})
     launch = sweep.launch()
     launch.run()
-    assert launch.stopped_by == signal.SIGINT and not launch.left
+    assert launch.stopped_by == signal.SIGINT and launch.left == (choice == "leave")
     assert [trial.ending and trial.ending.state for trial in sweep.known] == [State.STOPPED, None]
     (name,) = created(emulator, lead_of(sweep))
     told = emulator.client("sagemaker").describe_training_job(TrainingJobName=name)
-    assert told["TrainingJobStatus"] == "Stopped"
+    assert told["TrainingJobStatus"] == {"stop": "Stopped", "leave": "InProgress"}[choice]
 
 
 def test_more_parameters_than_experiments_hold_are_told(tmp_path, capsys):

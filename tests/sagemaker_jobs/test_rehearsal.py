@@ -35,11 +35,14 @@ def both(request, tmp_path_factory):
         lab.choices.append("reward=degradation")
     # Both at once: each waits for much else than a core.
     own, here = lab.start("here", "tracking=none", "seed=0" if request.param == 2 else seeds, *HERE)
-    jobs = lab.sweep("jobs", seeds, *JOBS)
-    said, _ = own.communicate(timeout=300)
-    assert own.returncode == 0, said
-    yield lab, here, jobs
-    lab.close()
+    try:
+        jobs = lab.sweep("jobs", seeds, *JOBS)
+        said, _ = own.communicate(timeout=300)
+        assert own.returncode == 0, said
+        yield lab, here, jobs
+    finally:
+        own.kill()
+        lab.close()
 
 
 def trials(folder):
@@ -134,9 +137,9 @@ def test_the_image_serves_what_a_job_trained(both, tmp_path):
     export.main([f"run={here / '0'}", f"to={tmp_path / 'mine'}"])
     mine = Artifact(tmp_path / "mine")
     observation = np.random.default_rng(0).normal(size=(300, mine.size)).astype(np.float32)
-    with container(lay_out(tmp_path / "image"), tmp_path / "ml") as (client, process, _):
+    with container(lay_out(tmp_path / "image"), tmp_path / "ml") as (client, _, _):
         status, answer = client.ask(body={"instances": observation.tolist()})
-        assert status == 200, process.communicate()
+    assert status == 200, answer
     assert answer["predictions"] == mine.answers(observation)
     assert len({one["request_mw"] for one in answer["predictions"]}) > 1
 

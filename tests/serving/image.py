@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sysconfig
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,16 +67,20 @@ def start(root: Path, base: Path, *words: str, programs: str = OWN) -> subproces
 def container(root: Path, base: Path, programs: str = OWN):
     """Have the image serve; yields a client once it answers, the process, and its first line."""
     process = start(root, base, "serve", programs=programs)
+    # Which ends the wait for a line that does not come.
+    late = threading.Timer(60, process.kill)
+    late.start()
     try:
         said = process.stdout.readline()
+        late.cancel()
         port = re.fullmatch(r"serving \w+ on 127\.0\.0\.1 port (\d+)\n", said)
         client = Client(int(port[1]) if port else 0)
         if port:
             until(lambda: process.poll() is not None or answers(client), 30)
         yield client, process, said
     finally:
-        if process.poll() is None:
-            process.kill()
+        late.cancel()
+        process.kill()
         process.communicate()
 
 

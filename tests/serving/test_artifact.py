@@ -11,7 +11,7 @@ import pytest
 from battery_lab.errors import DataError
 from battery_lab.serving import artifact
 from battery_lab.serving.artifact import ABOUT, GRAPH, Artifact
-from tests.serving.exported import exported
+from tests.serving.exported import exported, seen
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,9 @@ def test_what_is_whole_is_loaded(model):
         ({"values": [1.0]}, r"values must list a finite number for each discrete action.* got \[1\.0\]"),
         ({"values": ["a", "b"]}, "values must list a finite number for each discrete action"),
         ({"values": [-1.0, 0.0, 1.0], "kind": "continuous"}, "or two for the continuous ones"),
-        ({"values": [-1.0, 0.0, float("nan")]}, "values must list a finite number"),
+        ({"values": [-1.0, 0.0, float("nan")]}, r"model\.json cannot be read: NaN is no number of JSON"),
+        ({"observation_state": {"mean": [float("inf")]}}, "Infinity is no number of JSON"),
+        ({"values": [10**400, 0.0, 1.0]}, r"model\.json: int too large"),
         ({"name": 3}, "name must be text, got 3"),
         ({"asks_for": ["request_mw"]}, r"asks_for must be text, got \['request_mw'\]"),
         ({"asks_for": "action"}, "asks_for must be another name than action, got 'action'"),
@@ -93,3 +95,12 @@ def test_a_graph_that_is_too_large_is_not_read(model, monkeypatch):
     monkeypatch.setattr(artifact, "LARGEST_BYTES", 1000)
     with pytest.raises(DataError, match=r"model\.onnx must have at most"):
         Artifact(model)
+
+
+def test_an_action_that_nothing_is_said_of_is_none(model):
+    tell(model, values=[-10.0, 0.0])
+    artifact = Artifact(model)
+    observation = seen(500)
+    assert (artifact(observation) == 2).any()
+    with pytest.raises(ValueError, match=f"no action for observation {(artifact(observation) == 2).argmax()}"):
+        artifact.answers(observation)

@@ -7,6 +7,8 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,7 @@ def test_a_model_is_served_until_the_service_ends_it(root, trained):
     with container(root, base) as (client, process, said):
         assert said.startswith("serving ppo on ")
         status, told = client.ask(body={"instances": seen(5).tolist()})
-        assert status == 200, process.communicate()
+        assert status == 200, told
         assert [one["action"] for one in told["predictions"]] == policy(seen(5)).tolist()
         process.send_signal(signal.SIGTERM)
         more, _ = process.communicate(timeout=20)
@@ -48,21 +50,40 @@ def test_a_model_that_is_none_ends_the_container_with_its_reason(root, tmp_path)
         assert said.startswith(f"error: {tmp_path}/model/model.json cannot be read: ")
 
 
-def test_it_ends_when_asked_to_before_it_serves(root, tmp_path):
-    # A graph that takes as long as anybody cares to wait for.
-    (tmp_path / "model").mkdir()
-    os.mkfifo(tmp_path / "model" / "model.json")
-    process = start(root, tmp_path, "serve")
-    # Opened for writing, it is there: somebody reads.
-    with open(tmp_path / "model" / "model.json", "w"):
+@pytest.mark.parametrize("after_s", [0.1, 0.25, 0.4])
+def test_it_ends_when_asked_to_while_it_starts(root, trained, after_s):
+    _, base = trained
+    process = start(root, base, "serve")
+    try:
+        time.sleep(after_s)
         process.send_signal(signal.SIGTERM)
         said, _ = process.communicate(timeout=20)
-    assert (process.returncode, said) == (0, "")
+    finally:
+        process.kill()
+    assert process.returncode in (0, -signal.SIGTERM) and "Traceback" not in said, said
 
 
-def test_by_itself_it_serves_whoever_the_service_lets_in():
-    text = (CONTAINER / "serve").read_text()
-    assert '"${SAGEMAKER_BASE_DIR:-/opt/ml}/model" "${SERVE_HOST:-0.0.0.0}" "${SAGEMAKER_BIND_TO_PORT:-8080}"' in text
+def test_by_itself_it_serves_whoever_the_service_lets_in(root, tmp_path):
+    (tmp_path / "python").write_text('#!/bin/sh\necho "$PWD: $*"\n')
+    (tmp_path / "python").chmod(0o755)
+    scripts = root / "usr" / "local" / "bin"
+    path = os.pathsep.join([str(scripts), str(tmp_path), os.environ["PATH"]])
+    for told, port in (({}, 8080), ({"SAGEMAKER_BIND_TO_PORT": "8123"}, 8123)):
+        done = subprocess.run([scripts / "start", "serve"], env={"PATH": path, **told}, capture_output=True, text=True)
+        assert done.stdout == f"{root}/opt/lab: -m battery_lab.serving /opt/ml/model 0.0.0.0 {port}\n"
+
+
+def test_a_port_that_is_none_is_told(root, trained):
+    command = [sys.executable, "-m", "battery_lab.serving", trained[1] / "model", "127.0.0.1", "web"]
+    done = subprocess.run(command, cwd=root / "opt" / "lab", capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: port must be a whole number, 0 (any that is free) to 65535, got 'web'\n"
+
+
+def test_the_images_own_scripts_come_last():
+    # Ray has a command serve of its own.
+    text = (CONTAINER / "Dockerfile").read_text()
+    assert text.index("container/serve /usr/local/bin/") > text.rindex("pip install")
 
 
 def test_what_is_copied_into_the_image_is_there_and_not_ignored():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,6 @@ from battery_lab.errors import ConfigError
 from battery_lab.serving import asked, server
 from tests.launchers.app import until
 from tests.serving.exported import LAYOUT, exported, seen, served
-from tests.serving.image import answers
 
 
 @pytest.fixture(scope="module")
@@ -187,10 +188,22 @@ def test_a_socket_says_that_it_is_of_tcp():
 def test_a_name_of_another_site_is_not_answered_to(both):
     # A page of that site could have it resolve to this machine.
     _, client = both
-    body = b"GET /model HTTP/1.1\r\nhost: "
-    assert b" 400 " in raw(client, body + b"evil.example\r\n\r\n")
+    for name in (b"evil.example", b"127.0.0.1.evil.example", b"[", b""):
+        assert b" 400 " in raw(client, b"GET /model HTTP/1.1\r\nhost: " + name + b"\r\n\r\n"), name
+    assert client.ask("/model", host="evil.example")[1] == {"error": "the host must be one of 127.0.0.1, localhost"}
     for own in (b"127.0.0.1", b"localhost:%d" % client.port):
-        assert b" 200 " in raw(client, body + own + b"\r\n\r\n")
+        assert b" 200 " in raw(client, b"GET /model HTTP/1.1\r\nhost: " + own + b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("host", "names"),
+    [("127.0.0.1", 2), ("127.0.0.2", 2), ("::1", 2), ("0.0.0.0", 0), ("192.0.2.7", 0)],
+)
+def test_only_who_listens_to_this_machine_alone_minds_its_names(monkeypatch, host, names):
+    asked = []
+    monkeypatch.setattr(server, "app", lambda artifact, names: asked.append(names))
+    server.server(None, SimpleNamespace(getsockname=lambda: (host, 80)))
+    assert asked == [(host, "localhost")] if names else [()]
 
 
 def connect(client, *parts):
@@ -223,21 +236,40 @@ def test_more_than_can_be_answered_at_once_are_told_to_come_again(both, monkeypa
     until(lambda: client.ask(body=body(1))[0] == 200)
 
 
-def test_what_follows_a_body_that_was_not_read_is_no_request(both):
+def test_whoever_sends_too_much_or_the_wrong_kind_hears_so(both):
+    # Who hangs up on a client that still sends is not heard.
     _, client = both
-    with connect(client, HEAD + b"content-length: 6291457\r\n\r\n") as connection:
+    for size, kind, status in ((7 << 20, "application/json", 413), (3 << 20, "text/csv", 415)):
+        assert client.ask(body=b" " * size, content_type=kind)[0] == status
+
+
+def test_what_comes_after_a_body_that_came_too_late_is_no_request(both, monkeypatch):
+    _, client = both
+    monkeypatch.setattr(asked, "SLOWEST_BODY_S", 0.2)
+    with connect(client, HEAD + b"content-length: 100\r\n\r\n{") as connection:
         said = everything(connection)
-    assert b"connection: close" in said.lower() and said.count(b"HTTP/1.1") == 1
+    assert b" 408 " in said.split(b"\r\n")[0] and b"connection: close" in said.lower()
 
 
-def test_a_ping_is_answered_amid_large_bodies(both):
+def test_a_ping_is_answered_amid_a_large_body(both, monkeypatch):
     _, client = both
+    taken, go = threading.Event(), threading.Event()
+    read = server.observations
+
+    def slowly(*given):
+        taken.set()
+        assert go.wait(20)
+        return read(*given)
+
+    monkeypatch.setattr(server, "observations", slowly)
     large = {"instances": seen(1000).tolist()}
     assert len(json.dumps(large)) > server.LARGE_BODY_BYTES
-    with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(client.ask, body=large) for _ in range(24)]
-        pings = [client.ask("/ping")[0] for _ in range(20)]
-        assert {one.result()[0] for one in asked} == {200} and set(pings) == {200}
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(client.ask, body=large)
+        assert taken.wait(20)
+        assert client.ask("/ping")[0] == 200 and not asked.done()
+        go.set()
+        assert asked.result()[0] == 200
 
 
 def test_a_failure_of_the_server_is_told_in_json(both, monkeypatch, caplog):
@@ -251,26 +283,31 @@ def test_a_failure_of_the_server_is_told_in_json(both, monkeypatch, caplog):
     assert (status, told) == (500, {"error": "the server failed, and its log says why (RuntimeError)"})
 
 
-def test_an_action_that_is_no_number_is_told(tmp_path):
-    _, artifact = exported(tmp_path, "tanh_mean")
-    far = [[3e38 if n % 2 else -3e38 for n in range(LAYOUT.size)], ROW]
+@pytest.mark.parametrize("decision", ["argmax", "tanh_mean", "clipped_mean"])
+def test_an_observation_too_far_away_to_act_on_is_told(tmp_path, decision):
+    _, artifact = exported(tmp_path, decision)
+    far = [ROW, [3e38 if n % 2 else -3e38 for n in range(LAYOUT.size)]]
     with served(artifact) as client:
         status, told = client.ask(body={"instances": far})
     assert status == 400
-    assert told["error"].startswith("the action for observation 0 is no number")
+    assert told["error"].startswith("there is no action for observation 1")
 
 
-def test_what_is_on_its_way_when_told_to_end_is_answered(tmp_path):
+def test_what_is_on_its_way_when_told_to_end_is_answered(tmp_path, monkeypatch):
     trained, artifact = exported(tmp_path)
-    content = json.dumps(body(2)).encode()
+    content, taken, read = json.dumps(body(2)).encode(), threading.Event(), server.body_of
+
+    def noted(request):
+        taken.set()
+        return read(request)
+
+    monkeypatch.setattr(server, "body_of", noted)
     with served(artifact) as client:
-        until(lambda: answers(client))
         length = b"content-length: %d\r\n\r\n" % len(content)
         with connect(client, HEAD + length + content[:10]) as connection:
-            # Once it has been taken up.
-            until(lambda: any(getattr(one, "cycle", None) for one in client.serving.server_state.connections))
+            assert taken.wait(20)
             client.serving.should_exit = True
-            until(lambda: not client.serving.servers or not client.serving.servers[0].is_serving())
+            until(lambda: not client.serving.servers[0].is_serving())
             connection.sendall(content[10:])
             said = everything(connection)
     assert b" 200 " in said.split(b"\r\n")[0]

@@ -15,11 +15,11 @@ import pytest
 import torch
 from torch import nn
 
-from battery_lab.errors import LabError
+from battery_lab import exporting
+from battery_lab.errors import DataError, LabError
+from battery_lab.exporting import export_policy
 from battery_lab.policy import SPEC
-from battery_lab.serving import export
 from battery_lab.serving.artifact import ABOUT, GRAPH, Artifact
-from battery_lab.serving.export import export_policy
 from tests.serving.exported import LAYOUT, MEANING, exported, network, policy, seen
 
 
@@ -107,6 +107,15 @@ def test_a_policy_that_does_not_say_what_its_numbers_mean_is_told_by_its_environ
     np.testing.assert_array_equal(Artifact(tmp_path / "model")(seen(300)), trained(seen(300)))
 
 
+def test_a_policy_of_more_actions_than_are_known_is_refused(tmp_path):
+    policy().save(tmp_path / "policy")
+    spec = json.loads((tmp_path / "policy" / SPEC).read_text())
+    spec["action"]["values"] = [-10.0, 10.0]
+    (tmp_path / "policy" / SPEC).write_text(json.dumps(spec))
+    with pytest.raises(DataError, match="has 3 actions, and its environment 2"):
+        export_policy(tmp_path / "policy", network(), None, "ppo", tmp_path / "model")
+
+
 class Untraceable(nn.Module):
     """Does what cannot be made a graph of."""
 
@@ -149,8 +158,8 @@ def test_a_graph_that_acts_otherwise_is_not_kept(tmp_path, monkeypatch, decision
     with torch.no_grad():
         for one in (other, mine):
             one.network.head.bias += offset
-    made = export._graph(other)
-    monkeypatch.setattr(export, "_graph", lambda _: made)
+    made = exporting._graph(other)
+    monkeypatch.setattr(exporting, "_graph", lambda _: made)
     mine.save(tmp_path / "policy")
     with pytest.raises(LabError, match=r"acts otherwise than the trained one in \d+ of 1024 cases"):
         export_policy(tmp_path / "policy", network(), None, "ppo", tmp_path / "model")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from battery_lab.envs.base import ActionMeaning, Environment
-from battery_lab.errors import LabError
+from battery_lab.errors import DataError, LabError
 from battery_lab.networks.base import Network
 from battery_lab.observations.observation_set import Layout
 from battery_lab.policy import Policy, load, read_meaning, read_spec
@@ -34,10 +34,13 @@ class Deciding(nn.Module):
         self.network, self._decision = policy.network, policy.decision
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return (N,) discrete or (N, 1) continuous actions for (N, D) observations."""
+        """Return (N,) discrete or (N, 1) continuous actions for (N, D) observations.
+
+        A discrete action is -1 where the outputs are no numbers, of which the largest would be any.
+        """
         out: Tensor = self.network(observation)
         if self._decision == "argmax":
-            return out.argmax(dim=1)
+            return torch.where(out.isfinite().all(dim=1), out.argmax(dim=1), -1)
         return out.tanh() if self._decision == "tanh_mean" else out.clamp(-1.0, 1.0)
 
 
@@ -52,12 +55,15 @@ def export_policy(stored: Path, network: Network, env: Environment, name: str, f
         folder: where the exported one goes; made if missing.
 
     Raises:
-        DataError: there is no policy.
+        DataError: there is no policy, or one of other actions than its environment's.
         LabError: the policy is none to act by, or the network has parts that ONNX does not know, or that come out
             otherwise there.
     """
     layout, action = read_meaning(stored) or _asked(stored, env)
     policy = load(stored, network.encoder(layout), network.out_features, layout=layout, action=action)
+    outputs = policy.network.head.out_features
+    if policy.decision == "argmax" and outputs != len(action.values):
+        raise DataError(f"{stored} has {outputs} actions, and its environment {len(action.values)}: train it there")
     graph = _graph(policy)
     about = About(
         name=name,
