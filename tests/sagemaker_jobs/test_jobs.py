@@ -20,6 +20,12 @@ from tests.launchers.app import until
 from tests.sagemaker_jobs.sweeps import SLOW, StubSweep
 
 
+@pytest.fixture(autouse=True)
+def without_experiments(monkeypatch):
+    """Experiments, which test_rehearsal.py shows, take as long as one of these jobs."""
+    monkeypatch.setattr("sagemaker_jobs.pool.log_run", lambda *_: None)
+
+
 def figures(sweep, number):
     return json.loads((sweep.folder / str(number) / "metrics.json").read_text())
 
@@ -221,7 +227,7 @@ def test_ctrl_c_amid_the_sending_stops_what_nobody_was_to_wait_for(emulator, tmp
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(pool.Sender, "send", interrupted)
-    sweep = StubSweep(tmp_path / "sending", trials, {"wait": False, "on_interrupt": choice})
+    sweep = StubSweep(tmp_path / f"sending-{choice}", trials, {"wait": False, "on_interrupt": choice})
     launch = sweep.launch()
     launch.run()
     assert launch.stopped_by == signal.SIGINT and launch.left == (choice == "leave")
