@@ -173,6 +173,11 @@ def sdk() -> Any:
     os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
     try:
         import sagemaker
+        from sagemaker import utils
+
+        # Its defaults are checked as they are loaded and given to a session; it does so again, for a tenth of a second,
+        # at each of the twenty looks into them that a job takes (2.257).
+        utils.validate_sagemaker_config = lambda config=None: None
     finally:
         # The SDK reports errors of the whole program to its makers otherwise.
         sys.excepthook = hook

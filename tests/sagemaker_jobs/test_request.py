@@ -6,6 +6,7 @@ import json
 
 import pytest
 from sagemaker_jobs import request as requests
+from sagemaker_jobs.connection import Connection
 from sagemaker_jobs.metrics import definitions
 
 from battery_lab.errors import ConfigError
@@ -34,6 +35,12 @@ GROUPS = [
     {"name": "learner", "type": "ml.g5.xlarge", "count": 1},
     {"name": "rollout", "type": "ml.c5.xlarge", "count": 2},
 ]
+
+
+def writes(emulator):
+    """What was asked for that changes anything; a job of an earlier test may still be reading."""
+    reads = ("Get", "Head", "List", "Describe")
+    return [one for one in emulator.requests() if not one["operation"].startswith(reads)]
 
 
 def sent(emulator, tmp_path, **chosen):
@@ -93,7 +100,7 @@ def test_hosts_stay_for_a_next_job(emulator, tmp_path):
 
 
 def test_a_preview_shows_groups_of_hosts_and_sends_nothing(emulator, tmp_path):
-    before = len(emulator.requests())
+    before = writes(emulator)
     chosen = {"instance_type": None, "instance_count": None, "instance_groups": GROUPS, "learner_group": "learner"}
     chosen["environment"] = {"SECRET": "sesame"}
     sweep = StubSweep(tmp_path / "dry", [{"steps": 1}], chosen)
@@ -105,23 +112,33 @@ def test_a_preview_shows_groups_of_hosts_and_sends_nothing(emulator, tmp_path):
     ]
     assert told["Environment"]["BATTERY_LAB_LEARNER_GROUP"] == "learner"
     assert told["Environment"]["SECRET"] == "***"
-    assert len(emulator.requests()) == before
+    assert writes(emulator) == before
     assert not trial.folder.exists()
 
 
 def test_hosts_with_nothing_to_do_are_told_before_anything_is_sent(emulator, tmp_path):
-    before = len(emulator.requests())
+    before = writes(emulator)
     sweep = StubSweep(tmp_path / "idle", [{}], {"instance_count": 2})
     sweep.launch()
     with pytest.raises(ConfigError, match="a job of 2 hosts must have runners or learners for them"):
         sweep.made.check(sweep.known[0].job(None))
-    assert len(emulator.requests()) == before
+    assert writes(emulator) == before
 
 
 def given(choices):
     return requests.Request(
         name="n", number=0, who="w", sweep="s", choices=choices, learners=0, source="", trial="", data=None, start=None
     )
+
+
+def test_defaults_of_the_sdk_are_checked_as_they_are_loaded(emulator, tmp_path, monkeypatch):
+    # And not again at each look into them, as the SDK does.
+    from jsonschema.exceptions import ValidationError
+
+    monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(tmp_path / "config.yaml"))
+    (tmp_path / "config.yaml").write_text("SchemaVersion: '1.0'\nSageMaker: {TrainingJob: {RoleArn: 3}}\n")
+    with pytest.raises(ValidationError, match="3 is not of type 'string'"):
+        Connection("eu-west-1", "lab").sdk  # noqa: B018
 
 
 def test_too_many_overrides_are_told():
