@@ -222,8 +222,16 @@ def test_ctrl_c_amid_the_sending_stops_what_nobody_was_to_wait_for(emulator, tmp
 
     send, trials = pool.Sender.send, [{**SLOW, "steps": {"stop": 600, "leave": 12}[choice]}, {"steps": 1}]
 
+    def begun():
+        told = emulator.client("s3").list_objects_v2(Bucket="lab").get("Contents", [])
+        return [one["Key"] for one in told if one["Key"].endswith("/begun")]
+
+    before = begun()
+
     def interrupted(*given):
         send(*given)
+        # By then it hears that it is to stop.
+        until(lambda: len(begun()) > len(before))
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(pool.Sender, "send", interrupted)
