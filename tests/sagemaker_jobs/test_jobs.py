@@ -245,6 +245,15 @@ def test_ctrl_c_amid_the_sending_stops_what_nobody_was_to_wait_for(emulator, tmp
     assert told["TrainingJobStatus"] == {"stop": "Stopped", "leave": "InProgress"}[choice]
 
 
+def test_jobs_that_are_left_stay_so_when_one_is_ended(emulator, tmp_path):
+    sweep = StubSweep(tmp_path / "pruned", [{}], {"on_interrupt": "leave"})
+    sweep.launch()
+    assert sweep.made.room
+    sweep.made.stop(by_signal=True)
+    sweep.made.stop(0)
+    assert not sweep.made.room
+
+
 def test_more_parameters_than_experiments_hold_are_told(tmp_path, capsys):
     from sagemaker_jobs.experiments import parameters
 
