@@ -1,6 +1,6 @@
 # What the main job is given; `make run ARGS="reward=regret algo=sac"` chooses otherwise.
 ARGS ?= reward=degradation algo=ppo
-# What pytest is given; `make test TESTS="tests/test_battery.py -x"` runs less.
+# What pytest is given; `make test TESTS="tests/envs/battery/test_physics.py -x"` runs less.
 TESTS ?=
 # What `make bench` is given; `make bench BENCH="--algos ppo --part all"` measures otherwise.
 BENCH ?=
@@ -41,7 +41,7 @@ run: $(READY) ## Run the main job: train, judge and report (ARGS="reward=regret 
 	$(BIN)/python -m battery_lab $(ARGS)
 
 # Of SageMaker jobs too, which the extras are there for.
-test: $(VENV)/extra-aws $(VENV)/extra-rehearsal ## Run the tests (TESTS="tests/test_battery.py -x" for some)
+test: $(VENV)/extra-aws $(VENV)/extra-rehearsal ## Run the tests (TESTS="tests/envs/battery/test_physics.py -x" for some)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-slow: $(VENV)/extra-aws $(VENV)/extra-rehearsal ## Run the tests that train for minutes

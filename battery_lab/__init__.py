@@ -4,7 +4,7 @@ import os
 import sys
 from importlib.util import find_spec
 
-from battery_lab.compiled import keep_compiled_code
+from battery_lab.common.numba_cache import keep_compiled_code
 
 __version__ = "0.1.0"
 

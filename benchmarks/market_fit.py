@@ -20,9 +20,9 @@ from hydra.utils import instantiate
 from matplotlib import pyplot as plt
 from omegaconf import OmegaConf
 
-from battery_lab.dispatch import Dispatch
+from battery_lab.envs.battery.dispatch import Dispatch
+from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.market.series import MarketSeries
-from battery_lab.problem import DispatchProblem
 
 CONF = Path(__file__).parents[1] / "conf"
 TEST_DAYS, VALIDATION_DAYS = 365, 120

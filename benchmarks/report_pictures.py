@@ -12,14 +12,14 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from battery_lab.compose import build
-from battery_lab.experiment import choose_actions
+from battery_lab.config.compose import build
+from battery_lab.config.stored_trial import trial
+from battery_lab.envs.loader import WorldSource
+from battery_lab.experiment.experiment import choose_actions
 from battery_lab.report import Panel
-from battery_lab.report.curves import training_panels
-from battery_lab.report.style import RC
-from battery_lab.stored import trial
+from battery_lab.report.plot_style import RC
+from battery_lab.report.training_plots import training_panels
 from battery_lab.tracking.run_log import CURVES, read_lines
-from battery_lab.worlds import WorldSource
 
 
 def save(panel: Panel, path: Path) -> None:

@@ -78,9 +78,9 @@ def _call(*arguments: str) -> str:
 def start(algo: str, outputs: str, begun: float) -> dict[str, float]:
     """Start a default trial, take its first training step and judge what it has by then; returns seconds."""
     # Imports are a part of what is waited for.
-    from battery_lab.compose import build, compose
-    from battery_lab.experiment import choose_actions
-    from battery_lab.worlds import WorldSource
+    from battery_lab.config.compose import build, compose
+    from battery_lab.envs.loader import WorldSource
+    from battery_lab.experiment.experiment import choose_actions
 
     composing = time.time()
     experiment = build(compose([f"algo={algo}", "reward=regret", "tracking=none", f"outputs={outputs}"]))

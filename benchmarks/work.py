@@ -10,9 +10,9 @@ from typing import Any
 # RLlib imports TensorFlow where that is installed, which costs 5 s of every start.
 os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
 
-from battery_lab.compose import build, compose, resolve
-from battery_lab.experiment import Experiment, choose_actions
-from battery_lab.worlds import WorldSource
+from battery_lab.config.compose import build, compose, resolve
+from battery_lab.envs.loader import WorldSource
+from battery_lab.experiment.experiment import Experiment, choose_actions
 
 HIDDEN = (128, 128)
 # Transitions in the replay memory, drawn with an untrained policy, before time is taken.

@@ -19,7 +19,7 @@ def main() -> int:
     # Held back until there is somebody to pass it on to.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     trial = subprocess.Popen(
-        [sys.executable, "-m", "sagemaker_jobs.inside"],
+        [sys.executable, "-m", "sagemaker_jobs.container.run_trial"],
         cwd=HERE,
         start_new_session=True,
         preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM}),

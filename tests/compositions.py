@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from battery_lab.compose import build_part, compose
-from battery_lab.locate import conf_dir
-from battery_lab.targets import check_targets
+from battery_lab.config.compose import build_part, compose
+from battery_lab.config.paths import conf_dir
+from battery_lab.config.validation import check_targets
 from tests.factories import wavy_prices
 
 SMALL = (

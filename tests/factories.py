@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from battery_lab.battery import Battery
+from battery_lab.envs.battery.physics import Battery
 from battery_lab.market.series import MarketSeries
 
 

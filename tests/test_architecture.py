@@ -1,9 +1,11 @@
-"""Imports point one way only: what each room may know of the others and of heavy libraries."""
+"""Imports point one way only, directly and transitively: what each room may know of the others and of libraries."""
 
 from __future__ import annotations
 
 import ast
 import sys
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,167 +14,187 @@ import battery_lab
 
 PACKAGE = Path(battery_lab.__file__).parent
 LAUNCHERS = PACKAGE.parent / "launchers"
-PLUGINS = LAUNCHERS / "hydra_plugins" / "battery_lab_launchers"
-COMMANDS = {
-    *("__main__", "command", "compose", "evaluate", "export", "mistakes", "overrides", "registration", "send"),
-    *("serve", "stored", "task"),
+ROOTS = {
+    "battery_lab": PACKAGE,
+    "hydra_plugins": LAUNCHERS / "hydra_plugins",
+    "sagemaker_jobs": LAUNCHERS / "sagemaker_jobs",
+    "sagemaker_emulator": LAUNCHERS / "sagemaker_emulator",
 }
-# Room -> what it may import of the lab, besides errors and itself.
-MAY = {
-    "battery": set(),
+# The modules of envs/battery that rewards, baselines and planning build on; the rest of that room builds on those.
+CORE = {"physics", "transition", "problem", "dispatch"}
+# Room -> the rooms that it may import, besides itself and common.
+MAY_IMPORT = {
+    "common": set(),
+    "envs": set(),
     "market": set(),
-    "transition": {"battery", "market"},
-    "problem": {"battery", "market"},
-    "rewards": {"transition", "battery", "market"},
-    "levels": {"battery"},
-    "optimum": {"battery", "levels", "market", "transition"},
-    "baselines": {"battery", "levels", "market", "optimum", "problem", "transition"},
-    "observations": {"battery", "market"},
-    "networks": {"observations"},
-    "dispatch": {"battery", "problem", "transition"},
+    "envs.battery.core": {"market"},
+    "planning": {"envs.battery.core", "market"},
+    "rewards": {"envs.battery.core", "market"},
+    "observations": {"envs", "envs.battery.core", "market"},
+    "baselines": {"envs.battery.core", "market", "planning"},
     "report": set(),
-    "tracking": set(),
-    "sweep": {"checkpoint", "command", "stopping", "tracking"},
-    "compiled": set(),
-    "locate": set(),
-    "errors": set(),
-    "envs": {
-        *("baselines", "battery", "dispatch", "market", "observations", "optimum"),
-        *("problem", "report", "rewards", "transition"),
+    "envs.battery": {
+        *("baselines", "envs", "envs.battery.core", "market"),
+        *("observations", "planning", "report", "rewards"),
     },
-    "policy": {"envs", "observations"},
+    "networks": {"envs"},
+    "rllib": set(),
+    "algos": {"envs", "networks", "rllib"},
     "serving": set(),
-    "exporting": {"envs", "networks", "observations", "policy", "serving"},
-    "worlds": {"envs"},
-    "rollout": set(),
-    "algos": {"networks", "observations", "rollout"},
-    "checkpoint": set(),
-    "display": {"checkpoint"},
-    "stopping": set(),
-    "targets": set(),
-    "training": {"checkpoint", "stopping"},
-    "evaluation": {"envs"},
-    "results": {"envs", "evaluation", "policy", "report", "tracking"},
-    "experiment": {
-        *("algos", "checkpoint", "display", "envs", "evaluation", "networks", "policy"),
-        *("report", "results", "rollout", "tracking", "training", "worlds"),
-    },
-    "judging": {"envs", "experiment", "policy", "report", "results", "worlds"},
+    "policies": {"envs", "networks", "serving"},
+    "tracking": set(),
+    "experiment": {"algos", "envs", "networks", "policies", "report", "rllib", "tracking"},
+    "config": {"experiment", "tracking"},
+    "sweep": {"config", "experiment", "tracking"},
+    "gym_registration": {"config", "envs.battery"},
+    "cli": {"config", "experiment", "policies", "serving", "sweep", "tracking"},
 }
+# Library -> the rooms that may import it.
+ONLY = {
+    "hydra": {"cli", "config"},
+    "omegaconf": {"cli", "config"},
+    "ray": {"algos", "rllib"},
+}
+# Rooms of numbers, and what they may import besides the standard library and the lab.
+NUMBERS = {room: {"numpy", "numba"} for room in ("envs.battery.core", "observations", "planning", "rewards")}
+NUMBERS["envs.battery.core"] |= {"pandas"}
 
 
-def imported(path: Path) -> set[str]:
-    """The full names of all modules that a file imports, inside functions too, not for types alone."""
-    names: set[str] = set()
-    tree = ast.parse(path.read_text())
+@cache
+def modules() -> dict[str, Path]:
+    """Return every module of the lab and its launchers by its full name."""
+    found = {}
+    for root, folder in ROOTS.items():
+        for path in folder.rglob("*.py"):
+            parts = path.relative_to(folder).with_suffix("").parts
+            found[".".join((root, *(part for part in parts if part != "__init__")))] = path
+    return found
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Return the full names that a module imports, inside functions too, not for types alone."""
+    tree = ast.parse(modules()[module].read_text())
     for_types = {
         inner
         for node in ast.walk(tree)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
+    names: set[str] = set()
     for node in ast.walk(tree):
         if node in for_types:
             continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name if name in modules() else node.module for name in full}
+    return frozenset(names)
 
 
-def files(room: str) -> list[Path]:
-    folder = PACKAGE / room
-    return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{room}.py"]
+def room_of(module: str) -> str | None:
+    """Return the room of a module of the lab; None for its root and for what is no part of it."""
+    package, *parts = module.split(".")
+    if package != "battery_lab" or not parts or parts[0] in ("__main__", "__version__"):
+        return None
+    if parts[:2] == ["envs", "battery"]:
+        return "envs.battery.core" if parts[2:] and parts[2] in CORE else "envs.battery"
+    return parts[0]
 
 
-def rooms_of(names: set[str]) -> set[str]:
-    return {name.split(".")[1] for name in names if name.startswith("battery_lab.") and name.count(".") >= 1}
+def lab_modules(room: str | None = None) -> list[str]:
+    names = [name for name in modules() if name.startswith("battery_lab")]
+    return [name for name in names if room is None or room_of(name) == room]
 
 
-@pytest.mark.parametrize("room", MAY)
-def test_a_room_knows_only_the_rooms_below_it(room):
-    for path in files(room):
-        assert rooms_of(imported(path)) <= MAY[room] | {room, "errors", "__version__"}, path
+def tops(names: frozenset[str] | set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+@cache
+def reachable(module: str) -> frozenset[str]:
+    """Return what a module imports, directly or through others of the lab and its launchers."""
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        for name in imports(waiting.pop()) - seen:
+            seen.add(name)
+            if name in modules():
+                waiting.append(name)
+    return frozenset(seen)
 
 
 def test_every_room_has_its_rule():
-    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in everything()}
-    assert rooms - {"__init__"} == set(MAY) | COMMANDS
+    assert {room_of(name) for name in lab_modules()} - {None} == set(MAY_IMPORT)
 
 
-def everything() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+def test_the_rules_themselves_have_no_circle():
+    TopologicalSorter(MAY_IMPORT).prepare()
 
 
-def test_only_commands_know_of_hydra():
-    for path in everything():
-        if path.relative_to(PACKAGE).parts[0].removesuffix(".py") not in COMMANDS:
-            tops = {name.split(".")[0] for name in imported(path)}
-            assert not tops & {"hydra", "omegaconf"}, path
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_the_rooms_below_it(room):
+    for module in lab_modules(room):
+        rooms = {room_of(name) for name in imports(module)} - {None}
+        assert rooms <= MAY_IMPORT[room] | {room, "common"}, module
 
 
-def test_launchers_stand_above_sweeps_and_know_no_trial_from_within():
-    commands = {"command", "compose", "mistakes", "stored", "targets"}
-    below = commands | {"errors", "rollout", "stopping", "sweep", "tracking"}
-    for path in PLUGINS.glob("*.py"):
-        assert rooms_of(imported(path)) <= below, path
-    for path in everything():
-        assert not {name for name in imported(path) if name.startswith("hydra_plugins")}, path
+def test_no_module_imports_itself_through_others():
+    for module in modules():
+        assert module not in reachable(module)
 
 
-def test_jobs_know_their_sweep_and_inside_of_one_the_trial():
-    outside = {"compose", "errors", "stored", "sweep", "tracking"}
-    for path in (LAUNCHERS / "sagemaker_jobs").glob("*.py"):
-        inside = path.stem in ("inside", "hosts")
-        more = {"judging", "mistakes", "exporting", "rollout", "stopping", "targets", "training"} if inside else set()
-        assert rooms_of(imported(path)) <= outside | more, path
-        assert not {name for name in imported(path) if name.startswith(("hydra", "sagemaker_emulator"))}, path
+@pytest.mark.parametrize("library", ONLY)
+def test_a_library_is_imported_only_where_it_belongs(library):
+    for module in lab_modules():
+        if room_of(module) not in ONLY[library]:
+            assert library not in tops(imports(module)), module
 
 
-def test_the_emulator_knows_nothing_of_the_lab_and_the_lab_nothing_of_jobs():
-    for path in (LAUNCHERS / "sagemaker_emulator").glob("*.py"):
-        tops = {name.split(".")[0] for name in imported(path)}
-        assert not tops & {"battery_lab", "sagemaker_jobs", "hydra_plugins"}, path
-    for path in everything():
-        assert not {name for name in imported(path) if name.startswith("sagemaker")}, path
+@pytest.mark.parametrize("room", NUMBERS)
+def test_physics_planning_rewards_and_observations_need_numbers_alone(room):
+    allowed = NUMBERS[room] | {"battery_lab", *sys.stdlib_module_names}
+    for module in lab_modules(room):
+        assert tops(imports(module)) <= allowed, module
+
+
+def test_only_the_battery_knows_of_a_battery():
+    battery = {"envs.battery", "envs.battery.core", "market", "observations", "planning", "rewards", "baselines"}
+    for module in lab_modules():
+        if room_of(module) not in battery | {"gym_registration", None}:
+            assert not {room_of(name) for name in reachable(module)} & battery, module
+
+
+def test_the_lab_knows_nothing_of_launchers():
+    for module in lab_modules():
+        assert tops(imports(module)).isdisjoint({"hydra_plugins", "sagemaker_jobs", "sagemaker_emulator"}), module
+
+
+def test_the_emulator_knows_nothing_of_the_lab():
+    for module in modules():
+        if module.startswith("sagemaker_emulator"):
+            assert tops(imports(module)).isdisjoint({"battery_lab", "sagemaker_jobs", "hydra_plugins"}), module
+
+
+def test_jobs_know_neither_hydra_nor_the_emulator():
+    for module in modules():
+        if module.startswith("sagemaker_jobs"):
+            assert tops(imports(module)).isdisjoint({"hydra", "hydra_plugins", "sagemaker_emulator"}), module
 
 
 def test_what_hydra_finds_of_the_launchers_is_light():
-    # Each command runs these files, whatever it is to do.
+    # Each command imports these files, whatever it is to do.
     light = {"hydra", "omegaconf", *sys.stdlib_module_names}
-    found = [path for path in PLUGINS.glob("*.py") if not path.name.startswith("_")]
-    assert len(found) == 5
-    for path in found:
+    for path in (LAUNCHERS / "hydra_plugins" / "battery_lab_launchers").glob("[!_]*.py"):
         tree = ast.parse(path.read_text())
         names = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
         assert {name.split()[1].split(".")[0] for name in names} <= light, path
 
 
 def test_what_serves_needs_nothing_of_what_trains():
-    # The image holds this room, the two files that each import of the lab runs, and nothing else of it.
-    for path in [*files("serving"), PACKAGE / "__init__.py", PACKAGE / "compiled.py", PACKAGE / "errors.py"]:
-        assert rooms_of(imported(path)) <= {"compiled", "errors", "serving"}, path
-        tops = {name.split(".")[0] for name in imported(path)} - set(sys.stdlib_module_names)
-        assert tops <= {"battery_lab", "numpy", "onnxruntime", "starlette", "uvicorn"}, path
-
-
-def test_only_algorithms_and_rollout_know_of_rllib():
-    for path in everything():
-        if path.relative_to(PACKAGE).parts[0] not in {"algos", "rollout"}:
-            assert not {name for name in imported(path) if name.split(".")[0] == "ray"}, path
-
-
-@pytest.mark.parametrize("room", ["rewards", "observations", "battery", "levels", "optimum"])
-def test_physics_rewards_and_observations_need_numpy_and_numba_alone(room):
-    allowed = {"numpy", "numba", "battery_lab", *sys.stdlib_module_names}
-    for path in files(room):
-        assert {name.split(".")[0] for name in imported(path)} <= allowed, path
-
-
-def test_nothing_above_the_environments_assumes_a_battery():
-    rooms = ("experiment", "judging", "training", "checkpoint", "evaluation", "results", "worlds", "display", "policy")
-    for room in rooms:
-        names = imported(PACKAGE / f"{room}.py")
-        assert not rooms_of(names) & {"battery", "market", "rewards", "transition", "optimum", "baselines"}, room
-        assert not {name for name in names if "battery_market" in name or "battery_vector" in name}, room
+    # The image of jobs holds serving, common and the package's own __init__, and nothing else of the lab.
+    allowed = {"battery_lab", "numpy", "onnxruntime", "starlette", "uvicorn", *sys.stdlib_module_names}
+    for module in [*lab_modules("serving"), *lab_modules("common"), "battery_lab"]:
+        assert {room_of(name) for name in reachable(module)} <= {"common", "serving", None}, module
+        assert tops(reachable(module)) <= allowed, module

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from battery_lab.errors import LabError
-from battery_lab.locate import conf_dir
+from battery_lab.common.errors import LabError
+from battery_lab.config.paths import conf_dir
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -87,7 +87,7 @@ def test_the_wheel_describes_itself_by_the_readme(wheel: Path) -> None:
 
 
 def test_an_installed_lab_finds_its_own_options(installed: Path, tmp_path: Path) -> None:
-    ask = "from battery_lab.locate import conf_dir; print(conf_dir())"
+    ask = "from battery_lab.config.paths import conf_dir; print(conf_dir())"
     found = Path(succeed(installed / "python", "-c", ask, cwd=tmp_path).strip())
     assert found.is_relative_to(installed.parent)
     assert (found / "config.yaml").is_file()
@@ -109,7 +109,7 @@ def test_an_installed_lab_composes_an_option_of_the_users_own_folder(installed: 
         cwd=tmp_path,
     )
     assert "my_rewards.Thrifty" in text
-    assert "battery_lab.battery.Battery" in text
+    assert "battery_lab.envs.battery.physics.Battery" in text
 
 
 def test_an_installed_lab_has_its_launchers(installed: Path, tmp_path: Path) -> None:

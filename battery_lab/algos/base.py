@@ -13,13 +13,13 @@ from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModule, RLModuleSpec
 from torch import nn
 
-from battery_lab.algos.encoder import NETWORK
-from battery_lab.errors import ConfigError, require
+from battery_lab.algos.rllib_encoder import NETWORK
+from battery_lab.common.errors import ConfigError, require
+from battery_lab.envs.layout import Layout
 from battery_lab.networks.base import Network
-from battery_lab.observations.observation_set import Layout
-from battery_lab.rollout.callbacks import LogEnvironment
-from battery_lab.rollout.options import Rollout
-from battery_lab.rollout.runner import RunnerMakesIt
+from battery_lab.rllib.backends import Rollout
+from battery_lab.rllib.runners.checkpointed_runner import RunnerMakesIt
+from battery_lab.rllib.runners.environment_log import LogEnvironment
 
 
 @dataclass(frozen=True, kw_only=True)

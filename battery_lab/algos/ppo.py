@@ -12,8 +12,8 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
 from battery_lab.algos.base import Setup, base_config, check_common, linear_schedule, means_of, only_linear, per_learner
-from battery_lab.algos.encoder import LabPPOCatalog
-from battery_lab.errors import require
+from battery_lab.algos.rllib_encoder import LabPPOCatalog
+from battery_lab.common.errors import require
 
 
 @dataclass(frozen=True, kw_only=True)

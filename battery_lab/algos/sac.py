@@ -13,9 +13,9 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
 from battery_lab.algos.base import Setup, means_of, only_linear
-from battery_lab.algos.encoder import LabSACCatalog
-from battery_lab.algos.off_policy import OffPolicy
-from battery_lab.errors import require
+from battery_lab.algos.off_policy_options import OffPolicy
+from battery_lab.algos.rllib_encoder import LabSACCatalog
+from battery_lab.common.errors import require
 
 
 @dataclass(frozen=True, kw_only=True)

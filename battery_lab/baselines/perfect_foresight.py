@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from battery_lab.battery import Array
-from battery_lab.optimum import plan
-from battery_lab.problem import DispatchProblem
+from battery_lab.envs.battery.physics import Array
+from battery_lab.envs.battery.problem import DispatchProblem
+from battery_lab.planning.perfect_foresight import plan
 
 
 @dataclass(frozen=True, kw_only=True)

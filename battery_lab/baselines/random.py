@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from battery_lab.battery import Array
-from battery_lab.errors import require
-from battery_lab.problem import DispatchProblem
+from battery_lab.common.errors import require
+from battery_lab.envs.battery.physics import Array
+from battery_lab.envs.battery.problem import DispatchProblem
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numba as nb
 import numpy as np
 
-from battery_lab.battery import Array, deliver_mwh
-from battery_lab.errors import require
-from battery_lab.levels import Levels, choose, coarse_levels, sweep
-from battery_lab.problem import DispatchProblem
+from battery_lab.common.errors import require
+from battery_lab.envs.battery.physics import Array, deliver_mwh
+from battery_lab.envs.battery.problem import DispatchProblem
+from battery_lab.planning.energy_grid import Levels, choose, coarse_levels, sweep
 
 FORECAST = "price_forecast"
 NOT_PUBLISHED = -1

@@ -13,11 +13,11 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.battery import Array, deliver_mwh
-from battery_lab.errors import require
-from battery_lab.levels import Levels, choose, coarse_levels, sweep
+from battery_lab.common.errors import require
+from battery_lab.envs.battery.physics import Array, deliver_mwh
+from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.market.series import MarketSeries
-from battery_lab.problem import DispatchProblem
+from battery_lab.planning.energy_grid import Levels, choose, coarse_levels, sweep
 
 Ints = NDArray[np.int64]
 

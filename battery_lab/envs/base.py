@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from battery_lab.observations.observation_set import Layout
+from battery_lab.envs.layout import Layout
 
 if TYPE_CHECKING:
     from battery_lab.report import Panel

@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from battery_lab.market.files import named_columns, read_file
+from battery_lab.market.file_rows import complaint, to_numbers
+from battery_lab.market.price_files import named_columns, read_file
 from battery_lab.market.reader import FileMarket
-from battery_lab.market.rows import complaint, to_numbers
-from battery_lab.market.stamps import parse_stamps
+from battery_lab.market.timestamps import parse_stamps
 
 NEM_TIME = "Etc/GMT-10"
 LOCAL_TIME = {

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import pandas as pd
 
-from battery_lab.market.files import has_column, named_columns, read_file
+from battery_lab.market.file_rows import to_numbers
+from battery_lab.market.price_files import has_column, named_columns, read_file
 from battery_lab.market.reader import FileMarket
-from battery_lab.market.rows import to_numbers
-from battery_lab.market.stamps import parse_stamps
+from battery_lab.market.timestamps import parse_stamps
 
 FORMATS = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z")
 COLUMNS = {

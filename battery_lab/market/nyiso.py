@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from battery_lab.errors import require_choice
-from battery_lab.market.files import named_columns, read_file
+from battery_lab.common.errors import require_choice
+from battery_lab.market.file_rows import complaint, pick, to_numbers
+from battery_lab.market.price_files import named_columns, read_file
 from battery_lab.market.reader import FileMarket
-from battery_lab.market.rows import complaint, pick, to_numbers
-from battery_lab.market.stamps import parse_stamps
+from battery_lab.market.timestamps import parse_stamps
 
 FORMATS = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M")
 COLUMNS = {"text": ("Time Stamp",), "zone": ("Name",), "price": ("LBMP ($/MWHr)",)}

@@ -13,14 +13,14 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from battery_lab.errors import DataError, require, require_choice
-from battery_lab.market.cache import cache_key, cached
-from battery_lab.market.checks import INTERVALS_MIN, check_increasing, find_interval
-from battery_lab.market.files import CSV_SUFFIXES, find_files
-from battery_lab.market.grid import GAPS, Grid, put_on_grid
-from battery_lab.market.rows import Rows, listed, mixed, pick
+from battery_lab.common.errors import DataError, require, require_choice
+from battery_lab.market.file_rows import Rows, listed, mixed, pick
+from battery_lab.market.interval_grid import GAPS, Grid, put_on_grid
+from battery_lab.market.price_files import CSV_SUFFIXES, find_files
+from battery_lab.market.row_checks import INTERVALS_MIN, check_increasing, find_interval
 from battery_lab.market.series import MarketSeries
-from battery_lab.market.stamps import to_utc
+from battery_lab.market.series_cache import cache_key, cached
+from battery_lab.market.timestamps import to_utc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class FileMarket(ABC):
         time_zone: IANA name of the clock that people there live by.
         currency: ISO 4217 code of the prices.
         interval_minutes: length of an interval; None finds it.
-        gaps: ``refuse``, ``fill`` or ``split``, as in :func:`battery_lab.market.grid.put_on_grid`.
+        gaps: ``refuse``, ``fill`` or ``split``, as in :func:`battery_lab.market.interval_grid.put_on_grid`.
         max_gap_h: the longest gap that ``fill`` fills, hours.
         cache: folder for parsed series; None keeps none.
     """

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.errors import require, require_choice
+from battery_lab.common.errors import require, require_choice
 from battery_lab.market.series import MarketSeries
 from battery_lab.market.synthetic_drivers import (
     ISSUED_H,

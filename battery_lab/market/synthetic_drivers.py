@@ -14,7 +14,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.errors import require
+from battery_lab.common.errors import require
 
 Array = NDArray[np.float64]
 Noise = Mapping[str, Array]

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numba as nb
 import numpy as np
 
-from battery_lab.errors import require
+from battery_lab.common.errors import require
 from battery_lab.market.synthetic_drivers import STEP_H, YEAR_DAYS, Array, Calendar, Noise, check, check_hourly, fading
 
 JUMP_BEYOND = 1.8  # standard deviations of its noise from which an interval jumps: one in fourteen

@@ -10,11 +10,11 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from battery_lab.errors import require, require_choice
-from battery_lab.market.files import CSV_SUFFIXES, PARQUET_SUFFIXES, read_file
+from battery_lab.common.errors import require, require_choice
+from battery_lab.market.file_rows import complaint, listed, to_numbers
+from battery_lab.market.price_files import CSV_SUFFIXES, PARQUET_SUFFIXES, read_file
 from battery_lab.market.reader import FileMarket, require_zone
-from battery_lab.market.rows import complaint, listed, to_numbers
-from battery_lab.market.stamps import check_stamps, parse_stamps
+from battery_lab.market.timestamps import check_stamps, parse_stamps
 
 # A date alone ends like an offset; an offset comes after a time of day.
 OFFSET = r"(?:[Zz]|[T ]\d.*[+-]\d\d(?::?\d\d)?)$"

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from torch import nn
 
-from battery_lab.errors import require_choice
-from battery_lab.observations.observation_set import Layout
+from battery_lab.common.errors import require_choice
+from battery_lab.envs.layout import Layout
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from battery_lab.errors import require
+from battery_lab.common.errors import require
+from battery_lab.envs.layout import Layout
 from battery_lab.networks.base import activation, dense
-from battery_lab.observations.observation_set import Layout
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from battery_lab.errors import ConfigError, require
+from battery_lab.common.errors import ConfigError, require
+from battery_lab.envs.layout import Layout
 from battery_lab.networks.base import activation, dense
-from battery_lab.observations.observation_set import Layout
 
 
 class WindowEncoder(nn.Module):

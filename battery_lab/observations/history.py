@@ -9,9 +9,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from battery_lab.errors import ConfigError
+from battery_lab.common.errors import ConfigError
 from battery_lab.market.series import MarketSeries
-from battery_lab.observations.rolling import trailing_mean, trailing_quantiles
+from battery_lab.observations.rolling_statistics import trailing_mean, trailing_quantiles
 
 Array = NDArray[np.float64]
 

@@ -10,8 +10,9 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.battery import Battery
-from battery_lab.errors import ConfigError, require, require_choice
+from battery_lab.common.errors import ConfigError, require, require_choice
+from battery_lab.envs.battery.physics import Battery
+from battery_lab.envs.layout import Layout
 from battery_lab.market.series import MarketSeries
 from battery_lab.observations.feature import Block, Feature
 from battery_lab.observations.history import ColumnScale, History, fit_scales
@@ -20,26 +21,6 @@ Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 SOC_VIEWS = ("level", "level_and_limits")
 PIECE = 2048  # rows that are standardised at a time
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """What stands where in an observation.
-
-    Attributes:
-        names: one name a number.
-        window_first: where the window over time begins, oldest value first.
-        window_size: how many values it has; 0 if the set has none.
-    """
-
-    names: tuple[str, ...]
-    window_first: int
-    window_size: int
-
-    @property
-    def size(self) -> int:
-        """How many numbers an observation has."""
-        return len(self.names)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from battery_lab.report.records import read_choices, read_figures, run_folder
+from battery_lab.report.run_records import read_choices, read_figures, run_folder
 
 # Parts that say nothing of the policy, and those that the world describes in its own words.
 UNTOLD = ("env", "tracking")

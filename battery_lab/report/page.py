@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from battery_lab.report.curves import training_panels
 from battery_lab.report.header import header
-from battery_lab.report.panel import Panel, svg
-from battery_lab.report.records import read_looks, read_trial
+from battery_lab.report.run_records import read_looks, read_trial
+from battery_lab.report.svg_panel import Panel, svg
 from battery_lab.report.tables import columns
+from battery_lab.report.training_plots import training_panels
 
 NAME = "report.html"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from battery_lab.envs.battery.transition import RewardContext, Transition
 from battery_lab.rewards.term import BoundTerm, Term, is_finite
-from battery_lab.transition import RewardContext, Transition
 
 Array = NDArray[np.float64]
 

@@ -9,9 +9,9 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.errors import ConfigError, require
+from battery_lab.common.errors import ConfigError, require
+from battery_lab.envs.battery.transition import RewardContext, Transition
 from battery_lab.rewards.term import BoundTerm, Memory, Term, is_finite
-from battery_lab.transition import RewardContext, Transition
 
 Array = NDArray[np.float64]
 FITTED = "fitted"

@@ -12,8 +12,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.errors import require
-from battery_lab.transition import RewardContext, Transition
+from battery_lab.common.errors import require
+from battery_lab.envs.battery.transition import RewardContext, Transition
 
 Array = NDArray[np.float64]
 BoundTerm = Callable[[Transition], Array]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from battery_lab.envs.battery.transition import RewardContext
 from battery_lab.rewards.term import BoundTerm, Term
-from battery_lab.transition import RewardContext
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """`python -m battery_lab.serving <folder> <host> <port>`: serve an exported policy where the rest of the lab is not.
 
-The image's; elsewhere it is `python -m battery_lab.serve`.
+The image's; elsewhere it is `battery-lab serve`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from battery_lab.errors import LabError, require
+from battery_lab.common.errors import LabError, require
 
 
 def main(arguments: list[str]) -> int:

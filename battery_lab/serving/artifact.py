@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from battery_lab.errors import DataError, require, require_choice
+from battery_lab.common.errors import DataError, require, require_choice
 
 GRAPH, ABOUT = "model.onnx", "model.json"
 FORMAT = 1

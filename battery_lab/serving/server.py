@@ -21,9 +21,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from battery_lab.errors import ConfigError, require
+from battery_lab.common.errors import ConfigError, require
 from battery_lab.serving.artifact import Artifact
-from battery_lab.serving.asked import body_of, observations
+from battery_lab.serving.request_body import body_of, observations
 
 # Read in a thread, as the service wants its /ping answered within two seconds whatever else there is to do; a small
 # body is read sooner than a thread is begun.

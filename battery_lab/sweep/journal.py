@@ -21,7 +21,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from battery_lab.errors import DataError
+from battery_lab.common.errors import DataError
 
 JOURNAL = "journal.jsonl"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from battery_lab.errors import require, require_choice
+from battery_lab.common.errors import require, require_choice
 
 ON_FAILURE = ("continue", "stop")
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from battery_lab.errors import ConfigError, require
+from battery_lab.common.errors import ConfigError, require
 from battery_lab.tracking import Status, Tracking
-from battery_lab.tracking.connection import Address
-from battery_lab.tracking.receipt import public, read_receipt, source_tags, write_receipt
-from battery_lab.tracking.store import Delivery, is_delivered
-from battery_lab.tracking.sweep_run import end_sweep_run
+from battery_lab.tracking.mlflow_client import Address
+from battery_lab.tracking.mlflow_sweep_run import end_sweep_run
+from battery_lab.tracking.mlflow_sync import Delivery, is_delivered
+from battery_lab.tracking.sync_state import public, read_receipt, source_tags, write_receipt
 
 SQLITE = "sqlite:///"
 MANAGED = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:mlflow-tracking-server/\S+")
@@ -138,7 +138,7 @@ class _Sender:
         if not self._told:
             self._told = True
             where, folder = public(self._delivery.address.uri), self._delivery.folder
-            later = f"python -m battery_lab.send run={folder}"
+            later = f"battery-lab sync run={folder}"
             line = f"MLflow at {where} does not get this run for now ({why}); all is kept, to send it later: {later}"
             print(line, file=sys.stderr, flush=True)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from battery_lab.tracking.events import EventFile
+from battery_lab.tracking.tensorboard import EventFile
 
 CURVES, TENSORBOARD = "curves.jsonl", "tensorboard"
 STEPS, TIME = "env_steps", "time"

@@ -10,12 +10,12 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 
-from battery_lab.compose import build, compose
+from battery_lab.config.compose import build, compose
 from battery_lab.envs.base import ActionMeaning
-from battery_lab.experiment import Experiment, choose_actions
-from battery_lab.observations.observation_set import Layout
-from battery_lab.policy import Policy
-from battery_lab.worlds import WorldSource
+from battery_lab.envs.layout import Layout
+from battery_lab.envs.loader import WorldSource
+from battery_lab.experiment.experiment import Experiment, choose_actions
+from battery_lab.policies.policy import Policy
 from benchmarks.peers.lab import apart, training
 
 EPISODES = 100

@@ -9,8 +9,8 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.tune.registry import register_env
 
-from battery_lab.envs.battery_single import BatteryEnv
-from battery_lab.rollout.cluster import start_ray
+from battery_lab.envs.battery.single_env import BatteryEnv
+from battery_lab.rllib.ray_runtime import start_ray
 from benchmarks.work import HIDDEN, Work
 
 

@@ -14,7 +14,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
-from battery_lab.envs.battery_vector import BatteryVectorEnv
+from battery_lab.envs.battery.vector_env import BatteryVectorEnv
 from benchmarks.measure import Clock
 from benchmarks.work import HIDDEN, Work
 

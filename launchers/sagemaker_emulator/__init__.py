@@ -11,6 +11,6 @@ docs/sagemaker_emulator.md says what is modelled and what isn't; in short:
 """
 
 from sagemaker_emulator.client import Connection, Emulator, connect
-from sagemaker_emulator.host import namespaces_work
+from sagemaker_emulator.training.host import namespaces_work
 
 __all__ = ["Connection", "Emulator", "connect", "namespaces_work"]

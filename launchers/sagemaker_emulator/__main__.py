@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 import sagemaker_emulator
-from sagemaker_emulator.host import namespaces_work
-from sagemaker_emulator.machine import Options
 from sagemaker_emulator.server import serve
+from sagemaker_emulator.training.host import namespaces_work
+from sagemaker_emulator.training.machine import Options
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from sagemaker_emulator.machine import Credentials
+from sagemaker_emulator.training.machine import Credentials
 
 _ADDRESS = "address.json"
 _PATIENCE_S = 60.0
@@ -103,7 +103,7 @@ class RemoteFaults:
         self._connection = connection
 
     def add(self, operation: str, kind: str, *, times: int = 1, skip: int = 0, seconds: float = 1.0) -> None:
-        """Add a fault; see ``sagemaker_emulator.faults``.
+        """Add a fault; see ``sagemaker_emulator.protocol.faults``.
 
         Args:
             operation: as botocore names it.

@@ -15,9 +15,9 @@ from pathlib import Path
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from sagemaker_emulator.gate import Gate
+from sagemaker_emulator.app import Gate
 from sagemaker_emulator.job import ACCOUNT
-from sagemaker_emulator.machine import Credentials, Machine, Options
+from sagemaker_emulator.training.machine import Credentials, Machine, Options
 
 ADDRESS = "address.json"
 _LOOK_S = 0.2

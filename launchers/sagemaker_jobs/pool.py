@@ -9,21 +9,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from battery_lab.errors import LabError
+from battery_lab.common.errors import LabError
+from battery_lab.sweep.interfaces import Ending
 from battery_lab.sweep.journal import State
-from battery_lab.sweep.parts import Ending
-from sagemaker_jobs.beginning import Beginning, Running
-from sagemaker_jobs.connection import Connection, ServiceError
-from sagemaker_jobs.ending import came_to, ended
-from sagemaker_jobs.experiments import log_run, run_name
-from sagemaker_jobs.home import Home
-from sagemaker_jobs.jobs import Jobs
-from sagemaker_jobs.local_mode import LocalJobs
-from sagemaker_jobs.options import JobOptions
-from sagemaker_jobs.previewed import Previewed
-from sagemaker_jobs.record import Record
-from sagemaker_jobs.sending import Sender
-from sagemaker_jobs.telling import told
+from sagemaker_jobs.aws.connection import Connection, ServiceError
+from sagemaker_jobs.aws.errors import told
+from sagemaker_jobs.aws.experiments import log_run, run_name
+from sagemaker_jobs.collect.job_record import Record
+from sagemaker_jobs.collect.outcome import came_to, ended
+from sagemaker_jobs.collect.results import Home
+from sagemaker_jobs.job_start import Beginning, Running
+from sagemaker_jobs.options.job_options import JobOptions
+from sagemaker_jobs.submit.dry_run import Previewed
+from sagemaker_jobs.submit.local_mode import LocalJobs
+from sagemaker_jobs.submit.payload import Sender
+from sagemaker_jobs.submit.training_jobs import Jobs
 
 LEFT = "its job goes on; the same command follows it again"
 NOT_SENT = "it was not sent yet; the same command sends it"

@@ -7,11 +7,11 @@ import pytest
 import torch
 from ray.rllib.core.columns import Columns
 
-from battery_lab import policy as stored
 from battery_lab.algos.base import Setup
-from battery_lab.errors import ConfigError, DataError
-from battery_lab.experiment import choose_actions
-from battery_lab.policy import Policy, PolicyNetwork
+from battery_lab.common.errors import ConfigError, DataError
+from battery_lab.experiment.experiment import choose_actions
+from battery_lab.policies import policy as stored
+from battery_lab.policies.policy import Policy, PolicyNetwork
 from tests.compositions import SMALL_ALGOS, option, options, part, small
 from tests.envs.worlds import make_world
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from battery_lab.errors import ConfigError
+from battery_lab.common.errors import ConfigError
 from tests.algos.test_algos import setup_for
 from tests.compositions import part, small
 from tests.envs.worlds import make_world

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from battery_lab.baselines.random import Random
-from battery_lab.errors import ConfigError
+from battery_lab.common.errors import ConfigError
 from tests.baselines.shared import make_baseline, make_problem
 from tests.factories import wavy_prices
 

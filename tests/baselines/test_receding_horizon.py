@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from battery_lab.baselines.receding_horizon import RecedingHorizon, _forecast
-from battery_lab.errors import ConfigError
+from battery_lab.common.errors import ConfigError
 from tests.baselines.shared import PER_DAY, make_baseline, make_problem, profit_of
 from tests.factories import wavy_prices
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from battery_lab.baselines.rule import Rule
-from battery_lab.errors import ConfigError
-from battery_lab.problem import DispatchProblem
+from battery_lab.baselines.percentile_rule import Rule
+from battery_lab.common.errors import ConfigError
+from battery_lab.envs.battery.problem import DispatchProblem
 from tests.factories import make_battery, make_series
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from battery_lab.baselines.percentile_rule import Rule
 from battery_lab.baselines.perfect_foresight import PerfectForesight
-from battery_lab.baselines.rule import Rule
-from battery_lab.envs.battery_market import BatteryMarket, BatteryWorld
+from battery_lab.envs.battery.environment import BatteryMarket, BatteryWorld
 from battery_lab.market.series import MarketSeries
 from tests.compositions import option
 from tests.factories import make_battery, make_series, wavy_prices

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.commands.terminal import ROOT
+from tests.cli.terminal import ROOT
 
 APP = """
 import os, pathlib, signal, sys, time

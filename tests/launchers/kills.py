@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from battery_lab.sweep.folder import is_held, result_of, resumable
+from battery_lab.sweep.trial_folder import is_held, result_of, resumable
 from tests.compositions import SMALL, SMALL_ALGOS, SMALL_NETWORK, write_market
 
 ROOT = Path(__file__).parents[2]

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ray
-from hydra_plugins.battery_lab_launchers._worker import LOG
+from hydra_plugins.battery_lab_launchers._ray_worker import LOG
 
-from battery_lab.sweep.folder import METRICS
+from battery_lab.sweep.trial_folder import METRICS
 from tests.launchers.kills import PATHS, TRIALS, Sweep, reference
 
 PORT, RAY = 6379, (sys.executable, "-m", "ray.scripts.scripts")

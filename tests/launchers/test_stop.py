@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from battery_lab.sweep.folder import resumable
+from battery_lab.sweep.trial_folder import resumable
 from tests.launchers.app import until
 from tests.launchers.kills import Sweep
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from battery_lab.errors import ConfigError, DataError
+from battery_lab.common.errors import ConfigError, DataError
 from tests.market import operator_files as made
 
 NIGHT = datetime(2024, 1, 1, tzinfo=UTC)

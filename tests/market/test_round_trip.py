@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from battery_lab.errors import DataError
+from battery_lab.common.errors import DataError
 from battery_lab.market.series import MarketSeries
 from tests.market import operator_files as made
 

@@ -13,14 +13,14 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from battery_lab.baselines.rule import Rule
+from battery_lab.baselines.percentile_rule import Rule
 from battery_lab.baselines.stochastic_dp import StochasticDP
-from battery_lab.dispatch import Dispatch
-from battery_lab.errors import ConfigError
+from battery_lab.common.errors import ConfigError
+from battery_lab.envs.battery.dispatch import Dispatch
+from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.market.series import MarketSeries
 from battery_lab.market.synthetic import SyntheticMarket, draw_noise
-from battery_lab.optimum import plan
-from battery_lab.problem import DispatchProblem
+from battery_lab.planning.perfect_foresight import plan
 from tests.factories import make_battery
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from battery_lab.errors import ConfigError
+from battery_lab.common.errors import ConfigError
 from battery_lab.observations.feature import Block
-from battery_lab.observations.features import Window
+from battery_lab.observations.market_features import Window
 from battery_lab.observations.observation_set import Scaling
 from tests.compositions import option, options
 from tests.factories import make_battery, make_series, wavy_prices

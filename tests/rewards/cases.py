@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from battery_lab.battery import Battery
+from battery_lab.envs.battery.physics import Battery
+from battery_lab.envs.battery.transition import RewardContext, Transition
 from battery_lab.market.series import MarketSeries
-from battery_lab.transition import RewardContext, Transition
 from tests.factories import make_battery, make_series
 
 

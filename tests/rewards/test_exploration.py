@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from battery_lab.errors import ConfigError
+from battery_lab.common.errors import ConfigError
 from battery_lab.rewards.exploration import Exploration
 from tests.factories import make_battery
 from tests.rewards.cases import dispatch, make_context, random_dispatch

@@ -12,11 +12,11 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from battery_lab import optimum
-from battery_lab.locate import conf_dir
+from battery_lab.config.paths import conf_dir
+from battery_lab.envs.battery.transition import RewardContext
+from battery_lab.planning import perfect_foresight
 from battery_lab.rewards.shaping import Shaping
 from battery_lab.rewards.term import BoundTerm, Term
-from battery_lab.transition import RewardContext
 from tests.factories import make_battery, wavy_prices
 from tests.rewards.cases import make_context, random_dispatch
 
@@ -42,7 +42,7 @@ def built(*overrides: str) -> Shaping:
 
 @pytest.fixture(scope="module")
 def context() -> RewardContext:
-    value = optimum.hindsight(PRICES, BATTERY, 1 / 12)
+    value = perfect_foresight.hindsight(PRICES, BATTERY, 1 / 12)
     return make_context(PRICES, BATTERY, interval_h=1 / 12, value=value)
 
 

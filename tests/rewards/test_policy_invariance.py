@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from battery_lab.battery import Battery
+from battery_lab.envs.battery.physics import Battery
+from battery_lab.envs.battery.transition import RewardContext
 from battery_lab.rewards.potential import Potential
 from battery_lab.rewards.regret import Regret
 from battery_lab.rewards.revenue import Revenue
 from battery_lab.rewards.shaping import Shaping
 from battery_lab.rewards.wear import Wear
-from battery_lab.transition import RewardContext
 from tests.factories import make_battery
 from tests.rewards.cases import TableValue, dispatch, make_context
 

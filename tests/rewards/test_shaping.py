@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from battery_lab.errors import ConfigError
+from battery_lab.common.errors import ConfigError
 from battery_lab.rewards.exploration import Exploration
 from battery_lab.rewards.grid_fee import GridFee
 from battery_lab.rewards.revenue import Revenue

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from battery_lab import optimum
-from battery_lab.errors import ConfigError
+from battery_lab.common.errors import ConfigError
+from battery_lab.planning import perfect_foresight
 from battery_lab.rewards.cycle_cost import CycleCost
 from battery_lab.rewards.grid_fee import GridFee
 from battery_lab.rewards.potential import Potential, trailing_mean
@@ -119,10 +119,10 @@ def test_regret_is_profit_and_the_change_of_value() -> None:
 def test_regret_is_zero_along_the_optimum_and_a_cost_off_it() -> None:
     battery = make_battery(wear_per_mwh=10.0, grid_fee_per_mwh=2.0)
     price = wavy_prices(20, seed=3)
-    value = optimum.hindsight(price, battery, 1 / 12)
+    value = perfect_foresight.hindsight(price, battery, 1 / 12)
     context = make_context(price, battery, interval_h=1 / 12, value=value)
     regret = Regret(weight=1.0).bind(context)
-    best = optimum.plan(price, battery, 1 / 12).request_mw
+    best = perfect_foresight.plan(price, battery, 1 / 12).request_mw
     _, stored = battery.run(best, 1 / 12)
     along = regret(dispatch(context, np.arange(len(price)), stored[:-1], best))
     off = regret(random_dispatch(context, 5000, seed=1))

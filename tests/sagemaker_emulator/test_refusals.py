@@ -6,8 +6,8 @@ import copy
 
 import pytest
 from botocore.exceptions import ClientError
-from sagemaker_emulator.answers import AwsError
-from sagemaker_emulator.request_check import check
+from sagemaker_emulator.protocol.request_validation import check
+from sagemaker_emulator.protocol.responses import AwsError
 
 from tests.sagemaker_emulator.lab import BUCKET, NEVER
 

@@ -31,7 +31,7 @@ def emulator(shared_emulator, monkeypatch):
         monkeypatch.setenv(name, value)
     for name in [name for name in os.environ if name.startswith("AWS_") and name not in shared_emulator.environment]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr("sagemaker_jobs.staging.source_archive", stub_archive)
+    monkeypatch.setattr("sagemaker_jobs.submit.uploads.source_archive", stub_archive)
     return shared_emulator
 
 

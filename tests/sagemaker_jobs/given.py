@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hydra_plugins.battery_lab_launchers._sagemaker import job_options
+from hydra_plugins.battery_lab_launchers._sagemaker_sweep import job_options
 from omegaconf import OmegaConf
-from sagemaker_jobs.options import JobOptions
+from sagemaker_jobs.options.job_options import JobOptions
 
-from battery_lab.locate import conf_dir
+from battery_lab.config.paths import conf_dir
 
 GOOD = {
     "role": "arn:aws:iam::123456789012:role/jobs",

@@ -21,12 +21,12 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from sagemaker_jobs.staging import ENTRY, source_archive
+from sagemaker_jobs.submit.uploads import ENTRY, source_archive
 
-from battery_lab.compose import build, compose
-from battery_lab.export import export
+from battery_lab.cli.export import export
+from battery_lab.config.compose import build, compose
+from battery_lab.config.stored_trial import store_trial
 from battery_lab.serving.artifact import Artifact
-from battery_lab.stored import store_trial
 from tests.compositions import SMALL, write_market
 from tests.launchers.kills import TIMES
 from tests.serving.image import ROOT, container, lay_out, start

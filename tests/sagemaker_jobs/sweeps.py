@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hydra_plugins.battery_lab_launchers._sagemaker import pool
+from hydra_plugins.battery_lab_launchers._sagemaker_sweep import pool
 from omegaconf import DictConfig, OmegaConf
-from sagemaker_jobs import staging
 from sagemaker_jobs.pool import SageMakerPool
+from sagemaker_jobs.submit import uploads
 
+from battery_lab.sweep.interfaces import Ending, Trial
 from battery_lab.sweep.journal import Journal
-from battery_lab.sweep.launching import AllAtOnce, Launch
 from battery_lab.sweep.options import SweepOptions
-from battery_lab.sweep.parts import Ending, Trial
+from battery_lab.sweep.scheduler import AllAtOnce, Launch
 from tests.sagemaker_jobs.given import options
 
 STUB = Path(__file__).parent / "stub"
@@ -104,5 +104,5 @@ def stub_archive() -> bytes:
     """Return the archive of the stub, in place of the lab's."""
     content = io.BytesIO()
     with gzip.GzipFile(fileobj=content, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
-        tar.add(STUB / staging.ENTRY, staging.ENTRY)
+        tar.add(STUB / uploads.ENTRY, uploads.ENTRY)
     return content.getvalue()

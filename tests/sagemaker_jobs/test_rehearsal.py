@@ -10,9 +10,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from battery_lab import export
+from battery_lab.cli import export
 from battery_lab.serving.artifact import Artifact
-from battery_lab.sweep.folder import resumable
+from battery_lab.sweep.trial_folder import resumable
 from tests.launchers.app import until
 from tests.launchers.kills import ROOT
 from tests.sagemaker_jobs.conftest import missing
@@ -90,9 +90,9 @@ def test_jobs_stand_under_their_sweep_in_mlflow(both):
 
 
 def test_the_best_of_an_experiment_comes_first(both, monkeypatch):
-    from sagemaker_jobs.connection import Connection
-    from sagemaker_jobs.experiments import ranked
-    from sagemaker_jobs.record import Record
+    from sagemaker_jobs.aws.connection import Connection
+    from sagemaker_jobs.aws.experiments import ranked
+    from sagemaker_jobs.collect.job_record import Record
 
     lab, _, jobs = both
     for name, value in lab.emulator().environment.items():

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from battery_lab.envs.base import ActionMeaning
-from battery_lab.exporting import export_policy
-from battery_lab.observations.observation_set import Layout
-from battery_lab.policy import Policy, PolicyNetwork
+from battery_lab.envs.layout import Layout
+from battery_lab.policies.onnx_export import export_policy
+from battery_lab.policies.policy import Policy, PolicyNetwork
 from battery_lab.serving.artifact import Artifact
 from battery_lab.serving.server import listen, server
 from tests.compositions import option

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from battery_lab.errors import DataError
+from battery_lab.common.errors import DataError
 from battery_lab.serving import artifact
 from battery_lab.serving.artifact import ABOUT, GRAPH, Artifact
 from tests.serving.exported import exported, seen

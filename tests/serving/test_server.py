@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from battery_lab.errors import ConfigError
-from battery_lab.serving import asked, server
+from battery_lab.common.errors import ConfigError
+from battery_lab.serving import request_body, server
 from tests.launchers.app import until
 from tests.serving.exported import LAYOUT, exported, seen, served
 
@@ -146,14 +146,14 @@ def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(both):
 
 def test_a_body_that_grows_too_large_is_refused_on_its_way(both, monkeypatch):
     _, client = both
-    monkeypatch.setattr(asked, "LARGEST_BODY_BYTES", 1 << 20)
+    monkeypatch.setattr(request_body, "LARGEST_BODY_BYTES", 1 << 20)
     chunk = b"80000\r\n" + b" " * 0x80000 + b"\r\n"
     assert b" 413 " in raw(client, HEAD + b"transfer-encoding: chunked\r\n\r\n", chunk, chunk, b"1\r\n \r\n")
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(both, monkeypatch):
     _, client = both
-    monkeypatch.setattr(asked, "SLOWEST_BODY_S", 0.2)
+    monkeypatch.setattr(request_body, "SLOWEST_BODY_S", 0.2)
     assert b" 408 " in raw(client, HEAD + b"content-length: 100\r\n\r\n{")
 
 
@@ -200,10 +200,10 @@ def test_a_name_of_another_site_is_not_answered_to(both):
     [("127.0.0.1", 2), ("127.0.0.2", 2), ("::1", 2), ("0.0.0.0", 0), ("192.0.2.7", 0)],
 )
 def test_only_who_listens_to_this_machine_alone_minds_its_names(monkeypatch, host, names):
-    asked = []
-    monkeypatch.setattr(server, "app", lambda artifact, names: asked.append(names))
+    request_body = []
+    monkeypatch.setattr(server, "app", lambda artifact, names: request_body.append(names))
     server.server(None, SimpleNamespace(getsockname=lambda: (host, 80)))
-    assert asked == [(host, "localhost")] if names else [()]
+    assert request_body == [(host, "localhost")] if names else [()]
 
 
 def connect(client, *parts):
@@ -245,7 +245,7 @@ def test_whoever_sends_too_much_or_the_wrong_kind_hears_so(both):
 
 def test_what_comes_after_a_body_that_came_too_late_is_no_request(both, monkeypatch):
     _, client = both
-    monkeypatch.setattr(asked, "SLOWEST_BODY_S", 0.2)
+    monkeypatch.setattr(request_body, "SLOWEST_BODY_S", 0.2)
     with connect(client, HEAD + b"content-length: 100\r\n\r\n{") as connection:
         said = everything(connection)
     assert b" 408 " in said.split(b"\r\n")[0] and b"connection: close" in said.lower()
@@ -265,11 +265,11 @@ def test_a_ping_is_answered_amid_a_large_body(both, monkeypatch):
     large = {"instances": seen(1000).tolist()}
     assert len(json.dumps(large)) > server.LARGE_BODY_BYTES
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(client.ask, body=large)
+        request_body = pool.submit(client.ask, body=large)
         assert taken.wait(20)
-        assert client.ask("/ping")[0] == 200 and not asked.done()
+        assert client.ask("/ping")[0] == 200 and not request_body.done()
         go.set()
-        assert asked.result()[0] == 200
+        assert request_body.result()[0] == 200
 
 
 def test_a_failure_of_the_server_is_told_in_json(both, monkeypatch, caplog):

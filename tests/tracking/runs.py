@@ -9,7 +9,7 @@ from typing import Any
 
 from battery_lab.tracking import RunLog, Tracking
 from battery_lab.tracking.mlflow_tracking import MlflowTracking
-from battery_lab.tracking.receipt import read_receipt
+from battery_lab.tracking.sync_state import read_receipt
 
 
 def tracker(outputs: Path, **choices: Any) -> MlflowTracking:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from battery_lab.errors import ConfigError
+from battery_lab.common.errors import ConfigError
 from battery_lab.tracking import RunLog
-from battery_lab.tracking.receipt import RECEIPT, read_receipt
-from battery_lab.tracking.store import Delivery
+from battery_lab.tracking.mlflow_sync import Delivery
+from battery_lab.tracking.sync_state import RECEIPT, read_receipt
 from tests.tracking.runs import Run, client, points, stored, tracker
 
 
@@ -171,7 +171,7 @@ def test_an_unreachable_store_is_said_once_and_stops_nothing(outputs: Path, capf
     said = capfd.readouterr()
     assert said.out == ""
     (line,) = said.err.splitlines()
-    assert f"python -m battery_lab.send run={run.folder}" in line
+    assert f"battery-lab sync run={run.folder}" in line
     assert len((run.folder / "curves.jsonl").read_text().splitlines()) == 20
 
 

@@ -44,7 +44,7 @@ class LocalLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run one trial for each list of overrides; trials are numbered by the sweep's journal."""
-        from hydra_plugins.battery_lab_launchers._core import launch
-        from hydra_plugins.battery_lab_launchers._local import LocalPool
+        from hydra_plugins.battery_lab_launchers._local_pool import LocalPool
+        from hydra_plugins.battery_lab_launchers._sweep import launch
 
         return launch(self, job_overrides, LocalPool(parallel=self.parallel, cores=self.cores))

@@ -46,7 +46,7 @@ class RayLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run one trial for each list of overrides; trials are numbered by the sweep's journal."""
-        from hydra_plugins.battery_lab_launchers._core import launch
-        from hydra_plugins.battery_lab_launchers._ray import RayPool
+        from hydra_plugins.battery_lab_launchers._ray_pool import RayPool
+        from hydra_plugins.battery_lab_launchers._sweep import launch
 
         return launch(self, job_overrides, RayPool(address=self.address, cpus=self.cpus, gpus=self.gpus))

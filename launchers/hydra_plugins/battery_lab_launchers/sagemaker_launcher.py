@@ -15,7 +15,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 @dataclass
 class SageMakerLauncherConf:
-    """Options of the launcher; values: ``conf/launcher/sagemaker.yaml``; meanings: ``sagemaker_jobs/options.py``."""
+    """Options of the launcher; ``conf/launcher/sagemaker.yaml`` has the values."""
 
     _target_: str = "hydra_plugins.battery_lab_launchers.sagemaker_launcher.SageMakerLauncher"
     role: str | None = MISSING
@@ -79,6 +79,6 @@ class SageMakerLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run one job for each list of overrides; trials are numbered by the sweep's journal."""
-        from hydra_plugins.battery_lab_launchers._sagemaker import launch
+        from hydra_plugins.battery_lab_launchers._sagemaker_sweep import launch
 
         return launch(self, job_overrides)

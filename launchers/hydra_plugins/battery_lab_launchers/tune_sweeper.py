@@ -57,6 +57,6 @@ class TuneSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Search; returns the best validation capture that was found."""
-        from hydra_plugins.battery_lab_launchers._tune import search
+        from hydra_plugins.battery_lab_launchers._tune_sweep import search
 
         return search(arguments, self.launcher, self.context, self.options)

@@ -1,0 +1,1 @@
+"""The command `battery-lab`: one file per subcommand."""

@@ -1,0 +1,67 @@
+"""One trial, as Hydra hands it over: here, or in the process or on the machine that a launcher runs it in."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from battery_lab.cli.error_messages import told
+from battery_lab.cli.runner import Ended
+from battery_lab.common.errors import LabError
+from battery_lab.config.compose import build, register_resolvers
+from battery_lab.config.stored_trial import TRIAL, check_resumed, check_unfinished, note_choices, store_trial
+
+
+def run_trial(config: DictConfig) -> float:
+    """Run one trial; returns its validation capture, which sweepers maximise."""
+    from rich.console import Console
+
+    register_resolvers()
+    console = Console()
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    resumed = config.get("resume") is not None
+    in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+    try:
+        note_choices(config, HydraConfig.get().runtime.choices)
+        if resumed:
+            # The memory of a sweep has found that it is the same trial, also where its data have moved.
+            if not in_sweep:
+                check_resumed(config, folder)
+            check_unfinished(config, folder)
+        experiment = build(config)
+        store_trial(config, folder)
+        metrics: dict[str, float] = experiment.run(folder, resume=resumed, console=console)
+    except BaseException as error:
+        if isinstance(error, LabError | KeyboardInterrupt) and not resumed:
+            _clear(folder)
+        ending = told(error, folder)
+        if ending is None:
+            raise
+        if in_sweep and ending[1] == 1:
+            raise _failed_trial(ending[0]) from error
+        raise Ended(ending, error) from error
+    console.print(f"report: {folder / 'report.html'}", soft_wrap=True, highlight=False)
+    return metrics["validation/capture"]
+
+
+def _failed_trial(message: str) -> LabError:
+    """Return what a launcher is told of a trial, which its own log tells too."""
+    print(message, file=sys.stderr, flush=True)
+    return LabError(message.removeprefix("error: "))
+
+
+def _clear(folder: Path) -> None:
+    """Remove the folder of a run that did not begin."""
+    made = {".hydra", ".lock", TRIAL, f"{HydraConfig.get().job.name}.log"}
+    if {path.name for path in folder.iterdir()} <= made:
+        shutil.rmtree(folder / ".hydra", ignore_errors=True)
+        for name in made:
+            (folder / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()

@@ -1,0 +1,145 @@
+"""`battery-lab sync run=<folder>`: send run folders to MLflow, now or again.
+
+    battery-lab sync run=outputs/runs/<run>
+    battery-lab sync run=outputs/runs/<run> run=outputs/runs/<other> tracking.uri=http://127.0.0.1:5000
+
+Sends the composition, curves, figures, report and policy of each run to where its trial was tracked, to the lab's own
+store if it was not, or to tracking.uri= and tracking.experiment=. What the store holds already is not sent twice, so
+the command may be repeated. Passwords of a server are read from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from battery_lab.cli.error_messages import told, wants_traceback
+from battery_lab.cli.runner import command, folder_in
+from battery_lab.common.errors import ConfigError, LabError
+from battery_lab.config.compose import build_part, resolve
+from battery_lab.config.stored_trial import damaged, trial
+from battery_lab.config.validation import check_targets
+from battery_lab.tracking.mlflow_client import Address
+from battery_lab.tracking.mlflow_sync import Delivery
+from battery_lab.tracking.mlflow_tracking import MlflowTracking, reason
+from battery_lab.tracking.sync_state import RECEIPT, public, read_receipt
+
+ANEW = "remove it to send the run as a new one"
+ALLOWED = ("run", "tracking.uri", "tracking.experiment", "tracking.artifacts")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    command(send_all, __doc__, arguments)
+
+
+def send_all(arguments: list[str]) -> None:
+    """Send every run folder that is named; what is wrong with one is told, and the others go on.
+
+    Raises:
+        ConfigError: the arguments cannot be read.
+        SystemExit: a folder could not be sent.
+    """
+    runs, overrides = _split(arguments)
+    failed = False
+    for run in runs:
+        try:
+            print(send(run, overrides), flush=True)
+        except Exception as error:
+            ending = told(error)
+            if ending is None or wants_traceback():
+                raise
+            print(ending[0], file=sys.stderr)
+            failed = True
+    if failed:
+        sys.exit(1)
+
+
+def send(run: Path, overrides: list[str]) -> str:
+    """Send one run folder and return one line on what was sent.
+
+    Raises:
+        LabError: there is no such run, one of its files is damaged, a choice is at fault, or the store cannot be
+            reached.
+    """
+    if not run.is_dir():
+        raise ConfigError(f"run={run} must name a run folder, and there is none")
+    _check_receipt(run)
+    config = _tracked_by_mlflow(run, overrides)
+    check_targets({"tracking": resolve(config)["tracking"]})
+    address = _address(run, build_part(config, "tracking"), overrides)
+    delivery = Delivery(run, run.resolve().name, resolve(config), address)
+    where = f"{public(address.uri)}, experiment {address.experiment}"
+    try:
+        points = delivery.send(_status(run))
+    except Exception as error:
+        raise LabError(
+            f"{run} could not be sent to MLflow at {where}: {reason(error, address.uri)}; "
+            "start the store or name another with tracking.uri=..., and send again"
+        ) from None
+    return f"{run}: {points} new points sent to MLflow at {where}"
+
+
+def _check_receipt(run: Path) -> None:
+    """Raise DataError where a receipt is there and cannot be read; without it the run would be sent a second time."""
+    path = run / RECEIPT
+    try:
+        found = json.loads(path.read_text())
+        good = "key" in found and all(isinstance(store["artifacts"], str | None) for store in found["stores"].values())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise damaged(path, error, ANEW) from None
+    if not good:
+        raise damaged(path, "it does not say what was sent", ANEW)
+
+
+def _tracked_by_mlflow(run: Path, overrides: list[str]) -> DictConfig:
+    """Return a run's trial, with MLflow put in if it was tracked by nothing, or by something else."""
+    target = f"{MlflowTracking.__module__}.{MlflowTracking.__name__}"
+    stored = trial(run, [])
+    if "tracking" in stored and stored.tracking.get("_target_") == target:
+        return trial(run, overrides)
+    return trial(run, ["tracking=mlflow", *overrides])
+
+
+def _address(run: Path, tracking: MlflowTracking, overrides: list[str]) -> Address:
+    """Return where a run goes; relative paths in its trial count from where it ran, which its receipt remembers."""
+    address = tracking.address()
+    known = read_receipt(run)["stores"]
+    if any(override.startswith("tracking.uri=") for override in overrides):
+        return address
+    for uri, store in known.items():
+        if uri.startswith("sqlite:///") and address.uri.startswith("sqlite:///"):
+            address = replace(address, uri=uri, artifacts=store["artifacts"])
+    return address
+
+
+def _status(run: Path) -> str:
+    """Return how a run ended, as it noted itself, or as its folder looks."""
+    noted = read_receipt(run).get("status")
+    return str(noted or ("FINISHED" if (run / "metrics.json").is_file() else "KILLED"))
+
+
+def _split(arguments: list[str]) -> tuple[list[Path], list[str]]:
+    """Return the run folders and the other choices."""
+    runs, overrides = [], []
+    for argument in arguments:
+        key, sign, value = argument.partition("=")
+        if not sign or key not in ALLOWED:
+            raise ConfigError(f"{argument!r} must be one of {', '.join(f'{name}=...' for name in ALLOWED)}")
+        if key == "run":
+            runs.append(folder_in(value))
+        else:
+            overrides.append(argument)
+    if not runs:
+        raise ConfigError("run=<folder> must name the folder of a run")
+    return runs, overrides
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""What a person did wrong, said so that they can mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+
+class LabError(Exception):
+    """A mistake in a choice or an input: shown as one message, without a traceback.
+
+    The message names the field, the rule, the value that was given and what to do.
+    """
+
+
+class ConfigError(LabError, ValueError):
+    """An option with a value that its rule excludes."""
+
+
+class DataError(LabError, ValueError):
+    """A market file that cannot be used as it is."""
+
+
+def require(condition: bool, field: str, rule: str, value: object) -> None:
+    """Raise ConfigError unless an option keeps its rule.
+
+    Args:
+        condition: whether the rule holds.
+        field: the option as the user writes it, for instance ``battery.power_mw``.
+        rule: the rule in words, for instance ``must be greater than 0 MW``.
+        value: what was given.
+    """
+    if not condition:
+        raise ConfigError(f"{field} {rule}, got {value!r}")
+
+
+def require_choice(field: str, value: object, choices: Container[object]) -> None:
+    """Raise ConfigError unless an option is one of its choices."""
+    if value not in choices:
+        raise ConfigError(f"{field} must be one of {choices}, got {value!r}")
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Go from an error back through those it came from; one that is raised again out of another closes a ring."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

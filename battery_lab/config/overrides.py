@@ -1,0 +1,85 @@
+"""What stands on the command line: choices of groups, values, and sweeps over either."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override, Sweep, ValueType
+from hydra.errors import HydraException
+
+from battery_lab.common.errors import ConfigError
+from battery_lab.config.hydra_errors import no_option, several
+from battery_lab.config.paths import conf_dir
+
+# Groups of the sweep as a whole, and what is kept where; no trial differs from another by them.
+AROUND = ("launcher", "sweeper", "sweep")
+SHARED = (*AROUND, "tracking", "outputs")
+
+
+def is_group(override: str) -> bool:
+    """Return whether an override chooses an option of a group rather than a value."""
+    return "=" in override and "." not in group_of(override) and (conf_dir() / group_of(override)).is_dir()
+
+
+def group_of(override: str) -> str:
+    """Return the group that an override chooses an option of."""
+    return override.partition("=")[0].lstrip("+~").partition("@")[0]
+
+
+def check_groups(overrides: Sequence[str], sweep: bool = False) -> None:
+    """Raise ConfigError where a group is given what cannot be an option, of which Hydra says too little.
+
+    Args:
+        overrides: choices, as on the command line.
+        sweep: whether a group may be given several, each for a trial of its own.
+    """
+    for override in overrides:
+        if is_group(override) and not override.startswith("~"):
+            for option in _options(override) if sweep else [override.partition("=")[2]]:
+                value = yaml_value(f"{group_of(override)}={option}")
+                if not isinstance(value, str | list):
+                    raise ConfigError(no_option(f"{group_of(override)}/{option}"))
+
+
+def check_one_each(overrides: Sequence[str]) -> None:
+    """Raise ConfigError where a sweep is given several of what all its trials share."""
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~")
+        if key.partition("@")[0].partition(".")[0] in SHARED and (options := _options(override))[1:]:
+            raise ConfigError(
+                f"{override} cannot be swept, as all trials of a sweep share one {key}: choose one of {options}"
+            )
+
+
+def yaml_value(override: str) -> Any:
+    """Return the value of an override as Hydra reads it; what it cannot read, as text.
+
+    Raises:
+        ConfigError: there are several.
+    """
+    parsed = _parsed(override)
+    if parsed is None:
+        return override.partition("=")[2]
+    if parsed.is_sweep_override():
+        simple = parsed.value_type == ValueType.SIMPLE_CHOICE_SWEEP
+        raise ConfigError(several(override, listed=simple and not is_group(override)))
+    return parsed.value()
+
+
+def _options(override: str) -> list[str]:
+    """Return each option that a group is given in a sweep, as it could be given alone."""
+    parsed = _parsed(override)
+    value = parsed.value() if parsed else None
+    if parsed is None or not isinstance(value, Sweep | Glob):
+        return [override.partition("=")[2]]
+    # A pattern takes what there is, so none of it can be wrong.
+    return [] if isinstance(value, Glob) else list(parsed.sweep_string_iterator())
+
+
+def _parsed(override: str) -> Override | None:
+    try:
+        return OverridesParser.create().parse_override(override)
+    except HydraException:
+        return None

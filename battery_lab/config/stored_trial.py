@@ -1,0 +1,168 @@
+"""The trial that a run folder keeps: written, read again, changed, and held to what it began as."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from battery_lab.common.errors import ConfigError, DataError, LabError
+from battery_lab.config.compose import compose
+from battery_lab.config.hydra_errors import no_key
+from battery_lab.config.overrides import AROUND, check_groups, group_of, is_group, yaml_value
+from battery_lab.config.validation import is_a
+from battery_lab.experiment.checkpoint import found, latest
+
+TRIAL, CHOICES = "trial.yaml", "choices"
+# What may change when a run goes on: how long it trains, and where things are kept. The rest makes another trial.
+MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun", "sweep.", "rollout.cache")
+
+
+def store_trial(config: DictConfig, folder: Path) -> None:
+    """Write the composed trial, which `resume=`, `rerun=` and `.evaluate` compose from again.
+
+    References between groups stay references, so that a value that is changed later is changed everywhere.
+    """
+    stored = config.copy()
+    stored.resume = stored.rerun = None
+    # Whole or not at all: a run whose trial.yaml was cut off could not be resumed.
+    part = folder / f"{TRIAL}.part"
+    part.write_text(OmegaConf.to_yaml(stored))
+    os.replace(part, folder / TRIAL)
+
+
+def note_choices(config: DictConfig, chosen: Mapping[str, str | None]) -> None:
+    """Have a trial say which options it was composed from; one that is composed from a stored trial says so already.
+
+    Args:
+        config: the trial; changes.
+        chosen: options by group; those of Hydra's own groups, of the sweep around it, and of baselines by their name,
+            say nothing of a trial.
+    """
+    own = {
+        str(group): option
+        for group, option in chosen.items()
+        if option is not None and "@" not in group and not group.startswith("hydra/") and group not in AROUND
+    }
+    if own:
+        OmegaConf.update(config, CHOICES, own, force_add=True)
+
+
+def load_trial(run: Path, name: str = "run") -> DictConfig:
+    """Read the trial of a run folder.
+
+    Args:
+        run: the folder.
+        name: the argument that names it.
+
+    Raises:
+        ConfigError: there is none.
+        DataError: it is damaged.
+    """
+    path = run / TRIAL
+    if not path.is_file():
+        raise ConfigError(f"{name}={run} must name a run folder that holds {TRIAL}, and it holds none")
+    try:
+        stored = OmegaConf.load(path)
+    except Exception as error:  # What YAML, its text or the disk can raise has no common name.
+        raise damaged(path, error) from None
+    if not isinstance(stored, DictConfig) or not stored:
+        raise damaged(path, "it holds no trial")
+    return stored
+
+
+def damaged(path: Path, why: object, instead: str = "run the trial again") -> DataError:
+    """Return what to say of a file of a run that cannot be read, with what to do if no whole one can be had."""
+    return DataError(f"{path} is damaged ({' '.join(str(why).split())}): bring back a whole one, or {instead}")
+
+
+def trial(run: Path, overrides: list[str]) -> DictConfig:
+    """Return a run's stored trial with other choices put in.
+
+    Raises:
+        ConfigError: the folder holds no trial, or an override names what is not there.
+        DataError: the trial is damaged.
+    """
+    stored = load_trial(run)
+    OmegaConf.set_struct(stored, True)
+    check_groups(overrides)
+    rest = list(overrides)
+    for override in (o for o in overrides if is_group(o)):
+        group = group_of(override)
+        inside = [o for o in rest if o.startswith(f"{group}.")]
+        chosen = compose([override, *inside])[group]
+        OmegaConf.update(stored, group, OmegaConf.to_container(chosen, resolve=False), merge=False, force_add=True)
+        if CHOICES in stored:
+            OmegaConf.update(stored, f"{CHOICES}.{group}", yaml_value(override), force_add=True)
+        rest = [o for o in rest if o != override and o not in inside]
+    for override in rest:
+        key = override.partition("=")[0]
+        _check_there(key, stored)
+        OmegaConf.update(stored, key, yaml_value(override), merge=True)
+    return stored
+
+
+def _check_there(key: str, stored: DictConfig) -> None:
+    parent, _, name = key.rpartition(".")
+    above = OmegaConf.select(stored, parent) if parent else stored
+    if not OmegaConf.is_dict(above) or name not in above:
+        raise ConfigError(no_key(key, cast(dict[str, Any], OmegaConf.to_container(stored, resolve=False))))
+
+
+def check_resumed(config: DictConfig, folder: Path) -> None:
+    """Raise LabError where a run would go on as another trial than it began as."""
+    both = (load_trial(folder), config)
+    stored, wanted = (leaves(OmegaConf.to_container(one, resolve=False)) for one in both)
+    changed = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
+    changed = [key for key in changed if not key.startswith(MAY_CHANGE)]
+    if changed:
+        keys = " and ".join(changed)
+        raise LabError(
+            f"{keys} cannot change with resume=, which goes on with the same trial (train.* and tracking.* may): "
+            f"leave {keys} out, or start another trial with rerun={folder} {changed[0]}=..."
+        )
+
+
+def check_unfinished(config: DictConfig, folder: Path) -> None:
+    """Raise LabError where a run has trained to its end and been judged: once more would be another look at test time.
+
+    Raises:
+        DataError: its newest checkpoint, or its metrics, are damaged.
+    """
+    figures = _figures(folder)
+    if figures is None or not found(folder / "checkpoints"):
+        return
+    progress = latest(folder / "checkpoints")[1]
+    if figures.get("train/env_steps") != progress.env_steps:
+        # It was stopped after it had gone on from another end.
+        return
+    budget, plateau = config.train.env_steps, config.train.stop_on_plateau
+    ended = is_a("float", budget) and progress.env_steps >= budget
+    flat = is_a("float", plateau) and 0 < plateau <= progress.stale
+    if ended or flat:
+        more = "train.env_steps" if ended else "train.stop_on_plateau"
+        raise LabError(
+            f"this run is finished, at {progress.env_steps} environment steps: raise {more} to go on, "
+            f"or judge it again with battery-lab evaluate run={folder}"
+        )
+
+
+def _figures(run: Path) -> dict[str, Any] | None:
+    path = run / "metrics.json"
+    try:
+        figures = json.loads(path.read_text()) if path.is_file() else None
+    except ValueError as error:
+        raise damaged(path, error, "remove it to have the run judged again") from None
+    return figures if isinstance(figures, dict) else None
+
+
+def leaves(node: Any, path: str = "") -> dict[str, Any]:
+    """Return the values of nested mappings by their whole keys."""
+    if isinstance(node, dict) and node:
+        below = (leaves(child, f"{path}.{key}" if path else str(key)) for key, child in node.items())
+        return {place: value for leaves in below for place, value in leaves.items()}
+    return {path: node}

@@ -1,0 +1,1 @@
+"""A battery on a wholesale power market."""

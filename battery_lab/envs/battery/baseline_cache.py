@@ -1,0 +1,69 @@
+"""What baselines ask for, worked out once a market, battery and period, and kept beside the runs."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from battery_lab.baselines import Baseline
+from battery_lab.envs.battery.problem import DispatchProblem
+
+PACKAGE = Path(__file__).resolve().parents[2]
+# What baselines are worked out with, besides their own files.
+SOURCES = (
+    *("envs/battery/physics", "envs/battery/problem", "market/series"),
+    *("planning/energy_grid", "planning/perfect_foresight"),
+)
+
+
+def kept_requests(cache: str, name: str, baseline: Baseline, problem: DispatchProblem) -> NDArray[np.float64]:
+    """Return what a baseline asks for, from the cache if neither the problem nor the code has changed since.
+
+    Args:
+        cache: folder for what is worked out once a market and battery.
+        name: of the baseline.
+        baseline: asks where nothing is kept, or what is kept is damaged.
+        problem: what it is asked on.
+
+    Returns:
+        (T,) the power it wants in each interval, MW.
+    """
+    path = Path(cache) / "baselines" / f"{name}-{_key(baseline, problem)}.npy"
+    try:
+        stored = np.load(path, allow_pickle=False)
+        if stored.shape == (problem.end - problem.first,):
+            return np.asarray(stored, np.float64)
+    except (OSError, ValueError, EOFError):
+        pass
+    asked = baseline.requests(problem)
+    # A cache that cannot be written costs time, not the run.
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.part.npy")
+        np.save(part, asked)
+        os.replace(part, path)
+    return asked
+
+
+def _key(baseline: Baseline, problem: DispatchProblem) -> str:
+    key = repr((problem.series.digest, problem.battery, problem.first, problem.end, problem.train_end))
+    key += repr((problem.price_lag, baseline, _sources(type(baseline))))
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def _sources(baseline: type) -> str:
+    """Return a hash of the code that a baseline's requests come from, so that a change in it is seen at once."""
+    own = inspect.getsourcefile(baseline)
+    hasher = hashlib.sha256(baseline.__qualname__.encode())
+    for path in sorted({*(PACKAGE / f"{source}.py" for source in SOURCES), *(PACKAGE / "baselines").glob("*.py")}):
+        hasher.update(path.read_bytes())
+    if own is not None:
+        hasher.update(Path(own).read_bytes())
+    return hasher.hexdigest()[:16]

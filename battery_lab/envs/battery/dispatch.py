@@ -1,0 +1,72 @@
+"""The accounts of one policy over one period."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from battery_lab.envs.battery.problem import DispatchProblem
+from battery_lab.envs.battery.transition import Transition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dispatch:
+    """What one policy did with one battery, interval by interval.
+
+    Attributes:
+        problem: the market time and the battery.
+        transition: all intervals of the period, (T,) each.
+    """
+
+    problem: DispatchProblem
+    transition: Transition
+
+    @classmethod
+    def replay(cls, problem: DispatchProblem, request_mw: NDArray[np.float64]) -> Dispatch:
+        """Run (T,) requests through the physics, from the battery's ``soc_start``."""
+        series = problem.judged
+        power, stored = problem.battery.run(request_mw, series.interval_h)
+        transition = Transition(
+            row=np.arange(problem.first, problem.end),
+            price=series.price,
+            request_mw=np.asarray(request_mw, np.float64),
+            power_mw=power,
+            energy_mwh=stored[:-1],
+            energy_after_mwh=stored[1:],
+            interval_h=series.interval_h,
+            battery=problem.battery,
+        )
+        return cls(problem=problem, transition=transition)
+
+    def metrics(self) -> dict[str, float]:
+        """Return profit and revenue a day in the market's currency, and equivalent full cycles a day."""
+        done, battery = self.transition, self.problem.battery
+        days = self.problem.judged.days
+        throughput_mwh = float(done.sold_mwh.sum()) / battery.discharge_efficiency
+        return {
+            "profit_per_day": float(done.profit.sum()) / days,
+            "revenue_per_day": float(done.revenue.sum()) / days,
+            "equivalent_full_cycles_per_day": throughput_mwh / battery.capacity_mwh / days,
+        }
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row an interval, in the market's currency, MW and MWh."""
+        done = self.transition
+        return pd.DataFrame(
+            {
+                "start": pd.DatetimeIndex(self.problem.judged.start).tz_localize("UTC"),
+                "local_start": self.problem.judged.local_start,
+                "price": done.price,
+                "request_mw": done.request_mw,
+                "power_mw": done.power_mw,
+                "energy_mwh": done.energy_mwh,
+                "soc": done.energy_mwh / self.problem.battery.capacity_mwh,
+                "revenue": done.revenue,
+                "wear": done.wear,
+                "grid_fee": done.grid_fee,
+                "profit": done.profit,
+            }
+        )

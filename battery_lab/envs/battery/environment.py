@@ -1,0 +1,224 @@
+"""A battery on a market: joins physics, prices, observations, reward and baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from battery_lab.baselines import Baseline
+from battery_lab.common.errors import require, require_choice
+from battery_lab.envs.base import ActionMeaning, Actor, Judgement
+from battery_lab.envs.battery import evaluate_policy
+from battery_lab.envs.battery.actions import KINDS, ActionSet
+from battery_lab.envs.battery.baseline_cache import kept_requests
+from battery_lab.envs.battery.dispatch import Dispatch
+from battery_lab.envs.battery.physics import Battery
+from battery_lab.envs.battery.problem import DispatchProblem
+from battery_lab.envs.battery.time_split import split_time
+from battery_lab.envs.battery.transition import RewardContext
+from battery_lab.envs.battery.vector_env import BatteryVectorEnv
+from battery_lab.envs.layout import Layout
+from battery_lab.market.series import Market, MarketSeries
+from battery_lab.observations.observation_set import ObservationSet, Observer, Scaling
+from battery_lab.planning.perfect_foresight import HindsightValue
+from battery_lab.planning.perfect_foresight import hindsight as tabulate_hindsight
+from battery_lab.rewards.shaping import Shaping
+
+if TYPE_CHECKING:
+    from battery_lab.report import Panel
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatteryMarket:
+    """The choice ``env=battery``.
+
+    Attributes:
+        battery: the battery.
+        market: where prices come from.
+        observation: what the policy sees.
+        reward: what it is trained on.
+        baselines: the policies it is compared with, by name.
+        price_lag: 0 if the price of the interval being dispatched is known, 1 if only the one before is.
+        episode_days: length of a training episode, days.
+        validation_days: length of the validation time, which lies between training and test time, days.
+        test_days: length of the test time, the last of the series, days.
+        actions: ``auto`` (what the algorithm can do), ``discrete`` or ``continuous``.
+        action_levels: how many levels of power a discrete action set has; odd.
+        cache: folder for what is worked out once a market and battery.
+    """
+
+    battery: Battery
+    market: Market
+    observation: ObservationSet
+    reward: Shaping
+    baselines: Mapping[str, Baseline]
+    price_lag: int
+    episode_days: float
+    validation_days: int
+    test_days: int
+    actions: str
+    action_levels: int
+    cache: str
+
+    def __post_init__(self) -> None:
+        require_choice("env.price_lag", self.price_lag, (0, 1))
+        require(0 < self.episode_days <= 3660, "env.episode_days", "must be above 0 days", self.episode_days)
+        require(self.validation_days >= 1, "env.validation_days", "must be 1 day or more", self.validation_days)
+        require(self.test_days >= 1, "env.test_days", "must be 1 day or more", self.test_days)
+        require_choice("env.actions", self.actions, ("auto", *KINDS))
+        ActionSet(kind="discrete", levels=self.action_levels, power_mw=self.battery.power_mw)
+        for needed in (BatteryWorld.optimum, BatteryWorld.rule):
+            require(needed in self.baselines, "env.baselines", f"must hold {needed!r}", list(self.baselines))
+
+    @property
+    def offers(self) -> Sequence[str]:
+        """The kinds of actions that this choice leaves open."""
+        return KINDS if self.actions == "auto" else (self.actions,)
+
+    def open(self, actions: str, observation_state: Mapping[str, Any] | None = None) -> BatteryWorld:
+        """Load the prices, split them by time and fit the observation scales on training time.
+
+        Raises:
+            DataError: the prices cannot be used, or are too few for the split.
+        """
+        scaling = None if observation_state is None else Scaling.from_json(observation_state)
+        return BatteryWorld(self, self.market.load(), actions, scaling)
+
+
+class BatteryWorld:
+    """A battery on a market with its data at hand; see World in base.py."""
+
+    score = "profit_per_day"
+    optimum = "perfect_foresight"
+    rule = "rule"
+
+    def __init__(self, option: BatteryMarket, series: MarketSeries, actions: str, scaling: Scaling | None) -> None:
+        """Split a series and make its observations.
+
+        Args:
+            option: the parameters.
+            series: the whole market series.
+            actions: ``discrete`` or ``continuous``.
+            scaling: of the observations; fitted on training time if not given.
+        """
+        self._option, self._series = option, series
+        self._actions = ActionSet(kind=actions, levels=option.action_levels, power_mw=option.battery.power_mw)
+        self._split = split_time(
+            series,
+            test_days=option.test_days,
+            validation_days=option.validation_days,
+            episode_days=option.episode_days,
+            warm_up=round(option.observation.look_back_h / series.interval_h) + option.price_lag,
+        )
+        self._scaling = scaling or option.observation.fit(self._training, option.price_lag)
+        self.unit = f"{series.currency}/day"
+
+    @property
+    def layout(self) -> Layout:
+        """What stands where in an observation."""
+        return self._observer.layout
+
+    @property
+    def action(self) -> ActionMeaning:
+        """What actions ask for."""
+        return self._actions.meaning
+
+    @property
+    def digest(self) -> str:
+        """A hash of the prices and of how they are split by time."""
+        return f"{self._series.digest}-{self._split.train_end}-{self._split.test_first}"
+
+    @cached_property
+    def hindsight(self) -> HindsightValue:
+        """The perfect-foresight value on the training prices."""
+        return tabulate_hindsight(self._training.price, self._option.battery, self._series.interval_h)
+
+    def vector_env(self, num_envs: int, seed: int, staggered: bool = True) -> BatteryVectorEnv:
+        """Make N batteries on training time."""
+        context = RewardContext(
+            series=self._training,
+            battery=self._option.battery,
+            num_envs=num_envs,
+            hindsight=lambda: self.hindsight,
+        )
+        return BatteryVectorEnv(
+            training=self._training,
+            battery=self._option.battery,
+            observer=self._observer,
+            reward=self._option.reward.bind(context),
+            actions=self._actions,
+            starts=self._split.starts,
+            episode_intervals=self._split.episode,
+            num_envs=num_envs,
+            seed=seed,
+            staggered=staggered,
+        )
+
+    def problem(self, period: str) -> DispatchProblem:
+        """Return the period as a problem for a baseline."""
+        first, end = self._split.judged[period]
+        return DispatchProblem(
+            series=self._series,
+            battery=self._option.battery,
+            first=first,
+            end=end,
+            train_end=self._split.train_end,
+            price_lag=self._option.price_lag,
+        )
+
+    def judge(self, actor: Actor, period: str) -> Judgement:
+        """Run a policy through a period, in order, from the battery's ``soc_start``."""
+        problem = self.problem(period)
+        dispatch = Dispatch.replay(problem, evaluate_policy.requests(problem, actor, self._observer, self._actions))
+        return Judgement(metrics=dispatch.metrics(), frame=dispatch.frame())
+
+    def baselines(self, period: str) -> dict[str, Judgement]:
+        """Judge the environment's own policies; what they ask for is worked out once a market, battery and period."""
+        problem = self.problem(period)
+        judged = {}
+        for name, baseline in self._option.baselines.items():
+            dispatch = Dispatch.replay(problem, kept_requests(self._option.cache, name, baseline, problem))
+            judged[name] = Judgement(metrics=dispatch.metrics(), frame=dispatch.frame())
+        return judged
+
+    def panels(self, frame: pd.DataFrame, baselines: Mapping[str, Judgement]) -> Sequence[Panel]:
+        """Return the report's pictures of one policy."""
+        # Drawing is not needed to train: remote runners and start-up go without it.
+        from battery_lab.envs.battery import plots
+
+        frames = {name: judged.frame for name, judged in baselines.items()}
+        return plots.panels(frame, self._series.currency, frames)
+
+    def summary(self) -> Mapping[str, str]:
+        """Return market, battery and split in words."""
+        battery, series = self._option.battery, self._series
+        known = "known" if self._option.price_lag == 0 else "not known, only the one before is"
+        return {
+            "Market": f"{series.name}, {len(series):,} intervals of {60 * series.interval_h:g} minutes",
+            "Training": self._stretch(0, self._split.train_end),
+            **{period.capitalize(): self._stretch(*rows) for period, rows in self._split.judged.items()},
+            "Battery": f"{battery.power_mw:g} MW, {battery.capacity_mwh:g} MWh, round trip "
+            f"{battery.round_trip_efficiency:.0%}, wear {battery.wear_per_mwh:g} {series.currency}/MWh discharged",
+            "Price of the interval being dispatched": known,
+        }
+
+    def observation_state(self) -> Mapping[str, Any]:
+        """Return the observation scales."""
+        return self._scaling.to_json()
+
+    @cached_property
+    def _observer(self) -> Observer:
+        option = self._option
+        return option.observation.build(self._series, option.price_lag, self._scaling, option.battery)
+
+    @cached_property
+    def _training(self) -> MarketSeries:
+        return self._series.rows(0, self._split.train_end)
+
+    def _stretch(self, first: int, end: int) -> str:
+        local = self._series.local_start
+        return f"{local[first]:%Y-%m-%d} to {local[end - 1]:%Y-%m-%d}"

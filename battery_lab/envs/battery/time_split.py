@@ -1,0 +1,93 @@
+"""A market's time: training, then validation, then test, and where training episodes may begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from battery_lab.common.errors import ConfigError, DataError, require
+from battery_lab.market.series import MarketSeries
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TimeSplit:
+    """Rows of a market series by what they are for.
+
+    Attributes:
+        train_end: row after the last one of training time, which is the first of validation.
+        test_first: row after the last one of validation, which is the first of test.
+        end: row after the last one of test.
+        episode: length of a training episode, intervals.
+        starts: (S,) rows at which a whole episode without a gap can begin.
+    """
+
+    train_end: int
+    test_first: int
+    end: int
+    episode: int
+    starts: NDArray[np.int64]
+
+    @property
+    def judged(self) -> dict[str, tuple[int, int]]:
+        """The first row of each period that policies are judged on, and the row after its last."""
+        return {"validation": (self.train_end, self.test_first), "test": (self.test_first, self.end)}
+
+
+def split_time(
+    series: MarketSeries, *, test_days: int, validation_days: int, episode_days: float, warm_up: int
+) -> TimeSplit:
+    """Split a series by time.
+
+    Args:
+        series: the whole of it.
+        test_days: length of the test time, the last of the series, days.
+        validation_days: length of the validation time before it, days.
+        episode_days: length of a training episode, days.
+        warm_up: how many rows of history an observation needs, which no episode begins in.
+
+    Raises:
+        ConfigError: an episode has no interval, or fits between no two gaps.
+        DataError: the series is too short, or has a gap in the time that is judged.
+    """
+    per_day = series.intervals_per_day
+    test_first = len(series) - test_days * per_day
+    train_end = test_first - validation_days * per_day
+    episode = round(episode_days * per_day)
+    rule = f"must be at least one interval, {series.interval_h / 24:.4g} days"
+    require(episode >= 1, "env.episode_days", rule, episode_days)
+    if train_end - warm_up - episode < 1:
+        needed = (warm_up + episode + 1) / per_day + validation_days + test_days
+        raise DataError(
+            f"market {series.name} holds {series.days:.1f} days, and the split needs at least {needed:.1f}: "
+            f"{test_days} for test (env.test_days), {validation_days} for validation (env.validation_days) and "
+            f"an episode (env.episode_days={episode_days:g}) with its history for training; "
+            "give more files or shorten these"
+        )
+    _check_no_gap(series, train_end)
+    starts = _starts(series.gap, warm_up, train_end, episode)
+    if len(starts) == 0:
+        rule = f"must fit between two gaps of market {series.name}"
+        raise ConfigError(f"env.episode_days {rule}, got {episode_days:g}: shorten it")
+    return TimeSplit(train_end=train_end, test_first=test_first, end=len(series), episode=episode, starts=starts)
+
+
+def _check_no_gap(series: MarketSeries, first: int) -> None:
+    """Raise DataError where the time that is judged, from its first row on, has a gap."""
+    judged = series.gap[first:]
+    if judged.any():
+        where = series.local_start[first + int(np.argmax(judged))]
+        raise DataError(
+            f"market {series.name} has a gap at {where} in the time kept for validation and test, which is judged "
+            "without one: fill it (market.gaps=fill market.max_gap_h=...) or leave out the files after it"
+        )
+
+
+def _starts(gap: NDArray[np.bool_], warm_up: int, train_end: int, episode: int) -> NDArray[np.int64]:
+    """Find the rows at which a whole episode without a gap can begin."""
+    gaps = np.concatenate([[0], np.cumsum(gap)])
+    # An episode's last observation is of the row after it, which has to be training time too.
+    rows = np.arange(warm_up, train_end - episode)
+    starts: NDArray[np.int64] = rows[gaps[rows + episode] == gaps[rows]]
+    return starts

@@ -1,0 +1,117 @@
+"""What one dispatch interval did: the one thing that rewards and accounts look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from battery_lab.envs.battery.physics import Battery
+from battery_lab.market.series import MarketSeries
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """One dispatch interval of N batteries, or T intervals of one.
+
+    Attributes:
+        row: (N,) the interval's row in the market series.
+        price: (N,) price of the interval, currency per MWh.
+        request_mw: (N,) power that was asked for, + discharges.
+        power_mw: (N,) power that was delivered.
+        energy_mwh: (N,) stored energy at the interval's start.
+        energy_after_mwh: (N,) stored energy at its end.
+        interval_h: its length in hours.
+        battery: the battery.
+    """
+
+    row: NDArray[np.int64]
+    price: Array
+    request_mw: Array
+    power_mw: Array
+    energy_mwh: Array
+    energy_after_mwh: Array
+    interval_h: float
+    battery: Battery
+
+    @cached_property
+    def _money(self) -> tuple[Array, ...]:
+        # Of one type, as compiled code is made for each; the options may be whole numbers.
+        prices = float(self.battery.wear_per_mwh), float(self.battery.grid_fee_per_mwh)
+        return tuple(_account(self.price, self.power_mw, self.interval_h, *prices))
+
+    @property
+    def sold_mwh(self) -> Array:
+        """(N,) energy discharged at the grid connection, MWh."""
+        return self._money[0]
+
+    @property
+    def bought_mwh(self) -> Array:
+        """(N,) energy charged at the grid connection, MWh."""
+        return self._money[1]
+
+    @property
+    def revenue(self) -> Array:
+        """(N,) price x delivered power x interval, in the market's currency."""
+        return self._money[2]
+
+    @property
+    def wear(self) -> Array:
+        """(N,) what the energy discharged cost in wear."""
+        return self._money[3]
+
+    @property
+    def grid_fee(self) -> Array:
+        """(N,) what the network charged for the energy bought."""
+        return self._money[4]
+
+    @property
+    def profit(self) -> Array:
+        """(N,) revenue less wear and grid fee."""
+        return self._money[5]
+
+
+@nb.njit(cache=True)
+def _account(price: Array, power_mw: Array, interval_h: float, wear_per_mwh: float, fee_per_mwh: float) -> Array:
+    """Return (6, N) what Transition tells, in its order, in one pass: it is asked for at every step of training."""
+    if len(price) != len(power_mw):
+        raise ValueError("a transition has as many prices as deliveries of power")
+    account = np.empty((6, len(power_mw)))
+    for n in range(len(power_mw)):
+        sold, bought = max(power_mw[n], 0.0) * interval_h, max(-power_mw[n], 0.0) * interval_h
+        revenue = price[n] * power_mw[n] * interval_h
+        wear, fee = wear_per_mwh * sold, fee_per_mwh * bought
+        account[0, n], account[1, n], account[2, n] = sold, bought, revenue
+        account[3, n], account[4, n], account[5, n] = wear, fee, revenue - wear - fee
+    return account
+
+
+class ValueTable(Protocol):
+    """The perfect-foresight value of stored energy over the training time."""
+
+    def at(self, row: NDArray[np.int64], energy_mwh: Array) -> Array:
+        """Return (N,) the best profit from the start of each row on, holding (N,) stored energy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardContext:
+    """What a reward term may know when it is bound to an environment: training time only.
+
+    Attributes:
+        series: the market series from its first row to the end of training time; row 0 is its row 0.
+        battery: the battery.
+        num_envs: how many environments each call holds.
+        hindsight: builds (or returns) the perfect-foresight value on the training prices.
+    """
+
+    series: MarketSeries
+    battery: Battery
+    num_envs: int
+    hindsight: Callable[[], ValueTable]

@@ -1,0 +1,190 @@
+"""Many batteries that train on one market, stepped with one call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numba as nb
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from battery_lab.envs.battery.actions import ActionSet
+from battery_lab.envs.battery.physics import Battery
+from battery_lab.envs.battery.transition import Transition
+from battery_lab.market.series import MarketSeries
+from battery_lab.observations.observation_set import Observer
+from battery_lab.rewards.shaping import BoundShaping
+
+Array = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+
+class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]):
+    """Dispatch of N batteries on random slices of training time.
+
+    ## Description
+    Each battery trades on its own slice of the market's training time. An episode ends by truncation when its slice
+    does; nothing terminates.
+
+    ## Action Space
+    ``Discrete(levels)`` from full charge (0) over hold (the middle) to full discharge, or ``Box(-1, 1, (1,))``, the
+    fraction of full power, + discharges. What the limits cut is not delivered.
+
+    ## Observation Space
+    ``Box(-inf, inf, (D,), float32)`` as the observation set lays it out: soc first, then features of the market up to
+    the interval that is about to be dispatched.
+
+    ## Rewards
+    The shaping's weighted sum, divided by its scale.
+
+    ## Starting State
+    A slice drawn uniformly from training time, with soc drawn uniformly between its limits. After the first reset the
+    ages of the episodes are staggered, so that they do not all end at once.
+
+    ## Episode End
+    Truncation after ``episode_intervals``. Autoreset on the next step, as gymnasium's ``AutoresetMode.NEXT_STEP``.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
+
+    def __init__(
+        self,
+        *,
+        training: MarketSeries,
+        battery: Battery,
+        observer: Observer,
+        reward: BoundShaping,
+        actions: ActionSet,
+        starts: NDArray[np.int64],
+        episode_intervals: int,
+        num_envs: int,
+        seed: int,
+        staggered: bool = True,
+    ) -> None:
+        """Make N batteries.
+
+        Args:
+            training: the market up to the end of training time.
+            battery: the battery.
+            observer: observations of the market and the battery.
+            reward: the shaping, bound to this many environments.
+            actions: the action set.
+            starts: the rows at which an episode may begin.
+            episode_intervals: length of an episode.
+            num_envs: N.
+            seed: of all that is drawn, until ``reset`` gives another.
+            staggered: whether the first episodes are cut to random lengths.
+        """
+        self.num_envs = num_envs
+        self.single_observation_space = gym.spaces.Box(-np.inf, np.inf, (observer.layout.size,), np.float32)
+        self.single_action_space = actions.space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._price, self._interval_h, self._battery = training.price, training.interval_h, battery
+        self._observer, self.reward, self._actions = observer, reward, actions
+        self._starts, self._episode, self._staggered = starts, episode_intervals, staggered
+        self._rng = np.random.default_rng(seed)
+        self._row = np.zeros(num_envs, np.int64)
+        self._end = np.zeros(num_envs, np.int64)
+        self._energy = np.full(num_envs, battery.energy_start_mwh)
+        self._done = np.zeros(num_envs, np.bool_)
+        self._account = np.zeros(4)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Float32, dict[str, Any]]:
+        """Begin N new episodes; returns (N, D) observations and an empty info."""
+        if seed is not None:
+            self._rng = np.random.default_rng(seed)
+        self._begin(np.ones(self.num_envs, np.bool_))
+        if self._staggered:
+            self._end = self._row + self._rng.integers(1, self._episode + 1, self.num_envs)
+        self._done[:] = False
+        return self._observer(self._row, self._energy), {}
+
+    def step(self, actions: NDArray[Any]) -> tuple[Float32, NDArray[np.float64], Flags, Flags, dict[str, Any]]:
+        """Dispatch one interval of each battery; those whose episode ended last time begin anew instead."""
+        reset = self._done
+        if reset.any():
+            live, reward = np.flatnonzero(~reset), np.zeros(self.num_envs)
+            reward[live] = self._dispatch(live, np.asarray(actions)[live])
+            self._begin(reset)
+        else:
+            reward = self._dispatch(slice(None), actions)
+        self._done = (self._row >= self._end) & ~reset
+        observation = self._observer(self._row, self._energy)
+        return observation, reward, np.zeros(self.num_envs, np.bool_), self._done.copy(), {}
+
+    def take_log(self) -> dict[str, float]:
+        """Return profit and revenue a day, the mean reward and its terms since the last call; begin a new account."""
+        profit, revenue, reward, counted = self._account
+        intervals = max(float(counted), 1.0)
+        days = intervals * self._interval_h / 24
+        self._account = np.zeros(4)
+        money = {"train/profit_per_day": profit / days, "train/revenue_per_day": revenue / days}
+        terms = {f"reward_terms/{name}": value for name, value in self.reward.take_log().items()}
+        return money | {"train/reward_mean": reward / intervals} | terms
+
+    def get_state(self) -> dict[str, Any]:
+        """Return all that a later ``set_state`` needs to go on as if nothing had happened."""
+        return {
+            "rng": self._rng.bit_generator.state,
+            "row": self._row.copy(),
+            "end": self._end.copy(),
+            "energy": self._energy.copy(),
+            "done": self._done.copy(),
+            "account": self._account.copy(),
+            "reward": self.reward.get_state(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state that ``get_state`` gave."""
+        self._rng.bit_generator.state = state["rng"]
+        self._row, self._end = state["row"].copy(), state["end"].copy()
+        self._energy, self._done = state["energy"].copy(), state["done"].copy()
+        self._account = state["account"].copy()
+        self.reward.set_state(state["reward"])
+
+    def _begin(self, which: Flags) -> None:
+        count = int(which.sum())
+        low, high = self._battery.energy_min_mwh, self._battery.energy_max_mwh
+        self._row[which] = self._rng.choice(self._starts, count)
+        self._end[which] = self._row[which] + self._episode
+        self._energy[which] = self._rng.uniform(low, high, count)
+
+    def _dispatch(self, which: NDArray[np.int64] | slice, actions: NDArray[Any]) -> NDArray[np.float64]:
+        """Dispatch one interval of some of the batteries and return their rewards."""
+        row, energy = self._row[which], self._energy[which]
+        request = self._actions.request_mw(actions)
+        power, after = self._battery.step(energy, request, self._interval_h)
+        done = Transition(
+            row=row,
+            price=self._price[row],
+            request_mw=request,
+            power_mw=power,
+            energy_mwh=energy,
+            energy_after_mwh=after,
+            interval_h=self._interval_h,
+            battery=self._battery,
+        )
+        if isinstance(which, slice):
+            # The transition has arrays of its own, as terms may keep it: the batteries' are written to.
+            self._row, self._energy = row + 1, after.copy()
+        else:
+            self._row[which], self._energy[which] = row + 1, after
+        reward = self.reward(done)
+        _add(self._account, done.profit, done.revenue, reward)
+        return reward
+
+
+@nb.njit(cache=True)
+def _add(account: Array, profit: Array, revenue: Array, reward: Array) -> None:
+    for n in range(len(reward)):
+        account[0] += profit[n]
+        account[1] += revenue[n]
+        account[2] += reward[n]
+    account[3] += len(reward)

@@ -1,0 +1,1 @@
+"""A trial: train, pick on validation, evaluate on test, report."""

@@ -1,0 +1,246 @@
+"""A trial: train one algorithm on one environment, judge it, report it. Knows nothing of Hydra."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+# RLlib imports TensorFlow where that is installed, which costs 5 s of every start.
+os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
+
+from battery_lab import report
+from battery_lab.algos.base import Algo, Setup
+from battery_lab.common.errors import ConfigError
+from battery_lab.envs.base import Environment, World
+from battery_lab.envs.loader import WorldSource
+from battery_lab.experiment import checkpoint, results
+from battery_lab.experiment.checkpoint import Progress
+from battery_lab.experiment.metrics import Validation
+from battery_lab.experiment.progress import TrainingDisplay
+from battery_lab.experiment.trainer import Interrupted, Trainer, TrainOptions
+from battery_lab.networks.base import Network
+from battery_lab.policies.policy import Policy, copied, load
+from battery_lab.rllib.backends import Rollout
+from battery_lab.rllib.ray_runtime import start_ray, without_results_folder
+from battery_lab.tracking import RunLog, Status, Tracker
+from battery_lab.tracking.run_log import CURVES
+
+POLICY = "policy"
+
+
+def choose_actions(env: Environment, algo: Algo) -> str:
+    """Return the kind of actions that the environment offers first and the algorithm can learn.
+
+    Raises:
+        ConfigError: they have none in common.
+    """
+    for kind in env.offers:
+        if kind in algo.action_kinds:
+            return kind
+    name = type(algo).__name__.lower()
+    raise ConfigError(
+        f"env.actions={env.offers[0]} cannot be learned by algo={name}, which does {' and '.join(algo.action_kinds)} "
+        f"actions only: set env.actions={algo.action_kinds[0]} or choose another algorithm"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One trial.
+
+    Attributes:
+        env: the environment.
+        algo: the algorithm.
+        network: the network.
+        rollout: how data move between environment, replay memory and learner.
+        train: budget and intervals.
+        tracking: where results go besides the run folder.
+        seed: of everything that is drawn.
+        config: the composed choices as plain values, for records.
+    """
+
+    env: Environment
+    algo: Algo
+    network: Network
+    rollout: Rollout
+    train: TrainOptions
+    tracking: Tracker
+    seed: int
+    config: Mapping[str, Any]
+
+    def run(self, folder: Path, *, resume: bool, console: Console) -> dict[str, float]:
+        """Train, judge and report.
+
+        Args:
+            folder: the run folder; made if missing.
+            resume: whether to go on from the newest checkpoint in it.
+            console: where a person follows.
+
+        Returns:
+            The metrics of ``metrics.json``.
+
+        Raises:
+            Interrupted: a signal stopped it, after a checkpoint.
+            LabError: a choice or the data are at fault.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / ".lock", timeout=0):
+                return self._run(folder, resume, console)
+        except Timeout:
+            raise ConfigError(f"{folder} belongs to a run that goes on right now: wait for it, or stop it") from None
+
+    def _run(self, folder: Path, resume: bool, console: Console) -> dict[str, float]:
+        actions = choose_actions(self.env, self.algo)
+        if not resume and (folder / CURVES).exists():
+            raise ConfigError(
+                f"{folder} holds a run already, whose results a second one would mix with its own: "
+                f"go on with resume={folder}, or choose another hydra.run.dir"
+            )
+        start = checkpoint.latest(folder / "checkpoints") if resume else None
+        with console.status("reading the market"):
+            source = WorldSource(env=self.env, actions=actions)
+            world = source.open()
+            # A feature that the market cannot give, or a network that does not fit, is better known at once.
+            self.network.encoder(world.layout)
+        progress = start[1] if start else Progress(data=world.digest)
+        if progress.data != world.digest:
+            raise ConfigError(
+                f"resume={folder} cannot go on: the market holds other prices, or is split at other days, than when "
+                "the run began (new files in market.path?); bring the old files back, or start anew with rerun="
+            )
+        console.print(f"run folder: {folder}", soft_wrap=True, highlight=False)
+        run = _Run(self, folder, source, world, console, progress)
+        status: Status = "FAILED"
+        try:
+            run.learn(start[0] if start else None)
+            metrics = run.judge()
+            status = "FINISHED"
+        except (Interrupted, KeyboardInterrupt):
+            status = "KILLED"
+            raise
+        finally:
+            run.log.close()
+            run.tracking.finish(status)
+        return metrics
+
+    @property
+    def name(self) -> str:
+        """What the policy goes by in tables."""
+        return type(self.algo).__name__.lower()
+
+    def build_algorithm(self, source: WorldSource) -> Any:
+        """Return RLlib's algorithm, ready to train on a world, with a Ray to run in."""
+        setup = Setup(
+            make_env=source.vector_env,
+            layout=source.open().layout,
+            action_space=source.vector_env(1, self.seed).single_action_space,
+            network=self.network,
+            rollout=self.rollout,
+            seed=self.seed,
+            env_steps=self.train.env_steps,
+        )
+        config = self.algo.config(setup)
+        start_ray(config.num_env_runners + config.num_learners)
+        with without_results_folder():
+            return config.build_algo()
+
+    def copy_policy(self, algorithm: Any, source: WorldSource, env_steps: int) -> Policy:
+        """Copy the policy out of an algorithm that has trained on a world for some environment steps."""
+        world = source.open()
+        return copied(
+            self.algo.actor(algorithm.env_runner.module),
+            self.network.encoder(world.layout),
+            actions=source.actions,
+            layout=world.layout,
+            action=world.action,
+            observation_state=world.observation_state(),
+            env_steps=env_steps,
+        )
+
+    def load_policy(self, world: World, run: Path) -> Policy:
+        """Read the policy that a run kept.
+
+        Raises:
+            DataError: there is none, or it is of another network or observation set.
+        """
+        encoder = self.network.encoder(world.layout)
+        return load(run / POLICY, encoder, self.network.out_features, layout=world.layout, action=world.action)
+
+
+class _Run:
+    """The state of one run of an experiment."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: Path,
+        source: WorldSource,
+        world: World,
+        console: Console,
+        progress: Progress,
+    ) -> None:
+        self.experiment, self.folder, self.source, self.world = experiment, folder, source, world
+        self.console, self.progress = console, progress
+        self.log = RunLog(folder)
+        self.log.rewind(progress.env_steps)
+        self.tracking = experiment.tracking.start(folder, folder.name, experiment.config)
+
+    def learn(self, start: Path | None) -> None:
+        """Train, from a checkpoint if there is one."""
+        experiment, validation = self.experiment, Validation(self.world)
+        with self.console.status("building the algorithm"):
+            if experiment.train.threads:
+                torch.set_num_threads(experiment.train.threads)
+            algorithm = experiment.build_algorithm(self.source)
+            if start is not None:
+                checkpoint.restore(start, algorithm, self.folder / POLICY)
+
+        def policy() -> Policy:
+            return experiment.copy_policy(algorithm, self.source, self.progress.env_steps)
+
+        budget = experiment.train.env_steps
+        display = TrainingDisplay(self.console, budget, self.world.unit, self.progress.env_steps)
+        trainer = Trainer(
+            algorithm=algorithm,
+            options=experiment.train,
+            folder=self.folder,
+            progress=self.progress,
+            validate=lambda: validation(policy()),
+            keep=lambda: policy().save(self.folder / POLICY),
+            log=self._log,
+            display=display,
+        )
+        try:
+            with display:
+                trainer.run()
+        finally:
+            algorithm.stop()
+
+    def judge(self) -> dict[str, float]:
+        """Judge the best policy on test time, once, and write the run folder."""
+        experiment = self.experiment
+        policy, name = experiment.load_policy(self.world, self.folder), experiment.name
+        results.note_test_look(self.folder, name, self.world)
+        with self.console.status("judging on test time"):
+            metrics, judged, table = results.judge_test(self.world, policy, name)
+        metrics |= self.progress.metrics()
+        self.log.log({key: value for key, value in metrics.items() if key.startswith("test/")}, self.progress.env_steps)
+        curves = pd.DataFrame(self.log.read())
+        results.write_report(self.folder, f"{name}, seed {experiment.seed}", self.world, judged, name, table, curves)
+        # Last, as a run folder that holds figures is one of a run that came to its end.
+        results.write_results(self.folder, metrics, judged[name], name)
+        self.console.print(report.render_table(table, self.world.unit))
+        return metrics
+
+    def _log(self, metrics: Mapping[str, float], env_steps: int) -> None:
+        self.log.log(metrics, env_steps)
+        self.tracking.log(metrics, env_steps)

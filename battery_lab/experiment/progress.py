@@ -1,0 +1,77 @@
+"""A training as a person follows it: a live bar at a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from battery_lab.experiment.checkpoint import Progress
+
+LINE_EVERY_S = 10.0
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+class TrainingDisplay:
+    """Shows steps, steps a second, money a simulated day, validation capture and the time left."""
+
+    def __init__(self, console: Console, budget: int, unit: str, begun_at: int) -> None:
+        """Begin to show a training.
+
+        Args:
+            console: where to.
+            budget: environment steps in all.
+            unit: what profit a day is counted in.
+            begun_at: environment steps that an earlier run had done.
+        """
+        self._console, self._budget, self._unit = console, budget, unit
+        self._begun_at, self._begun, self._last = begun_at, time.monotonic(), 0.0
+        self._bar: Bar | None = None
+        if console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
+            self._bar = Bar(*columns, TimeElapsedColumn(), console=console)
+            self._task = self._bar.add_task("training", total=budget, completed=begun_at, text="")
+
+    def __enter__(self) -> TrainingDisplay:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def update(self, progress: Progress, metrics: Mapping[str, float]) -> None:
+        """Show the state after an iteration."""
+        text = self._text(progress, metrics)
+        if self._bar:
+            self._bar.update(self._task, completed=progress.env_steps, text=text)
+            return
+        now = time.monotonic()
+        validated = "validation/capture" in metrics
+        if validated or now - self._last >= LINE_EVERY_S or progress.env_steps >= self._budget:
+            self._last = now
+            self._console.print(text, soft_wrap=True, highlight=False)
+
+    def _text(self, progress: Progress, metrics: Mapping[str, float]) -> str:
+        done = progress.env_steps - self._begun_at
+        left = (self._budget - progress.env_steps) * (time.monotonic() - self._begun) / max(done, 1)
+        parts = [f"{progress.env_steps:>10,} steps", f"{metrics['train/env_steps_per_second']:,.0f}/s"]
+        if "train/reward_mean" in metrics:
+            parts.append(f"reward {metrics['train/reward_mean']:+.4f}")
+        if "train/profit_per_day" in metrics:
+            parts.append(f"{metrics['train/profit_per_day']:,.0f} {self._unit}")
+        if progress.best_capture is not None:
+            parts.append(f"validation capture {metrics.get('validation/capture', progress.best_capture):.3f}")
+            parts.append(f"best {progress.best_capture:.3f}")
+        return "  ".join([*parts, f"{_span(max(left, 0))} left"])

@@ -1,0 +1,61 @@
+"""A run's policy judged again, on test time of its own market or another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from battery_lab import report
+from battery_lab.common.errors import ConfigError
+from battery_lab.envs.base import World
+from battery_lab.envs.loader import WorldSource
+from battery_lab.experiment import results
+from battery_lab.experiment.experiment import POLICY, Experiment
+from battery_lab.policies.policy import read_spec
+
+
+def judge_stored(experiment: Experiment, run: Path, folder: Path, console: Console) -> dict[str, float]:
+    """Judge a run's policy on the test time of an experiment's environment, which may be another than the run's.
+
+    Args:
+        experiment: the run's, or with another market or battery.
+        run: the run folder.
+        folder: where the figures go; made if missing.
+        console: where the table is printed.
+
+    Raises:
+        LabError: the policy does not fit, or the data are at fault.
+    """
+    spec = read_spec(run / POLICY)
+    source = WorldSource(
+        env=experiment.env,
+        actions=spec["actions"],
+        observation_state=spec["observation_state"],
+    )
+    world, name = source.open(), experiment.name
+    _check_fits(spec, world, source.vector_env(1, 0).single_action_space)
+    policy = experiment.load_policy(world, run)
+    results.note_test_look(run, name, world)
+    metrics, judged, table = results.judge_test(world, policy, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    results.write_results(folder, metrics, judged[name], name)
+    results.write_report(folder, f"{name}, judged again", world, judged, name, table, pd.DataFrame())
+    console.print(report.render_table(table, world.unit))
+    return metrics
+
+
+def _check_fits(spec: Mapping[str, Any], world: World, space: gym.Space[Any]) -> None:
+    """Raise ConfigError where a stored policy would be understood otherwise than it was trained."""
+    outputs = getattr(space, "n", None) or int(np.prod(space.shape or (1,)))
+    for what, trained, now in (
+        ("action outputs (env.action_levels)", int(spec["outputs"]), outputs),
+        ("numbers in an observation", int(spec["observation_size"]), world.layout.size),
+    ):
+        if trained != now:
+            raise ConfigError(f"the policy was trained with {trained} {what}, and cannot be judged with {now}")

@@ -1,0 +1,68 @@
+"""The figures of a run folder: judged on test time, written, and every look at them noted."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from battery_lab import report
+from battery_lab.envs.base import Judgement, World
+from battery_lab.experiment.metrics import flat_metrics, table, with_shares
+from battery_lab.policies.policy import Policy
+from battery_lab.tracking.run_log import finite_or_null
+
+
+def note_test_look(run: Path, policy: str, world: World) -> None:
+    """Write down that somebody looks at test time; each look makes the next choice less honest."""
+    # As it was typed, which sys.argv is not once a command has put its arguments in order.
+    command = shlex.join(sys.orig_argv)
+    look = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": command, "policy": policy}
+    with (run / "test_looks.jsonl").open("a") as file:
+        file.write(json.dumps(look | {"world": dict(world.summary())}) + "\n")
+
+
+def judge_test(world: World, policy: Policy, name: str) -> tuple[dict[str, float], dict[str, Judgement], pd.DataFrame]:
+    """Run a policy and the baselines through test time; returns metrics, judgements by name and the table."""
+    judged = {name: world.judge(policy, "test")} | world.baselines("test")
+    shares = with_shares(world, judged)
+    return flat_metrics(shares, name), judged, table(shares, world.score)
+
+
+def write_results(folder: Path, metrics: Mapping[str, float], judged: Judgement, name: str) -> None:
+    """Write ``dispatch.parquet`` and ``metrics.json``, the latter whole or not at all.
+
+    What is not a number (the lift over a rule that loses money) is null, as JSON has no word for it.
+    """
+    judged.frame.assign(policy=name).to_parquet(folder / "dispatch.parquet", index=False)
+    part = folder / "metrics.json.part"
+    part.write_text(json.dumps(dict(sorted(finite_or_null(metrics).items())), indent=1))
+    os.replace(part, folder / "metrics.json")
+
+
+def write_report(
+    folder: Path,
+    title: str,
+    world: World,
+    judged: Mapping[str, Judgement],
+    name: str,
+    table: pd.DataFrame,
+    curves: pd.DataFrame,
+) -> None:
+    """Write ``report.html``."""
+    others = {other: judgement for other, judgement in judged.items() if other != name}
+    report.write_report(
+        folder,
+        title=title,
+        summary=world.summary(),
+        unit=world.unit,
+        table=table,
+        panels=world.panels(judged[name].frame, others),
+        curves=curves,
+    )

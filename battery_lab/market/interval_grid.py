@@ -1,0 +1,111 @@
+"""Put rows on an unbroken grid of intervals, and carry prices across the gaps that the user allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from battery_lab.common.errors import DataError
+from battery_lab.market.file_rows import Rows
+
+Array = NDArray[np.float64]
+GAPS = ("refuse", "fill", "split")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Values on an unbroken grid.
+
+    Attributes:
+        offset: how many intervals after the first row the grid begins.
+        values: (T,) each, by column.
+        gap: (T,) True where no episode may go.
+    """
+
+    offset: int
+    values: dict[str, Array]
+    gap: NDArray[np.bool_]
+
+
+def put_on_grid(rows: Rows, interval_s: int, gaps: str, max_gap_h: float) -> Grid:
+    """Put rows on an unbroken grid; an interval is missing if its row or any of its values is.
+
+    A missing value is the last one carried on. (A line drawn to the next price would tell what is not known yet.)
+
+    Args:
+        rows: rows in order of time, whole intervals apart; every column but ``file``, ``row`` and ``stamp`` is a value.
+        interval_s: length of an interval in seconds.
+        gaps: ``refuse`` any, ``fill`` those of at most ``max_gap_h``, or ``split``: mark them, so that no episode
+            touches them. In the last two a series begins with its first whole row.
+        max_gap_h: the longest gap that ``fill`` fills, hours.
+
+    Raises:
+        DataError: a gap that is not allowed.
+    """
+    names = [name for name in rows.frame.columns if name not in ("file", "row", "stamp")]
+    index = (rows.utc - rows.utc[0]).astype(np.int64) // interval_s
+    values = {name: np.full(int(index[-1]) + 1, np.nan) for name in names}
+    for name in names:
+        values[name][index] = rows.frame[name].to_numpy(np.float64)
+    missing = np.isnan(np.column_stack(list(values.values()))).any(axis=1)
+    if not missing.any():
+        return Grid(offset=0, values=values, gap=missing)
+    refused = _refused(missing, interval_s, gaps, max_gap_h)
+    if refused is not None:
+        raise _gap_error(rows, index, missing, refused, interval_s, _remedy(gaps, max_gap_h))
+    offset = int(np.argmin(missing))
+    gap = missing if gaps == "split" else np.zeros(len(missing), np.bool_)
+    carried = {name: _carry(column[offset:]) for name, column in values.items()}
+    return Grid(offset=offset, values=carried, gap=gap[offset:])
+
+
+def _refused(missing: NDArray[np.bool_], interval_s: int, gaps: str, max_gap_h: float) -> tuple[int, int] | None:
+    """Return the first gap (first interval, interval after the last) that the choice does not allow."""
+    edges = np.flatnonzero(np.diff(missing, prepend=False, append=False))
+    first, end = edges[::2], edges[1::2]
+    if missing.all():
+        return int(first[0]), int(end[0])
+    if gaps == "split":
+        return None
+    # Rows before the first whole one are left out rather than filled: there is nothing to carry on.
+    length_h = np.where((first == 0) & (gaps == "fill"), 0.0, (end - first) * interval_s / 3600)
+    wrong = np.flatnonzero(length_h > (max_gap_h + 1e-9 if gaps == "fill" else 0.0))
+    return (int(first[wrong[0]]), int(end[wrong[0]])) if len(wrong) else None
+
+
+def _gap_error(
+    rows: Rows,
+    index: NDArray[np.int64],
+    missing: NDArray[np.bool_],
+    gap: tuple[int, int],
+    interval_s: int,
+    remedy: str,
+) -> DataError:
+    first, end = gap
+    i = int(np.searchsorted(index, first))
+    length = f"{end - first} interval(s), {(end - first) * interval_s / 3600:.4g} h"
+    if index[i] == first:
+        empty = [name for name in rows.frame.columns if rows.frame[name].isna().iloc[i]]
+        problem = f"{' and '.join(empty)} missing at {rows.stamp(i)}; the gap is {length}"
+    else:
+        problem = f"a gap of {length} between {rows.stamp(i - 1)} ({rows.place(i - 1, beside=i)}) and {rows.stamp(i)}"
+    if missing.all():
+        return rows.complaint(i, f"{problem}, the whole series", "Give files that hold prices")
+    return rows.complaint(i, f"{problem}; {missing.sum()} of {len(missing)} intervals are missing in all", remedy)
+
+
+def _remedy(gaps: str, max_gap_h: float) -> str:
+    if gaps == "fill":
+        return f"The longest gap allowed is market.max_gap_h={max_gap_h:g}: raise it, or choose market.gaps=split"
+    return (
+        "Complete the file, or allow gaps: market.gaps=fill (the last value is carried on, up to market.max_gap_h) "
+        "or market.gaps=split (no episode touches a gap)"
+    )
+
+
+def _carry(column: Array) -> Array:
+    """Return a column whose NaN are the last value before them; its first value is none."""
+    last = np.maximum.accumulate(np.where(np.isnan(column), 0, np.arange(len(column))))
+    return column[last]

@@ -1,0 +1,121 @@
+"""Time stamps: text to time, and a local clock to UTC with daylight saving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from battery_lab.market.file_rows import Rows, complaint
+
+Times = NDArray[np.datetime64]
+EARLIEST, LATEST = np.datetime64("1990-01-01"), np.datetime64("2200-01-01")
+
+
+def parse_stamps(
+    file: Path, rows: pd.Series, text: pd.Series, formats: Sequence[str], example: str, utc: bool = False
+) -> pd.Series:
+    """Turn text into time stamps.
+
+    Args:
+        file: the file.
+        rows: (N,) the row of each stamp in its file.
+        text: (N,) the stamps.
+        formats: the forms they may have, as strftime writes them; each row may have any of them.
+        example: a stamp in the first form, for the error.
+        utc: whether the forms have a UTC offset.
+
+    Returns:
+        (N,) datetime64[s] without a time zone: as in the file, or on the UTC clock if the forms have an offset.
+
+    Raises:
+        DataError: a stamp has none of the forms, or lies before 1990 or after 2199.
+    """
+    times = pd.to_datetime(text, format=formats[0], errors="coerce", utc=utc)
+    for other in formats[1:]:
+        left = times.isna()
+        if not left.any():
+            break
+        times = times.where(~left, pd.to_datetime(text.where(left), format=other, errors="coerce", utc=utc))
+    times = times.dt.tz_localize(None)
+    check_stamps(file, rows, text, times, example)
+    return times.astype("datetime64[s]")
+
+
+def check_stamps(file: Path, rows: pd.Series, cells: pd.Series, times: pd.Series, example: str) -> None:
+    """Raise DataError unless every cell became a time from 1990 to 2199.
+
+    Args:
+        file: the file.
+        rows: (N,) the row of each cell in its file.
+        cells: (N,) what the file holds.
+        times: (N,) what became of it, NaT where nothing did.
+        example: what it should look like.
+    """
+    wrong = times.isna() | (times < EARLIEST) | (times >= LATEST)
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        remedy = "Correct the row, or take it out if the file was cut off there"
+        problem = f"the time stamp is {str(cells.iloc[i])!r}, not a time such as {example}"
+        raise complaint(file, int(rows.iloc[i]), problem, remedy)
+
+
+def to_utc(rows: Rows, zone: str, repeated: NDArray[np.bool_] | None) -> Times:
+    """Turn the stamps of a local clock into UTC.
+
+    In the hour that a local clock repeats when daylight saving ends, a stamp means two times. Where the file does not
+    flag the second pass, the order of the rows tells: it begins where the stamps go back. An hour that is there only
+    once is taken for the first pass, unless the series begins in it.
+
+    Args:
+        rows: the rows; ``utc`` is not looked at.
+        zone: IANA name of the clock.
+        repeated: (N,) True where the file flags the second pass of a repeated hour; None if it flags nothing.
+
+    Returns:
+        (N,) datetime64[s], UTC.
+
+    Raises:
+        DataError: a stamp that the clock skips when daylight saving begins, or a flag outside a repeated hour.
+    """
+    local = pd.DatetimeIndex(rows.frame["stamp"])
+    first, second = _on_utc(local, zone, daylight=True), _on_utc(local, zone, daylight=False)
+    skipped = np.isnat(first)
+    if skipped.any():
+        i = int(np.argmax(skipped))
+        remedy = (
+            "Correct market.time_zone; a file that keeps standard time all year wants a fixed one, "
+            "for instance Etc/GMT+5 for UTC-5"
+        )
+        raise rows.complaint(i, f"{rows.stamp(i)} does not exist in {zone}: daylight saving skips it", remedy)
+    doubtful = first != second
+    if repeated is None:
+        return np.where(doubtful & _second_pass(local.to_numpy(), doubtful), second, first)
+    misplaced = repeated & ~doubtful
+    if misplaced.any():
+        i = int(np.argmax(misplaced))
+        problem = f"{rows.stamp(i)} is flagged as a repeated hour, but {zone} does not repeat it"
+        raise rows.complaint(i, problem, "Correct market.time_zone, or the flag")
+    return np.where(doubtful & repeated, second, first)
+
+
+def _on_utc(local: pd.DatetimeIndex, zone: str, daylight: bool) -> Times:
+    aware = local.tz_localize(zone, ambiguous=np.full(len(local), daylight), nonexistent="NaT")
+    return np.asarray(aware.tz_convert("UTC").tz_localize(None), "datetime64[s]")
+
+
+def _second_pass(local: Times, doubtful: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    second = np.zeros(len(local), np.bool_)
+    where = np.flatnonzero(doubtful)
+    day = local[where].astype("datetime64[D]")
+    for one in np.unique(day):
+        hour = where[day == one]
+        back = np.flatnonzero(np.diff(local[hour]) <= np.timedelta64(0, "s"))
+        if len(back):
+            second[hour[back[0] + 1 :]] = True
+        elif hour[0] == 0:
+            second[hour] = True
+    return second

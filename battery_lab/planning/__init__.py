@@ -1,0 +1,1 @@
+"""Dynamic programming over stored energy: grid, Bellman backup, perfect foresight."""

@@ -1,0 +1,235 @@
+"""A grid of stored energy on which full charge and discharge steps are whole levels, and dynamic programming on it.
+
+The optimum, the receding horizon and the stochastic dynamic programme share it. A step of the dynamic programme lets
+the battery move to any level within reach. The best target within reach is a sliding-window maximum (charging and
+discharging have one cost a level each), taken by doubling the window: a few passes over the levels that the compiler
+turns into vector instructions. It assumes nothing about the shape of the value, so negative prices stay exact.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+from battery_lab.common.errors import require
+from battery_lab.envs.battery.physics import Array, Battery, Limits
+
+NO_VALUE = -1e300  # finite, so that the compiler may assume there are neither infinities nor NaNs
+GAIN = 1e-7  # a move must earn more than this; smaller gains are rounding (V runs to millions)
+ON_LEVEL = 1e-6  # a level this close, in levels, is the same level
+MOST_LEVELS = 20_000
+FINEST = 1e-5  # the least share of its usable energy that a battery must move in an interval
+VECTORISED = {"nnan", "ninf", "nsz"}  # without it a maximum is not one instruction
+
+
+class Levels(NamedTuple):
+    """A battery over one dispatch interval on evenly spaced levels of stored energy; one of them is its start.
+
+    Attributes:
+        lowest_mwh: stored energy of level 0, MWh.
+        step_mwh: stored energy from one level to the next, MWh.
+        size: how many levels there are.
+        floor: the lowest level that discharging may reach; lower ones are reached by self-discharge only.
+        charge: the most levels that an interval's charging rises by.
+        discharge: the most levels that an interval's discharging falls by.
+        bought_mwh: energy bought at the grid connection to rise by one level, MWh.
+        sold_mwh: energy sold at the grid connection on falling by one level, MWh.
+        grid_fee_per_mwh: what the network charges for a MWh bought, in money.
+        wear_per_mwh: what a MWh sold costs in wear, in money.
+        limits: the battery over the interval, off the grid.
+    """
+
+    lowest_mwh: float
+    step_mwh: float
+    size: int
+    floor: int
+    charge: int
+    discharge: int
+    bought_mwh: float
+    sold_mwh: float
+    grid_fee_per_mwh: float
+    wear_per_mwh: float
+    limits: Limits
+
+
+def find_levels(battery: Battery, interval_h: float, *, at_least: int, tolerance: float) -> Levels:
+    """Find the fewest levels that fit a battery's steps and limits.
+
+    Args:
+        battery: the battery.
+        interval_h: length of a dispatch interval, hours.
+        at_least: fewest levels that are wanted, for moves at part power.
+        tolerance: the share of full power and of usable energy that rounding to whole levels may lose. Where no grid
+            of up to 20,000 levels keeps it, the one that loses least is taken.
+
+    Returns:
+        The levels; the battery's start is one of them to rounding.
+
+    Raises:
+        ConfigError: the battery would need more than 100,000 intervals to fill.
+    """
+    limits, start = battery.limits(interval_h), battery.energy_start_mwh
+    rise = limits.power_mwh * limits.charge_efficiency
+    fall = limits.power_mwh / limits.discharge_efficiency
+    # Self-discharge takes the store below the floor of discharging, down to nothing.
+    lowest = 0.0 if limits.retention < 1 else limits.energy_min_mwh
+    above, below = limits.energy_max_mwh - start, start - lowest
+    rule = f"must move at least {FINEST * 100}% of the usable {above + below} MWh in an interval of {interval_h} h"
+    require(rise >= FINEST * (above + below), "battery.power_mw", rule, battery.power_mw)
+    step = _best_step(rise, fall, above, below, at_least, tolerance)
+    down = int(below / step + ON_LEVEL)
+    origin = start - down * step
+    return Levels(
+        lowest_mwh=origin,
+        step_mwh=step,
+        size=down + int(above / step + ON_LEVEL) + 1,
+        floor=max(ceil((limits.energy_min_mwh - origin) / step - ON_LEVEL), 0),
+        charge=int(rise / step + ON_LEVEL),
+        discharge=int(fall / step + ON_LEVEL),
+        bought_mwh=step / limits.charge_efficiency,
+        sold_mwh=step * limits.discharge_efficiency,
+        grid_fee_per_mwh=battery.grid_fee_per_mwh,
+        wear_per_mwh=battery.wear_per_mwh,
+        limits=limits,
+    )
+
+
+def coarse_levels(battery: Battery, interval_h: float) -> Levels:
+    """Return a grid for plans on uncertain prices: what its rounding loses is far below what they do not know."""
+    return find_levels(battery, interval_h, at_least=100, tolerance=5e-3)
+
+
+def _best_step(rise: float, fall: float, above: float, below: float, at_least: int, tolerance: float) -> float:
+    """Search level sizes that divide a full step, a side of the start or the usable energy, the coarsest first."""
+    usable = above + below
+    parts = np.arange(1, MOST_LEVELS + 1)
+    step = np.concatenate([length / parts for length in (rise, fall, above, below, usable) if length > 0])
+    finest = min(usable / MOST_LEVELS, rise)  # a full step must be a level at least
+    step = -np.sort(-step[(step <= usable / at_least) & (step >= finest)])
+    size = np.floor(above / step + ON_LEVEL) + np.floor(below / step + ON_LEVEL)
+    lost = 1 - size * step / usable
+    for full in (rise, fall):
+        whole = np.floor(full / step + ON_LEVEL)
+        # A full step that spans the whole store never binds, so that its rounding loses nothing.
+        lost = np.maximum(lost, np.where(whole >= size, 0.0, 1 - whole * step / full))
+    good = np.flatnonzero(lost <= tolerance)
+    return float(step[good[0] if len(good) else int(np.argmin(lost))])
+
+
+@nb.njit(cache=True, fastmath=VECTORISED)
+def sweep(after: Array, value: Array, work: Array, price: float, levels: Levels) -> None:
+    """Step the value of stored energy back over one interval (Bellman's equation).
+
+    Args:
+        after: (size,) value at the interval's end.
+        value: (size,) value at its start, written here; may be ``after`` itself.
+        work: (4, size) room to work in.
+        price: the interval's price per MWh.
+        levels: the battery on its grid.
+    """
+    bought, sold = _costs(price, levels)
+    up, down = work[0], work[2]
+    for i in range(levels.size):
+        up[i] = after[i] - i * bought
+        down[i] = after[i] - i * sold
+    for i in range(levels.floor):
+        down[i] = NO_VALUE
+    up = _highest_ahead(up, work[1], levels.charge + 1)
+    down = _highest_behind(down, work[3], levels.discharge + 1)
+    for i in range(levels.size):
+        rising, falling = up[i] + i * bought, down[i] + i * sold
+        best = rising if rising > falling else falling
+        value[i] = after[i] if after[i] > best else best
+    if levels.limits.retention < 1:
+        _decay(value, up, levels)
+
+
+@nb.njit(cache=True)
+def _costs(price: float, levels: Levels) -> tuple[float, float]:
+    """What rising by one level costs and what falling by one earns, in money."""
+    return (price + levels.grid_fee_per_mwh) * levels.bought_mwh, (price - levels.wear_per_mwh) * levels.sold_mwh
+
+
+@nb.njit(cache=True, fastmath=VECTORISED)
+def _highest_ahead(x: Array, other: Array, window: int) -> Array:
+    """The maximum of x[i : i + window], by doubling; ends in one of the two arrays."""
+    n, span = len(x), 1
+    while span < min(window, n):
+        shift = min(span, window - span, n - span)
+        _higher(x[: n - shift], x[shift:], other[: n - shift])
+        other[n - shift :] = x[n - shift :]
+        x, other = other, x
+        span += shift
+    return x
+
+
+@nb.njit(cache=True, fastmath=VECTORISED)
+def _highest_behind(x: Array, other: Array, window: int) -> Array:
+    """The maximum of x[i - window + 1 : i + 1], by doubling; ends in one of the two arrays."""
+    n, span = len(x), 1
+    while span < min(window, n):
+        shift = min(span, window - span, n - span)
+        other[:shift] = x[:shift]
+        _higher(x[: n - shift], x[shift:], other[shift:])
+        x, other = other, x
+        span += shift
+    return x
+
+
+@nb.njit(cache=True, fastmath=VECTORISED)
+def _higher(one: Array, two: Array, out: Array) -> None:
+    for i in range(len(out)):
+        out[i] = one[i] if one[i] > two[i] else two[i]
+
+
+@nb.njit(cache=True)
+def _decay(value: Array, kept: Array, levels: Levels) -> None:
+    """Turn the value of what self-discharge leaves into the value of what was there before it."""
+    kept[:] = value
+    for i in range(levels.size):
+        energy = levels.lowest_mwh + i * levels.step_mwh
+        value[i] = between(kept, (energy * levels.limits.retention - levels.lowest_mwh) / levels.step_mwh)
+
+
+@nb.njit(cache=True)
+def between(value: Array, position: float) -> float:
+    """Interpolate a value at a position in levels; beyond the ends it goes on as a straight line."""
+    i = min(max(int(position), 0), len(value) - 2)
+    worth: float = value[i] + (position - i) * (value[i + 1] - value[i])
+    return worth
+
+
+@nb.njit(cache=True)
+def choose(after: Array, energy_mwh: float, price: float, levels: Levels) -> float:
+    """Choose the move that earns most now and later.
+
+    Args:
+        after: (size,) value of stored energy at the interval's end.
+        energy_mwh: stored energy at its start.
+        price: the interval's price per MWh.
+        levels: the battery on its grid.
+
+    Returns:
+        The request at the grid connection in MWh, + sold, - bought; 0 where nothing earns more.
+    """
+    bought, sold = _costs(price, levels)
+    at = (energy_mwh * levels.limits.retention - levels.lowest_mwh) / levels.step_mwh
+    if abs(at - round(at)) < ON_LEVEL:
+        at = float(round(at))
+    best, request = between(after, at) + GAIN, 0.0
+    top = min(at + levels.charge, levels.size - 1.0)
+    for k in range(int(np.ceil(top - np.floor(at)))):
+        target = min(np.floor(at) + 1 + k, top)
+        worth = between(after, target) - (target - at) * bought
+        if worth > best:
+            best, request = worth, -(target - at) * levels.bought_mwh
+    bottom = max(at - levels.discharge, float(levels.floor))
+    for k in range(int(np.ceil(np.ceil(at) - bottom))):
+        target = max(np.ceil(at) - 1 - k, bottom)
+        worth = between(after, target) + (at - target) * sold
+        if worth > best:
+            best, request = worth, (at - target) * levels.sold_mwh
+    return request

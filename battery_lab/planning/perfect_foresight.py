@@ -1,0 +1,168 @@
+"""Perfect foresight: the most that a battery could have earned, and what stored energy was worth on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isqrt
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from battery_lab.envs.battery.physics import Array, Battery, deliver_mwh
+from battery_lab.envs.battery.transition import Transition
+from battery_lab.planning.energy_grid import Levels, between, choose, find_levels, sweep
+
+TABLE_BYTES = 200_000_000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """The schedule of perfect foresight.
+
+    Attributes:
+        request_mw: (T,) power in each interval, + discharges; the battery delivers it in full.
+        profit: revenue less wear and grid fee of the schedule, replayed through the battery.
+    """
+
+    request_mw: Array
+    profit: float
+
+
+def plan(price: Array, battery: Battery, interval_h: float) -> Plan:
+    """Dispatch a battery at any power with every price known.
+
+    The battery starts at its ``soc_start``, and energy left at the end is worth nothing. Solved by backward induction
+    over stored energy (Bellman 1957), which stays exact where negative prices make the linear programme burn energy.
+    Without self-discharge it is exact on its grid of energy; with it, values between levels are interpolated.
+
+    Args:
+        price: (T,) currency per MWh.
+        battery: the battery.
+        interval_h: length of an interval, hours.
+    """
+    price = np.array(price, np.float64)  # a copy: compiled code is kept for writable arrays only
+    block = isqrt(max(len(price) - 1, 0)) + 1
+    request = _schedule(price, battery.energy_start_mwh, optimum_levels(battery, interval_h), block) / interval_h
+    power, energy = battery.run(request, interval_h)
+    replayed = Transition(
+        row=np.arange(len(price)),
+        price=price,
+        request_mw=request,
+        power_mw=power,
+        energy_mwh=energy[:-1],
+        energy_after_mwh=energy[1:],
+        interval_h=interval_h,
+        battery=battery,
+    )
+    return Plan(request_mw=request, profit=float(replayed.profit.sum()))
+
+
+def optimum_levels(battery: Battery, interval_h: float) -> Levels:
+    """Return the grid that the optimum is solved on."""
+    return find_levels(battery, interval_h, at_least=400, tolerance=1e-3)
+
+
+@nb.njit(cache=True)
+def _schedule(price: Array, energy: float, levels: Levels, block: int) -> Array:
+    """The best requests in MWh; values are kept at each block's end and worked out again inside a block."""
+    rows, work = len(price), np.empty((4, levels.size))
+    ends = np.zeros(((rows + block - 1) // block + 1, levels.size))
+    value = np.zeros(levels.size)
+    for t in range(rows - 1, -1, -1):
+        sweep(value, value, work, price[t], levels)
+        if t % block == 0:
+            ends[t // block] = value
+    request, inside = np.empty(rows), np.empty((block, levels.size))
+    for first in range(0, rows, block):
+        length = min(block, rows - first)
+        inside[length - 1] = ends[first // block + 1]
+        for k in range(length - 1, 0, -1):
+            sweep(inside[k], inside[k - 1], work, price[first + k], levels)
+        for k in range(length):
+            t = first + k
+            request[t] = choose(inside[k], energy, price[t], levels)
+            _, energy = deliver_mwh(energy, request[t], levels.limits)
+    return request
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HindsightValue:
+    """What stored energy was worth to perfect foresight at the start of each row.
+
+    Kept as each row's value at the lowest energy (float64) and differences from it (float32), because V over years
+    runs to millions, of which float32 would keep half a unit: too coarse for V[t + 1] - V[t].
+
+    Attributes:
+        base: (T + 1,) value at ``lowest_mwh``.
+        above: (T + 1, M) float32, value at M evenly spaced energies less ``base``.
+        lowest_mwh: stored energy of the first of them.
+        step_mwh: stored energy from one to the next.
+    """
+
+    base: Array
+    above: NDArray[np.float32]
+    lowest_mwh: float
+    step_mwh: float
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the table holds."""
+        return self.base.nbytes + self.above.nbytes
+
+    def at(self, row: NDArray[np.int64], energy_mwh: Array) -> Array:
+        """Return (N,) the best profit from the start of each row on, holding (N,) stored energy in MWh.
+
+        Row T, after the last, is worth nothing. Values between the table's energies are interpolated.
+
+        Raises:
+            IndexError: a row is not in the table.
+        """
+        row, energy = np.asarray(row, np.int64), np.asarray(energy_mwh, np.float64)
+        return np.asarray(_look_up(self.base, self.above, self.lowest_mwh, self.step_mwh, row, energy))
+
+
+def hindsight(price: Array, battery: Battery, interval_h: float) -> HindsightValue:
+    """Tabulate the value of stored energy under perfect foresight, in at most 200 MB.
+
+    Args:
+        price: (T,) currency per MWh.
+        battery: the battery.
+        interval_h: length of an interval, hours.
+    """
+    price = np.array(price, np.float64)
+    levels = optimum_levels(battery, interval_h)
+    rows, last = len(price) + 1, levels.size - 1
+    position = np.linspace(0, last, max(min((TABLE_BYTES // rows - 8) // 4, levels.size), 2))
+    base, above = np.empty(rows), np.empty((rows, len(position)), np.float32)
+    _tabulate(price, levels, position, base, above)
+    step_mwh = levels.step_mwh * last / (len(position) - 1)
+    return HindsightValue(base=base, above=above, lowest_mwh=levels.lowest_mwh, step_mwh=step_mwh)
+
+
+@nb.njit(cache=True)
+def _tabulate(price: Array, levels: Levels, position: Array, base: Array, above: NDArray[np.float32]) -> None:
+    value, work = np.zeros(levels.size), np.empty((4, levels.size))
+    for t in range(len(price), -1, -1):
+        if t < len(price):
+            sweep(value, value, work, price[t], levels)
+        base[t] = between(value, position[0])
+        for m in range(len(position)):
+            above[t, m] = between(value, position[m]) - base[t]
+
+
+@nb.njit(cache=True)
+def _look_up(
+    base: Array, above: NDArray[np.float32], lowest: float, step: float, row: NDArray[np.int64], energy: Array
+) -> Array:
+    value = np.empty(len(row))
+    last = above.shape[1] - 2
+    for n in range(len(row)):
+        t = row[n]
+        if t < 0 or t >= len(base):
+            raise IndexError("row outside the table of hindsight values")
+        position = (energy[n] - lowest) / step
+        i = min(max(int(position), 0), last)
+        low, high = above[t, i], above[t, i + 1]
+        value[n] = base[t] + low + (position - i) * (high - low)
+    return value

@@ -1,0 +1,137 @@
+"""From the policy that a run kept to one that needs neither the lab nor its data."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from battery_lab.common.errors import DataError, LabError
+from battery_lab.envs.base import ActionMeaning, Environment
+from battery_lab.envs.layout import Layout
+from battery_lab.networks.base import Network
+from battery_lab.policies.policy import Policy, load, read_meaning, read_spec
+from battery_lab.serving.artifact import ABOUT, ACTION, GRAPH, OBSERVATION, About, Artifact, weights_digest
+
+CHECKED = 1024
+# Of how far the outputs for an observation lie apart, and of the precision of numbers as large as they are.
+TOLERANCE, ROUNDING = 1e-4, 16 * float(np.finfo(np.float32).eps)
+
+
+class Deciding(nn.Module):
+    """A policy's network with its decision behind it, so that a graph of both needs no code around it."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Take the policy's network."""
+        super().__init__()
+        self.network, self._decision = policy.network, policy.decision
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return (N,) discrete or (N, 1) continuous actions for (N, D) observations.
+
+        A discrete action is -1 where the outputs are no numbers, of which the largest would be any.
+        """
+        out: Tensor = self.network(observation)
+        if self._decision == "argmax":
+            return torch.where(out.isfinite().all(dim=1), out.argmax(dim=1), -1)
+        return out.tanh() if self._decision == "tanh_mean" else out.clamp(-1.0, 1.0)
+
+
+def export_policy(stored: Path, network: Network, env: Environment, name: str, folder: Path) -> About:
+    """Export a stored policy.
+
+    Args:
+        stored: folder of the policy.
+        network: that it was trained with.
+        env: likewise; opened only for a policy that does not say itself what its numbers mean, as earlier ones.
+        name: what it goes by.
+        folder: where the exported one goes; made if missing.
+
+    Raises:
+        DataError: there is no policy, or one of other actions than its environment's.
+        LabError: the policy is none to act by, or the network has parts that ONNX does not know, or that come out
+            otherwise there.
+    """
+    layout, action = read_meaning(stored) or _asked(stored, env)
+    policy = load(stored, network.encoder(layout), network.out_features, layout=layout, action=action)
+    outputs = policy.network.head.out_features
+    if policy.decision == "argmax" and outputs != len(action.values):
+        raise DataError(f"{stored} has {outputs} actions, and its environment {len(action.values)}: train it there")
+    graph = _graph(policy)
+    about = About(
+        name=name,
+        observation=list(layout.names),
+        kind=policy.actions,
+        asks_for=action.name,
+        values=list(action.values),
+        observation_state=dict(policy.observation_state),
+        env_steps=policy.env_steps,
+        graph_sha256=hashlib.sha256(graph).hexdigest(),
+        weights_sha256=str(weights_digest(stored)),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as scratch:
+        place = Path(scratch)
+        (place / GRAPH).write_bytes(graph)
+        about.write(place)
+        _check_same(policy, Artifact(place))
+        # Who loads between the two finds that they are not of one another.
+        for file in (GRAPH, ABOUT):
+            os.replace(place / file, folder / file)
+    return about
+
+
+def _asked(stored: Path, env: Environment) -> tuple[Layout, ActionMeaning]:
+    spec = read_spec(stored)
+    world = env.open(spec["actions"], spec["observation_state"])
+    return world.layout, world.action
+
+
+def _graph(policy: Policy) -> bytes:
+    rows = torch.export.Dim("rows")
+    example = torch.zeros(2, policy.layout.size)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program: Any = torch.onnx.export(
+                Deciding(policy).eval(),
+                (example,),
+                input_names=[OBSERVATION],
+                output_names=[ACTION],
+                dynamic_shapes=({0: rows},),
+                dynamo=True,
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        reason = " ".join(str(error).split())[:500]
+        raise LabError(f"the network cannot be exported to ONNX: {reason}; build it of parts that ONNX knows") from None
+    return bytes(program.model_proto.SerializeToString())
+
+
+def _check_same(policy: Policy, artifact: Artifact) -> None:
+    """Raise LabError where the graph acts otherwise than the policy, or that has come to nothing."""
+    observation = np.random.default_rng(0).normal(size=(CHECKED, policy.layout.size)).astype(np.float32)
+    with torch.inference_mode():
+        out = policy.network(torch.from_numpy(observation)).numpy()
+    if not np.isfinite(out).all():
+        raise LabError("the policy gives outputs that are no numbers: its training diverged; train another one")
+    mine, its = policy(observation), artifact(observation)
+    if policy.decision == "argmax":
+        # Where two actions are equally good, rounding decides.
+        rows = np.arange(CHECKED)
+        equal = TOLERANCE * np.ptp(out, axis=1) + ROUNDING * np.abs(out).max(axis=1)
+        differs = out[rows, mine] - out[rows, its] > equal
+    else:
+        differs = ~(np.abs(mine - its) <= TOLERANCE)
+    if differs.any():
+        raise LabError(
+            f"the exported network acts otherwise than the trained one in {int(differs.sum())} of {CHECKED} cases: "
+            "it holds a part that ONNX Runtime computes in another way; choose another network"
+        )

@@ -1,0 +1,201 @@
+"""A trained policy on its own: a network, what it sees and what its numbers mean; stored without pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from battery_lab.common.errors import DataError, require_choice
+from battery_lab.envs.base import ActionMeaning
+from battery_lab.envs.layout import Layout
+
+FORMAT = 1
+DECISIONS = ("argmax", "clipped_mean", "tanh_mean")
+FIELDS = {"decision", "actions", "outputs", "observation_size", "observation_state", "env_steps"}
+SPEC, WEIGHTS = "policy.json", "weights.safetensors"
+
+
+class PolicyNetwork(nn.Module):
+    """An encoder and a linear head, from (N, D) observations to (N, K) scores or action means."""
+
+    def __init__(self, encoder: nn.Module, in_features: int, outputs: int) -> None:
+        """Put a fresh head on an encoder."""
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(in_features, outputs)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return (N, K) scores of the actions, or their means."""
+        out: Tensor = self.head(self.encoder(observation))
+        return out
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Policy:
+    """A deterministic policy.
+
+    Attributes:
+        network: from observations to scores or means.
+        decision: ``argmax`` over scores, ``clipped_mean`` or ``tanh_mean`` of a continuous action.
+        actions: the kind of actions, ``discrete`` or ``continuous``.
+        layout: what stands where in an observation.
+        action: what its actions ask for.
+        observation_state: what was fitted on training time, as JSON.
+        env_steps: after how many environment steps of training it was taken.
+    """
+
+    network: PolicyNetwork
+    decision: str
+    actions: str
+    layout: Layout
+    action: ActionMeaning
+    observation_state: Mapping[str, Any]
+    env_steps: int
+
+    def __post_init__(self) -> None:
+        require_choice("policy.decision", self.decision, DECISIONS)
+
+    def __call__(self, observation: NDArray[np.float32]) -> NDArray[Any]:
+        """Return (N,) discrete or (N, 1) continuous actions for (N, D) observations."""
+        with torch.inference_mode():
+            out = self.network(torch.from_numpy(observation))
+            if self.decision == "argmax":
+                return np.asarray(out.argmax(dim=1))
+            return np.asarray(out.tanh() if self.decision == "tanh_mean" else out.clamp(-1.0, 1.0))
+
+    def save(self, folder: Path) -> None:
+        """Write the policy to a folder: JSON and safetensors, nothing that runs when it is read."""
+        folder.mkdir(parents=True, exist_ok=True)
+        spec = {
+            "format": FORMAT,
+            "decision": self.decision,
+            "actions": self.actions,
+            "outputs": self.network.head.out_features,
+            "observation_size": self.layout.size,
+            "observation_state": dict(self.observation_state),
+            "layout": asdict(self.layout),
+            "action": asdict(self.action),
+            "env_steps": self.env_steps,
+        }
+        save_file({k: v.contiguous() for k, v in self.network.state_dict().items()}, folder / WEIGHTS)
+        (folder / SPEC).write_text(json.dumps(spec, indent=1))
+
+
+def copied(
+    actor: tuple[nn.Module, nn.Linear, str],
+    encoder: nn.Module,
+    *,
+    actions: str,
+    layout: Layout,
+    action: ActionMeaning,
+    observation_state: Mapping[str, Any],
+    env_steps: int,
+) -> Policy:
+    """Copy a policy out of a network that goes on learning.
+
+    Args:
+        actor: the encoder and the head that are trained, and the decision.
+        encoder: another encoder of the same network and observation layout; its weights are replaced.
+        actions: see ``Policy``, as for the others.
+        layout: likewise.
+        action: likewise.
+        observation_state: likewise.
+        env_steps: likewise.
+    """
+    trained, head, decision = actor
+    network = PolicyNetwork(encoder, head.in_features, head.out_features)
+    network.encoder.load_state_dict(trained.state_dict())
+    network.head.load_state_dict(head.state_dict())
+    return Policy(
+        network=network.eval(),
+        decision=decision,
+        actions=actions,
+        layout=layout,
+        action=action,
+        observation_state=observation_state,
+        env_steps=env_steps,
+    )
+
+
+def read_spec(folder: Path) -> dict[str, Any]:
+    """Read what a stored policy says of itself.
+
+    Raises:
+        DataError: there is no policy, or not one that this version reads.
+    """
+    try:
+        spec = json.loads((folder / SPEC).read_text())
+    except FileNotFoundError:
+        raise DataError(f"{folder} holds no {SPEC}: name the folder of a finished run") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder / SPEC} cannot be read: {error}") from None
+    if not isinstance(spec, dict) or spec.get("format") != FORMAT:
+        raise DataError(f"{folder / SPEC} is not a policy of format {FORMAT}, which is what this version reads")
+    missing = sorted(FIELDS - set(spec))
+    if missing:
+        raise DataError(f"{folder / SPEC} lacks {', '.join(missing)}: bring back a whole one, or train another policy")
+    return spec
+
+
+def read_meaning(folder: Path) -> tuple[Layout, ActionMeaning] | None:
+    """Read what stands where in the observations of a stored policy, and what its actions ask for.
+
+    Returns:
+        Both; None where it was stored before policies said so.
+
+    Raises:
+        DataError: there is no such policy, or it is damaged.
+    """
+    spec = read_spec(folder)
+    if "layout" not in spec:
+        return None
+    try:
+        layout, action = spec["layout"], spec["action"]
+        seen = Layout(**{**layout, "names": tuple(map(str, layout["names"]))})
+        asked = ActionMeaning(name=str(action["name"]), values=tuple(map(float, action["values"])))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{folder / SPEC} does not say what its numbers mean ({type(error).__name__}: {error}): bring back a whole "
+            "one, or train another policy"
+        ) from None
+    return seen, asked
+
+
+def load(folder: Path, encoder: nn.Module, in_features: int, *, layout: Layout, action: ActionMeaning) -> Policy:
+    """Read a policy that ``Policy.save`` wrote.
+
+    Args:
+        folder: where it was saved.
+        encoder: an encoder of the same network and observation layout; its weights are replaced.
+        in_features: how many features it returns.
+        layout: what stands where in an observation.
+        action: what actions ask for.
+
+    Raises:
+        DataError: there is no policy, or its weights do not fit the encoder.
+    """
+    spec = read_spec(folder)
+    network = PolicyNetwork(encoder, in_features, int(spec["outputs"]))
+    try:
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise DataError(f"{folder / WEIGHTS} does not hold the weights of this network: {error}") from None
+    return Policy(
+        network=network.eval(),
+        decision=spec["decision"],
+        actions=spec["actions"],
+        layout=layout,
+        action=action,
+        observation_state=spec["observation_state"],
+        env_steps=int(spec["env_steps"]),
+    )

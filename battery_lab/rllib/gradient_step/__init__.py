@@ -1,0 +1,1 @@
+"""One gradient step: by autograd, or by a compiled program."""

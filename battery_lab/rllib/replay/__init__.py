@@ -1,0 +1,1 @@
+"""A replay memory of whole arrays, and its checkpoints."""

@@ -1,0 +1,1 @@
+"""RLlib's environment runners on whole arrays."""

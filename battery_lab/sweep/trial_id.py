@@ -1,0 +1,101 @@
+"""Who a trial is: the same on every machine and in every sweep, whatever its folder, if it would do the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from glob import glob
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import battery_lab
+from battery_lab.experiment.checkpoint import found
+from battery_lab.tracking.mlflow_params import trial_digest
+
+PACKAGE = Path(battery_lab.__file__).parent
+PATH_KEYS = re.compile(r"(^|_)(path|file|folder|dir)$")
+CHUNK = 1 << 20
+
+
+def identity(config: Mapping[str, Any]) -> str:
+    """Return the digits that two trials share if they are of the same choices, values and data.
+
+    A path counts as what the file or the folder holds, so that data which moved are the same and data which changed
+    are not.
+
+    Args:
+        config: the composed choices as plain values.
+    """
+    return trial_digest({key: _with_contents(key, value) for key, value in config.items()})
+
+
+def _with_contents(key: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _with_contents(str(name), child) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_with_contents(key, child) for child in value]
+    if isinstance(value, str) and PATH_KEYS.search(key):
+        # A path may be a pattern; whatever is there by its very name is that.
+        text = str(Path(value).expanduser())
+        there = [text] if Path(text).exists() else sorted(glob(text, recursive=True))
+        if there:
+            return f"contents {' '.join(contents_digest(Path(path).resolve()) for path in there)}"
+    return value
+
+
+@cache
+def contents_digest(path: Path) -> str:
+    """Return a digest of a file, or of the names and contents of all files below a folder."""
+    hasher = hashlib.sha256()
+    for file in _files(path):
+        hasher.update(f"{file.relative_to(path)}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as content:
+            while chunk := content.read(CHUNK):
+                hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+@cache
+def run_digest(run: Path) -> str:
+    """Return a digest of what others go on from in a run folder, whatever else is written there later."""
+    checkpoints = found(run / "checkpoints")
+    parts = [run / "trial.yaml", run / "policy", *checkpoints[-1:]]
+    return hashlib.sha256(" ".join(contents_digest(part) for part in parts if part.exists()).encode()).hexdigest()
+
+
+def _files(path: Path) -> Iterator[Path]:
+    yield from sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+@cache
+def source_digest(program: Path | None = None) -> str:
+    """Return 16 digits of the lab's own source and of the versions of what it builds on.
+
+    Choices are not part of it: whatever of conf/ goes into a trial is in its configuration.
+
+    Args:
+        program: the file of what trials run, where that is not the lab's.
+    """
+    hasher = hashlib.sha256()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        hasher.update(f"{file.relative_to(PACKAGE)}\0".encode() + file.read_bytes())
+    hasher.update(json.dumps(sorted(versions())).encode())
+    if program is not None and not program.is_relative_to(PACKAGE):
+        hasher.update(program.read_bytes())
+    return hasher.hexdigest()[:16]
+
+
+def versions() -> Iterator[str]:
+    """Yield the names and versions of the packages that the lab declares, without its extras."""
+    try:
+        wanted = metadata.requires("battery-lab") or []
+    except metadata.PackageNotFoundError:
+        wanted = []
+    for requirement in wanted:
+        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+        if "extra ==" not in requirement:
+            yield f"{name} {metadata.version(name)}"

@@ -1,0 +1,1 @@
+"""AWS request and response formats, validation, faults."""

@@ -1,0 +1,1 @@
+"""Training jobs: operations, lifecycle and hosts."""

@@ -1,0 +1,1 @@
+"""AWS access: clients, errors, S3 layout, logs, job names, Experiments."""

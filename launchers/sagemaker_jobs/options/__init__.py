@@ -1,0 +1,1 @@
+"""The options of training jobs and the rules they must keep."""

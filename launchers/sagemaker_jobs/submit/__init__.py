@@ -1,0 +1,1 @@
+"""Build a training job request, upload what it needs, start it."""

@@ -1,0 +1,28 @@
+"""A lab to give commands to, and a run that one of them made."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+
+from tests.cli.terminal import command, tiny
+
+
+@pytest.fixture
+def lab(monkeypatch, tmp_path):
+    """Run `python -m battery_lab` with some arguments, from an empty folder."""
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    return partial(command, monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run made by the command itself."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(home / "ray_results"))
+        said = command(patch, home, *tiny(home))
+    (folder,) = (home / "outputs" / "runs").iterdir()
+    return SimpleNamespace(home=home, folder=folder, status=said.status, out=said.out, err=said.err)

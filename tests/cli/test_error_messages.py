@@ -1,0 +1,225 @@
+"""Mistakes in the choices of `python -m battery_lab`: each ends in one message that says what to do."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra_plugins.battery_lab_launchers import _local_pool
+
+from battery_lab.common.errors import ConfigError
+from battery_lab.experiment.experiment import Experiment
+from tests.cli.in_process import InThisProcess
+from tests.cli.terminal import ROOT, like, start, tiny
+
+MISTAKES = [
+    ("algo=pppo", "algo=pppo is no option: algo can be dqn, ppo, sac; did you mean algo=ppo?"),
+    ("algo=", "algo= is no option: algo can be dqn, ppo, sac"),
+    ("algo=null", "algo=null is no option: algo can be dqn, ppo, sac"),
+    ("train=5", "train=5 is no option: train can be default"),
+    ("+reward/term=[waer]", "reward/term=waer is no option: reward/term can be .*; did you mean reward/term=wear?"),
+    (
+        "reward=calm",
+        "reward=calm is no option: reward can be .*; one of your own is <folder>/reward/calm.yaml, with --config-dir "
+        "<folder> in front",
+    ),
+    (
+        "reward.terms.wear.weight=2",
+        "reward.terms.wear.weight is no option: reward.terms has regret; there is one with reward=degradation or "
+        "reward=potential",
+    ),
+    ("rollout=stock rollout.compile=false", "rollout.compile is no option: rollout has none; there is one with .*"),
+    ("algo.clip=0.3 algo=sac", "algo.clip is no option: algo has actor_lr, .*; there is one with algo=ppo"),
+    ("algoo=ppo", "algoo is no option: there are algo, .*; did you mean algo?"),
+    ("algoo.lr=1", "algoo.lr is no option: .*; did you mean algo.lr?"),
+    ("algo.lrr=1", "algo.lrr is no option: algo has clip, .*; did you mean algo.lr?"),
+    ("+algo.lrr=1", "algo.lrr is no option of battery_lab.algos.ppo.PPO, .*; did you mean algo.lr?"),
+    ("battery.wear=3", "battery.wear is no option: .*; did you mean battery.wear_per_mwh?"),
+    ("wear_per_mwh=3", "wear_per_mwh is no option: .*; did you mean battery.wear_per_mwh?"),
+    (
+        "env.baselines.rule.low=0.1",
+        "env.baselines.rule.low is no option: .* did you mean env.baselines.rule.low_quantile?",
+    ),
+    ("seed.x=1", "seed.x is no option: seed is a single value, so write seed=..."),
+    ("+algo.lr=1", "algo.lr is there already: write algo.lr=... without the +"),
+    ("~algo.lrr", "~algo.lrr: algo.lrr is no option: .*; did you mean algo.lr?"),
+    ("~algo.lr", "algo.lr is missing: battery_lab.algos.ppo.PPO needs it, so name it in the YAML of algo"),
+    ("~algo", "algo must be chosen: algo=... can be dqn, ppo, sac"),
+    ("ppo", "'ppo' cannot be read: write key=value.*"),
+    ("market.path=a,b)", "'market.path=a,b)' cannot be read: write key=value, without spaces around =, and quote .*"),
+    ("--seed=1", "--seed=1 is no flag: choices are written without dashes, as seed=...; .*"),
+    ("seed=-1", "seed must be a whole number from 0, got -1"),
+    ("train.env_steps=abc", "train.env_steps must be a whole number, got 'abc'"),
+    ("train.env_steps=0", "train.env_steps must be a whole number from 1, got 0"),
+    ("battery.power_mw=-3", "battery.power_mw must be greater than 0 MW, got -3"),
+    ("market=aemo", "market.path must be given: add market.path=... to the command"),
+    (
+        "market=aemo market.path=nowhere/x.csv",
+        "market.path=nowhere/x.csv: no such file, folder or glob, seen from .*",
+    ),
+    ("algo=dqn env.actions=continuous", "env.actions=continuous cannot be learned by algo=dqn, .* set env.actions=.*"),
+    ("market.years=1", "market .* holds 365.0 days, and the split needs at least .*"),
+    ("network=window_conv", "network=window_conv slides over a window of prices, .* choose observation=window, .*"),
+    ("outputs=${nothing}", "hydra.run.dir cannot be resolved: Interpolation key 'nothing' not found"),
+    ("resume=nowhere", "resume=nowhere must name a run folder that holds trial.yaml, and it holds none"),
+    ("rerun=nowhere", "rerun=nowhere must name a run folder that holds trial.yaml, and it holds none"),
+    ("resume=a rerun=b", "resume=a and rerun=b cannot be had together: leave one out"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=[arguments for arguments, _ in MISTAKES])
+def test_a_mistake_ends_in_one_message_that_names_it(lab, tmp_path: Path, arguments: str, message: str):
+    said = lab(*arguments.split())
+    assert said.status == 1
+    assert like(f"error: {message}\n", said.err), said.err
+    assert said.out == ""
+    # No folder is left of a run that did not begin.
+    assert list(tmp_path.glob("outputs/runs/*")) == []
+
+
+def test_names_are_looked_up_among_what_was_chosen(lab):
+    assert "did you mean algo.actor_lr?" in lab("algo=sac", "algo.actor_lrr=1").err
+
+
+def test_names_are_looked_up_in_the_users_own_options_too(lab, tmp_path: Path):
+    option = tmp_path / "mine" / "algo" / "slow.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text("defaults:\n  - ppo\n  - _self_\nslowness: 3\n")
+    said = lab("--config-dir", "mine", "algo=slow", "algo.slownes=4")
+    assert "did you mean algo.slowness?" in said.err
+    said = lab("--config-dir", "mine", "algo=slw")
+    assert said.err == "error: algo=slw is no option: algo can be dqn, ppo, sac, slow; did you mean algo=slow?\n"
+    assert "--config-dir" not in lab("--config-dir", "mine", "algo=slow", "--cfg", "job").err
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "tracking.uri=http://me:geheim@host:5000",
+        "tracking.uri='https://host/?token=geheim'",
+        "tracking.artifacts=s3://me:geheim@bucket/x",
+        "market.path=https://me:geheim@host/prices.csv",
+    ],
+)
+@pytest.mark.parametrize("flags", [[], ["-m"]])
+def test_a_password_is_refused_before_anything_writes_it_down(lab, tmp_path: Path, flags: list[str], choice: str):
+    said = lab(*flags, choice, "seed=1")
+    assert said.status == 1
+    assert said.err.startswith(f"error: {choice.partition('=')[0]} must not carry a user, password or query")
+    assert "geheim" not in said.out + said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_folder_of_options_that_is_not_there_is_named(lab, tmp_path: Path):
+    said = lab("--config-dir", "mine", "algo=slow")
+    assert said.status == 1
+    assert said.err == f"error: --config-dir mine: there is no such folder, seen from {tmp_path}\n"
+
+
+def test_a_market_without_the_columns_that_a_feature_needs_is_refused_before_training(lab, tmp_path: Path):
+    said = lab(*tiny(tmp_path), "observation=forecast")
+    assert said.status == 1
+    assert re.fullmatch("error: .*price_forecast.*\n", said.err), said.err
+    assert "observation=" in said.err
+
+
+def test_outputs_that_cannot_be_a_folder_are_named(lab, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    said = lab("outputs=file")
+    assert said.status == 1
+    assert re.fullmatch("error: file/runs/.*: Not a directory. Choose another folder or file.*\n", said.err)
+
+
+def test_a_sweep_names_every_trial_that_failed_and_goes_on(lab, monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(_local_pool, "LocalPool", InThisProcess)
+    monkeypatch.setattr(Experiment, "run", lambda self, folder, **_: {"validation/capture": 0.0})
+    said = lab("-m", "tracking=none", "battery.power_mw=-3,4,-5")
+    assert said.status == 1
+    first, second = (
+        f"trial {number} (battery.power_mw={power}): battery.power_mw must be greater than 0 MW, got {power}"
+        for number, power in ((0, -3), (2, -5))
+    )
+    # Each trial says so in its log as well, which is the launcher's own here.
+    *_, last = said.err.splitlines()
+    assert last.startswith(f"error: 2 of 3 trials failed: {first}; {second}. What each printed is in ")
+    assert "Traceback" not in said.err
+    assert len(list(tmp_path.glob("outputs/sweeps/*/*/trial.yaml"))) == 1
+
+
+@pytest.mark.parametrize("text", ["algo: [", "- a list", "", "\x00"])
+def test_a_damaged_trial_is_named(lab, tmp_path: Path, text: str):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "trial.yaml").write_text(text)
+    for again in ("resume", "rerun"):
+        said = lab(f"{again}=run")
+        assert said.status == 1
+        assert re.fullmatch(r"error: run/trial\.yaml is damaged \(.*\): bring back a whole one, or .*\n", said.err)
+
+
+def test_a_traceback_is_shown_where_it_is_asked_for(lab, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(ConfigError, match="battery.power_mw must be greater"):
+        lab("battery.power_mw=-3")
+    assert os.environ["HYDRA_FULL_ERROR"] == "1"
+
+
+def test_an_error_of_the_labs_own_keeps_its_traceback(lab, monkeypatch):
+    def broken(*arguments, **choices):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(Experiment, "run", broken)
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        lab()
+    assert "HYDRA_FULL_ERROR" not in os.environ
+
+
+HEAVY = {"torch", "ray", "mlflow", "gymnasium", "matplotlib", "pyarrow"}
+
+
+def imported(said: str) -> set[str]:
+    """The modules that a process says it imported."""
+    return set(re.findall(r"\| +(\S+)$", said, re.MULTILINE))
+
+
+@pytest.mark.parametrize("choice", ["seed=one", "train.env_steps=2M", "train.env_steps=0"])
+def test_a_wrong_plain_value_is_told_before_anything_heavy_is_loaded(tmp_path: Path, choice: str):
+    _, err = start(tmp_path, choice, PYTHONPROFILEIMPORTTIME="1").communicate(timeout=60)
+    assert f"error: {choice.partition('=')[0]} must be" in err
+    assert (HEAVY | {"numba", "pandas"}) & imported(err) == set()
+
+
+def test_a_wrong_battery_is_told_before_torch_and_ray_are_loaded(tmp_path: Path):
+    _, err = start(tmp_path, "battery.capacity_mwh=-4", PYTHONPROFILEIMPORTTIME="1").communicate(timeout=60)
+    assert "error: battery.capacity_mwh must be greater than 0 MWh, got -4" in err
+    assert {"torch", "ray", "mlflow"} & imported(err) == set()
+
+
+@pytest.mark.parametrize("module", ["battery_lab", "battery_lab.cli.evaluate", "battery_lab.cli.sync"])
+def test_a_python_without_the_labs_packages_is_told_apart(tmp_path: Path, module: str):
+    bare = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-S", "-m", module, "--help"]
+    done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"error: \S+ lacks .*source \.venv/bin/activate.*\n", done.stderr), done.stderr
+
+
+def test_help_shows_commands_and_every_group_and_loads_nothing_heavy(tmp_path: Path):
+    done = start(tmp_path, "--help", PYTHONPROFILEIMPORTTIME="1")
+    out, err = done.communicate(timeout=60)
+    assert done.returncode == 0
+    for words in (
+        "resume=outputs/runs/<run>",
+        "algo: dqn, ppo, sac",
+        ".evaluate run=",
+        "--config-dir",
+        "reward/term: ",
+    ):
+        assert words in out
+    assert max(len(line) for line in out.splitlines()) <= 120
+    assert (HEAVY | {"pandas", "numba", "rich.console"}) & imported(err) == set()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,111 @@
+"""`battery-lab evaluate`: a stored policy judged again, on its own market and on others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from battery_lab.cli import evaluate
+from tests.cli.terminal import figures, like, start
+from tests.compositions import write_market
+
+
+def test_judging_again_explains_itself(lab):
+    said = lab("--help", main=evaluate.main)
+    assert said.status == 0
+    assert "run=outputs/runs/<run>" in said.out
+
+
+@pytest.fixture
+def judge(lab, finished):
+    """Run `.evaluate` on the finished run; returns the message and the figures of the newest judgement."""
+
+    def run(*choices: str):
+        said = lab(f"run={finished.folder}", *choices, main=evaluate.main)
+        judged = sorted(finished.folder.glob("evaluations/*/metrics.json"))
+        return said, json.loads(judged[-1].read_text()) if judged else {}
+
+    return run
+
+
+def test_judging_again_agrees_to_the_cent(judge, finished):
+    said, again = judge()
+    assert said.status == 0
+    own = figures(finished.folder)
+    assert {key: own[key] for key in again} == again
+
+
+def test_judging_at_another_wear_price_changes_profit_and_not_revenue(judge, finished):
+    said, again = judge("battery.wear_per_mwh=25")
+    own, key = figures(finished.folder), "test/{}_per_day"
+    assert again[key.format("revenue")] == pytest.approx(own[key.format("revenue")])
+    wear, at_25 = (x[key.format("revenue")] - x[key.format("profit")] for x in (own, again))
+    assert at_25 == pytest.approx(2.5 * wear)
+
+
+def test_judging_on_another_market_takes_that_markets_prices(judge, finished, tmp_path: Path):
+    other = [choice for choice in write_market(tmp_path / "other", seed=5) if not choice.startswith("outputs=")]
+    said, again = judge(*other)
+    assert said.status == 0, said.err
+    best = "baseline/perfect_foresight/profit_per_day"
+    assert again[best] != figures(finished.folder)[best]
+    newest = sorted(finished.folder.glob("evaluations/*"))[-1]
+    assert json.loads((newest / "choices.json").read_text())["market"] == "table"
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (["battery.wear=3"], "battery.wear is no option: .*; did you mean battery.wear_per_mwh?"),
+        (["batery.power_mw=3"], "batery.power_mw is no option: .*; did you mean battery.power_mw?"),
+        (["battery.power_mw=x"], "battery.power_mw must be a number, got 'x'"),
+        (["battery.power_mw=-1"], "battery.power_mw must be greater than 0 MW, got -1"),
+        (["algo.lr=1"], "algo.lr cannot change, as the policy is trained already: .evaluate takes market, battery, .*"),
+        (["observation=window"], "observation cannot change, as the policy is trained already: .*"),
+        (["market=aemoo"], "market=aemoo is no option: market can be aemo, .*; did you mean market=aemo?"),
+        (["market=aemo"], "market.path must be given: add market.path=... to the command"),
+        (["market=aemo", "market.path=no"], "market.path=no: no such file, folder or glob, seen from .*"),
+        (["seed=1", "seed=2"], "seed=1 and seed=2 cannot be had together: leave one out"),
+        (["battery"], "'battery' must be written as key=value, .*"),
+    ],
+)
+def test_a_mistake_in_judging_ends_in_one_message(judge, choices: list[str], message: str):
+    said, _ = judge(*choices)
+    assert said.status == 1
+    assert like(f"error: {message}\n", said.err), said.err
+
+
+def test_a_mistake_in_judging_is_all_that_another_process_says(finished):
+    process = start(finished.home, f"run={finished.folder}", "market=aemo", module="battery_lab.cli.evaluate")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert err == "error: market.path must be given: add market.path=... to the command\n"
+
+
+def test_judging_wants_a_run(lab, tmp_path: Path):
+    assert lab("market=aemo", main=evaluate.main).err.startswith("error: run=<folder> must name the folder of a run")
+    said = lab(f"run={tmp_path}", main=evaluate.main)
+    assert said.err == f"error: run={tmp_path} must name a run folder that holds trial.yaml, and it holds none\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("trial.yaml", "algo: ["),
+        ("trial.yaml", "- a list"),
+        ("policy/policy.json", "{"),
+        ("policy/policy.json", "{}"),
+        ("policy/policy.json", '{"format": 1}'),
+        ("policy/weights.safetensors", "short"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named(lab, finished, tmp_path: Path, file: str, text: str):
+    shutil.copytree(finished.folder, tmp_path / "run")
+    (tmp_path / "run" / file).write_text(text)
+    said = lab("run=run", main=evaluate.main)
+    assert said.status == 1
+    assert said.err.startswith(f"error: run/{file} "), said.err
+    assert len(said.err.splitlines()) == 1

@@ -1,0 +1,205 @@
+"""`battery-lab export` and `.serve`: a run's policy taken out, and asked over HTTP."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from battery_lab.cli import export, serve
+from battery_lab.config.compose import build, compose
+from battery_lab.config.stored_trial import store_trial, trial
+from battery_lab.policies.policy import Policy, PolicyNetwork
+from battery_lab.serving.artifact import Artifact
+from tests.cli.terminal import ROOT, like, start, tiny
+from tests.serving.exported import Client, served
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A run folder with a trial and a policy of it, which nobody trained: what counts here is that it acts."""
+    home = tmp_path_factory.mktemp("home")
+    config = compose(tiny(home))
+    experiment, run = build(config), home / "run"
+    run.mkdir()
+    store_trial(config, run)
+    world = experiment.env.open("discrete")
+    torch.manual_seed(0)
+    network = PolicyNetwork(experiment.network.encoder(world.layout), experiment.network.out_features, 3)
+    policy = Policy(
+        network=network.eval(),
+        decision="argmax",
+        actions="discrete",
+        layout=world.layout,
+        action=world.action,
+        observation_state=world.observation_state(),
+        env_steps=1024,
+    )
+    policy.save(run / "policy")
+    return run
+
+
+@pytest.fixture(scope="module")
+def exported(kept):
+    """The same run, with its policy exported by the command."""
+    export.main([f"run={kept}"])
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("main", "words"),
+    [(export.main, ("run=outputs/runs/<run>", "to=<folder>")), (serve.main, ("model=", "port=8080", "host=", "/ping"))],
+)
+def test_each_explains_itself(lab, main, words):
+    said = lab("--help", main=main)
+    assert (said.status, said.err) == (0, "")
+    assert all(word in said.out for word in words)
+
+
+def test_exporting_says_where_and_what_next(lab, kept, tmp_path):
+    said = lab(f"run={kept}", "to=mine", main=export.main)
+    assert (said.status, said.err) == (0, "")
+    assert said.out.endswith("actions out; serve it with: battery-lab serve model=mine\n") and said.out.startswith(
+        "exported to mine: "
+    )
+    assert (tmp_path / "mine" / "model.onnx").is_file()
+    assert json.loads((tmp_path / "mine" / "model.json").read_text())["name"] == "ppo"
+
+
+def acts(run):
+    """Observations of the run's own validation time and others, and what its policy does."""
+    experiment = build(trial(run, []))
+    world, seen = experiment.env.open("discrete"), []
+    policy = experiment.load_policy(world, run)
+    world.judge(lambda observation: seen.append(observation[0].copy()) or policy(observation), "validation")
+    others = np.random.default_rng(0).normal(size=(200, world.layout.size)).astype(np.float32)
+    observation = np.concatenate([np.stack(seen[:500]), others])
+    return observation.tolist(), policy(observation).tolist()
+
+
+def test_a_server_does_what_the_policy_does_and_ends_when_told_to(exported):
+    process = start(exported.parent, f"model={exported}", "port=0", module="battery_lab.cli.serve")
+    try:
+        line = process.stdout.readline()
+        port = int(re.search(r" on http://127\.0\.0\.1:(\d+)/invocations; Ctrl-C ends it$", line)[1])
+        seen, done = acts(exported)
+        status, told = Client(port).ask(body={"instances": seen})
+        assert status == 200
+        assert [one["action"] for one in told["predictions"]] == done and len(set(done)) > 1
+        power = np.array([-10.0, 0.0, 10.0])
+        assert [one["request_mw"] for one in told["predictions"]] == power[done].tolist()
+    finally:
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_the_example_of_the_page_dispatches_by_a_server(exported, capsys):
+    text = (ROOT / "docs" / "serving.md").read_text()
+    code = re.search(r"<!-- example -->\n```python\n(.*?)```", text, re.DOTALL)[1]
+    with served(Artifact(exported / "model")) as client:
+        exec(code.replace(":8080/", f":{client.port}/"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 12
+    assert all(re.fullmatch(r"[+-](10|0)\.0 MW, reward [+-]\d+\.\d", line) for line in lines)
+
+
+class Everywhere:
+    """Stands for a socket that all may reach, which a test opens none of."""
+
+    def getsockname(self):
+        return "0.0.0.0", 8080
+
+
+def test_a_server_for_others_says_so(lab, exported, monkeypatch):
+    asked = []
+    monkeypatch.setattr("battery_lab.serving.server.listen", lambda *where: asked.append(where) or Everywhere())
+    monkeypatch.setattr("battery_lab.serving.server.serve", lambda artifact, listening, said: print(said))
+    said = lab(f"model={exported}", "host=0.0.0.0", main=serve.main)
+    assert asked == [("0.0.0.0", 8080)]
+    first, second = said.out.splitlines()
+    assert first == "whoever reaches this machine may ask, and nobody is asked who they are"
+    assert second == f"serving ppo of {exported / 'model'} on http://0.0.0.0:8080/invocations; Ctrl-C ends it"
+
+
+@pytest.mark.parametrize(
+    ("main", "choices", "message"),
+    [
+        (export.main, ["to=x"], "run=<folder> must name the folder of a run, .*"),
+        (export.main, ["run=none"], "run=none must name a run folder that holds trial.yaml, and it holds none"),
+        (export.main, ["run"], "'run' must be written as key=value, for instance run=outputs/runs/<run>"),
+        (serve.main, ["x"], "'x' must be written as key=value, for instance model=outputs/runs/<run>"),
+        (export.main, ["run=x", "to="], "to= must name a folder, which is made if missing: choose another"),
+        (export.main, ["run=a", "run=b"], "run=a and run=b cannot be had together: leave one out"),
+        (export.main, ["rum=a"], "'rum=a' must be one of run=..., to=..."),
+        (serve.main, ["port=1"], "model=<folder> must name an exported policy, .*"),
+        (serve.main, ["model=none"], "model=none must name an exported policy, and holds no model.json: export one .*"),
+        (serve.main, ["model=a", "port=web"], "port must be a whole number, 0 (any that is free) to 65535, got 'web'"),
+        (serve.main, ["modle=a"], "'modle=a' must be one of model=..., port=..., host=..."),
+    ],
+)
+def test_a_mistake_ends_in_one_message(lab, main, choices, message):
+    said = lab(*choices, main=main)
+    assert (said.status, said.out) == (1, "")
+    assert like(f"error: {message}\n", said.err), said.err
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (["host=here"], "host must be an address such as 127.0.0.1, got 'here'"),
+        (["port=99999"], "port must be 0 (any that is free) to 65535, got 99999"),
+    ],
+)
+def test_a_place_that_cannot_be_had_ends_in_one_message(lab, exported, choices, message):
+    said = lab(f"model={exported}", *choices, main=serve.main)
+    assert (said.status, said.err) == (1, f"error: {message}\n")
+
+
+def test_a_run_that_was_not_exported_says_how_to(lab, kept, tmp_path):
+    shutil.copytree(kept, tmp_path / "run", ignore=shutil.ignore_patterns("model"))
+    said = lab("model=run", main=serve.main)
+    assert said.err.endswith("export one first, with battery-lab export run=run\n")
+
+
+def test_a_run_without_a_policy_is_told(lab, kept, tmp_path):
+    shutil.copytree(kept, tmp_path / "run", ignore=shutil.ignore_patterns("policy", "model"))
+    said = lab("run=run", main=export.main)
+    assert (said.status, said.err) == (1, "error: run/policy holds no policy.json: name the folder of a finished run\n")
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_a_place_that_is_a_file_is_told(lab, kept, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    said = lab(f"run={kept}", "to=file", main=export.main)
+    assert (said.status, said.err) == (
+        1,
+        "error: to=file must name a folder, which is made if missing: choose another\n",
+    )
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_policy_that_the_run_no_longer_keeps_is_not_served(lab, exported, tmp_path):
+    shutil.copytree(exported, tmp_path / "run")
+    weights = tmp_path / "run" / "policy" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\0")
+    for model in ("run", "run/model"):
+        said = lab(f"model={model}", main=serve.main)
+        again = "export again, with battery-lab export run=run"
+        assert said.err == f"error: run keeps another policy than was exported from it: {again}\n"
+
+
+def test_a_policy_of_an_earlier_version_is_exported_by_its_market(lab, exported, tmp_path):
+    shutil.copytree(exported, tmp_path / "run")
+    path = tmp_path / "run" / "policy" / "policy.json"
+    spec = json.loads(path.read_text())
+    del spec["layout"], spec["action"]
+    path.write_text(json.dumps(spec))
+    assert lab("run=run", "to=mine", main=export.main).err == ""
+    mine, other = ((folder / "model.json").read_text() for folder in (tmp_path / "mine", exported / "model"))
+    assert json.loads(mine) == json.loads(other)

@@ -1,0 +1,217 @@
+"""How a run stops: asked to, killed, or on a full disk; and what a person is told of the way on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pkgutil
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from battery_lab.cli.error_messages import told
+from battery_lab.common.errors import ConfigError, causes
+from battery_lab.common.signals import Stopped, stop_at_once
+from battery_lab.experiment import checkpoint
+from battery_lab.experiment.trainer import Interrupted
+from battery_lab.rllib.ray_runtime import start_ray
+from tests.cli.terminal import ROOT, figures, start, tiny
+
+
+def test_a_run_that_is_stopped_saves_a_checkpoint_and_says_how_to_go_on(lab, monkeypatch, tmp_path: Path):
+    process = start(tmp_path, *tiny(tmp_path), "train.env_steps=1e9", "train.checkpoint_every=1e9")
+    seen = ""
+    while " steps " not in seen:
+        seen += process.stdout.readline()
+    assert "\x1b" not in seen
+    # `timeout` and others signal a process and its group: one wish that comes twice.
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    told_so = re.fullmatch(r"stopped by SIGTERM, with a checkpoint in \S+\ngo on with: (python .*)\n", err)
+    assert told_so, err
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    done = checkpoint.latest(folder / "checkpoints")[1].env_steps
+    resume = told_so[1].removeprefix("python -m battery_lab ")
+    assert resume == f"resume={folder.relative_to(tmp_path)}"
+    said = lab(resume, f"train.env_steps={done + 1}")
+    assert said.status == 0
+    assert figures(folder)["train/env_steps"] > done
+
+
+def test_a_run_that_is_killed_goes_on_to_the_end_of_one_that_is_not(lab, tmp_path: Path):
+    chosen = [*tiny(tmp_path), "train.env_steps=4096", "train.checkpoint_every=1024", "train.validate_every=1024"]
+    whole, killed = (f"hydra.run.dir={tmp_path / name}" for name in ("whole", "killed"))
+    assert lab(*chosen, whole).status == 0
+    process = start(tmp_path, *chosen, killed)
+    deadline = time.monotonic() + 120
+    while not checkpoint.found(tmp_path / "killed" / "checkpoints") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+    assert lab(f"resume={tmp_path / 'killed'}").status == 0
+    assert figures(tmp_path / "killed") == figures(tmp_path / "whole")
+
+
+def test_ctrl_c_ends_with_the_status_that_shells_expect(tmp_path: Path):
+    (tmp_path / "checkpoints" / "000000000005").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "000000000005" / "state.json").write_text("{}")
+    message, status = told(Interrupted(signal.SIGINT, tmp_path / "x"), tmp_path)
+    assert status == 130
+    assert message == f"stopped by SIGINT, with a checkpoint in {tmp_path / 'x'}\ngo on with: {resume(tmp_path)}"
+
+
+def resume(folder: Path) -> str:
+    return f"python -m battery_lab resume={folder}"
+
+
+def send_at(patch: pytest.MonkeyPatch, target: object, name: str, number: int) -> None:
+    """Have a function send this process a signal, twice as `timeout` does, before it does its work."""
+    function = getattr(target, name)
+
+    def signalled(*arguments, **choices):
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
+        return function(*arguments, **choices)
+
+    patch.setattr(target, name, signalled)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("battery_lab.cli.train", "check_groups"),
+        ("battery_lab.cli.run_trial", "build"),
+        ("battery_lab.envs.loader.WorldSource", "open"),
+        ("battery_lab.rllib.ray_runtime.ray", "init"),
+        ("battery_lab.algos.ppo.PPO", "config"),
+    ],
+)
+def test_a_stop_before_training_is_one_line_and_leaves_no_folder(lab, monkeypatch, tmp_path, module, name, number):
+    monkeypatch.setattr("battery_lab.rllib.ray_runtime.ray.is_initialized", lambda: False)
+    monkeypatch.setattr("battery_lab.rllib.ray_runtime.ray.init", lambda **_: None)
+    send_at(monkeypatch, pkgutil.resolve_name(module), name, number)
+    said = lab(*tiny(tmp_path))
+    assert said.status == 128 + number
+    assert re.fullmatch(rf"stopped at once by {number.name}; .*start again\n", said.err), said.err
+    made = {path.name for path in tmp_path.glob("outputs/runs/*/*")}
+    assert made <= {".hydra", ".lock", "battery_lab.log", "trial.yaml", "curves.jsonl"}
+    assert "curves.jsonl" in made or not made
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_before_training_was_killed_and_did_not_fail(lab, monkeypatch, tmp_path: Path, number):
+    ends: list[str] = []
+    tracking = SimpleNamespace(log=lambda *_: None, finish=ends.append)
+    monkeypatch.setattr("battery_lab.tracking.NoTracking.start", lambda *_: tracking)
+    monkeypatch.setattr("battery_lab.experiment.experiment.start_ray", lambda _: None)
+    send_at(monkeypatch, pkgutil.resolve_name("battery_lab.algos.ppo.PPO"), "config", number)
+    assert lab(*tiny(tmp_path)).status == 128 + number
+    assert ends == ["KILLED"]
+
+
+def test_a_stop_that_comes_out_as_another_error_is_told_as_a_stop():
+    try:
+        try:
+            raise Stopped(signal.SIGTERM)
+        finally:
+            raise ConfigError("what it broke off")
+    except ConfigError as error:
+        assert told(error) == ("stopped at once by SIGTERM; start again", 143)
+
+
+def test_an_error_raised_again_out_of_what_it_caused_is_told():
+    first = ConfigError("seed must be smaller")
+    try:
+        try:
+            raise RuntimeError("could not build") from first
+        except RuntimeError as error:
+            assert list(causes(error)) == [error, first]
+            raise first from None
+    except ConfigError as error:
+        assert len(list(causes(error))) == 2
+        assert told(error) == ("error: seed must be smaller", 1)
+
+
+def test_ray_leaves_sigterm_to_the_lab(monkeypatch):
+    asked = []
+
+    def init(**options):
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
+        if asked:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("battery_lab.rllib.ray_runtime.ray.is_initialized", lambda: False)
+    monkeypatch.setattr("battery_lab.rllib.ray_runtime.ray.init", init)
+    before = signal.getsignal(signal.SIGTERM)
+    start_ray(0)
+    assert signal.getsignal(signal.SIGTERM) == before
+    asked.append(True)
+    try:
+        with pytest.raises(Stopped), stop_at_once():
+            start_ray(0)
+    finally:
+        for number, handler in ((signal.SIGTERM, before), (signal.SIGINT, signal.default_int_handler)):
+            signal.signal(number, handler)
+
+
+SECOND = """
+import os, signal, time
+from battery_lab.common import signals
+signals.SAME_SIGNAL_S = 0.0
+with signals.stop_at_once():
+    try:
+        os.kill(os.getpid(), signal.{first})
+    except KeyboardInterrupt as stop:
+        print(stop, flush=True)
+    time.sleep(0.01)
+    os.kill(os.getpid(), signal.{first})
+    print("still there")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_asks_twice_is_obeyed_without_a_word(number):
+    done = subprocess.run(
+        [sys.executable, "-c", SECOND.format(first=number.name)], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-number, f"stopped by {number.name}\n", "")
+
+
+def test_a_full_disk_is_named_with_the_way_on(lab, monkeypatch, tmp_path: Path):
+    sync, calls = checkpoint._sync, []
+
+    def full(path):
+        calls.extend([path] if path.name == checkpoint.STATE else [])
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        sync(path)
+
+    monkeypatch.setattr(checkpoint, "_sync", full)
+    said = lab(*tiny(tmp_path), "train.checkpoint_every=512")
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    assert said.status == 1
+    way_on = re.escape(resume(folder.relative_to(tmp_path)))
+    assert re.fullmatch(rf"error: no space left for \S+/part-\S+: free some, then go on with: {way_on}\n", said.err)
+
+
+def test_a_full_disk_is_seen_through_what_came_of_it():
+    try:
+        try:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded", "weights")
+        except OSError as error:
+            raise RuntimeError("could not save") from error
+    except RuntimeError as error:
+        assert told(error) == ("error: no space left for weights: free some, then start again", 1)
+    assert told(RuntimeError("could not save")) is None

@@ -1,0 +1,138 @@
+"""Several choices in one command: a trial of each with --multirun, and a word about it without."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+
+import pytest
+from hydra_plugins.battery_lab_launchers import _local_pool
+from omegaconf import OmegaConf
+
+from battery_lab.experiment.experiment import Experiment
+from tests.cli.in_process import InThisProcess
+from tests.cli.terminal import ROOT, like
+
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.fixture
+def sweep(lab, monkeypatch):
+    """Run a sweep whose trials train nothing; returns what was said and the experiments."""
+    monkeypatch.setattr(_local_pool, "LocalPool", InThisProcess)
+    taken: list[Experiment] = []
+    monkeypatch.setattr(Experiment, "run", lambda self, folder, **_: taken.append(self) or {"validation/capture": 0.0})
+    return lambda *arguments: (lab(*arguments, "tracking=none"), taken)
+
+
+def test_a_sweep_runs_each_algorithm_with_each_seed(sweep):
+    said, taken = sweep("--multirun", "algo=ppo,sac", "seed=range(0,3)")
+    assert (said.status, said.err) == (0, "")
+    trials = [(type(experiment.algo).__name__, experiment.seed) for experiment in taken]
+    assert trials == list(itertools.product(("PPO", "SAC"), range(3)))
+
+
+def test_every_sweep_of_the_readme_can_be_typed(sweep):
+    lines = re.findall(r"python -m battery_lab ((?:-m|--multirun) [^`#\n]+)", README)
+    assert lines
+    for line in lines:
+        said, taken = sweep(*shlex.split(line))
+        assert (said.status, said.err) == (0, ""), line
+        assert len(taken) > 1, line
+        taken.clear()
+
+
+def test_each_trial_of_a_sweep_says_what_it_was_composed_of(sweep, tmp_path):
+    _, taken = sweep("-m", "reward=degradation,regret")
+    assert [experiment.config["choices"]["reward"] for experiment in taken] == ["degradation", "regret"]
+    stored = sorted(tmp_path.glob("outputs/sweeps/*/*/trial.yaml"))
+    assert [OmegaConf.load(path).choices.reward for path in stored] == ["degradation", "regret"]
+
+
+def test_a_pattern_and_a_choice_among_options_are_sweeps_too(sweep):
+    _, taken = sweep("-m", "algo=glob(*)", "reward=choice(published,revenue)")
+    assert {type(experiment.algo).__name__ for experiment in taken} >= {"DQN", "PPO", "SAC"}
+    assert {experiment.config["choices"]["reward"] for experiment in taken} == {"published", "revenue"}
+
+
+def test_the_same_sweep_again_runs_what_is_new(sweep, tmp_path):
+    said, taken = sweep("-m", "seed=0,1")
+    assert (said.status, len(taken)) == (0, 2)
+    for trial in tmp_path.glob("outputs/sweeps/*/[01]"):
+        (trial / "metrics.json").write_text('{"validation/capture": 0.0}')
+    said, taken = sweep("-m", "seed=0,1", "sweep.tries=2")
+    assert (said.status, len(taken)) == (0, 2)
+    (folder,) = tmp_path.glob("outputs/sweeps/*")
+    said, taken = sweep(f"sweep.resume={folder}", "seed=0,1,2")
+    assert (said.status, [one.seed for one in taken]) == (0, [0, 1, 2])
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["0", "1", "2"]
+
+
+def test_a_dry_run_says_what_would_be_done_and_leaves_nothing(sweep, tmp_path):
+    said, taken = sweep("-m", "algo=ppo,dqn", "seed=0,1", "sweep.dry_run=true", "hydra.launcher.parallel=2")
+    assert (said.status, said.err, taken) == (0, "", [])
+    assert re.search(r"1 +algo=ppo +seed=1 +begin +2,000,000 +1 core +\?", said.out), said.out
+    assert re.search(r"3 +algo=dqn +seed=1 +begin", said.out)
+    assert "4 of 4 trials would run, 2 at a time; nothing was begun" in said.out
+    assert list(tmp_path.glob("outputs/sweeps/*")) == []
+
+
+def test_lists_walk_together_and_seeds_repeat(sweep):
+    said, taken = sweep("-m", "sweeper=zip", "algo.lr=1e-3,1e-4", "algo.gamma=0.9,0.99", "seed=0,1")
+    assert (said.status, said.err) == (0, "")
+    trials = [(one.algo.lr, one.algo.gamma, one.seed) for one in taken]
+    assert trials == [(lr, gamma, seed) for lr, gamma in ((1e-3, 0.9), (1e-4, 0.99)) for seed in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            "-m launcher=local,ray",
+            "launcher=local,ray cannot be swept, as all trials of a sweep share one launcher: choose one of "
+            "['local', 'ray']",
+        ),
+        ("-m sweeper=zip,grid", "sweeper=zip,grid cannot be swept, as all trials of a sweep share one sweeper: .*"),
+        ("-m sweep.tries=1,2", "sweep.tries=1,2 cannot be swept, as all trials of a sweep share one sweep.tries: .*"),
+        ("-m tracking=mlflow,none", "tracking=mlflow,none cannot be swept, as all trials of a sweep share .*"),
+        ("-m outputs=a,b", "outputs=a,b cannot be swept, as all trials of a sweep share one outputs: .*"),
+        ("-m sweep.tries=0", "sweep.tries must be a whole number from 1, got 0"),
+        ("-m sweep.tries=x", "sweep.tries must be a whole number, got 'x'"),
+        ("-m sweep.on_failure=go", "sweep.on_failure must be one of ('continue', 'stop'), got 'go'"),
+        ("sweep.resume=nowhere", "sweep.resume=nowhere must name the folder of a sweep, which holds sweep.json"),
+        ("-m seed=0 hydra.launcher.parallel=0", "hydra.launcher.parallel must be a whole number from 1, got 0"),
+        (
+            "sweeper=tune algo.lr=interval(1e-5,1e-3)",
+            "sweeper=tune runs its trials on a Ray cluster alone: add launcher=ray",
+        ),
+        (
+            "-m sweeper=zip algo.lr=1e-3,1e-4 algo.gamma=0.9,0.95,0.99",
+            "sweeper=zip walks lists of one length, and algo.lr has 2, algo.gamma has 3: make them as long, or use "
+            "sweeper=grid",
+        ),
+        ("-m algo=ppo,saac", "algo=saac is no option: algo can be dqn, ppo, sac; did you mean algo=sac?"),
+        ("-m algo=ppo,null", "algo=null is no option: algo can be dqn, ppo, sac"),
+        ("-m algo=range(1,3)", "algo=1 is no option: algo can be dqn, ppo, sac"),
+        (
+            "reward=degradation,regret",
+            "reward=degradation,regret is more than one trial can take: with --multirun in front each makes a trial of "
+            "its own",
+        ),
+        (
+            "seed=1,2",
+            "seed=1,2 is more than one trial can take: with --multirun in front each makes a trial of its own; "
+            'a list is "seed=[1,2]", and text with commas in it "seed=\'1,2\'"',
+        ),
+        (
+            "seed=range(0,3)",
+            "seed=range(0,3) is more than one trial can take: with --multirun in front each makes a trial of its own",
+        ),
+    ],
+)
+def test_a_mistake_in_a_sweep_is_told_before_any_trial(sweep, tmp_path, arguments: str, message: str):
+    said, taken = sweep(*arguments.split())
+    assert said.status == 1
+    assert like(f"error: {message}\n", said.err), said.err
+    assert not taken
+    assert list(tmp_path.glob("outputs/*/*/*/.hydra")) == []

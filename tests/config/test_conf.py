@@ -1,0 +1,244 @@
+"""Every option of conf/, found and not listed: composed into a trial, built, and explained in its own YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+
+from battery_lab.common.errors import ConfigError
+from battery_lab.config.compose import build, compose, register_resolvers, resolve
+from battery_lab.config.paths import conf_dir
+from battery_lab.config.validation import check_targets
+from tests.compositions import part
+
+CONF = conf_dir()
+FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
+OPTIONS = [name.removesuffix(".yaml") for name in FILES if "/" in name]
+# What an option cannot be without, and what has no default that would do for every market.
+NEEDED = {
+    "market/table": ["market.time_zone=Europe/Berlin", "market.currency=EUR"],
+    "market/ercot": ["market.settlement_point=HB_HOUSTON"],
+    "network/window_conv": ["observation=window"],
+}
+
+
+def overrides_for(option: str) -> list[str]:
+    group, _, name = option.rpartition("/")
+    choice = {
+        "reward/term": [f"+reward/term=[{name}]"],
+        "baseline": [f"+baseline@env.baselines.chosen={name}"],
+    }.get(group, [f"{group}={name}"])
+    needed = NEEDED.get(option, [])
+    if group == "market" and OmegaConf.is_missing(OmegaConf.load(CONF / f"{option}.yaml"), "path"):
+        needed = ["market.path=prices/", *needed]
+    return [*choice, *needed]
+
+
+@cache
+def composed(option: str) -> DictConfig:
+    return compose(overrides_for(option))
+
+
+def targets(node: object) -> list[str]:
+    if isinstance(node, dict):
+        return [*([node["_target_"]] if "_target_" in node else []), *(t for v in node.values() for t in targets(v))]
+    return [t for item in node for t in targets(item)] if isinstance(node, list) else []
+
+
+def test_the_defaults_compose_and_build():
+    experiment = build(compose([]))
+    assert type(experiment.algo).__name__ == "PPO"
+    assert experiment.train.env_steps == 2_000_000
+    assert experiment.seed == 0
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes_into_a_trial_and_builds(option: str):
+    config = composed(option)
+    experiment = build(config)
+    assert experiment.config == resolve(config)
+    assert all(dataclasses.is_dataclass(part) for part in (experiment.env, experiment.algo, experiment.network))
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_target_is_a_frozen_keyword_only_dataclass_without_defaults(option: str):
+    for name in set(targets(resolve(composed(option)))):
+        target = get_object(name)
+        assert target.__dataclass_params__.frozen, name
+        for field in dataclasses.fields(target):
+            assert field.kw_only, f"{name}.{field.name}"
+            nowhere = (field.default, field.default_factory)
+            assert nowhere == (dataclasses.MISSING, dataclasses.MISSING), f"{name}.{field.name} has a default in Python"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_key_of_a_yaml_is_explained(file: str):
+    assert unexplained((CONF / file).read_text()) == []
+
+
+def unexplained(text: str) -> list[str]:
+    """Return the keys with a value that no comment explains: behind them, above them, or by name in the header."""
+    lines = text.splitlines()
+    header = " ".join(line for line in lines[: next((i for i, x in enumerate(lines) if x[:1] != "#"), 0)])
+    missing, block = [], None
+    for place, line in enumerate(lines):
+        found = re.match(r"( *)(\w+):(?: (.*))?$", line)
+        depth = len(line) - len(line.lstrip())
+        if not line:
+            continue
+        if block is not None and depth > block:
+            continue
+        block = None
+        if not found or found[2].startswith("_"):
+            continue
+        if found[2] in ("defaults", "hydra") and not found[1]:
+            block = 0
+            continue
+        following = lines[place + 1] if place + 1 < len(lines) else ""
+        if not found[3] and re.match(r" *\w+:", following):
+            continue
+        above = place > 0 and lines[place - 1].lstrip().startswith("#")
+        if "#" not in line and not above and not re.search(rf"\b{found[2]}\b", header):
+            missing.append(found[2])
+    return missing
+
+
+def test_a_key_without_a_comment_is_found():
+    assert unexplained("# A thing of some size.\nsize: 3\nweight: 4\nparts:\n  depth: 5  # m\n  colour: 6\n") == [
+        "weight",
+        "colour",
+    ]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_part_is_a_partial_function(file: str):
+    assert "_partial_" not in (CONF / file).read_text()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_option_says_what_it_is(file: str):
+    """An option of one group may leave that to its keys."""
+    named = {"algo/", "baseline/", "network/", "train/"}
+    first = (CONF / file).read_text().splitlines()[0]
+    assert first.startswith("#") or file.startswith(tuple(named))
+
+
+# --- how choices reach each other ---
+
+
+def test_a_value_of_the_battery_reaches_the_environment():
+    config = compose(["battery.wear_per_mwh=3", "battery.power_mw=7"])
+    env = part(config, "env")
+    assert (env.battery.wear_per_mwh, env.battery.power_mw) == (3, 7)
+
+
+def test_another_market_takes_the_place_of_the_one_that_the_environment_brings():
+    env = part(compose(["market=aemo", "market.path=prices/", "env.price_lag=1"]), "env")
+    assert type(env.market).__name__ == "AemoMarket"
+    assert env.price_lag == 1
+
+
+def test_a_term_in_the_reward_reaches_the_environment():
+    env = part(compose(["reward=revenue", "+reward/term=[soc_limit]", "reward.terms.soc_limit.weight=2"]), "env")
+    assert set(env.reward.terms) == {"revenue", "soc_limit"}
+    assert env.reward.terms["soc_limit"].weight == 2
+
+
+def test_a_baseline_can_be_left_out_and_another_put_in():
+    slow = ["~env.baselines.random", "+baseline@env.baselines.slow_rule=rule", "env.baselines.slow_rule.window_days=28"]
+    env = part(compose(slow), "env")
+    assert "random" not in env.baselines
+    assert env.baselines["slow_rule"].window_days == 28
+
+
+@pytest.mark.parametrize("algo", ["ppo", "dqn", "sac"])
+def test_the_budget_can_be_chosen_for_every_algorithm(algo: str):
+    config = compose([f"algo={algo}", "train.env_steps=12345", "+reward/term=[exploration]"])
+    experiment = build(config)
+    assert experiment.train.env_steps == 12345
+    assert experiment.env.reward.terms["exploration"].anneal_steps == 12345
+
+
+def test_a_whole_number_may_be_written_as_a_power_of_ten():
+    experiment = build(compose(["train.env_steps=2e6", "algo.num_envs=1e2", "+reward/term=[exploration]"]))
+    given = (experiment.train.env_steps, experiment.algo.num_envs, experiment.env.reward.terms["exploration"])
+    assert [type(value) for value in given[:2]] == [int, int]
+    assert experiment.config["train"]["env_steps"] == 2_000_000
+    assert given[2].anneal_steps == 2_000_000
+
+
+# --- what has another type than its field ---
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.env_steps=abc", "train.env_steps must be a whole number, got 'abc'"),
+        ("train.env_steps=2.5", "train.env_steps must be a whole number, got 2.5"),
+        ("train.env_steps=true", "train.env_steps must be a whole number, got True"),
+        ("train.env_steps=inf", "train.env_steps must be a whole number, got inf"),
+        ("train.env_steps=0", "train.env_steps must be a whole number from 1, got 0"),
+        ("battery.power_mw=ten", "battery.power_mw must be a number, got 'ten'"),
+        ("battery.soc_start=null", "battery.soc_start must be a number, got None"),
+        ("algo.gae_lambda=[1]", r"algo.gae_lambda must be a number, got \[1\]"),
+        ("network.hidden=64", "network.hidden must be a list, each item a whole number, got 64"),
+        ("network.hidden=[64,x]", r"network.hidden must be a list, each item a whole number, got \[64, 'x'\]"),
+        ("network.shared_value=yes please", "network.shared_value must be true or false, got 'yes please'"),
+        ("network.activation=3", "network.activation must be text, got 3"),
+        ("seed=-1", "seed must be a whole number from 0, got -1"),
+        ("seed=one", "seed must be a whole number from 0, got 'one'"),
+    ],
+)
+def test_a_value_of_another_type_is_named_with_its_field(override: str, message: str):
+    with pytest.raises(ConfigError, match=message):
+        build(compose([override]))
+
+
+def test_a_key_that_an_option_lacks_is_named(tmp_path: Path):
+    plain = resolve(compose([]))
+    del plain["battery"]["power_mw"]
+    with pytest.raises(
+        ConfigError, match="battery.power_mw is missing: battery_lab.envs.battery.physics.Battery needs it"
+    ):
+        check_targets(plain)
+
+
+def test_a_part_that_no_module_has_is_named():
+    with pytest.raises(ConfigError, match="algo._target_=nowhere.Algo cannot be imported: No module named 'nowhere'"):
+        build(compose(["algo._target_=nowhere.Algo"]))
+
+
+def test_a_part_that_is_no_dataclass_is_refused():
+    with pytest.raises(ConfigError, match="algo._target_=builtins.dict must name a dataclass"):
+        build(compose(["algo._target_=builtins.dict"]))
+
+
+@pytest.mark.parametrize(
+    ("choices", "named"),
+    [
+        (["algo=sac", "reward=degradation"], "sac_degradation"),
+        (["experiment=published"], "ppo_published"),
+        # An environment of another kind may have no rewards to choose.
+        (["~reward"], "ppo_no-reward"),
+    ],
+)
+def test_a_run_folder_is_named_by_time_algorithm_and_reward(choices, named):
+    register_resolvers()
+    before = Singleton.get_state()
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            HydraConfig.instance().set_config(hydra_compose("config", choices, return_hydra_config=True))
+        folder = HydraConfig.get().run.dir
+    finally:
+        Singleton.set_state(before)
+    assert re.fullmatch(rf"outputs/runs/\d{{4}}-\d\d-\d\d_\d\d-\d\d-\d\d_{named}_[0-9a-f]{{6}}", folder)

@@ -1,0 +1,66 @@
+"""The same command finds the same sweep again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+import pytest
+
+from battery_lab.common.errors import ConfigError, DataError
+from battery_lab.config.sweep_name import COMMAND, load_command, store_command, sweep_name
+
+SWEEP = ["algo=ppo,dqn", "seed=range(0,5)"]
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        *("launcher=ray", "hydra.launcher.parallel=4", "sweep.tries=2", "outputs=/elsewhere"),
+        *("tracking=none", "tracking.uri=http://127.0.0.1:5000", "hydra/launcher=basic", "+hydra.x=1"),
+    ],
+)
+def test_who_runs_it_and_where_makes_no_other_sweep(beside):
+    assert sweep_name([*SWEEP, beside]) == sweep_name(SWEEP) == sweep_name(SWEEP[::-1])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *(["algo=ppo,sac", SWEEP[1]], [*SWEEP, "sweeper=zip"], SWEEP[:1], [*SWEEP, "outputs_=1"]),
+        *([*SWEEP, "hydra.launcher.checkpoint=a"], [*SWEEP, "hydra.launcher.evaluate_only=true"]),
+    ],
+)
+def test_another_choice_does(other):
+    assert sweep_name(other) != sweep_name(SWEEP)
+
+
+def test_a_name_is_readable_and_fit_for_a_folder():
+    assert re.fullmatch(r"algo=ppo,dqn_seed=range-0,5_[0-9a-f]{8}", sweep_name(SWEEP))
+    assert re.fullmatch(r"defaults_[0-9a-f]{8}", sweep_name([]))
+    long = sweep_name([f"market.path='/a b/{'x' * 300}'", "reward.terms=[{a: 1}]"])
+    assert len(long) < 80 and re.fullmatch(r"[A-Za-z0-9.,=+_-]+", long)
+
+
+def test_a_folder_keeps_its_command(tmp_path):
+    store_command(tmp_path, SWEEP)
+    assert load_command(tmp_path) == (SWEEP, os.getcwd())
+    assert [path.name for path in tmp_path.iterdir()] == [COMMAND]
+
+
+def test_a_folder_of_something_else_is_told(tmp_path):
+    with pytest.raises(ConfigError, match=re.escape(f"sweep.resume={tmp_path} must name the folder of a sweep")):
+        load_command(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"arguments": "x"}', '{"arguments": [1]}', "\xff"])
+def test_a_damaged_command_is_told(tmp_path, text):
+    (tmp_path / COMMAND).write_text(text, encoding="latin-1")
+    with pytest.raises(DataError, match="is damaged .*give the sweep's own command again"):
+        load_command(tmp_path)
+
+
+def test_what_is_stored_is_json_for_others_to_read(tmp_path):
+    store_command(tmp_path, SWEEP)
+    assert json.loads((tmp_path / COMMAND).read_text()) == {"arguments": SWEEP, "directory": os.getcwd()}

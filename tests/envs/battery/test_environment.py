@@ -1,0 +1,154 @@
+"""The world of a battery on a market: split by time, judged by its own accounts, compared with its own baselines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from battery_lab.common.errors import ConfigError, DataError
+from battery_lab.envs.battery.dispatch import Dispatch
+from battery_lab.experiment.metrics import flat_metrics, table, with_shares
+from tests.envs.worlds import make_option, make_world
+from tests.factories import make_series, wavy_prices
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("cache"))
+
+
+def hold(observation):
+    return np.ones(len(observation), np.int64)
+
+
+def test_time_is_split_into_training_then_validation_then_test(world):
+    validation, test = world.problem("validation"), world.problem("test")
+    assert validation.train_end == validation.first == 17 * 288
+    assert validation.end == test.first == 20 * 288
+    assert test.end == 24 * 288
+    assert test.train_end == 17 * 288
+
+
+def test_a_policy_that_holds_earns_nothing(world):
+    metrics = world.judge(hold, "test").metrics
+    assert metrics == {"profit_per_day": 0.0, "revenue_per_day": 0.0, "equivalent_full_cycles_per_day": 0.0}
+
+
+def test_the_judgement_is_the_sum_of_its_intervals(world):
+    judged = world.judge(lambda seen: np.where(seen[:, 1] > 0.5, 2, 0), "test")
+    frame = judged.frame
+    assert len(frame) == 4 * 288
+    assert judged.metrics["profit_per_day"] == pytest.approx(frame.profit.sum() / 4)
+    assert judged.metrics["revenue_per_day"] == pytest.approx((frame.price * frame.power_mw / 12).sum() / 4)
+    np.testing.assert_allclose(frame.profit, frame.revenue - frame.wear - frame.grid_fee)
+    assert frame.soc.between(0.1, 0.9).all()
+    discharged_mwh = frame.power_mw.clip(lower=0).sum() / 12 / 0.85**0.5
+    assert judged.metrics["equivalent_full_cycles_per_day"] == pytest.approx(discharged_mwh / 40 / 4)
+
+
+def test_a_judgement_repeats_to_the_cent(world):
+    def actor(seen):
+        return np.where(seen[:, 1] > 0.2, 2, np.where(seen[:, 1] < -0.2, 0, 1))
+
+    assert world.judge(actor, "test").metrics == world.judge(actor, "test").metrics
+
+
+def test_nothing_beats_perfect_foresight(world):
+    judged = {"policy": world.judge(lambda seen: np.where(seen[:, 1] > 0, 2, 0), "test")} | world.baselines("test")
+    shares = with_shares(world, judged)
+    assert shares["perfect_foresight"]["capture"] == 1.0
+    assert all(metrics["capture"] <= 1.0 for metrics in shares.values())
+    assert table(shares, world.score).index[0] == "perfect_foresight"
+
+
+def test_metrics_have_the_names_that_scripts_rely_on(world):
+    judged = {"ppo": world.judge(hold, "test")} | world.baselines("test")
+    flat = flat_metrics(with_shares(world, judged), "ppo")
+    assert {"test/profit_per_day", "test/revenue_per_day", "test/capture", "test/lift_over_rule",
+            "test/equivalent_full_cycles_per_day", "baseline/rule/profit_per_day", "baseline/rule/revenue_per_day",
+            "baseline/rule/capture", "baseline/perfect_foresight/profit_per_day"} <= set(flat)  # fmt: skip
+    assert flat["test/lift_over_rule"] == -1.0
+
+
+def test_the_digest_tells_prices_and_splits_apart(tmp_path):
+    changes = [{}, {"series": make_series(wavy_prices(24, seed=1))}, {"test_days": 5}, {"validation_days": 4}]
+    # A day more of test and a day less of validation leave the end of training where it is.
+    changes.append({"test_days": 5, "validation_days": 2})
+    digests = [make_world(tmp_path, **change).digest for change in changes]
+    assert len(set(digests)) == len(changes)
+    assert make_world(tmp_path, series=make_series(wavy_prices(24))).digest == digests[0]
+
+
+def test_the_optimum_replayed_earns_what_it_says(world):
+    problem = world.problem("test")
+    frame = world.baselines("test")["perfect_foresight"].frame
+    again = Dispatch.replay(problem, frame.request_mw.to_numpy())
+    np.testing.assert_allclose(again.frame().profit, frame.profit)
+    np.testing.assert_allclose(frame.power_mw, frame.request_mw, atol=1e-9)
+
+
+def test_too_short_a_market_says_how_long_it_must_be(tmp_path):
+    with pytest.raises(DataError, match=r"holds 8\.0 days, and the split needs at least 9\.0: 4 for test.*3 for valid"):
+        make_world(tmp_path, series=make_series(wavy_prices(8)))
+
+
+def test_a_gap_in_the_judged_time_is_refused_with_its_place(tmp_path):
+    gap = np.zeros(24 * 288, bool)
+    gap[22 * 288] = True
+    with pytest.raises(DataError, match=r"gap at 2024-01-23 10:00.*market\.gaps=fill"):
+        make_world(tmp_path, series=make_series(wavy_prices(24), gap=gap))
+
+
+def test_an_episode_that_fits_between_no_gaps_is_refused(tmp_path):
+    gap = np.zeros(24 * 288, bool)
+    gap[: 17 * 288 : 288] = True
+    with pytest.raises(ConfigError, match=r"env\.episode_days must fit between two gaps"):
+        make_world(tmp_path, series=make_series(wavy_prices(24), gap=gap))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"price_lag": 2}, "env.price_lag"),
+        ({"episode_days": 0}, "env.episode_days"),
+        ({"validation_days": 0}, "env.validation_days"),
+        ({"test_days": 0}, "env.test_days"),
+        ({"actions": "both"}, "env.actions"),
+        ({"action_levels": 4}, "env.action_levels must be an odd number"),
+        ({"action_levels": 1}, "env.action_levels"),
+        ({"action_levels": 203}, "env.action_levels"),
+        ({"baselines": {}}, "env.baselines"),
+    ],
+)
+def test_a_bad_option_is_named(tmp_path, change, named):
+    with pytest.raises(ConfigError, match=named):
+        make_option(tmp_path, **change)
+
+
+def test_hindsight_regret_is_never_positive_in_training(tmp_path):
+    from tests.compositions import option
+
+    world = make_world(tmp_path, reward=option("reward", "regret"))
+    env = world.vector_env(64, 0)
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    rewards = np.array([env.step(rng.integers(0, 3, 64))[1] for _ in range(600)]) * env.reward.scale
+    # The table is interpolated between levels; a spike in these prices moves thousands.
+    assert rewards.max() < 10.0
+    assert rewards.mean() < -1.0
+
+
+def test_nothing_is_fitted_on_judged_time_and_what_was_fitted_before_is_kept(tmp_path):
+    prices = wavy_prices(24)
+    other = np.where(np.arange(len(prices)) < 17 * 288, prices, 7e3)
+    world, changed = make_world(tmp_path), make_world(tmp_path, series=make_series(other))
+    assert world.observation_state() == changed.observation_state()
+    assert world.vector_env(1, 0).reward.scale == changed.vector_env(1, 0).reward.scale
+    assert len(world.hindsight.base) == 17 * 288 + 1
+    elsewhere = make_option(tmp_path, series=make_series(prices + 30)).open("discrete", world.observation_state())
+    assert elsewhere.observation_state() == world.observation_state()
+
+
+def test_an_episode_of_no_interval_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="env.episode_days must be at least one interval"):
+        make_world(tmp_path, episode_days=0.001)

@@ -1,0 +1,63 @@
+"""The figures of a run folder: of test time, whole or not there, and every look noted."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from battery_lab.envs.base import Judgement
+from battery_lab.experiment import results
+
+
+def judged(profit):
+    return Judgement(metrics={"profit_per_day": profit}, frame=pd.DataFrame({"profit": [profit]}))
+
+
+def write(folder, **metrics):
+    results.write_results(folder, metrics, judged(1.0), "ppo")
+
+
+def test_what_is_no_number_is_null_and_the_file_stays_json(tmp_path):
+    write(tmp_path, lift=float("nan"), capture=0.5)
+    text = (tmp_path / "metrics.json").read_text()
+    assert json.loads(text) == {"capture": 0.5, "lift": None}
+    assert "NaN" not in text
+
+
+def test_figures_that_could_not_be_written_leave_the_ones_before(tmp_path, monkeypatch):
+    write(tmp_path, capture=0.5)
+
+    def killed(*paths):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, capture=0.9)
+    assert json.loads((tmp_path / "metrics.json").read_text()) == {"capture": 0.5}
+
+
+def test_looks_at_test_time_add_up(tmp_path):
+    world = SimpleNamespace(summary=lambda: {"Market": "TEST"})
+    for name in ("ppo", "sac"):
+        results.note_test_look(tmp_path, name, world)
+    looks = [json.loads(line) for line in (tmp_path / "test_looks.jsonl").read_text().splitlines()]
+    assert [look["policy"] for look in looks] == ["ppo", "sac"]
+    assert looks[0]["world"] == {"Market": "TEST"}
+
+
+def test_policy_and_baselines_are_judged_on_test_time():
+    best = {"test": 10.0, "validation": 99.0}
+    world = SimpleNamespace(
+        score="profit_per_day",
+        optimum="best",
+        rule="best",
+        judge=lambda policy, period: judged({"test": 4.0, "validation": 50.0}[period]),
+        baselines=lambda period: {"best": judged(best[period])},
+    )
+    metrics, _, table = results.judge_test(world, "policy", "ppo")
+    assert (metrics["test/profit_per_day"], metrics["test/capture"]) == (4.0, 0.4)
+    assert list(table.index) == ["best", "ppo"]

@@ -1,0 +1,251 @@
+"""Perfect foresight: right on markets that one can do in the head, equal to a MILP, and equal to its own replay."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import LinearConstraint, milp
+from scipy.sparse import eye_array, hstack, vstack
+
+from battery_lab.common.errors import ConfigError
+from battery_lab.envs.battery.physics import Battery
+from battery_lab.planning import perfect_foresight
+from battery_lab.planning.perfect_foresight import hindsight, plan
+from tests.factories import make_battery, wavy_prices
+
+LOSSLESS = {"power_mw": 4.0, "capacity_mwh": 4.0, "soc_min": 0.0, "soc_max": 1.0, "soc_start": 0.0}
+
+
+def lossless(**changes: float) -> Battery:
+    return make_battery(**(LOSSLESS | {"round_trip_efficiency": 1.0} | changes))
+
+
+def profit(price: np.ndarray, battery: Battery, interval_h: float, request_mw: np.ndarray) -> np.ndarray:
+    """The accounts, written once more and apart from the lab's."""
+    mwh = battery.run(request_mw, interval_h)[0] * interval_h
+    return price * mwh - battery.wear_per_mwh * np.maximum(mwh, 0) - battery.grid_fee_per_mwh * np.maximum(-mwh, 0)
+
+
+def milp_profit(price: np.ndarray, battery: Battery, interval_h: float) -> float:
+    """The best profit by HiGHS: bought, sold and stored energy, and a binary that forbids both at once."""
+    rows, most = len(price), battery.power_mw * interval_h
+    one, none = eye_array(rows), 0 * eye_array(rows)
+    before = eye_array(rows, k=-1)
+    kept = (1 - battery.self_discharge_per_day) ** (interval_h / 24)
+    stores = hstack([-battery.charge_efficiency * one, one / battery.discharge_efficiency, one - kept * before, none])
+    start = np.zeros(rows)
+    start[0] = kept * battery.energy_start_mwh
+    either = vstack([hstack([one, none, none, -most * one]), hstack([none, one, none, most * one])])
+    costs = [price + battery.grid_fee_per_mwh, battery.wear_per_mwh - price, np.zeros(2 * rows)]
+    limits = [(0.0, most), (0.0, most), (battery.energy_min_mwh, battery.energy_max_mwh), (0.0, 1.0)]
+    low, high = (np.repeat([limit[side] for limit in limits], rows) for side in (0, 1))
+    solved = milp(
+        np.concatenate(costs),
+        integrality=np.repeat([0, 0, 0, 1], rows),
+        bounds=(low, high),
+        constraints=[
+            LinearConstraint(stores, start, start),
+            LinearConstraint(either, -np.inf, np.repeat([0.0, most], rows)),
+        ],
+        options={"mip_rel_gap": 1e-5},
+    )
+    return -float(solved.fun)
+
+
+def test_buys_before_every_rise_and_sells_before_every_fall() -> None:
+    best = plan(np.array([10.0, 50, 10, 5000, 10]), lossless(), 1.0)
+    np.testing.assert_allclose(best.request_mw, [-4, 4, -4, 4, 0])
+    assert best.profit == pytest.approx(4 * 40 + 4 * 4990)
+
+
+def test_sells_what_it_starts_with_because_energy_left_over_is_worth_nothing() -> None:
+    best = plan(np.array([10.0, 20, 15]), lossless(soc_start=1.0), 1.0)
+    np.testing.assert_allclose(best.request_mw, [0, 4, 0])
+
+
+def test_is_paid_to_burn_energy_where_prices_are_negative() -> None:
+    battery = lossless(round_trip_efficiency=0.5, charge_loss_share=1.0)
+    best = plan(np.array([-100.0, -10, -100, -10, -100]), battery, 1.0)
+    # 4 MW bought store 2 MWh, so the second fill is full; selling 2 MWh at -10 makes room for a third at -100.
+    np.testing.assert_allclose(best.request_mw, [-4, 0, -4, 2, -4])
+    assert best.profit == pytest.approx(1200 - 20)
+
+
+def test_uses_part_power_where_that_is_all_that_fits() -> None:
+    battery = lossless(capacity_mwh=6.0)
+    best = plan(np.array([10.0, 20, 100, 0.0]), battery, 1.0)
+    np.testing.assert_allclose(best.request_mw, [-4, 0, 4, 0])
+    best = plan(np.array([10.0, 20, 100, 90.0]), battery, 1.0)
+    np.testing.assert_allclose(best.request_mw, [-4, -2, 4, 2])
+
+
+def test_holds_when_a_spread_does_not_pay_for_losses_wear_and_fees() -> None:
+    price = np.array([50.0, 100.0])
+    battery = lossless(round_trip_efficiency=0.8)
+    spread = 0.8 * 100 - 50
+    assert plan(price, battery, 1.0).profit > 0
+    assert plan(price, lossless(round_trip_efficiency=0.45), 1.0).profit == 0
+    assert plan(price, lossless(round_trip_efficiency=0.8, grid_fee_per_mwh=spread + 1), 1.0).profit == 0
+    assert plan(price, lossless(round_trip_efficiency=0.8, wear_per_mwh=spread / 0.8 + 1), 1.0).profit == 0
+
+
+def test_nothing_to_dispatch_earns_nothing() -> None:
+    best = plan(np.array([]), make_battery(), 1 / 12)
+    assert best.profit == 0
+    assert best.request_mw.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("days", "interval_h", "changes"),
+    [
+        (2, 1 / 12, {}),
+        (7, 1.0, {}),
+        (7, 1.0, {"wear_per_mwh": 10.0, "grid_fee_per_mwh": 5.0, "charge_loss_share": 0.0}),
+        (7, 0.5, {"round_trip_efficiency": 0.77, "soc_start": 0.37}),
+        (7, 1.0, {"power_mw": 1.0}),
+        (7, 1.0, {"power_mw": 100.0, "capacity_mwh": 10.0}),
+        (7, 1.0, {"power_mw": 4.0, "soc_min": 0.0, "self_discharge_per_day": 0.3}),
+    ],
+)
+def test_agrees_with_a_milp_on_weeks_with_negative_prices(days: int, interval_h: float, changes: dict) -> None:
+    price, battery = wavy_prices(days, seed=3, intervals_per_day=round(24 / interval_h)), make_battery(**changes)
+    assert np.mean(price < 0) > 0.05
+    assert plan(price, battery, interval_h).profit == pytest.approx(milp_profit(price, battery, interval_h), rel=1e-3)
+
+
+@st.composite
+def batteries(draw: st.DrawFn) -> Battery:
+    low, high = draw(st.sampled_from([(0.0, 1.0), (0.1, 0.9), (0.23, 0.71)]))
+    return make_battery(
+        power_mw=draw(st.floats(1, 100)),
+        capacity_mwh=draw(st.floats(1, 100)),
+        soc_min=low,
+        soc_max=high,
+        soc_start=low + draw(st.sampled_from([0.0, 0.3, 0.5, 1.0])) * (high - low),
+        round_trip_efficiency=draw(st.floats(0.3, 1)),
+        charge_loss_share=draw(st.sampled_from([0.0, 0.5, 1.0])),
+        wear_per_mwh=draw(st.sampled_from([0.0, 10.0])),
+        grid_fee_per_mwh=draw(st.sampled_from([0.0, 7.0])),
+    )
+
+
+prices = st.lists(st.floats(-1000, 17500), min_size=1, max_size=30).map(np.array)
+intervals = st.sampled_from([1 / 12, 0.5, 1.0])
+
+
+@settings(max_examples=40)
+@given(batteries(), prices, intervals)
+def test_the_schedule_replayed_earns_what_the_value_of_the_start_promised(
+    battery: Battery, price: np.ndarray, interval_h: float
+) -> None:
+    best = plan(price, battery, interval_h)
+    np.testing.assert_allclose(battery.run(best.request_mw, interval_h)[0], best.request_mw, rtol=1e-6, atol=1e-9)
+    assert best.profit == pytest.approx(profit(price, battery, interval_h, best.request_mw).sum(), rel=1e-9, abs=1e-6)
+    value = hindsight(price, battery, interval_h)
+    promised = float(value.at(np.array([0]), np.array([battery.energy_start_mwh]))[0])
+    assert best.profit == pytest.approx(promised, rel=1e-6, abs=1e-3)
+
+
+def test_self_discharge_costs_a_little_and_the_schedule_still_earns_what_it_says() -> None:
+    price = wavy_prices(14)
+    battery = make_battery(self_discharge_per_day=0.03)
+    best, without = plan(price, battery, 1 / 12), plan(price, make_battery(), 1 / 12)
+    assert best.profit == pytest.approx(profit(price, battery, 1 / 12, best.request_mw).sum(), rel=1e-9)
+    assert 0.95 * without.profit < best.profit < without.profit
+
+
+def test_wear_makes_it_cycle_less() -> None:
+    price = wavy_prices(14)
+    sold = [
+        np.maximum(plan(price, make_battery(wear_per_mwh=wear), 1 / 12).request_mw, 0).sum()
+        for wear in (0.0, 20.0, 80.0)
+    ]
+    assert sold[0] > 1.1 * sold[1] > 1.1 * sold[2] > 0
+
+
+def test_a_battery_too_slow_for_any_grid_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"battery\.power_mw must move at least .* got 0\.001"):
+        plan(np.zeros(3), make_battery(power_mw=0.001), 1 / 12)
+
+
+def test_a_year_of_five_minute_prices_takes_under_a_second_of_one_core() -> None:
+    price, battery = wavy_prices(365), make_battery()
+    plan(price[:10], battery, 1 / 12)
+    began = time.process_time()
+    plan(price, battery, 1 / 12)
+    assert time.process_time() - began < 1.0
+
+
+def test_the_value_table_of_four_years_keeps_to_its_memory() -> None:
+    price, battery = wavy_prices(4 * 365 + 1), make_battery()
+    table = hindsight(price, battery, 1 / 12)
+    assert table.above.nbytes + table.base.nbytes == table.nbytes <= 200_000_000
+    assert table.above.dtype == np.float32
+    promised = table.at(np.array([0]), np.array([battery.energy_start_mwh]))[0]
+    # Energy by energy the last days are what a table of these days alone says.
+    last = hindsight(price[-288 * 5 :], battery, 1 / 12)
+    rows, energy = np.arange(288 * 5 + 1), np.linspace(4, 36, 288 * 5 + 1)
+    np.testing.assert_allclose(table.at(rows + len(price) - 288 * 5, energy), last.at(rows, energy), atol=10)
+    assert promised > 1e6
+
+
+def test_after_the_last_row_energy_is_worth_nothing_and_beyond_it_there_is_no_value() -> None:
+    table = hindsight(np.array([10.0, 30.0]), lossless(), 1.0)
+    np.testing.assert_allclose(table.at(np.array([0, 1, 2]), np.array([0.0, 4.0, 4.0])), [80, 120, 0])
+    for row in (-1, 3):
+        with pytest.raises(IndexError, match="outside the table"):
+            table.at(np.array([row]), np.array([0.0]))
+
+
+def test_what_cannot_be_sold_in_the_time_left_is_worth_nothing() -> None:
+    # 4 MWh can leave in the hour; the last hundredth cannot.
+    table = hindsight(np.array([100.0]), lossless(capacity_mwh=4.01), 1.0)
+    np.testing.assert_allclose(
+        table.at(np.zeros(4, int), np.array([0.0, 2.0, 4.0, 4.01])), [0, 200, 400, 400], atol=0.1
+    )
+
+
+@pytest.mark.parametrize(("table_bytes", "tolerance"), [(200_000_000, 0.001), (1_000_000, 0.2)])
+def test_no_action_beats_hindsight_and_the_optimal_one_costs_nothing(
+    table_bytes: int, tolerance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(perfect_foresight, "TABLE_BYTES", table_bytes)
+    price, battery, interval_h = wavy_prices(10, seed=1), make_battery(wear_per_mwh=10.0), 1 / 12
+    table = hindsight(price, battery, interval_h)
+    assert table.nbytes <= table_bytes
+
+    def regret(row: np.ndarray, energy: np.ndarray, request_mw: np.ndarray) -> np.ndarray:
+        power, after = battery.step(energy, request_mw, interval_h)
+        mwh = power * interval_h
+        earned = price[row] * mwh - battery.wear_per_mwh * np.maximum(mwh, 0)
+        return earned + table.at(row + 1, after) - table.at(row, energy)
+
+    rng = np.random.default_rng(0)
+    row, energy = rng.integers(0, len(price), 20_000), rng.uniform(4, 36, 20_000)
+    anything = regret(row, energy, rng.uniform(-10, 10, 20_000))
+    # Prices run to 5,000: an energy between two levels can be off by more, but rarely.
+    assert np.quantile(anything, 0.999) < 0.05
+    assert anything.max() < 5
+    assert anything.mean() < -10
+    best = plan(price, battery, interval_h)
+    optimal = regret(np.arange(len(price)), battery.run(best.request_mw, interval_h)[1][:-1], best.request_mw)
+    assert np.abs(optimal).mean() < tolerance
+    assert abs(optimal.sum()) < 0.01
+
+
+def test_differences_of_value_survive_years_of_profit() -> None:
+    """float32 keeps half a unit of millions; regret needs hundredths."""
+    early, battery = wavy_prices(3, seed=5), make_battery()
+    rich = np.concatenate([early, np.tile([-1000.0, 17_500.0], 10_000)])
+    table = hindsight(rich, battery, 1 / 12)
+    assert table.base[0] > 5e6
+    best = plan(rich, battery, 1 / 12)
+    stored = battery.run(best.request_mw, 1 / 12)[1]
+    row = np.arange(len(early))
+    earned = rich[row] * best.request_mw[row] / 12
+    regret = earned + table.at(row + 1, stored[row + 1]) - table.at(row, stored[row])
+    assert np.abs(regret).max() < 0.3

@@ -1,0 +1,178 @@
+"""An exported policy: it acts as the trained one does, and says what its numbers mean."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from battery_lab.common.errors import DataError, LabError
+from battery_lab.policies import onnx_export
+from battery_lab.policies.onnx_export import export_policy
+from battery_lab.policies.policy import SPEC
+from battery_lab.serving.artifact import ABOUT, GRAPH, Artifact
+from tests.serving.exported import LAYOUT, MEANING, exported, network, policy, seen
+
+
+@pytest.mark.parametrize(
+    ("decision", "name"),
+    [("argmax", "mlp"), ("argmax", "window_conv"), ("tanh_mean", "mlp"), ("clipped_mean", "window_conv")],
+)
+def test_it_acts_as_the_trained_one_does(tmp_path, decision, name):
+    trained, artifact = exported(tmp_path, decision, name)
+    for rows in (1, 2, 501):
+        observation = seen(rows)
+        np.testing.assert_allclose(artifact(observation), trained(observation), atol=1e-5)
+    assert len(np.unique(artifact(seen(501)))) > 1
+
+
+def test_it_says_what_its_numbers_mean(tmp_path):
+    _, artifact = exported(tmp_path)
+    about = json.loads((tmp_path / "model" / ABOUT).read_text())
+    graph, weights = (tmp_path / "model" / GRAPH, tmp_path / "policy" / "weights.safetensors")
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (graph, weights)]
+    assert [about.pop("graph_sha256"), about.pop("weights_sha256")] == hashes
+    assert about == {
+        "format": 1,
+        "name": "ppo",
+        "observation": list(LAYOUT.names),
+        "kind": "discrete",
+        "asks_for": "request_mw",
+        "values": [-10.0, 0.0, 10.0],
+        "observation_state": {"mean": [0.25]},
+        "env_steps": 4096,
+    }
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [ABOUT, GRAPH]
+
+
+def test_an_answer_says_what_its_action_asks_for(tmp_path):
+    trained, artifact = exported(tmp_path)
+    observation = seen(64)
+    for answer, action in zip(artifact.answers(observation), trained(observation), strict=True):
+        assert answer == {"action": action, "request_mw": (-10.0, 0.0, 10.0)[action]}
+
+
+def test_a_continuous_action_asks_for_power_between_the_bounds(tmp_path):
+    trained, artifact = exported(tmp_path, "tanh_mean")
+    observation = seen(64)
+    for answer, action in zip(artifact.answers(observation), trained(observation)[:, 0], strict=True):
+        assert answer["action"] == pytest.approx(action, abs=1e-5)
+        assert answer["request_mw"] == pytest.approx(10 * action, abs=1e-4)
+
+
+def test_the_graph_is_one_file_of_plain_operators_with_any_number_of_rows(tmp_path):
+    exported(tmp_path, name="window_conv")
+    graph = onnx.load(tmp_path / "model" / GRAPH)
+    onnx.checker.check_model(graph, full_check=True)
+    assert {node.domain for node in graph.graph.node} == {""} and not graph.functions
+    (given,) = graph.graph.input
+    rows, width = given.type.tensor_type.shape.dim
+    assert rows.dim_param and width.dim_value == LAYOUT.size
+
+
+def test_exporting_again_replaces_what_was_there(tmp_path):
+    exported(tmp_path)
+    other = policy(seed=7)
+    other.save(tmp_path / "policy")
+    export_policy(tmp_path / "policy", network(), None, "dqn", tmp_path / "model")
+    artifact = Artifact(tmp_path / "model")
+    assert artifact.about.name == "dqn"
+    np.testing.assert_array_equal(artifact(seen(300)), other(seen(300)))
+
+
+def test_a_policy_that_does_not_say_what_its_numbers_mean_is_told_by_its_environment(tmp_path):
+    trained = policy()
+    trained.save(tmp_path / "policy")
+    spec = json.loads((tmp_path / "policy" / SPEC).read_text())
+    del spec["layout"], spec["action"]
+    (tmp_path / "policy" / SPEC).write_text(json.dumps(spec))
+    opened = []
+
+    class Env:
+        def open(self, actions, observation_state):
+            opened.append((actions, observation_state))
+            return SimpleNamespace(layout=LAYOUT, action=MEANING["discrete"])
+
+    export_policy(tmp_path / "policy", network(), Env(), "ppo", tmp_path / "model")
+    assert opened == [("discrete", {"mean": [0.25]})]
+    np.testing.assert_array_equal(Artifact(tmp_path / "model")(seen(300)), trained(seen(300)))
+
+
+def test_a_policy_of_more_actions_than_are_known_is_refused(tmp_path):
+    policy().save(tmp_path / "policy")
+    spec = json.loads((tmp_path / "policy" / SPEC).read_text())
+    spec["action"]["values"] = [-10.0, 10.0]
+    (tmp_path / "policy" / SPEC).write_text(json.dumps(spec))
+    with pytest.raises(DataError, match="has 3 actions, and its environment 2"):
+        export_policy(tmp_path / "policy", network(), None, "ppo", tmp_path / "model")
+
+
+class Untraceable(nn.Module):
+    """Does what cannot be made a graph of."""
+
+    def forward(self, observation):
+        scale = 1.0 if float(observation.detach().sum()) > 0 else 2.0
+        return scale * observation
+
+
+def test_a_network_that_onnx_cannot_hold_is_told(tmp_path):
+    class Odd:
+        out_features = LAYOUT.size
+
+        def encoder(self, layout):
+            return Untraceable()
+
+    trained = policy()
+    odd = type(trained.network)(Untraceable(), LAYOUT.size, 3)
+    object.__setattr__(trained, "network", odd.eval())
+    trained.save(tmp_path / "policy")
+    with pytest.raises(LabError, match=r"cannot be exported to ONNX: .*build it of parts that ONNX knows"):
+        export_policy(tmp_path / "policy", Odd(), None, "ppo", tmp_path / "model")
+    assert not (tmp_path / "model" / ABOUT).exists()
+
+
+@pytest.mark.parametrize("decision", ["argmax", "clipped_mean"])
+def test_a_policy_whose_training_diverged_is_not_exported(tmp_path, decision):
+    trained = policy(decision)
+    with torch.no_grad():
+        trained.network.head.bias[0] = float("nan")
+    trained.save(tmp_path / "policy")
+    with pytest.raises(LabError, match="gives outputs that are no numbers: its training diverged"):
+        export_policy(tmp_path / "policy", network(), None, "ppo", tmp_path / "model")
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+@pytest.mark.parametrize(("decision", "offset"), [("argmax", 0.0), ("argmax", 1e4), ("clipped_mean", 0.0)])
+def test_a_graph_that_acts_otherwise_is_not_kept(tmp_path, monkeypatch, decision, offset):
+    # Another policy's graph, whose scores are as far from 0.
+    other, mine = (policy(decision, seed=seed) for seed in (7, 0))
+    with torch.no_grad():
+        for one in (other, mine):
+            one.network.head.bias += offset
+    made = onnx_export._graph(other)
+    monkeypatch.setattr(onnx_export, "_graph", lambda _: made)
+    mine.save(tmp_path / "policy")
+    with pytest.raises(LabError, match=r"acts otherwise than the trained one in \d+ of 1024 cases"):
+        export_policy(tmp_path / "policy", network(), None, "ppo", tmp_path / "model")
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+def test_acting_needs_neither_torch_nor_hydra_nor_ray(tmp_path):
+    exported(tmp_path)
+    code = (
+        "import sys, numpy; from pathlib import Path; from battery_lab.serving.artifact import Artifact;"
+        "import battery_lab.serving.server;"
+        f"a = Artifact(Path({str(tmp_path / 'model')!r})); print(a(numpy.zeros((3, a.size), 'float32')).shape);"
+        "print(sorted({'torch', 'ray', 'hydra', 'mlflow', 'pandas', 'gymnasium'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=60)
+    assert done.stdout.splitlines() == ["(3,)", "[]"], done.stderr

@@ -1,0 +1,333 @@
+"""PPO on arrays learns from a fragment what RLlib's own learner learns from the same episodes."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical
+from ray.rllib.core.learner.training_data import TrainingData
+from ray.rllib.evaluation.postprocessing import Postprocessing
+from ray.rllib.utils.torch_utils import explained_variance
+
+from battery_lab.common.errors import LabError
+from battery_lab.rllib.learners.advantages import generalised_advantages
+from battery_lab.rllib.learners.array_learner import PATIENCE
+from battery_lab.rllib.learners.distributions import distribution
+from battery_lab.rllib.learners.minibatches import Chosen
+from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner, PPOLosses, standardised
+from battery_lab.rllib.process_resources import keep_freed_memory
+from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
+from battery_lab.rllib.stock_backend import KeepsCoefficients
+from tests.rllib.small import ScriptedEnv, configured, episodes_of, gradients_of
+
+ADVANTAGES, TARGETS = Postprocessing.ADVANTAGES, Postprocessing.VALUE_TARGETS
+
+
+def made(learner, box=False, **options):
+    """Return a learner and a runner of the same module, and a fragment with ends and cuts in it."""
+    training = {"use_kl_loss": True, "kl_coeff": 0.3, "entropy_coeff": 0.02, "vf_clip_param": 50.0, "grad_clip": 0.5}
+    make = lambda num_envs, seed: ScriptedEnv((4, 6, 9), (True, False, False), num_envs, box)  # noqa: E731
+    config = configured(PPOConfig().training(**training | options), make)
+    config.learners(learner_class=ArrayPPOLearner)
+    runner = ArrayEnvRunner(config=config)
+    config.learners(learner_class=learner)
+    spaces = runner.get_spaces()
+    built = learner(config=config, module_spec=config.get_multi_rl_module_spec(spaces=spaces))
+    built.build()
+    built.module[DEFAULT_MODULE_ID].set_state(runner.module.get_state())
+    return built, runner.sample(num_timesteps=150)[0]
+
+
+def both(box=False, **options):
+    ours, fragment = made(ArrayPPOLearner, box, **options)
+    stock, _ = made(PPOTorchLearner, box, **options)
+    stock.module.set_state(ours.module.get_state())
+    return ours, stock, fragment
+
+
+def stock_batch(stock, fragment):
+    """RLlib's own pipeline over the same transitions; True where a row is one of them."""
+    batch = stock._make_batch_if_necessary(TrainingData(episodes=episodes_of(fragment)))
+    columns = batch.policy_batches[DEFAULT_MODULE_ID]
+    return columns, columns[Columns.LOSS_MASK]
+
+
+def order_of(columns):
+    """An order that sorts transitions by what was seen: environment, episode, step."""
+    obs = np.asarray(columns[Columns.OBS])
+    return np.lexsort(obs.T[::-1])
+
+
+@pytest.mark.parametrize("box", [False, True])
+def test_value_targets_and_advantages_agree(box):
+    ours, stock, fragment = both(box)
+    mine = ours.tensors(TrainingData(episodes=[fragment]))
+    theirs, mask = stock_batch(stock, fragment)
+    theirs = {name: values[mask] for name, values in theirs.items()}
+    found, wanted = order_of(mine), order_of(theirs)
+    assert len(found) == len(wanted) == len(fragment)
+    for name in (Columns.OBS, Columns.ACTIONS, Columns.ACTION_LOGP, Columns.ACTION_DIST_INPUTS, TARGETS):
+        assert np.allclose(mine[name][found], theirs[name][wanted], rtol=1e-5, atol=1e-5), name
+    # RLlib standardises over rows that are no transitions too, which moves and stretches all advantages alike.
+    values = stock.module[DEFAULT_MODULE_ID].compute_values(theirs).detach()
+    raw = (theirs[TARGETS] - values).numpy()
+    assert np.allclose(mine[ADVANTAGES][found], standardised(raw)[wanted], atol=1e-4)
+    assert np.corrcoef(mine[ADVANTAGES][found], theirs[ADVANTAGES][wanted])[0, 1] > 1 - 1e-6
+
+
+@pytest.mark.parametrize("box", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"use_kl_loss": False}, {"use_critic": False}, {"vf_clip_param": 0.5, "clip_param": 0.01}],
+    ids=["all", "no_kl", "no_critic", "clipped"],
+)
+def test_losses_and_gradients_agree(box, options):
+    ours, stock, fragment = both(box, **options)
+    minibatch = {name: values[:64] for name, values in ours.tensors(TrainingData(episodes=[fragment])).items()}
+    with torch.no_grad():
+        for module in (ours.module, stock.module):
+            torch.manual_seed(0)
+            for parameter in module[DEFAULT_MODULE_ID].parameters():
+                parameter.add_(0.05 * torch.randn_like(parameter))
+    figures = gradients_of(ours, minibatch)
+    batch = {DEFAULT_MODULE_ID: {**minibatch, Columns.ACTION_DIST_INPUTS: _inputs(minibatch, box)}}
+    losses = stock.compute_losses(fwd_out=stock.module.forward_train(batch), batch=batch)
+    wanted = stock.compute_gradients(losses)
+    assert float(figures["total_loss"]) == pytest.approx(float(losses[DEFAULT_MODULE_ID].detach()), rel=1e-5)
+    named = dict(stock.module[DEFAULT_MODULE_ID].named_parameters())
+    for name, parameter in ours.module[DEFAULT_MODULE_ID].named_parameters():
+        theirs = wanted[named[name]]
+        assert (parameter.grad is None) == (theirs is None), name
+        if theirs is not None:
+            assert torch.allclose(parameter.grad, theirs, rtol=1e-4, atol=1e-6), name
+    of_values = {"vf_loss", "vf_loss_unclipped", "vf_explained_var"} if options.get("use_critic", True) else set()
+    of_kl = {"mean_kl_loss"} if options.get("use_kl_loss", True) else set()
+    assert set(figures) == {"total_loss", "policy_loss", "entropy"} | of_values | of_kl
+    for name in figures.keys() - {"total_loss"}:
+        logged = float(stock.metrics.peek((DEFAULT_MODULE_ID, name)))
+        assert float(figures[name]) == pytest.approx(logged, rel=1e-4, abs=1e-6), name
+
+
+@pytest.mark.parametrize("targets", [[2.0, 2.0, 2.0], [1.0, 1.1, 0.9], [0.0, 5.0, 9.0]])
+def test_explained_variance_is_rllibs_also_of_targets_that_do_not_vary(targets):
+    values, targets = torch.tensor([0.0, 4.0, 8.0]), torch.tensor(targets)
+    losses = PPOLosses(clip=0.2, value_clip=10.0, value_coeff=1.0, critic=True, kl=False)
+    found = losses._of_values(values, targets)[1]["vf_explained_var"]
+    assert float(found) == pytest.approx(float(explained_variance(targets, values)))
+
+
+@pytest.mark.parametrize("barred", [None, torch.finfo(torch.float32).min, -torch.inf])
+def test_discrete_actions_are_as_likely_as_rllib_says(barred):
+    torch.manual_seed(0)
+    logits, others = (torch.randn(50, 4) * 3 for _ in range(2))
+    actions = torch.randint(3, (50,))
+    if barred is not None:
+        logits[:, 3] = others[:, 3] = barred
+    found = []
+    for kind in (TorchCategorical, None):
+        inputs = logits.clone().requires_grad_()
+        make = TorchCategorical.from_logits if kind is None else partial(distribution, kind)
+        mine, other = make(inputs), make(others)
+        parts = [mine.logp(actions), mine.entropy(), other.kl(mine)]
+        sum(part.sum() for part in parts).backward()
+        found.append([*parts, inputs.grad])
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6, equal_nan=True)
+
+
+def _inputs(minibatch, box):
+    """Without the KL term the runner keeps no distributions, which RLlib's learner reads all the same."""
+    missing = torch.zeros(len(minibatch[Columns.OBS]), 2 if box else 3)
+    return minibatch.get(Columns.ACTION_DIST_INPUTS, missing)
+
+
+@pytest.mark.parametrize("how", ["global_norm", "norm", "value"])
+def test_steps_agree_with_each_way_of_clipping(how):
+    limit = {"grad_clip": 0.05, "grad_clip_by": how, "lr": 1e-2}
+    ours, stock, fragment = both(**limit)
+    minibatch = ours.tensors(TrainingData(episodes=[fragment]))
+    batch = {DEFAULT_MODULE_ID: minibatch}
+    for _ in range(3):
+        ours.step(minibatch, {})
+        stock._update(batch)
+    for mine, theirs in zip(_parameters(ours), _parameters(stock), strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-5)
+
+
+def _parameters(learner):
+    return list(learner.module[DEFAULT_MODULE_ID].parameters())
+
+
+def test_a_whole_update_moves_schedules_and_coefficients_as_rllib_does():
+    schedule = {"lr": [[0, 1e-3], [1000, 1e-5]], "entropy_coeff": [[0, 0.1], [1000, 0.0]], "kl_target": 1e-9}
+    ours, stock, fragment = both(**schedule)
+    steps = {"num_env_steps_sampled_lifetime": 500}
+    minibatches = {"num_epochs": 3, "minibatch_size": 50, "shuffle_batch_per_epoch": True, "timesteps": steps}
+    found = ours.update(episodes=[copy.deepcopy(fragment)], **minibatches)[DEFAULT_MODULE_ID]
+    wanted = stock.update(episodes=episodes_of(fragment), **minibatches)[DEFAULT_MODULE_ID]
+    for name in ("default_optimizer_learning_rate", "curr_entropy_coeff", "curr_kl_coeff"):
+        assert float(found[name].peek()) == pytest.approx(float(wanted[name].peek())), name
+    assert float(found["curr_kl_coeff"].peek()) == pytest.approx(0.45)
+    missing = set(wanted) - set(found) - {"diff_num_grad_updates_vs_sampler_policy"}
+    assert not missing
+
+
+def test_a_restored_learner_goes_on_with_its_coefficients():
+    schedule = {"entropy_coeff": [[0, 0.1], [1000, 0.0]], "kl_target": 1e-9}
+    ours, stock, fragment = both(**schedule)
+    ours.update(episodes=[fragment], minibatch_size=50, timesteps={"num_env_steps_sampled_lifetime": 500})
+    for learner in (ArrayPPOLearner, KeepsCoefficients):
+        other, _ = made(learner, **schedule)
+        other.set_state(ours.get_state())
+        schedule_now = other.entropy_coeff_schedulers_per_module[DEFAULT_MODULE_ID]
+        assert float(schedule_now.get_current_value()) == pytest.approx(0.05)
+        assert float(other.curr_kl_coeffs_per_module[DEFAULT_MODULE_ID]) == pytest.approx(0.45)
+
+
+def test_whether_it_goes_without_a_compiled_program_is_restored(monkeypatch):
+    ours, other = made(ArrayPPOLearner)[0], made(ArrayPPOLearner)[0]
+    told = []
+    monkeypatch.setattr(other._steps, "forget", told.append)
+    for without in (True, False):
+        monkeypatch.setattr(type(ours._steps), "goes_without", without)
+        other.set_state(ours.get_state())
+    other.set_state({"rl_module": ours.get_state()["rl_module"]})
+    assert told == [True, False, False]
+
+
+def test_learners_descend_the_mean_of_their_gradients(monkeypatch):
+    ours, stock, fragment = both()
+    minibatch = {name: values[:64] for name, values in ours.tensors(TrainingData(episodes=[fragment])).items()}
+    gradients_of(ours, minibatch)
+    named = {name: p for name, p in ours._rl_module.named_parameters() if p.grad is not None}
+    wanted = {name: 3 * parameter.grad / 2 for name, parameter in named.items()}
+    # The other learner found twice as much.
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda flat: flat.add_(2 * flat))
+    ours.config = ours.config.copy(copy_frozen=False).learners(num_learners=2)
+    ours._share_gradients()
+    assert len(named) > 4 and all(float(parameter.grad.abs().max()) > 0 for parameter in named.values())
+    assert all(torch.allclose(parameter.grad, wanted[name]) for name, parameter in named.items())
+
+
+def test_all_parameters_descend_at_once():
+    ours, _, fragment = both()
+    ours.update(episodes=[fragment])
+    assert set(ours._steps._descent._flat) == {"default_optimizer"}
+
+
+def test_weights_alone_do_not_set_the_count_of_steps_back():
+    ours, _, fragment = both()
+    ours.update(episodes=[fragment], minibatch_size=50)
+    taken = ours._gradient_steps
+    ours.set_state({"rl_module": ours.get_state()["rl_module"]})
+    assert ours._gradient_steps == taken > 0
+
+
+def test_minibatches_are_as_many_and_as_full_as_rllibs():
+    ours, stock, fragment = both()
+    seen = {"ours": [], "stock": []}
+    step, update = ours.step, stock._update
+    ours.step = lambda batch, timesteps: (seen["ours"].append(len(batch[Columns.OBS])), step(batch, timesteps))[1]
+    stock._update = lambda batch: (
+        seen["stock"].append(int(batch[DEFAULT_MODULE_ID][Columns.LOSS_MASK].sum())),
+        update(batch),
+    )[1]
+    ours.update(episodes=[fragment], num_epochs=4, minibatch_size=32, shuffle_batch_per_epoch=True)
+    stock.update(episodes=episodes_of(fragment), num_epochs=4, minibatch_size=32, shuffle_batch_per_epoch=True)
+    assert seen["ours"] == [32] * -(-4 * len(fragment) // 32)
+    # RLlib's minibatches also hold rows that are no transitions.
+    assert sum(seen["ours"]) == pytest.approx(sum(seen["stock"]), rel=0.1)
+
+
+def test_several_fragments_make_one_batch():
+    ours, fragment = made(ArrayPPOLearner)
+    once = ours.tensors(TrainingData(episodes=[fragment]))
+    parts = [fragment[:70], fragment.slice(slice(70, None))]
+    twice = ours.tensors(TrainingData(episodes=parts))
+    assert torch.equal(once[Columns.OBS], twice[Columns.OBS])
+    assert not torch.equal(once[TARGETS], twice[TARGETS])
+
+
+def test_advantages_by_hand():
+    rewards = np.array([[1.0], [2.0], [0.0], [3.0]], np.float32)
+    values = np.array([[10.0], [20.0], [30.0], [40.0], [50.0]], np.float32)
+    cut = np.array([[False], [True], [False], [False]])
+    valid = np.array([[True], [True], [False], [True]])
+    none = np.zeros((4, 1), bool)
+    found = generalised_advantages(rewards, values, none, cut, valid, 0.5, 0.5)
+    # The cut bootstraps from the last observation's value, 30; nothing comes back over the reset.
+    assert found[:, 0].tolist() == [1 + 10 - 10 + 0.25 * (2 + 15 - 20), 2 + 15 - 20, 0, 3 + 25 - 40]
+    ended = generalised_advantages(rewards, values, cut, cut, valid, 0.5, 0.5)
+    assert ended[:, 0].tolist() == [1 + 10 - 10 + 0.25 * (2 - 20), 2 - 20, 0, 3 + 25 - 40]
+
+
+def test_gradients_that_are_no_numbers_do_not_ruin_the_policy(caplog):
+    ours, fragment = made(ArrayPPOLearner)
+    minibatch = ours.tensors(TrainingData(episodes=[fragment]))
+    minibatch[ADVANTAGES] = minibatch[ADVANTAGES] * float("nan")
+    ours.step(minibatch, {})
+    assert all(torch.isfinite(parameter).all() for parameter in _parameters(ours))
+    assert "not finite" in caplog.text
+
+
+def test_a_run_whose_gradients_stay_no_numbers_ends_with_what_to_do():
+    ours, fragment = made(ArrayPPOLearner)
+    minibatch = ours.tensors(TrainingData(episodes=[fragment]))
+    good, bad = minibatch, minibatch | {ADVANTAGES: minibatch[ADVANTAGES] * float("nan")}
+    for _ in range(PATIENCE - 1):
+        ours.step(bad, {})
+    ours.step(good, {})
+    for _ in range(PATIENCE - 1):
+        ours.step(bad, {})
+    ours.set_state(ours.get_state())
+    for _ in range(PATIENCE - 1):
+        ours.step(bad, {})
+    with pytest.raises(LabError, match=r"algo\.lr"):
+        ours.step(bad, {})
+
+
+def test_the_runner_acts_with_what_was_learned():
+    algorithm = configured(PPOConfig().training(minibatch_size=64, train_batch_size_per_learner=128)).build_algo()
+    first = {name: values.clone() for name, values in algorithm.env_runner.module.state_dict().items()}
+    algorithm.train()
+    learned = algorithm.learner_group._learner.module[DEFAULT_MODULE_ID].state_dict()
+    acting = algorithm.env_runner.module.state_dict()
+    assert all(torch.equal(acting[name], learned[name]) for name in acting)
+    assert not all(torch.equal(acting[name], first[name]) for name in acting)
+    algorithm.stop()
+
+
+def test_minibatches_are_rows_of_all_columns_in_memory_that_is_used_again():
+    chosen = Chosen()
+    columns = {"obs": torch.arange(12.0).reshape(6, 2), "actions": torch.arange(6)}
+    first = chosen(columns, torch.tensor([4, 0]))
+    assert first["obs"].tolist() == [[8, 9], [0, 1]] and first["actions"].tolist() == [4, 0]
+    second = chosen(columns, torch.tensor([5, 5]))
+    assert second["actions"].tolist() == [5, 5] and second["obs"].data_ptr() == first["obs"].data_ptr()
+    assert chosen(columns, torch.tensor([1, 2, 3]))["obs"].tolist() == [[2, 3], [4, 5], [6, 7]]
+    doubles = {name: values.double() for name, values in columns.items()}
+    assert chosen(doubles, torch.tensor([1, 2, 3]))["obs"].dtype == torch.float64
+    assert chosen(columns, slice(2, 3))["actions"].tolist() == [2]
+
+
+def test_an_update_computes_with_the_threads_that_its_steps_want_and_gives_them_back(monkeypatch):
+    asked = keep_freed_memory.cache_info()
+    learner, fragment = made(ArrayPPOLearner)
+    called = keep_freed_memory.cache_info()
+    assert called.hits + called.misses == asked.hits + asked.misses + 2  # for the runner and the learner
+    before, seen = torch.get_num_threads(), []
+    monkeypatch.setattr(learner._steps, "threads", lambda number: before + 1 + number)
+    step = learner.step
+    monkeypatch.setattr(learner, "step", lambda *given: (seen.append(torch.get_num_threads()), step(*given))[1])
+    for _ in range(2):
+        learner.update(episodes=[fragment], minibatch_size=len(fragment) // 2, num_epochs=1)
+    assert seen == [before + 1] * 2 + [before + 3] * 2
+    assert torch.get_num_threads() == before

@@ -1,0 +1,276 @@
+"""Stored replay memories: restored to the bit, unchanged segments linked and not written again, damage told."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from battery_lab.common.errors import DataError
+from battery_lab.rllib.replay import checkpoint_files
+from battery_lab.rllib.replay.transition_replay import TransitionReplay
+from tests.rllib.numbered import NumberedRunner
+
+OPTIONS = {"seed": 0, "n_step": 2, "gamma": 0.9, "alpha": 0.6, "beta": 0.4, "runners": 1, "prioritised": True}
+
+
+def memory_of(**options):
+    return TransitionReplay(**{"capacity": 100} | OPTIONS | options)
+
+
+def filled(*rows, memory=None, runner=None):
+    memory = memory_of() if memory is None else memory
+    runner = runner or NumberedRunner()
+    memory.add([runner.fragment(count) for count in rows])
+    return memory, runner
+
+
+def inodes(folder):
+    return {path.name: path.stat().st_ino for path in folder.glob("ring*.npy")}
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def assert_alike(one, two):
+    """Whether two memories draw alike, and go on doing so as they learn."""
+    assert len(one) == len(two)
+    for _ in range(3 * (len(one) > 0)):
+        draws = [memory.draw(16) for memory in (one, two)]
+        for name in draws[0]:
+            np.testing.assert_array_equal(draws[0][name], draws[1][name])
+        for memory in (one, two):
+            memory.update_priorities(draws[0]["obs"][:, 3] % 5)
+
+
+@pytest.fixture(autouse=True)
+def short_segments(monkeypatch):
+    monkeypatch.setattr(checkpoint_files, "SEGMENT", 16)
+
+
+@settings(max_examples=25)
+@given(
+    script=st.lists(st.tuples(st.integers(0, 1), st.integers(1, 30), st.booleans()), max_size=8),
+    capacity=st.integers(1, 150),
+    prioritised=st.booleans(),
+)
+def test_a_restored_memory_goes_on_as_the_stored_one_does(script, capacity, prioritised):
+    runners = [NumberedRunner(number, 2, number) for number in range(2)]
+    options = {"capacity": capacity, "prioritised": prioritised, "runners": 2}
+    memory, other, folder = memory_of(**options), memory_of(**options), None
+    with tempfile.TemporaryDirectory() as parent:
+        for place, (number, rows, restart) in enumerate(script):
+            if restart:
+                runners[number].restart()
+            fragment = runners[number].fragment(rows)
+            for each in (memory, other):
+                each.add([fragment])
+            assert_alike(memory, other)
+            earlier, folder = folder, Path(parent) / str(place)
+            (other if place % 2 else memory).save(folder, earlier)
+            other = memory_of(**options | {"seed": 9})
+            other.load(folder)
+
+
+def memory_after(folder, **options):
+    memory = memory_of(**options)
+    memory.load(folder)
+    return memory
+
+
+def test_an_empty_memory_is_stored_with_its_generator(tmp_path):
+    memory_of(seed=5).save(tmp_path, None)
+    restored = memory_after(tmp_path, seed=6)
+    same, _ = filled(9, memory=memory_of(seed=5))
+    filled(9, memory=restored)
+    assert_alike(restored, same)
+
+
+def test_segments_that_cannot_change_are_linked(tmp_path):
+    memory, runner = filled(20)
+    memory.save(tmp_path / "a", None)
+    before = contents(tmp_path / "a")
+    filled(7, memory=memory, runner=runner)
+    memory.save(tmp_path / "b", tmp_path / "a")
+    one, two = inodes(tmp_path / "a"), inodes(tmp_path / "b")
+    linked = {name.split("-")[1] for name in one if one[name] == two.get(name)}
+    # Eight rows a segment: two are complete, the third has grown since, the fourth is new.
+    assert linked == {"000000000000", "000000000008"}
+    assert {name.split("-")[1] for name in two} - linked == {"000000000016", "000000000024"}
+    assert contents(tmp_path / "a") == before
+    assert_alike(memory, memory_after(tmp_path / "b"))
+    memory.save(tmp_path / "c", tmp_path / "b")
+    same = {name for name, inode in inodes(tmp_path / "c").items() if inode == two[name]}
+    assert {name.split("-")[1] for name in same} == linked | {"000000000016"}
+
+
+def test_a_resumed_memory_links_to_what_it_read(tmp_path):
+    memory, runner = filled(20)
+    memory.save(tmp_path / "a", None)
+    resumed = memory_after(tmp_path / "a")
+    filled(70, memory=resumed, runner=runner)
+    resumed.save(tmp_path / "b", tmp_path / "a")
+    assert not inodes(tmp_path / "a").keys() & inodes(tmp_path / "b").keys(), "the ring went round"
+    again = memory_after(tmp_path / "b")
+    again.save(tmp_path / "c", tmp_path / "b")
+    same = {name for name, inode in inodes(tmp_path / "c").items() if inode == inodes(tmp_path / "b")[name]}
+    # Rows 40 to 90 are held, and those from 88 on are not a whole segment yet.
+    assert len(same) == 4 * len(range(40, 88, 8))
+    assert_alike(again, memory_after(tmp_path / "c"))
+
+
+def test_segments_of_another_length_are_read_and_not_linked_to(tmp_path, monkeypatch):
+    memory, _ = filled(30)
+    memory.save(tmp_path / "a", None)
+    monkeypatch.setattr(checkpoint_files, "SEGMENT", 24)
+    resumed = memory_after(tmp_path / "a")
+    resumed.save(tmp_path / "b", tmp_path / "a")
+    assert not set(inodes(tmp_path / "a").values()) & set(inodes(tmp_path / "b").values())
+    assert_alike(resumed, memory_after(tmp_path / "b"))
+
+
+def test_a_linked_segment_may_keep_rows_that_were_dropped(tmp_path):
+    memory, runner = filled(48)
+    memory.save(tmp_path / "a", None)
+    filled(5, memory=memory, runner=runner)
+    memory.save(tmp_path / "b", tmp_path / "a")
+    name = "ring0-000000000000-obs.npy"
+    assert inodes(tmp_path / "a")[name] == inodes(tmp_path / "b")[name]
+    assert_alike(memory, memory_after(tmp_path / "b"))
+    # Without the earlier folder, only the rows that are left.
+    memory.save(tmp_path / "c", None)
+    assert len(np.load(tmp_path / "b" / name)) == 8
+    assert len(np.load(tmp_path / "c" / name)) == 5
+    assert_alike(memory, memory_after(tmp_path / "c"))
+
+
+def test_another_branch_of_a_run_is_not_linked_to(tmp_path):
+    memory, _ = filled(20)
+    other, _ = filled(20, runner=NumberedRunner(seed=1))
+    memory.save(tmp_path / "a", None)
+    other.save(tmp_path / "other", None)
+    other.save(tmp_path / "b", tmp_path / "a")
+    one, two = inodes(tmp_path / "a"), inodes(tmp_path / "b")
+    # Observations are numbered alike in both; what was done is not.
+    assert not {name for name in one if one[name] == two[name]} - {name for name in one if name.endswith("obs.npy")}
+    assert_alike(other, memory_after(tmp_path / "b"))
+
+
+def test_a_file_that_was_cut_short_is_not_linked_to(tmp_path):
+    memory, _ = filled(20)
+    memory.save(tmp_path / "a", None)
+    cut = tmp_path / "a" / "ring0-000000000000-obs.npy"
+    cut.write_bytes(cut.read_bytes()[:-1])
+    (tmp_path / "a" / "ring0-000000000008-obs.npy").unlink()
+    memory.save(tmp_path / "b", tmp_path / "a")
+    assert_alike(memory, memory_after(tmp_path / "b"))
+
+
+def test_a_disk_without_links_gets_copies(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr("os.link", refuse)
+    memory, _ = filled(20)
+    memory.save(tmp_path / "a", None)
+    memory.save(tmp_path / "b", tmp_path / "a")
+    one, two = contents(tmp_path / "a"), contents(tmp_path / "b")
+    assert one == two
+    assert not set(inodes(tmp_path / "a").values()) & set(inodes(tmp_path / "b").values())
+
+
+@pytest.mark.parametrize("previous", [None, "b"])
+def test_storing_in_the_same_folder_again_leaves_the_folders_it_shares_files_with(tmp_path, previous):
+    memory, runner = filled(20)
+    memory.save(tmp_path / "a", None)
+    memory.save(tmp_path / "b", tmp_path / "a")
+    before = contents(tmp_path / "a")
+    filled(32, memory=memory, runner=runner)
+    memory.save(tmp_path / "b", previous and tmp_path / previous)
+    assert contents(tmp_path / "a") == before
+    assert_alike(memory, memory_after(tmp_path / "b"))
+
+
+def test_only_what_is_filled_is_stored_and_nothing_copied(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint_files, "SEGMENT", 65_536)
+    memory, runner = memory_of(capacity=1_000_000, prioritised=False), NumberedRunner(num_envs=64)
+    fragment = runner.fragment(200)
+    wide = replace(fragment, obs=np.zeros((201, 64, 70), np.float32))
+    memory.add([wide])
+    tracemalloc.start()
+    memory.save(tmp_path, None)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    size = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert wide.obs.nbytes < size < 1.1 * wide.obs.nbytes
+    assert most < 0.1 * wide.obs.nbytes
+
+
+@pytest.fixture
+def stored(tmp_path):
+    memory, _ = filled(20)
+    memory.save(tmp_path / "stored", None)
+    return tmp_path / "stored"
+
+
+@pytest.mark.parametrize("name", ["ring0-000000000008-obs.npy", "priorities.npy", "replay.json"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "empty", "changed"])
+def test_damage_is_told_with_the_file(stored, name, damage):
+    path = stored / name
+    data = bytearray(path.read_bytes())
+    # A digit of the index, or a byte of an array.
+    place = data.rindex(b'"row": 8') + 7 if name == "replay.json" else len(data) - 6
+    data[place] ^= 1
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes({"cut": data[:-9], "empty": b"", "changed": data}[damage])
+    with pytest.raises(DataError, match=rf"{path} (cannot be read|is damaged).*resume from another checkpoint"):
+        memory_after(stored)
+
+
+def test_a_file_of_another_shape_is_told(stored):
+    path = stored / "ring0-000000000008-obs.npy"
+    np.save(path, np.zeros((8, 2, 5), np.float32))
+    with pytest.raises(DataError, match=rf"{path} holds rows of \(2, 5\) float32, and this memory takes \(2, 4\)"):
+        memory_after(stored)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"capacity": 200}, "capacity 100, not 200"),
+        ({"runners": 2}, "runners 1, not 2"),
+        ({"prioritised": False}, "prioritised True, not False"),
+        ({"alpha": 0.5}, "alpha 0.6, not 0.5"),
+        ({"n_step": 60}, "rows 51, not 63"),
+    ],
+)
+def test_a_memory_of_another_size_is_told(stored, options, told):
+    with pytest.raises(DataError, match=rf"{stored / 'replay.json'} is of a replay memory with {told}: resume with"):
+        memory_after(stored, **options)
+
+
+def test_other_observations_are_told_on_loading_and_on_adding(stored):
+    runner = NumberedRunner()
+    fragment = runner.fragment(3)
+    narrow = replace(fragment, obs=fragment.obs[..., :3])
+    memory = memory_of()
+    memory.add([narrow])
+    with pytest.raises(DataError, match=r"replay.json.*observations \(4,\).*not.*observations \(3,\)"):
+        memory.load(stored)
+    with pytest.raises(DataError, match=r"takes .*observations \(4,\).*resume with"):
+        memory_after(stored).add([narrow])
+
+
+def test_the_index_is_plain_json(stored):
+    index = json.loads((stored / "replay.json").read_text())["contents"]
+    assert index["state"]["rings"] == [{"runner": 0, "expected": 20, "newest": 20}]
+    assert set(index["files"]) == {path.name for path in stored.glob("*.npy")}

@@ -1,0 +1,119 @@
+"""The short way through PPO's networks ends where RLlib's own does."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPPOTorchRLModule
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from torch import nn
+
+from battery_lab.algos.rllib_encoder import NETWORK, LabPPOCatalog, NetworkEncoder
+from battery_lab.envs.layout import Layout
+from battery_lab.rllib.runners import action_sampling
+from battery_lab.rllib.runners.action_sampling import exploring
+from tests.compositions import option, options
+
+LAYOUT = Layout(names=tuple(str(n) for n in range(64)), window_first=8, window_size=56)
+DISCRETE, BOX = gym.spaces.Discrete(3), gym.spaces.Box(-1, 1, (1,), np.float32)
+
+
+def module(network, actions=DISCRETE, **parts):
+    torch.manual_seed(0)
+    return RLModuleSpec(
+        module_class=DefaultPPOTorchRLModule,
+        catalog_class=LabPPOCatalog,
+        observation_space=gym.spaces.Box(-np.inf, np.inf, (LAYOUT.size,), np.float32),
+        action_space=actions,
+        model_config=asdict(DefaultModelConfig()) | {"head_fcnet_hiddens": [], NETWORK: (network, LAYOUT)} | parts,
+    ).build()
+
+
+def both(built, obs):
+    """What the short way and RLlib's own make of observations."""
+    batch = {Columns.OBS: obs}
+    with torch.no_grad():
+        ours = exploring(built)(dict(batch), 0)[Columns.ACTION_DIST_INPUTS]
+        return ours, built.forward_exploration(dict(batch))[Columns.ACTION_DIST_INPUTS]
+
+
+def goes_short(built):
+    return getattr(exploring(built), "func", None) is action_sampling._through
+
+
+@pytest.mark.parametrize("actions", [DISCRETE, BOX], ids=["discrete", "box"])
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("name", options("network"))
+def test_every_network_gives_the_same_to_the_bit_and_leaves_observations_alone(name, shared, actions):
+    built = module(option("network", name), actions, vf_share_layers=shared)
+    obs = torch.randn(7, LAYOUT.size)
+    before = obs.clone()
+    ours, theirs = both(built, obs)
+    assert torch.equal(ours, theirs) and len(ours.unique()) > 7
+    assert torch.equal(obs, before)
+    assert goes_short(built)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "silu", "gelu", "elu"])
+def test_every_activation_is_applied(activation):
+    network = option("network", "mlp", [f"network.activation={activation}"])
+    ours, theirs = both(module(network), torch.randn(7, LAYOUT.size))
+    assert torch.equal(ours, theirs)
+
+
+def test_a_network_of_ones_own_is_gone_through_as_it_is():
+    class Own:
+        out_features = 64
+
+        def encoder(self, layout, extra=0):
+            return nn.Sequential(nn.Sequential(nn.Flatten(), nn.ReLU()), nn.LayerNorm(64))
+
+    obs = torch.randn(7, LAYOUT.size)
+    before = obs.clone()
+    ours, theirs = both(module(Own()), obs)
+    assert torch.equal(ours, theirs)
+    assert torch.equal(obs, before)
+
+
+@pytest.mark.parametrize("free", [True, False])
+def test_heads_that_do_more_are_gone_through_as_they_are(free):
+    """Standard deviations that belong to no observation, or that are clipped."""
+    parts = {"free_log_std": free, "log_std_clip_param": 0.01}
+    ours, theirs = both(module(option("network", "mlp"), BOX, **parts), 100 * torch.randn(7, LAYOUT.size))
+    assert torch.equal(ours, theirs)
+    assert ours[:, 1].abs().max() <= 0.01
+
+
+def test_hooks_are_called():
+    built, called = module(option("network", "mlp")), []
+    built.encoder.encoder.net[0].register_forward_hook(lambda *seen: called.append(seen))
+    ours, theirs = both(built, torch.randn(7, LAYOUT.size))
+    assert torch.equal(ours, theirs)
+    assert len(called) == 2 and not goes_short(built)
+
+
+def test_an_encoder_that_does_more_is_gone_through_as_it_is():
+    class Squashed(NetworkEncoder):
+        def _forward(self, inputs, **kwargs):
+            return super()._forward({**inputs, Columns.OBS: inputs[Columns.OBS].tanh()})
+
+    built = module(option("network", "mlp"))
+    built.encoder.encoder.__class__ = Squashed
+    ours, theirs = both(built, torch.randn(7, LAYOUT.size))
+    assert torch.equal(ours, theirs) and not goes_short(built)
+
+
+def test_it_acts_with_weights_that_are_set_later():
+    built, other = module(option("network", "mlp")), module(option("network", "mlp"))
+    act, batch = exploring(built), {Columns.OBS: torch.randn(7, LAYOUT.size)}
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(2)
+        built.set_state(other.get_state())
+        assert torch.equal(act(dict(batch), 0)[Columns.ACTION_DIST_INPUTS], both(other, batch[Columns.OBS])[1])

@@ -1,0 +1,33 @@
+"""Which runs compile, from which step on, and how far their compilers step back."""
+
+from __future__ import annotations
+
+import pytest
+from ray.rllib.algorithms.dqn import DQN
+from ray.rllib.algorithms.ppo import PPO
+from ray.rllib.algorithms.sac import SAC
+
+from battery_lab.common.errors import ConfigError
+from battery_lab.rllib.backends import ArrayRollout
+
+
+def rollout(**changes):
+    choices = {"compile": True, "compile_after": 200, "compile_after_off_policy": 1000, "cache": "programs"}
+    return ArrayRollout(**choices | changes)
+
+
+@pytest.mark.parametrize(("algorithm", "after", "hurry"), [(PPO, 200, True), (DQN, 1000, False), (SAC, 1000, False)])
+def test_a_run_compiles_that_is_half_as_long_again_as_the_steps_before(algorithm, after, hurry):
+    short, long = (rollout().parts(algorithm, steps).options for steps in (1.5 * after - 1, 1.5 * after))
+    assert short["compile_cache"] is None and long["compile_cache"] == "programs"
+    assert (long["compile_after"], long["compile_hurry"]) == (after, hurry)
+
+
+def test_what_is_not_to_be_compiled_is_not():
+    assert rollout(compile=False).parts(PPO, 1e9).options["compile_cache"] is None
+
+
+@pytest.mark.parametrize("name", ["compile_after", "compile_after_off_policy"])
+def test_a_negative_number_of_steps_is_refused(name):
+    with pytest.raises(ConfigError, match=rf"rollout\.{name} must be 0 or more gradient steps.*-1"):
+        rollout(**{name: -1})

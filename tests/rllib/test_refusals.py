@@ -1,0 +1,102 @@
+"""What an update on arrays would not come by is refused, with a word on what does it."""
+
+from __future__ import annotations
+
+import pytest
+from ray.rllib.algorithms.dqn import DQNConfig
+from ray.rllib.algorithms.dqn.torch.default_dqn_torch_rl_module import DefaultDQNTorchRLModule
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPPOTorchRLModule
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.apis import SelfSupervisedLossAPI
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+
+from battery_lab.common.errors import ConfigError
+from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner
+from tests.rllib.small import array_rollout, configured
+
+SMALL = {"minibatch_size": 64, "train_batch_size_per_learner": 128}
+
+
+class OwnLoss:
+    def compute_loss_for_module(self, **kwargs):
+        return super().compute_loss_for_module(**kwargs)
+
+
+class Mixed(OwnLoss, ArrayPPOLearner):
+    pass
+
+
+class Changed(ArrayPPOLearner):
+    compute_losses = OwnLoss.compute_loss_for_module
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda c: c.learners(learner_class=Mixed), "compute_loss_for_module"),
+        (lambda c: c.learners(learner_class=Changed), "compute_losses"),
+        (lambda c: c.multi_agent(policies_to_train=[]), "policies_to_train"),
+        (lambda c: c.learners(learner_connector=lambda *spaces: []), "connectors"),
+        (
+            lambda c: c.multi_agent(
+                algorithm_config_overrides_per_module={"default_policy": PPOConfig.overrides(clip_param=0.05)}
+            ),
+            "overrides_per_module",
+        ),
+        (lambda c: c.framework(torch_compile_learner=True), "torch_compile_learner"),
+    ],
+)
+def test_learners_of_ones_own_and_options_are_refused(change, named):
+    with pytest.raises(ConfigError, match=f"{named}.*rollout=stock"):
+        change(configured(PPOConfig())).build_algo()
+
+
+class OwnForward(DefaultDQNTorchRLModule):
+    def _forward_train(self, batch, **kwargs):
+        return super()._forward_train(batch, **kwargs)
+
+
+class Curious(DefaultPPOTorchRLModule, SelfSupervisedLossAPI):
+    def compute_self_supervised_loss(self, **kwargs):
+        return 0.0
+
+
+@pytest.mark.parametrize(
+    ("config", "module", "named"),
+    [(DQNConfig, OwnForward, "_forward_train"), (PPOConfig, Curious, "compute_self_supervised_loss")],
+)
+def test_what_a_module_has_of_its_own_is_refused_where_losses_do_not_come_by_it(config, module, named):
+    replay = array_rollout().replay_config(capacity=100, prioritised=False, alpha=0.6, beta=0.4, seed=0)
+    training = {} if config is PPOConfig else {"replay_buffer_config": replay}
+    made = configured(config().training(**training)).rl_module(rl_module_spec=RLModuleSpec(module_class=module))
+    with pytest.raises(ConfigError, match=f"{named}.*rollout=stock"):
+        made.build_algo()
+
+
+def test_learning_from_a_policy_that_does_not_explore_is_refused():
+    algorithm = configured(PPOConfig().training(**SMALL), explore=False).build_algo()
+    with pytest.raises(ConfigError, match=r"action_logp.*explore=True"):
+        algorithm.train()
+    algorithm.stop()
+
+
+class Decided(DefaultPPOTorchRLModule):
+    """A policy that draws its actions itself."""
+
+    def _forward_exploration(self, batch, **kwargs):
+        out = super()._forward_exploration(batch, **kwargs)
+        dist = self.get_exploration_action_dist_cls().from_logits(out[Columns.ACTION_DIST_INPUTS])
+        out[Columns.ACTIONS] = dist.sample()
+        out[Columns.ACTION_LOGP] = dist.logp(out[Columns.ACTIONS])
+        return out
+
+
+def test_a_module_that_draws_its_actions_itself_is_learned_from():
+    config = configured(PPOConfig().training(**SMALL)).rl_module(rl_module_spec=RLModuleSpec(module_class=Decided))
+    algorithm = config.build_algo()
+    told = algorithm.train()["learners"]["default_policy"]
+    algorithm.stop()
+    # Of the first step of a batch the policy is the one that sampled, and of the others it is near.
+    assert abs(float(told["mean_kl_loss"])) < 0.1
+    assert abs(float(told["policy_loss"])) < 0.5

@@ -1,0 +1,83 @@
+"""Whole trials with two learners, small: they train as one, and new ones go on from a checkpoint to the same end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+import ray
+from rich.console import Console
+from safetensors.numpy import load_file
+
+from battery_lab.config.compose import build
+from battery_lab.experiment import checkpoint, results
+from battery_lab.experiment.trainer import Trainer
+from tests.compositions import same_arrays, small
+from tests.experiment.test_experiment import learned
+
+SHORT = ("train.env_steps=1024", "train.checkpoint_every=512")
+# What SAC's continuous actions draw in a learner is to be drawn again too.
+CHOSEN = {"ppo": ("algo.num_learners=2",), "sac": ("algo.num_learners=2", "env.actions=continuous")}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_ray():
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run, or resume, a trial of an algorithm."""
+    monkeypatch.setattr(results, "write_report", lambda *args, **kwargs: None)
+
+    def running(algo, resume=False):
+        experiment = build(small(tmp_path, algo, *SHORT, *CHOSEN[algo]))
+        (tmp_path / algo).mkdir(exist_ok=True)
+        return experiment.run(tmp_path / algo, resume=resume, console=Console(file=open(os.devnull, "w")))  # noqa: SIM115
+
+    return running
+
+
+@pytest.mark.parametrize("algo", CHOSEN)
+def test_two_learners_train_as_one_and_both_are_put_back_to_a_checkpoint(algo, run, tmp_path, monkeypatch):
+    folder, train, seen = tmp_path / algo, Trainer.run, []
+
+    def training(self):
+        seen.append(weights(self.algorithm))
+        train(self)
+        seen.append(weights(self.algorithm))
+        actor = self.algorithm.env_runner.module.get_state()
+        assert actor and same_arrays(actor, {name: seen[-1][0][name] for name in actor})
+        self.algorithm.restore_from_path(str(checkpoint.found(folder / "checkpoints")[0] / "rllib"))
+        seen.append(weights(self.algorithm))
+
+    monkeypatch.setattr(Trainer, "run", training)
+    metrics = run(algo)
+    assert metrics["train/env_steps"] >= 1024
+    assert metrics["test/capture"] < 1
+    for first, second in seen:
+        assert same_arrays(first, second)
+    assert same_arrays(seen[1][0], learned(folder))
+    assert not any(same_arrays(seen[k][0], seen[k - 1][0]) for k in range(3))
+
+
+def weights(algorithm):
+    """The networks of each learner."""
+    each = algorithm.learner_group.foreach_learner(lambda learner: learner.module["default_policy"].get_state())
+    return [one.get() for one in each]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algo", CHOSEN)
+def test_a_run_with_two_learners_is_resumed_by_new_ones_to_the_same_end(algo, run, tmp_path):
+    folder = tmp_path / algo
+    run(algo)
+    end, kept = learned(folder), load_file(folder / "policy" / "weights.safetensors")
+    shutil.rmtree(checkpoint.found(folder / "checkpoints")[-1])
+    run(algo, resume=True)
+    assert same_arrays(end, learned(folder))
+    again = load_file(folder / "policy" / "weights.safetensors")
+    assert all(np.array_equal(kept[name], again[name]) for name in kept)

@@ -1,0 +1,65 @@
+"""The replay memory: what it keeps when it is full, and that it draws alike after a restore."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+
+from battery_lab.rllib.stock_backend import UniformReplay
+
+
+def piece(name, first, length, done=False):
+    """Steps first to first + length of an episode, their number in observation and reward."""
+    steps = np.arange(first, first + length + 1, dtype=np.float32)
+    return SingleAgentEpisode(
+        id_=name,
+        observations=list(steps[:, None]),
+        actions=[0] * length,
+        rewards=list(steps[:-1]),
+        infos=[{}] * (length + 1),
+        terminated=False,
+        truncated=done,
+        t_started=first,
+        len_lookback_buffer=0,
+    ).to_numpy()
+
+
+def filled(capacity, rounds=60, parallel=8, length=40, fragment=4):
+    """A memory after long episodes side by side, each added in small pieces."""
+    memory = UniformReplay(capacity=capacity, seed=0)
+    steps = [0] * parallel
+    length_of = [length - fragment * (k % 5) for k in range(parallel)]
+    number = list(range(parallel))
+    for _ in range(rounds):
+        batch = []
+        for k in range(parallel):
+            done = steps[k] + fragment >= length_of[k]
+            batch.append(piece(f"episode {number[k]}", steps[k], fragment, done))
+            steps[k] = 0 if done else steps[k] + fragment
+            number[k] += parallel if done else 0
+        memory.add(batch)
+    return memory
+
+
+@pytest.mark.parametrize("capacity", [10, 77, 150, 400, 10_000])
+def test_a_full_memory_keeps_whole_recent_episodes(capacity):
+    memory = filled(capacity)
+    kept = sum(len(episode) for episode in memory.episodes)
+    assert kept == memory.get_num_timesteps() == len(memory._indices)
+    # Eight episodes of 40 steps may be in progress beyond the capacity.
+    assert kept <= max(capacity, 2 * 8 * 40)
+    for place, step in memory._indices:
+        episode = memory.episodes[place - memory._num_episodes_evicted]
+        assert memory.episode_id_to_index[episode.id_] == place
+        assert 0 <= step < len(episode)
+    drawn = memory.sample(num_items=64, n_step=1, gamma=0.9, sample_episodes=True)
+    assert len(drawn) == 64
+
+
+def test_a_restored_memory_draws_the_same():
+    memory, other = filled(150), UniformReplay(capacity=150, seed=99)
+    other.set_state(memory.get_state())
+    for _ in range(3):
+        one, two = (m.sample(num_items=16, n_step=1, gamma=0.9, sample_episodes=True) for m in (memory, other))
+        assert [list(e.get_rewards()) for e in one] == [list(e.get_rewards()) for e in two]

@@ -1,0 +1,96 @@
+"""A run that is stopped before or after compiled steps take over goes on to the bit."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from ray.rllib.algorithms.dqn import DQNConfig
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.algorithms.sac import SACConfig
+from ray.rllib.core import DEFAULT_MODULE_ID
+
+from battery_lab.rllib.backends import ArrayRollout
+from tests.rllib.small import ScriptedEnv, configured
+from tests.rllib.standin import StandIns
+from tests.rllib.trial import moments
+
+AFTER, ROUNDS = 6, 12
+REPLAY = {"capacity": 2_000, "prioritised": True, "alpha": 0.6, "beta": 0.4, "seed": 0}
+LEARNING = {
+    PPOConfig: {"minibatch_size": 32, "num_epochs": 2, "train_batch_size_per_learner": 64},
+    **dict.fromkeys(
+        (DQNConfig, SACConfig),
+        {
+            "train_batch_size_per_learner": 32,
+            "training_intensity": 2,
+            "num_steps_sampled_before_learning_starts": 32,
+        },
+    ),
+}
+
+
+def made(kind, cache):
+    """An algorithm whose gradient steps are compiled, and whose environments can be stored."""
+    scripted = lambda num_envs, seed: ScriptedEnv((4, 6, 9), (True, False, False), num_envs)  # noqa: E731
+    rollout = ArrayRollout(compile=True, compile_after=AFTER, compile_after_off_policy=AFTER, cache=str(cache))
+    config = configured(kind().training(**LEARNING[kind]), scripted, rollout_fragment_length=16)
+    config.training(learner_config_dict=dict(rollout.parts(kind().algo_class, gradient_steps=1e9).options))
+    if kind is not PPOConfig:
+        config.training(replay_buffer_config=rollout.replay_config(**REPLAY))
+    return config.build_algo()
+
+
+def rounds(algorithm, count):
+    for _ in range(count):
+        algorithm.training_step()
+    return algorithm.learner_group._learner
+
+
+def weights(learner):
+    """All that a run has learned and goes on with."""
+    found = {name: values.numpy().copy() for name, values in learner._rl_module.state_dict().items()}
+    kept = [tensor.numpy().copy() for tensor in moments(learner.get_optimizers_for_module(DEFAULT_MODULE_ID))]
+    coefficients = {name: tensor.detach().numpy().copy() for name, tensor in learner.coefficients().items()}
+    return found | {f"moment {place}": values for place, values in enumerate(kept)} | coefficients
+
+
+def stopped_and_gone_on_with(kind, tmp_path):
+    whole = made(kind, tmp_path)
+    stops = {}
+    for done in range(ROUNDS):
+        learner = rounds(whole, 1)
+        if learner._gradient_steps < AFTER or "after" not in stops:
+            when = "before" if learner._gradient_steps < AFTER else "after"
+            stops[when] = ROUNDS - 1 - done
+            whole.save_to_path(str(tmp_path / when))
+            if kind is not PPOConfig:
+                whole.save_memory(tmp_path / f"{when}_memory", None)
+    assert learner._steps._taken_over
+    wanted = weights(learner)
+    whole.stop()
+    for when, left in stops.items():
+        other = made(kind, tmp_path)
+        other.restore_from_path(str(tmp_path / when))
+        if kind is not PPOConfig:
+            other.load_memory(tmp_path / f"{when}_memory")
+        found = weights(rounds(other, left))
+        other.stop()
+        assert all(np.array_equal(found[name], wanted[name]) for name in wanted), when
+    assert set(stops) == {"before", "after"}
+
+
+@pytest.mark.parametrize("kind", [DQNConfig, SACConfig])
+def test_off_policy_steps_can_be_traced_and_go_on_to_the_bit(kind, monkeypatch, tmp_path):
+    programs = StandIns(monkeypatch).made
+    stopped_and_gone_on_with(kind, tmp_path)
+    assert len(programs) == 1 and programs[0].runs > 0
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ (make system)")
+@pytest.mark.parametrize(
+    "kind", [PPOConfig, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (DQNConfig, SACConfig))]
+)
+def test_a_run_goes_on_to_the_bit_wherever_it_was_stopped(kind, tmp_path):
+    stopped_and_gone_on_with(kind, tmp_path)

@@ -1,0 +1,69 @@
+"""A small training, whose gradient steps tests look at."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from battery_lab.rllib.gradient_step.gradient_steps import GradientSteps
+from battery_lab.rllib.gradient_step.optimizer_step import Clipping
+from battery_lab.rllib.gradient_step.traced_program import program_key
+
+CLIPPING = Clipping(limit=0.5, by="global_norm")
+
+
+class Squares:
+    """A loss with a coefficient that is trained and one that is not."""
+
+    def __call__(self, module, batch, coefficients):
+        errors = (module(batch["x"]).squeeze(1) * coefficients["scale"] - batch["y"]) ** 2
+        loss = errors.mean() * coefficients["weight"]
+        return loss, {"loss": loss.detach(), "errors": errors.detach()}
+
+    def __repr__(self):  # noqa: D105
+        return "Squares()"
+
+
+class Trial:
+    """All that a training holds: a network, a coefficient that is trained, and an optimiser for each."""
+
+    def __init__(  # noqa: D107
+        self, cache=None, after=0, seed=0, losses=None, clipping=CLIPPING, kind=None, module=None
+    ):
+        torch.manual_seed(seed)
+        self.module = module or nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 1))
+        self.module[0].bias.requires_grad = False
+        self.scale = nn.Parameter(torch.tensor(1.5))
+        self.batch = {"x": torch.randn(32, 5), "y": torch.randn(32)}
+        self.coefficients = {"scale": self.scale, "weight": torch.tensor(0.7)}
+        weights = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+        kind = kind or (lambda parameters, lr: torch.optim.Adam(parameters, lr=lr, weight_decay=0.01, fused=True))
+        self.optimizers = [("net", kind(weights, lr=0.01)), ("scale", kind([self.scale], lr=0.02))]
+        self.losses = losses or Squares()
+        self.steps = GradientSteps(self.losses, self.module, self.optimizers, clipping, cache=cache, after=after)
+
+    def step(self, number):
+        return self.steps(self.batch, self.coefficients, number)
+
+    def run(self, count, first=0):
+        return [self.step(number) for number in range(first, first + count)]
+
+    @property
+    def state(self):
+        tensors = [*self.module.parameters(), self.scale, *moments(self.optimizers)]
+        return [tensor.detach().clone() for tensor in tensors]
+
+    @property
+    def key(self):
+        """The name of the program."""
+        return program_key(self.losses, self.module, self.batch, self.coefficients, torch.get_num_threads())
+
+
+def moments(optimizers):
+    """What optimisers keep for each parameter."""
+    states = [state for _, optimizer in optimizers for state in optimizer.state.values()]
+    return [value for state in states for value in state.values() if value is not None]
+
+
+def close(found, wanted, atol=1e-6):
+    return all(torch.allclose(a, b, atol=atol) for a, b in zip(found, wanted, strict=True))

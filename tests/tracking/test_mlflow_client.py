@@ -1,0 +1,68 @@
+"""A store on this machine is there as a whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import requests
+
+from battery_lab.common.errors import ConfigError
+from battery_lab.tracking.mlflow_client import Address, connect
+
+
+def test_a_store_that_a_kill_left_half_made_is_made_anew(tmp_path, monkeypatch):
+    path = tmp_path / "store" / "mlflow.db"
+    address = Address(f"sqlite:///{path}", "trials", f"file://{tmp_path}/files")
+
+    def killed(source, target):
+        # What a kill amid the migrations leaves: tables that the next ones are told to make.
+        with open(source, "r+b") as file:
+            file.truncate(os.path.getsize(source) // 2)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            connect(address)
+    assert not path.exists()
+    client, experiment = connect(address)
+    assert client.get_experiment(experiment).name == "trials"
+    assert {file.name for file in path.parent.iterdir()} == {"mlflow.db", "mlflow.db.lock"}
+
+
+ARN = "arn:aws:sagemaker:eu-west-1:123456789012:mlflow-tracking-server/lab"
+
+
+def test_a_managed_server_wants_its_plugin(monkeypatch):
+    monkeypatch.setattr("battery_lab.tracking.mlflow_client.find_spec", lambda name: None)
+    with pytest.raises(
+        ConfigError, match=f"tracking.uri={ARN} needs the extra aws, which is not installed: make setup-"
+    ):
+        connect(Address(ARN, "trials", None))
+
+
+def test_requests_to_a_managed_server_are_signed_and_say_which(monkeypatch):
+    pytest.importorskip("sagemaker_mlflow", reason="the extra aws is not installed")
+    import mlflow
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "key")
+    seen = []
+
+    def caught(method, url, **given):
+        request = requests.Request(method, url, headers=given.get("headers"))
+        seen.append(given["auth"](requests.Session().prepare_request(request)))
+        raise requests.ConnectionError("nobody is to be asked")
+
+    monkeypatch.setattr("mlflow.utils.rest_utils._get_http_response_with_retries", lambda *a, **k: caught(*a[:2], **k))
+    before = mlflow.get_tracking_uri()
+    try:
+        with pytest.raises(Exception, match="nobody is to be asked"):
+            connect(Address(ARN, "trials", None))
+    finally:
+        mlflow.set_tracking_uri(before)
+    headers = {name.lower(): value for name, value in seen[0].headers.items()}
+    assert seen[0].url.startswith("https://") and "eu-west-1" in seen[0].url
+    assert headers["x-mlflow-sm-tracking-server-arn"] == ARN
+    assert headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=key/")

@@ -1,0 +1,102 @@
+"""A sweep is one run in MLflow, under which its trials stand, whoever sent them and however often."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from battery_lab.tracking.mlflow_sweep_run import COMMAND, KEY, PARENT
+from tests.tracking.runs import Run, client, tracker
+
+DONE = {"validation/capture": 0.5, "train/env_steps": 2.0}
+
+
+def swept(outputs: Path, *names: str, **choices: Any) -> list[Run]:
+    """Runs in the folder of a sweep, which know that they are its."""
+    sweep = outputs / "sweep"
+    sweep.mkdir(exist_ok=True)
+    (sweep / COMMAND).touch()
+    return [Run(sweep / name, tracker(outputs, **choices)) for name in names]
+
+
+def runs(outputs: Path) -> tuple[list[Any], list[Any]]:
+    """Return the runs of sweeps, and those of trials of sweeps."""
+    store = client(outputs)
+    found = store.search_runs([one.experiment_id for one in store.search_experiments()])
+    parents = [run for run in found if run.data.tags.get("battery_lab.kind") == "sweep"]
+    return parents, [run for run in found if PARENT in run.data.tags]
+
+
+def test_trials_stand_under_the_run_of_their_sweep(outputs: Path) -> None:
+    first, second = swept(outputs, "0", "1")
+    for run in (first, second):
+        tracking = run.train(range(3))
+        run.judge(**DONE)
+        tracking.finish("FINISHED")
+    first.tracking.end_sweep(outputs / "sweep", {}, "FINISHED", {"sweep/trials": 2.0})
+    (parent,), children = runs(outputs)
+    assert {child.data.tags[PARENT] for child in children} == {parent.info.run_id}
+    assert {child.info.run_name for child in children} == {"0", "1"}
+    assert (parent.info.run_name, parent.info.status, parent.data.metrics) == (
+        "sweep",
+        "FINISHED",
+        {"sweep/trials": 2.0},
+    )
+
+
+def test_a_sweep_that_is_gone_on_with_is_no_second_one(outputs: Path) -> None:
+    (run,) = swept(outputs, "0")
+    run.train(range(3)).finish("KILLED")
+    run.tracking.end_sweep(outputs / "sweep", {}, "KILLED", {"sweep/done": 0.0})
+    tracking = run.train(range(3, 5), resume_at=2)
+    run.judge(**DONE)
+    tracking.finish("FINISHED")
+    run.tracking.end_sweep(outputs / "sweep", {run.folder: run.config}, "FINISHED", {"sweep/done": 1.0})
+    (parent,), (child,) = runs(outputs)
+    assert (parent.info.status, parent.data.metrics["sweep/done"]) == ("FINISHED", 1.0)
+    assert (child.info.status, child.data.tags[PARENT]) == ("FINISHED", parent.info.run_id)
+
+
+def test_what_a_trial_was_killed_before_it_could_send_is_sent_at_the_end(outputs: Path) -> None:
+    sent, unsent = swept(outputs, "0", "1")
+    tracking = sent.train(range(3))
+    sent.judge(**DONE)
+    tracking.finish("FINISHED")
+    unsent.train(range(3))  # and nothing is sent before the first minute is over
+    unsent.judge(**DONE | {"validation/capture": 0.75})
+    done = {run.folder: run.config for run in (sent, unsent)}
+    sent.tracking.end_sweep(outputs / "sweep", done, "FINISHED", {})
+    (parent,), children = runs(outputs)
+    captures = {child.info.run_name: child.data.metrics["validation/capture"] for child in children}
+    assert captures == {"0": 0.5, "1": 0.75}
+    assert {child.info.status for child in children} == {"FINISHED"}
+
+
+def test_trials_that_begin_at_once_make_one_run_of_their_sweep(outputs: Path) -> None:
+    made = swept(outputs, *map(str, range(4)))
+    threads = [threading.Thread(target=lambda run=run: run.train(range(2)).finish("FINISHED")) for run in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (parent,), children = runs(outputs)
+    assert len(children) == 4 and {child.data.tags[PARENT] for child in children} == {parent.info.run_id}
+    assert len({child.data.tags[KEY] for child in children}) == 4
+
+
+def test_a_store_that_is_down_at_the_end_is_told_and_no_error(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = outputs / "sweep"
+    sweep.mkdir()
+    tracker(outputs, uri="http://127.0.0.1:9").end_sweep(sweep, {}, "FINISHED", {})
+    said = capsys.readouterr().err
+    assert "does not hold the whole sweep" in said and "the same command sends the rest" in said
+
+
+def test_a_run_of_no_sweep_has_no_parent(outputs: Path) -> None:
+    Run(outputs / "run", tracker(outputs)).train(range(3)).finish("FINISHED")
+    assert runs(outputs) == ([], [])
