@@ -15,7 +15,14 @@ from battery_lab.cli.error_messages import told
 from battery_lab.cli.runner import Ended
 from battery_lab.common.errors import LabError
 from battery_lab.config.compose import build, register_resolvers
-from battery_lab.config.stored_trial import TRIAL, check_resumed, check_unfinished, note_choices, store_trial
+from battery_lab.config.stored_trial import (
+    TRIAL,
+    check_resumed,
+    check_unfinished,
+    note_choices,
+    store_trial,
+    update_targets,
+)
 
 
 def run_trial(config: DictConfig) -> float:
@@ -28,6 +35,8 @@ def run_trial(config: DictConfig) -> float:
     resumed = config.get("resume") is not None
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     try:
+        if resumed or config.get("rerun") is not None:
+            update_targets(config)
         note_choices(config, HydraConfig.get().runtime.choices)
         if resumed:
             # The memory of a sweep has found that it is the same trial, also where its data have moved.

@@ -11,6 +11,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.common.errors import ConfigError, DataError, LabError
+from battery_lab.common.old_names import current_name
 from battery_lab.config.compose import compose
 from battery_lab.config.hydra_errors import no_key
 from battery_lab.config.overrides import AROUND, check_groups, group_of, is_group, yaml_value
@@ -72,7 +73,15 @@ def load_trial(run: Path, name: str = "run") -> DictConfig:
         raise damaged(path, error) from None
     if not isinstance(stored, DictConfig) or not stored:
         raise damaged(path, "it holds no trial")
+    update_targets(stored)
     return stored
+
+
+def update_targets(config: DictConfig) -> None:
+    """Give each ``_target_`` that an earlier version stored the name that its class has now."""
+    for path, name in leaves(OmegaConf.to_container(config, resolve=False)).items():
+        if path.endswith("_target_") and (current := current_name(str(name))) != name:
+            OmegaConf.update(config, path, current)
 
 
 def damaged(path: Path, why: object, instead: str = "run the trial again") -> DataError:
@@ -162,6 +171,8 @@ def _figures(run: Path) -> dict[str, Any] | None:
 
 def leaves(node: Any, path: str = "") -> dict[str, Any]:
     """Return the values of nested mappings by their whole keys."""
+    if isinstance(node, list) and any(isinstance(child, dict) for child in node):
+        node = {str(place): child for place, child in enumerate(node)}
     if isinstance(node, dict) and node:
         below = (leaves(child, f"{path}.{key}" if path else str(key)) for key, child in node.items())
         return {place: value for leaves in below for place, value in leaves.items()}

@@ -1,0 +1,138 @@
+"""Old names: where the modules and classes are now that runs of earlier versions name.
+
+A stored ``trial.yaml`` names classes as ``_target_``; RLlib's checkpoints are pickles, which name them too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+PACKAGE = "battery_lab"
+# Old module -> new module, both below battery_lab.
+MODULES = {
+    "algos.encoder": "algos.rllib_encoder",
+    "algos.off_policy": "algos.off_policy_options",
+    "baselines.rule": "baselines.percentile_rule",
+    "battery": "envs.battery.physics",
+    "checkpoint": "experiment.checkpoint",
+    "dispatch": "envs.battery.dispatch",
+    "display": "experiment.progress",
+    "envs.actions": "envs.battery.actions",
+    "envs.baseline_cache": "envs.battery.baseline_cache",
+    "envs.battery_market": "envs.battery.environment",
+    "envs.battery_panels": "envs.battery.plots",
+    "envs.battery_single": "envs.battery.single_env",
+    "envs.battery_vector": "envs.battery.vector_env",
+    "envs.battery_week": "envs.battery.week_plot",
+    "envs.rollout": "envs.battery.evaluate_policy",
+    "envs.time_split": "envs.battery.time_split",
+    "errors": "common.errors",
+    "evaluation": "experiment.metrics",
+    "exporting": "policies.onnx_export",
+    "judging": "experiment.reevaluate",
+    "levels": "planning.energy_grid",
+    "market.cache": "market.series_cache",
+    "market.checks": "market.row_checks",
+    "market.files": "market.price_files",
+    "market.grid": "market.interval_grid",
+    "market.rows": "market.file_rows",
+    "market.stamps": "market.timestamps",
+    "observations.features": "observations.market_features",
+    "observations.rolling": "observations.rolling_statistics",
+    "optimum": "planning.perfect_foresight",
+    "policy": "policies.policy",
+    "problem": "envs.battery.problem",
+    "registration": "gym_registration",
+    "results": "experiment.results",
+    "rollout.acting": "rllib.runners.action_sampling",
+    "rollout.advantages": "rllib.learners.advantages",
+    "rollout.agreement": "rllib.gradient_step.equivalence",
+    "rollout.algorithm": "rllib.array_algorithm",
+    "rollout.array_runner": "rllib.runners.array_runner",
+    "rollout.callbacks": "rllib.runners.environment_log",
+    "rollout.cluster": "rllib.ray_runtime",
+    "rollout.compiling": "rllib.gradient_step.compiler_process",
+    "rollout.descent": "rllib.gradient_step.optimizer_step",
+    "rollout.distributions": "rllib.learners.distributions",
+    "rollout.dqn_learner": "rllib.learners.dqn_learner",
+    "rollout.episodes": "rllib.runners.episode_returns",
+    "rollout.fragment": "rllib.runners.fragment",
+    "rollout.gradients": "rllib.gradient_step.autograd",
+    "rollout.learner": "rllib.learners.array_learner",
+    "rollout.minibatches": "rllib.learners.minibatches",
+    "rollout.off_policy": "rllib.replay_algorithms",
+    "rollout.off_policy_learner": "rllib.learners.off_policy_learner",
+    "rollout.on_policy": "rllib.ppo_algorithm",
+    "rollout.options": "rllib.backends",
+    "rollout.ppo_learner": "rllib.learners.ppo_learner",
+    "rollout.priorities": "rllib.replay.sum_tree",
+    "rollout.program": "rllib.gradient_step.traced_program",
+    "rollout.replay": "rllib.replay.transition_replay",
+    "rollout.replay_files": "rllib.replay.checkpoint_files",
+    "rollout.resources": "rllib.process_resources",
+    "rollout.rings": "rllib.replay.ring_buffer",
+    "rollout.runner": "rllib.runners.checkpointed_runner",
+    "rollout.sac_learner": "rllib.learners.sac_learner",
+    "rollout.said": "rllib.log_capture",
+    "rollout.steps": "rllib.gradient_step.gradient_steps",
+    "rollout.stock": "rllib.stock_backend",
+    "training": "experiment.trainer",
+    "transition": "envs.battery.transition",
+    "worlds": "envs.loader",
+}
+# (New module, old name in it) -> (module, name) now, for what was renamed or split off.
+RENAMED = {
+    ("observations.observation_set", "Layout"): ("envs.layout", "Layout"),
+    ("rllib.replay.ring_buffer", "Layout"): ("rllib.replay.ring_buffer", "RowLayout"),
+}
+
+
+def current_name(name: str) -> str:
+    """Return the full name that a class has now.
+
+    Args:
+        name: its full name when a run was stored, such as ``battery_lab.battery.Battery``.
+    """
+    package, _, rest = name.partition(".")
+    module, _, attribute = rest.rpartition(".")
+    if package != PACKAGE:
+        return name
+    return ".".join((PACKAGE, *_current(module, attribute)))
+
+
+def _current(module: str, attribute: str) -> tuple[str, str]:
+    module = MODULES.get(module, module)
+    return RENAMED.get((module, attribute), (module, attribute))
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Finds old modules: each a stand-in that hands out what the new module holds."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        package, _, module = fullname.partition(".")
+        old = module in MODULES or any(name.startswith(f"{module}.") for name in MODULES)
+        return ModuleSpec(fullname, self, is_package=True) if package == PACKAGE and old else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        old = module.__name__.partition(".")[2]
+
+        def look_up(name: str) -> object:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            new, attribute = _current(old, name)
+            return getattr(import_module(f"{PACKAGE}.{new}"), attribute)
+
+        module.__dict__["__getattr__"] = look_up
+
+
+def install() -> None:
+    """Have imports of old modules, by which pickles find their classes, find the new ones; last, so none is hidden."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.append(_Finder())

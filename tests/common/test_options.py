@@ -1,0 +1,91 @@
+"""Options check their own values, and their errors say what a value must be."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import FrozenInstanceError
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field
+
+from battery_lab.common.errors import ConfigError, require
+from battery_lab.common.options import Int, Unit, at, options
+
+
+@options("store")
+class Store:
+    power_mw: Annotated[float, Field(gt=0), Unit("MW")] = 1.0
+    low: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    share: Annotated[float, Field(gt=0, le=1)] = 0.9
+    count: Annotated[Int, Field(ge=1)] = 2
+    limit: Annotated[Int, Field(ge=1, le=8)] | None = None
+    stamps: Literal["start", "end"] = "start"
+    whole: bool = True
+    name: str | None = None
+    hidden: Sequence[int] = (16, 16)
+    cuts: tuple[float, ...] = ()
+    lead_h: Mapping[str, float] = Field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require(self.low < self.share, "store.low", f"must be less than store.share = {self.share}", self.low)
+
+
+@options("store")
+class LargeStore(Store):
+    size: Annotated[Int, Field(ge=3)]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"power_mw": -1}, "store.power_mw must be greater than 0 MW, got -1"),
+        ({"power_mw": float("inf")}, "store.power_mw must be greater than 0 MW, got inf"),
+        ({"power_mw": float("nan")}, "store.power_mw must be greater than 0 MW, got nan"),
+        ({"power_mw": "1"}, "store.power_mw must be greater than 0 MW, got '1'"),
+        ({"power_mw": True}, "store.power_mw must be greater than 0 MW, got True"),
+        ({"low": 1.5}, "store.low must be from 0 to less than 1, got 1.5"),
+        ({"low": 0.95}, "store.low must be less than store.share = 0.9, got 0.95"),
+        ({"share": 0}, "store.share must be greater than 0 and at most 1, got 0"),
+        ({"count": 0}, "store.count must be a whole number, 1 or more, got 0"),
+        ({"count": 2.5}, "store.count must be a whole number, 1 or more, got 2.5"),
+        ({"limit": 9}, "store.limit must be a whole number from 1 to 8 or null, got 9"),
+        ({"stamps": "middle"}, "store.stamps must be one of start, end, got 'middle'"),
+        ({"whole": 1}, "store.whole must be true or false, got 1"),
+        ({"name": 3}, "store.name must be text or null, got 3"),
+        ({"hidden": [1.5]}, "store.hidden must be a list, each item a whole number, got [1.5]"),
+        ({"cuts": ["a"]}, "store.cuts must be a list, each item a number, got ('a',)"),
+        ({"lead_h": {"a": "b"}}, "store.lead_h must be a mapping, got {'a': 'b'}"),
+        ({"shere": 1}, "store.shere is not an option of Store, which has "),
+        ({"shere": 1}, "did you mean store.share?"),
+    ],
+)
+def test_an_error_names_the_field_the_rule_and_the_value(values, message):
+    with pytest.raises(ConfigError) as caught:
+        Store(**values)
+    assert message in str(caught.value)
+
+
+def test_a_missing_value_is_named():
+    with pytest.raises(ConfigError, match="store.size is missing: LargeStore needs it"):
+        LargeStore()
+
+
+def test_a_whole_float_is_a_whole_number_and_a_list_becomes_a_tuple():
+    store = Store(count=2e6, cuts=[0.25, 1])
+    assert store.count == 2_000_000
+    assert isinstance(store.count, int)
+    assert store.cuts == (0.25, 1.0)
+
+
+def test_a_place_in_a_configuration_is_put_before_the_field():
+    with at("env.baselines.mine"), pytest.raises(ConfigError, match="env.baselines.mine.share must be"):
+        Store(share=2.0)
+
+
+def test_options_are_frozen_and_can_be_pickled():
+    store = LargeStore(size=3)
+    assert pickle.loads(pickle.dumps(store)) == store
+    with pytest.raises(FrozenInstanceError):
+        store.size = 4

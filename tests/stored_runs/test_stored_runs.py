@@ -1,0 +1,61 @@
+"""Runs of an earlier version are resumed, repeated, evaluated and exported as they would have been then."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from battery_lab.serving.artifact import GRAPH
+from tests.cli.terminal import figures, start
+from tests.compositions import write_market
+from tests.stored_runs.build import HERE, PRICES, RESUMED
+
+ALGOS = ("ppo", "dqn")
+TIMES = {"train/seconds", "train/env_steps_per_second"}
+
+
+def run(home: Path, *arguments: str, module: str = "battery_lab") -> str:
+    process = start(home, *arguments, module=module)
+    out, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return out
+
+
+@pytest.fixture(scope="module", params=ALGOS)
+def stored(request, tmp_path_factory):
+    """The folder of a run that an earlier version stored, with its market beside it."""
+    home = tmp_path_factory.mktemp(request.param)
+    write_market((home / PRICES).parent)
+    with tarfile.open(HERE / f"{request.param}.tar.xz") as archive:
+        archive.extractall(home, filter="data")
+    return home / request.param
+
+
+def test_a_stored_run_is_evaluated_to_the_same_figures(stored):
+    run(stored.parent, f"run={stored.name}", module="battery_lab.cli.evaluate")
+    (folder,) = (stored / "evaluations").iterdir()
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert {key: value for key, value in figures(stored).items() if key in metrics} == {
+        key: value for key, value in metrics.items() if key not in TIMES
+    }
+
+
+def test_a_stored_run_is_exported(stored):
+    run(stored.parent, f"run={stored.name}", module="battery_lab.cli.export")
+    assert (stored / "model" / GRAPH).is_file()
+
+
+def test_a_stored_trial_is_repeated_to_the_same_figures(stored):
+    run(stored.parent, f"rerun={stored.name}")
+    (folder,) = (stored.parent / "outputs" / "runs").iterdir()
+    assert figures(folder) == figures(stored)
+    assert "battery_lab.battery." not in (folder / "trial.yaml").read_text()
+
+
+def test_a_stored_run_is_resumed_to_the_same_figures(stored):
+    run(stored.parent, f"resume={stored.name}", RESUMED)
+    expected = json.loads((stored.parent / f"{stored.name}_resumed.json").read_text())
+    assert figures(stored) == {key: value for key, value in expected.items() if key not in TIMES}
