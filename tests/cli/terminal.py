@@ -62,7 +62,7 @@ def command(patch: pytest.MonkeyPatch, home: Path, *arguments: str, main=command
 
 
 def start(home: Path, *arguments: str, module: str = "battery_lab", **env: str) -> subprocess.Popen[str]:
-    path = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'launchers'}", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     clean = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
