@@ -12,8 +12,8 @@ cd "$(dirname "$0")/../.."
 account=$(aws sts get-caller-identity --query Account --output text)
 host="$account.dkr.ecr.$region.amazonaws.com"
 export LC_ALL=C
-files=$(sha256sum requirements.lock requirements-job.lock battery_lab/__init__.py battery_lab/common/numba_cache.py \
-    battery_lab/common/errors.py battery_lab/serving/*.py launchers/container/Dockerfile launchers/container/start \
+files=$(sha256sum requirements.lock requirements-job.lock battery_lab/__init__.py battery_lab/common/*.py \
+    battery_lab/serving/*.py launchers/container/Dockerfile launchers/container/start \
     launchers/container/serve)
 tag=$(echo "$files ${TORCH_INDEX_URL:-} ${BASE:-}" | sha256sum | cut -c1-12)
 image="$host/$repository:$tag"
