@@ -1,13 +1,14 @@
-"""What the lab asks of an algorithm, and the parts of an RLlib configuration that all share."""
+"""Algorithms: their interface, the options they share, and the common part of an RLlib configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import gymnasium as gym
 import torch
+from pydantic import Field
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModule, RLModuleSpec
@@ -15,112 +16,128 @@ from torch import nn
 
 from battery_lab.algos.rllib_encoder import NETWORK
 from battery_lab.common.errors import ConfigError, require
+from battery_lab.common.options import Int, Unit, options
 from battery_lab.envs.layout import Layout
 from battery_lab.networks.base import Network
-from battery_lab.rllib.backends import Rollout
+from battery_lab.rllib.backends import Backend
 from battery_lab.rllib.runners.checkpointed_runner import RunnerMakesIt
 from battery_lab.rllib.runners.environment_log import LogEnvironment
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What an algorithm is set up for.
+    """The trial that an algorithm is configured for.
 
     Attributes:
-        make_env: (num_envs, seed) to a vector environment.
-        layout: what stands where in an observation.
-        action_space: of one environment.
-        network: the network of the policy and of values.
-        rollout: how data move between environment, replay memory and learner.
-        seed: of the trial.
-        env_steps: the budget of environment steps, which schedules run over.
+        make_env: builds a vector environment from ``(num_envs, seed)``.
+        layout: names and places of the numbers in an observation.
+        action_space: action space of one environment.
+        network: network of the policy and the value function.
+        rollout: backend that moves data between environments, replay buffer and learner.
+        seed: seed of the trial.
+        env_steps: budget in environment steps; schedules span it.
     """
 
     make_env: Callable[[int, int], gym.vector.VectorEnv[Any, Any, Any]]
     layout: Layout
     action_space: gym.Space[Any]
     network: Network
-    rollout: Rollout
+    rollout: Backend
     seed: int
     env_steps: int
 
 
 class Algo(Protocol):
-    """A choice of conf/algo.
-
-    Attributes:
-        gamma: discount an interval.
-        num_env_runners: remote runners; 0 samples in this process.
-        action_kinds: what actions it can learn, of ``discrete`` and ``continuous``.
-    """
+    """An option of conf/algo."""
 
     @property
     def gamma(self) -> float:
-        """Discount an interval."""
+        """Discount per dispatch interval."""
 
     @property
     def num_env_runners(self) -> int:
-        """Remote runners; 0 samples in this process."""
+        """Number of remote runners; 0 samples in this process."""
 
     @property
     def action_kinds(self) -> Sequence[str]:
-        """What actions it can learn."""
+        """Kinds of actions that it can learn: ``discrete``, ``continuous`` or both."""
 
     def config(self, setup: Setup) -> AlgorithmConfig:
         """Return the RLlib configuration."""
 
     def actor(self, module: RLModule) -> tuple[nn.Module, nn.Linear, str]:
-        """Return the encoder, the head and the decision of the policy inside a module of this algorithm."""
+        """Return the policy inside a module: its encoder, its head and its decision rule.
+
+        The decision rule is ``argmax``, ``clipped_mean`` or ``tanh_mean`` (see policies/policy.py).
+        """
 
 
-def check_common(
-    *, gamma: float, num_envs: int, num_env_runners: int, num_learners: int = 0, gpus_per_learner: float = 0
-) -> None:
-    """Check the options that every algorithm has, and those of learners, where it has them."""
-    require(0 <= gamma <= 1, "algo.gamma", "must be a discount from 0 to 1", gamma)
-    require(1 <= num_envs <= 65536, "algo.num_envs", "must be 1 to 65536 environments a runner", num_envs)
-    rule = "must be 0 (sample in this process) or more runners"
-    require(0 <= num_env_runners <= 1024, "algo.num_env_runners", rule, num_env_runners)
-    rule = "must be 0 (learn in this process) to 64 learners"
-    require(num_learners in range(65), "algo.num_learners", rule, num_learners)
-    rule = "must be from 0 (learn on the CPU) to 1 GPU, of which a learner uses no more"
-    require(0 <= gpus_per_learner <= 1, "algo.gpus_per_learner", rule, gpus_per_learner)
-    whole = num_learners < 2 or gpus_per_learner in (0, 1)
-    rule = f"must be 0 or 1 with algo.num_learners={num_learners}: learners on one GPU cannot share their gradients"
-    require(whole, "algo.gpus_per_learner", rule, gpus_per_learner)
+@options("algo")
+class AlgoOptions:
+    """Options of every algorithm that RLlib trains.
+
+    Attributes:
+        gamma: discount per dispatch interval.
+        fragment: steps per environment and sample.
+        num_envs: environments per runner.
+        num_env_runners: remote runners; 0 samples in this process.
+    """
+
+    gamma: Annotated[float, Field(ge=0, le=1)]
+    fragment: Annotated[Int, Field(ge=1), Unit("steps")]
+    num_envs: Annotated[Int, Field(ge=1, le=65536), Unit("environments per runner")]
+    num_env_runners: Annotated[Int, Field(ge=0, le=1024), Unit("runners (0 samples in this process)")]
+
+
+@options("algo")
+class LearnerOptions(AlgoOptions):
+    """Options of every algorithm that can learn in several processes.
+
+    Attributes:
+        num_learners: learner processes, which share each gradient step; 0 learns in this process.
+        gpus_per_learner: GPUs of each learner; 0 learns on the CPU, a fraction shares a GPU with other programs.
+    """
+
+    num_learners: Annotated[Int, Field(ge=0, le=64), Unit("learners (0 learns in this process)")]
+    gpus_per_learner: Annotated[float, Field(ge=0, le=1), Unit("GPUs (0 learns on the CPU)")]
+
+    def __post_init__(self) -> None:
+        whole = self.num_learners < 2 or self.gpus_per_learner in (0, 1)
+        rule = f"must be 0 or 1 with algo.num_learners={self.num_learners}: learners cannot share one GPU"
+        require(whole, "algo.gpus_per_learner", rule, self.gpus_per_learner)
 
 
 def check_gpus(num_learners: int, gpus_per_learner: float) -> None:
-    """Check that this machine has the GPUs asked for; a choice may be composed on one that has none.
+    """Check that this machine has the requested GPUs. A trial may be composed on a machine without any.
 
     Raises:
-        ConfigError: it has not.
+        ConfigError: the machine has fewer GPUs.
     """
     if gpus_per_learner == 0:
         return
     if not torch.cuda.is_available():
         raise ConfigError(
-            f"algo.gpus_per_learner must be 0 where torch finds no CUDA device, as here, got {gpus_per_learner!r}: "
+            f"algo.gpus_per_learner must be 0 where torch finds no CUDA device, as here, got {gpus_per_learner:g}: "
             "set it to 0, or train on a machine with a GPU, its driver and a CUDA build of torch"
         )
-    found, needed = torch.cuda.device_count(), max(num_learners, 1) * gpus_per_learner
-    if needed > found:
+    available, needed = torch.cuda.device_count(), max(num_learners, 1) * gpus_per_learner
+    if needed > available:
         raise ConfigError(
-            f"algo.gpus_per_learner x algo.num_learners must be at most the {found} GPUs that torch finds here, got "
-            f"{gpus_per_learner!r} x {num_learners}: choose fewer learners"
+            f"algo.gpus_per_learner x algo.num_learners must be at most the {available} GPUs that torch finds here, "
+            f"got {gpus_per_learner:g} x {num_learners}: choose fewer learners"
         )
 
 
 def per_learner(field: str, total: int, num_learners: int) -> int:
-    """Return what falls to each learner.
+    """Return the share of each learner in a total.
 
     Args:
         field: the option as the user writes it.
-        total: over all learners.
-        num_learners: 0 is one learner, in this process.
+        total: sum over all learners.
+        num_learners: number of learner processes; 0 means one learner in this process.
 
     Raises:
-        ConfigError: it does not divide.
+        ConfigError: ``total`` is not a multiple of the number of learners.
     """
     learners = max(num_learners, 1)
     require(total % learners == 0, field, f"must be a multiple of algo.num_learners, {learners}", total)
@@ -130,37 +147,31 @@ def per_learner(field: str, total: int, num_learners: int) -> int:
 def base_config(
     config: AlgorithmConfig,
     setup: Setup,
+    algo: AlgoOptions,
     *,
     module: type[RLModule],
     catalog: type,
     model: dict[str, Any],
-    num_envs: int,
-    num_env_runners: int,
-    fragment: int,
     iteration_steps: int,
     gradient_steps: float = 0,
-    num_learners: int = 0,
-    gpus_per_learner: float = 0,
 ) -> AlgorithmConfig:
-    """Fill in what all algorithms have in common.
+    """Add the settings that all algorithms share to an RLlib configuration.
 
     Args:
-        config: the algorithm's own configuration.
-        setup: what it is set up for.
-        module: RLlib's module of the algorithm.
-        catalog: builds the module's parts from the lab's network.
-        model: further entries of the model configuration.
-        num_envs: environments a runner.
-        num_env_runners: remote runners; 0 samples in this process.
-        fragment: steps of each environment a sampling.
-        iteration_steps: the least environment steps an iteration.
-        gradient_steps: how many the budget makes, if the learner's steps can be compiled.
-        num_learners: learners in processes of their own; 0 learns in this process.
-        gpus_per_learner: 0 learns on the CPU.
+        config: RLlib configuration with the algorithm's own settings.
+        setup: the trial.
+        algo: options of the algorithm.
+        module: RLlib module class of the algorithm.
+        catalog: RLlib catalog class that builds the module from the lab's network.
+        model: additional entries of the model configuration.
+        iteration_steps: minimum environment steps per iteration.
+        gradient_steps: number of gradient steps in the budget; decides whether compiling them pays off.
 
     Raises:
-        ConfigError: this machine has not the GPUs asked for.
+        ConfigError: this machine has fewer GPUs than requested.
     """
+    num_learners = algo.num_learners if isinstance(algo, LearnerOptions) else 0
+    gpus_per_learner = algo.gpus_per_learner if isinstance(algo, LearnerOptions) else 0
     check_gpus(num_learners, gpus_per_learner)
     rollout = setup.rollout.parts(config.algo_class, gradient_steps)
     config.algo_class = rollout.algorithm or config.algo_class
@@ -171,11 +182,11 @@ def base_config(
         .environment(RunnerMakesIt, env_config={"make_env": setup.make_env, "seed": setup.seed})
         .env_runners(
             env_runner_cls=rollout.runner,
-            num_env_runners=num_env_runners,
-            num_envs_per_env_runner=num_envs,
+            num_env_runners=algo.num_env_runners,
+            num_envs_per_env_runner=algo.num_envs,
             gym_env_vectorize_mode="vector_entry_point",
-            rollout_fragment_length=fragment,
-            # A sampling that is late is waited for, on a busy machine too: what was learned from does not depend on it.
+            rollout_fragment_length=algo.fragment,
+            # Wait for late runners: which samples are learned from must not depend on the machine's load.
             sample_timeout_s=3600,
         )
         .learners(
@@ -186,27 +197,27 @@ def base_config(
         )
         .rl_module(rl_module_spec=RLModuleSpec(module_class=module, catalog_class=catalog, model_config=parts))
         .callbacks(LogEnvironment)
-        # An iteration is counted in steps, never in time, so that a run repeats.
+        # Iterations are measured in steps, not in time, so that runs are reproducible.
         .reporting(min_time_s_per_iteration=0, min_sample_timesteps_per_iteration=iteration_steps)
         .debugging(seed=setup.seed, log_level="ERROR")
     )
 
 
 def linear_schedule(first: float, last: float, steps: int) -> list[list[float]] | float:
-    """Return RLlib's form of a line from ``first`` to ``last`` over the budget, or a constant."""
+    """Return an RLlib schedule that is linear from ``first`` to ``last`` over ``steps``, or a constant."""
     return first if first == last else [[0, first], [steps, last]]
 
 
 def only_linear(head: nn.Module) -> nn.Linear:
-    """Return the one linear layer that a head consists of."""
-    linears = [part for part in head.modules() if isinstance(part, nn.Linear)]
-    if len(linears) != 1:
-        raise TypeError(f"a head of one linear layer was expected, got {head}")
-    return linears[0]
+    """Return the only linear layer of a head."""
+    layers = [layer for layer in head.modules() if isinstance(layer, nn.Linear)]
+    if len(layers) != 1:
+        raise TypeError(f"the head must have exactly one linear layer, got {head}")
+    return layers[0]
 
 
-def means_of(head: nn.Linear) -> nn.Linear:
-    """Return the part of a Gaussian's head that gives the means; the other half gives the spreads."""
+def mean_head(head: nn.Linear) -> nn.Linear:
+    """Return the half of a Gaussian head that outputs the means; the other half outputs the log standard deviations."""
     means = nn.Linear(head.in_features, head.out_features // 2)
     means.weight.data, means.bias.data = head.weight.data[: means.out_features], head.bias.data[: means.out_features]
     return means

@@ -1,91 +1,67 @@
-"""What DQN and SAC share: learning from a memory of transitions."""
+"""Options of the algorithms that learn from a replay buffer: DQN and SAC."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
+from pydantic import Field
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.rl_module import RLModule
 
-from battery_lab.algos.base import Setup, base_config, check_common, per_learner
+from battery_lab.algos.base import LearnerOptions, Setup, base_config, per_learner
 from battery_lab.common.errors import require
+from battery_lab.common.options import Int, Unit, options
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("algo.replay")
 class Replay:
-    """A replay memory.
+    """Options of the replay buffer.
 
     Attributes:
         capacity: transitions.
-        prioritised: whether transitions with large errors are drawn more often.
-        alpha: how much the error counts, 0 uniform to 1 proportional.
-        beta: how far the bias of doing so is corrected, 0 not at all to 1 in full.
+        prioritised: whether transitions with large TD errors are sampled more often (Schaul et al. 2016).
+        alpha: exponent of the priorities: 0 is uniform, 1 is proportional to the error.
+        beta: exponent of the importance weights: 0 does not correct the bias of sampling by priority, 1 corrects it
+            fully.
     """
 
-    capacity: int
+    capacity: Annotated[Int, Field(ge=1), Unit("transitions")]
     prioritised: bool
-    alpha: float
-    beta: float
-
-    def __post_init__(self) -> None:
-        require(self.capacity >= 1, "algo.replay.capacity", "must be 1 transition or more", self.capacity)
-        for name in ("alpha", "beta"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"algo.replay.{name}", "must be from 0 to 1", value)
+    alpha: Annotated[float, Field(ge=0, le=1)]
+    beta: Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class OffPolicy:
-    """Options of every algorithm that learns from a replay memory.
+@options("algo")
+class OffPolicyOptions(LearnerOptions):
+    """Options of every algorithm that learns from a replay buffer.
 
     Attributes:
-        gamma: discount an interval.
-        n_step: how many rewards a target sums.
+        n_step: rewards that a target sums.
         grad_clip: largest norm of the gradient.
-        batch: transitions a gradient step, over all learners.
-        training_intensity: transitions learned from for each one sampled.
+        batch: transitions per gradient step, over all learners.
+        training_intensity: transitions learned from per transition sampled.
         learning_starts: environment steps before the first gradient step.
-        replay: the replay memory.
-        fragment: steps of each environment a sampling.
-        num_envs: environments a runner.
-        num_env_runners: remote runners; 0 samples in this process.
-        num_learners: learners in processes of their own, which share each gradient step; 0 learns in this process.
-        gpus_per_learner: 0 learns on the CPU.
-        iteration_steps: the least environment steps between two log lines.
+        replay: the replay buffer.
+        iteration_steps: minimum environment steps per iteration, which logs one line.
     """
 
-    gamma: float
-    n_step: int
-    grad_clip: float
-    batch: int
-    training_intensity: float
-    learning_starts: int
+    n_step: Annotated[Int, Field(ge=1), Unit("steps")]
+    grad_clip: Annotated[float, Field(gt=0)]
+    batch: Annotated[Int, Field(ge=1), Unit("transitions")]
+    training_intensity: Annotated[float, Field(gt=0)]
+    learning_starts: Int
     replay: Replay
-    fragment: int
-    num_envs: int
-    num_env_runners: int
-    num_learners: int
-    gpus_per_learner: float
-    iteration_steps: int
+    iteration_steps: Annotated[Int, Field(ge=1), Unit("environment steps")]
 
     def __post_init__(self) -> None:
-        check_common(
-            gamma=self.gamma,
-            num_envs=self.num_envs,
-            num_env_runners=self.num_env_runners,
-            num_learners=self.num_learners,
-            gpus_per_learner=self.gpus_per_learner,
-        )
-        for name in ("n_step", "batch", "fragment", "iteration_steps"):
-            require(getattr(self, name) >= 1, f"algo.{name}", "must be 1 or more", getattr(self, name))
+        super().__post_init__()
         per_learner("algo.batch", self.batch, self.num_learners)
-        for name in ("grad_clip", "training_intensity"):
-            require(getattr(self, name) > 0, f"algo.{name}", "must be above 0", getattr(self, name))
-        rule = f"must be from 1 to the replay's capacity, {self.replay.capacity}"
-        require(1 <= self.learning_starts <= self.replay.capacity, "algo.learning_starts", rule, self.learning_starts)
+        capacity = self.replay.capacity
+        rule = f"must be from 1 to algo.replay.capacity, {capacity}"
+        require(1 <= self.learning_starts <= capacity, "algo.learning_starts", rule, self.learning_starts)
 
-    def filled_in(
+    def rllib_config(
         self,
         config: AlgorithmConfig,
         setup: Setup,
@@ -94,14 +70,14 @@ class OffPolicy:
         catalog: type,
         model: dict[str, Any],
     ) -> AlgorithmConfig:
-        """Return an algorithm's own configuration with the options here put in.
+        """Add these options to an RLlib configuration.
 
         Args:
-            config: the algorithm's own configuration.
-            setup: what it is set up for.
-            module: RLlib's module of the algorithm.
-            catalog: builds the module's parts from the lab's network.
-            model: further entries of the model configuration.
+            config: RLlib configuration with the algorithm's own settings.
+            setup: the trial.
+            module: RLlib module class of the algorithm.
+            catalog: RLlib catalog class that builds the module from the lab's network.
+            model: additional entries of the model configuration.
         """
         config = config.training(
             gamma=self.gamma,
@@ -115,14 +91,10 @@ class OffPolicy:
         return base_config(
             config,
             setup,
+            self,
             module=module,
             catalog=catalog,
             model=model,
-            num_envs=self.num_envs,
-            num_env_runners=self.num_env_runners,
-            fragment=self.fragment,
             iteration_steps=self.iteration_steps,
             gradient_steps=setup.env_steps * self.training_intensity / self.batch,
-            num_learners=self.num_learners,
-            gpus_per_learner=self.gpus_per_learner,
         )

@@ -1,4 +1,4 @@
-"""The lab's networks as RLlib encoders, for the catalogs of all algorithms."""
+"""RLlib encoders and catalogs that use the lab's networks."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ NETWORK = "battery_lab_network"
 
 
 class NetworkEncoder(TorchModel, Encoder):  # type: ignore[misc]
-    """An RLlib encoder around a network of the lab."""
+    """An RLlib encoder that wraps a network of the lab."""
 
     def __init__(self, config: NetworkEncoderConfig) -> None:
-        """Build the network's encoder."""
+        """Build the encoder of the network."""
         TorchModel.__init__(self, config)
         Encoder.__init__(self, config)
         self.net = config.network.encoder(config.layout, config.extra)
@@ -35,23 +35,25 @@ class NetworkEncoder(TorchModel, Encoder):  # type: ignore[misc]
 
     @property
     def plain_network(self) -> nn.Module | None:
-        """The network, if it alone makes features of observations."""
-        own = type(self)._forward is not NetworkEncoder._forward
-        return None if self._with_actions or own else self.net
+        """The network, if the encoder does nothing else; None otherwise."""
+        overridden = type(self)._forward is not NetworkEncoder._forward
+        return None if self._with_actions or overridden else self.net
 
     def _forward(self, inputs: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        seen = inputs[Columns.OBS]
-        return {ENCODER_OUT: self._judged(seen, inputs[Columns.ACTIONS]) if self._with_actions else self.net(seen)}
+        obs = inputs[Columns.OBS]
+        features = self._critic_features(obs, inputs[Columns.ACTIONS]) if self._with_actions else self.net(obs)
+        return {ENCODER_OUT: features}
 
-    def _judged(self, seen: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
-        """Return features of observations with actions behind them."""
+    def _critic_features(self, obs: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        """Return the features of observations followed by actions."""
         first, *others = self.net if isinstance(self.net, nn.Sequential) else [self.net]
         if not isinstance(first, nn.Linear):
-            features: torch.Tensor = self.net(torch.cat([seen, action], dim=-1))
+            features: torch.Tensor = self.net(torch.cat([obs, action], dim=-1))
             return features
-        # The same, but that nothing is copied, and that no gradient of the observation is made for the action's.
-        of_seen, of_action = torch.split(first.weight, [seen.shape[-1], action.shape[-1]], dim=1)
-        hidden = functional.linear(seen, of_seen, first.bias) + functional.linear(action, of_action)
+        # Equal to the network of the concatenation, but nothing is copied, and the gradient with respect to the action
+        # does not need the one with respect to the observation.
+        obs_weight, action_weight = torch.split(first.weight, [obs.shape[-1], action.shape[-1]], dim=1)
+        hidden = functional.linear(obs, obs_weight, first.bias) + functional.linear(action, action_weight)
         for layer in others:
             hidden = layer(hidden)
         return hidden
@@ -59,12 +61,12 @@ class NetworkEncoder(TorchModel, Encoder):  # type: ignore[misc]
 
 @dataclass
 class NetworkEncoderConfig(ModelConfig):  # type: ignore[misc]
-    """What RLlib's catalogs build an encoder from.
+    """Configuration from which RLlib's catalogs build an encoder.
 
     Attributes:
         network: the network.
-        layout: of the observation.
-        extra: numbers of an action that the encoder sees behind the observation.
+        layout: layout of the observation.
+        extra: size of the action that follows the observation; 0 if there is none.
     """
 
     network: Network = None  # type: ignore[assignment]
@@ -73,7 +75,7 @@ class NetworkEncoderConfig(ModelConfig):  # type: ignore[misc]
 
     @property
     def output_dims(self) -> tuple[int]:
-        """How many features the encoder returns."""
+        """Number of features that the encoder returns."""
         return (self.network.out_features,)
 
     def build(self, framework: str = "torch") -> NetworkEncoder:
@@ -87,7 +89,7 @@ def _encoder_config(model_config: dict[str, Any], extra: int = 0) -> NetworkEnco
 
 
 class _NetworkCatalog:
-    """Puts the lab's network where a catalog would choose one of RLlib's."""
+    """A catalog mixin that uses the lab's network in place of one of RLlib's."""
 
     @classmethod
     def _get_encoder_config(
@@ -97,15 +99,15 @@ class _NetworkCatalog:
 
 
 class LabPPOCatalog(_NetworkCatalog, PPOCatalog):  # type: ignore[misc]
-    """PPO's parts around the lab's network."""
+    """RLlib's PPO catalog with the lab's network."""
 
 
 class LabDQNCatalog(_NetworkCatalog, DQNCatalog):  # type: ignore[misc]
-    """DQN's parts around the lab's network."""
+    """RLlib's DQN catalog with the lab's network."""
 
 
 class LabSACCatalog(_NetworkCatalog, SACCatalog):  # type: ignore[misc]
-    """SAC's parts around the lab's network; a continuous critic sees the action beside the observation."""
+    """RLlib's SAC catalog with the lab's network; a continuous critic takes the observation and the action."""
 
     def _build_qf_encoder_continuous(self, framework: str) -> NetworkEncoder:
         return _encoder_config(self._model_config_dict, extra=self.action_space.shape[0]).build(framework)

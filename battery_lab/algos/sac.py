@@ -4,61 +4,53 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.sac import SACConfig
 from ray.rllib.algorithms.sac.torch.default_sac_torch_rl_module import DefaultSACTorchRLModule
 from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
-from battery_lab.algos.base import Setup, means_of, only_linear
-from battery_lab.algos.off_policy_options import OffPolicy
+from battery_lab.algos.base import Setup, mean_head, only_linear
+from battery_lab.algos.off_policy_options import OffPolicyOptions
 from battery_lab.algos.rllib_encoder import LabSACCatalog
-from battery_lab.common.errors import require
+from battery_lab.common.options import options
 
 
-@dataclass(frozen=True, kw_only=True)
-class SAC(OffPolicy):
-    """The choice ``algo=sac``, with the options of every OffPolicy algorithm.
+@options("algo")
+class SAC(OffPolicyOptions):
+    """The option ``algo=sac``.
 
     Attributes:
         actor_lr: learning rate of the policy.
         critic_lr: learning rate of the two critics.
         alpha_lr: learning rate of the temperature.
         initial_alpha: temperature at the start.
-        target_entropy: what the temperature steers the policy's entropy to. Discrete actions: this share of the
-            entropy of uniform choice (RLlib's own ``auto`` asks for -1, which no discrete policy can have, so that
-            the temperature only falls). Continuous actions: nats, given as this share of the action's dimension
-            below zero (1 is Haarnoja's choice).
-        tau: how fast the target networks follow, a fraction an update.
+        target_entropy: target of the policy's entropy. For discrete actions, a fraction of the entropy of the uniform
+            policy: RLlib's ``auto`` is -1, which no discrete policy can reach, so that the temperature would only fall.
+            For continuous actions, the target is minus this fraction of the action's dimension, in nats (1 is
+            Haarnoja's choice).
+        tau: fraction by which the target networks move towards the online networks per update.
     """
 
-    actor_lr: float
-    critic_lr: float
-    alpha_lr: float
-    initial_alpha: float
-    target_entropy: float
-    tau: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("actor_lr", "critic_lr", "alpha_lr", "initial_alpha"):
-            require(getattr(self, name) > 0, f"algo.{name}", "must be above 0", getattr(self, name))
-        rule = "must be a share above 0 and at most 1"
-        require(0 < self.target_entropy <= 1, "algo.target_entropy", rule, self.target_entropy)
-        require(0 < self.tau <= 1, "algo.tau", "must be a fraction above 0 and at most 1", self.tau)
+    actor_lr: Annotated[float, Field(gt=0)]
+    critic_lr: Annotated[float, Field(gt=0)]
+    alpha_lr: Annotated[float, Field(gt=0)]
+    initial_alpha: Annotated[float, Field(gt=0)]
+    target_entropy: Annotated[float, Field(gt=0, le=1)]
+    tau: Annotated[float, Field(gt=0, le=1)]
 
     @property
     def action_kinds(self) -> Sequence[str]:
-        """Both."""
+        """Discrete and continuous."""
         return ("discrete", "continuous")
 
     def config(self, setup: Setup) -> AlgorithmConfig:
         """Return the RLlib configuration."""
-        space = setup.action_space
-        levels = getattr(space, "n", None)
-        entropy = -self.target_entropy if levels is None else self.target_entropy * math.log(levels)
+        num_actions = getattr(setup.action_space, "n", None)
+        entropy = -self.target_entropy if num_actions is None else self.target_entropy * math.log(num_actions)
         config = SACConfig().training(
             lr=None,
             actor_lr=self.actor_lr,
@@ -68,7 +60,7 @@ class SAC(OffPolicy):
             target_entropy=entropy,
             tau=self.tau,
         )
-        return self.filled_in(
+        return self.rllib_config(
             config,
             setup,
             module=DefaultSACTorchRLModule,
@@ -77,8 +69,8 @@ class SAC(OffPolicy):
         )
 
     def actor(self, module: RLModule) -> tuple[nn.Module, nn.Linear, str]:
-        """Return the policy's encoder and head; continuous actions are the squashed mean."""
+        """Return the policy's encoder and head; a continuous action is the tanh of the mean of its Gaussian."""
         head = only_linear(module.pi)
         if hasattr(module.action_space, "n"):
             return module.pi_encoder.net, head, "argmax"
-        return module.pi_encoder.net, means_of(head), "tanh_mean"
+        return module.pi_encoder.net, mean_head(head), "tanh_mean"

@@ -88,6 +88,8 @@ MODULES = {
 # (New module, old name in it) -> (module, name) now, for what was renamed or split off.
 RENAMED = {
     ("observations.observation_set", "Layout"): ("envs.layout", "Layout"),
+    ("rllib.backends", "ArrayRollout"): ("rllib.backends", "ArrayBackend"),
+    ("rllib.backends", "StockRollout"): ("rllib.backends", "StockBackend"),
     ("rllib.replay.ring_buffer", "Layout"): ("rllib.replay.ring_buffer", "RowLayout"),
 }
 

@@ -28,7 +28,7 @@ from battery_lab.experiment.progress import TrainingDisplay
 from battery_lab.experiment.trainer import Interrupted, Trainer, TrainOptions
 from battery_lab.networks.base import Network
 from battery_lab.policies.policy import Policy, copied, load
-from battery_lab.rllib.backends import Rollout
+from battery_lab.rllib.backends import Backend
 from battery_lab.rllib.ray_runtime import start_ray, without_results_folder
 from battery_lab.tracking import RunLog, Status, Tracker
 from battery_lab.tracking.run_log import CURVES
@@ -70,7 +70,7 @@ class Experiment:
     env: Environment
     algo: Algo
     network: Network
-    rollout: Rollout
+    rollout: Backend
     train: TrainOptions
     tracking: Tracker
     seed: int

@@ -1,11 +1,12 @@
-"""The choices of conf/rollout: how data move between environment, replay memory and learner."""
+"""Backends: the RLlib classes that move data between environments, replay buffer and learner (conf/rollout)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
+from pydantic import Field
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.dqn import DQN
 from ray.rllib.algorithms.ppo import PPO
@@ -13,7 +14,7 @@ from ray.rllib.algorithms.sac import SAC
 from ray.rllib.core.learner.learner import Learner
 from ray.rllib.env.env_runner import EnvRunner
 
-from battery_lab.common.errors import require
+from battery_lab.common.options import Int, Unit, options
 from battery_lab.rllib import stock_backend
 from battery_lab.rllib.learners.dqn_learner import ArrayDQNLearner
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner
@@ -24,18 +25,19 @@ from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
 from battery_lab.rllib.runners.checkpointed_runner import LabEnvRunner
 
 OFF_POLICY = (DQN, SAC)
-WORTH = 1.5  # times the steps before compiled ones take over: the gradient steps of a run from which on compiling pays
+# Compiling pays off in runs of at least this many times the gradient steps before the compiled program takes over.
+MIN_COMPILED_RATIO = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What stands between an environment and an algorithm of RLlib.
+    """RLlib classes that replace RLlib's own.
 
     Attributes:
-        runner: samples.
-        learner: learns; None is the algorithm's own.
-        algorithm: goes round between them; None is RLlib's.
-        options: of the learner.
+        runner: environment runner.
+        learner: learner; None for the algorithm's default.
+        algorithm: algorithm; None for RLlib's own.
+        options: configuration of the learner.
     """
 
     runner: type[EnvRunner] = LabEnvRunner
@@ -44,78 +46,73 @@ class Parts:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Rollout(Protocol):
-    """A choice of conf/rollout."""
+class Backend(Protocol):
+    """An option of conf/rollout."""
 
     def parts(self, algorithm: type[Algorithm], gradient_steps: float) -> Parts:
-        """Return what to put in RLlib's places for one of its algorithms, which is to take so many gradient steps."""
+        """Return the classes for one of RLlib's algorithms that will take ``gradient_steps`` gradient steps."""
 
     def replay_config(
         self, *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
     ) -> dict[str, Any]:
-        """Return RLlib's configuration of the replay memory."""
+        """Return RLlib's configuration of the replay buffer."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ArrayRollout:
-    """The choice ``rollout=array``: whole arrays. Algorithms without a learner on arrays get RLlib's own parts.
+@options("rollout")
+class ArrayBackend:
+    """The option ``rollout=array``: whole arrays. Algorithms without an array learner get RLlib's own classes.
 
     Attributes:
-        compile: whether gradients are found by a compiled program; needs g++.
-        compile_after: gradient steps before it takes over; compiling goes on meanwhile.
-        compile_after_off_policy: the same of DQN and SAC, whose steps gain less, and are not slowed meanwhile.
+        compile: whether a compiled program computes gradients; needs g++.
+        compile_after: gradient steps before the compiled program takes over; it is compiled in the meantime.
+        compile_after_off_policy: the same for DQN and SAC, which gain less from it; their compiler runs at low
+            priority.
         cache: folder of compiled programs.
     """
 
     compile: bool
-    compile_after: int
-    compile_after_off_policy: int
+    compile_after: Annotated[Int, Field(ge=0), Unit("gradient steps")]
+    compile_after_off_policy: Annotated[Int, Field(ge=0), Unit("gradient steps")]
     cache: str
 
-    def __post_init__(self) -> None:
-        for name in ("compile_after", "compile_after_off_policy"):
-            require(
-                getattr(self, name) >= 0, f"rollout.{name}", "must be 0 or more gradient steps", getattr(self, name)
-            )
-
     def parts(self, algorithm: type[Algorithm], gradient_steps: float) -> Parts:
-        """Return the lab's runner, and learner and round, where there are such."""
+        """Return the lab's runner, learner and algorithm if it has them for this algorithm."""
         after = self.compile_after_off_policy if algorithm in OFF_POLICY else self.compile_after
-        # A short run would end before a compiled program makes up for its making.
-        worth = self.compile and gradient_steps >= WORTH * after
-        cache = self.cache if worth else None
+        # A short run would end before the compiled program has paid for its compilation.
+        compiles = self.compile and gradient_steps >= MIN_COMPILED_RATIO * after
+        cache = self.cache if compiles else None
         options = {"compile_cache": cache, "compile_after": after, "compile_hurry": algorithm not in OFF_POLICY}
-        known = {
+        parts = {
             PPO: Parts(runner=ArrayEnvRunner, learner=ArrayPPOLearner, algorithm=ArrayPPO, options=options),
             DQN: Parts(runner=ArrayEnvRunner, learner=ArrayDQNLearner, algorithm=ArrayDQN, options=options),
             SAC: Parts(runner=ArrayEnvRunner, learner=ArraySACLearner, algorithm=ArraySAC, options=options),
         }
-        return known.get(algorithm, Parts())
+        return parts.get(algorithm, Parts())
 
     def replay_config(
         self, *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
     ) -> dict[str, Any]:
         """Return the options of TransitionReplay."""
-        # RLlib checks the type by name, though it never makes one of it.
+        # RLlib validates the type by name, but never creates one: ArrayReplayAlgorithm builds the buffer.
         options = {"capacity": capacity, "prioritised": prioritised, "alpha": alpha, "beta": beta, "seed": seed}
         return {"type": "EpisodeReplayBuffer"} | options
 
 
-@dataclass(frozen=True, kw_only=True)
-class StockRollout:
-    """The choice ``rollout=stock``: RLlib's own episodes, for comparison and for what arrays do not do."""
+@options("rollout")
+class StockBackend:
+    """The option ``rollout=stock``: RLlib's own episodes, for comparison and for features that arrays lack."""
 
     def parts(self, algorithm: type[Algorithm], gradient_steps: float) -> Parts:
-        """Return RLlib's parts, mended where they forget their state."""
-        known = {
+        """Return RLlib's classes, with state that RLlib leaves out of checkpoints added."""
+        parts = {
             PPO: Parts(learner=stock_backend.KeepsCoefficients),
             DQN: Parts(algorithm=stock_backend.StockDQN),
             SAC: Parts(algorithm=stock_backend.StockSAC, learner=stock_backend.KeepsTemperature),
         }
-        return known.get(algorithm, Parts())
+        return parts.get(algorithm, Parts())
 
     def replay_config(
         self, *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
     ) -> dict[str, Any]:
-        """Return the options of RLlib's memory."""
+        """Return the options of RLlib's replay buffer."""
         return stock_backend.replay_config(capacity, prioritised, alpha, beta, seed)

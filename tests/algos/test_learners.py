@@ -92,11 +92,14 @@ def test_more_gpus_than_there_are_are_refused(configured, monkeypatch):
 @pytest.mark.parametrize(
     ("algo", "options", "named"),
     [
-        *((name, {"num_learners": -1}, r"algo\.num_learners must be 0 .*, got -1") for name in ("ppo", "dqn", "sac")),
-        ("ppo", {"num_learners": 65}, r"algo\.num_learners must be 0 .* to 64 learners, got 65"),
-        ("ppo", {"num_learners": 1.5}, r"algo\.num_learners must be .*, got 1\.5"),
+        *(
+            (name, {"num_learners": -1}, r"algo\.num_learners must be a whole number .*, got -1")
+            for name in ("ppo", "dqn", "sac")
+        ),
+        ("ppo", {"num_learners": 65}, r"algo\.num_learners must be a whole number from 0 to 64 learners .*, got 65"),
+        ("ppo", {"num_learners": 1.5}, r"algo\.num_learners must be a whole number .*, got 1\.5"),
         *((name, {"gpus_per_learner": -1}, r"algo\.gpus_per_learner must be from 0") for name in ("ppo", "dqn", "sac")),
-        ("dqn", {"gpus_per_learner": 2}, r"algo\.gpus_per_learner must be from 0 .* to 1 GPU.*, got 2"),
+        ("dqn", {"gpus_per_learner": 2}, r"algo\.gpus_per_learner must be from 0 to 1 GPUs .*, got 2"),
         ("sac", {"gpus_per_learner": 0.5, "num_learners": 2}, r"algo\.gpus_per_learner must be 0 or 1 with .*got 0\.5"),
         (
             "ppo",

@@ -12,7 +12,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.columns import Columns
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
-from battery_lab.rllib.backends import ArrayRollout, StockRollout
+from battery_lab.rllib.backends import ArrayBackend, StockBackend
 from battery_lab.rllib.gradient_step.autograd import by_autograd, trained
 from battery_lab.rllib.ray_runtime import start_ray
 from battery_lab.rllib.runners.checkpointed_runner import RunnerMakesIt
@@ -66,9 +66,9 @@ def cart_poles(num_envs: int, seed: int) -> gym.vector.VectorEnv:
     return gym.make_vec("CartPole-v1", num_envs=num_envs, vectorization_mode="vector_entry_point")
 
 
-def array_rollout() -> ArrayRollout:
+def array_rollout() -> ArrayBackend:
     """The lab's choice, without compiling."""
-    return ArrayRollout(compile=False, compile_after=0, compile_after_off_policy=0, cache="")
+    return ArrayBackend(compile=False, compile_after=0, compile_after_off_policy=0, cache="")
 
 
 def configured(
@@ -76,7 +76,7 @@ def configured(
 ) -> AlgorithmConfig:
     """Put the lab's or RLlib's parts into a configuration, and make it small."""
     start_ray(0)
-    rollout = array_rollout() if array else StockRollout()
+    rollout = array_rollout() if array else StockBackend()
     parts = rollout.parts(config.algo_class, gradient_steps=0)
     config.algo_class = parts.algorithm or config.algo_class
     settings = {

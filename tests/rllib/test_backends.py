@@ -8,12 +8,12 @@ from ray.rllib.algorithms.ppo import PPO
 from ray.rllib.algorithms.sac import SAC
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.rllib.backends import ArrayRollout
+from battery_lab.rllib.backends import ArrayBackend
 
 
 def rollout(**changes):
     choices = {"compile": True, "compile_after": 200, "compile_after_off_policy": 1000, "cache": "programs"}
-    return ArrayRollout(**choices | changes)
+    return ArrayBackend(**choices | changes)
 
 
 @pytest.mark.parametrize(("algorithm", "after", "hurry"), [(PPO, 200, True), (DQN, 1000, False), (SAC, 1000, False)])
@@ -29,5 +29,5 @@ def test_what_is_not_to_be_compiled_is_not():
 
 @pytest.mark.parametrize("name", ["compile_after", "compile_after_off_policy"])
 def test_a_negative_number_of_steps_is_refused(name):
-    with pytest.raises(ConfigError, match=rf"rollout\.{name} must be 0 or more gradient steps.*-1"):
+    with pytest.raises(ConfigError, match=rf"rollout\.{name} must be a whole number, 0 or more gradient steps, got -1"):
         rollout(**{name: -1})

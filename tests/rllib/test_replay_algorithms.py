@@ -7,12 +7,12 @@ import pytest
 from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.sac import SACConfig
 
-from battery_lab.rllib.backends import ArrayRollout
+from battery_lab.rllib.backends import ArrayBackend
 from tests.rllib.small import ScriptedEnv, configured
 
 
 def made(config=None, prioritised=False, iteration=0, **options):
-    rollout = ArrayRollout(compile=False, compile_after=0, compile_after_off_policy=0, cache="")
+    rollout = ArrayBackend(compile=False, compile_after=0, compile_after_off_policy=0, cache="")
     replay = rollout.replay_config(capacity=2000, prioritised=prioritised, alpha=0.6, beta=0.4, seed=1)
     settings = {
         "train_batch_size_per_learner": 32,

@@ -11,7 +11,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.sac import SACConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
 
-from battery_lab.rllib.backends import ArrayRollout
+from battery_lab.rllib.backends import ArrayBackend
 from tests.rllib.small import ScriptedEnv, configured
 from tests.rllib.standin import StandIns
 from tests.rllib.trial import moments
@@ -34,7 +34,7 @@ LEARNING = {
 def made(kind, cache):
     """An algorithm whose gradient steps are compiled, and whose environments can be stored."""
     scripted = lambda num_envs, seed: ScriptedEnv((4, 6, 9), (True, False, False), num_envs)  # noqa: E731
-    rollout = ArrayRollout(compile=True, compile_after=AFTER, compile_after_off_policy=AFTER, cache=str(cache))
+    rollout = ArrayBackend(compile=True, compile_after=AFTER, compile_after_off_policy=AFTER, cache=str(cache))
     config = configured(kind().training(**LEARNING[kind]), scripted, rollout_fragment_length=16)
     config.training(learner_config_dict=dict(rollout.parts(kind().algo_class, gradient_steps=1e9).options))
     if kind is not PPOConfig:
