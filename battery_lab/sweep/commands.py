@@ -20,7 +20,7 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.config.sweep_name import load_command
 from battery_lab.sweep.journal import JOURNAL, Entry, Journal, State
 from battery_lab.sweep.progress_table import counted, rendered
-from battery_lab.sweep.trial_folder import LOCK, Watch, figures_of, is_held
+from battery_lab.sweep.trial_folder import LOCK, Watch, is_locked, read_metrics
 
 RESULTS, LOG, REMOTE = "results.csv", "trial.log", "remote.json"
 READERS = "hydra_plugins.battery_lab_launchers._"
@@ -37,10 +37,10 @@ def _opened(folder: Path) -> Journal:
 def status(folder: Path) -> None:
     """Print the trials of a sweep."""
     journal = _opened(folder)
-    goes_on = is_held(folder)
+    goes_on = is_locked(folder)
     entries = [_shown(entry, goes_on) for entry in journal.entries.values()]
     console = Console()
-    rows = [(entry, Watch(_place(folder, entry), entry.began or 0.0).look(), entry.budget) for entry in entries]
+    rows = [(entry, Watch(_place(folder, entry), entry.started_at or 0.0).look(), entry.budget) for entry in entries]
     console.print(rendered(rows))
     words = "goes on right now" if goes_on else "does not go on right now"
     console.print(f"{folder} {words}: {counted(entries)}", soft_wrap=True, highlight=False, markup=False)
@@ -81,9 +81,9 @@ def retry(folder: Path, numbers: Sequence[int]) -> None:
         print(f"no trial of {folder} has failed")
         return
     for number in wanted:
-        journal.again(number)
+        journal.request_retry(number)
     told = ", ".join(map(str, wanted))
-    if is_held(folder):
+    if is_locked(folder):
         print(f"the sweep that goes on in {folder} tries again: {told}")
         return
     print(f"the sweep is gone on with, and tries again: {told}", flush=True)
@@ -157,7 +157,7 @@ def _elsewhere(folder: Path) -> Any:
 def _row(folder: Path, entry: Entry) -> Mapping[str, Any]:
     chosen = dict(choice.lstrip("+~").partition("=")[::2] for choice in entry.choices)
     place = _place(folder, entry)
-    figures = figures_of(place) or {}
+    figures = read_metrics(place) or {}
     about = {"trial": entry.number, "state": str(entry.state), "reason": entry.reason, "source": entry.source}
     # Of pruned trials, which have no figures, too.
     about |= {"result": entry.result, "env_steps": Watch(place).look().env_steps}

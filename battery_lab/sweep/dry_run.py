@@ -10,7 +10,7 @@ from rich.table import Table
 
 from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.progress_table import span, varied
-from battery_lab.sweep.trial_folder import result_of, resumable
+from battery_lab.sweep.trial_folder import checkpoint_steps, read_result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +36,9 @@ def planned(trial: Trial, anew: bool, rate: float | None) -> Plan:
         anew: whether what is in its folder is another source's and would be set aside.
         rate: environment steps a second of earlier runs of its algorithm; None where there is none.
     """
-    if not anew and (trial.entry.state.settled or result_of(trial.folder) is not None):
+    if not anew and (trial.entry.state.settled or read_result(trial.folder) is not None):
         return Plan(trial=trial, done_steps=None, seconds=0.0)
-    done = 0 if anew else resumable(trial.folder) or 0
+    done = 0 if anew else checkpoint_steps(trial.folder) or 0
     seconds = max(0, trial.budget - done) / rate if rate and trial.budget is not None else None
     return Plan(trial=trial, done_steps=done, seconds=seconds)
 

@@ -12,7 +12,7 @@ from battery_lab.sweep.trial_folder import Progress, Watch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ending:
+class Outcome:
     """How a try ended.
 
     Attributes:
@@ -21,8 +21,8 @@ class Ending:
         result: what it returned, if it is done.
         reason: why it failed.
         raised: whether it failed by an error of its own, and not by what somebody did to its process.
-        lost: whether the machine that it ran on was lost, which is no fault of the trial's.
-        left: whether it goes on where it runs, with nobody who waits for it here.
+        machine_lost: whether the machine that it ran on was lost, which is no fault of the trial's.
+        detached: whether it goes on where it runs, with nobody who waits for it here.
         payload: what a launcher has to hand on.
     """
 
@@ -31,8 +31,8 @@ class Ending:
     result: Any = None
     reason: str | None = None
     raised: bool = False
-    lost: bool = False
-    left: bool = False
+    machine_lost: bool = False
+    detached: bool = False
     payload: Any = None
 
 
@@ -47,25 +47,25 @@ class Pool(Protocol):
         """
 
     @property
-    def room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether another trial can be begun."""
 
     @property
-    def running(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether any trial is under way."""
 
     @property
-    def takes(self) -> str:
+    def trial_resources(self) -> str:
         """What a trial takes, in words."""
 
     @property
-    def parallel(self) -> int:
+    def max_parallel(self) -> int:
         """How many trials run at once."""
 
     def start(self, number: int, folder: Path, job: Any) -> None:
         """Begin a trial, whose end :meth:`wait` will tell of under its number."""
 
-    def wait(self, seconds: float) -> Iterable[Ending]:
+    def wait(self, seconds: float) -> Iterable[Outcome]:
         """Wait for so long at most, and tell of trials that ended."""
 
     def stop(self, number: int | None = None, by_signal: bool = False) -> None:
@@ -76,16 +76,16 @@ class Pool(Protocol):
 
 
 @runtime_checkable
-class Previews(Protocol):
+class RemotePool(Protocol):
     """A pool that sends trials elsewhere, and can say what it would send."""
 
-    def check(self, job: Any) -> None:
+    def validate(self, job: Any) -> None:
         """Raise ConfigError where a trial cannot be sent; asked for all of them before the first is."""
 
     def preview(self, number: int, folder: Path, job: Any) -> str:
         """Return what would be sent for a trial."""
 
-    def bound(self, trials: int, tries: int) -> str:
+    def cost_limit(self, trials: int, tries: int) -> str:
         """Return what so many trials cost at most, in words; empty where that is not known."""
 
 
@@ -98,7 +98,7 @@ class Trial:
         folder: where it keeps all.
         budget: environment steps that it is to train; None where that says nothing.
         job: makes what is sent to the pool; takes the folder to resume, or None.
-        ending: how it ended in this launch, or before.
+        outcome: how it ended in this launch, or before.
         tries: how often it was begun in this launch, or since somebody asked for it again.
     """
 
@@ -106,7 +106,7 @@ class Trial:
     folder: Path
     budget: int | None
     job: Callable[[Path | None], Any]
-    ending: Ending | None = None
+    outcome: Outcome | None = None
     tries: int = 0
     watch: Watch = field(init=False)
 
@@ -125,18 +125,18 @@ class Display(Protocol):
     def show(self, trials: Sequence[Trial]) -> None:
         """Show what all trials are at."""
 
-    def tell(self, trial: Trial, trials: Sequence[Trial]) -> None:
+    def report(self, trial: Trial, trials: Sequence[Trial]) -> None:
         """Tell that a trial, one of those that are known so far, began or ended."""
 
 
-class Source(Protocol):
+class TrialSource(Protocol):
     """Where the trials of a launch come from."""
 
-    def more(self) -> Sequence[Trial]:
+    def next_trials(self) -> Sequence[Trial]:
         """Return trials to begin next, asked for when there is room; none where it has none for now, or for good."""
 
-    def wants_end(self, trial: Trial, progress: Progress) -> bool:
+    def should_prune(self, trial: Trial, progress: Progress) -> bool:
         """Return whether a trial that runs need not come to its end, by how far it has come."""
 
-    def ended(self, trial: Trial) -> None:
+    def on_finished(self, trial: Trial) -> None:
         """Hear of a trial that came to an end, in this launch or before; it will not be tried again by itself."""

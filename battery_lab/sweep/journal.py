@@ -59,8 +59,8 @@ class Entry:
         result: what it returned; None before it is done.
         reason: why it failed; None if it did not.
         raised: whether it failed by an error of its own, and not by what somebody did to its process.
-        began: when its last try began, in unix seconds; None before.
-        ended: when it ended; None while it has not.
+        started_at: when its last try began, in unix seconds; None before.
+        finished_at: when it ended; None while it has not.
     """
 
     number: int
@@ -75,8 +75,8 @@ class Entry:
     result: Any = None
     reason: str | None = None
     raised: bool = False
-    began: float | None = None
-    ended: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
 
 
 class Journal:
@@ -105,7 +105,7 @@ class Journal:
             with suppress(KeyError, TypeError, ValueError):
                 self._apply(event)
 
-    def wishes(self) -> list[int]:
+    def take_retry_requests(self) -> list[int]:
         """Return the numbers of trials that somebody asked for once more since this was called last."""
         self.read()
         wishes, self._wishes = self._wishes, []
@@ -116,27 +116,27 @@ class Journal:
         """The number that the next new trial will have."""
         return max(self.entries, default=-1) + 1
 
-    def listed(self, identity: str, source: str, choices: Sequence[str]) -> Entry:
+    def add_trial(self, identity: str, source: str, choices: Sequence[str]) -> Entry:
         """Give a trial that is new its number; one that is to be run anew by another source keeps the number it had."""
         known = self.find(identity)
         number = known.number if known else self.next_number
         self._append("listed", number, identity=identity, source=source, choices=list(choices))
         return self.entries[number]
 
-    def begun(self, number: int, folder: Path, budget: int | None, env_steps: int) -> Entry:
+    def record_start(self, number: int, folder: Path, budget: int | None, env_steps: int) -> Entry:
         """Note that a try begins, or goes on from environment steps of an earlier one."""
         place = os.path.relpath(folder, self.folder)
         self._append("begun", number, folder=place, budget=budget, env_steps=env_steps)
         return self.entries[number]
 
-    def ended(
+    def record_outcome(
         self, number: int, state: State, result: Any = None, reason: str | None = None, raised: bool = False
     ) -> Entry:
         """Note how a try ended; a result that JSON has no word for is kept as null."""
         self._append("ended", number, state=state.value, result=_plain(result), reason=reason, raised=raised)
         return self.entries[number]
 
-    def again(self, number: int) -> Entry:
+    def request_retry(self, number: int) -> Entry:
         """Ask for a trial once more that failed or was stopped; has no effect on another."""
         self._append("again", number)
         return self.entries[number]
@@ -199,11 +199,13 @@ class Journal:
             return
         if event["event"] == "begun":
             told = {name: event[name] for name in ("folder", "budget", "env_steps")}
-            entry = replace(entry, state=State.RUNNING, tries=entry.tries + 1, began=at, ended=None, reason=None)
+            entry = replace(
+                entry, state=State.RUNNING, tries=entry.tries + 1, started_at=at, finished_at=None, reason=None
+            )
             entry = replace(entry, **told)
         elif event["event"] == "ended":
             told = {name: event[name] for name in ("result", "reason", "raised")}
-            entry = replace(entry, state=State(event["state"]), ended=at, **told)
+            entry = replace(entry, state=State(event["state"]), finished_at=at, **told)
         elif event["event"] == "again" and entry.state in (State.FAILED, State.STOPPED):
             entry = replace(entry, state=State.WAITING)
             self._wishes.append(number)

@@ -54,8 +54,8 @@ def _cells(entry: Entry, progress: Progress, budget: int | None) -> tuple[str, s
     took = ""
     if entry.state == State.RUNNING and (left := time_left(progress, budget)) is not None:
         took = f"{span(left)} left"
-    elif entry.began is not None and entry.ended is not None:
-        took = span(entry.ended - entry.began)
+    elif entry.started_at is not None and entry.finished_at is not None:
+        took = span(entry.finished_at - entry.started_at)
     return share, _captured(entry, progress), took
 
 
@@ -114,7 +114,7 @@ class SweepDisplay:
                 if entry.state == State.RUNNING:
                     self._say(entry, progress, budget, choices[entry.number])
 
-    def tell(self, trial: Trial, trials: Sequence[Trial]) -> None:
+    def report(self, trial: Trial, trials: Sequence[Trial]) -> None:
         """Tell that a trial began or ended."""
         if not self._live:
             choices = varied([one.entry for one in trials])[trial.number]

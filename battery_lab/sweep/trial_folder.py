@@ -22,7 +22,7 @@ METRICS, RESULT = "metrics.json", "validation/capture"
 LEFT = (CURVES, TENSORBOARD, "checkpoints", "policy", METRICS, "dispatch.parquet", "report.html", "model")
 
 
-def figures_of(folder: Path) -> dict[str, float | None] | None:
+def read_metrics(folder: Path) -> dict[str, float | None] | None:
     """Return the figures of a trial that came to its end; None if it did not."""
     try:
         figures: Any = json.loads((folder / METRICS).read_text())
@@ -31,22 +31,22 @@ def figures_of(folder: Path) -> dict[str, float | None] | None:
     return figures if isinstance(figures, dict) else None
 
 
-def result_of(folder: Path) -> float | None:
+def read_result(folder: Path) -> float | None:
     """Return the result of a trial that came to its end, NaN if it has none; None if it did not."""
-    figures = figures_of(folder)
+    figures = read_metrics(folder)
     if figures is None:
         return None
     value = figures.get(RESULT)
     return float(value) if isinstance(value, int | float) else math.nan
 
 
-def resumable(folder: Path) -> int | None:
+def checkpoint_steps(folder: Path) -> int | None:
     """Return the environment steps of the newest checkpoint; None if there is none."""
     checkpoints = found(folder / "checkpoints")
     return int(checkpoints[-1].name) if checkpoints else None
 
 
-def is_held(folder: Path) -> bool:
+def is_locked(folder: Path) -> bool:
     """Return whether a run goes on in the folder."""
     if not (folder / LOCK).exists():
         return False
@@ -57,7 +57,7 @@ def is_held(folder: Path) -> bool:
         return True
 
 
-def set_aside(folder: Path, name: str) -> None:
+def move_aside(folder: Path, name: str) -> None:
     """Keep what another source of the lab made of a trial, beside the folder, and leave its place free.
 
     Raises:
@@ -65,7 +65,7 @@ def set_aside(folder: Path, name: str) -> None:
     """
     if not folder.exists():
         return
-    if is_held(folder):
+    if is_locked(folder):
         raise LabError(f"{folder} belongs to a run of another source of the lab that goes on: wait for it, or stop it")
     kept = folder.with_name(f"{folder.name}.{name}")
     while kept.exists():
@@ -73,14 +73,14 @@ def set_aside(folder: Path, name: str) -> None:
     folder.rename(kept)
 
 
-def start_over(folder: Path) -> None:
+def reset_folder(folder: Path) -> None:
     """Take away what an earlier try left, so that the next one begins at the start.
 
     Where there is a checkpoint in it, all is kept in ``earlier-<number>``: what made a try fail from there may have
     been the machine's fault after all.
     """
     left = [folder / name for name in LEFT if (folder / name).exists()]
-    if resumable(folder) is not None:
+    if checkpoint_steps(folder) is not None:
         kept = folder / f"{EARLIER}{sum(1 for _ in folder.glob(f'{EARLIER}*'))}"
         kept.mkdir()
         # Checkpoints last: a kill amid this leaves a place from which the next try starts over again.

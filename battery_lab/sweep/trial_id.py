@@ -83,13 +83,13 @@ def source_digest(program: Path | None = None) -> str:
     hasher = hashlib.sha256()
     for file in sorted(PACKAGE.rglob("*.py")):
         hasher.update(f"{file.relative_to(PACKAGE)}\0".encode() + file.read_bytes())
-    hasher.update(json.dumps(sorted(versions())).encode())
+    hasher.update(json.dumps(sorted(package_versions())).encode())
     if program is not None and not program.is_relative_to(PACKAGE):
         hasher.update(program.read_bytes())
     return hasher.hexdigest()[:16]
 
 
-def versions() -> Iterator[str]:
+def package_versions() -> Iterator[str]:
     """Yield the names and versions of the packages that the lab declares, without its extras."""
     try:
         wanted = metadata.requires("battery-lab") or []

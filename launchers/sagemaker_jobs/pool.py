@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from battery_lab.common.errors import LabError
-from battery_lab.sweep.interfaces import Ending
+from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import State
 from sagemaker_jobs.aws.connection import Connection, ServiceError
 from sagemaker_jobs.aws.errors import told
@@ -66,18 +66,18 @@ class SageMakerPool(Previewed):
             self._sender.open()
 
     @property
-    def parallel(self) -> int:
+    def max_parallel(self) -> int:
         """How many jobs run at once."""
         return self._options.max_parallel
 
     @property
-    def room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether another job may be begun; none is while one waits for the account's quota."""
         waits = any(running.job is None for running in self._running.values())
         return not self._left and not waits and len(self._running) < self._options.max_parallel
 
     @property
-    def running(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether any job is to be waited for."""
         return bool(self._running)
 
@@ -100,7 +100,7 @@ class SageMakerPool(Previewed):
         self._running[number] = running
         self._looked = 0.0
 
-    def wait(self, seconds: float) -> Iterator[Ending]:
+    def wait(self, seconds: float) -> Iterator[Outcome]:
         """Wait for so long at most, and tell of jobs that ended; asks the service once a poll interval."""
         leaves = self._left or not (self._options.wait or self._stops)
         if leaves and not self._left:
@@ -113,7 +113,7 @@ class SageMakerPool(Previewed):
             yield from self._leave()
             return
         for running in [r for r in self._running.values() if r.unwanted and r.job is None]:
-            yield self._gone(running, Ending(number=running.number, state=State.STOPPED))
+            yield self._gone(running, Outcome(number=running.number, state=State.STOPPED))
         due = self._looked + self._options.poll_interval_s - time.monotonic()
         if due > 0:
             time.sleep(min(due, seconds))
@@ -130,10 +130,10 @@ class SageMakerPool(Previewed):
         seen = None if running.job is None else self.jobs.seen.get(running.job)
         return seen is not None and not seen.under_way
 
-    def _look_at(self, some: Iterable[Running]) -> Iterator[Ending]:
+    def _look_at(self, some: Iterable[Running]) -> Iterator[Outcome]:
         """Tell of those that have ended, with what they left brought home."""
         for running in some:
-            endings: list[Ending] = []
+            endings: list[Outcome] = []
             self._reached(partial(self._look, running, endings))
             for ending in endings:
                 yield self._gone(running, ending)
@@ -185,7 +185,7 @@ class SageMakerPool(Previewed):
         self._outage = False
         return True
 
-    def _look(self, running: Running, endings: list[Ending]) -> None:
+    def _look(self, running: Running, endings: list[Outcome]) -> None:
         """Say how a job ended, if it has, at the end of a list."""
         try:
             with told(f"look at trial {running.number}"):
@@ -194,11 +194,11 @@ class SageMakerPool(Previewed):
             if error.passes:
                 raise
             # Such as a right that is missing: the same command, with it, finds the job again.
-            ending = Ending(number=running.number, state=State.FAILED, reason=str(error))
+            ending = Outcome(number=running.number, state=State.FAILED, reason=str(error))
         if ending is not None:
             endings.append(ending)
 
-    def _seen(self, running: Running) -> Ending | None:
+    def _seen(self, running: Running) -> Outcome | None:
         """Return how a job ended; None while it has not."""
         if running.job is None:
             return self._asked_again(running)
@@ -208,17 +208,17 @@ class SageMakerPool(Previewed):
             return None
         return self._ended(running, self.jobs.describe(running.job))
 
-    def _asked_again(self, running: Running) -> Ending | None:
+    def _asked_again(self, running: Running) -> Outcome | None:
         """Ask again for a job that could not be begun."""
         if time.monotonic() < running.again:
             return None
         try:
             self._beginning.begin(running)
         except LabError as error:
-            return Ending(number=running.number, state=State.FAILED, reason=f"it could not begin: {error}")
+            return Outcome(number=running.number, state=State.FAILED, reason=f"it could not begin: {error}")
         return None
 
-    def _ended(self, running: Running, about: Any) -> Ending:
+    def _ended(self, running: Running, about: Any) -> Outcome:
         options = self._options
         cost = came_to(about, options.prices, options.currency)
         who = running.prepared.who
@@ -228,13 +228,13 @@ class SageMakerPool(Previewed):
             log_run(self._connection, places, experiment, run_name(running.number, who), running.folder)
         return ending
 
-    def _leave(self) -> Iterator[Ending]:
+    def _leave(self) -> Iterator[Outcome]:
         """End what was sent, as nobody is to wait for it."""
         self._left = True
         for running in list(self._running.values()):
             why = NOT_SENT if running.job is None else LEFT
-            yield self._gone(running, Ending(number=running.number, state=State.STOPPED, reason=why, left=True))
+            yield self._gone(running, Outcome(number=running.number, state=State.STOPPED, reason=why, detached=True))
 
-    def _gone(self, running: Running, ending: Ending) -> Ending:
+    def _gone(self, running: Running, ending: Outcome) -> Outcome:
         del self._running[running.number]
         return ending

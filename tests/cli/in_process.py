@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hydra_plugins.battery_lab_launchers._local_pool import LocalPool
-from hydra_plugins.battery_lab_launchers._sent_trial import ending, run
+from hydra_plugins.battery_lab_launchers._trial_job import ending, run
 
 
 class InThisProcess(LocalPool):
@@ -14,7 +14,7 @@ class InThisProcess(LocalPool):
         self.ended = []
 
     @property
-    def running(self):
+    def is_busy(self):
         return bool(self.ended)
 
     def start(self, number, folder, job):

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from battery_lab.sweep.trial_folder import is_held, result_of, resumable
+from battery_lab.sweep.trial_folder import checkpoint_steps, is_locked, read_result
 from tests.compositions import SMALL, SMALL_ALGOS, SMALL_NETWORK, write_market
 
 ROOT = Path(__file__).parents[2]
@@ -128,11 +128,11 @@ class Sweep:
     def places(self) -> dict[int, int | None]:
         """Return where each trial has to go on, once none runs any more: None where it is done."""
         deadline = time.monotonic() + 120
-        while any(is_held(self.folder / str(number)) for number in range(self.trials)):
+        while any(is_locked(self.folder / str(number)) for number in range(self.trials)):
             assert time.monotonic() < deadline, "a trial outlived its launcher"
             time.sleep(0.1)
         folders = [self.folder / str(number) for number in range(self.trials)]
-        return {n: None if result_of(f) is not None else resumable(f) or 0 for n, f in enumerate(folders)}
+        return {n: None if read_result(f) is not None else checkpoint_steps(f) or 0 for n, f in enumerate(folders)}
 
     def check_begins(self, places: dict[int, int | None], since: int) -> None:
         """Hold the first try of each trial after so many events to where it had to go on."""

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import cloudpickle
 import pytest
 from hydra_plugins.battery_lab_launchers._ray_worker import run_trial
-from hydra_plugins.battery_lab_launchers._sent_trial import SentJob, ending, run
+from hydra_plugins.battery_lab_launchers._trial_job import TrialJob, ending, run
 
 from battery_lab.common.errors import LabError
 from battery_lab.sweep.journal import State
@@ -16,7 +16,7 @@ from battery_lab.sweep.trial_id import source_digest
 
 def test_a_process_of_another_lab_runs_nothing():
     digests = {"identity": "", "source": "another", "counts_as": "another"}
-    job = SentJob(config=None, task=pytest.fail, context=None, singletons=None, **digests)
+    job = TrialJob(config=None, task=pytest.fail, context=None, singletons=None, **digests)
     ended = ending(3, run(job))
     assert (ended.number, ended.state, ended.raised) == (3, State.FAILED, False)
     assert "has another lab, or other packages of it, than the launcher" in ended.reason

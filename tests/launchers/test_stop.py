@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from battery_lab.sweep.trial_folder import resumable
+from battery_lab.sweep.trial_folder import checkpoint_steps
 from tests.launchers.app import until
 from tests.launchers.kills import Sweep
 
@@ -21,4 +21,4 @@ def test_a_stop_lets_trials_save_a_checkpoint(tmp_path):
     assert "stopped by SIGINT; go on with: python -m battery_lab sweep.resume=" in (tmp_path / "said").read_text()
     states = {e["number"]: e["state"] for e in sweep.events() if e["event"] == "ended"}
     assert states == {0: "stopped", 1: "stopped"}
-    assert all((resumable(sweep.folder / number) or 0) > 0 for number in "01")
+    assert all((checkpoint_steps(sweep.folder / number) or 0) > 0 for number in "01")

@@ -11,7 +11,7 @@ from hydra_plugins.battery_lab_launchers._tune_search import RandomSearch, Searc
 from hydra_plugins.battery_lab_launchers._tune_space import space
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
-from battery_lab.sweep.interfaces import Ending
+from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import State
 from battery_lab.sweep.trial_folder import Progress
 
@@ -39,27 +39,27 @@ def searched(*overrides, samples=3, scheduler=None, seed=0):
         number = numbers.setdefault(tuple(overrides), len(numbers))
         progress = Progress()
         watch = SimpleNamespace(look=lambda: progress)
-        return SimpleNamespace(number=number, overrides=overrides, ending=None, budget=90, watch=watch)
+        return SimpleNamespace(number=number, overrides=overrides, outcome=None, budget=90, watch=watch)
 
     searcher = Told(found.domains, seed)
     return Search(found, searcher, scheduler, samples, make), searcher
 
 
 def end(search, trial, result=0.5, state=State.DONE):
-    trial.ending = Ending(number=trial.number, state=state, result=result)
-    search.ended(trial)
+    trial.outcome = Outcome(number=trial.number, state=state, result=result)
+    search.on_finished(trial)
 
 
 def test_points_come_one_by_one_until_there_are_enough():
     search, _ = searched("a=interval(0,1)", "seed=0,1")
-    batches = [search.more() for _ in range(4)]
+    batches = [search.next_trials() for _ in range(4)]
     assert [len(batch) for batch in batches] == [2, 2, 2, 0]
     assert len({tuple(trial.overrides) for batch in batches for trial in batch}) == 6
 
 
 def test_a_point_is_worth_the_mean_of_its_seeds():
     search, searcher = searched("a=interval(0,1)", "seed=0,1")
-    first, second = search.more()
+    first, second = search.next_trials()
     end(search, first, 0.4)
     assert searcher.completed == {}
     end(search, second, 0.6)
@@ -68,7 +68,7 @@ def test_a_point_is_worth_the_mean_of_its_seeds():
 
 def test_a_point_with_a_failure_is_worth_nothing():
     search, searcher = searched("a=interval(0,1)", "seed=0,1")
-    first, second = search.more()
+    first, second = search.next_trials()
     end(search, first, None, State.FAILED)
     end(search, second, 0.6)
     assert searcher.completed == {"point 0": "error"}
@@ -78,7 +78,7 @@ def test_a_point_with_a_failure_is_worth_nothing():
 def test_a_point_that_was_tried_before_is_not_tried_again():
     search, searcher = searched("a=x,y", samples=40)
     seen = []
-    while trials := search.more():
+    while trials := search.next_trials():
         seen += trials
         end(search, trials[0])
     assert len(seen) == 2 and len(search.points) == 40
@@ -87,10 +87,10 @@ def test_a_point_that_was_tried_before_is_not_tried_again():
 
 def test_an_interrupted_search_goes_on_with_its_points_first():
     search, _ = searched("a=interval(0,1)", samples=2)
-    earlier = [search.more()[0].overrides for _ in range(2)]
+    earlier = [search.next_trials()[0].overrides for _ in range(2)]
     search, searcher = searched("a=interval(0,1)", samples=3, seed=1)
     search.go_on_with([*earlier, ["b=1"], earlier[0]])
-    again = [search.more()[0] for _ in range(3)]
+    again = [search.next_trials()[0] for _ in range(3)]
     assert [trial.overrides for trial in again[:2]] == earlier
     for trial in again:
         end(search, trial, 0.1 * trial.number)
@@ -103,7 +103,7 @@ def look(search, trial, steps, capture):
     progress = trial.watch.look()
     progress.env_steps = steps
     progress.looks.append((steps, capture))
-    return search.wants_end(trial, progress)
+    return search.should_prune(trial, progress)
 
 
 def test_a_point_is_ended_by_the_mean_of_its_seeds():
@@ -111,16 +111,16 @@ def test_a_point_is_ended_by_the_mean_of_its_seeds():
         time_attr="env_steps", metric="validation/capture", mode="max", max_t=90, grace_period=10, reduction_factor=2
     )
     search, _ = searched("a=interval(0,1)", "seed=0,1", samples=2, scheduler=asha)
-    (one, other), (unlucky, lucky) = search.more(), search.more()
+    (one, other), (unlucky, lucky) = search.next_trials(), search.next_trials()
     assert not look(search, one, 10, 0.5) and not look(search, other, 10, 0.5)
     # Alone it would be behind; with the other seed of its point it is ahead.
     assert not look(search, unlucky, 10, 0.1)
     assert not look(search, lucky, 10, 1.0)
-    assert not search.wants_end(unlucky, unlucky.watch.look())
+    assert not search.should_prune(unlucky, unlucky.watch.look())
     assert not look(search, one, 20, 0.6) and not look(search, other, 20, 0.6)
     assert not look(search, unlucky, 20, 0.1)
     assert look(search, lucky, 20, 1.0)
-    assert search.wants_end(unlucky, unlucky.watch.look())
+    assert search.should_prune(unlucky, unlucky.watch.look())
 
 
 def test_a_trial_that_is_behind_others_at_a_rung_ends():
@@ -128,7 +128,7 @@ def test_a_trial_that_is_behind_others_at_a_rung_ends():
         time_attr="env_steps", metric="validation/capture", mode="max", max_t=90, grace_period=10, reduction_factor=3
     )
     search, _ = searched("a=interval(0,1)", samples=4, scheduler=asha)
-    good, fair, bad, last = (search.more()[0] for _ in range(4))
+    good, fair, bad, last = (search.next_trials()[0] for _ in range(4))
     looks = partial(look, search)
     assert not looks(good, 5, 0.1)
     assert not looks(good, 10, 0.5)

@@ -15,10 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 from sagemaker_jobs.pool import SageMakerPool
 from sagemaker_jobs.submit import uploads
 
-from battery_lab.sweep.interfaces import Ending, Trial
+from battery_lab.sweep.interfaces import Outcome, Trial
 from battery_lab.sweep.journal import Journal
 from battery_lab.sweep.options import SweepOptions
-from battery_lab.sweep.scheduler import AllAtOnce, Launch
+from battery_lab.sweep.scheduler import FixedTrials, Scheduler
 from tests.sagemaker_jobs.given import options
 
 STUB = Path(__file__).parent / "stub"
@@ -46,7 +46,7 @@ class NoDisplay:
     def show(self, trials: Sequence[Trial]) -> None:
         """Show nothing."""
 
-    def tell(self, trial: Trial, trials: Sequence[Trial]) -> None:
+    def report(self, trial: Trial, trials: Sequence[Trial]) -> None:
         """Remember."""
         self.states.append((trial.number, str(trial.entry.state)))
 
@@ -73,7 +73,7 @@ class StubSweep:
         own = {"max_parallel": 2, "poll_interval_s": 0.7, "bucket": "lab"}
         return pool(options(**{**own, **self.chosen}), self.folder, dry, None)
 
-    def launch(self) -> Launch:
+    def launch(self) -> Scheduler:
         """Return a go at its trials."""
         journal = Journal(self.folder)
         journal.read()
@@ -82,16 +82,16 @@ class StubSweep:
         sweep = SweepOptions(**{**vars(DEFAULTS), "tries": self.tries})
         self.made = self.pool()
         self.known = trials
-        return Launch(journal, AllAtOnce(trials), self.made, sweep, self.display)
+        return Scheduler(journal, FixedTrials(trials), self.made, sweep, self.display)
 
-    def run(self) -> dict[int, Ending]:
+    def run(self) -> dict[int, Outcome]:
         """Run its trials; returns how each ended."""
         self.launch().run()
-        return {trial.number: trial.ending for trial in self.known if trial.ending is not None}
+        return {trial.number: trial.outcome for trial in self.known if trial.outcome is not None}
 
     def _trial(self, journal: Journal, number: int, does: dict[str, Any]) -> Trial:
         name = f"trial {number} of {does}"
-        entry = journal.find(name) or journal.listed(name, "source", [f"number={number}"])
+        entry = journal.find(name) or journal.add_trial(name, "source", [f"number={number}"])
         own = {"resume": None, "rerun": None, **QUICK, **does}
         task = [f"number={number}"]
         hydra = {"runtime": {"choices": {}}, "overrides": {"task": task}}

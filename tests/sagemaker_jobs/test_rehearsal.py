@@ -12,7 +12,7 @@ import pytest
 
 from battery_lab.cli import export
 from battery_lab.serving.artifact import Artifact
-from battery_lab.sweep.trial_folder import resumable
+from battery_lab.sweep.trial_folder import checkpoint_steps
 from tests.launchers.app import until
 from tests.launchers.kills import ROOT
 from tests.sagemaker_jobs.conftest import missing
@@ -59,7 +59,7 @@ def test_jobs_leave_what_trials_here_leave(both):
         for name in left:
             assert (job / name).exists(), name
         # From which a run here can go on.
-        assert resumable(job) == resumable(mine)
+        assert checkpoint_steps(job) == checkpoint_steps(mine)
 
 
 def test_jobs_run_two_at_a_time(both):

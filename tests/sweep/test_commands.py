@@ -22,13 +22,13 @@ def sweep(tmp_path):
     folder = tmp_path / "sweep"
     journal = Journal(folder)
     for number in range(4):
-        journal.listed(str(number), "source", ["env=battery", f"seed={number}"])
+        journal.add_trial(str(number), "source", ["env=battery", f"seed={number}"])
     for number in range(3):
         (folder / str(number)).mkdir()
-        journal.begun(number, folder / str(number), 100, 0)
-    journal.ended(0, State.DONE, 0.5)
+        journal.record_start(number, folder / str(number), 100, 0)
+    journal.record_outcome(0, State.DONE, 0.5)
     (folder / "0" / "metrics.json").write_text(json.dumps({"validation/capture": 0.5, "test/capture": 0.4}))
-    journal.ended(1, State.FAILED, reason="no such file")
+    journal.record_outcome(1, State.FAILED, reason="no such file")
     (folder / "2" / "curves.jsonl").write_text('{"env_steps": 50, "time": 1.0, "validation/capture": 0.25}\n')
     return folder
 
@@ -67,7 +67,7 @@ def test_retry_asks_the_sweep_that_goes_on(sweep, said):
     with FileLock(sweep / ".lock"):
         assert said("retry", str(sweep)) == f"the sweep that goes on in {sweep} tries again: 1\n"
     journal = Journal(sweep)
-    assert journal.wishes() == [1]
+    assert journal.take_retry_requests() == [1]
 
 
 def test_retry_goes_on_with_a_sweep_that_does_not(sweep, monkeypatch, said, tmp_path):
@@ -87,7 +87,7 @@ def test_retry_goes_on_with_a_sweep_that_does_not(sweep, monkeypatch, said, tmp_
 def test_retry_where_nothing_failed(sweep, said):
     journal = Journal(sweep)
     journal.read()
-    journal.ended(1, State.DONE, 0.1)
+    journal.record_outcome(1, State.DONE, 0.1)
     assert said("retry", str(sweep)) == f"no trial of {sweep} has failed\n"
 
 

@@ -22,12 +22,12 @@ def lived(folder):
     """A journal with a trial that is done, one that failed and one that has yet to begin."""
     journal = Journal(folder)
     for name in ("a", "b", "c"):
-        journal.listed(name, "source", [f"algo={name}"])
-    journal.begun(0, folder / "0", 100, 0)
-    journal.ended(0, State.DONE, 0.5)
-    journal.begun(1, folder / "1", 100, 0)
-    journal.begun(1, folder / "1", 100, 50)
-    journal.ended(1, State.FAILED, reason="no such file", raised=True)
+        journal.add_trial(name, "source", [f"algo={name}"])
+    journal.record_start(0, folder / "0", 100, 0)
+    journal.record_outcome(0, State.DONE, 0.5)
+    journal.record_start(1, folder / "1", 100, 0)
+    journal.record_start(1, folder / "1", 100, 50)
+    journal.record_outcome(1, State.FAILED, reason="no such file", raised=True)
     return journal
 
 
@@ -38,7 +38,7 @@ def test_another_process_reads_what_was_noted(tmp_path):
     assert (done.state, done.result, done.tries, done.choices) == (State.DONE, 0.5, 1, ("algo=a",))
     assert (failed.state, failed.reason, failed.raised) == (State.FAILED, "no such file", True)
     assert (failed.tries, failed.env_steps, failed.folder, failed.budget) == (2, 50, "1", 100)
-    assert (waiting.state, waiting.began) == (State.WAITING, None)
+    assert (waiting.state, waiting.started_at) == (State.WAITING, None)
 
 
 def test_a_kill_at_any_byte_costs_one_event_at_most(tmp_path):
@@ -56,7 +56,7 @@ def test_a_kill_at_any_byte_costs_one_event_at_most(tmp_path):
         (folder / "kept" / JOURNAL).write_bytes(b"".join(lines[:kept]))
         assert journal.entries == read(folder / "kept").entries, cut
         # And what is noted then is not lost in what the kill left.
-        entry = journal.listed("new", "source", [])
+        entry = journal.add_trial("new", "source", [])
         assert read(folder).entries == journal.entries and read(folder).entries[entry.number].identity == "new"
 
 
@@ -84,19 +84,19 @@ def test_numbers_stay_and_new_trials_get_the_next_one(tmp_path):
     lived(tmp_path)
     journal = read(tmp_path)
     assert journal.find("b").number == 1 and journal.find("d") is None
-    assert journal.listed("d", "source", []).number == 3
-    anew = journal.listed("b", "another source", ["algo=b"])
+    assert journal.add_trial("d", "source", []).number == 3
+    anew = journal.add_trial("b", "another source", ["algo=b"])
     assert (anew.number, anew.state, anew.source, anew.tries) == (1, State.WAITING, "another source", 0)
     assert read(tmp_path).entries == journal.entries
 
 
 def test_a_wish_from_another_process_is_told_once(tmp_path):
     journal, other = lived(tmp_path), read(tmp_path)
-    other.again(1)
-    other.again(0)
-    journal.begun(2, tmp_path / "2", None, 0)
-    assert journal.wishes() == [1]
-    assert journal.wishes() == []
+    other.request_retry(1)
+    other.request_retry(0)
+    journal.record_start(2, tmp_path / "2", None, 0)
+    assert journal.take_retry_requests() == [1]
+    assert journal.take_retry_requests() == []
     assert journal.entries[1].state == State.WAITING
     assert journal.entries[0].state == State.DONE
 
@@ -107,7 +107,7 @@ def test_several_writers_tear_no_line(tmp_path):
     def write(number):
         journal = read(tmp_path)
         for _ in range(20):
-            journal.ended(number, State.FAILED, reason="x" * 3000)
+            journal.record_outcome(number, State.FAILED, reason="x" * 3000)
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(3)]
     for thread in threads:
@@ -120,12 +120,12 @@ def test_several_writers_tear_no_line(tmp_path):
 
 def test_a_dry_journal_writes_nothing(tmp_path):
     journal = Journal(tmp_path / "sweep", dry=True)
-    assert journal.listed("a", "source", []).number == 0
+    assert journal.add_trial("a", "source", []).number == 0
     assert not (tmp_path / "sweep").exists()
 
 
 @pytest.mark.parametrize("result", [float("nan"), object(), {"deep": {1, 2}}])
 def test_a_result_that_json_cannot_hold_is_kept_as_none(tmp_path, result):
     journal = lived(tmp_path)
-    journal.ended(2, State.DONE, result)
+    journal.record_outcome(2, State.DONE, result)
     assert read(tmp_path).entries[2].result is None

@@ -55,11 +55,15 @@ def test_time_left_goes_by_the_pace(progress, budget, left):
 
 def test_a_table_says_what_each_trial_is_at():
     rows = [
-        (entry(0, "a=1", state=State.DONE, result=0.5, began=0.0, ended=65.0), Progress(env_steps=100), 100),
-        (entry(1, "a=2", state=State.RUNNING, began=0.0), Progress(env_steps=25, capture=0.25, rate=5.0), 100),
-        (entry(2, "a=[x]", state=State.FAILED, reason="[no] such file", began=0.0, ended=1.0), Progress(), 100),
+        (entry(0, "a=1", state=State.DONE, result=0.5, started_at=0.0, finished_at=65.0), Progress(env_steps=100), 100),
+        (entry(1, "a=2", state=State.RUNNING, started_at=0.0), Progress(env_steps=25, capture=0.25, rate=5.0), 100),
+        (
+            entry(2, "a=[x]", state=State.FAILED, reason="[no] such file", started_at=0.0, finished_at=1.0),
+            Progress(),
+            100,
+        ),
         (entry(3, "a=4"), Progress(), None),
-        (entry(4, "a=5", state=State.DONE, result=float("nan"), began=0.0, ended=1.0), Progress(), None),
+        (entry(4, "a=5", state=State.DONE, result=float("nan"), started_at=0.0, finished_at=1.0), Progress(), None),
     ]
     lines = [line.split() for line in printed(rendered(rows)).splitlines()]
     assert lines[0] == ["trial", "choices", "state", "progress", "capture", "time"]
@@ -76,11 +80,12 @@ def test_elsewhere_than_at_a_terminal_each_event_is_a_line():
         trials = [
             watched(entry(0, "a=[1]", "b=2", state=State.RUNNING)),
             watched(
-                entry(1, "a=[2]", "b=2", state=State.DONE, result=0.5, began=0.0, ended=9.0), Progress(env_steps=100)
+                entry(1, "a=[2]", "b=2", state=State.DONE, result=0.5, started_at=0.0, finished_at=9.0),
+                Progress(env_steps=100),
             ),
         ]
         for trial in trials:
-            display.tell(trial, trials)
+            display.report(trial, trials)
         display.show(trials)
     wanted = ["trial 0  a=[1]  running", "trial 1  a=[2]  done  100%  capture 0.500  0:09"]
     assert console.file.getvalue().splitlines() == wanted

@@ -10,10 +10,10 @@ from collections import deque
 import pytest
 from filelock import FileLock
 
-from battery_lab.sweep.interfaces import Ending, Trial
+from battery_lab.sweep.interfaces import Outcome, Trial
 from battery_lab.sweep.journal import Journal, State
 from battery_lab.sweep.options import SweepOptions
-from battery_lab.sweep.scheduler import AllAtOnce, Launch
+from battery_lab.sweep.scheduler import FixedTrials, Scheduler
 
 OPTIONS = {"resume": None, "tries": 1, "on_failure": "continue", "reuse": False, "dry_run": False}
 
@@ -22,7 +22,7 @@ class Silent:
     def show(self, trials):
         pass
 
-    def tell(self, trial, trials):
+    def report(self, trial, trials):
         assert trial in trials
 
 
@@ -39,11 +39,11 @@ class ScriptedPool:
         self.opened = True
 
     @property
-    def room(self):
+    def has_capacity(self):
         return len(self.now) < 2
 
     @property
-    def running(self):
+    def is_busy(self):
         return bool(self.now)
 
     def start(self, number, folder, job):
@@ -62,7 +62,7 @@ class ScriptedPool:
             else:
                 continue
             del self.now[number]
-            yield Ending(number=number, **end)
+            yield Outcome(number=number, **end)
 
     def stop(self, number=None, by_signal=False):
         self.stopped = True
@@ -75,16 +75,16 @@ DONE, FAILED = {"state": State.DONE, "result": 0.5}, {"state": State.FAILED, "re
 KILLED = {"state": State.FAILED, "reason": "killed by SIGKILL"}
 
 
-def launched(folder, endings, count=3, between=None, source=AllAtOnce, kind=ScriptedPool, **options):
-    """Launch some trials; returns the pool and the journal as another process reads it."""
+def launched(folder, endings, count=3, between=None, source=FixedTrials, kind=ScriptedPool, **options):
+    """Scheduler some trials; returns the pool and the journal as another process reads it."""
     journal = Journal(folder)
     journal.read()
     trials = []
     for number in range(count):
-        entry = journal.find(str(number)) or journal.listed(str(number), "source", [f"seed={number}"])
+        entry = journal.find(str(number)) or journal.add_trial(str(number), "source", [f"seed={number}"])
         trials.append(Trial(entry=entry, folder=folder / str(entry.number), budget=100, job=lambda resume: resume))
     pool = kind(endings, between)
-    launch = Launch(journal, source(trials), pool, SweepOptions(**OPTIONS | options), Silent())
+    launch = Scheduler(journal, source(trials), pool, SweepOptions(**OPTIONS | options), Silent())
     launch.run()
     again = Journal(folder)
     again.read()
@@ -122,8 +122,8 @@ def test_a_trial_whose_folder_is_gone_runs_again(tmp_path):
 
 def test_a_trial_that_ended_when_the_sweep_was_killed_is_done(tmp_path):
     journal = Journal(tmp_path)
-    journal.listed("0", "source", [])
-    journal.begun(0, tmp_path / "0", 100, 0)
+    journal.add_trial("0", "source", [])
+    journal.record_start(0, tmp_path / "0", 100, 0)
     (tmp_path / "0").mkdir()
     (tmp_path / "0" / "metrics.json").write_text(json.dumps({"validation/capture": 0.25}))
     pool, states = launched(tmp_path, {}, count=1)
@@ -135,8 +135,8 @@ def test_a_trial_that_ended_when_the_sweep_was_killed_is_done(tmp_path):
 
 def test_what_was_running_goes_on_from_its_checkpoint(tmp_path):
     journal = Journal(tmp_path)
-    journal.listed("0", "source", [])
-    journal.begun(0, tmp_path / "0", 100, 0)
+    journal.add_trial("0", "source", [])
+    journal.record_start(0, tmp_path / "0", 100, 0)
     checkpoint(tmp_path / "0", 50)
     pool, _ = launched(tmp_path, {0: [DONE]}, count=1)
     assert pool.began == [(0, tmp_path / "0")]
@@ -161,7 +161,7 @@ def test_a_checkpoint_from_which_a_trial_fails_by_itself_is_tried_once(tmp_path,
 
 def test_tries_are_counted_and_a_lost_machine_is_none(tmp_path):
     pool, states = launched(
-        tmp_path, {0: [FAILED, FAILED, DONE], 1: [KILLED | {"lost": True}, FAILED, DONE]}, count=2, tries=2
+        tmp_path, {0: [FAILED, FAILED, DONE], 1: [KILLED | {"machine_lost": True}, FAILED, DONE]}, count=2, tries=2
     )
     assert [number for number, _ in pool.began].count(0) == 2
     assert [number for number, _ in pool.began].count(1) == 3
@@ -191,10 +191,10 @@ class StoppedAtAStart(ScriptedPool):
         os.kill(os.getpid(), signal.SIGINT)
 
 
-class StoppedAtATrial(AllAtOnce):
-    def more(self):
+class StoppedAtATrial(FixedTrials):
+    def next_trials(self):
         os.kill(os.getpid(), signal.SIGINT)
-        return super().more()
+        return super().next_trials()
 
 
 @pytest.mark.parametrize(("amid", "began"), [({"kind": StoppedAtAStart}, [0]), ({"source": StoppedAtATrial}, [])])
@@ -216,7 +216,7 @@ def test_a_trial_that_had_its_figures_when_its_process_was_killed_is_done(tmp_pa
 
 def test_a_wish_that_was_granted_is_not_granted_again(tmp_path):
     launched(tmp_path, {0: [FAILED]}, count=1)
-    Journal(tmp_path).again(0)
+    Journal(tmp_path).request_retry(0)
     (tmp_path / "0").mkdir()
     launched(tmp_path, {0: [DONE]}, count=1)
     pool, states = launched(tmp_path, {1: [DONE], 0: [FAILED]}, count=2)
@@ -238,7 +238,7 @@ def test_a_wish_from_another_shell_is_taken_up_while_the_sweep_goes_on(tmp_path)
         other = Journal(tmp_path)
         other.read()
         if other.entries[0].state == State.FAILED and len(pool.began) == 2:
-            other.again(0)
+            other.request_retry(0)
             pool.endings[1].append(DONE)
 
     pool, states = launched(tmp_path, {0: [FAILED, DONE], 1: []}, count=2, between=wish)

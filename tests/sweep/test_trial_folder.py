@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from battery_lab.common.errors import LabError
-from battery_lab.sweep.trial_folder import Watch, is_held, result_of, resumable, set_aside, start_over
+from battery_lab.sweep.trial_folder import Watch, checkpoint_steps, is_locked, move_aside, read_result, reset_folder
 from battery_lab.tracking.run_log import RunLog
 
 
@@ -50,47 +50,47 @@ def test_a_curve_that_was_rewound_is_read_from_its_beginning(tmp_path):
 def test_a_result_is_that_of_a_run_that_came_to_its_end(tmp_path, text, result):
     if text is not None:
         (tmp_path / "metrics.json").write_text(text)
-    assert result_of(tmp_path) == result
+    assert read_result(tmp_path) == result
 
 
 @pytest.mark.parametrize("text", ['{"validation/capture": null}', "{}"])
 def test_a_run_without_a_figure_came_to_its_end_too(tmp_path, text):
     (tmp_path / "metrics.json").write_text(text)
-    assert math.isnan(result_of(tmp_path))
+    assert math.isnan(read_result(tmp_path))
 
 
 def test_only_a_whole_checkpoint_can_be_gone_on_from(tmp_path):
-    assert resumable(tmp_path) is None
+    assert checkpoint_steps(tmp_path) is None
     for name in ("000000000050", "000000000100", "part-1"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
     (tmp_path / "checkpoints" / "000000000050" / "state.json").write_text("{}")
-    assert resumable(tmp_path) == 50
+    assert checkpoint_steps(tmp_path) == 50
 
 
 def test_starting_over_keeps_the_log_and_who_the_run_is(tmp_path):
     for name in ("trial.log", "battery_lab.log", "mlflow.json", "curves.jsonl", "metrics.json", "report.html"):
         (tmp_path / name).write_text("")
     (tmp_path / "checkpoints" / "x").mkdir(parents=True)
-    start_over(tmp_path)
+    reset_folder(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["battery_lab.log", "mlflow.json", "trial.log"]
-    start_over(tmp_path / "missing")
+    reset_folder(tmp_path / "missing")
 
 
 def test_what_another_source_made_is_kept_beside(tmp_path):
     for content in ("old", "older"):
         (tmp_path / "3").mkdir()
         (tmp_path / "3" / "metrics.json").write_text(content)
-        set_aside(tmp_path / "3", "0123")
+        move_aside(tmp_path / "3", "0123")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["3.0123", "3.0123_"]
     assert (tmp_path / "3.0123" / "metrics.json").read_text() == "old"
-    set_aside(tmp_path / "3", "0123")
+    move_aside(tmp_path / "3", "0123")
     (tmp_path / "3").mkdir()
     with FileLock(tmp_path / "3" / ".lock"), pytest.raises(LabError, match="goes on: wait for it"):
-        set_aside(tmp_path / "3", "0123")
+        move_aside(tmp_path / "3", "0123")
 
 
 def test_whether_a_run_goes_on_in_a_folder(tmp_path):
-    assert not is_held(tmp_path)
+    assert not is_locked(tmp_path)
     with FileLock(tmp_path / ".lock"):
-        assert is_held(tmp_path)
-    assert not is_held(tmp_path)
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)

@@ -12,14 +12,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import filter_overrides
 from hydra.types import HydraContext, TaskFunction
-from hydra_plugins.battery_lab_launchers._sent_trial import SentJob
+from hydra_plugins.battery_lab_launchers._trial_job import TrialJob
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
 from battery_lab.config.sweep_name import choices_of_trials
 from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.journal import Entry, Journal
 from battery_lab.sweep.options import SweepOptions
-from battery_lab.sweep.trial_folder import set_aside
+from battery_lab.sweep.trial_folder import move_aside
 from battery_lab.sweep.trial_id import identity, run_digest, source_digest
 
 
@@ -76,8 +76,8 @@ def compose_trial(
     anew = known is not None and known.source != source and not options.reuse
     if known is not None and anew and not options.dry_run:
         # Before the journal has the new source, as a kill amid the two must not make old results those of the new one.
-        set_aside(place, known.source)
-    entry = journal.listed(name, source, choices) if known is None or anew else known
+        move_aside(place, known.source)
+    entry = journal.add_trial(name, source, choices) if known is None or anew else known
     if number not in trials:
         job = partial(_sent, launcher, config, entry)
         trials[number] = Trial(entry=entry, folder=place, budget=_budget(config), job=job)
@@ -128,11 +128,11 @@ def _budget(config: DictConfig) -> int | None:
     return int(steps) if isinstance(steps, int | float) else None
 
 
-def _sent(launcher: HydraLauncher, config: DictConfig, entry: Entry, resume: Path | None) -> SentJob:
+def _sent(launcher: HydraLauncher, config: DictConfig, entry: Entry, resume: Path | None) -> TrialJob:
     """Return a trial as it is sent to where it runs, to begin, or to go on from the checkpoint in a folder."""
     if "resume" in config:
         config.resume = None if resume is None else str(resume)
-    return SentJob(
+    return TrialJob(
         config=config,
         task=launcher.task_function,
         identity=entry.identity,

@@ -24,8 +24,8 @@ TOLD = 5  # failures that are told in full
 
 def answer(one: Composed, trials: Sequence[Trial]) -> JobReturn:
     """Return what Hydra's sweepers want to know of a trial."""
-    ending = one.trial.ending
-    if ending is not None and (ending.state.settled or ending.left):
+    ending = one.trial.outcome
+    if ending is not None and (ending.state.settled or ending.detached):
         return ending.payload if isinstance(ending.payload, JobReturn) else answered(one, ending.result, JobReturn())
     told = answered(one, None, _Failed())
     # Sweepers raise the first failure alone, so each tells of all.

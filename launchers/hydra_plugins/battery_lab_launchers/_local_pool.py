@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import IO
 
 import cloudpickle
-from hydra_plugins.battery_lab_launchers._sent_trial import STOPPED_BY_OTHERS, SentJob, ending
+from hydra_plugins.battery_lab_launchers._trial_job import STOPPED_BY_OTHERS, TrialJob, ending
 
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.sweep.interfaces import Ending
+from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import State
 
 LOG = "trial.log"
@@ -68,26 +68,26 @@ class LocalPool:
         """Do nothing: this machine is there."""
 
     @property
-    def takes(self) -> str:
+    def trial_resources(self) -> str:
         """What a trial takes of the machine, in words."""
         return f"{self.cores} core{'s' * (self.cores > 1)}"
 
     @property
-    def parallel(self) -> int:
+    def max_parallel(self) -> int:
         """How many trials run at once."""
         return len(self._shares)
 
     @property
-    def room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether another trial can begin."""
         return len(self._running) < len(self._shares)
 
     @property
-    def running(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether any trial runs."""
         return bool(self._running)
 
-    def start(self, number: int, folder: Path, job: SentJob) -> None:
+    def start(self, number: int, folder: Path, job: TrialJob) -> None:
         """Begin a trial.
 
         Args:
@@ -116,7 +116,7 @@ class LocalPool:
         with suppress(BrokenPipeError), process.stdin as stdin:
             stdin.write(content)
 
-    def wait(self, seconds: float) -> Iterator[Ending]:
+    def wait(self, seconds: float) -> Iterator[Outcome]:
         """Wait for trials to end, for so long at most; yields those that did."""
         for key, _ in self._selector.select(seconds):
             self._read(key.data)
@@ -164,18 +164,18 @@ def _child(writing: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
     )
 
 
-def _ending(running: _Running) -> Ending:
+def _ending(running: _Running) -> Outcome:
     code, number = running.process.returncode, running.number
     if code == 0 and running.told:
         return ending(number, bytes(running.told))
     if code in STOPS or code == -signal.SIGTERM:
         if running.unwanted:
-            return Ending(number=number, state=State.STOPPED)
-        return Ending(number=number, state=State.FAILED, reason=STOPPED_BY_OTHERS)
+            return Outcome(number=number, state=State.STOPPED)
+        return Outcome(number=number, state=State.FAILED, reason=STOPPED_BY_OTHERS)
     if code < 0:
-        return Ending(number=number, state=State.FAILED, reason=_killed(-code))
+        return Outcome(number=number, state=State.FAILED, reason=_killed(-code))
     reason = f"its process ended with status {code}: {_last_line(running.log)}"
-    return Ending(number=number, state=State.FAILED, reason=reason, raised=True)
+    return Outcome(number=number, state=State.FAILED, reason=reason, raised=True)
 
 
 def _killed(number: int) -> str:

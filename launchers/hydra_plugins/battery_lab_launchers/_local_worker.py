@@ -30,7 +30,7 @@ def main() -> None:
     if cores := task["cores"]:
         os.sched_setaffinity(0, cores)
     with clear_ending():
-        from hydra_plugins.battery_lab_launchers._sent_trial import run
+        from hydra_plugins.battery_lab_launchers._trial_job import run
 
         told = run(task["job"])
         with os.fdopen(int(sys.argv[1]), "wb") as pipe:

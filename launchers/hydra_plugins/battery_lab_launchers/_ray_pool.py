@@ -13,7 +13,7 @@ from typing import Any
 import cloudpickle
 import ray
 from hydra_plugins.battery_lab_launchers._ray_worker import STOP, STOPPED, run_trial
-from hydra_plugins.battery_lab_launchers._sent_trial import STOPPED_BY_OTHERS, SentJob, ending
+from hydra_plugins.battery_lab_launchers._trial_job import STOPPED_BY_OTHERS, TrialJob, ending
 from omegaconf import OmegaConf
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
 from ray.util.placement_group import PlacementGroup, placement_group, placement_group_table, remove_placement_group
@@ -21,7 +21,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from battery_lab.common.errors import ConfigError, require
 from battery_lab.rllib.ray_runtime import connect_ray, start_ray
-from battery_lab.sweep.interfaces import Ending
+from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import State
 
 # Each in a process of its own, which no other trial was in, and never begun again behind our back.
@@ -74,12 +74,12 @@ class RayPool:
             connect_ray(self._address)
 
     @property
-    def takes(self) -> str:
+    def trial_resources(self) -> str:
         """What a trial takes of the cluster, in words."""
         return " and ".join(f"{count:g} {kind}" for kind, count in self._own.items())
 
     @property
-    def parallel(self) -> int:
+    def max_parallel(self) -> int:
         """How many trials of the smallest kind run at once."""
         if self._address != "local":
             self.open()
@@ -87,16 +87,16 @@ class RayPool:
         return max(1, int(min(there.get(kind, 0) / count for kind, count in self._own.items())))
 
     @property
-    def room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether another trial may be begun: one of them waits for a place at most, and the others in the journal."""
         return all(running.task is not None for running in self._running.values())
 
     @property
-    def running(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether any trial is under way."""
         return bool(self._running)
 
-    def start(self, number: int, folder: Path, job: SentJob) -> None:
+    def start(self, number: int, folder: Path, job: TrialJob) -> None:
         """Reserve a place for a trial and its runners and learners, in which it begins as soon as there is one.
 
         Args:
@@ -115,11 +115,11 @@ class RayPool:
         content = cloudpickle.dumps({"job": cloudpickle.dumps(job), "folder": str(folder), "source": job.source})
         self._running[number] = _Running(number, folder, placement_group(bundles, strategy="PACK"), content)
 
-    def wait(self, seconds: float) -> Iterator[Ending]:
+    def wait(self, seconds: float) -> Iterator[Outcome]:
         """Wait for trials to end, for so long at most; yields those that did."""
         for running in [r for r in self._running.values() if r.unwanted and r.task is None]:
             self._free(running)
-            yield Ending(number=running.number, state=State.STOPPED)
+            yield Outcome(number=running.number, state=State.STOPPED)
         self._place()
         tasks = {running.task: running for running in self._running.values() if running.task is not None}
         if not tasks:
@@ -165,36 +165,36 @@ class RayPool:
                 running.node = placement_group_table(running.place)["bundles_to_node_id"][0]
                 running.task = task.remote(running.content)
 
-    def _ending(self, running: _Running) -> Ending | None:
+    def _ending(self, running: _Running) -> Outcome | None:
         """Return how a trial's task ended; None while it cannot be told yet whether its node is lost."""
         number = running.number
         try:
             told = ray.get(running.task)
         except OutOfMemoryError as error:
-            return Ending(number=number, state=State.FAILED, reason=f"out of memory: {_first_line(error)}")
+            return Outcome(number=number, state=State.FAILED, reason=f"out of memory: {_first_line(error)}")
         except (WorkerCrashedError, NodeDiedError) as error:
             return self._broken(running, error)
         except RayTaskError as error:
             # Such as a node's that does not see the folder: nothing against the trial's checkpoint.
-            return Ending(number=number, state=State.FAILED, reason=" ".join(str(error.cause).split()))
+            return Outcome(number=number, state=State.FAILED, reason=" ".join(str(error.cause).split()))
         except RayError as error:
-            return Ending(number=number, state=State.FAILED, reason=_first_line(error))
+            return Outcome(number=number, state=State.FAILED, reason=_first_line(error))
         if told == STOPPED:
             if running.unwanted:
-                return Ending(number=number, state=State.STOPPED)
-            return Ending(number=number, state=State.FAILED, reason=STOPPED_BY_OTHERS)
+                return Outcome(number=number, state=State.STOPPED)
+            return Outcome(number=number, state=State.FAILED, reason=STOPPED_BY_OTHERS)
         return ending(number, told)
 
-    def _broken(self, running: _Running, error: RayError) -> Ending | None:
+    def _broken(self, running: _Running, error: RayError) -> Outcome | None:
         number, now = running.number, time.monotonic()
         lost = not any(node["Alive"] for node in ray.nodes() if node["NodeID"] == running.node)
         if lost or isinstance(error, NodeDiedError):
-            return Ending(number=number, state=State.FAILED, reason="its node was lost", lost=True)
+            return Outcome(number=number, state=State.FAILED, reason="its node was lost", machine_lost=True)
         running.broken = running.broken or now
         if now - running.broken < LOST_WITHIN_S:
             time.sleep(0.1)
             return None
-        return Ending(
+        return Outcome(
             number=number, state=State.FAILED, reason="its process was killed, which may have been for memory"
         )
 
@@ -223,7 +223,7 @@ class RayPool:
                 )
 
 
-def _runners(job: SentJob) -> list[dict[str, float]]:
+def _runners(job: TrialJob) -> list[dict[str, float]]:
     """Return what the runners and learners of a trial take beside its own process."""
     runners, learners, gpus = (
         OmegaConf.select(job.config, f"algo.{name}") or 0

@@ -44,7 +44,7 @@ def run_trial(content: bytes) -> bytes:
         with stop_at_once():
             # Not before: what asks Ray's own worker to stop ends it without a word.
             threading.Thread(target=_watch, args=(folder / STOP,), daemon=True).start()
-            from hydra_plugins.battery_lab_launchers._sent_trial import run
+            from hydra_plugins.battery_lab_launchers._trial_job import run
 
             return run(cloudpickle.loads(sent["job"]))
     except Ended as ended:

@@ -60,7 +60,7 @@ def collect(folder: Path, journal: Journal) -> None:
             # The others come home all the same.
             print(f"trial {number}: {error}", file=sys.stderr)
             continue
-        journal.ended(number, ending.state, ending.result, ending.reason, ending.raised)
+        journal.record_outcome(number, ending.state, ending.result, ending.reason, ending.raised)
         if ending.state == State.DONE:
             log_run(connection, record.places, record.experiment, run_name(number, who), place)
         print(f"trial {number}: {ending.state}{f', {ending.reason}' if ending.reason else ''}")

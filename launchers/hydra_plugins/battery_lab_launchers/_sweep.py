@@ -24,11 +24,11 @@ from battery_lab.config.sweep_name import store_command
 from battery_lab.config.validation import check_targets, whole
 from battery_lab.sweep.dry_run import planned, rate_of, rendered_plan
 from battery_lab.sweep.duration_estimate import rates
-from battery_lab.sweep.interfaces import Pool, Previews, Source, Trial
+from battery_lab.sweep.interfaces import Pool, RemotePool, Trial, TrialSource
 from battery_lab.sweep.journal import Journal, State
 from battery_lab.sweep.options import SweepOptions
 from battery_lab.sweep.progress_table import SweepDisplay
-from battery_lab.sweep.scheduler import AllAtOnce, Launch
+from battery_lab.sweep.scheduler import FixedTrials, Scheduler
 
 LOCK, MULTIRUN = ".lock", "multirun.yaml"
 DEFAULTS = SweepOptions(resume=None, tries=1, on_failure="continue", reuse=False, dry_run=False)
@@ -52,7 +52,7 @@ class Sweep:
         self.journal = Journal(self.folder, dry=self.options.dry_run)
         self.composed: list[Composed] = []
         self.trials: dict[int, Trial] = {}
-        self.left = False
+        self.detached = False
         resumed = OmegaConf.select(config, "resume")
         if resumed is not None:
             raise ConfigError(
@@ -66,7 +66,7 @@ class Sweep:
         self.composed.append(one)
         return one
 
-    def run(self, source: Source, pool: Pool) -> None:
+    def run(self, source: TrialSource, pool: Pool) -> None:
         """Run the trials of a source that are not done.
 
         Raises:
@@ -74,10 +74,10 @@ class Sweep:
             Ended: a signal stopped it.
         """
         with SweepDisplay(self.console, self.folder) as display:
-            launch = Launch(self.journal, source, pool, self.options, display)
+            launch = Scheduler(self.journal, source, pool, self.options, display)
             launch.run()
-        self.left = launch.left
-        if self.left:
+        self.detached = launch.detached
+        if self.detached:
             self._tell_left()
         else:
             ended = {one.trial.folder for one in self.composed if has_ended(one.trial.entry, one.trial.folder)}
@@ -136,18 +136,18 @@ def launch(launcher: HydraLauncher, job_overrides: Sequence[Sequence[str]], pool
         composed = [sweep.compose(overrides) for overrides in job_overrides]
         trials = list(sweep.trials.values())
         _check(trials, pool)
-        sweep.run(AllAtOnce(trials), pool)
-    if sweep.left and not any(trial.entry.state == State.FAILED for trial in trials):
+        sweep.run(FixedTrials(trials), pool)
+    if sweep.detached and not any(trial.entry.state == State.FAILED for trial in trials):
         return [answered(one, one.trial.entry.result, JobReturn()) for one in composed]
     return [answer(one, trials) for one in composed]
 
 
 def _check(trials: Sequence[Trial], pool: Pool) -> None:
     """Raise ConfigError where a trial that is not done cannot be sent, before any is."""
-    if isinstance(pool, Previews):
+    if isinstance(pool, RemotePool):
         for trial in trials:
             if not trial.entry.state.settled:
-                pool.check(trial.job(None))
+                pool.validate(trial.job(None))
 
 
 def show(sweep: Sweep, job_overrides: Sequence[Sequence[str]], pool: Pool) -> list[JobReturn]:
@@ -157,13 +157,13 @@ def show(sweep: Sweep, job_overrides: Sequence[Sequence[str]], pool: Pool) -> li
     folder = sweep.folder
     known = rates([folder, folder.parent.parent / "runs", *folder.parent.glob("*/")])
     plans = [planned(one.trial, one.anew, rate_of(known, algo_name(one.config))) for one in composed]
-    sweep.console.print(rendered_plan(plans, pool.takes, pool.parallel))
+    sweep.console.print(rendered_plan(plans, pool.trial_resources, pool.max_parallel))
     _check(list(sweep.trials.values()), pool)
-    if isinstance(pool, Previews):
+    if isinstance(pool, RemotePool):
         left = {plan.trial.number: plan.trial for plan in plans if plan.done_steps is not None}.values()
         for trial in left:
             print(pool.preview(trial.number, trial.folder, trial.job(None)))
-        print(pool.bound(len(left), sweep.options.tries), end="")
+        print(pool.cost_limit(len(left), sweep.options.tries), end="")
     # Hydra's sweepers have made it by now.
     if folder.is_dir() and {path.name for path in folder.iterdir()} <= {MULTIRUN}:
         shutil.rmtree(folder)

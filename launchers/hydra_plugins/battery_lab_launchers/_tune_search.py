@@ -60,19 +60,19 @@ class Point:
     pruned: bool = False
 
     @property
-    def ended(self) -> bool:
+    def finished(self) -> bool:
         """Whether all its trials have come to an end."""
-        return all(trial.ending is not None for trial in self.trials)
+        return all(trial.outcome is not None for trial in self.trials)
 
     @property
     def whole(self) -> bool:
         """Whether all its trials came to the end of their budget."""
-        return all(trial.ending is not None and trial.ending.state == State.DONE for trial in self.trials)
+        return all(trial.outcome is not None and trial.outcome.state == State.DONE for trial in self.trials)
 
     @property
     def value(self) -> float | None:
         """The mean of its trials' captures; None where one failed."""
-        results = [trial.ending.result for trial in self.trials if trial.ending and trial.ending.state.settled]
+        results = [trial.outcome.result for trial in self.trials if trial.outcome and trial.outcome.state.settled]
         known = [float(result) for result in results if isinstance(result, int | float) and np.isfinite(result)]
         return sum(known) / len(known) if known and len(known) == len(self.trials) else None
 
@@ -114,7 +114,7 @@ class Search:
             if point is not None and point not in self._earlier:
                 self._earlier.append(point)
 
-    def more(self) -> Sequence[Trial]:
+    def next_trials(self) -> Sequence[Trial]:
         """Return the trials of the next point that has any of its own."""
         while len(self.points) < self._samples:
             name = f"point {len(self.points)}"
@@ -134,14 +134,14 @@ class Search:
             self._tell(self.points[-1])
         return []
 
-    def wants_end(self, trial: Trial, progress: Progress) -> bool:
+    def should_prune(self, trial: Trial, progress: Progress) -> bool:
         """Return whether other points did better than a trial's with as many environment steps."""
         points = [point for point in self.points if trial in point.trials]
         for point in points:
             self._look_at(point)
         return all(point.pruned for point in points) and progress.env_steps < (trial.budget or 0)
 
-    def ended(self, trial: Trial) -> None:
+    def on_finished(self, trial: Trial) -> None:
         """Hear of a trial that came to an end."""
         for point in self.points:
             if trial in point.trials:
@@ -160,7 +160,7 @@ class Search:
 
     def _tell(self, point: Point) -> None:
         """Tell the searcher what a point is worth, once."""
-        if point.told or not point.ended:
+        if point.told or not point.finished:
             return
         point.told = True
         value = point.value

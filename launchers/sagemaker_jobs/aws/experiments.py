@@ -13,7 +13,7 @@ from typing import Any
 
 from battery_lab.config.compose import resolve
 from battery_lab.config.stored_trial import TRIAL, load_trial
-from battery_lab.sweep.trial_folder import figures_of
+from battery_lab.sweep.trial_folder import read_metrics
 from battery_lab.tracking.mlflow_params import flat_params
 from battery_lab.tracking.run_log import CURVES, STEPS, TIME, read_lines
 from sagemaker_jobs.aws.connection import Connection, code_of, sdk
@@ -117,7 +117,7 @@ def _log(connection: Connection, places: Places, experiment: str, name: str, fol
                     told.add(metric)
                     run.log_metric(metric, value, timestamp=at, step=int(line[STEPS] or 0))
         # Figures that are points of curves already are there.
-        for metric, value in (figures_of(folder) or {}).items():
+        for metric, value in (read_metrics(folder) or {}).items():
             if metric not in told and value is not None and math.isfinite(value):
                 run.log_metric(metric, value, step=0)
         for file in FILES:

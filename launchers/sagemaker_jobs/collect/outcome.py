@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from battery_lab.common.errors import LabError
-from battery_lab.sweep.interfaces import Ending
+from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import State
-from battery_lab.sweep.trial_folder import result_of
+from battery_lab.sweep.trial_folder import read_result
 from sagemaker_jobs.aws.errors import told
 from sagemaker_jobs.aws.job_names import read_name
 from sagemaker_jobs.collect.results import Bill, Home
@@ -52,7 +52,7 @@ def came_to(about: Mapping[str, Any], prices: Mapping[str, float], currency: str
 
 def ended(
     number: int, folder: Path, about: Mapping[str, Any], cost: Bill, home: Home, who: str, unwanted: bool = False
-) -> Ending:
+) -> Outcome:
     """Bring home what an ended job left; returns how it ended.
 
     Args:
@@ -70,21 +70,21 @@ def ended(
         try:
             home.results(folder, about)
         except LabError as error:
-            return Ending(number=number, state=State.FAILED, reason=str(error))
+            return Outcome(number=number, state=State.FAILED, reason=str(error))
         finally:
             _if_possible("log", number, lambda: home.log(folder, cost.name))
         _if_possible("checkpoint", number, lambda: home.checkpoint(folder, number, who))
-        return Ending(number=number, state=State.DONE, result=result_of(folder))
+        return Outcome(number=number, state=State.DONE, result=read_result(folder))
     _if_possible("log", number, lambda: home.log(folder, cost.name))
     _if_possible("curves", number, lambda: home.curves(folder, number, who))
     if cost.status == STOPPED and unwanted:
-        return Ending(number=number, state=State.STOPPED)
-    return Ending(
+        return Outcome(number=number, state=State.STOPPED)
+    return Outcome(
         number=number,
         state=State.FAILED,
         reason=_reason(cost, about),
         raised=(cost.reason or "").startswith(BY_ITSELF),
-        lost=(cost.reason or "").startswith(BY_SERVICE) and attempt_of(cost.name) < MOST_LOST,
+        machine_lost=(cost.reason or "").startswith(BY_SERVICE) and attempt_of(cost.name) < MOST_LOST,
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from battery_lab.common.errors import DataError
-from battery_lab.sweep.trial_folder import LEFT, METRICS, resumable
+from battery_lab.sweep.trial_folder import LEFT, METRICS, checkpoint_steps
 from battery_lab.tracking.run_log import CURVES
 from sagemaker_jobs.aws.connection import Connection, code_of
 from sagemaker_jobs.aws.logs import lines, streams
@@ -137,7 +137,7 @@ class Home:
                     raise DataError(f"s3://{bucket}/{key}{name} is no name of a file in a checkpoint")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._connection.s3.download_file(bucket, f"{key}{name}", str(path))
-            if resumable(Path(scratch)) is not None:
+            if checkpoint_steps(Path(scratch)) is not None:
                 _replace(place, folder / CHECKPOINTS)
 
     def note(self, folder: Path, cost: Bill) -> None:

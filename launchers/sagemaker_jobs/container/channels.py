@@ -22,9 +22,9 @@ def begin_with(run: Path, folder: Path) -> None:
     Raises:
         DataError: it has no checkpoint.
     """
-    from battery_lab.sweep.trial_folder import resumable
+    from battery_lab.sweep.trial_folder import checkpoint_steps
 
-    if resumable(run) is None:
+    if checkpoint_steps(run) is None:
         raise DataError(f"the run of the channel {CHECKPOINT_CHANNEL} holds no checkpoint to go on from: name another")
     for name in CONTINUED:
         if (run / name).is_dir():

@@ -115,7 +115,7 @@ def _trial(job: Job) -> None:
 
     from battery_lab.config.compose import build, register_resolvers
     from battery_lab.config.stored_trial import load_trial, store_trial
-    from battery_lab.sweep.trial_folder import resumable, start_over
+    from battery_lab.sweep.trial_folder import checkpoint_steps, reset_folder
     from sagemaker_jobs.container.metric_lines import MetricLines, line
 
     check_packages(job.trial)
@@ -134,15 +134,15 @@ def _trial(job: Job) -> None:
         metrics = judge_stored(experiment, judged, folder, console)
         shutil.copy(judged / LOOKS, folder / LOOKS)
     else:
-        if (steps := resumable(folder)) is None or steps == raised_from(folder):
+        if (steps := checkpoint_steps(folder)) is None or steps == raised_from(folder):
             # What a host left that was lost before its first checkpoint, or from where a try failed by itself.
-            start_over(folder)
+            reset_folder(folder)
             (folder / RAISED).unlink(missing_ok=True)
             if job.start is not None:
                 begin_with(job.start, folder)
         printing = replace(experiment, tracking=MetricLines(inner=experiment.tracking))
         with noting_failure(folder):
-            metrics = printing.run(folder, resume=resumable(folder) is not None, console=console)
+            metrics = printing.run(folder, resume=checkpoint_steps(folder) is not None, console=console)
     print(line(metrics, int(metrics.get("train/env_steps") or 0)), flush=True)
     deliver(folder, job)
     _export(experiment, folder, job.model)
@@ -174,9 +174,9 @@ def raised_from(folder: Path) -> int | None:
 def noting_failure(folder: Path) -> Iterator[None]:
     """Note from which checkpoint the trial went on, if it raises: from there, it would again."""
     from battery_lab.experiment.trainer import Interrupted
-    from battery_lab.sweep.trial_folder import resumable
+    from battery_lab.sweep.trial_folder import checkpoint_steps
 
-    steps = resumable(folder)
+    steps = checkpoint_steps(folder)
     try:
         yield
     except (Interrupted, LabError):

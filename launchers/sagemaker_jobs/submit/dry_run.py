@@ -28,18 +28,18 @@ class Previewed:
         self._options, self._connection, self._sender = options, connection, sender
 
     @property
-    def takes(self) -> str:
+    def trial_resources(self) -> str:
         """What a trial takes, in words."""
         hosts = " and ".join(f"{group.count} x {group.type}" for group in self._options.groups)
         most = self._options.most_cost()
         bound = "" if most is None else f", at most {most:.2f} {self._options.currency}"
         return f"{hosts}{' spot' if self._options.spot else ''}{bound}"
 
-    def check(self, job: Any) -> None:
+    def validate(self, job: Any) -> None:
         """Raise ConfigError where a trial cannot be sent."""
         self._sender.check(job)
 
-    def bound(self, trials: int, tries: int) -> str:
+    def cost_limit(self, trials: int, tries: int) -> str:
         """Return what so many trials cost at most, in words; empty where a price is not known."""
         most = self._options.most_cost()
         if most is None:

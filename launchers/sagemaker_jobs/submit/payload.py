@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from battery_lab.common.errors import ConfigError
 from battery_lab.config.stored_trial import TRIAL, note_choices, store_trial
 from battery_lab.config.sweep_name import choices_of_trials
-from battery_lab.sweep.trial_id import versions
+from battery_lab.sweep.trial_id import package_versions
 from battery_lab.tracking.mlflow_sweep_run import COMMAND
 from battery_lab.tracking.sync_state import RECEIPT, read_receipt, write_receipt
 from sagemaker_jobs.aws.connection import Connection
@@ -175,7 +175,7 @@ class Sender:
             TRIAL: OmegaConf.to_yaml(prepared.config).encode(),
             NUMBER: str(prepared.number).encode(),
             COMMAND: b"{}",
-            PACKAGES: json.dumps(sorted(versions())).encode(),
+            PACKAGES: json.dumps(sorted(package_versions())).encode(),
             RECEIPT: (self._sweep / RECEIPT).read_bytes(),
         }
         if self._options.hosts > 1:

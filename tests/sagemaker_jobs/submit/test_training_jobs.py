@@ -110,8 +110,8 @@ def test_ctrl_c_stops_jobs_or_leaves_them(emulator, tmp_path, choice):
     launch.run()
     thread.join()
     assert launch.stopped_by == signal.SIGINT
-    (ending,) = [trial.ending for trial in sweep.known]
-    assert ending.state == State.STOPPED and ending.left == (choice == "leave")
+    (ending,) = [trial.outcome for trial in sweep.known]
+    assert ending.state == State.STOPPED and ending.detached == (choice == "leave")
     (name,) = created(emulator, lead_of(sweep))
     status = emulator.client("sagemaker").describe_training_job(TrainingJobName=name)["TrainingJobStatus"]
     assert status == ("Stopped" if choice == "stop" else "InProgress")
@@ -175,7 +175,7 @@ def test_jobs_that_nobody_waits_for_are_followed_and_collected(emulator, tmp_pat
     trials = [{"steps": 5, "first_pace": 0.5}, {"steps": 2}, {"steps": 1}]
     sweep = StubSweep(tmp_path / "left", trials, {"wait": False})
     endings = sweep.run()
-    assert {number: ending.left for number, ending in endings.items()} == {0: True, 1: True}
+    assert {number: ending.detached for number, ending in endings.items()} == {0: True, 1: True}
     capsys.readouterr()
     logs(sweep.folder, 0)
     lines = capsys.readouterr().out.splitlines()
@@ -189,7 +189,7 @@ def test_jobs_that_nobody_waits_for_are_followed_and_collected(emulator, tmp_pat
     until(home, seconds=60)
     assert figures(sweep, 0)["train/env_steps"] == 5
     # The same command sends those that waited for a place.
-    assert StubSweep(sweep.folder, trials, sweep.chosen).run()[2].left
+    assert StubSweep(sweep.folder, trials, sweep.chosen).run()[2].detached
     journal = Journal(sweep.folder)
     journal.read()
     assert [entry.state for entry in journal.entries.values()] == [State.DONE, State.DONE, State.STOPPED]
@@ -213,7 +213,7 @@ def test_what_nobody_waited_for_comes_home_by_the_same_command(emulator, tmp_pat
         1: State.DONE,
         2: State.STOPPED,
     }
-    assert again[2].left and len(created(emulator, lead_of(sweep))) == 3
+    assert again[2].detached and len(created(emulator, lead_of(sweep))) == 3
 
 
 @pytest.mark.parametrize("choice", ["stop", "leave"])
@@ -238,8 +238,8 @@ def test_ctrl_c_amid_the_sending_stops_what_nobody_was_to_wait_for(emulator, tmp
     sweep = StubSweep(tmp_path / f"sending-{choice}", trials, {"wait": False, "on_interrupt": choice})
     launch = sweep.launch()
     launch.run()
-    assert launch.stopped_by == signal.SIGINT and launch.left == (choice == "leave")
-    assert [trial.ending and trial.ending.state for trial in sweep.known] == [State.STOPPED, None]
+    assert launch.stopped_by == signal.SIGINT and launch.detached == (choice == "leave")
+    assert [trial.outcome and trial.outcome.state for trial in sweep.known] == [State.STOPPED, None]
     (name,) = created(emulator, lead_of(sweep))
     told = emulator.client("sagemaker").describe_training_job(TrainingJobName=name)
     assert told["TrainingJobStatus"] == {"stop": "Stopped", "leave": "InProgress"}[choice]
@@ -248,10 +248,10 @@ def test_ctrl_c_amid_the_sending_stops_what_nobody_was_to_wait_for(emulator, tmp
 def test_jobs_that_are_left_stay_so_when_one_is_ended(emulator, tmp_path):
     sweep = StubSweep(tmp_path / "pruned", [{}], {"on_interrupt": "leave"})
     sweep.launch()
-    assert sweep.made.room
+    assert sweep.made.has_capacity
     sweep.made.stop(by_signal=True)
     sweep.made.stop(0)
-    assert not sweep.made.room
+    assert not sweep.made.has_capacity
 
 
 def test_more_parameters_than_experiments_hold_are_told(tmp_path, capsys):
@@ -294,5 +294,5 @@ def test_an_outage_is_told_once_and_sat_out(emulator, tmp_path, monkeypatch, cap
     # Not the first look, without which nothing begins.
     emulator.faults.add("ListTrainingJobs", "error_before", times=3, skip=1)
     launch.run()
-    assert sweep.known[0].ending.state == State.DONE
+    assert sweep.known[0].outcome.state == State.DONE
     assert capsys.readouterr().err.count("(jobs go on; this is tried again)") == 1

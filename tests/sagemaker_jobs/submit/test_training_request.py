@@ -121,7 +121,7 @@ def test_hosts_with_nothing_to_do_are_told_before_anything_is_sent(emulator, tmp
     sweep = StubSweep(tmp_path / "idle", [{}], {"instance_count": 2})
     sweep.launch()
     with pytest.raises(ConfigError, match="a job of 2 hosts must have runners or learners for them"):
-        sweep.made.check(sweep.known[0].job(None))
+        sweep.made.validate(sweep.known[0].job(None))
     assert writes(emulator) == before
 
 

@@ -15,7 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from battery_lab.common.errors import LabError
-from battery_lab.sweep.interfaces import Ending
+from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import State
 from battery_lab.sweep.trial_id import source_digest
 
@@ -23,7 +23,7 @@ STOPPED_BY_OTHERS = "somebody else than the sweep stopped its process"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SentJob:
+class TrialJob:
     """What a process needs to run a trial.
 
     Attributes:
@@ -45,7 +45,7 @@ class SentJob:
     singletons: Any
 
 
-def run(job: SentJob) -> bytes:
+def run(job: TrialJob) -> bytes:
     """Run a trial; returns what :func:`ending` reads."""
     if source_digest() != job.source:
         return _failed(
@@ -84,14 +84,14 @@ def _failed(text: str, raised: bool) -> bytes:
     return content
 
 
-def ending(number: int, data: bytes) -> Ending:
+def ending(number: int, data: bytes) -> Outcome:
     """Read how a trial ended from what its process, which this one started, sent back."""
     sent: dict[str, Any] = cloudpickle.loads(data)
     if "done" not in sent:
-        return Ending(number=number, state=State.FAILED, **sent)
+        return Outcome(number=number, state=State.FAILED, **sent)
     try:
         told: JobReturn = cloudpickle.loads(sent["done"])
     except Exception as error:
         reason = f"what it returned cannot be read by the launcher: {error}"
-        return Ending(number=number, state=State.FAILED, reason=reason, raised=True)
-    return Ending(number=number, state=State.DONE, result=told.return_value, payload=told)
+        return Outcome(number=number, state=State.FAILED, reason=reason, raised=True)
+    return Outcome(number=number, state=State.DONE, result=told.return_value, payload=told)
