@@ -92,7 +92,7 @@ def start(algo: str, outputs: str, begun: float) -> dict[str, float]:
     trained = time.time()
     world, policy = source.open(), experiment.copy_policy(algorithm, source, env_steps=0)
     judged = time.perf_counter()
-    world.judge(policy, "test")
+    world.evaluate(policy, "test")
     return {START: trained - begun, COMPOSED: trained - composing, YEAR: time.perf_counter() - judged}
 
 

@@ -15,4 +15,4 @@ class PerfectForesight:
 
     def requests(self, problem: DispatchProblem) -> Array:
         """Return (T,) the best requests in MW."""
-        return plan(problem.judged.price, problem.battery, problem.series.interval_h).request_mw
+        return plan(problem.dispatched.price, problem.battery, problem.series.interval_h).request_mw

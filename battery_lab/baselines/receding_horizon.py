@@ -10,7 +10,7 @@ import numpy as np
 from battery_lab.common.errors import require
 from battery_lab.envs.battery.physics import Array, deliver_mwh
 from battery_lab.envs.battery.problem import DispatchProblem
-from battery_lab.planning.energy_grid import Levels, choose, coarse_levels, sweep
+from battery_lab.planning.energy_grid import EnergyGrid, bellman_backup, coarse_grid, greedy_action
 
 FORECAST = "price_forecast"
 NOT_PUBLISHED = -1
@@ -44,7 +44,7 @@ class RecedingHorizon:
         """Return (T,) requests in MW; rows before any price is known hold."""
         series, battery = problem.series, problem.battery
         step = series.interval_h
-        levels = coarse_levels(battery, step)
+        grid = coarse_grid(battery, step)
         ahead = FORECAST in series.columns and FORECAST in series.lead_h  # else it is a measurement, known too late
         price = np.array(series.price)  # copies: compiled code is kept for writable arrays only
         published = np.array(series.columns[FORECAST]) if ahead else price
@@ -57,7 +57,7 @@ class RecedingHorizon:
             (max(round(self.horizon_h / step), 1), max(round(self.replan_minutes / 60 / step), 1)),
             (series.intervals_per_day, self.days),
             battery.energy_start_mwh,
-            levels,
+            grid,
         )
         return np.asarray(request / step)
 
@@ -71,27 +71,27 @@ def _dispatch(
     look: tuple[int, int],
     calendar: tuple[int, int],
     energy: float,
-    levels: Levels,
+    grid: EnergyGrid,
 ) -> Array:
     """Requests in MWh; ``published`` is read up to ``lead`` rows ahead of the present, not at all if that is -1."""
     (first, end, lag), (horizon, replan) = span, look
     request = np.zeros(end - first)
-    value, work = np.zeros((horizon + 1, levels.size)), np.empty((4, levels.size))
+    value, work = np.zeros((horizon + 1, grid.size)), np.empty((4, grid.size))
     ahead, planned_at = np.empty(horizon + 1), first
     for t in range(first, end):
         if t - lag < 0:
-            _, energy = deliver_mwh(energy, 0.0, levels.limits)
+            _, energy = deliver_mwh(energy, 0.0, grid.limits)
             planned_at = t + 1
             continue
         if (t - planned_at) % replan == 0:
             planned_at = t
             _forecast(ahead, t, lag, price, published, lead, calendar)
-            _plan(value, work, ahead, min(horizon, end - 1 - t), levels)
+            _plan(value, work, ahead, min(horizon, end - 1 - t), grid)
         now = price[t - lag]
         if lag > 0 and lead >= 0:
             now += published[t] - published[t - lag]  # the forecast, as wrong as it was when last seen
-        request[t - first] = choose(value[t - planned_at], energy, now, levels)
-        _, energy = deliver_mwh(energy, request[t - first], levels.limits)
+        request[t - first] = greedy_action(value[t - planned_at], energy, now, grid)
+        _, energy = deliver_mwh(energy, request[t - first], grid.limits)
     return request
 
 
@@ -116,8 +116,8 @@ def _forecast(
 
 
 @nb.njit(cache=True)
-def _plan(value: Array, work: Array, ahead: Array, rows: int, levels: Levels) -> None:
+def _plan(value: Array, work: Array, ahead: Array, rows: int, grid: EnergyGrid) -> None:
     """Write to value[k] what stored energy is worth after the k-th row from now, planning ``rows`` rows more."""
     value[rows] = 0.0
     for k in range(rows, 0, -1):
-        sweep(value[k], value[k - 1], work, ahead[k], levels)
+        bellman_backup(value[k], value[k - 1], work, ahead[k], grid)

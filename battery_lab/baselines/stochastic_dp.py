@@ -17,7 +17,7 @@ from battery_lab.common.errors import require
 from battery_lab.envs.battery.physics import Array, deliver_mwh
 from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.market.series import MarketSeries
-from battery_lab.planning.energy_grid import Levels, choose, coarse_levels, sweep
+from battery_lab.planning.energy_grid import EnergyGrid, bellman_backup, coarse_grid, greedy_action
 
 Ints = NDArray[np.int64]
 
@@ -48,23 +48,23 @@ class StochasticDP:
         """Return (T,) requests in MW; rows before any price is known hold."""
         series, battery = problem.series, problem.battery
         model = fit_prices(problem.training, np.asarray(self.quantiles, np.float64))
-        levels = coarse_levels(battery, series.interval_h)
-        expected = self._expected_value(model, levels, series.interval_h)
+        grid = coarse_grid(battery, series.interval_h)
+        expected = self._expected_value(model, grid, series.interval_h)
         begin = max(problem.first - 1, 0)  # the price before the first row is known
         rows = series.rows(begin, problem.end)
         first, start = problem.first - begin, battery.energy_start_mwh
-        request = _dispatch(_read(rows, model), first, problem.price_lag, model, expected, start, levels)
+        request = _dispatch(_read(rows, model), first, problem.price_lag, model, expected, start, grid)
         return np.asarray(request / series.interval_h)
 
-    def _expected_value(self, model: PriceModel, levels: Levels, interval_h: float) -> Array:
+    def _expected_value(self, model: PriceModel, grid: EnergyGrid, interval_h: float) -> Array:
         """(slots, bins, levels) what stored energy is worth after a slot of the day whose price is in a bin."""
         slots, bins = round(HOURS / interval_h), model.mean.shape[1]
-        expected, value = np.zeros((slots, bins, levels.size)), np.zeros((bins, levels.size))
+        expected, value = np.zeros((slots, bins, grid.size)), np.zeros((bins, grid.size))
         for _ in range(self.days):
             for slot in range(slots - 1, -1, -1):
                 hour = int(slot * interval_h + 1e-9)
                 expected[slot] = model.transition[hour] @ value
-                _sweep_bins(expected[slot], value, model.mean[hour], levels)
+                _backup_bins(expected[slot], value, model.mean[hour], grid)
         return expected
 
 
@@ -129,29 +129,29 @@ def _bins(price: Array, edges: Array, hour: Ints) -> Ints:
 
 
 @nb.njit(cache=True)
-def _sweep_bins(after: Array, value: Array, price: Array, levels: Levels) -> None:
-    work = np.empty((4, levels.size))
+def _backup_bins(after: Array, value: Array, price: Array, grid: EnergyGrid) -> None:
+    work = np.empty((4, grid.size))
     for b in range(len(price)):
-        sweep(after[b], value[b], work, price[b], levels)
+        bellman_backup(after[b], value[b], work, price[b], grid)
 
 
 @nb.njit(cache=True)
 def _dispatch(
-    rows: _Rows, first: int, lag: int, model: PriceModel, expected: Array, energy: float, levels: Levels
+    rows: _Rows, first: int, lag: int, model: PriceModel, expected: Array, energy: float, grid: EnergyGrid
 ) -> Array:
     """Act on the price where it is known, and on what usually follows the last one where it is not."""
-    request, after = np.zeros(len(rows.price) - first), np.zeros(levels.size)
+    request, after = np.zeros(len(rows.price) - first), np.zeros(grid.size)
     for t in range(first, len(rows.price)):
         price, wanted = rows.price[t], 0.0
         if lag == 0:
-            wanted = choose(expected[rows.slot[t], rows.bin[t]], energy, price, levels)
+            wanted = greedy_action(expected[rows.slot[t], rows.bin[t]], energy, price, grid)
         elif t > 0:
             chance = model.transition[rows.hour[t - 1], rows.bin[t - 1]]
             price = np.sum(chance * model.mean[rows.hour[t]])
             after[:] = 0.0
             for b in range(len(chance)):
                 after += chance[b] * expected[rows.slot[t], b]
-            wanted = choose(after, energy, price, levels)
+            wanted = greedy_action(after, energy, price, grid)
         request[t - first] = wanted
-        _, energy = deliver_mwh(energy, wanted, levels.limits)
+        _, energy = deliver_mwh(energy, wanted, grid.limits)
     return request

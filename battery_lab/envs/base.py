@@ -16,8 +16,6 @@ from battery_lab.envs.layout import Layout
 if TYPE_CHECKING:
     from battery_lab.report import Panel
 
-PERIODS = ("validation", "test")
-
 
 @dataclass(frozen=True, kw_only=True)
 class ActionMeaning:
@@ -40,7 +38,7 @@ class Actor(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class Evaluation:
     """One policy over one period, by the environment's own accounts.
 
     Attributes:
@@ -76,13 +74,13 @@ class World(Protocol):
     def vector_env(self, num_envs: int, seed: int) -> gym.vector.VectorEnv[Any, Any, Any]:
         """Make an environment for training time."""
 
-    def judge(self, actor: Actor, period: str) -> Judgement:
+    def evaluate(self, actor: Actor, period: str) -> Evaluation:
         """Run a policy once through a period, in order."""
 
-    def baselines(self, period: str) -> dict[str, Judgement]:
+    def baselines(self, period: str) -> dict[str, Evaluation]:
         """Judge the environment's own policies over a period."""
 
-    def panels(self, frame: pd.DataFrame, baselines: Mapping[str, Judgement]) -> Sequence[Panel]:
+    def panels(self, frame: pd.DataFrame, baselines: Mapping[str, Evaluation]) -> Sequence[Panel]:
         """Return the report's pictures of one policy over a period."""
 
     def summary(self) -> Mapping[str, str]:

@@ -231,7 +231,7 @@ class _Run:
         policy, name = experiment.load_policy(self.world, self.folder), experiment.name
         results.note_test_look(self.folder, name, self.world)
         with self.console.status("judging on test time"):
-            metrics, judged, table = results.judge_test(self.world, policy, name)
+            metrics, judged, table = results.evaluate_test(self.world, policy, name)
         metrics |= self.progress.metrics()
         self.log.log({key: value for key, value in metrics.items() if key.startswith("test/")}, self.progress.env_steps)
         curves = pd.DataFrame(self.log.read())

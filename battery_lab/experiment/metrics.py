@@ -7,7 +7,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from battery_lab.envs.base import Actor, Judgement, World
+from battery_lab.envs.base import Actor, Evaluation, World
 
 CAPTURE, LIFT = "capture", "lift_over_rule"
 
@@ -17,7 +17,7 @@ def share(value: float, whole: float) -> float:
     return value / whole if whole > 0 else float("nan")
 
 
-def with_shares(world: World, judged: Mapping[str, Judgement]) -> dict[str, dict[str, float]]:
+def with_shares(world: World, judged: Mapping[str, Evaluation]) -> dict[str, dict[str, float]]:
     """Add capture and lift to the metrics of policies that were judged over the same period.
 
     Capture is the policy's score over the optimum's; lift is its score over the rule's, less one.
@@ -44,12 +44,12 @@ class Validation:
 
     def __call__(self, policy: Actor) -> tuple[float, dict[str, float]]:
         """Return a policy's score, and its metrics as ``validation/...``."""
-        judged = self._world.judge(policy, "validation")
+        judged = self._world.evaluate(policy, "validation")
         shares = with_shares(self._world, {"policy": judged} | self._baselines)["policy"]
         return judged.metrics[self._world.score], {f"validation/{key}": value for key, value in shares.items()}
 
     @cached_property
-    def _baselines(self) -> dict[str, Judgement]:
+    def _baselines(self) -> dict[str, Evaluation]:
         return self._world.baselines("validation")
 
 

@@ -20,7 +20,7 @@ from battery_lab.experiment.experiment import POLICY, Experiment
 from battery_lab.policies.policy import read_spec
 
 
-def judge_stored(experiment: Experiment, run: Path, folder: Path, console: Console) -> dict[str, float]:
+def evaluate_stored(experiment: Experiment, run: Path, folder: Path, console: Console) -> dict[str, float]:
     """Judge a run's policy on the test time of an experiment's environment, which may be another than the run's.
 
     Args:
@@ -42,7 +42,7 @@ def judge_stored(experiment: Experiment, run: Path, folder: Path, console: Conso
     _check_fits(spec, world, source.vector_env(1, 0).single_action_space)
     policy = experiment.load_policy(world, run)
     results.note_test_look(run, name, world)
-    metrics, judged, table = results.judge_test(world, policy, name)
+    metrics, judged, table = results.evaluate_test(world, policy, name)
     folder.mkdir(parents=True, exist_ok=True)
     results.write_results(folder, metrics, judged[name], name)
     results.write_report(folder, f"{name}, judged again", world, judged, name, table, pd.DataFrame())

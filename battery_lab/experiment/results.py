@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from battery_lab import report
-from battery_lab.envs.base import Judgement, World
+from battery_lab.envs.base import Evaluation, World
 from battery_lab.experiment.metrics import flat_metrics, table, with_shares
 from battery_lab.policies.policy import Policy
 from battery_lab.tracking.run_log import finite_or_null
@@ -28,14 +28,16 @@ def note_test_look(run: Path, policy: str, world: World) -> None:
         file.write(json.dumps(look | {"world": dict(world.summary())}) + "\n")
 
 
-def judge_test(world: World, policy: Policy, name: str) -> tuple[dict[str, float], dict[str, Judgement], pd.DataFrame]:
+def evaluate_test(
+    world: World, policy: Policy, name: str
+) -> tuple[dict[str, float], dict[str, Evaluation], pd.DataFrame]:
     """Run a policy and the baselines through test time; returns metrics, judgements by name and the table."""
-    judged = {name: world.judge(policy, "test")} | world.baselines("test")
+    judged = {name: world.evaluate(policy, "test")} | world.baselines("test")
     shares = with_shares(world, judged)
     return flat_metrics(shares, name), judged, table(shares, world.score)
 
 
-def write_results(folder: Path, metrics: Mapping[str, float], judged: Judgement, name: str) -> None:
+def write_results(folder: Path, metrics: Mapping[str, float], judged: Evaluation, name: str) -> None:
     """Write ``dispatch.parquet`` and ``metrics.json``, the latter whole or not at all.
 
     What is not a number (the lift over a rule that loses money) is null, as JSON has no word for it.
@@ -50,7 +52,7 @@ def write_report(
     folder: Path,
     title: str,
     world: World,
-    judged: Mapping[str, Judgement],
+    judged: Mapping[str, Evaluation],
     name: str,
     table: pd.DataFrame,
     curves: pd.DataFrame,

@@ -25,7 +25,7 @@ FINEST = 1e-5  # the least share of its usable energy that a battery must move i
 VECTORISED = {"nnan", "ninf", "nsz"}  # without it a maximum is not one instruction
 
 
-class Levels(NamedTuple):
+class EnergyGrid(NamedTuple):
     """A battery over one dispatch interval on evenly spaced levels of stored energy; one of them is its start.
 
     Attributes:
@@ -55,7 +55,7 @@ class Levels(NamedTuple):
     limits: Limits
 
 
-def find_levels(battery: Battery, interval_h: float, *, at_least: int, tolerance: float) -> Levels:
+def fit_grid(battery: Battery, interval_h: float, *, at_least: int, tolerance: float) -> EnergyGrid:
     """Find the fewest levels that fit a battery's steps and limits.
 
     Args:
@@ -82,7 +82,7 @@ def find_levels(battery: Battery, interval_h: float, *, at_least: int, tolerance
     step = _best_step(rise, fall, above, below, at_least, tolerance)
     down = int(below / step + ON_LEVEL)
     origin = start - down * step
-    return Levels(
+    return EnergyGrid(
         lowest_mwh=origin,
         step_mwh=step,
         size=down + int(above / step + ON_LEVEL) + 1,
@@ -97,9 +97,9 @@ def find_levels(battery: Battery, interval_h: float, *, at_least: int, tolerance
     )
 
 
-def coarse_levels(battery: Battery, interval_h: float) -> Levels:
+def coarse_grid(battery: Battery, interval_h: float) -> EnergyGrid:
     """Return a grid for plans on uncertain prices: what its rounding loses is far below what they do not know."""
-    return find_levels(battery, interval_h, at_least=100, tolerance=5e-3)
+    return fit_grid(battery, interval_h, at_least=100, tolerance=5e-3)
 
 
 def _best_step(rise: float, fall: float, above: float, below: float, at_least: int, tolerance: float) -> float:
@@ -120,7 +120,7 @@ def _best_step(rise: float, fall: float, above: float, below: float, at_least: i
 
 
 @nb.njit(cache=True, fastmath=VECTORISED)
-def sweep(after: Array, value: Array, work: Array, price: float, levels: Levels) -> None:
+def bellman_backup(after: Array, value: Array, work: Array, price: float, grid: EnergyGrid) -> None:
     """Step the value of stored energy back over one interval (Bellman's equation).
 
     Args:
@@ -128,29 +128,29 @@ def sweep(after: Array, value: Array, work: Array, price: float, levels: Levels)
         value: (size,) value at its start, written here; may be ``after`` itself.
         work: (4, size) room to work in.
         price: the interval's price per MWh.
-        levels: the battery on its grid.
+        grid: the battery on its grid.
     """
-    bought, sold = _costs(price, levels)
+    bought, sold = _costs(price, grid)
     up, down = work[0], work[2]
-    for i in range(levels.size):
+    for i in range(grid.size):
         up[i] = after[i] - i * bought
         down[i] = after[i] - i * sold
-    for i in range(levels.floor):
+    for i in range(grid.floor):
         down[i] = NO_VALUE
-    up = _highest_ahead(up, work[1], levels.charge + 1)
-    down = _highest_behind(down, work[3], levels.discharge + 1)
-    for i in range(levels.size):
+    up = _highest_ahead(up, work[1], grid.charge + 1)
+    down = _highest_behind(down, work[3], grid.discharge + 1)
+    for i in range(grid.size):
         rising, falling = up[i] + i * bought, down[i] + i * sold
         best = rising if rising > falling else falling
         value[i] = after[i] if after[i] > best else best
-    if levels.limits.retention < 1:
-        _decay(value, up, levels)
+    if grid.limits.retention < 1:
+        _decay(value, up, grid)
 
 
 @nb.njit(cache=True)
-def _costs(price: float, levels: Levels) -> tuple[float, float]:
+def _costs(price: float, grid: EnergyGrid) -> tuple[float, float]:
     """What rising by one level costs and what falling by one earns, in money."""
-    return (price + levels.grid_fee_per_mwh) * levels.bought_mwh, (price - levels.wear_per_mwh) * levels.sold_mwh
+    return (price + grid.grid_fee_per_mwh) * grid.bought_mwh, (price - grid.wear_per_mwh) * grid.sold_mwh
 
 
 @nb.njit(cache=True, fastmath=VECTORISED)
@@ -186,16 +186,16 @@ def _higher(one: Array, two: Array, out: Array) -> None:
 
 
 @nb.njit(cache=True)
-def _decay(value: Array, kept: Array, levels: Levels) -> None:
+def _decay(value: Array, kept: Array, grid: EnergyGrid) -> None:
     """Turn the value of what self-discharge leaves into the value of what was there before it."""
     kept[:] = value
-    for i in range(levels.size):
-        energy = levels.lowest_mwh + i * levels.step_mwh
-        value[i] = between(kept, (energy * levels.limits.retention - levels.lowest_mwh) / levels.step_mwh)
+    for i in range(grid.size):
+        energy = grid.lowest_mwh + i * grid.step_mwh
+        value[i] = interpolate(kept, (energy * grid.limits.retention - grid.lowest_mwh) / grid.step_mwh)
 
 
 @nb.njit(cache=True)
-def between(value: Array, position: float) -> float:
+def interpolate(value: Array, position: float) -> float:
     """Interpolate a value at a position in levels; beyond the ends it goes on as a straight line."""
     i = min(max(int(position), 0), len(value) - 2)
     worth: float = value[i] + (position - i) * (value[i + 1] - value[i])
@@ -203,33 +203,33 @@ def between(value: Array, position: float) -> float:
 
 
 @nb.njit(cache=True)
-def choose(after: Array, energy_mwh: float, price: float, levels: Levels) -> float:
+def greedy_action(after: Array, energy_mwh: float, price: float, grid: EnergyGrid) -> float:
     """Choose the move that earns most now and later.
 
     Args:
         after: (size,) value of stored energy at the interval's end.
         energy_mwh: stored energy at its start.
         price: the interval's price per MWh.
-        levels: the battery on its grid.
+        grid: the battery on its grid.
 
     Returns:
         The request at the grid connection in MWh, + sold, - bought; 0 where nothing earns more.
     """
-    bought, sold = _costs(price, levels)
-    at = (energy_mwh * levels.limits.retention - levels.lowest_mwh) / levels.step_mwh
+    bought, sold = _costs(price, grid)
+    at = (energy_mwh * grid.limits.retention - grid.lowest_mwh) / grid.step_mwh
     if abs(at - round(at)) < ON_LEVEL:
         at = float(round(at))
-    best, request = between(after, at) + GAIN, 0.0
-    top = min(at + levels.charge, levels.size - 1.0)
+    best, request = interpolate(after, at) + GAIN, 0.0
+    top = min(at + grid.charge, grid.size - 1.0)
     for k in range(int(np.ceil(top - np.floor(at)))):
         target = min(np.floor(at) + 1 + k, top)
-        worth = between(after, target) - (target - at) * bought
+        worth = interpolate(after, target) - (target - at) * bought
         if worth > best:
-            best, request = worth, -(target - at) * levels.bought_mwh
-    bottom = max(at - levels.discharge, float(levels.floor))
+            best, request = worth, -(target - at) * grid.bought_mwh
+    bottom = max(at - grid.discharge, float(grid.floor))
     for k in range(int(np.ceil(np.ceil(at) - bottom))):
         target = max(np.ceil(at) - 1 - k, bottom)
-        worth = between(after, target) + (at - target) * sold
+        worth = interpolate(after, target) + (at - target) * sold
         if worth > best:
-            best, request = worth, (at - target) * levels.sold_mwh
+            best, request = worth, (at - target) * grid.sold_mwh
     return request

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from battery_lab.envs.battery.physics import Array, Battery, deliver_mwh
 from battery_lab.envs.battery.transition import Transition
-from battery_lab.planning.energy_grid import Levels, between, choose, find_levels, sweep
+from battery_lab.planning.energy_grid import EnergyGrid, bellman_backup, fit_grid, greedy_action, interpolate
 
 TABLE_BYTES = 200_000_000
 
@@ -43,7 +43,7 @@ def plan(price: Array, battery: Battery, interval_h: float) -> Plan:
     """
     price = np.array(price, np.float64)  # a copy: compiled code is kept for writable arrays only
     block = isqrt(max(len(price) - 1, 0)) + 1
-    request = _schedule(price, battery.energy_start_mwh, optimum_levels(battery, interval_h), block) / interval_h
+    request = _schedule(price, battery.energy_start_mwh, optimum_grid(battery, interval_h), block) / interval_h
     power, energy = battery.run(request, interval_h)
     replayed = Transition(
         row=np.arange(len(price)),
@@ -58,31 +58,31 @@ def plan(price: Array, battery: Battery, interval_h: float) -> Plan:
     return Plan(request_mw=request, profit=float(replayed.profit.sum()))
 
 
-def optimum_levels(battery: Battery, interval_h: float) -> Levels:
+def optimum_grid(battery: Battery, interval_h: float) -> EnergyGrid:
     """Return the grid that the optimum is solved on."""
-    return find_levels(battery, interval_h, at_least=400, tolerance=1e-3)
+    return fit_grid(battery, interval_h, at_least=400, tolerance=1e-3)
 
 
 @nb.njit(cache=True)
-def _schedule(price: Array, energy: float, levels: Levels, block: int) -> Array:
+def _schedule(price: Array, energy: float, grid: EnergyGrid, block: int) -> Array:
     """The best requests in MWh; values are kept at each block's end and worked out again inside a block."""
-    rows, work = len(price), np.empty((4, levels.size))
-    ends = np.zeros(((rows + block - 1) // block + 1, levels.size))
-    value = np.zeros(levels.size)
+    rows, work = len(price), np.empty((4, grid.size))
+    ends = np.zeros(((rows + block - 1) // block + 1, grid.size))
+    value = np.zeros(grid.size)
     for t in range(rows - 1, -1, -1):
-        sweep(value, value, work, price[t], levels)
+        bellman_backup(value, value, work, price[t], grid)
         if t % block == 0:
             ends[t // block] = value
-    request, inside = np.empty(rows), np.empty((block, levels.size))
+    request, inside = np.empty(rows), np.empty((block, grid.size))
     for first in range(0, rows, block):
         length = min(block, rows - first)
         inside[length - 1] = ends[first // block + 1]
         for k in range(length - 1, 0, -1):
-            sweep(inside[k], inside[k - 1], work, price[first + k], levels)
+            bellman_backup(inside[k], inside[k - 1], work, price[first + k], grid)
         for k in range(length):
             t = first + k
-            request[t] = choose(inside[k], energy, price[t], levels)
-            _, energy = deliver_mwh(energy, request[t], levels.limits)
+            request[t] = greedy_action(inside[k], energy, price[t], grid)
+            _, energy = deliver_mwh(energy, request[t], grid.limits)
     return request
 
 
@@ -131,24 +131,24 @@ def hindsight(price: Array, battery: Battery, interval_h: float) -> HindsightVal
         interval_h: length of an interval, hours.
     """
     price = np.array(price, np.float64)
-    levels = optimum_levels(battery, interval_h)
-    rows, last = len(price) + 1, levels.size - 1
-    position = np.linspace(0, last, max(min((TABLE_BYTES // rows - 8) // 4, levels.size), 2))
+    grid = optimum_grid(battery, interval_h)
+    rows, last = len(price) + 1, grid.size - 1
+    position = np.linspace(0, last, max(min((TABLE_BYTES // rows - 8) // 4, grid.size), 2))
     base, above = np.empty(rows), np.empty((rows, len(position)), np.float32)
-    _tabulate(price, levels, position, base, above)
-    step_mwh = levels.step_mwh * last / (len(position) - 1)
-    return HindsightValue(base=base, above=above, lowest_mwh=levels.lowest_mwh, step_mwh=step_mwh)
+    _tabulate(price, grid, position, base, above)
+    step_mwh = grid.step_mwh * last / (len(position) - 1)
+    return HindsightValue(base=base, above=above, lowest_mwh=grid.lowest_mwh, step_mwh=step_mwh)
 
 
 @nb.njit(cache=True)
-def _tabulate(price: Array, levels: Levels, position: Array, base: Array, above: NDArray[np.float32]) -> None:
-    value, work = np.zeros(levels.size), np.empty((4, levels.size))
+def _tabulate(price: Array, grid: EnergyGrid, position: Array, base: Array, above: NDArray[np.float32]) -> None:
+    value, work = np.zeros(grid.size), np.empty((4, grid.size))
     for t in range(len(price), -1, -1):
         if t < len(price):
-            sweep(value, value, work, price[t], levels)
-        base[t] = between(value, position[0])
+            bellman_backup(value, value, work, price[t], grid)
+        base[t] = interpolate(value, position[0])
         for m in range(len(position)):
-            above[t, m] = between(value, position[m]) - base[t]
+            above[t, m] = interpolate(value, position[m]) - base[t]
 
 
 @nb.njit(cache=True)

@@ -101,7 +101,7 @@ def _battery(experiment: Experiment) -> WorldSource:
 
 
 def _profit(source: WorldSource, policy: Policy) -> float:
-    return float(source.open().judge(policy, "validation").metrics["profit_per_day"])
+    return float(source.open().evaluate(policy, "validation").metrics["profit_per_day"])
 
 
 def _cartpole_return(policy: Policy) -> float:

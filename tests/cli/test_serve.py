@@ -76,7 +76,7 @@ def acts(run):
     experiment = build(trial(run, []))
     world, seen = experiment.env.open("discrete"), []
     policy = experiment.load_policy(world, run)
-    world.judge(lambda observation: seen.append(observation[0].copy()) or policy(observation), "validation")
+    world.evaluate(lambda observation: seen.append(observation[0].copy()) or policy(observation), "validation")
     others = np.random.default_rng(0).normal(size=(200, world.layout.size)).astype(np.float32)
     observation = np.concatenate([np.stack(seen[:500]), others])
     return observation.tolist(), policy(observation).tolist()

@@ -25,7 +25,7 @@ from battery_lab.envs.battery.environment import BatteryWorld
 from battery_lab.experiment import checkpoint, results
 from battery_lab.experiment.experiment import Experiment, _Run, choose_actions
 from battery_lab.experiment.metrics import Validation
-from battery_lab.experiment.reevaluate import judge_stored
+from battery_lab.experiment.reevaluate import evaluate_stored
 from battery_lab.experiment.trainer import Interrupted, Trainer
 from tests.compositions import small, store, write_market
 
@@ -229,14 +229,14 @@ def test_a_plateau_ends_training_early(tmp_path, monkeypatch):
 
 def test_the_best_on_validation_is_what_is_judged(tmp_path, monkeypatch):
     judged = []
-    original = results.judge_test
+    original = results.evaluate_test
 
     def judge(world, policy, name):
         judged.append(policy.env_steps)
         return original(world, policy, name)
 
     scores = iter([1.0, 9.0, 2.0, 3.0])
-    monkeypatch.setattr(results, "judge_test", judge)
+    monkeypatch.setattr(results, "evaluate_test", judge)
     monkeypatch.setattr(Validation, "__call__", lambda self, policy: (next(scores), {"validation/capture": 0.1}))
     run(tmp_path / "run", "ppo", "train.validate_every=512")
     assert len(judged) == 1
@@ -244,7 +244,7 @@ def test_the_best_on_validation_is_what_is_judged(tmp_path, monkeypatch):
 
 
 def test_policies_are_chosen_on_validation_time_and_test_time_is_looked_at_once_at_the_end(tmp_path, monkeypatch):
-    seen, judge, baselines, kept = [], BatteryWorld.judge, BatteryWorld.baselines, Experiment.copy_policy
+    seen, judge, baselines, kept = [], BatteryWorld.evaluate, BatteryWorld.baselines, Experiment.copy_policy
 
     def judging(self, actor, period):
         # Whatever comes of it, the look was noted before.
@@ -259,7 +259,7 @@ def test_policies_are_chosen_on_validation_time_and_test_time_is_looked_at_once_
             assert all(torch.equal(part.state_dict()[key], value) for key, value in trained.state_dict().items())
         return policy
 
-    monkeypatch.setattr(BatteryWorld, "judge", judging)
+    monkeypatch.setattr(BatteryWorld, "evaluate", judging)
     monkeypatch.setattr(BatteryWorld, "baselines", lambda self, period: seen.append(period) or baselines(self, period))
     monkeypatch.setattr(Experiment, "copy_policy", as_trained)
     metrics = run(tmp_path / "run", "ppo")
@@ -302,10 +302,10 @@ def test_a_policy_sees_another_market_on_the_scales_that_it_was_trained_with(who
         worlds.append(world)
         raise Killed
 
-    monkeypatch.setattr(results, "judge_test", judge)
+    monkeypatch.setattr(results, "evaluate_test", judge)
     config = small(folder.parent / f"data_{algo}", algo, f"market.path={other_prices(tmp_path)}")
     with pytest.raises(Killed):
-        judge_stored(build(config), folder, tmp_path / "again", console())
+        evaluate_stored(build(config), folder, tmp_path / "again", console())
     stored = json.loads((folder / "policy" / "policy.json").read_text())["observation_state"]
     assert worlds[0].observation_state() == stored
     assert worlds[0].digest != checkpoint.latest(folder / "checkpoints")[1].data
@@ -348,4 +348,4 @@ def test_a_policy_of_other_levels_is_refused_whatever_the_trial_says(whole):
     algo, folder, _ = whole
     config = small(folder.parent / f"data_{algo}", algo, "env.action_levels=5")
     with pytest.raises(ConfigError, match=r"trained with 3 action outputs \(env\.action_levels\).*judged with 5"):
-        judge_stored(build(config), folder, folder / "again", console())
+        evaluate_stored(build(config), folder, folder / "again", console())

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from battery_lab.envs.base import Judgement
+from battery_lab.envs.base import Evaluation
 from battery_lab.experiment.metrics import flat_metrics, table, with_shares
 
 WORLD = SimpleNamespace(score="profit_per_day", optimum="best", rule="plain")
 
 
 def shares(**scores):
-    judged = {name: Judgement(metrics={"profit_per_day": x}, frame=pd.DataFrame()) for name, x in scores.items()}
+    judged = {name: Evaluation(metrics={"profit_per_day": x}, frame=pd.DataFrame()) for name, x in scores.items()}
     return with_shares(WORLD, judged)
 
 

@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from battery_lab.envs.base import Judgement
+from battery_lab.envs.base import Evaluation
 from battery_lab.experiment import results
 
 
 def judged(profit):
-    return Judgement(metrics={"profit_per_day": profit}, frame=pd.DataFrame({"profit": [profit]}))
+    return Evaluation(metrics={"profit_per_day": profit}, frame=pd.DataFrame({"profit": [profit]}))
 
 
 def write(folder, **metrics):
@@ -55,9 +55,9 @@ def test_policy_and_baselines_are_judged_on_test_time():
         score="profit_per_day",
         optimum="best",
         rule="best",
-        judge=lambda policy, period: judged({"test": 4.0, "validation": 50.0}[period]),
+        evaluate=lambda policy, period: judged({"test": 4.0, "validation": 50.0}[period]),
         baselines=lambda period: {"best": judged(best[period])},
     )
-    metrics, _, table = results.judge_test(world, "policy", "ppo")
+    metrics, _, table = results.evaluate_test(world, "policy", "ppo")
     assert (metrics["test/profit_per_day"], metrics["test/capture"]) == (4.0, 0.4)
     assert list(table.index) == ["best", "ppo"]

@@ -72,7 +72,7 @@ def test_policies_earn_the_shares_of_perfect_foresight_that_the_real_market_give
             train_end=first - 120 * DAY,
             price_lag=0,
         )
-        best = plan(problem.judged.price, problem.battery, series.interval_h).profit / 365
+        best = plan(problem.dispatched.price, problem.battery, series.interval_h).profit / 365
         for baseline, low, high in ((rule, 0.20, 0.50), (stochastic_dp, 0.40, 0.75)):
             profit = Dispatch.replay(problem, baseline.requests(problem)).metrics()["profit_per_day"]
             assert low <= profit / best <= high

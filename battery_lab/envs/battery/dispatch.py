@@ -27,7 +27,7 @@ class Dispatch:
     @classmethod
     def replay(cls, problem: DispatchProblem, request_mw: NDArray[np.float64]) -> Dispatch:
         """Run (T,) requests through the physics, from the battery's ``soc_start``."""
-        series = problem.judged
+        series = problem.dispatched
         power, stored = problem.battery.run(request_mw, series.interval_h)
         transition = Transition(
             row=np.arange(problem.first, problem.end),
@@ -44,7 +44,7 @@ class Dispatch:
     def metrics(self) -> dict[str, float]:
         """Return profit and revenue a day in the market's currency, and equivalent full cycles a day."""
         done, battery = self.transition, self.problem.battery
-        days = self.problem.judged.days
+        days = self.problem.dispatched.days
         throughput_mwh = float(done.sold_mwh.sum()) / battery.discharge_efficiency
         return {
             "profit_per_day": float(done.profit.sum()) / days,
@@ -57,8 +57,8 @@ class Dispatch:
         done = self.transition
         return pd.DataFrame(
             {
-                "start": pd.DatetimeIndex(self.problem.judged.start).tz_localize("UTC"),
-                "local_start": self.problem.judged.local_start,
+                "start": pd.DatetimeIndex(self.problem.dispatched.start).tz_localize("UTC"),
+                "local_start": self.problem.dispatched.local_start,
                 "price": done.price,
                 "request_mw": done.request_mw,
                 "power_mw": done.power_mw,

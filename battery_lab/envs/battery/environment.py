@@ -11,7 +11,7 @@ import pandas as pd
 
 from battery_lab.baselines import Baseline
 from battery_lab.common.errors import require, require_choice
-from battery_lab.envs.base import ActionMeaning, Actor, Judgement
+from battery_lab.envs.base import ActionMeaning, Actor, Evaluation
 from battery_lab.envs.battery import evaluate_policy
 from battery_lab.envs.battery.actions import KINDS, ActionSet
 from battery_lab.envs.battery.baseline_cache import kept_requests
@@ -160,7 +160,7 @@ class BatteryWorld:
 
     def problem(self, period: str) -> DispatchProblem:
         """Return the period as a problem for a baseline."""
-        first, end = self._split.judged[period]
+        first, end = self._split.periods[period]
         return DispatchProblem(
             series=self._series,
             battery=self._option.battery,
@@ -170,22 +170,22 @@ class BatteryWorld:
             price_lag=self._option.price_lag,
         )
 
-    def judge(self, actor: Actor, period: str) -> Judgement:
+    def evaluate(self, actor: Actor, period: str) -> Evaluation:
         """Run a policy through a period, in order, from the battery's ``soc_start``."""
         problem = self.problem(period)
         dispatch = Dispatch.replay(problem, evaluate_policy.requests(problem, actor, self._observer, self._actions))
-        return Judgement(metrics=dispatch.metrics(), frame=dispatch.frame())
+        return Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame())
 
-    def baselines(self, period: str) -> dict[str, Judgement]:
+    def baselines(self, period: str) -> dict[str, Evaluation]:
         """Judge the environment's own policies; what they ask for is worked out once a market, battery and period."""
         problem = self.problem(period)
         judged = {}
         for name, baseline in self._option.baselines.items():
             dispatch = Dispatch.replay(problem, kept_requests(self._option.cache, name, baseline, problem))
-            judged[name] = Judgement(metrics=dispatch.metrics(), frame=dispatch.frame())
+            judged[name] = Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame())
         return judged
 
-    def panels(self, frame: pd.DataFrame, baselines: Mapping[str, Judgement]) -> Sequence[Panel]:
+    def panels(self, frame: pd.DataFrame, baselines: Mapping[str, Evaluation]) -> Sequence[Panel]:
         """Return the report's pictures of one policy."""
         # Drawing is not needed to train: remote runners and start-up go without it.
         from battery_lab.envs.battery import plots
@@ -200,7 +200,7 @@ class BatteryWorld:
         return {
             "Market": f"{series.name}, {len(series):,} intervals of {60 * series.interval_h:g} minutes",
             "Training": self._stretch(0, self._split.train_end),
-            **{period.capitalize(): self._stretch(*rows) for period, rows in self._split.judged.items()},
+            **{period.capitalize(): self._stretch(*rows) for period, rows in self._split.periods.items()},
             "Battery": f"{battery.power_mw:g} MW, {battery.capacity_mwh:g} MWh, round trip "
             f"{battery.round_trip_efficiency:.0%}, wear {battery.wear_per_mwh:g} {series.currency}/MWh discharged",
             "Price of the interval being dispatched": known,

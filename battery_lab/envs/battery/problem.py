@@ -29,7 +29,7 @@ class DispatchProblem:
     price_lag: int
 
     @property
-    def judged(self) -> MarketSeries:
+    def dispatched(self) -> MarketSeries:
         """The rows that are dispatched."""
         return self.series.rows(self.first, self.end)
 

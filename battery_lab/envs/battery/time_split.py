@@ -30,7 +30,7 @@ class TimeSplit:
     starts: NDArray[np.int64]
 
     @property
-    def judged(self) -> dict[str, tuple[int, int]]:
+    def periods(self) -> dict[str, tuple[int, int]]:
         """The first row of each period that policies are judged on, and the row after its last."""
         return {"validation": (self.train_end, self.test_first), "test": (self.test_first, self.end)}
 

@@ -128,10 +128,10 @@ def _trial(job: Job) -> None:
     experiment, console = build(config), Console(width=120, no_color=True)
     store_trial(config, folder)
     if job.evaluate and job.start is not None:
-        from battery_lab.experiment.reevaluate import judge_stored
+        from battery_lab.experiment.reevaluate import evaluate_stored
 
         judged = writable(job.start, folder)
-        metrics = judge_stored(experiment, judged, folder, console)
+        metrics = evaluate_stored(experiment, judged, folder, console)
         shutil.copy(judged / LOOKS, folder / LOOKS)
     else:
         if (steps := checkpoint_steps(folder)) is None or steps == raised_from(folder):

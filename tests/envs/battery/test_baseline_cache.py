@@ -99,7 +99,9 @@ def test_a_change_in_any_file_that_requests_come_from_is_a_change(tmp_path, monk
         path.write_bytes(path.read_bytes() + b"#")
         seen.add(baseline_cache._sources(baseline))
     assert len(seen) == len(copies) + 2
-    assert {"battery.py", "levels.py", "optimum.py", "series.py", "rule.py"} <= {path.name for path in copies}
+    assert {"physics.py", "energy_grid.py", "perfect_foresight.py", "series.py", "percentile_rule.py"} <= {
+        path.name for path in copies
+    }
 
 
 def test_a_cache_that_cannot_be_written_costs_no_run(tmp_path):

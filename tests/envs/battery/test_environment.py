@@ -30,12 +30,12 @@ def test_time_is_split_into_training_then_validation_then_test(world):
 
 
 def test_a_policy_that_holds_earns_nothing(world):
-    metrics = world.judge(hold, "test").metrics
+    metrics = world.evaluate(hold, "test").metrics
     assert metrics == {"profit_per_day": 0.0, "revenue_per_day": 0.0, "equivalent_full_cycles_per_day": 0.0}
 
 
 def test_the_judgement_is_the_sum_of_its_intervals(world):
-    judged = world.judge(lambda seen: np.where(seen[:, 1] > 0.5, 2, 0), "test")
+    judged = world.evaluate(lambda seen: np.where(seen[:, 1] > 0.5, 2, 0), "test")
     frame = judged.frame
     assert len(frame) == 4 * 288
     assert judged.metrics["profit_per_day"] == pytest.approx(frame.profit.sum() / 4)
@@ -50,11 +50,11 @@ def test_a_judgement_repeats_to_the_cent(world):
     def actor(seen):
         return np.where(seen[:, 1] > 0.2, 2, np.where(seen[:, 1] < -0.2, 0, 1))
 
-    assert world.judge(actor, "test").metrics == world.judge(actor, "test").metrics
+    assert world.evaluate(actor, "test").metrics == world.evaluate(actor, "test").metrics
 
 
 def test_nothing_beats_perfect_foresight(world):
-    judged = {"policy": world.judge(lambda seen: np.where(seen[:, 1] > 0, 2, 0), "test")} | world.baselines("test")
+    judged = {"policy": world.evaluate(lambda seen: np.where(seen[:, 1] > 0, 2, 0), "test")} | world.baselines("test")
     shares = with_shares(world, judged)
     assert shares["perfect_foresight"]["capture"] == 1.0
     assert all(metrics["capture"] <= 1.0 for metrics in shares.values())
@@ -62,7 +62,7 @@ def test_nothing_beats_perfect_foresight(world):
 
 
 def test_metrics_have_the_names_that_scripts_rely_on(world):
-    judged = {"ppo": world.judge(hold, "test")} | world.baselines("test")
+    judged = {"ppo": world.evaluate(hold, "test")} | world.baselines("test")
     flat = flat_metrics(with_shares(world, judged), "ppo")
     assert {"test/profit_per_day", "test/revenue_per_day", "test/capture", "test/lift_over_rule",
             "test/equivalent_full_cycles_per_day", "baseline/rule/profit_per_day", "baseline/rule/revenue_per_day",
