@@ -37,7 +37,7 @@ def main(run: Path, folder: Path) -> None:
     world = WorldSource(env=experiment.env, actions=choose_actions(experiment.env, experiment.algo)).open()
     curves = pd.DataFrame(read_lines(run / CURVES)[0])
     frame = pd.read_parquet(run / "dispatch.parquet")
-    save(training_panels(curves, world.unit)[0], folder / "report_learning.png")
+    save(training_panels(curves, world)[0], folder / "report_learning.png")
     save(world.panels(frame, world.baselines("test"))[0], folder / "report_week.png")
 
 

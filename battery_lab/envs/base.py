@@ -1,10 +1,10 @@
-"""What an environment offers to the rest of the lab, which knows of no battery."""
+"""Environment interfaces: what an environment provides to training, evaluation, reports and remote jobs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ActionMeaning:
-    """What the actions of a policy ask for, for those who have a policy and not its environment.
+    """The physical meaning of a policy's actions, for users of a policy that do not have its environment.
 
     Attributes:
-        name: of what is asked for, with its unit, for instance ``request_mw``.
-        values: what each discrete action asks for, in order; or what the continuous actions -1 and 1 do.
+        name: name of the requested quantity, with its unit, for instance ``request_mw``.
+        values: the quantity that each discrete action requests, in order; for continuous actions, the quantities
+            that -1 and 1 request.
     """
 
     name: str
@@ -31,80 +32,144 @@ class ActionMeaning:
 
 
 class Actor(Protocol):
-    """A policy as a function: the same observation always gives the same action."""
+    """A deterministic policy as a function."""
 
     def __call__(self, observation: NDArray[np.float32]) -> NDArray[Any]:
         """Return (N,) discrete or (N, 1) continuous actions for (N, D) observations."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """One policy over one period, by the environment's own accounts.
+class Metric:
+    """A metric of an environment, as progress lines and reports show it.
 
     Attributes:
-        metrics: by the environment's names, for instance ``profit_per_day``.
-        frame: what happened, a row an interval.
+        name: key in ``Evaluation.metrics``, for instance ``profit_per_day``.
+        label: heading of its column, for instance ``profit``.
+        unit: its unit, for instance ``AUD/day``; empty for a plain number.
+    """
+
+    name: str
+    label: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """The result of one policy over one period.
+
+    Attributes:
+        metrics: values by metric name, for instance ``profit_per_day``.
+        frame: the course of the period, one row per step.
     """
 
     metrics: Mapping[str, float]
     frame: pd.DataFrame
 
 
-class World(Protocol):
-    """An environment with its data at hand.
+@runtime_checkable
+class TrainingVectorEnv(Protocol):
+    """A ``gymnasium.vector.VectorEnv`` that training can log and checkpoint.
 
-    Attributes:
-        score: the metric that policies are ranked by, larger is better.
-        optimum: the name of the baseline that no policy can beat.
-        rule: the name of the baseline that ``lift_over_rule`` is measured against.
-        unit: what the score is counted in.
-        layout: what stands where in an observation.
-        action: what actions ask for.
-        digest: a hash of the data and their split.
+    Besides gymnasium's interface, training needs the three methods below. For ``rollout=array``, ``metadata`` must
+    also name ``AutoresetMode.NEXT_STEP`` and observations must be a ``Box``. ``step`` must return new arrays, as
+    training keeps them.
     """
 
+    metadata: dict[str, Any]
+    num_envs: int
+    single_observation_space: gym.Space[Any]
+    single_action_space: gym.Space[Any]
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start all episodes; see gymnasium."""
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Advance every environment by one step; see gymnasium."""
+
+    def take_log(self) -> dict[str, float]:
+        """Return means since the previous call and start a new account.
+
+        Keys are ``train/<metric>`` for metrics of ``World.metrics``, ``train/reward_mean`` and, optionally,
+        ``reward_terms/<term>``. They appear in the run's curves under these names.
+        """
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the complete state, generators included, as objects that can be pickled."""
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore a state from ``get_state``, so that all further steps are the same as without the interruption."""
+
+
+class World(Protocol):
+    """An environment with its data loaded.
+
+    Attributes:
+        metrics: the metrics of an evaluation, in the order in which reports show them.
+        score: name of the metric that ranks policies; larger is better.
+        optimum: name of the baseline that no policy can beat; ``capture`` is a policy's share of its score.
+        rule: name of the baseline that ``lift_over_rule`` compares with.
+        layout: names and places of the numbers in an observation.
+        action: the meaning of the actions.
+        digest: a hash of the data and of their split by time.
+    """
+
+    metrics: Sequence[Metric]
     score: str
     optimum: str
     rule: str
-    unit: str
     layout: Layout
     action: ActionMeaning
     digest: str
 
     def vector_env(self, num_envs: int, seed: int) -> gym.vector.VectorEnv[Any, Any, Any]:
-        """Make an environment for training time."""
+        """Make a ``TrainingVectorEnv`` on training time."""
 
     def evaluate(self, actor: Actor, period: str) -> Evaluation:
-        """Run a policy once through a period, in order."""
+        """Run a policy once through a period, ``validation`` or ``test``, in order."""
 
     def baselines(self, period: str) -> dict[str, Evaluation]:
-        """Judge the environment's own policies over a period."""
+        """Evaluate the environment's baselines over a period, by name; ``optimum`` and ``rule`` are among them."""
 
     def panels(self, frame: pd.DataFrame, baselines: Mapping[str, Evaluation]) -> Sequence[Panel]:
-        """Return the report's pictures of one policy over a period."""
+        """Return the report's plots of one policy over a period."""
 
     def summary(self) -> Mapping[str, str]:
-        """Return what a reader of a report should know of the world, by label."""
+        """Return facts about the world for the head of a report, by label."""
 
     def observation_state(self) -> Mapping[str, Any]:
         """Return what was fitted on training time and a stored policy needs, as JSON."""
 
 
 class Environment(Protocol):
-    """A choice of conf/env: parameters only; ``open`` brings the data.
+    """An option of ``conf/env``: parameters only; ``open`` loads the data.
+
+    The class attributes are read from the class itself, before any data are loaded; a class that leaves one out has
+    none of its kind.
 
     Attributes:
-        offers: the kinds of actions it can take, the preferred one first.
+        metric_names: names of ``World.metrics``, which remote jobs report while they run.
+        evaluation_overrides: configuration keys that an evaluation of a stored policy may change; a key includes all
+            keys below it.
+        data_paths: configuration keys that name data files or folders, which travel with a remote job.
     """
+
+    metric_names: ClassVar[tuple[str, ...]] = ()
+    evaluation_overrides: ClassVar[tuple[str, ...]] = ()
+    data_paths: ClassVar[tuple[str, ...]] = ()
 
     @property
     def offers(self) -> Sequence[str]:
-        """``discrete``, ``continuous`` or both."""
+        """The kinds of actions that it accepts, ``discrete`` or ``continuous``, the preferred one first."""
 
     def open(self, actions: str, observation_state: Mapping[str, Any] | None = None) -> World:
         """Load the data and fit what is fitted on training time.
 
         Args:
             actions: one of ``offers``.
-            observation_state: what an earlier world fitted, to be used in place of a new fit.
+            observation_state: a state from ``World.observation_state``, used instead of a new fit.
         """
+
+
+def score_metric(world: World) -> Metric:
+    """Return the metric that ranks policies."""
+    return next(metric for metric in world.metrics if metric.name == world.score)

@@ -1,4 +1,4 @@
-"""Environments with their data, opened once a process, here and in remote runners."""
+"""World loading: environments with their data, opened once per process, here and in remote runners."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 
 import gymnasium as gym
 
-from battery_lab.envs.base import Environment, World
+from battery_lab.common.errors import ConfigError
+from battery_lab.envs.base import Environment, TrainingVectorEnv, World
 
 _OPENED: dict[str, World] = {}
+NEEDED = ("take_log", "get_state", "set_state")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +23,8 @@ class WorldSource:
     Attributes:
         env: the environment's parameters.
         actions: the kind of actions.
-        observation_state: what an earlier world fitted on its training time; None fits anew.
+        observation_state: the state that an earlier world fitted on its training time; None fits a new one.
+        token: identifies the world within a process.
     """
 
     env: Environment
@@ -32,11 +35,24 @@ class WorldSource:
     def open(self) -> World:
         """Return the world; the first call in a process loads it."""
         if self.token not in _OPENED:
-            # One at a time: a process that runs trials one after the other would gather their tables.
+            # Keep one: a process that runs trials one after another would accumulate their data.
             _OPENED.clear()
             _OPENED[self.token] = self.env.open(self.actions, self.observation_state)
         return _OPENED[self.token]
 
     def vector_env(self, num_envs: int, seed: int) -> gym.vector.VectorEnv[Any, Any, Any]:
-        """Make an environment for training time."""
-        return self.open().vector_env(num_envs, seed)
+        """Make a vector environment on training time.
+
+        Raises:
+            ConfigError: it lacks a method that training needs.
+        """
+        env = self.open().vector_env(num_envs, seed)
+        if not isinstance(env, TrainingVectorEnv):
+            missing = (
+                ", ".join(name for name in NEEDED if not hasattr(env, name)) or "a method of gymnasium's VectorEnv"
+            )
+            raise ConfigError(
+                f"the environment {type(env).__name__} must implement {missing} to be trained: "
+                "see TrainingVectorEnv in battery_lab/envs/base.py"
+            )
+        return env

@@ -19,7 +19,7 @@ os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
 from battery_lab import report
 from battery_lab.algos.base import Algo, Setup
 from battery_lab.common.errors import ConfigError
-from battery_lab.envs.base import Environment, World
+from battery_lab.envs.base import Environment, World, score_metric
 from battery_lab.envs.loader import WorldSource
 from battery_lab.experiment import checkpoint, results
 from battery_lab.experiment.checkpoint import Progress
@@ -50,6 +50,11 @@ def choose_actions(env: Environment, algo: Algo) -> str:
         f"env.actions={env.offers[0]} cannot be learned by algo={name}, which does {' and '.join(algo.action_kinds)} "
         f"actions only: set env.actions={algo.action_kinds[0]} or choose another algorithm"
     )
+
+
+def _new_files(env: Environment) -> str:
+    paths = " or ".join(getattr(env, "data_paths", ()))
+    return f" (new files in {paths}?)" if paths else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,16 +111,16 @@ class Experiment:
                 f"go on with resume={folder}, or choose another hydra.run.dir"
             )
         start = checkpoint.latest(folder / "checkpoints") if resume else None
-        with console.status("reading the market"):
+        with console.status("loading the data"):
             source = WorldSource(env=self.env, actions=actions)
             world = source.open()
-            # A feature that the market cannot give, or a network that does not fit, is better known at once.
+            # A feature that the data cannot give, or a network that does not fit, is better known at once.
             self.network.encoder(world.layout)
         progress = start[1] if start else Progress(data=world.digest)
         if progress.data != world.digest:
             raise ConfigError(
-                f"resume={folder} cannot go on: the market holds other prices, or is split at other days, than when "
-                "the run began (new files in market.path?); bring the old files back, or start anew with rerun="
+                f"resume={folder} cannot continue: the data, or their split by time, differ from those that the run "
+                f"began with{_new_files(self.env)}; restore the old files, or start again with rerun="
             )
         console.print(f"run folder: {folder}", soft_wrap=True, highlight=False)
         run = _Run(self, folder, source, world, console, progress)
@@ -208,7 +213,7 @@ class _Run:
             return experiment.copy_policy(algorithm, self.source, self.progress.env_steps)
 
         budget = experiment.train.env_steps
-        display = TrainingDisplay(self.console, budget, self.world.unit, self.progress.env_steps)
+        display = TrainingDisplay(self.console, budget, score_metric(self.world), self.progress.env_steps)
         trainer = Trainer(
             algorithm=algorithm,
             options=experiment.train,
@@ -238,7 +243,7 @@ class _Run:
         results.write_report(self.folder, f"{name}, seed {experiment.seed}", self.world, judged, name, table, curves)
         # Last, as a run folder that holds figures is one of a run that came to its end.
         results.write_results(self.folder, metrics, judged[name], name)
-        self.console.print(report.render_table(table, self.world.unit))
+        self.console.print(report.render_table(table, self.world))
         return metrics
 
     def _log(self, metrics: Mapping[str, float], env_steps: int) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from battery_lab.envs.base import Metric
 from battery_lab.experiment.checkpoint import Progress
 
 LINE_EVERY_S = 10.0
@@ -21,18 +22,18 @@ def _span(seconds: float) -> str:
 
 
 class TrainingDisplay:
-    """Shows steps, steps a second, money a simulated day, validation capture and the time left."""
+    """Shows steps, steps per second, the score in training, validation capture and the time left."""
 
-    def __init__(self, console: Console, budget: int, unit: str, begun_at: int) -> None:
+    def __init__(self, console: Console, budget: int, score: Metric, begun_at: int) -> None:
         """Begin to show a training.
 
         Args:
             console: where to.
             budget: environment steps in all.
-            unit: what profit a day is counted in.
+            score: the metric that ranks policies.
             begun_at: environment steps that an earlier run had done.
         """
-        self._console, self._budget, self._unit = console, budget, unit
+        self._console, self._budget, self._score = console, budget, score
         self._begun_at, self._begun, self._last = begun_at, time.monotonic(), 0.0
         self._bar: Bar | None = None
         if console.is_terminal:
@@ -69,8 +70,8 @@ class TrainingDisplay:
         parts = [f"{progress.env_steps:>10,} steps", f"{metrics['train/env_steps_per_second']:,.0f}/s"]
         if "train/reward_mean" in metrics:
             parts.append(f"reward {metrics['train/reward_mean']:+.4f}")
-        if "train/profit_per_day" in metrics:
-            parts.append(f"{metrics['train/profit_per_day']:,.0f} {self._unit}")
+        if (score := metrics.get(f"train/{self._score.name}")) is not None:
+            parts.append(f"{score:,.0f} {self._score.unit or self._score.label}")
         if progress.best_capture is not None:
             parts.append(f"validation capture {metrics.get('validation/capture', progress.best_capture):.3f}")
             parts.append(f"best {progress.best_capture:.3f}")

@@ -46,7 +46,7 @@ def evaluate_stored(experiment: Experiment, run: Path, folder: Path, console: Co
     folder.mkdir(parents=True, exist_ok=True)
     results.write_results(folder, metrics, judged[name], name)
     results.write_report(folder, f"{name}, judged again", world, judged, name, table, pd.DataFrame())
-    console.print(report.render_table(table, world.unit))
+    console.print(report.render_table(table, world))
     return metrics
 
 

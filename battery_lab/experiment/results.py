@@ -62,8 +62,7 @@ def write_report(
     report.write_report(
         folder,
         title=title,
-        summary=world.summary(),
-        unit=world.unit,
+        world=world,
         table=table,
         panels=world.panels(judged[name].frame, others),
         curves=curves,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -14,6 +15,9 @@ from battery_lab.report.svg_panel import Panel, svg
 from battery_lab.report.tables import columns
 from battery_lab.report.training_plots import training_panels
 
+if TYPE_CHECKING:
+    from battery_lab.envs.base import World
+
 NAME = "report.html"
 
 
@@ -21,8 +25,7 @@ def write_report(
     folder: Path,
     *,
     title: str,
-    summary: Mapping[str, str],
-    unit: str,
+    world: World,
     table: pd.DataFrame,
     panels: Sequence[Panel],
     curves: pd.DataFrame,
@@ -34,9 +37,8 @@ def write_report(
     Args:
         folder: the run folder; its trial, its figures and its looks at test time are shown if it holds them.
         title: the heading.
-        summary: what a reader should know of the world, by label.
-        unit: of the money in the table, for instance ``AUD/day``.
-        table: one row a policy, indexed by its name.
+        world: declares its metrics and the facts in the heading.
+        table: one row per policy, indexed by its name.
         panels: the environment's pictures.
         curves: one row a line of ``curves.jsonl``; may be empty.
     """
@@ -46,14 +48,15 @@ def write_report(
     templates = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    training = training_panels(curves, unit)
+    summary = world.summary()
+    training = training_panels(curves, world)
     looks = read_looks(folder)
     page = templates.get_template("template.html").render(
         title=title,
         summary={**summary, **header(folder, list(summary))},
         policies=[str(name) for name in table.index],
         judged=looks[-1]["policy"] if looks else "",
-        columns=columns(table, unit),
+        columns=columns(table, world),
         sections=[
             ("On test time", _pictures(panels, "test")),
             ("Training", _pictures(training, "training")),

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import textwrap
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from battery_lab.envs.base import World
+
 MISSING = "\N{EN DASH}"
-_MONEY = ("profit_per_day", "revenue_per_day")
-# In the order in which they are read; whatever else an environment counts comes after.
-_KNOWN = (*_MONEY, "capture", "lift_over_rule", "equivalent_full_cycles_per_day")
+SHARES = ("capture", "lift_over_rule")  # see experiment/metrics.py
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +34,17 @@ class Column:
     cells: list[str]
 
 
-def render_table(table: pd.DataFrame, unit: str) -> Table:
+def render_table(table: pd.DataFrame, world: World) -> Table:
     """Lay out the policies for a terminal.
 
     Args:
-        table: one row a policy, indexed by its name, as ``evaluation.table`` makes it.
-        unit: of the money, for instance ``AUD/day``.
+        table: one row per policy, indexed by its name, as ``experiment.metrics.table`` makes it.
+        world: declares the metrics.
     """
     shown = Table(title="Policies on test time", box=box.SIMPLE_HEAD, pad_edge=False)
     # On a narrow terminal names are folded, and figures stay whole.
     shown.add_column("policy", overflow="fold", vertical="bottom")
-    found = columns(table, unit)
+    found = columns(table, world)
     for column in found:
         heading = textwrap.fill(printable(column.heading), 1 + len(column.heading) // 2, break_long_words=False)
         heading += f"\n{printable(column.unit)}" if column.unit else ""
@@ -53,15 +55,23 @@ def render_table(table: pd.DataFrame, unit: str) -> Table:
     return shown
 
 
-def columns(table: pd.DataFrame, unit: str) -> list[Column]:
-    """Return the figures of a table of policies as text, the known ones first."""
-    names = [name for name in _KNOWN if name in table.columns]
-    names += [str(name) for name in table.columns if name not in _KNOWN]
+def columns(table: pd.DataFrame, world: World) -> list[Column]:
+    """Return the columns of a table of policies as text.
+
+    Metrics in the unit of the score come first, then the shares, then the other metrics.
+    """
+    metrics = {metric.name: metric for metric in world.metrics}
+    unit = metrics[world.score].unit
+    first = [name for name, metric in metrics.items() if metric.unit == unit]
+    order = [*first, *SHARES, *metrics, *map(str, table.columns)]
+    names = [name for name in dict.fromkeys(order) if name in table.columns]
+    labels = {name: metric.label for name, metric in metrics.items()}
+    units = {name: metric.unit for name, metric in metrics.items()}
     return [
         Column(
-            heading=_heading(name),
-            unit=unit if name in _MONEY else "",
-            cells=[_cell(name, value) for value in table[name].tolist()],
+            heading=labels.get(name, name.replace("_", " ")),
+            unit=units.get(name, ""),
+            cells=[_cell(name, value, units.get(name, "")) for value in table[name].tolist()],
         )
         for name in names
     ]
@@ -73,18 +83,12 @@ def printable(text: object) -> str:
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in known)
 
 
-def _heading(name: str) -> str:
-    if name in _MONEY:
-        return name.removesuffix("_per_day")
-    return name.replace("equivalent_full_cycles", "full_cycles").replace("_per_", "_a_").replace("_", " ")
-
-
-def _cell(name: str, value: object) -> str:
+def _cell(name: str, value: object, unit: str) -> str:
     if not isinstance(value, int | float):
         return MISSING if value is None else printable(value)
     if not math.isfinite(value):
         return MISSING
     if name == "lift_over_rule":
         return f"{value:+,.0%}".replace("-", "\N{MINUS SIGN}")
-    digits = 0 if name in _MONEY and abs(value) >= 100 else 3 if name == "capture" else 2
+    digits = 0 if unit and abs(value) >= 100 else 3 if name == "capture" else 2
     return f"{value:,.{digits}f}".replace("-", "\N{MINUS SIGN}")

@@ -1,4 +1,4 @@
-"""Pictures of a training, from the lines of ``curves.jsonl``; they know of no environment."""
+"""Training plots: learning curve, reward terms, losses and speed, from the lines of ``curves.jsonl``."""
 
 from __future__ import annotations
 
@@ -16,33 +16,43 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STEPS, TRAIN, VALIDATION = "env_steps", "train/profit_per_day", "validation/profit_per_day"
+    from battery_lab.envs.base import Metric, World
+
+STEPS = "env_steps"
 CAPTURE, LIFT, SPEED = "validation/capture", "validation/lift_over_rule", "train/env_steps_per_second"
 # More points than a line has pixels only make the page heavy.
 MOST_POINTS = 600
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def training_panels(curves: pd.DataFrame, unit: str) -> list[Panel]:
-    """Return the pictures for which there are lines.
+def training_panels(curves: pd.DataFrame, world: World) -> list[Panel]:
+    """Return the plots for which there are lines.
 
     Args:
-        curves: one row a line; columns may be missing, and values may be NaN.
-        unit: of profit, for instance ``AUD/day``.
+        curves: one row per line; columns may be missing, and values may be NaN.
+        world: declares the score, the optimum and the rule.
     """
     found = []
-    scores = [name for name in (TRAIN, VALIDATION, CAPTURE) if len(line(curves, name)[0])]
-    if scores:
-        found.append(_learning(curves, unit, both=CAPTURE in scores and len(scores) > 1))
+    shown = [name for name in (*_scores(world), CAPTURE) if len(line(curves, name)[0])]
+    if shown:
+        found.append(_learning(curves, world, both=CAPTURE in shown and len(shown) > 1))
     terms = _group(curves, "reward_terms/")
     if terms:
-        found.append(_reward_terms(curves, terms, unit))
+        found.append(_reward_terms(curves, terms, _score(world).unit))
     losses = _group(curves, "learner/")
     if losses:
         found.append(_losses(curves, losses))
     if len(line(curves, SPEED)[0]):
         found.append(_speed(curves))
     return found
+
+
+def _score(world: World) -> Metric:
+    return next(metric for metric in world.metrics if metric.name == world.score)
+
+
+def _scores(world: World) -> tuple[str, str]:
+    return f"train/{world.score}", f"validation/{world.score}"
 
 
 def line(curves: pd.DataFrame, name: str) -> Line:
@@ -80,28 +90,31 @@ def _group(curves: pd.DataFrame, prefix: str) -> list[str]:
     return [name for name in names if len(line(curves, name)[0])]
 
 
-def _learning(curves: pd.DataFrame, unit: str, both: bool) -> Panel:
+def _learning(curves: pd.DataFrame, world: World, both: bool) -> Panel:
+    score, (train, validation) = _score(world), _scores(world)
+
     def draw(figure: Figure) -> None:
         rows = figure.subplots(2 if both else 1, sharex=True, squeeze=False).ravel()
-        if len(line(curves, TRAIN)[0]) or len(line(curves, VALIDATION)[0]):
-            _draw_money(rows[0], curves, unit)
+        if len(line(curves, train)[0]) or len(line(curves, validation)[0]):
+            _draw_score(rows[0], line(curves, train), line(curves, validation))
+            rows[0].set_ylabel(", ".join(word for word in (score.label, score.unit) if word))
         if len(line(curves, CAPTURE)[0]):
-            _draw_capture(rows[-1], curves)
+            _draw_capture(rows[-1], curves, world)
         _steps_axis(rows[-1])
 
     return Panel(
-        title="Learning: money a simulated day",
-        caption="Profit in training is the mean over all batteries since the line before, exploration included; the "
-        "thick line is its running mean. Validation is the policy without exploration on later time, so that the two "
-        "amounts are of different markets. Capture is the share of what perfect foresight earns in the same time; "
-        "there the rule is judged on the very same days.",
+        title=f"Learning: {score.label}",
+        caption="The score in training is the mean over all environments since the previous line, with exploration; "
+        "the thick line is its running mean. Validation runs the policy without exploration on later time, so the two "
+        "scores cover different data. Capture is the share of the optimum's score over the same time; the rule's "
+        "line there covers the same time, too.",
         draw=draw,
         size=(9.5, 5.6 if both else 3.4),
     )
 
 
-def _draw_money(axes: Axes, curves: pd.DataFrame, unit: str) -> None:
-    steps, values = line(curves, TRAIN)
+def _draw_score(axes: Axes, train: Line, validation: Line) -> None:
+    steps, values = train
     if len(steps):
         axes.plot(*thin(steps, values), color=BLUE, alpha=0.35, linewidth=0.8)
         axes.plot(*thin(steps, smooth(values)), color=BLUE, linewidth=2.2, label="training time, running mean")
@@ -110,26 +123,26 @@ def _draw_money(axes: Axes, curves: pd.DataFrame, unit: str) -> None:
         room = max(high - low, 1e-9) * 0.4
         if len(steps) > 20:
             axes.set_ylim(max(low - room, values.min() - room / 8), min(high + room, values.max() + room / 8))
-    steps, values = line(curves, VALIDATION)
+    steps, values = validation
     if len(steps):
         axes.plot(steps, values, color=ORANGE, marker="o", markersize=4, label="validation time")
         low, high = axes.get_ylim()
         axes.set_ylim(min(low, values.min()), max(high, values.max() * 1.02))
-    axes.set_ylabel(f"profit, {unit}")
     number_axis(axes.yaxis)
     legend_above(axes, 2)
 
 
-def _draw_capture(axes: Axes, curves: pd.DataFrame) -> None:
+def _draw_capture(axes: Axes, curves: pd.DataFrame, world: World) -> None:
+    optimum, rule = (name.replace("_", " ") for name in (world.optimum, world.rule))
     steps, capture = line(curves, CAPTURE)
     axes.plot(steps, capture, color=ORANGE, marker="o", markersize=4, label="policy")
     best = int(np.argmax(capture))
     axes.plot(steps[best], capture[best], color=GREEN, marker="*", markersize=13, linestyle="none", label="kept policy")
-    axes.axhline(1.0, color=GREY, linestyle="--", linewidth=1.2, label="perfect foresight")
+    axes.axhline(1.0, color=GREY, linestyle="--", linewidth=1.2, label=optimum)
     same, lift = line(curves, LIFT)
     if len(same) and np.array_equal(same, steps) and (lift > -1).all():
-        # Both are shares of the same optimum, so that their ratio gives the rule's.
-        axes.axhline(float(np.median(capture / (1 + lift))), color=GREY, linestyle=":", linewidth=1.6, label="rule")
+        # Both are shares of the same optimum, so their ratio gives the rule's.
+        axes.axhline(float(np.median(capture / (1 + lift))), color=GREY, linestyle=":", linewidth=1.6, label=rule)
     axes.set_ylabel("validation capture")
     axes.set_ylim(bottom=min(0.0, float(capture.min())))
     legend_above(axes, 4)
@@ -146,15 +159,15 @@ def _reward_terms(curves: pd.DataFrame, names: Sequence[str], unit: str) -> Pane
             label = name.removeprefix("reward_terms/").replace("_", " ").strip()
             axes.plot(*thin(steps, smooth(values)), color=colour, linestyle=style, linewidth=2, label=label)
         axes.axhline(0, color=GREY, linewidth=0.8)
-        axes.set_ylabel(f"{unit.partition('/')[0]} an interval")
+        axes.set_ylabel(f"{unit.partition('/')[0]} per step".strip())
         number_axis(axes.yaxis)
         _steps_axis(axes)
         legend_above(axes, 4)
 
     return Panel(
         title="Reward, term by term",
-        caption="Mean of each weighted term of the reward an interval in training, in money, before it is scaled; "
-        "their sum is what the algorithm learns to raise.",
+        caption="Mean of each weighted reward term per step in training, before scaling. Their sum is the reward that "
+        "the algorithm maximises, up to that scale.",
         draw=draw,
         size=(9.5, 3.6),
     )

@@ -328,7 +328,7 @@ def test_a_run_is_not_resumed_on_other_prices(tmp_path, monkeypatch):
         stop_at(patch, 700, lambda: os.kill(os.getpid(), signal.SIGTERM))
         with pytest.raises(Interrupted):
             run(tmp_path / "run", "ppo")
-    with pytest.raises(ConfigError, match="the market holds other prices"):
+    with pytest.raises(ConfigError, match="the data, or their split by time, differ"):
         run(tmp_path / "run", "ppo", f"market.path={other_prices(tmp_path)}", resume=True)
 
 
@@ -340,7 +340,7 @@ def other_prices(folder):
 @pytest.mark.parametrize("choice", ["env.action_levels=5", "env.actions=continuous", "observation=minimal", "seed=1"])
 def test_judging_refuses_what_would_make_another_policy_of_it(whole, choice):
     _, folder, _ = whole
-    with pytest.raises(ConfigError, match="cannot change, as the policy is trained already"):
+    with pytest.raises(ConfigError, match="cannot change, as the policy is already trained"):
         evaluate([f"run={folder}", choice])
 
 

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from battery_lab import report
+from battery_lab.envs.base import Metric
 from battery_lab.report import Panel
 from battery_lab.report.header import duration
 from battery_lab.report.svg_panel import svg
@@ -25,6 +26,24 @@ from battery_lab.report.tables import columns
 from battery_lab.report.training_plots import line, smooth, training_panels
 
 EVIL = "</script><script>alert(1)</script><img src=http://evil.example/x>--> $\\frac{1$ \x1b[31m[bold]"
+
+
+class World:
+    """What a report asks a world for."""
+
+    score, optimum, rule = "profit_per_day", "perfect_foresight", "rule"
+
+    def __init__(self, unit: str = "AUD/day", summary: dict[str, str] | None = None) -> None:
+        """Declare money in a unit."""
+        self._summary = summary or {"Market": "VIC1"}
+        self.metrics = [
+            Metric(name="profit_per_day", label="profit", unit=unit),
+            Metric(name="revenue_per_day", label="revenue", unit=unit),
+            Metric(name="equivalent_full_cycles_per_day", label="full cycles per day"),
+        ]
+
+    def summary(self) -> dict[str, str]:
+        return self._summary
 
 
 class Page(HTMLParser):
@@ -88,8 +107,7 @@ def dots(title: str = "dots", caption: str = "some dots") -> Panel:
 def write(folder: Path, **changes: Any) -> Page:
     fields: dict[str, Any] = {
         "title": "ppo, seed 0",
-        "summary": {"Market": "VIC1"},
-        "unit": "AUD/day",
+        "world": World(),
         "table": make_table(),
         "panels": [dots()],
         "curves": pd.DataFrame(),
@@ -107,7 +125,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
 
 
 def test_all_pictures_are_on_the_page_and_under_their_titles(page: Page) -> None:
-    training = ["Learning: money a simulated day", "Reward, term by term", "What the learner reports"]
+    training = ["Learning: profit", "Reward, term by term", "What the learner reports"]
     for title in ["dots", *training, "Speed of training"]:
         assert f"<h3>{title}</h3>" in page.raw
     assert page.tags.count("figure") == page.tags.count("svg") == 5
@@ -147,8 +165,7 @@ def test_names_of_any_kind_are_shown_as_text(tmp_path: Path) -> None:
     page = write(
         tmp_path,
         title=EVIL,
-        summary={EVIL: EVIL},
-        unit=EVIL,
+        world=World(EVIL, {EVIL: EVIL}),
         table=make_table(**{EVIL: {"profit_per_day": 1.0, EVIL: 2.0}}),
         panels=[dots(EVIL, EVIL)],
         curves=make_curves().rename(columns=evil),
@@ -179,12 +196,12 @@ def test_a_stored_policy_without_curves_has_a_report(tmp_path: Path) -> None:
     ids=["all NaN", "no steps", "test only"],
 )
 def test_curves_without_a_number_have_no_picture(curves: pd.DataFrame) -> None:
-    assert training_panels(curves, "AUD/day") == []
+    assert training_panels(curves, World()) == []
 
 
 def test_curves_of_one_line_can_be_drawn() -> None:
     curves = make_curves(2).iloc[1:]
-    assert all("<svg" in svg(panel, "p") for panel in training_panels(curves, "AUD/day"))
+    assert all("<svg" in svg(panel, "p") for panel in training_panels(curves, World()))
 
 
 def test_a_curve_is_in_the_order_of_its_steps_without_what_is_missing() -> None:
@@ -200,7 +217,7 @@ def test_the_running_mean_neither_lags_nor_shrinks() -> None:
 
 def test_the_rules_level_stands_beside_the_capture_of_the_same_days() -> None:
     figure = Figure()
-    training_panels(make_curves(), "AUD/day")[0].draw(figure)
+    training_panels(make_curves(), World())[0].draw(figure)
     levels = {line.get_label(): line.get_ydata()[0] for line in figure.axes[1].lines}
     assert levels["rule"] == pytest.approx(0.25)
     assert levels["perfect foresight"] == 1
@@ -209,7 +226,7 @@ def test_the_rules_level_stands_beside_the_capture_of_the_same_days() -> None:
 
 def test_money_is_drawn_in_its_unit() -> None:
     figure = Figure()
-    training_panels(make_curves(), "AUD/day")[0].draw(figure)
+    training_panels(make_curves(), World())[0].draw(figure)
     assert figure.axes[0].get_ylabel() == "profit, AUD/day"
 
 
@@ -338,7 +355,7 @@ def test_the_row_of_the_policy_that_was_judged_stands_out(page: Page) -> None:
 
 def terminal(table: pd.DataFrame, width: int) -> str:
     console = Console(width=width, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    console.print(report.render_table(table, "AUD/day"))
+    console.print(report.render_table(table, World()))
     return console.export_text()
 
 
@@ -363,9 +380,9 @@ def test_figures_stay_whole_on_a_narrow_terminal() -> None:
 
 def test_figures_that_only_one_environment_counts_come_last() -> None:
     table = make_table(ppo={"waiting_hours_per_day": 7.5, "capture": 0.5, "profit_per_day": 1.0})
-    found = {column.heading: column.cells for column in columns(table, "EUR/day")}
-    assert found == {"profit": ["1.00"], "capture": ["0.500"], "waiting hours a day": ["7.50"]}
-    assert list(found)[-1] == "waiting hours a day"
+    found = {column.heading: column.cells for column in columns(table, World())}
+    assert found == {"profit": ["1.00"], "capture": ["0.500"], "waiting hours per day": ["7.50"]}
+    assert list(found)[-1] == "waiting hours per day"
 
 
 def test_a_policys_name_is_neither_markup_nor_a_command_to_the_terminal() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
 from battery_lab.baselines import Baseline
 from battery_lab.common.errors import require, require_choice
-from battery_lab.envs.base import ActionMeaning, Actor, Evaluation
+from battery_lab.envs.base import ActionMeaning, Actor, Evaluation, Metric
 from battery_lab.envs.battery import evaluate_policy
 from battery_lab.envs.battery.actions import KINDS, ActionSet
 from battery_lab.envs.battery.baseline_cache import kept_requests
@@ -30,6 +30,13 @@ from battery_lab.rewards.shaping import Shaping
 
 if TYPE_CHECKING:
     from battery_lab.report import Panel
+
+# Metric -> its label.
+LABELS = {
+    "profit_per_day": "profit",
+    "revenue_per_day": "revenue",
+    "equivalent_full_cycles_per_day": "full cycles per day",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +57,13 @@ class BatteryMarket:
         action_levels: how many levels of power a discrete action set has; odd.
         cache: folder for what is worked out once a market and battery.
     """
+
+    metric_names: ClassVar[tuple[str, ...]] = tuple(LABELS)
+    evaluation_overrides: ClassVar[tuple[str, ...]] = (
+        *("market", "battery"),
+        *("env.price_lag", "env.validation_days", "env.test_days", "env.baselines"),
+    )
+    data_paths: ClassVar[tuple[str, ...]] = ("market.path",)
 
     battery: Battery
     market: Market
@@ -115,7 +129,9 @@ class BatteryWorld:
             warm_up=round(option.observation.look_back_h / series.interval_h) + option.price_lag,
         )
         self._scaling = scaling or option.observation.fit(self._training, option.price_lag)
-        self.unit = f"{series.currency}/day"
+        money = f"{series.currency}/day"
+        units = {"profit_per_day": money, "revenue_per_day": money}
+        self.metrics = [Metric(name=name, label=label, unit=units.get(name, "")) for name, label in LABELS.items()]
 
     @property
     def layout(self) -> Layout:
