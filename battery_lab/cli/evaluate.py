@@ -11,16 +11,15 @@ test time, is noted as one in the run folder, and is kept there under evaluation
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from battery_lab.cli.runner import command, folder_in, keyed
 from battery_lab.common.errors import ConfigError
 from battery_lab.config.compose import build
+from battery_lab.config.environment import evaluation_overrides
 from battery_lab.config.stored_trial import trial
 from battery_lab.config.validation import quiet
-
-FREE = ("market", "battery", "env.price_lag", "env.validation_days", "env.test_days", "env.baselines", "outputs")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -39,7 +38,7 @@ def evaluate(arguments: list[str]) -> dict[str, float]:
         raise ConfigError("run=<folder> must name the folder of a run, for instance run=outputs/runs/<run>")
     run = folder_in(chosen.pop("run"))
     config = trial(run, [f"{key}={value}" for key, value in chosen.items()])
-    _check_free(chosen)
+    _check_overrides(chosen, (*evaluation_overrides(config), "outputs"))
     from rich.console import Console
 
     with quiet():
@@ -53,13 +52,13 @@ def evaluate(arguments: list[str]) -> dict[str, float]:
     return metrics
 
 
-def _check_free(keys: Iterable[str]) -> None:
-    """Raise ConfigError unless the choices leave the stored policy what it is."""
+def _check_overrides(keys: Iterable[str], allowed: Sequence[str]) -> None:
+    """Raise ConfigError for a key that would make the trial another one than the policy was trained on."""
     for key in keys:
-        if not any(key == free or key.startswith(f"{free}.") for free in FREE):
+        if not any(key == free or key.startswith(f"{free}.") for free in allowed):
             raise ConfigError(
-                f"{key} cannot change, as the policy is trained already: .evaluate takes {', '.join(FREE)}; for "
-                "another policy train one: python -m battery_lab ..."
+                f"{key} cannot change, as the policy is already trained: battery-lab evaluate takes "
+                f"{', '.join(allowed)}; to train another policy, use battery-lab train"
             )
 
 

@@ -63,8 +63,11 @@ def test_judging_on_another_market_takes_that_markets_prices(judge, finished, tm
         (["batery.power_mw=3"], "batery.power_mw is no option: .*; did you mean battery.power_mw?"),
         (["battery.power_mw=x"], "battery.power_mw must be a number, got 'x'"),
         (["battery.power_mw=-1"], "battery.power_mw must be greater than 0 MW, got -1"),
-        (["algo.lr=1"], "algo.lr cannot change, as the policy is trained already: .evaluate takes market, battery, .*"),
-        (["observation=window"], "observation cannot change, as the policy is trained already: .*"),
+        (
+            ["algo.lr=1"],
+            "algo.lr cannot change, as the policy is already trained: .* takes market, battery, .*",
+        ),
+        (["observation=window"], "observation cannot change, as the policy is already trained: .*"),
         (["market=aemoo"], "market=aemoo is no option: market can be aemo, .*; did you mean market=aemo?"),
         (["market=aemo"], "market.path must be given: add market.path=... to the command"),
         (["market=aemo", "market.path=no"], "market.path=no: no such file, folder or glob, seen from .*"),
