@@ -1,0 +1,98 @@
+"""An environment from outside the lab: one Python file and one YAML file train, evaluate, report and sweep it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.compositions import SMALL_ALGOS, SMALL_NETWORK, same_arrays
+from tests.launchers.kills import PATHS
+
+HERE = Path(__file__).parent
+SMALL = ("train.env_steps=2048", "train.checkpoint_every=1024", "train.validate_every=1024", "tracking=none")
+
+
+def write_demand(path):
+    demand = np.random.default_rng(0).integers(0, 10, 300)
+    path.write_text("\n".join(map(str, demand)) + "\n")
+    return path
+
+
+def start(folder, module, *arguments):
+    """Start a command in a folder, with the environment's own folder on PYTHONPATH."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *map(str, PATHS)])}
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def run(folder, module, *arguments):
+    process = start(folder, module, *arguments)
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, output
+    return output
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """A sweep of two trials over the built-in launcher."""
+    folder = tmp_path_factory.mktemp("inventory")
+    demand = write_demand(folder / "demand.csv")
+    choices = ("env=inventory", f"env.path={demand}", *SMALL, *SMALL_ALGOS["ppo"], *SMALL_NETWORK)
+    options = ("--config-dir", HERE / "conf", "--multirun", *choices, "seed=0,1", f"hydra.sweep.dir={folder / 'sweep'}")
+    run(folder, "battery_lab", *options)
+    return folder / "sweep"
+
+
+@pytest.mark.walk
+def test_trials_are_trained_validated_and_evaluated(sweep):
+    for trial in (sweep / "0", sweep / "1"):
+        metrics = json.loads((trial / "metrics.json").read_text())
+        assert metrics["train/env_steps"] >= 2048
+        assert metrics["test/capture"] <= 1
+        assert {"test/profit_per_day", "test/stock_mean", "baseline/always_five/capture"} <= set(metrics)
+        assert len(pd.read_parquet(trial / "dispatch.parquet")) == 60
+        curves = [json.loads(line) for line in (trial / "curves.jsonl").read_text().splitlines()]
+        assert any("train/profit_per_day" in line for line in curves)
+        assert any("validation/capture" in line for line in curves)
+
+
+@pytest.mark.walk
+def test_reports_show_its_own_metrics_and_plots(sweep):
+    page = (sweep / "0" / "report.html").read_text()
+    assert "could not be drawn" not in page
+    for text in ("<h3>Stock</h3>", "300 days", "mean stock", "EUR/day", "Learning: profit", "always five", "foresight"):
+        assert text in page, text
+
+
+@pytest.mark.walk
+def test_a_stored_policy_is_evaluated_with_the_overrides_that_it_declares(sweep):
+    output = run(sweep.parent, "battery_lab.cli.evaluate", f"run={sweep / '0'}", "env.price=12")
+    assert "foresight" in output and "EUR/day" in output
+    process = start(sweep.parent, "battery_lab.cli.evaluate", f"run={sweep / '0'}", "market.path=x")
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 1 and "market.path" in output
+
+
+def test_the_vector_environment_resumes_from_its_state():
+    from tests.inventory_env.inventory import InventoryVectorEnv
+
+    demand = np.random.default_rng(0).integers(0, 10, 100).astype(float)
+    first, second = (InventoryVectorEnv(demand, (10.0, 4.0), 5, seed) for seed in (0, 1))
+    first.reset()
+    for _ in range(40):
+        first.step(np.full(5, 1))
+    second.set_state(first.get_state())
+    actions = np.random.default_rng(1).integers(0, 3, (40, 5))
+    for action in actions:
+        for mine, others in zip(first.step(action)[:4], second.step(action)[:4], strict=True):
+            np.testing.assert_array_equal(mine, others)
+    assert same_arrays(first.take_log(), second.take_log())
