@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError, DataError, LabError
 from battery_lab.common.old_names import current_name
 from battery_lab.config.compose import compose
@@ -30,10 +30,7 @@ def store_trial(config: DictConfig, folder: Path) -> None:
     """
     stored = config.copy()
     stored.resume = stored.rerun = None
-    # Whole or not at all: a run whose trial.yaml was cut off could not be resumed.
-    part = folder / f"{TRIAL}.part"
-    part.write_text(OmegaConf.to_yaml(stored))
-    os.replace(part, folder / TRIAL)
+    atomic_write(folder / TRIAL, OmegaConf.to_yaml(stored))
 
 
 def note_choices(config: DictConfig, chosen: Mapping[str, str | None]) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.tracking.mlflow_sweep_run import COMMAND
 
@@ -40,9 +41,8 @@ def choices_of_trials(overrides: Sequence[str]) -> list[str]:
 
 def store_command(folder: Path, arguments: Sequence[str]) -> None:
     """Have the folder of a sweep keep the arguments of its command, whole or as they were."""
-    part = folder / f"{COMMAND}.part"
-    part.write_text(json.dumps({"arguments": list(arguments), "directory": os.getcwd()}, indent=1))
-    os.replace(part, folder / COMMAND)
+    command = {"arguments": list(arguments), "directory": os.getcwd()}
+    atomic_write(folder / COMMAND, json.dumps(command, indent=1))
 
 
 def load_command(folder: Path) -> tuple[list[str], str | None]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
-import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from battery_lab.common.atomic_write import PREFIX, atomic_path
 from battery_lab.common.errors import DataError
 
 STATE, RLLIB, BEST, MEMORY = "state.json", "rllib", "best_policy", "replay"
@@ -70,10 +69,10 @@ def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: i
     final, earlier = folder / f"{progress.env_steps:012d}", found(folder)
     # What a kill left of an earlier checkpoint; the run folder is locked, so that nobody is writing it.
     for torn in folder.iterdir():
-        if torn.name.startswith("part-") or (NAME.match(torn.name) and torn not in earlier):
+        if torn.name.startswith(PREFIX) or (NAME.match(torn.name) and torn not in earlier):
             shutil.rmtree(torn, ignore_errors=True)
-    part = folder / f"part-{uuid.uuid4().hex}"
-    try:
+    # The disk holds the checkpoint before it gets its name, and the name before older checkpoints are removed.
+    with atomic_path(final, sync=True) as part:
         part.mkdir()
         algorithm.save_to_path(str((part / RLLIB).resolve()))
         if hasattr(algorithm, "save_memory"):
@@ -81,14 +80,6 @@ def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: i
         if policy.is_dir():
             shutil.copytree(policy, part / BEST)
         (part / STATE).write_text(json.dumps(asdict(progress) | {FILES: _sizes(part)}))
-        # The disk holds the files and their names before the checkpoint gets its own, and that before others go.
-        for path in (*part.rglob("*"), part):
-            _sync(path)
-        shutil.rmtree(final, ignore_errors=True)
-        os.replace(part, final)
-        _sync(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     for old in found(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return final
@@ -161,12 +152,3 @@ def restore(path: Path, algorithm: Any, policy: Path) -> None:
     shutil.rmtree(policy, ignore_errors=True)
     if (path / BEST).is_dir():
         shutil.copytree(path / BEST, policy)
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

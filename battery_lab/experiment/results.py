@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from battery_lab import report
+from battery_lab.common.atomic_write import atomic_write
 from battery_lab.envs.base import Evaluation, World
 from battery_lab.experiment.metrics import flat_metrics, table, with_shares
 from battery_lab.policies.policy import Policy
@@ -43,9 +43,7 @@ def write_results(folder: Path, metrics: Mapping[str, float], judged: Evaluation
     What is not a number (the lift over a rule that loses money) is null, as JSON has no word for it.
     """
     judged.frame.assign(policy=name).to_parquet(folder / "dispatch.parquet", index=False)
-    part = folder / "metrics.json.part"
-    part.write_text(json.dumps(dict(sorted(finite_or_null(metrics).items())), indent=1))
-    os.replace(part, folder / "metrics.json")
+    atomic_write(folder / "metrics.json", json.dumps(dict(sorted(finite_or_null(metrics).items())), indent=1))
 
 
 def write_report(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from battery_lab.common.atomic_write import atomic_path
 from battery_lab.market.series import MarketSeries
 
 # Raise it whenever a reader makes another series of the same files.
@@ -64,16 +63,9 @@ def _write(file: Path, series: MarketSeries) -> None:
         "columns": list(series.columns),
     }
     columns: dict[str, Any] = {f"column_{i}": values for i, values in enumerate(series.columns.values())}
-    # Written aside and moved there whole: two runs at once, or one that is killed, leave no half of a file.
-    aside = file.with_suffix(f".{uuid.uuid4().hex}.part")
-    try:
-        with aside.open("xb") as out:
-            start = series.start.astype(np.int64)
-            np.savez(out, about=json.dumps(about), start=start, price=series.price, gap=series.gap, **columns)
-        os.replace(aside, file)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    with atomic_path(file) as part, part.open("xb") as out:
+        start = series.start.astype(np.int64)
+        np.savez(out, about=json.dumps(about), start=start, price=series.price, gap=series.gap, **columns)
 
 
 def _read(file: Path) -> MarketSeries | None:

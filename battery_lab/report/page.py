@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from battery_lab.common.atomic_write import atomic_write
 from battery_lab.report.header import header
 from battery_lab.report.run_records import read_looks, read_trial
 from battery_lab.report.svg_panel import Panel, svg
@@ -64,10 +64,9 @@ def write_report(
         looks=looks,
         trial=read_trial(folder),
     )
-    path, part = folder / NAME, folder / f"{NAME}.part"
-    # A file name that is not UTF-8 may have got into a name; a question mark is better than no page.
-    part.write_bytes(page.encode("utf-8", "replace"))
-    os.replace(part, path)
+    path = folder / NAME
+    # A name may hold bytes of a file name that is not UTF-8; a question mark is better than no page.
+    atomic_write(path, page.encode("utf-8", "replace"))
     return path
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError
 from battery_lab.config.sweep_name import load_command
 from battery_lab.sweep.journal import JOURNAL, Entry, Journal, State
@@ -109,9 +110,7 @@ def collect(folder: Path) -> None:
             ) from None
     rows = [_row(folder, entry) for entry in journal.entries.values()]
     path = folder / RESULTS
-    part = path.with_suffix(".part")
-    pd.DataFrame(rows).to_csv(part, index=False)
-    os.replace(part, path)
+    atomic_write(path, pd.DataFrame(rows).to_csv(index=False))
     done = sum(entry.state.settled for entry in journal.entries.values())
     print(f"{path}: {done} of {len(rows)} trials are done")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from battery_lab.common.atomic_write import PREFIX, atomic_path
 from battery_lab.common.errors import ConfigError
 
 LOCK_S = 60.0
@@ -85,12 +85,11 @@ def _make_store(path: Path) -> None:
 
     MLflow makes one in some dozens of migrations, and a store that was left amid them, by a kill, is of no use to it.
     """
-    for left in path.parent.glob(f"{path.name}.part-*"):
-        left.unlink()
-    # By a name of its own, as MLflow remembers for life which files it has made.
-    part = path.with_name(f"{path.name}.part-{secrets.token_hex(4)}")
-    new_client(f"sqlite:///{part}").search_experiments(max_results=1)
-    os.rename(part, path)
+    for unfinished in path.parent.glob(f"{PREFIX}*-{path.name}"):
+        unfinished.unlink()
+    # Each temporary name is new: MLflow remembers for the life of the process which stores it has made.
+    with atomic_path(path) as part:
+        new_client(f"sqlite:///{part}").search_experiments(max_results=1)
 
 
 def _experiment(client: Any, address: Address) -> str:

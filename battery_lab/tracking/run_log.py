@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from battery_lab.common.atomic_write import atomic_write
 from battery_lab.tracking.tensorboard import EventFile
 
 CURVES, TENSORBOARD = "curves.jsonl", "tensorboard"
@@ -98,9 +98,7 @@ class RunLog:
         text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines).encode()
         if not self._path.exists() or self._path.read_bytes() == text:
             return
-        part = self._path.with_suffix(".part")
-        part.write_bytes(text)
-        os.replace(part, self._path)
+        atomic_write(self._path, text)
 
 
 def _parse(text: bytes) -> Line | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import uuid
 from pathlib import Path
 from typing import Any
 
 import battery_lab
+from battery_lab.common.atomic_write import atomic_write
 
 RECEIPT = "mlflow.json"
 
@@ -35,9 +35,7 @@ def read_receipt(folder: Path) -> Receipt:
 
 def write_receipt(folder: Path, receipt: Receipt) -> None:
     """Write a receipt, whole or not at all."""
-    part = folder / f"{RECEIPT}.{os.getpid()}.part"
-    part.write_text(json.dumps(receipt, indent=1))
-    os.replace(part, folder / RECEIPT)
+    atomic_write(folder / RECEIPT, json.dumps(receipt, indent=1))
 
 
 def public(uri: str) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
-import uuid
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.baselines import Baseline
+from battery_lab.common.atomic_write import atomic_path
 from battery_lab.envs.battery.problem import DispatchProblem
 
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -46,9 +45,8 @@ def kept_requests(cache: str, name: str, baseline: Baseline, problem: DispatchPr
     # A cache that cannot be written costs time, not the run.
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.part.npy")
-        np.save(part, asked)
-        os.replace(part, path)
+        with atomic_path(path) as part:
+            np.save(part, asked)
     return asked
 
 

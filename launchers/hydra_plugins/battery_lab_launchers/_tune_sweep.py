@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search import Searcher
 
+from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError, require, require_choice
 from battery_lab.sweep.journal import State
 from battery_lab.sweep.trial_folder import RESULT
@@ -140,6 +140,4 @@ def _write(path: Path, best: Point, value: float, count: int) -> None:
         "trials": [trial.number for trial in best.trials],
         "points": count,
     }
-    part = path.with_suffix(".part")
-    part.write_text(yaml.safe_dump(told, sort_keys=False))
-    os.replace(part, path)
+    atomic_write(path, yaml.safe_dump(told, sort_keys=False))

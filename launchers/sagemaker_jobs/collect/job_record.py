@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError
 from sagemaker_jobs.aws.s3_layout import Places
 
@@ -72,9 +72,7 @@ class Record:
             "asked": sorted(self.asked),
             "jobs": {str(number): list(job) for number, job in self.jobs.items()},
         }
-        part = self.folder / f"{RECORD}.part"
-        part.write_text(json.dumps(told, indent=1))
-        os.replace(part, self.folder / RECORD)
+        atomic_write(self.folder / RECORD, json.dumps(told, indent=1))
 
     @classmethod
     def known(cls, folder: Path, lead: str) -> dict[int, tuple[str, str]]:

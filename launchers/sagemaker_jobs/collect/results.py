@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from battery_lab.common.atomic_write import atomic_path, atomic_write
 from battery_lab.common.errors import DataError
 from battery_lab.sweep.trial_folder import LEFT, METRICS, checkpoint_steps
 from battery_lab.tracking.run_log import CURVES
@@ -79,7 +80,7 @@ class Home:
             if code_of(error) in ("NoSuchKey", "404", "AccessDenied", "403"):
                 return
             raise
-        _write(folder / CURVES, content)
+        atomic_write(folder / CURVES, content)
 
     def results(self, folder: Path, told: Mapping[str, Any]) -> None:
         """Bring what a job which completed has left; its figures come last.
@@ -111,7 +112,7 @@ class Home:
             for place in filter(None, (folder, self._judged)):
                 add_lines(run / LOOKS, place / LOOKS)
             figures = json.loads((run / METRICS).read_text())
-            _write(folder / METRICS, json.dumps({**figures, **summed(bills(folder))}, indent=2).encode())
+            atomic_write(folder / METRICS, json.dumps({**figures, **summed(bills(folder))}, indent=2).encode())
 
     def checkpoint(self, folder: Path, number: int, who: str) -> None:
         """Bring the newest checkpoint, from which a run here can go on, unless it is large; older ones stay in S3."""
@@ -143,19 +144,16 @@ class Home:
     def note(self, folder: Path, cost: Bill) -> None:
         """Write what a job came to into the folder of its trial, beside what its other jobs did."""
         others = [bill for bill in bills(folder) if bill["name"] != cost.name]
-        _write(folder / JOB, json.dumps([*others, asdict(cost)], indent=2).encode())
+        atomic_write(folder / JOB, json.dumps([*others, asdict(cost)], indent=2).encode())
 
     def log(self, folder: Path, name: str) -> None:
         """Bring what a job printed, host after host; local ones print here."""
         if self._connection.local:
             return
-        with tempfile.TemporaryDirectory(prefix=PART, dir=folder) as scratch:
-            path = Path(scratch) / LOG
-            with path.open("w") as file:
-                for stream in streams(self._connection, name):
-                    file.write(f"--- {stream}\n")
-                    file.writelines(f"{line}\n" for line in lines(self._connection, stream))
-            os.replace(path, folder / LOG)
+        with atomic_path(folder / LOG) as part, part.open("w") as file:
+            for stream in streams(self._connection, name):
+                file.write(f"--- {stream}\n")
+                file.writelines(f"{line}\n" for line in lines(self._connection, stream))
 
     def _fetch(self, uri: str, path: Path) -> None:
         bucket, key = split(uri)
@@ -215,12 +213,6 @@ def unpack(archive: Path, folder: Path) -> Path:
         raise DataError(f"{archive.name} cannot be unpacked: {error}") from None
     # The SDK's local mode packs the folder above, too.
     return folder / "data" if (folder / "data" / METRICS).is_file() else folder
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(content)
-    os.replace(part, path)
 
 
 def _replace(source: Path, target: Path) -> None:
