@@ -12,6 +12,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import build
 from battery_lab.config.stored_trial import trial
 from battery_lab.envs.loader import WorldSource
@@ -19,7 +20,7 @@ from battery_lab.experiment.experiment import choose_actions
 from battery_lab.report import Panel
 from battery_lab.report.plot_style import RC
 from battery_lab.report.training_plots import training_panels
-from battery_lab.tracking.run_log import CURVES, read_lines
+from battery_lab.tracking.run_log import read_lines
 
 
 def save(panel: Panel, path: Path) -> None:
@@ -35,8 +36,8 @@ def main(run: Path, folder: Path) -> None:
     """Save the learning curve and the median week."""
     experiment = build(trial(run, []))
     world = WorldSource(env=experiment.env, actions=choose_actions(experiment.env, experiment.algo)).open()
-    curves = pd.DataFrame(read_lines(run / CURVES)[0])
-    frame = pd.read_parquet(run / "dispatch.parquet")
+    curves = pd.DataFrame(read_lines(RunFolder(run).curves)[0])
+    frame = pd.read_parquet(RunFolder(run).dispatch)
     save(training_panels(curves, world)[0], folder / "report_learning.png")
     save(world.panels(frame, world.baselines("test"))[0], folder / "report_week.png")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from omegaconf.errors import OmegaConfBaseException
 
 from battery_lab.common.errors import ConfigError, LabError, causes
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.signals import Stopped
 
 ASK = "HYDRA_FULL_ERROR"  # a person sets it to 1 to see tracebacks; Hydra's own name for it
@@ -39,7 +40,7 @@ def told(error: BaseException, run: Path | None = None) -> Ending | None:
     from battery_lab.experiment.checkpoint import found
     from battery_lab.experiment.trainer import Interrupted
 
-    again = f"go on with: {resume_command(run)}" if run and found(run / "checkpoints") else ""
+    again = f"go on with: {resume_command(run)}" if run and found(RunFolder(run).checkpoints) else ""
     for cause in causes(error):
         # A stop may come out as any error of what it broke off.
         if isinstance(cause, KeyboardInterrupt):

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from battery_lab.cli.runner import command, folder_in, keyed
 from battery_lab.common.errors import ConfigError
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import build
 from battery_lab.config.environment import evaluation_overrides
 from battery_lab.config.stored_trial import trial
@@ -44,10 +45,10 @@ def evaluate(arguments: list[str]) -> dict[str, float]:
     with quiet():
         from battery_lab.experiment.reevaluate import evaluate_stored
 
-    folder = run / "evaluations" / datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S_%f")
+    folder = RunFolder(run).evaluations / datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S_%f")
     experiment = build(config)
     metrics: dict[str, float] = evaluate_stored(experiment, run, folder, Console())
-    (folder / "choices.json").write_text(json.dumps(chosen, indent=1))
+    RunFolder(folder).choices.write_text(json.dumps(chosen, indent=1))
     print(f"written to {folder}")
     return metrics
 

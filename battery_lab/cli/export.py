@@ -15,11 +15,10 @@ from pathlib import Path
 
 from battery_lab.cli.runner import command, folder_in, keyed
 from battery_lab.common.errors import ConfigError
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import algo_name, build_part, resolve
 from battery_lab.config.stored_trial import trial
 from battery_lab.config.validation import check_targets, quiet
-
-MODEL = "model"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -37,7 +36,7 @@ def export(arguments: list[str]) -> Path:
     if not chosen.get("run"):
         raise ConfigError("run=<folder> must name the folder of a run, for instance run=outputs/runs/<run>")
     run = folder_in(chosen["run"])
-    folder = folder_in(chosen["to"]) if "to" in chosen else run / MODEL
+    folder = folder_in(chosen["to"]) if "to" in chosen else RunFolder(run).model
     if chosen.get("to") == "" or (folder.exists() and not folder.is_dir()):
         raise ConfigError(f"to={chosen.get('to')} must name a folder, which is made if missing: choose another")
     config = trial(run, [])
@@ -47,7 +46,7 @@ def export(arguments: list[str]) -> Path:
         from battery_lab.policies.onnx_export import export_policy
 
         network, env = build_part(config, "network"), build_part(config, "env")
-        about = export_policy(run / "policy", network, env, algo_name(config) or "policy", folder)
+        about = export_policy(RunFolder(run).policy, network, env, algo_name(config) or "policy", folder)
     print(
         f"exported to {folder}: {len(about.observation)} numbers in, {about.kind} actions out; "
         f"serve it with: battery-lab serve model={shlex.quote(str(folder if 'to' in chosen else run))}"

@@ -14,15 +14,15 @@ from omegaconf import DictConfig
 from battery_lab.cli.error_messages import told
 from battery_lab.cli.runner import Ended
 from battery_lab.common.errors import LabError
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import build, register_resolvers
 from battery_lab.config.stored_trial import (
-    TRIAL,
     check_resumed,
-    check_unfinished,
     note_choices,
     store_trial,
     update_targets,
 )
+from battery_lab.experiment.finished_run import check_unfinished
 
 
 def run_trial(config: DictConfig) -> float:
@@ -42,7 +42,7 @@ def run_trial(config: DictConfig) -> float:
             # The memory of a sweep has found that it is the same trial, also where its data have moved.
             if not in_sweep:
                 check_resumed(config, folder)
-            check_unfinished(config, folder)
+            check_unfinished(folder, config.train.env_steps, config.train.stop_on_plateau)
         experiment = build(config)
         store_trial(config, folder)
         metrics: dict[str, float] = experiment.run(folder, resume=resumed, console=console)
@@ -55,7 +55,7 @@ def run_trial(config: DictConfig) -> float:
         if in_sweep and ending[1] == 1:
             raise _failed_trial(ending[0]) from error
         raise Ended(ending, error) from error
-    console.print(f"report: {folder / 'report.html'}", soft_wrap=True, highlight=False)
+    console.print(f"report: {RunFolder(folder).report}", soft_wrap=True, highlight=False)
     return metrics["validation/capture"]
 
 
@@ -67,7 +67,7 @@ def _failed_trial(message: str) -> LabError:
 
 def _clear(folder: Path) -> None:
     """Remove the folder of a run that did not begin."""
-    made = {".hydra", ".lock", TRIAL, f"{HydraConfig.get().job.name}.log"}
+    made = {".hydra", RunFolder.LOCK, RunFolder.TRIAL, f"{HydraConfig.get().job.name}.log"}
     if {path.name for path in folder.iterdir()} <= made:
         shutil.rmtree(folder / ".hydra", ignore_errors=True)
         for name in made:

@@ -17,9 +17,9 @@ import ipaddress
 import shlex
 from pathlib import Path
 
-from battery_lab.cli.export import MODEL
 from battery_lab.cli.runner import command, folder_in, keyed
 from battery_lab.common.errors import ConfigError
+from battery_lab.common.run_folder import RunFolder
 
 DEFAULTS = {"port": "8080", "host": "127.0.0.1"}
 
@@ -60,9 +60,9 @@ def exported(folder: Path) -> Path:
     """
     from battery_lab.serving.artifact import ABOUT, About, weights_digest
 
-    place = folder if (folder / ABOUT).is_file() else folder / MODEL
-    run = place.parent if place.name == MODEL else place
-    weights = weights_digest(run / "policy")
+    place = folder if (folder / ABOUT).is_file() else RunFolder(folder).model
+    run = place.parent if place.name == RunFolder.MODEL else place
+    weights = weights_digest(RunFolder(run).policy)
     again = f"battery-lab export run={shlex.quote(str(run)) if weights else '<run>'}"
     if not (place / ABOUT).is_file():
         raise ConfigError(

@@ -19,14 +19,15 @@ from omegaconf import DictConfig
 
 from battery_lab.cli.error_messages import told, wants_traceback
 from battery_lab.cli.runner import command, folder_in
-from battery_lab.common.errors import ConfigError, LabError
+from battery_lab.common.errors import ConfigError, LabError, damaged
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import build_part, resolve
-from battery_lab.config.stored_trial import damaged, trial
+from battery_lab.config.stored_trial import trial
 from battery_lab.config.validation import check_targets
 from battery_lab.tracking.mlflow_client import Address
 from battery_lab.tracking.mlflow_sync import Delivery
 from battery_lab.tracking.mlflow_tracking import MlflowTracking, reason
-from battery_lab.tracking.sync_state import RECEIPT, public, read_receipt
+from battery_lab.tracking.sync_state import public, read_receipt
 
 ANEW = "remove it to send the run as a new one"
 ALLOWED = ("run", "tracking.uri", "tracking.experiment", "tracking.artifacts")
@@ -86,7 +87,7 @@ def send(run: Path, overrides: list[str]) -> str:
 
 def _check_receipt(run: Path) -> None:
     """Raise DataError where a receipt is there and cannot be read; without it the run would be sent a second time."""
-    path = run / RECEIPT
+    path = RunFolder(run).sync_state
     try:
         found = json.loads(path.read_text())
         good = "key" in found and all(isinstance(store["artifacts"], str | None) for store in found["stores"].values())
@@ -122,7 +123,7 @@ def _address(run: Path, tracking: MlflowTracking, overrides: list[str]) -> Addre
 def _status(run: Path) -> str:
     """Return how a run ended, as it noted itself, or as its folder looks."""
     noted = read_receipt(run).get("status")
-    return str(noted or ("FINISHED" if (run / "metrics.json").is_file() else "KILLED"))
+    return str(noted or ("FINISHED" if RunFolder(run).metrics.is_file() else "KILLED"))
 
 
 def _split(arguments: list[str]) -> tuple[list[Path], list[str]]:

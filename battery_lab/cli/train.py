@@ -25,11 +25,12 @@ from battery_lab.cli.error_messages import ASK, Ending, check_logins, told
 from battery_lab.cli.run_trial import run_trial
 from battery_lab.cli.runner import clear_ending
 from battery_lab.common.errors import LabError, causes
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import names_in, options_with, register_resolvers
 from battery_lab.config.hydra_errors import explained
 from battery_lab.config.overrides import AROUND, check_groups, check_one_each, group_of, is_group
 from battery_lab.config.paths import conf_dir
-from battery_lab.config.stored_trial import TRIAL, leaves, load_trial
+from battery_lab.config.stored_trial import leaves, load_trial
 from battery_lab.config.sweep_name import load_command
 
 RERUN_FOLDER = "${outputs}/runs/${now:%Y-%m-%d_%H-%M-%S}_rerun_${short_id:}"
@@ -92,7 +93,7 @@ def _ordered(arguments: list[str]) -> list[str]:
 def _names(arguments: list[str]) -> Any:
     """Return the configuration in which a mistaken name was meant to be."""
     given, _ = get_args_parser().parse_known_args(arguments)
-    if given.config_name == Path(TRIAL).stem:
+    if given.config_name == Path(RunFolder.TRIAL).stem:
         return OmegaConf.to_container(load_trial(Path(given.config_dir)), resolve=False)
     own = [f"hydra.searchpath=['file://{Path(given.config_dir).resolve()}']"] if given.config_dir else []
     return names_in([*own, *(override for override in given.overrides if is_group(override))])
@@ -148,7 +149,7 @@ def from_stored(arguments: list[str]) -> list[str]:
     rest = [f"+{a.lstrip('+')}" if is_group(a) else a for a in rest]
     if MULTIRUN & set(rest) and not any(group_of(argument) == "launcher" for argument in rest):
         rest.append("+launcher=local")
-    stored = ["--config-dir", str(folder.resolve()), "--config-name", Path(TRIAL).stem]
+    stored = ["--config-dir", str(folder.resolve()), "--config-name", Path(RunFolder.TRIAL).stem]
     target = folder.resolve() if name == "resume" else RERUN_FOLDER
     return [*stored, f"{name}={_quoted(folder)}", f"hydra.run.dir={_quoted(target)}", *_settings(), *rest]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from pathlib import Path
 
 
 class LabError(Exception):
@@ -17,7 +18,7 @@ class ConfigError(LabError, ValueError):
 
 
 class DataError(LabError, ValueError):
-    """A market file that cannot be used as it is."""
+    """A file that cannot be used as it is."""
 
 
 def require(condition: bool, field: str, rule: str, value: object) -> None:
@@ -37,6 +38,17 @@ def require_choice(field: str, value: object, choices: Container[object]) -> Non
     """Raise ConfigError unless an option is one of its choices."""
     if value not in choices:
         raise ConfigError(f"{field} must be one of {choices}, got {value!r}")
+
+
+def damaged(path: Path, why: object, remedy: str = "run the trial again") -> DataError:
+    """Return the error for a file of a run that cannot be read.
+
+    Args:
+        path: the file.
+        why: the reason.
+        remedy: what to do where no good copy exists.
+    """
+    return DataError(f"{path} is damaged ({' '.join(str(why).split())}): bring back a whole one, or {remedy}")
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

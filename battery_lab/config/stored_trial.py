@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from battery_lab.common.atomic_write import atomic_write
-from battery_lab.common.errors import ConfigError, DataError, LabError
+from battery_lab.common.errors import ConfigError, LabError, damaged
 from battery_lab.common.old_names import current_name
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import compose
 from battery_lab.config.hydra_errors import no_key
 from battery_lab.config.overrides import AROUND, check_groups, group_of, is_group, yaml_value
-from battery_lab.config.validation import is_a
-from battery_lab.experiment.checkpoint import found, latest
 
-TRIAL, CHOICES = "trial.yaml", "choices"
+CHOICES = "choices"
 # What may change when a run goes on: how long it trains, and where things are kept. The rest makes another trial.
 MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun", "sweep.", "rollout.cache")
 
@@ -30,7 +27,7 @@ def store_trial(config: DictConfig, folder: Path) -> None:
     """
     stored = config.copy()
     stored.resume = stored.rerun = None
-    atomic_write(folder / TRIAL, OmegaConf.to_yaml(stored))
+    RunFolder(folder).write_trial(OmegaConf.to_yaml(stored))
 
 
 def note_choices(config: DictConfig, chosen: Mapping[str, str | None]) -> None:
@@ -61,9 +58,9 @@ def load_trial(run: Path, name: str = "run") -> DictConfig:
         ConfigError: there is none.
         DataError: it is damaged.
     """
-    path = run / TRIAL
+    path = RunFolder(run).trial
     if not path.is_file():
-        raise ConfigError(f"{name}={run} must name a run folder that holds {TRIAL}, and it holds none")
+        raise ConfigError(f"{name}={run} must name a run folder that holds {path.name}, and it holds none")
     try:
         stored = OmegaConf.load(path)
     except Exception as error:  # What YAML, its text or the disk can raise has no common name.
@@ -79,11 +76,6 @@ def update_targets(config: DictConfig) -> None:
     for path, name in leaves(OmegaConf.to_container(config, resolve=False)).items():
         if path.endswith("_target_") and (current := current_name(str(name))) != name:
             OmegaConf.update(config, path, current)
-
-
-def damaged(path: Path, why: object, instead: str = "run the trial again") -> DataError:
-    """Return what to say of a file of a run that cannot be read, with what to do if no whole one can be had."""
-    return DataError(f"{path} is damaged ({' '.join(str(why).split())}): bring back a whole one, or {instead}")
 
 
 def trial(run: Path, overrides: list[str]) -> DictConfig:
@@ -131,39 +123,6 @@ def check_resumed(config: DictConfig, folder: Path) -> None:
             f"{keys} cannot change with resume=, which goes on with the same trial (train.* and tracking.* may): "
             f"leave {keys} out, or start another trial with rerun={folder} {changed[0]}=..."
         )
-
-
-def check_unfinished(config: DictConfig, folder: Path) -> None:
-    """Raise LabError where a run has trained to its end and been judged: once more would be another look at test time.
-
-    Raises:
-        DataError: its newest checkpoint, or its metrics, are damaged.
-    """
-    figures = _figures(folder)
-    if figures is None or not found(folder / "checkpoints"):
-        return
-    progress = latest(folder / "checkpoints")[1]
-    if figures.get("train/env_steps") != progress.env_steps:
-        # It was stopped after it had gone on from another end.
-        return
-    budget, plateau = config.train.env_steps, config.train.stop_on_plateau
-    ended = is_a("float", budget) and progress.env_steps >= budget
-    flat = is_a("float", plateau) and 0 < plateau <= progress.stale
-    if ended or flat:
-        more = "train.env_steps" if ended else "train.stop_on_plateau"
-        raise LabError(
-            f"this run is finished, at {progress.env_steps} environment steps: raise {more} to go on, "
-            f"or judge it again with battery-lab evaluate run={folder}"
-        )
-
-
-def _figures(run: Path) -> dict[str, Any] | None:
-    path = run / "metrics.json"
-    try:
-        figures = json.loads(path.read_text()) if path.is_file() else None
-    except ValueError as error:
-        raise damaged(path, error, "remove it to have the run judged again") from None
-    return figures if isinstance(figures, dict) else None
 
 
 def leaves(node: Any, path: str = "") -> dict[str, Any]:

@@ -19,6 +19,7 @@ os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
 from battery_lab import report
 from battery_lab.algos.base import Algo, Setup
 from battery_lab.common.errors import ConfigError
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.envs.base import Environment, World, score_metric
 from battery_lab.envs.loader import WorldSource
 from battery_lab.experiment import checkpoint, results
@@ -31,9 +32,6 @@ from battery_lab.policies.policy import Policy, copied, load
 from battery_lab.rllib.backends import Backend
 from battery_lab.rllib.ray_runtime import start_ray, without_results_folder
 from battery_lab.tracking import RunLog, Status, Tracker
-from battery_lab.tracking.run_log import CURVES
-
-POLICY = "policy"
 
 
 def choose_actions(env: Environment, algo: Algo) -> str:
@@ -98,19 +96,19 @@ class Experiment:
         """
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(folder / ".lock", timeout=0):
+            with FileLock(RunFolder(folder).lock, timeout=0):
                 return self._run(folder, resume, console)
         except Timeout:
             raise ConfigError(f"{folder} belongs to a run that goes on right now: wait for it, or stop it") from None
 
     def _run(self, folder: Path, resume: bool, console: Console) -> dict[str, float]:
         actions = choose_actions(self.env, self.algo)
-        if not resume and (folder / CURVES).exists():
+        if not resume and RunFolder(folder).curves.exists():
             raise ConfigError(
                 f"{folder} holds a run already, whose results a second one would mix with its own: "
                 f"go on with resume={folder}, or choose another hydra.run.dir"
             )
-        start = checkpoint.latest(folder / "checkpoints") if resume else None
+        start = checkpoint.latest(RunFolder(folder).checkpoints) if resume else None
         with console.status("loading the data"):
             source = WorldSource(env=self.env, actions=actions)
             world = source.open()
@@ -178,7 +176,7 @@ class Experiment:
             DataError: there is none, or it is of another network or observation set.
         """
         encoder = self.network.encoder(world.layout)
-        return load(run / POLICY, encoder, self.network.out_features, layout=world.layout, action=world.action)
+        return load(RunFolder(run).policy, encoder, self.network.out_features, layout=world.layout, action=world.action)
 
 
 class _Run:
@@ -207,7 +205,7 @@ class _Run:
                 torch.set_num_threads(experiment.train.threads)
             algorithm = experiment.build_algorithm(self.source)
             if start is not None:
-                checkpoint.restore(start, algorithm, self.folder / POLICY)
+                checkpoint.restore(start, algorithm, RunFolder(self.folder).policy)
 
         def policy() -> Policy:
             return experiment.copy_policy(algorithm, self.source, self.progress.env_steps)
@@ -220,7 +218,7 @@ class _Run:
             folder=self.folder,
             progress=self.progress,
             validate=lambda: validation(policy()),
-            keep=lambda: policy().save(self.folder / POLICY),
+            keep=lambda: policy().save(RunFolder(self.folder).policy),
             log=self._log,
             display=display,
         )

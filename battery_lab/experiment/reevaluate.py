@@ -13,10 +13,11 @@ from rich.console import Console
 
 from battery_lab import report
 from battery_lab.common.errors import ConfigError
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.envs.base import World
 from battery_lab.envs.loader import WorldSource
 from battery_lab.experiment import results
-from battery_lab.experiment.experiment import POLICY, Experiment
+from battery_lab.experiment.experiment import Experiment
 from battery_lab.policies.policy import read_spec
 
 
@@ -32,7 +33,7 @@ def evaluate_stored(experiment: Experiment, run: Path, folder: Path, console: Co
     Raises:
         LabError: the policy does not fit, or the data are at fault.
     """
-    spec = read_spec(run / POLICY)
+    spec = read_spec(RunFolder(run).policy)
     source = WorldSource(
         env=experiment.env,
         actions=spec["actions"],

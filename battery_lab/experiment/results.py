@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Mapping
@@ -12,11 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from battery_lab import report
-from battery_lab.common.atomic_write import atomic_write
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.envs.base import Evaluation, World
 from battery_lab.experiment.metrics import flat_metrics, table, with_shares
 from battery_lab.policies.policy import Policy
-from battery_lab.tracking.run_log import finite_or_null
 
 
 def note_test_look(run: Path, policy: str, world: World) -> None:
@@ -24,8 +22,7 @@ def note_test_look(run: Path, policy: str, world: World) -> None:
     # As it was typed, which sys.argv is not once a command has put its arguments in order.
     command = shlex.join(sys.orig_argv)
     look = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": command, "policy": policy}
-    with (run / "test_looks.jsonl").open("a") as file:
-        file.write(json.dumps(look | {"world": dict(world.summary())}) + "\n")
+    RunFolder(run).append_test_look(look | {"world": dict(world.summary())})
 
 
 def evaluate_test(
@@ -42,8 +39,9 @@ def write_results(folder: Path, metrics: Mapping[str, float], judged: Evaluation
 
     What is not a number (the lift over a rule that loses money) is null, as JSON has no word for it.
     """
-    judged.frame.assign(policy=name).to_parquet(folder / "dispatch.parquet", index=False)
-    atomic_write(folder / "metrics.json", json.dumps(dict(sorted(finite_or_null(metrics).items())), indent=1))
+    run = RunFolder(folder)
+    run.write_dispatch(judged.frame.assign(policy=name))
+    run.write_metrics(metrics)
 
 
 def write_report(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from battery_lab.common.errors import require
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.signals import on_stop
 from battery_lab.experiment import checkpoint
 from battery_lab.experiment.checkpoint import Progress
@@ -154,10 +155,8 @@ class Trainer:
         return metrics
 
     def _save(self) -> Path:
-        folder = self.folder / "checkpoints"
-        return checkpoint.save(
-            folder, self.algorithm, self.progress, self.folder / "policy", self.options.keep_checkpoints
-        )
+        run, keep = RunFolder(self.folder), self.options.keep_checkpoints
+        return checkpoint.save(run.checkpoints, self.algorithm, self.progress, run.policy, keep)
 
 
 def _next(env_steps: int, every: int) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from battery_lab.common.atomic_write import atomic_write
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.report.header import header
 from battery_lab.report.run_records import read_looks, read_trial
 from battery_lab.report.svg_panel import Panel, svg
@@ -17,8 +17,6 @@ from battery_lab.report.training_plots import training_panels
 
 if TYPE_CHECKING:
     from battery_lab.envs.base import World
-
-NAME = "report.html"
 
 
 def write_report(
@@ -64,10 +62,10 @@ def write_report(
         looks=looks,
         trial=read_trial(folder),
     )
-    path = folder / NAME
+    run = RunFolder(folder)
     # A name may hold bytes of a file name that is not UTF-8; a question mark is better than no page.
-    atomic_write(path, page.encode("utf-8", "replace"))
-    return path
+    run.write_report(page.encode("utf-8", "replace"))
+    return run.report
 
 
 def _pictures(panels: Sequence[Panel], prefix: str) -> list[dict[str, str]]:

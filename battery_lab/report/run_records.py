@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-TRIAL, FIGURES, LOOKS = "trial.yaml", "metrics.json", "test_looks.jsonl"
+from battery_lab.common.run_folder import RunFolder
+
 # `scheme://user:password@host`: a report is passed on, and what opens a server is not for everybody who reads it.
 _LOGIN = re.compile(r"(?<=://)[^\s/'\"@]+@")
 
@@ -16,7 +17,7 @@ _LOGIN = re.compile(r"(?<=://)[^\s/'\"@]+@")
 def run_folder(folder: Path) -> Path:
     """Return the run folder that a folder is, or is inside of as the figures of a policy that was judged again are."""
     places = (folder, *list(folder.resolve().parents)[:2])
-    return next((place for place in places if (place / TRIAL).is_file()), folder)
+    return next((place for place in places if RunFolder(place).trial.is_file()), folder)
 
 
 def read_choices(run: Path) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def read_choices(run: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        found = yaml.safe_load(without_logins(_text(run / TRIAL)))
+        found = yaml.safe_load(without_logins(_text(RunFolder(run).trial)))
     except (yaml.YAMLError, ValueError):  # the latter of dates that are none
         return {}
     return found if isinstance(found, dict) else {}
@@ -33,15 +34,14 @@ def read_choices(run: Path) -> dict[str, Any]:
 def read_figures(run: Path) -> dict[str, Any]:
     """Return ``metrics.json``; empty if it cannot be read."""
     try:
-        found = json.loads(_text(run / FIGURES))
-    except ValueError:
+        return RunFolder(run).read_metrics() or {}
+    except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def read_trial(folder: Path) -> str:
     """Return the composed configuration as it is stored, without logins; empty if there is none."""
-    return without_logins(_text(folder / TRIAL))
+    return without_logins(_text(RunFolder(folder).trial))
 
 
 def read_looks(folder: Path) -> list[dict[str, str]]:
@@ -50,7 +50,7 @@ def read_looks(folder: Path) -> list[dict[str, str]]:
     A stored policy that is judged again has its figures in a folder of its own inside the run's, which holds the notes.
     """
     for place in (folder, *list(folder.resolve().parents)[:2]):
-        looks = list(_looks(_text(place / LOOKS)))
+        looks = list(_looks(_text(RunFolder(place).test_looks)))
         if looks:
             return looks
     return []

@@ -18,10 +18,11 @@ from rich.console import Console
 
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.sweep_name import load_command
 from battery_lab.sweep.journal import JOURNAL, Entry, Journal, State
 from battery_lab.sweep.progress_table import counted, rendered
-from battery_lab.sweep.trial_folder import LOCK, Watch, is_locked, read_metrics
+from battery_lab.sweep.trial_folder import Watch, is_locked, read_metrics
 
 RESULTS, LOG, REMOTE = "results.csv", "trial.log", "remote.json"
 READERS = "hydra_plugins.battery_lab_launchers._"
@@ -102,7 +103,7 @@ def collect(folder: Path) -> None:
     elsewhere = _elsewhere(folder)
     if elsewhere is not None:
         try:
-            with FileLock(folder / LOCK, timeout=0):
+            with FileLock(folder / RunFolder.LOCK, timeout=0):
                 elsewhere.collect(folder, journal)
         except Timeout:
             raise ConfigError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.tracking.mlflow_params import CHOICES
 
 NEWEST = 50
@@ -21,7 +21,7 @@ def rates(folders: Iterable[Path]) -> dict[str, float]:
     Args:
         folders: each with run folders in it.
     """
-    ended = [path for folder in folders for path in folder.glob("*/metrics.json")]
+    ended = [path for folder in folders for path in folder.glob(f"*/{RunFolder.METRICS}")]
     found: dict[str, list[float]] = {}
     for path in sorted(ended, key=lambda path: path.stat().st_mtime)[-NEWEST:]:
         algo, rate = _read(path.parent)
@@ -32,8 +32,8 @@ def rates(folders: Iterable[Path]) -> dict[str, float]:
 
 def _read(run: Path) -> tuple[str | None, float | None]:
     try:
-        figures = json.loads((run / "metrics.json").read_text())
-        trial = yaml.safe_load((run / "trial.yaml").read_text())
+        figures = RunFolder(run).read_metrics() or {}
+        trial = yaml.safe_load(RunFolder(run).trial.read_text())
         return algo_of(trial), float(figures["train/env_steps_per_second"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return None, None

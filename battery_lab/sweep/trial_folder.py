@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from dataclasses import dataclass, field
@@ -12,23 +11,20 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from battery_lab.common.errors import LabError
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.experiment.checkpoint import found
-from battery_lab.tracking.run_log import CURVES, STEPS, TENSORBOARD, TIME, read_lines
+from battery_lab.tracking.run_log import STEPS, TIME, read_lines
 
-LOCK = ".lock"
 EARLIER = "earlier-"
-METRICS, RESULT = "metrics.json", "validation/capture"
-# What a run leaves and a run that begins anew must not find; its log, and who it is in a store of trials, stay.
-LEFT = (CURVES, TENSORBOARD, "checkpoints", "policy", METRICS, "dispatch.parquet", "report.html", "model")
+RESULT = "validation/capture"
 
 
 def read_metrics(folder: Path) -> dict[str, float | None] | None:
     """Return the figures of a trial that came to its end; None if it did not."""
     try:
-        figures: Any = json.loads((folder / METRICS).read_text())
+        return RunFolder(folder).read_metrics()
     except (OSError, ValueError):
         return None
-    return figures if isinstance(figures, dict) else None
 
 
 def read_result(folder: Path) -> float | None:
@@ -42,16 +38,17 @@ def read_result(folder: Path) -> float | None:
 
 def checkpoint_steps(folder: Path) -> int | None:
     """Return the environment steps of the newest checkpoint; None if there is none."""
-    checkpoints = found(folder / "checkpoints")
+    checkpoints = found(RunFolder(folder).checkpoints)
     return int(checkpoints[-1].name) if checkpoints else None
 
 
 def is_locked(folder: Path) -> bool:
     """Return whether a run goes on in the folder."""
-    if not (folder / LOCK).exists():
+    lock = RunFolder(folder).lock
+    if not lock.exists():
         return False
     try:
-        with FileLock(folder / LOCK, timeout=0):
+        with FileLock(lock, timeout=0):
             return False
     except Timeout:
         return True
@@ -79,12 +76,12 @@ def reset_folder(folder: Path) -> None:
     Where there is a checkpoint in it, all is kept in ``earlier-<number>``: what made a try fail from there may have
     been the machine's fault after all.
     """
-    left = [folder / name for name in LEFT if (folder / name).exists()]
+    left = [folder / name for name in RunFolder.RESULTS if (folder / name).exists()]
     if checkpoint_steps(folder) is not None:
         kept = folder / f"{EARLIER}{sum(1 for _ in folder.glob(f'{EARLIER}*'))}"
         kept.mkdir()
         # Checkpoints last: a kill amid this leaves a place from which the next try starts over again.
-        for path in sorted(left, key=lambda path: path.name == "checkpoints"):
+        for path in sorted(left, key=lambda path: path.name == RunFolder.CHECKPOINTS):
             path.rename(kept / path.name)
         return
     for path in left:
@@ -121,7 +118,7 @@ class Watch:
             folder: of the trial.
             since: when the present try began, in unix seconds, as its pace is none of the tries before it.
         """
-        self._path, self._since = folder / CURVES, since
+        self._path, self._since = RunFolder(folder).curves, since
         self._begin()
 
     def _begin(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.tracking.mlflow_client import LOCK_S, Address, connect
 from battery_lab.tracking.sync_state import read_receipt, write_receipt
 
@@ -31,7 +32,7 @@ def sweep_run(client: Any, experiment: str, sweep: Path) -> str:
         experiment: identifier of the experiment.
         sweep: folder of the sweep.
     """
-    with FileLock(sweep / ".mlflow.lock", timeout=LOCK_S):
+    with FileLock(RunFolder(sweep).sync_lock, timeout=LOCK_S):
         # Noted before the run exists, so that a kill between the two leaves none that nobody finds again.
         receipt = read_receipt(sweep)
         write_receipt(sweep, receipt)

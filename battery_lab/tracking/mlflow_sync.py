@@ -11,10 +11,11 @@ from typing import Any
 
 from filelock import FileLock
 
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.tracking.mlflow_client import LOCK_S, Address, connect
 from battery_lab.tracking.mlflow_params import choices, flat_params, trial_digest, valid_name
 from battery_lab.tracking.mlflow_sweep_run import KEY, PARENT, sweep_of, sweep_run
-from battery_lab.tracking.run_log import CURVES, STEPS, TIME, Line, read_lines
+from battery_lab.tracking.run_log import STEPS, TIME, Line, read_lines
 from battery_lab.tracking.sync_state import Receipt, public, read_receipt, write_receipt
 
 METRICS_A_BATCH, PARAMS_A_BATCH = 1000, 100
@@ -55,7 +56,7 @@ class Delivery:
         Raises:
             Exception: whatever the store raises; the next pass begins with what the store then holds.
         """
-        with FileLock(self.folder / ".mlflow.lock", timeout=LOCK_S):
+        with FileLock(RunFolder(self.folder).sync_lock, timeout=LOCK_S):
             try:
                 if self._run is None:
                     self._open(live=status is None)
@@ -95,7 +96,7 @@ class Delivery:
             tags[PARENT] = sweep_run(self._client, experiment, sweep)
         if "commit" in receipt:
             tags["mlflow.source.git.commit"] = receipt["commit"].removesuffix("-dirty")
-        lines = read_lines(self.folder / CURVES)[0]
+        lines = read_lines(RunFolder(self.folder).curves)[0]
         begun = float(lines[0][TIME] or 0) if lines else time.time()
         run = self._client.create_run(experiment, int(begun * 1000), tags=tags, run_name=self.name)
         return str(run.info.run_id)
@@ -120,7 +121,7 @@ class Delivery:
             self._client.log_batch(self._run, tags=chunk)
 
     def _send_curves(self) -> int:
-        lines, self._offset = read_lines(self.folder / CURVES, self._offset)
+        lines, self._offset = read_lines(RunFolder(self.folder).curves, self._offset)
         return self._send_points([point for line in lines for point in _points(line)])
 
     def _send_points(self, points: Sequence[Point]) -> int:
@@ -144,7 +145,7 @@ class Delivery:
         A figure that is a curve too (the best validation beside each validation) comes one step behind the curve, so
         that tables, which show a metric's last point, show the figure.
         """
-        path = self.folder / "metrics.json"
+        path = RunFolder(self.folder).metrics
         if not path.is_file():
             return
         metrics = json.loads(path.read_text())
@@ -155,19 +156,19 @@ class Delivery:
                 yield name, float(value), at, max(end, self._sent.get(name, -1) + 1)
 
     def _send_files(self) -> None:
-        for name in ("metrics.json", "report.html"):
-            if (self.folder / name).is_file():
-                self._client.log_artifact(self._run, str(self.folder / name))
-        if (self.folder / "policy").is_dir():
-            self._client.log_artifacts(self._run, str(self.folder / "policy"), "policy")
-        trial = self.folder / "trial.yaml"
-        if trial.is_file():
+        run = RunFolder(self.folder)
+        for path in (run.metrics, run.report):
+            if path.is_file():
+                self._client.log_artifact(self._run, str(path))
+        if run.policy.is_dir():
+            self._client.log_artifacts(self._run, str(run.policy), run.policy.name)
+        if run.trial.is_file():
             uri = self.address.uri
-            self._client.log_text(self._run, trial.read_text().replace(uri, public(uri)), "trial.yaml")
+            self._client.log_text(self._run, run.trial.read_text().replace(uri, public(uri)), run.trial.name)
 
     def _ended(self) -> float:
         """Return when the last of its results was written, in unix seconds."""
-        paths = [self.folder / name for name in ("metrics.json", CURVES)]
+        paths = [RunFolder(self.folder).metrics, RunFolder(self.folder).curves]
         return max((path.stat().st_mtime for path in paths if path.is_file()), default=time.time())
 
     def _note(self, **facts: str | int | None) -> Receipt:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import time
 from collections.abc import Mapping
@@ -11,17 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from battery_lab.common.atomic_write import atomic_write
+from battery_lab.common.run_folder import RunFolder, finite_or_null
 from battery_lab.tracking.tensorboard import EventFile
 
-CURVES, TENSORBOARD = "curves.jsonl", "tensorboard"
 STEPS, TIME = "env_steps", "time"
 
 Line = dict[str, float | None]
-
-
-def finite_or_null(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    """Return metrics for JSON, which has no word for NaN and infinity: they become null, a hole in the curve."""
-    return {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
 
 
 def read_lines(path: Path, offset: int = 0) -> tuple[list[Line], int]:
@@ -55,7 +49,7 @@ class RunLog:
     def __init__(self, folder: Path) -> None:
         """Open the curves of a run folder, which is made if missing, to append to them."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._path, self._folder = folder / CURVES, folder / TENSORBOARD
+        self._path, self._folder = RunFolder(folder).curves, RunFolder(folder).tensorboard
         self._purge_step: int | None = None
         self._events: EventFile | None = None
         self._rewrite(read_lines(self._path)[0])

@@ -10,8 +10,7 @@ from typing import Any
 
 import battery_lab
 from battery_lab.common.atomic_write import atomic_write
-
-RECEIPT = "mlflow.json"
+from battery_lab.common.run_folder import RunFolder
 
 Receipt = dict[str, Any]
 
@@ -25,7 +24,7 @@ def read_receipt(folder: Path) -> Receipt:
         arrived; ``status``, ``commit`` and ``version`` where the run itself noted them.
     """
     try:
-        found = json.loads((folder / RECEIPT).read_text())
+        found = json.loads(RunFolder(folder).sync_state.read_text())
     except (OSError, ValueError):
         found = None
     if isinstance(found, dict) and "key" in found and isinstance(found.get("stores"), dict):
@@ -35,7 +34,7 @@ def read_receipt(folder: Path) -> Receipt:
 
 def write_receipt(folder: Path, receipt: Receipt) -> None:
     """Write a receipt, whole or not at all."""
-    atomic_write(folder / RECEIPT, json.dumps(receipt, indent=1))
+    atomic_write(RunFolder(folder).sync_state, json.dumps(receipt, indent=1))
 
 
 def public(uri: str) -> str:

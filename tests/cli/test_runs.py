@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
 
 from battery_lab.common.errors import LabError
-from battery_lab.config.stored_trial import check_unfinished, load_trial, store_trial, trial
+from battery_lab.config.stored_trial import load_trial, store_trial, trial
 from battery_lab.experiment.experiment import Experiment
+from battery_lab.experiment.finished_run import check_unfinished
 from tests.cli.terminal import figures
 
 
@@ -126,8 +126,8 @@ def test_a_finished_run_is_not_judged_again_without_a_word(lab, finished):
     said = lab(f"resume={finished.folder}")
     assert said.status == 1
     assert said.err == (
-        f"error: this run is finished, at {steps:.0f} environment steps: raise train.env_steps to go on, or judge it "
-        f"again with battery-lab evaluate run={finished.folder}\n"
+        f"error: this run is finished, at {steps:.0f} environment steps: raise train.env_steps to resume it, "
+        f"or evaluate it again with battery-lab evaluate run={finished.folder}\n"
     )
     assert "run folder" not in said.out
     assert looks(finished.folder) == before
@@ -153,22 +153,20 @@ def test_a_run_is_finished_when_its_last_checkpoint_is_judged(tmp_path, budget, 
     (checkpoint / "state.json").write_text(json.dumps({"env_steps": 1024, "stale": stale}))
     if judged_at:
         (tmp_path / "metrics.json").write_text(json.dumps({"train/env_steps": float(judged_at)}))
-    config = SimpleNamespace(train=SimpleNamespace(env_steps=budget, stop_on_plateau=plateau))
     if raises:
-        with pytest.raises(LabError, match=f"this run is finished, .*: raise {raises} to go on"):
-            check_unfinished(config, tmp_path)
+        with pytest.raises(LabError, match=f"this run is finished, .*: raise {raises} to resume it"):
+            check_unfinished(tmp_path, budget, plateau)
     else:
-        check_unfinished(config, tmp_path)
+        check_unfinished(tmp_path, budget, plateau)
 
 
 def test_a_damaged_checkpoint_or_figure_is_told_before_a_run_goes_on(tmp_path):
-    config = SimpleNamespace(train=SimpleNamespace(env_steps=1024, stop_on_plateau=0))
     checkpoint = tmp_path / "checkpoints" / "000000001024"
     checkpoint.mkdir(parents=True)
     (checkpoint / "state.json").write_text("{")
     (tmp_path / "metrics.json").write_text('{"train/env_steps": 1024}')
     with pytest.raises(LabError, match=r"state.json is damaged .* delete the folder of that checkpoint"):
-        check_unfinished(config, tmp_path)
+        check_unfinished(tmp_path, 1024, 0)
     (tmp_path / "metrics.json").write_text("{")
-    with pytest.raises(LabError, match=r"metrics.json is damaged .* remove it to have the run judged again"):
-        check_unfinished(config, tmp_path)
+    with pytest.raises(LabError, match=r"metrics.json is damaged .* remove it to have the run evaluated again"):
+        check_unfinished(tmp_path, 1024, 0)

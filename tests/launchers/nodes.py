@@ -22,7 +22,7 @@ from pathlib import Path
 import ray
 from hydra_plugins.battery_lab_launchers._ray_worker import LOG
 
-from battery_lab.sweep.trial_folder import METRICS
+from battery_lab.common.run_folder import RunFolder
 from tests.launchers.kills import PATHS, TRIALS, Sweep, reference
 
 PORT, RAY = 6379, (sys.executable, "-m", "ray.scripts.scripts")
@@ -128,7 +128,8 @@ def at_work(process: int) -> list[Path]:
 
 def has_checkpoint(trial: Path) -> bool:
     """Return whether a trial that is under way has a place to go on from."""
-    return bool(list((trial / "checkpoints").glob("[0-9]*"))) and not (trial / METRICS).exists()
+    run = RunFolder(trial)
+    return bool(list(run.checkpoints.glob("[0-9]*"))) and not run.metrics.exists()
 
 
 def lose_a_node(home: Path) -> Sweep:

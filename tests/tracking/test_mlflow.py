@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from battery_lab.common.errors import ConfigError
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.tracking import RunLog
 from battery_lab.tracking.mlflow_sync import Delivery
-from battery_lab.tracking.sync_state import RECEIPT, read_receipt
+from battery_lab.tracking.sync_state import read_receipt
 from tests.tracking.runs import Run, client, points, stored, tracker
 
 
@@ -106,7 +107,7 @@ def test_a_kill_before_the_receipt_was_written_costs_no_second_run_and_no_second
     run.train(range(5)).finish("KILLED")
     (store,) = read_receipt(run.folder)["stores"].values()
     behind = {**read_receipt(run.folder), "stores": {}}
-    (run.folder / RECEIPT).write_text(json.dumps(behind))
+    RunFolder(run.folder).sync_state.write_text(json.dumps(behind))
     run.train(range(3, 8), resume_at=2).finish("FINISHED")
     assert stored(run.folder).info.run_id == store["run_id"]
     assert points(run.folder)["train/reward"] == [(step, float(step)) for step in range(8)]

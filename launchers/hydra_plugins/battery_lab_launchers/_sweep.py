@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from battery_lab.common.errors import ConfigError
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import algo_name
 from battery_lab.config.sweep_name import store_command
 from battery_lab.config.validation import check_targets, whole
@@ -30,7 +31,7 @@ from battery_lab.sweep.options import SweepOptions
 from battery_lab.sweep.progress_table import SweepDisplay
 from battery_lab.sweep.scheduler import FixedTrials, Scheduler
 
-LOCK, MULTIRUN = ".lock", "multirun.yaml"
+MULTIRUN = "multirun.yaml"
 DEFAULTS = SweepOptions(resume=None, tries=1, on_failure="continue", reuse=False, dry_run=False)
 
 
@@ -106,7 +107,7 @@ class Sweep:
             ConfigError: somebody does already.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / LOCK)
+        lock = FileLock(self.folder / RunFolder.LOCK)
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import build_part, resolve
-from battery_lab.config.stored_trial import TRIAL, load_trial
+from battery_lab.config.stored_trial import load_trial
 from battery_lab.sweep.journal import Entry, Journal, State
 from battery_lab.tracking import Status
 
@@ -39,4 +40,4 @@ def track(config: DictConfig, journal: Journal, ended: Collection[Path], stopped
 
 def has_ended(entry: Entry, folder: Path) -> bool:
     """Return whether a trial came to its end and keeps what it was."""
-    return entry.state == State.DONE and (folder / TRIAL).is_file()
+    return entry.state == State.DONE and RunFolder(folder).trial.is_file()

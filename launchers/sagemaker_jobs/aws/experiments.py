@@ -11,17 +11,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import resolve
-from battery_lab.config.stored_trial import TRIAL, load_trial
+from battery_lab.config.stored_trial import load_trial
 from battery_lab.sweep.trial_folder import read_metrics
 from battery_lab.tracking.mlflow_params import flat_params
-from battery_lab.tracking.run_log import CURVES, STEPS, TIME, read_lines
+from battery_lab.tracking.run_log import STEPS, TIME, read_lines
 from sagemaker_jobs.aws.connection import Connection, code_of, sdk
 from sagemaker_jobs.aws.s3_layout import Places
 from sagemaker_jobs.container.metric_lines import NAMES
 
 RECEIPT = "experiments.json"
-FILES = ("metrics.json", "report.html", TRIAL, "job.json")
+FILES = (RunFolder.METRICS, RunFolder.REPORT, RunFolder.TRIAL, "job.json")
 CAPTURE = "validation/capture"
 EXISTS = ("already exists", "must be unique")
 OLDEST_S = 13 * 86_400.0  # CloudWatch takes no points of more than two weeks ago, and SageMaker does not say
@@ -91,7 +92,9 @@ def parameters(run: str, folder: Path) -> dict[str, str]:
     """Return those parameters of a trial that a run of this name can hold; says so where there are more."""
     found = flat_params(resolve(load_trial(folder)))
     if len(found) > MOST_PARAMETERS:
-        said = f"of the {len(found)} parameters of {run} Experiments hold {MOST_PARAMETERS}, and {TRIAL} has all"
+        said = (
+            f"of the {len(found)} parameters of {run} Experiments hold {MOST_PARAMETERS}, and {RunFolder.TRIAL} has all"
+        )
         print(said, file=sys.stderr, flush=True)
     first = list(found.items())[:MOST_PARAMETERS]
     return {name[:LONGEST_NAME]: value[:LONGEST_VALUE] or "''" for name, value in first}
@@ -110,7 +113,7 @@ def _log(connection: Connection, places: Places, experiment: str, name: str, fol
     ) as run:
         run.log_parameters(parameters(name, folder))
         oldest, told = time.time() - OLDEST_S, set[str]()
-        for line in read_lines(folder / CURVES)[0]:
+        for line in read_lines(RunFolder(folder).curves)[0]:
             at = datetime.datetime.fromtimestamp(max(float(line[TIME] or 0), oldest), datetime.UTC)
             for metric in NAMES:
                 if (value := line.get(metric)) is not None:

@@ -14,16 +14,15 @@ from typing import Any
 
 from battery_lab.common.atomic_write import atomic_path, atomic_write
 from battery_lab.common.errors import DataError
-from battery_lab.sweep.trial_folder import LEFT, METRICS, checkpoint_steps
-from battery_lab.tracking.run_log import CURVES
+from battery_lab.common.run_folder import RunFolder
+from battery_lab.sweep.trial_folder import checkpoint_steps
 from sagemaker_jobs.aws.connection import Connection, code_of
 from sagemaker_jobs.aws.logs import lines, streams
 from sagemaker_jobs.aws.s3_layout import Places, split
 
 JOB, LOG, PART = "job.json", "trial.log", ".part-"
 LARGEST_BYTES, MOST_FILES = 4 << 30, 10_000
-LOOKS = "test_looks.jsonl"
-CHECKPOINTS, LARGEST_CHECKPOINT_BYTES = "checkpoints", 1 << 30
+LARGEST_CHECKPOINT_BYTES = 1 << 30
 FIGURES = ("billable_seconds", "training_seconds", "cost", "saved")
 
 
@@ -72,7 +71,7 @@ class Home:
         kept = self._places.checkpoint(number, who)
         if kept is None:
             return
-        bucket, key = split(f"{kept}/{number}/{CURVES}")
+        bucket, key = split(f"{kept}/{number}/{RunFolder.CURVES}")
         try:
             content = self._connection.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         except Exception as error:
@@ -80,7 +79,7 @@ class Home:
             if code_of(error) in ("NoSuchKey", "404", "AccessDenied", "403"):
                 return
             raise
-        atomic_write(folder / CURVES, content)
+        atomic_write(folder / RunFolder.CURVES, content)
 
     def results(self, folder: Path, told: Mapping[str, Any]) -> None:
         """Bring what a job which completed has left; its figures come last.
@@ -100,26 +99,29 @@ class Home:
         with tempfile.TemporaryDirectory(prefix=PART, dir=folder) as scratch:
             place = Path(scratch)
             self._fetch(output, place / "output.tar.gz")
-            run = unpack(place / "output.tar.gz", place / "run")
-            if not (run / METRICS).is_file():
-                raise DataError(f"the job {told['TrainingJobName']} has completed and left no {METRICS} in {output}")
+            run = RunFolder(unpack(place / "output.tar.gz", place / "run"))
+            if not run.metrics.is_file():
+                raise DataError(
+                    f"the job {told['TrainingJobName']} has completed and left no {run.METRICS} in {output}"
+                )
             # Those of an earlier try here are of a place past which the job has gone.
-            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-            for name in (*LEFT, "mlflow.json"):
-                if name not in (METRICS, CHECKPOINTS):
-                    _replace(run / name, folder / name)
+            shutil.rmtree(RunFolder(folder).checkpoints, ignore_errors=True)
+            for name in (*RunFolder.RESULTS, RunFolder.SYNC_STATE):
+                if name not in (RunFolder.METRICS, RunFolder.CHECKPOINTS):
+                    _replace(run.path / name, folder / name)
             # Each look at test time counts, also one from elsewhere.
             for place in filter(None, (folder, self._judged)):
-                add_lines(run / LOOKS, place / LOOKS)
-            figures = json.loads((run / METRICS).read_text())
-            atomic_write(folder / METRICS, json.dumps({**figures, **summed(bills(folder))}, indent=2).encode())
+                add_lines(run.test_looks, RunFolder(place).test_looks)
+            figures = json.loads(run.metrics.read_text())
+            figures |= summed(bills(folder))
+            atomic_write(RunFolder(folder).metrics, json.dumps(figures, indent=2))
 
     def checkpoint(self, folder: Path, number: int, who: str) -> None:
         """Bring the newest checkpoint, from which a run here can go on, unless it is large; older ones stay in S3."""
         kept = self._places.checkpoint(number, who)
         if kept is None:
             return
-        bucket, key = split(f"{kept}/{number}/{CHECKPOINTS}/")
+        bucket, key = split(f"{kept}/{number}/{RunFolder.CHECKPOINTS}/")
         pages = self._connection.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
         there = [(one["Key"].removeprefix(key), one["Size"]) for page in pages for one in page.get("Contents", [])]
         names = {name.partition("/")[0] for name, _ in there}
@@ -131,7 +133,7 @@ class Home:
             print(f"trial {number}: its checkpoint is large and stays in s3://{bucket}/{key}{newest}", flush=True)
             return
         with tempfile.TemporaryDirectory(prefix=PART, dir=folder) as scratch:
-            place = (Path(scratch) / CHECKPOINTS).resolve()
+            place = (Path(scratch) / RunFolder.CHECKPOINTS).resolve()
             for name, _ in files:
                 path = place / name
                 if not path.resolve().is_relative_to(place):
@@ -139,7 +141,7 @@ class Home:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._connection.s3.download_file(bucket, f"{key}{name}", str(path))
             if checkpoint_steps(Path(scratch)) is not None:
-                _replace(place, folder / CHECKPOINTS)
+                _replace(place, folder / RunFolder.CHECKPOINTS)
 
     def note(self, folder: Path, cost: Bill) -> None:
         """Write what a job came to into the folder of its trial, beside what its other jobs did."""
@@ -212,7 +214,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     except (tarfile.TarError, EOFError, OSError) as error:
         raise DataError(f"{archive.name} cannot be unpacked: {error}") from None
     # The SDK's local mode packs the folder above, too.
-    return folder / "data" if (folder / "data" / METRICS).is_file() else folder
+    return folder / "data" if (folder / "data" / RunFolder.METRICS).is_file() else folder
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -8,12 +8,13 @@ from importlib import metadata
 from pathlib import Path
 
 from battery_lab.common.errors import DataError
+from battery_lab.common.run_folder import RunFolder
 
 TRIAL_CHANNEL, DATA_CHANNEL, CHECKPOINT_CHANNEL = "trial", "training", "checkpoint"
 PACKAGES = "packages"  # a file of the trial's channel
 # What a run goes on from, in another job.
-CONTINUED = ("checkpoints", "policy", "curves.jsonl")
-JUDGED, LOOKS = "judged", "test_looks.jsonl"
+CONTINUED = (RunFolder.CHECKPOINTS, RunFolder.POLICY, RunFolder.CURVES)
+JUDGED = "judged"
 
 
 def begin_with(run: Path, folder: Path) -> None:
@@ -36,8 +37,8 @@ def begin_with(run: Path, folder: Path) -> None:
 def writable(channel: Path, folder: Path) -> Path:
     """Return a copy of a run in a channel, which is not written into, with its policy at hand for delivery."""
     run = folder / JUDGED
-    shutil.copytree(channel, run, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checkpoints"))
-    shutil.copytree(run / "policy", folder / "policy", dirs_exist_ok=True)
+    shutil.copytree(channel, run, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RunFolder.CHECKPOINTS))
+    shutil.copytree(RunFolder(run).policy, RunFolder(folder).policy, dirs_exist_ok=True)
     return run
 
 

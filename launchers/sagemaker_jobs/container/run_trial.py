@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from battery_lab.common.errors import DataError, LabError
+from battery_lab.common.run_folder import RunFolder
 from sagemaker_jobs.container.channels import (
     CHECKPOINT_CHANNEL,
     DATA_CHANNEL,
     JUDGED,
-    LOOKS,
     TRIAL_CHANNEL,
     begin_with,
     check_packages,
@@ -27,13 +27,13 @@ from sagemaker_jobs.container.channels import (
 )
 from sagemaker_jobs.container.ray_cluster import Hosts, cluster
 
-SWEEP_FILES = ("sweep.json", "mlflow.json")
+SWEEP_FILES = ("sweep.json", RunFolder.SYNC_STATE)
 NUMBER, EVALUATE = "number", "BATTERY_LAB_EVALUATE"
 LONGEST_REASON = 1024
 # Environment steps of the checkpoint from which a job went on and failed by the trial's own fault.
 RAISED = "raised"
 # What a job leaves for its launcher: all of the run folder that is not there to go on from.
-STAYS = ("checkpoints", ".lock", JUDGED, RAISED)
+STAYS = (RunFolder.CHECKPOINTS, RunFolder.LOCK, JUDGED, RAISED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +132,7 @@ def _trial(job: Job) -> None:
 
         judged = writable(job.start, folder)
         metrics = evaluate_stored(experiment, judged, folder, console)
-        shutil.copy(judged / LOOKS, folder / LOOKS)
+        shutil.copy(RunFolder(judged).test_looks, RunFolder(folder).test_looks)
     else:
         if (steps := checkpoint_steps(folder)) is None or steps == raised_from(folder):
             # What a host left that was lost before its first checkpoint, or from where a try failed by itself.
@@ -156,7 +156,7 @@ def _export(experiment: Any, folder: Path, model: Path) -> None:
         with quiet():
             from battery_lab.policies.onnx_export import export_policy
 
-            export_policy(folder / "policy", experiment.network, experiment.env, experiment.name, model)
+            export_policy(RunFolder(folder).policy, experiment.network, experiment.env, experiment.name, model)
     except Exception as error:
         # What was trained is not to be lost for it.
         print(f"the policy cannot be served as it is: {type(error).__name__}: {error}", flush=True)
@@ -201,8 +201,8 @@ def run_folder(job: Job) -> Path:
 
 def deliver(folder: Path, job: Job) -> None:
     """Put what came out where the service fetches it: the policy as the model, the rest as output."""
-    shutil.copytree(folder / "policy", job.model / "policy", dirs_exist_ok=True)
-    for name in ("trial.yaml", "metrics.json"):
+    shutil.copytree(RunFolder(folder).policy, RunFolder(job.model).policy, dirs_exist_ok=True)
+    for name in (RunFolder.TRIAL, RunFolder.METRICS):
         shutil.copy(folder / name, job.model / name)
     shutil.copytree(folder, job.output, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*STAYS))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from battery_lab.common.errors import ConfigError, require
+from battery_lab.common.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from sagemaker_jobs.options.job_options import JobOptions
@@ -228,7 +229,7 @@ def _check_following(options: JobOptions) -> None:
         )
     start = options.checkpoint
     if start is not None and not start.startswith("s3://"):
-        is_run = (Path(start).expanduser() / "trial.yaml").is_file()
+        is_run = RunFolder(Path(start).expanduser()).trial.is_file()
         require(is_run, _field("checkpoint"), "must be a run folder, which holds trial.yaml, or s3://", start)
     for kind, price in options.prices.items():
         require(

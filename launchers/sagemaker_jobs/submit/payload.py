@@ -14,11 +14,12 @@ from typing import Any, Protocol
 from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.config.stored_trial import TRIAL, note_choices, store_trial
+from battery_lab.common.run_folder import RunFolder
+from battery_lab.config.stored_trial import note_choices, store_trial
 from battery_lab.config.sweep_name import choices_of_trials
 from battery_lab.sweep.trial_id import package_versions
 from battery_lab.tracking.mlflow_sweep_run import COMMAND
-from battery_lab.tracking.sync_state import RECEIPT, read_receipt, write_receipt
+from battery_lab.tracking.sync_state import read_receipt, write_receipt
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.experiments import make_experiment
 from sagemaker_jobs.aws.job_names import who as who_of
@@ -172,11 +173,11 @@ class Sender:
         # Kept, so that all trials find one parent in a store of trials.
         write_receipt(self._sweep, receipt)
         files = {
-            TRIAL: OmegaConf.to_yaml(prepared.config).encode(),
+            RunFolder.TRIAL: OmegaConf.to_yaml(prepared.config).encode(),
             NUMBER: str(prepared.number).encode(),
             COMMAND: b"{}",
             PACKAGES: json.dumps(sorted(package_versions())).encode(),
-            RECEIPT: (self._sweep / RECEIPT).read_bytes(),
+            RunFolder.SYNC_STATE: RunFolder(self._sweep).sync_state.read_bytes(),
         }
         if self._options.hosts > 1:
             files[TOKEN] = secrets.token_hex(32).encode()
