@@ -140,5 +140,5 @@ def _sources() -> Iterator[tuple[str, Path]]:
     if choices.is_dir() and not (PACKAGE / "conf").is_dir():
         yield from ((f"conf/{file.relative_to(choices)}", file) for file in choices.rglob("*.yaml"))
     jobs = LAUNCHERS / "sagemaker_jobs"
-    yield from ((f"sagemaker_jobs/{file.name}", file) for file in jobs.glob("*.py"))
+    yield from ((f"sagemaker_jobs/{file.relative_to(jobs)}", file) for file in jobs.rglob("*.py"))
     yield ENTRY, LAUNCHERS / ENTRY
