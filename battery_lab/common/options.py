@@ -40,6 +40,13 @@ class Unit:
     name: str
 
 
+@dataclass(frozen=True)
+class Rule:
+    """What a field's value must be, in words, where its type and bounds do not say it: ``Rule("a region")``."""
+
+    words: str
+
+
 def _whole_float_as_int(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -114,11 +121,17 @@ def _config_error(cls: type, path: str, values: dict[str, Any], error: Validatio
         return ConfigError(f"{place} is not an option of {cls.__name__}, which has {', '.join(sorted(fields))}{hint}")
     if not name or raised is not None:
         return ConfigError(f"{place}: {raised or first['msg']}, got {first['input']!r}")
+    if len(first["loc"]) > 1 and isinstance(values[name], Mapping):
+        key, *of_key = first["loc"][1:]
+        kinds = next(get_args(kind) for kind in _unfold(fields[name])[0] if get_args(kind))
+        if of_key == ["[key]"]:
+            return ConfigError(f"{place}: a name must be {rule(kinds[0])}, got {key!r}")
+        return ConfigError(f"{place}.{key} must be {rule(kinds[1])}, got {first['input']!r}")
     return ConfigError(f"{place} must be {rule(fields[name])}, got {values[name]!r}")
 
 
-def rule(field: FieldInfo) -> str:
-    """Return what a field's value must be, such as ``greater than 0 MW`` or ``a whole number from 1 to 8``."""
+def rule(field: Any) -> str:
+    """Return what the value of a field or a type must be, such as ``greater than 0 MW`` or ``true or false``."""
     kinds, metadata = _unfold(field)
     bounds = {
         name: value
@@ -128,6 +141,9 @@ def rule(field: FieldInfo) -> str:
     }
     unit = next((f" {item.name}" for item in metadata if isinstance(item, Unit)), "")
     null = " or null" if type(None) in kinds else ""
+    for item in metadata:
+        if isinstance(item, Rule):
+            return f"{item.words}{null}"
     if bounds and not any(get_args(kind) for kind in kinds):
         span = _range(bounds)
         comma = "" if span.startswith("from") else ","

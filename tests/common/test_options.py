@@ -11,7 +11,9 @@ import pytest
 from pydantic import Field
 
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.options import Int, Unit, at, options
+from battery_lab.common.options import Int, Rule, Unit, at, options
+
+Letters = Annotated[str, Field(pattern="^[a-z]+$"), Rule("letters")]
 
 
 @options("store")
@@ -27,6 +29,8 @@ class Store:
     hidden: Sequence[int] = (16, 16)
     cuts: tuple[float, ...] = ()
     lead_h: Mapping[str, float] = Field(default_factory=dict)
+    tags: Mapping[Letters, Letters] = Field(default_factory=dict)
+    region: Annotated[str, Field(pattern="^[a-z]+-[a-z]+-[0-9]$"), Rule("a region such as eu-west-1")] | None = None
 
     def __post_init__(self) -> None:
         require(self.low < self.share, "store.low", f"must be less than store.share = {self.share}", self.low)
@@ -56,7 +60,11 @@ class LargeStore(Store):
         ({"name": 3}, "store.name must be text or null, got 3"),
         ({"hidden": [1.5]}, "store.hidden must be a list, each item a whole number, got [1.5]"),
         ({"cuts": ["a"]}, "store.cuts must be a list, each item a number, got ('a',)"),
-        ({"lead_h": {"a": "b"}}, "store.lead_h must be a mapping, got {'a': 'b'}"),
+        ({"lead_h": 1}, "store.lead_h must be a mapping, got 1"),
+        ({"lead_h": {"a": "b"}}, "store.lead_h.a must be a number, got 'b'"),
+        ({"tags": {"a b": "c"}}, "store.tags: a name must be letters, got 'a b'"),
+        ({"tags": {"a": "b c"}}, "store.tags.a must be letters, got 'b c'"),
+        ({"region": "mars"}, "store.region must be a region such as eu-west-1 or null, got 'mars'"),
         ({"shere": 1}, "store.shere is not an option of Store, which has "),
         ({"shere": 1}, "did you mean store.share?"),
     ],
