@@ -23,6 +23,7 @@ TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 # What set-up has done, each with its stamp: the locked packages, the lab itself, and an extra.
 LOCKED := $(VENV)/locked
 READY := $(VENV)/ready
+EMULATOR := launchers/sagemaker_emulator
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -120,18 +121,27 @@ $(VENV)/extra-%: requirements-%.lock $(READY)
 	$(PIP) install --require-hashes -r requirements.lock -r $<
 	@touch $@
 
+# The emulator is a distribution beside the lab.
+$(VENV)/extra-rehearsal: requirements-rehearsal.lock $(EMULATOR)/pyproject.toml $(READY)
+	$(PIP) install --require-hashes -r requirements.lock -r $<
+	$(PIP) install --no-deps --no-build-isolation -e $(EMULATOR)
+	@touch $@
+
 # --- for who changes the dependencies in pyproject.toml ---
 
-EXTRAS := aws bench job rehearsal tf
-COMPILE = uv pip compile pyproject.toml -q --python-version 3.11 --python-platform linux --no-emit-package torch \
+EXTRAS := aws bench job tf
+COMPILE = uv pip compile -q --python-version 3.11 --python-platform linux --no-emit-package torch \
 	--custom-compile-command "make lock"
+BESIDE_CORE = -c build/all.lock --generate-hashes \
+	$$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' requirements.lock)
 
 # One resolution of everything first, so that every extra fits beside the core; then a file each, an extra's without the
 # packages of the core.
-lock: ## Resolve the dependencies anew into the lock files (wants uv)
-	@command -v uv >/dev/null || { echo "make lock wants uv on the PATH: pip install uv" >&2; exit 1; }
+lock: ## Resolve the dependencies again into the lock files (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv on the PATH: pip install uv" >&2; exit 1; }
 	@mkdir -p build
-	$(COMPILE) --group dev --all-extras -o build/all.lock
-	$(COMPILE) --group dev -c build/all.lock --generate-hashes -o requirements.lock
-	for extra in $(EXTRAS); do $(COMPILE) --extra $$extra -c build/all.lock --generate-hashes \
-		$$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' requirements.lock) -o requirements-$$extra.lock || exit 1; done
+	$(COMPILE) pyproject.toml $(EMULATOR)/pyproject.toml --group dev --all-extras -o build/all.lock
+	$(COMPILE) pyproject.toml --group dev -c build/all.lock --generate-hashes -o requirements.lock
+	for extra in $(EXTRAS); do $(COMPILE) pyproject.toml --extra $$extra $(BESIDE_CORE) \
+		-o requirements-$$extra.lock || exit 1; done
+	$(COMPILE) $(EMULATOR)/pyproject.toml $(BESIDE_CORE) -o requirements-rehearsal.lock

@@ -20,13 +20,14 @@ from battery_lab.common.errors import LabError
 from battery_lab.config.paths import conf_dir
 
 ROOT = Path(__file__).parents[1]
+EMULATOR = ROOT / "launchers" / "sagemaker_emulator"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = {
     "requirements.lock": PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"],
     "requirements-aws.lock": PROJECT["project"]["optional-dependencies"]["aws"],
     "requirements-bench.lock": PROJECT["project"]["optional-dependencies"]["bench"],
     "requirements-job.lock": PROJECT["project"]["optional-dependencies"]["job"],
-    "requirements-rehearsal.lock": PROJECT["project"]["optional-dependencies"]["rehearsal"],
+    "requirements-rehearsal.lock": tomllib.loads((EMULATOR / "pyproject.toml").read_text())["project"]["dependencies"],
     "requirements-tf.lock": PROJECT["project"]["optional-dependencies"]["tf"],
 }
 
@@ -59,6 +60,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_the_emulator_is_a_distribution_of_its_own(tmp_path: Path) -> None:
+    succeed(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path, cwd=EMULATOR)
+    (path,) = tmp_path.glob("sagemaker_emulator-*.whl")
+    held = {name for name in zipfile.ZipFile(path).namelist() if ".dist-info/" not in name}
+    assert held == files_below(EMULATOR, "sagemaker_emulator") - {"sagemaker_emulator/pyproject.toml"}
+
+
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bin folder of an environment that holds the wheel, and borrows its dependencies from this one."""
@@ -75,7 +83,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_packages_and_the_options_and_nothing_else(wheel: Path) -> None:
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     folders = {"battery_lab": "battery_lab", "conf": "battery_lab/conf"}
-    folders |= {f"launchers/{name}": name for name in ("hydra_plugins", "sagemaker_jobs", "sagemaker_emulator")}
+    folders |= {f"launchers/{name}": name for name in ("hydra_plugins", "sagemaker_jobs")}
     wanted = set().union(*(files_below(ROOT / folder, prefix) for folder, prefix in folders.items()))
     assert held == wanted | {"sagemaker_entry.py"}
     assert "battery_lab/conf/config.yaml" in held

@@ -179,11 +179,12 @@ def _unfold(annotation: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _range(bounds: dict[str, Any]) -> str:
-    low, high = bounds.get("ge", bounds.get("gt")), bounds.get("le", bounds.get("lt"))
+    text = {name: str(bound) if isinstance(bound, int) else f"{bound:g}" for name, bound in bounds.items()}
+    low, high = text.get("ge", text.get("gt")), text.get("le", text.get("lt"))
     if low is None:
-        return f"{high:g} or less" if "le" in bounds else f"less than {high:g}"
+        return f"{high} or less" if "le" in bounds else f"less than {high}"
     if high is None:
-        return f"{low:g} or more" if "ge" in bounds else f"greater than {low:g}"
+        return f"{low} or more" if "ge" in bounds else f"greater than {low}"
     if "ge" in bounds:
-        return f"from {low:g} to {high:g}" if "le" in bounds else f"from {low:g} to less than {high:g}"
-    return f"greater than {low:g} and {'at most' if 'le' in bounds else 'less than'} {high:g}"
+        return f"from {low} to {high}" if "le" in bounds else f"from {low} to less than {high}"
+    return f"greater than {low} and {'at most' if 'le' in bounds else 'less than'} {high}"

@@ -49,7 +49,7 @@ class SageMakerPool(Previewed):
             if options.local
             else Jobs(connection, lead)
         )
-        self._home = Home(connection, sender.places, options.judged)
+        self._home = Home(connection, sender.places, options.evaluated_run)
         self._beginning = Beginning(options, self.jobs, sender, record, self._home)
         self._running: dict[int, Running] = {}
         self._looked = 0.0

@@ -19,7 +19,7 @@ from battery_lab.sweep.interfaces import Outcome, Trial
 from battery_lab.sweep.journal import Journal
 from battery_lab.sweep.options import SweepOptions
 from battery_lab.sweep.scheduler import FixedTrials, Scheduler
-from tests.sagemaker_jobs.given import options
+from tests.sagemaker_jobs.option_values import options
 
 STUB = Path(__file__).parent / "stub"
 DEFAULTS = SweepOptions(resume=None, tries=1, on_failure="continue", reuse=False, dry_run=False)

@@ -13,7 +13,7 @@ from typing import Any
 from battery_lab.common.errors import ConfigError, LabError
 
 NEEDS = (
-    "launcher=sagemaker_rehearsal needs the extras aws and rehearsal, which are not installed (no {missing}): "
+    "launcher=sagemaker_rehearsal needs the extra aws and the SageMaker emulator, and {missing} is not installed: run "
     "make setup-aws setup-rehearsal"
 )
 IDLE_S = 1800  # of an emulator that nobody asks anything
@@ -37,7 +37,7 @@ def rehearse(work: Path, bucket: str) -> None:
         LabError: it is not installed, or does not start.
     """
     # Not by importing them, which has the toolkit make folders of a job in the home folder.
-    missing = [name for name in ("moto", "sagemaker_training") if find_spec(name) is None]
+    missing = [name for name in ("sagemaker_emulator", "moto", "sagemaker_training") if find_spec(name) is None]
     if missing:
         raise ConfigError(NEEDS.format(missing=missing[0]))
     found = _running(work) or _begun(work, work.name)
@@ -66,14 +66,13 @@ def _running(work: Path) -> Any:
 def _begun(work: Path, isolation: str) -> Any:
     work.mkdir(parents=True, exist_ok=True)
     (work / "address.json").unlink(missing_ok=True)
-    launchers = str(Path(__file__).parents[2])
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     command = [sys.executable, "-m", "sagemaker_emulator", "--work", str(work), "--idle", str(IDLE_S)]
     command += ["--isolation", isolation]
     with (work / "emulator.log").open("ab") as log:
         process = subprocess.Popen(
             command,
-            env=own | {"PYTHONPATH": os.pathsep.join([launchers, os.environ.get("PYTHONPATH", "")])},
+            env=own,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,9 @@ from sagemaker_jobs.aws.connection import Connection, check_extra, region_of
 from sagemaker_jobs.aws.job_names import sweep_lead
 from sagemaker_jobs.aws.s3_layout import Places
 from sagemaker_jobs.collect.job_record import Record
-from sagemaker_jobs.options.job_options import InstanceGroup, JobOptions
+from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.pool import SageMakerPool
 from sagemaker_jobs.submit.payload import Sender
-
-from battery_lab.common.errors import ConfigError
-
-GROUP_KEYS = {"name", "type", "count"}
-WORDS = {str: "text", int: "a whole number"}
-MAPPINGS = ("tags", "environment", "prices")
 
 
 def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
@@ -43,28 +37,13 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobRet
     return _sweep.launch(launcher, job_overrides, pool(options, folder, dry, place))
 
 
-def job_options(given: dict[str, Any]) -> JobOptions:
-    """Return the options of jobs, checked.
+def job_options(values: Mapping[str, Any]) -> JobOptions:
+    """Return the checked options of jobs, with the region of the environment or the profile if none is chosen.
 
     Raises:
-        ConfigError: one is at fault.
+        ConfigError: an option breaks a rule.
     """
-    groups = given["instance_groups"] or []
-    for group in groups:
-        if not isinstance(group, dict) or set(group) != GROUP_KEYS:
-            raise ConfigError(f"hydra.launcher.instance_groups must be of {{name, type, count}}, got {group!r}")
-        kinds = {"name": str, "type": str, "count": int}
-        for key, kind in kinds.items():
-            if type(group[key]) is not kind:
-                raise ConfigError(
-                    f"hydra.launcher.instance_groups must have a {key} that is {WORDS[kind]}, got {group[key]!r}"
-                )
-    for name in MAPPINGS:
-        if not isinstance(given[name] or {}, dict):
-            raise ConfigError(f"hydra.launcher.{name} must be names with values, {{name: value}}, got {given[name]!r}")
-    own = {name: given[name] or {} for name in MAPPINGS}
-    given = given | own | {"instance_groups": tuple(InstanceGroup(**group) for group in groups)}
-    return JobOptions(**given | {"region": region_of(given["region"])})
+    return JobOptions(**{**values, "region": region_of(values["region"])})
 
 
 def pool(options: JobOptions, sweep: Path, dry: bool, rehearsal: Path | None) -> SageMakerPool:
@@ -81,7 +60,7 @@ def pool(options: JobOptions, sweep: Path, dry: bool, rehearsal: Path | None) ->
         prices=dict(options.prices),
         currency=options.currency,
         experiment=sender.experiment,
-        judged=options.judged,
+        judged=options.evaluated_run,
         rehearsal=rehearsal,
         jobs=earlier,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sagemaker_jobs.options.rules import AUTO
+from sagemaker_jobs.options.field_types import AUTO
 
 
 def split(uri: str) -> tuple[str, str]:

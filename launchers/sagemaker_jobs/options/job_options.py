@@ -1,136 +1,237 @@
-"""The options of jobs."""
+"""The options of training jobs, checked against the service's rules; defaults are in conf/launcher/sagemaker.yaml."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from sagemaker_jobs.options.rules import LOCAL, check
+from pydantic import BeforeValidator, Field
+
+from battery_lab.common.errors import ConfigError, require
+from battery_lab.common.options import Int, Rule, Unit, options
+from battery_lab.common.run_folder import RunFolder
+from sagemaker_jobs.options.field_types import (
+    LOCAL,
+    LONGEST_RUN_S,
+    LONGEST_VARIABLE,
+    LONGEST_WARM_POOL_S,
+    MOST_GROUPS,
+    MOST_RETRIES,
+    MOST_SECURITY_GROUPS,
+    MOST_SUBNETS,
+    MOST_TAGS,
+    MOST_VARIABLES,
+    Bucket,
+    CheckpointUri,
+    Experiment,
+    GroupName,
+    Image,
+    InstanceType,
+    KmsKey,
+    Prefix,
+    Region,
+    Role,
+    SecurityGroup,
+    Subnet,
+    TagName,
+    TagValue,
+)
+
+PATH = "hydra.launcher"
 
 
-@dataclass(frozen=True, kw_only=True)
+def _null_as_empty(value: object) -> object:
+    return {} if value is None else value
+
+
+def _as_groups(value: object) -> object:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return value
+    return [InstanceGroup(**group) if isinstance(group, Mapping) else group for group in value]
+
+
+@options(f"{PATH}.instance_groups")
 class InstanceGroup:
     """Equal instances of a job that has several kinds.
 
     Attributes:
-        name: of the group; ``learner_group`` names the one where the trial itself runs.
+        name: of the group; ``learner_group`` names the group that runs the trial itself.
         type: of its instances, such as ``ml.g5.xlarge``.
         count: of its instances.
     """
 
-    name: str
-    type: str
-    count: int
+    name: GroupName
+    type: InstanceType
+    count: Annotated[Int, Field(ge=1)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@options(PATH)
 class JobOptions:
-    """What every job of a sweep is asked for with; the fields of ``conf/launcher/sagemaker.yaml``.
+    """The options of all jobs of a sweep; ``conf/launcher/sagemaker.yaml`` says what each is for."""
 
-    Attributes:
-        role: ARN of the role that jobs run as; local ones need none.
-        image_uri: of the image, in ECR.
-        region: of the service; None: that of AWS_REGION, AWS_DEFAULT_REGION or the profile.
-        bucket: where source, trials, data and results lie.
-        prefix: of all keys in it.
-        instance_type: of all hosts; None with ``instance_groups``. ``local`` and ``local_gpu`` run jobs by the SDK's
-            local mode, in containers of this machine's Docker engine, one at a time.
-        instance_count: hosts of a job; None with ``instance_groups``.
-        instance_groups: kinds of hosts; empty with ``instance_type``.
-        learner_group: name of the group whose first host runs the trial; None: the first group.
-        volume_size_gb: disk of each host.
-        max_run_s: seconds after which the service stops a job.
-        spot: whether on spare capacity, which may be taken away.
-        max_wait_s: seconds that a job may take, the wait for spare capacity counted in; only with ``spot``.
-        checkpoint_s3_uri: where checkpoints of all trials go; ``auto``: below ``prefix``; None: nowhere.
-        max_retry_attempts: how often the service itself begins a job again after a fault of its own.
-        subnets: of a VPC.
-        security_group_ids: of a VPC.
-        volume_kms_key: for the disks.
-        output_kms_key: for uploads and what jobs leave at their end; the service takes none for checkpoints.
-        encrypt_inter_container_traffic: between hosts.
-        enable_network_isolation: no network for jobs; rules out data that a job reads by itself.
-        tags: on each job.
-        environment: variables in each job.
-        keep_alive_period_s: seconds for which hosts stay for a next job of the same kind; 0: none.
-        max_parallel: jobs at a time, below the account's quota.
-        poll_interval_s: seconds between two looks at all jobs.
-        experiment: of SageMaker Experiments; None: the sweep's name.
-        on_interrupt: what Ctrl-C does to jobs: ``stop`` or ``leave``.
-        wait: whether to follow the jobs, or to leave once they are sent.
-        checkpoint: run folder or S3 folder that trials go on from, or whose policy they judge; None: none.
-        evaluate_only: whether jobs judge the policy of ``checkpoint`` and train none.
-        prices: of an instance hour by type, in ``currency``.
-        currency: of prices.
-    """
-
-    role: str
-    image_uri: str
-    region: str | None
-    bucket: str
-    prefix: str
-    instance_type: str | None
-    instance_count: int | None
-    instance_groups: Sequence[InstanceGroup]
+    role: Role | None
+    image_uri: Image
+    region: Region
+    bucket: Bucket
+    prefix: Prefix
+    instance_type: InstanceType | None
+    instance_count: Annotated[Int, Field(ge=1)] | None
+    instance_groups: Annotated[
+        Sequence[InstanceGroup],
+        Field(max_length=MOST_GROUPS),
+        BeforeValidator(_as_groups),
+        Rule(f"a list of at most {MOST_GROUPS} groups, each {{name, type, count}}"),
+    ]
     learner_group: str | None
-    volume_size_gb: int
-    max_run_s: int
+    volume_size_gb: Annotated[Int, Field(ge=1, le=16_384), Unit("GB")]
+    max_run_s: Annotated[Int, Field(ge=1, le=LONGEST_RUN_S), Unit("s (28 days)")]
     spot: bool
-    max_wait_s: int | None
-    checkpoint_s3_uri: str | None
-    max_retry_attempts: int
-    subnets: Sequence[str]
-    security_group_ids: Sequence[str]
-    volume_kms_key: str | None
-    output_kms_key: str | None
+    max_wait_s: Annotated[Int, Field(ge=1, le=LONGEST_RUN_S), Unit("s (28 days)")] | None
+    checkpoint_s3_uri: CheckpointUri | None
+    max_retry_attempts: Annotated[Int, Field(ge=0, le=MOST_RETRIES)]
+    subnets: Annotated[
+        Sequence[Subnet],
+        Field(max_length=MOST_SUBNETS),
+        Rule(f"a list of at most {MOST_SUBNETS} subnets such as subnet-0abc"),
+    ]
+    security_group_ids: Annotated[
+        Sequence[SecurityGroup],
+        Field(max_length=MOST_SECURITY_GROUPS),
+        Rule(f"a list of at most {MOST_SECURITY_GROUPS} groups such as sg-0abc"),
+    ]
+    volume_kms_key: KmsKey | None
+    output_kms_key: KmsKey | None
     encrypt_inter_container_traffic: bool
     enable_network_isolation: bool
-    tags: Mapping[str, str]
-    environment: Mapping[str, str]
-    keep_alive_period_s: int
-    max_parallel: int
-    poll_interval_s: float
-    experiment: str | None
-    on_interrupt: str
+    tags: Annotated[Mapping[TagName, TagValue], BeforeValidator(_null_as_empty)]
+    # Its values may be secret and must not appear in errors: _check_pairs holds the rules.
+    environment: Annotated[Mapping[str, Any], BeforeValidator(_null_as_empty)]
+    keep_alive_period_s: Annotated[Int, Field(ge=0, le=LONGEST_WARM_POOL_S), Unit("s")]
+    max_parallel: Annotated[Int, Field(ge=1)]
+    poll_interval_s: Annotated[float, Field(gt=0), Unit("s")]
+    experiment: Experiment | None
+    on_interrupt: Literal["stop", "leave"]
     wait: bool
     checkpoint: str | None
     evaluate_only: bool
-    prices: Mapping[str, float]
+    prices: Annotated[Mapping[str, Annotated[float, Field(ge=0)]], BeforeValidator(_null_as_empty)]
     currency: str
 
     def __post_init__(self) -> None:
-        check(self)
+        self._check_hosts()
+        self._check_local_mode()
+        self._check_times()
+        self._check_pairs()
+        self._check_checkpoint()
 
     @property
     def local(self) -> bool:
-        """Whether jobs run by the SDK's local mode."""
+        """Whether jobs run in the SDK's local mode."""
         return self.instance_type in LOCAL
 
     @property
     def hosts(self) -> int:
-        """How many hosts a job has."""
+        """The number of hosts of a job."""
         return sum(group.count for group in self.groups)
 
     @property
     def groups(self) -> Sequence[InstanceGroup]:
-        """The kinds of hosts, one where there is no choice of groups."""
+        """The kinds of hosts; a single one where ``instance_groups`` is empty."""
         if self.instance_groups:
             return self.instance_groups
         return [InstanceGroup(name="all", type=str(self.instance_type), count=int(self.instance_count or 1))]
 
     @property
-    def judged(self) -> Path | None:
-        """The run folder here whose policy the jobs judge; None where they train, or it is in S3."""
+    def evaluated_run(self) -> Path | None:
+        """The local run folder whose policy the jobs evaluate; None if they train or the run is in S3."""
         if not self.evaluate_only or str(self.checkpoint).startswith("s3://"):
             return None
         return Path(str(self.checkpoint)).expanduser().resolve()
 
-    def most_cost(self) -> float | None:
-        """Return the most that a job can cost, in ``currency``; None if the price of a type is not known."""
-        # Hosts that stay for a next job are paid for meanwhile.
+    def max_cost(self) -> float | None:
+        """Return the most that a job can cost, in ``currency``; None if the price of an instance type is unknown."""
+        # Hosts in a warm pool are paid for while they wait for the next job.
         hours = (self.max_run_s + self.keep_alive_period_s) / 3600
-        costs = [self.prices.get(group.type) for group in self.groups]
-        if any(price is None for price in costs):
+        prices = [self.prices.get(group.type) for group in self.groups]
+        if any(price is None for price in prices):
             return None
-        return sum(group.count * hours * float(price or 0) for group, price in zip(self.groups, costs, strict=True))
+        return sum(group.count * hours * float(price or 0) for group, price in zip(self.groups, prices, strict=True))
+
+    def _check_hosts(self) -> None:
+        groups, instance_type, count = self.instance_groups, self.instance_type, self.instance_count
+        if bool(groups) == (instance_type is not None):
+            raise ConfigError(
+                f"either {PATH}.instance_type with instance_count or {PATH}.instance_groups must be set, got "
+                f"{instance_type!r} and {len(groups)} groups: set the other to null"
+            )
+        require(
+            bool(groups) or count is not None,
+            f"{PATH}.instance_count",
+            "must be a whole number, 1 or more, with instance_type",
+            count,
+        )
+        for group in groups:
+            require(group.type not in LOCAL, f"{PATH}.instance_groups.type", "must not be local", group.type)
+        names = [group.name for group in groups]
+        require(len(set(names)) == len(names), f"{PATH}.instance_groups", "must have different names", names)
+        learner = self.learner_group
+        require(
+            learner is None or learner in names, f"{PATH}.learner_group", f"must be one of {names} or null", learner
+        )
+
+    def _check_local_mode(self) -> None:
+        if not self.local:
+            require(self.role is not None, f"{PATH}.role", "must be the ARN of the role that jobs run as", self.role)
+            return
+        # What the SDK's local mode does not have.
+        for name, value in {"checkpoint_s3_uri": None, "spot": False, "wait": True, "keep_alive_period_s": 0}.items():
+            words = {None: "null", False: "false", True: "true"}.get(value, value)
+            rule = f"must be {words} with instance_type={self.instance_type}"
+            require(getattr(self, name) == value, f"{PATH}.{name}", rule, getattr(self, name))
+
+    def _check_times(self) -> None:
+        run, wait, keep = self.max_run_s, self.max_wait_s, self.keep_alive_period_s
+        if not self.spot:
+            require(wait is None, f"{PATH}.max_wait_s", "must be null without spot=true", wait)
+            groups = bool(self.instance_groups)
+            require(not (keep and groups), f"{PATH}.keep_alive_period_s", "must be 0 with instance_groups", keep)
+            return
+        rule = f"must be at least max_run_s={run} with spot=true"
+        require(wait is not None and run <= wait, f"{PATH}.max_wait_s", rule, wait)
+        require(not keep, f"{PATH}.keep_alive_period_s", "must be 0 with spot=true", keep)
+        if self.checkpoint_s3_uri is None:
+            raise ConfigError(
+                f"{PATH}.spot=true needs checkpoints, as capacity may be taken away at any time, got "
+                "checkpoint_s3_uri=null: set checkpoint_s3_uri=auto or s3://<bucket>/<prefix>"
+            )
+
+    def _check_pairs(self) -> None:
+        both = bool(self.subnets) == bool(self.security_group_ids)
+        rule = "must be set together with security_group_ids, or neither"
+        require(both, f"{PATH}.subnets", rule, list(self.subnets))
+        rule = f"must be at most {MOST_TAGS}, beside those of the lab"
+        require(len(self.tags) <= MOST_TAGS, f"{PATH}.tags", rule, len(self.tags))
+        for name in self.tags:
+            require(not name.lower().startswith("aws:"), f"{PATH}.tags", "names must not begin with aws:", name)
+        rule = f"must be at most {MOST_VARIABLES} variables"
+        require(len(self.environment) <= MOST_VARIABLES, f"{PATH}.environment", rule, len(self.environment))
+        for name, value in self.environment.items():
+            is_name = re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) and len(name) <= LONGEST_VARIABLE
+            require(bool(is_name), f"{PATH}.environment", "names must be letters, digits and _", name)
+            # Not the value itself, which may be secret.
+            rule = f"must be at most {LONGEST_VARIABLE} characters"
+            length = len(str(value))
+            require(length <= LONGEST_VARIABLE, f"{PATH}.environment.{name}", rule, length)
+
+    def _check_checkpoint(self) -> None:
+        start = self.checkpoint
+        if self.evaluate_only and start is None:
+            raise ConfigError(
+                f"{PATH}.evaluate_only=true needs a run whose policy is evaluated, got checkpoint=null: set "
+                "checkpoint=outputs/runs/<run>, and rerun= to the same run for its choices"
+            )
+        if start is not None and not start.startswith("s3://"):
+            is_run = RunFolder(Path(start).expanduser()).trial.is_file()
+            require(is_run, f"{PATH}.checkpoint", "must be a run folder, which holds trial.yaml, or s3://", start)

@@ -31,7 +31,7 @@ class Previewed:
     def trial_resources(self) -> str:
         """What a trial takes, in words."""
         hosts = " and ".join(f"{group.count} x {group.type}" for group in self._options.groups)
-        most = self._options.most_cost()
+        most = self._options.max_cost()
         bound = "" if most is None else f", at most {most:.2f} {self._options.currency}"
         return f"{hosts}{' spot' if self._options.spot else ''}{bound}"
 
@@ -41,7 +41,7 @@ class Previewed:
 
     def cost_limit(self, trials: int, tries: int) -> str:
         """Return what so many trials cost at most, in words; empty where a price is not known."""
-        most = self._options.most_cost()
+        most = self._options.max_cost()
         if most is None:
             return ""
         tried = f", each tried {tries} times" if tries > 1 else ""

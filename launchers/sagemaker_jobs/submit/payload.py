@@ -27,8 +27,8 @@ from sagemaker_jobs.aws.s3_layout import Places, split
 from sagemaker_jobs.container.channels import PACKAGES
 from sagemaker_jobs.container.ray_cluster import TOKEN
 from sagemaker_jobs.container.run_trial import NUMBER
+from sagemaker_jobs.options.field_types import LONGEST_EXPERIMENT
 from sagemaker_jobs.options.job_options import JobOptions
-from sagemaker_jobs.options.rules import LONGEST_EXPERIMENT
 from sagemaker_jobs.submit import training_request as requests
 from sagemaker_jobs.submit.live_tracking import make_parent, travelling
 from sagemaker_jobs.submit.uploads import Staging

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from sagemaker_jobs.container.channels import CHECKPOINT_CHANNEL, DATA_CHANNEL, 
 from sagemaker_jobs.container.metric_lines import definitions
 from sagemaker_jobs.container.ray_cluster import LEARNER_GROUP, LEARNERS
 from sagemaker_jobs.container.run_trial import EVALUATE
+from sagemaker_jobs.options.field_types import TAG_CHARACTERS
 from sagemaker_jobs.options.job_options import JobOptions
-from sagemaker_jobs.options.rules import TAG
 from sagemaker_jobs.submit.uploads import ENTRY
 
 # Of ours; the SDK adds its own, and quotes.
@@ -179,7 +180,7 @@ def split_choices(choices: Sequence[str]) -> Mapping[str, str]:
 
 def tag_value(text: str) -> str:
     """Return a text with what tags may not hold left out."""
-    return "".join(sign if TAG.fullmatch(sign) else " " for sign in text)[:LONGEST_TAG].strip()
+    return "".join(sign if re.fullmatch(TAG_CHARACTERS, sign) else " " for sign in text)[:LONGEST_TAG].strip()
 
 
 def environment(request: Request, options: JobOptions) -> dict[str, str]:

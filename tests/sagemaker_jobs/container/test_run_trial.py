@@ -171,6 +171,8 @@ def door(tmp_path, trial):
     """Return the entry of a job, with something else in place of the trial."""
     package = tmp_path / "sagemaker_jobs" / "container"
     package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / "__init__.py").touch()
     (package / "run_trial.py").write_text(trial)
     entry = tmp_path / "sagemaker_entry.py"
     entry.write_bytes((ROOT / "launchers" / "sagemaker_entry.py").read_bytes())

@@ -10,7 +10,7 @@ from sagemaker_jobs.container.metric_lines import definitions
 from sagemaker_jobs.submit import training_request as requests
 
 from battery_lab.common.errors import ConfigError
-from tests.sagemaker_jobs.given import GOOD, options
+from tests.sagemaker_jobs.option_values import REQUIRED, options
 from tests.sagemaker_jobs.sweeps import StubSweep
 
 ALL = {
@@ -64,9 +64,9 @@ def trial_who(sweep):
 
 def test_every_option_is_in_the_request(emulator, tmp_path):
     told = sent(emulator, tmp_path, **ALL)
-    assert told["RoleArn"] == GOOD["role"]
+    assert told["RoleArn"] == REQUIRED["role"]
     assert told["AlgorithmSpecification"] == {
-        "TrainingImage": GOOD["image_uri"],
+        "TrainingImage": REQUIRED["image_uri"],
         "TrainingInputMode": "File",
         "MetricDefinitions": definitions(),
     }

@@ -1,4 +1,4 @@
-"""Options of jobs as a test gives them."""
+"""Options of jobs for tests: the defaults of conf/launcher/sagemaker.yaml, with what has none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sagemaker_jobs.options.job_options import JobOptions
 
 from battery_lab.config.paths import conf_dir
 
-GOOD = {
+REQUIRED = {
     "role": "arn:aws:iam::123456789012:role/jobs",
     "image_uri": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/battery_lab:1",
     "region": "eu-west-1",
@@ -18,8 +18,8 @@ GOOD = {
 }
 
 
-def options(**changed: Any) -> JobOptions:
-    """Return the launcher's defaults, what must be given, and changes."""
-    given: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "launcher" / "sagemaker.yaml").hydra.launcher)
-    given.pop("rehearsal")
-    return job_options({**given, **GOOD, **changed})
+def options(**changes: Any) -> JobOptions:
+    """Return the launcher's defaults with the required options and changes."""
+    defaults: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "launcher" / "sagemaker.yaml").hydra.launcher)
+    defaults.pop("rehearsal")
+    return job_options({**defaults, **REQUIRED, **changes})
