@@ -28,9 +28,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import sweeps, table, waits
-from benchmarks.measure import LONGEST, ratios, spread
-from benchmarks.sides import (
+from benchmarks import markdown_tables, startup_time, sweep_overhead
+from benchmarks.implementations import (
     ALL_SIDES,
     LAB_COMPILED,
     MATMUL,
@@ -42,9 +41,10 @@ from benchmarks.sides import (
     grow_groups,
     main_groups,
 )
+from benchmarks.timing import LONGEST, ratios, spread
 
 COUNTED, COMPILED = "env_steps_per_second", "env_steps_per_second_steady"
-# By side, then by repetition: what benchmarks.one prints.
+# By side, then by repetition: what benchmarks.run_implementation prints.
 Runs = dict[str, dict[int, dict[str, Any]]]
 
 
@@ -60,7 +60,7 @@ def spawn(side: str, work: Mapping[str, Any], seconds: float, threads: int) -> d
         # Nothing compiled before is at hand, or its cost would not be seen.
         own = {"OMP_NUM_THREADS": str(threads), "TORCHINDUCTOR_CACHE_DIR": fresh}
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.one", json.dumps(task)],
+            [sys.executable, "-m", "benchmarks.run_implementation", json.dumps(task)],
             env=os.environ | own,
             capture_output=True,
             text=True,
@@ -164,32 +164,32 @@ def one_size(options: argparse.Namespace, about: dict[str, Any]) -> Found:
     runs, failures = measure(available(main_groups(options.algos), options.sides), options)
     found = {name: summary(sides) for name, sides in runs.items()}
     written = {**medians(found), "detail": found, "machine": dict.fromkeys(found, about)}
-    return written, table.main(found), failures
+    return written, markdown_tables.main(found), failures
 
 
 def growing(options: argparse.Namespace, about: dict[str, Any]) -> Found:
     """Compare the lab with stock RLlib on more and more work."""
     runs, failures = measure(available(grow_groups(), options.sides), options)
     found = {name: summary(sides) for name, sides in runs.items()}
-    return {"grow": found, "grow_machine": about}, table.grow(found), failures
+    return {"grow": found, "grow_machine": about}, markdown_tables.grow(found), failures
 
 
 def waiting(options: argparse.Namespace, about: dict[str, Any]) -> Found:
     """Time what is waited for beside training."""
     try:
-        found = waits.measure(options.algos, options.repeats)
+        found = startup_time.measure(options.algos, options.repeats)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         return {}, "", [str(error)]
-    return {"waits": found, "waits_machine": about}, waits.shown(found), []
+    return {"waits": found, "waits_machine": about}, startup_time.shown(found), []
 
 
 def sweeping(options: argparse.Namespace, about: dict[str, Any]) -> Found:
     """Time sweeps beside the commands of their trials."""
     try:
-        found = sweeps.measure(options.repeats)
+        found = sweep_overhead.measure(options.repeats)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         return {}, "", [str(error)]
-    return {"sweeps": found, "sweeps_machine": about}, sweeps.shown(found), []
+    return {"sweeps": found, "sweeps_machine": about}, sweep_overhead.shown(found), []
 
 
 PARTS = {"main": one_size, "grow": growing, "waits": waiting, "sweeps": sweeping}

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.work import Work
+from benchmarks.workload import Workload
 
 
-def algorithm(work: Work, choices: Sequence[str]) -> Any:
+def algorithm(work: Workload, choices: Sequence[str]) -> Any:
     """Build the RLlib algorithm of a trial, composed with further choices."""
     return work.experiment(*apart(choices)).build_algorithm(work.source)
 
@@ -30,7 +30,7 @@ def training(built: Any) -> Iterator[int]:
         yield int(built.train()["env_runners"]["num_env_steps_sampled_lifetime"])
 
 
-def sampling(built: Any, work: Work) -> Iterator[int]:
+def sampling(built: Any, work: Workload) -> Iterator[int]:
     """Sample for ever without learning, and yield the environment steps so far."""
     env_steps = 0
     while True:

@@ -11,10 +11,10 @@ from ray.tune.registry import register_env
 
 from battery_lab.envs.battery.single_env import BatteryEnv
 from battery_lab.rllib.ray_runtime import start_ray
-from benchmarks.work import HIDDEN, Work
+from benchmarks.workload import HIDDEN, Workload
 
 
-def ppo(work: Work) -> Any:
+def ppo(work: Workload) -> Any:
     """Build PPO; RLlib steps the environments one after the other."""
     world, options = work.source.open(), work.options
     seeds = iter(range(work.seed, work.seed + 65536))

@@ -15,8 +15,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
-from benchmarks.measure import Clock
-from benchmarks.work import HIDDEN, Work
+from benchmarks.timing import Clock
+from benchmarks.workload import HIDDEN, Workload
 
 
 class LabVecEnv(VecEnv):
@@ -105,13 +105,13 @@ class Marker(BaseCallback):
         return self._going
 
 
-def train(work: Work, clock: Clock) -> None:
+def train(work: Workload, clock: Clock) -> None:
     """Train until time is up."""
     model = MODELS[work.algo](work, LabVecEnv(work.vector_env()))
     model.learn(10**9, callback=Marker(clock), log_interval=100)
 
 
-def _ppo(work: Work, env: VecEnv) -> PPO:
+def _ppo(work: Workload, env: VecEnv) -> PPO:
     options = work.options
     return PPO(
         "MlpPolicy",
@@ -132,7 +132,7 @@ def _ppo(work: Work, env: VecEnv) -> PPO:
     )
 
 
-def _off_policy(work: Work) -> dict[str, Any]:
+def _off_policy(work: Workload) -> dict[str, Any]:
     options = work.options
     return {
         "policy_kwargs": {"net_arch": list(HIDDEN), "activation_fn": torch.nn.ReLU},
@@ -147,7 +147,7 @@ def _off_policy(work: Work) -> dict[str, Any]:
     }
 
 
-def _dqn(work: Work, env: VecEnv) -> DQN:
+def _dqn(work: Workload, env: VecEnv) -> DQN:
     options = work.options
     return DQN(
         "MlpPolicy",
@@ -161,7 +161,7 @@ def _dqn(work: Work, env: VecEnv) -> DQN:
     )
 
 
-def _sac(work: Work, env: VecEnv) -> SAC:
+def _sac(work: Workload, env: VecEnv) -> SAC:
     options = work.options
     return SAC(
         "MlpPolicy",

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import bench, matmul, measure, sides, table
-from benchmarks.measure import Clock
-from benchmarks.work import Work
+from benchmarks import bench, implementations, markdown_tables, matmul_bound, timing
+from benchmarks.timing import Clock
+from benchmarks.workload import Workload
 
 
 def at(*times: float) -> Any:
@@ -70,39 +70,39 @@ COMPILES = [(0, 0.0), (100, 8.0), (300, 9.0), (500, 10.0), (700, 11.0), (900, 12
 
 
 def test_a_rate_counts_compilation_in_and_no_more_than_the_time_asked() -> None:
-    assert measure.rate(COMPILES, 10) == 50.0
+    assert timing.rate(COMPILES, 10) == 50.0
 
 
 def test_a_steady_rate_is_of_the_last_half_of_that_time() -> None:
-    assert measure.steady_rate(COMPILES, 10) == 200.0
+    assert timing.steady_rate(COMPILES, 10) == 200.0
 
 
 def test_rates_of_a_training_of_one_long_step() -> None:
     marks = [(0, 0.0), (100, 50.0)]
-    assert measure.rate(marks, 10) == measure.steady_rate(marks, 10) == 2.0
+    assert timing.rate(marks, 10) == timing.steady_rate(marks, 10) == 2.0
 
 
 def test_the_slowest_step_is_found() -> None:
-    assert measure.slowest_step(COMPILES) == 8.0
+    assert timing.slowest_step(COMPILES) == 8.0
 
 
 def test_ratios_are_taken_repetition_by_repetition() -> None:
     # Medians of both sides would say 2; the machine was slow for both in the third repetition.
-    assert measure.ratios({0: 4, 1: 6, 2: 1}, {0: 2, 1: 2, 2: 0.5}) == {"median": 2.0, "min": 2.0, "max": 3.0}
+    assert timing.ratios({0: 4, 1: 6, 2: 1}, {0: 2, 1: 2, 2: 0.5}) == {"median": 2.0, "min": 2.0, "max": 3.0}
 
 
 def test_a_repetition_that_one_side_lacks_does_not_count() -> None:
-    assert measure.ratios({0: 4, 1: 6}, {1: 2, 2: 5})["median"] == 3.0
+    assert timing.ratios({0: 4, 1: 6}, {1: 2, 2: 5})["median"] == 3.0
 
 
 def test_memory_of_this_process_is_above_that_of_python_alone() -> None:
-    assert 20 < measure.peak_memory_mb() < 1e6
+    assert 20 < timing.peak_memory_mb() < 1e6
 
 
 # --- matrix products ---
 
 
-def flops(shapes: list[matmul.Shape]) -> int:
+def flops(shapes: list[matmul_bound.Shape]) -> int:
     return sum(2 * m * k * n for m, k, n in shapes)
 
 
@@ -113,21 +113,21 @@ def test_the_passes_of_a_network_are_those_that_torch_takes() -> None:
 
     with FlopCounterMode(display=False) as counter:
         net(torch.ones(rows, 292)).sum().backward()
-    assert flops(matmul.learning(rows, sizes)) == counter.get_total_flops()
+    assert flops(matmul_bound.learning(rows, sizes)) == counter.get_total_flops()
 
 
 def test_sac_multiplies_more_than_dqn_and_dqn_more_than_a_pass() -> None:
-    dqn = flops(matmul.update(Work(algo="dqn", fragment=4), 292, 3))
-    sac = flops(matmul.update(Work(algo="sac", fragment=4), 292, 2))
+    dqn = flops(matmul_bound.update(Workload(algo="dqn", fragment=4), 292, 3))
+    sac = flops(matmul_bound.update(Workload(algo="sac", fragment=4), 292, 2))
     assert sac > 3 * dqn
-    assert dqn > 3 * flops(matmul.forward(1024, [292, 128, 128, 3]))
+    assert dqn > 3 * flops(matmul_bound.forward(1024, [292, 128, 128, 3]))
 
 
 def test_the_limit_is_a_number_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     # 64 steps take 1 ms to act, and each of 4 epochs 4 ms for every 1,024.
     times = iter((1e-3, 4e-3))
-    monkeypatch.setattr(matmul, "seconds_each", lambda shapes, seconds: next(times))
-    assert matmul.bound(Work(algo="ppo"), 292, 3, 1.0) == pytest.approx(1 / (1e-3 / 64 + 4 * 4e-3 / 1024))
+    monkeypatch.setattr(matmul_bound, "seconds_each", lambda shapes, seconds: next(times))
+    assert matmul_bound.bound(Workload(algo="ppo"), 292, 3, 1.0) == pytest.approx(1 / (1e-3 / 64 + 4 * 4e-3 / 1024))
 
 
 # --- the work ---
@@ -135,12 +135,12 @@ def test_the_limit_is_a_number_of_steps(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("algo", ["dqn", "sac"])
 def test_gradient_steps_make_the_training_intensity(algo: str) -> None:
-    work = Work(algo=algo, fragment=4)
+    work = Workload(algo=algo, fragment=4)
     assert work.updates * work.options["batch"] / (work.fragment * work.num_envs) == 16
 
 
 def test_the_window_has_292_numbers() -> None:
-    assert Work(algo="ppo").vector_env().single_observation_space.shape == (292,)
+    assert Workload(algo="ppo").vector_env().single_observation_space.shape == (292,)
 
 
 # --- what is written ---
@@ -162,7 +162,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, **rates: float) -> list[tuple[str, int
         return run_of(rates.get(side, 10.0))
 
     monkeypatch.setattr(bench, "spawn", spawn)
-    monkeypatch.setattr(sides, "missing", lambda side: "")
+    monkeypatch.setattr(implementations, "missing", lambda side: "")
     return ran
 
 
@@ -246,13 +246,17 @@ def test_a_second_part_keeps_what_the_first_wrote(monkeypatch: pytest.MonkeyPatc
 
 
 def test_work_that_grows_never_has_a_batch_below_a_few_minibatches() -> None:
-    for work, _ in sides.grow_groups().values():
+    for work, _ in implementations.grow_groups().values():
         assert work["num_envs"] * work["fragment"] >= 4096
 
 
 def test_a_table_leaves_empty_what_was_not_measured() -> None:
     told = bench.summary({"sb3": {0: run_of(1234.0)}})
-    assert table.group(told).splitlines()[-1].startswith("|sb3|1,234 (1,234 to 1,234)|2,468 (2,468 to 2,468)||||")
+    assert (
+        markdown_tables.group(told)
+        .splitlines()[-1]
+        .startswith("|sb3|1,234 (1,234 to 1,234)|2,468 (2,468 to 2,468)||||")
+    )
 
 
 @pytest.mark.parametrize(
@@ -277,9 +281,11 @@ def test_what_cannot_be_measured_is_refused(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("algo", "side"), [(algo, side) for algo, all_ in sides.SIDES.items() for side in all_])
+@pytest.mark.parametrize(
+    ("algo", "side"), [(algo, side) for algo, all_ in implementations.SIDES.items() for side in all_]
+)
 def test_every_side_runs(algo: str, side: str) -> None:
-    if reason := sides.missing(side):
+    if reason := implementations.missing(side):
         pytest.skip(reason)
     work = {"algo": algo, "num_envs": 8, "fragment": 128 if algo == "ppo" else 32, "fill": 1024}
     found = bench.spawn(side, work, 0.5, 1)
@@ -289,8 +295,8 @@ def test_every_side_runs(algo: str, side: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("side", [*sides.SAMPLING, sides.MATMUL])
+@pytest.mark.parametrize("side", [*implementations.SAMPLING, implementations.MATMUL])
 def test_sampling_and_the_limit_run(side: str) -> None:
-    if reason := sides.missing(side):
+    if reason := implementations.missing(side):
         pytest.skip(reason)
     assert bench.spawn(side, {"algo": "ppo"}, 0.5, 1)[bench.COUNTED] > 0

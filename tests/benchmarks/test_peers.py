@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from benchmarks.equal_learning import compare
-from benchmarks.torch_ppo import advantages
-from benchmarks.work import Work
+from benchmarks.peers.torch_ppo import advantages
+from benchmarks.workload import Workload
 
 # --- the plain loop ---
 
@@ -63,7 +63,7 @@ def test_new_episodes_begin_within_the_step_of_stable_baselines3() -> None:
     pytest.importorskip("stable_baselines3")
     from benchmarks.peers.sb3 import LabVecEnv
 
-    work = Work(algo="ppo", num_envs=16, observation="compact")
+    work = Workload(algo="ppo", num_envs=16, observation="compact")
     ours, theirs = work.vector_env(), LabVecEnv(work.vector_env())
     ours.reset()
     theirs.reset()

@@ -20,7 +20,7 @@ FILL = 50 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class Workload:
     """One algorithm at one size.
 
     Attributes:

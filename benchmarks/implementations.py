@@ -29,7 +29,7 @@ SHORT = {MATMUL: 0.2, **dict.fromkeys(SAMPLING, 0.2)}
 
 ALL_SIDES = tuple(dict.fromkeys([*(side for sides in SIDES.values() for side in sides), *SAMPLING, MATMUL]))
 
-# By name, the work (arguments of benchmarks.work.Work) and who does it.
+# By name, the work (arguments of benchmarks.workload.Workload) and who does it.
 Groups = Mapping[str, tuple[dict[str, Any], tuple[str, ...]]]
 
 

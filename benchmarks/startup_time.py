@@ -1,6 +1,6 @@
 """What a person waits for beside training: help, a start, and a year of test time.
 
-python -m benchmarks.waits '{"algo": "ppo", "outputs": "/tmp/somewhere", "begun": 1790000000.0}'
+python -m benchmarks.startup_time '{"algo": "ppo", "outputs": "/tmp/somewhere", "begun": 1790000000.0}'
 
 prints, as JSON on the last line, what one start took; `make bench BENCH="--part waits"` runs it for all algorithms.
 """
@@ -16,8 +16,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import table
-from benchmarks.measure import spread
+from benchmarks import markdown_tables
+from benchmarks.timing import spread
 
 HELP, YEAR = "help, s", "year of test time, s"
 START, COMPOSED = "start, s", "of it from compose on, s"
@@ -49,7 +49,7 @@ def shown(found: dict[str, dict[str, dict[str, float]]]) -> str:
         for algo, waits in found.items()
         for name, told in waits.items()
     ]
-    return "\n" + table.markdown(("", "", "median (least to most)"), rows)
+    return "\n" + markdown_tables.markdown(("", "", "median (least to most)"), rows)
 
 
 def _help() -> float:
@@ -60,7 +60,7 @@ def _help() -> float:
 
 def _started(algo: str, outputs: str) -> dict[str, float]:
     task = {"algo": algo, "outputs": outputs, "begun": time.time()}
-    return dict(json.loads(_call("-m", "benchmarks.waits", json.dumps(task)).splitlines()[-1]))
+    return dict(json.loads(_call("-m", "benchmarks.startup_time", json.dumps(task)).splitlines()[-1]))
 
 
 def _call(*arguments: str) -> str:

@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import table
-from benchmarks.measure import spread
+from benchmarks import markdown_tables
+from benchmarks.timing import spread
 
 TRIALS, STEPS = 4, 1_000_000
 COMMANDS, ONE, TWO = "commands, s", "sweep, one at a time, s", "sweep, two at a time, s"
@@ -43,7 +43,7 @@ def measure(repeats: int) -> dict[str, dict[str, float]]:
 def shown(found: dict[str, dict[str, float]]) -> str:
     """Return the figures as a table of Markdown."""
     rows = [[name, f"{told['median']:.2f} ({told['min']:.2f} to {told['max']:.2f})"] for name, told in found.items()]
-    return "\n" + table.markdown((f"{TRIALS} trials", "median (least to most)"), rows)
+    return "\n" + markdown_tables.markdown((f"{TRIALS} trials", "median (least to most)"), rows)
 
 
 def _swept(folder: Path, parallel: int) -> Sequence[str]:

@@ -1,6 +1,6 @@
 """One side of the benchmark, once, in a process of its own; prints what it measured as JSON on the last line.
 
-python -m benchmarks.one '{"side": "lab", "seconds": 10, "threads": 2, "work": {"algo": "ppo"}}'
+python -m benchmarks.run_implementation '{"side": "lab", "seconds": 10, "threads": 2, "work": {"algo": "ppo"}}'
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ from typing import Any
 
 import torch
 
-from benchmarks import matmul, measure
-from benchmarks.measure import Clock
-from benchmarks.sides import CHOICES, MATMUL, SAMPLING
-from benchmarks.work import HIDDEN, Work
+from benchmarks import matmul_bound, timing
+from benchmarks.implementations import CHOICES, MATMUL, SAMPLING
+from benchmarks.timing import Clock
+from benchmarks.workload import HIDDEN, Workload
 
 
-def run(side: str, work: Work, seconds: float) -> dict[str, Any]:
+def run(side: str, work: Workload, seconds: float) -> dict[str, Any]:
     """Run one side and return what was measured; torch's threads are set."""
     space = work.vector_env()
     observation, actions = space.single_observation_space.shape[0], space.single_action_space
     if side == MATMUL:
         outputs = int(getattr(actions, "n", 0)) or 2 * actions.shape[0]
-        return {"env_steps_per_second": matmul.bound(work, observation, outputs, seconds)}
+        return {"env_steps_per_second": matmul_bound.bound(work, observation, outputs, seconds)}
     _warm_up(work)
     clock = Clock(seconds, 0 if work.on_policy or side in SAMPLING else work.fill)
     children_memory_mb = _train(side, work, clock)
     marks = clock.marks
     return {
-        "env_steps_per_second": measure.rate(marks, seconds),
-        "env_steps_per_second_steady": measure.steady_rate(marks, seconds),
-        "slowest_step_s": measure.slowest_step(marks),
+        "env_steps_per_second": timing.rate(marks, seconds),
+        "env_steps_per_second_steady": timing.steady_rate(marks, seconds),
+        "slowest_step_s": timing.slowest_step(marks),
         "seconds": marks[-1][1] - marks[0][1],
         "env_steps": marks[-1][0] - marks[0][0],
         "observation": observation,
-        "memory_mb": measure.peak_memory_mb(),
+        "memory_mb": timing.peak_memory_mb(),
         "children_memory_mb": children_memory_mb,
     }
 
 
-def _warm_up(work: Work) -> None:
+def _warm_up(work: Workload) -> None:
     """Load what is loaded on first use, in which nobody is to have a part: compiled physics, torch's optimisers."""
     env = work.vector_env()
     env.reset()
@@ -52,7 +52,7 @@ def _warm_up(work: Work) -> None:
     torch.optim.Adam(layer.parameters(), fused=True).step()
 
 
-def _train(side: str, work: Work, clock: Clock) -> float:
+def _train(side: str, work: Workload, clock: Clock) -> float:
     """Train until time is up, and return the memory of the processes that helped, MB."""
     if side == "sb3":
         from benchmarks.peers import sb3
@@ -62,11 +62,11 @@ def _train(side: str, work: Work, clock: Clock) -> float:
         _torch(work, clock, compiled=side == "torch_compiled")
     else:
         return _rllib(side, work, clock)
-    return measure.children_memory_mb()
+    return timing.children_memory_mb()
 
 
-def _torch(work: Work, clock: Clock, compiled: bool) -> None:
-    from benchmarks import torch_dqn, torch_ppo, torch_sac
+def _torch(work: Workload, clock: Clock, compiled: bool) -> None:
+    from benchmarks.peers import torch_dqn, torch_ppo, torch_sac
 
     torch.manual_seed(work.seed)
     env = work.vector_env()
@@ -77,13 +77,13 @@ def _torch(work: Work, clock: Clock, compiled: bool) -> None:
         clock.follow(loop.train(env, work.options, HIDDEN, work.updates, compiled))
 
 
-def _rllib(side: str, work: Work, clock: Clock) -> float:
+def _rllib(side: str, work: Workload, clock: Clock) -> float:
     from benchmarks.peers import lab, rllib_single
 
     built = rllib_single.ppo(work) if side == "rllib_single" else lab.algorithm(work, CHOICES[side])
     clock.follow(lab.sampling(built, work) if side in SAMPLING else lab.training(built))
     # Its runners go with it, and are to be measured first.
-    children = measure.children_memory_mb()
+    children = timing.children_memory_mb()
     built.stop()
     return children
 
@@ -93,7 +93,7 @@ def main(text: str) -> None:
     warnings.filterwarnings("ignore")
     task = json.loads(text)
     torch.set_num_threads(task["threads"])
-    result = run(task["side"], Work(**task["work"]), task["seconds"])
+    result = run(task["side"], Workload(**task["work"]), task["seconds"])
     threads = torch.get_num_threads()
     sys.stdout.flush()
     print(json.dumps(result | {"threads": threads}), flush=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from benchmarks.work import HIDDEN, Work
+from benchmarks.workload import HIDDEN, Workload
 
 Shape = tuple[int, int, int]  # (m, k, n): an (m, k) matrix times a (k, n) one
 
@@ -36,12 +36,12 @@ def learning(rows: int, sizes: Sequence[int]) -> list[Shape]:
     return forward(rows, sizes) + weight_gradients(rows, sizes) + input_gradients(rows, sizes)
 
 
-def acting(work: Work, observation: int, outputs: int) -> list[Shape]:
+def acting(work: Workload, observation: int, outputs: int) -> list[Shape]:
     """One step of all environments."""
     return forward(work.num_envs, [observation, *HIDDEN, outputs])
 
 
-def update(work: Work, observation: int, outputs: int) -> list[Shape]:
+def update(work: Workload, observation: int, outputs: int) -> list[Shape]:
     """One gradient step; ``outputs`` are actions, or mean and spread of one.
 
     PPO: policy and value share their layers. DQN: the loss, and the target network on what came next. SAC: twin
@@ -57,7 +57,7 @@ def update(work: Work, observation: int, outputs: int) -> list[Shape]:
     return critics + learning(rows, policy) + forward(rows, policy)
 
 
-def bound(work: Work, observation: int, outputs: int, seconds: float) -> float:
+def bound(work: Workload, observation: int, outputs: int, seconds: float) -> float:
     """Environment steps per second if only matrix products took time.
 
     Args:

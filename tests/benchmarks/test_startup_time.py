@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench, sweeps, waits
+from benchmarks import bench, startup_time, sweep_overhead
 
 
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,18 +17,18 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def started(algo: str, outputs: str) -> dict[str, float]:
         starts[algo] = starts.get(algo, 0) + 1
-        return {waits.START: float(starts[algo])}
+        return {startup_time.START: float(starts[algo])}
 
-    monkeypatch.setattr(waits, "_started", started)
-    monkeypatch.setattr(waits, "_help", lambda: 0.5)
+    monkeypatch.setattr(startup_time, "_started", started)
+    monkeypatch.setattr(startup_time, "_help", lambda: 0.5)
 
 
 def test_the_first_of_each_fills_the_cache_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     fake(monkeypatch)
-    found = waits.measure(["ppo", "dqn"], 3)
-    assert found["dqn"] == {waits.START: {"median": 3.0, "min": 2.0, "max": 4.0}}
-    assert found[""][waits.HELP]["median"] == 0.5
-    assert "|ppo|start, s|3.00 (2.00 to 4.00)|" in waits.shown(found)
+    found = startup_time.measure(["ppo", "dqn"], 3)
+    assert found["dqn"] == {startup_time.START: {"median": 3.0, "min": 2.0, "max": 4.0}}
+    assert found[""][startup_time.HELP]["median"] == 0.5
+    assert "|ppo|start, s|3.00 (2.00 to 4.00)|" in startup_time.shown(found)
 
 
 def test_waits_are_written_beside_other_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -38,12 +38,12 @@ def test_waits_are_written_beside_other_parts(monkeypatch: pytest.MonkeyPatch, t
     assert bench.main(["--part", "waits", "--algos", "ppo", "--repeats", "1", "--out", str(out)]) == 0
     written = json.loads(out.read_text())
     assert written["ppo"]["lab"] == 10.0
-    assert written["waits"]["ppo"][waits.START]["median"] == 2.0
+    assert written["waits"]["ppo"][startup_time.START]["median"] == 2.0
 
 
 def test_what_fails_is_told_with_its_last_words() -> None:
     with pytest.raises(RuntimeError, match="no bread left"):
-        waits._call("-c", "raise SystemExit('no bread left')")
+        startup_time._call("-c", "raise SystemExit('no bread left')")
 
 
 def test_a_start_that_fails_leaves_what_was_measured(
@@ -53,9 +53,9 @@ def test_a_start_that_fails_leaves_what_was_measured(
         raise RuntimeError("no bread left")
 
     fake(monkeypatch)
-    monkeypatch.setattr(waits, "_started", failing)
+    monkeypatch.setattr(startup_time, "_started", failing)
     monkeypatch.setattr(bench, "measure", lambda groups, options: ({}, []))
-    monkeypatch.setattr(sweeps, "measure", lambda repeats: {})
+    monkeypatch.setattr(sweep_overhead, "measure", lambda repeats: {})
     out = tmp_path / "b.json"
     assert bench.main(["--part", "all", "--repeats", "1", "--out", str(out)]) == 1
     assert "grow" in json.loads(out.read_text())
@@ -65,6 +65,6 @@ def test_a_start_that_fails_leaves_what_was_measured(
 @pytest.mark.slow
 def test_a_start_is_timed(tmp_path: Path) -> None:
     begun = time.time()
-    found = waits._started("sac", str(tmp_path))
-    assert 0 < found[waits.COMPOSED] < found[waits.START] < time.time() - begun
-    assert 0 < found[waits.YEAR] < 60
+    found = startup_time._started("sac", str(tmp_path))
+    assert 0 < found[startup_time.COMPOSED] < found[startup_time.START] < time.time() - begun
+    assert 0 < found[startup_time.YEAR] < 60
