@@ -15,6 +15,9 @@ SAME_SIGNAL_S = 1.0
 
 Act = Callable[[int], None]
 
+# The first signal of each ``on_stop`` that is in effect in this process.
+_received: list[int] = []
+
 
 class Stopped(KeyboardInterrupt):
     """A signal asked a command to stop, and it stops where it stands; what is open winds up as after Ctrl-C.
@@ -48,11 +51,13 @@ def on_stop(first: Act, later: Act | None = None) -> Iterator[None]:
     """
     before: dict[int, Any] = {}
     since: float | None = None
+    already = len(_received)
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal since
         if since is None:
             since = time.monotonic()
+            _received.append(number)
             first(number)
         elif time.monotonic() - since > SAME_SIGNAL_S:
             _restore(before)
@@ -67,9 +72,16 @@ def on_stop(first: Act, later: Act | None = None) -> Iterator[None]:
     try:
         yield
     finally:
+        del _received[already:]
         # What is wished again while everything winds up is dealt with above.
         if since is None:
             _restore(before)
+
+
+def raise_if_stopping() -> None:
+    """Raise Stopped if ``on_stop`` has received a signal; for waits that are too long to finish before a stop."""
+    if _received:
+        raise Stopped(_received[-1])
 
 
 def _restore(before: dict[int, Any]) -> None:

@@ -80,7 +80,7 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
 
     def _pass_on(self) -> None:
         """Log what learners in processes of their own warn of."""
-        said = self.learner_group.foreach_learner(lambda learner: learner.take_said())
+        said = self.learner_group.foreach_learner(lambda learner: learner.take_warnings())
         for number, lines in enumerate(said):
             for line in lines.get() if lines.ok else ():
                 log.warning("learner %d: %s", number, line)

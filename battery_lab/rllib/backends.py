@@ -81,7 +81,7 @@ class ArrayBackend:
         # A short run would end before the compiled program has paid for its compilation.
         compiles = self.compile and gradient_steps >= MIN_COMPILED_RATIO * after
         cache = self.cache if compiles else None
-        options = {"compile_cache": cache, "compile_after": after, "compile_hurry": algorithm not in OFF_POLICY}
+        options = {"compile_cache": cache, "compile_after": after, "compile_urgent": algorithm not in OFF_POLICY}
         parts = {
             PPO: Parts(runner=ArrayEnvRunner, learner=ArrayPPOLearner, algorithm=ArrayPPO, options=options),
             DQN: Parts(runner=ArrayEnvRunner, learner=ArrayDQNLearner, algorithm=ArrayDQN, options=options),

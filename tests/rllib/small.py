@@ -13,7 +13,7 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from battery_lab.rllib.backends import ArrayBackend, StockBackend
-from battery_lab.rllib.gradient_step.autograd import by_autograd, trained
+from battery_lab.rllib.gradient_step.autograd import compute_gradients, trainable_parameters
 from battery_lab.rllib.ray_runtime import start_ray
 from battery_lab.rllib.runners.checkpointed_runner import RunnerMakesIt
 
@@ -97,8 +97,8 @@ def configured(
 def gradients_of(learner: Any, minibatch: Any) -> Any:
     """Have a learner's losses set the gradients of its module; returns the figures."""
     coefficients = learner.coefficients()
-    parameters = trained(learner._rl_module, coefficients)
-    return by_autograd(learner.losses(), learner._rl_module, parameters, minibatch, coefficients)
+    parameters = trainable_parameters(learner._rl_module, coefficients)
+    return compute_gradients(learner.loss_function(), learner._rl_module, parameters, minibatch, coefficients)
 
 
 def episodes_of(fragment: Any) -> list[SingleAgentEpisode]:

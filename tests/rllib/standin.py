@@ -1,4 +1,4 @@
-"""Stands where compiling does: programs as they were traced, and packages that say which of them is meant."""
+"""Stand-ins for compiled programs: traced programs, and packages that hold the number of one."""
 
 from __future__ import annotations
 
@@ -11,44 +11,51 @@ import pytest
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from battery_lab.rllib.gradient_step.compiler_process import names_of
-from battery_lab.rllib.gradient_step.traced_program import Program
+from battery_lab.rllib.gradient_step.program_cache import metric_names_path
+from battery_lab.rllib.gradient_step.traced_program import GradientProgram
 
 
 class StandIn:
-    """A program as a loaded package is one: from all tensors in a row to gradients and figures."""
+    """A traced program with the interface of a loaded package: from a flat list of tensors to gradients and metrics."""
 
-    def __init__(self, losses, module, batch, coefficients):  # noqa: D107
-        self.runs, self.turned = 0, False
-        program, names = Program(losses, copy.deepcopy(module)), (sorted(coefficients), sorted(batch))
+    def __init__(self, loss_function, module, batch, coefficients):
+        self.runs, self.transposes = 0, False
+        program, names = GradientProgram(loss_function, copy.deepcopy(module)), (sorted(coefficients), sorted(batch))
         groups = program.arguments(batch, coefficients)
-        # Traced as for compiling, so that what cannot be traced is found here too.
+        # Traced as for compilation, so that what cannot be traced fails here too.
         self._graph = make_fx(lambda *groups: program(names, *groups))(*groups)
-        self._sizes, self.figures = [len(group) for group in groups], program.figures
+        self._sizes, self.metric_names = [len(group) for group in groups], program.metric_names
 
     def run(self, tensors):
         self.runs += 1
-        left = iter(tensors)
+        remaining = iter(tensors)
         with torch.no_grad():
-            results = self._graph(*[[next(left) for _ in range(size)] for size in self._sizes])
-        turned = results[0].t().contiguous().t() if self.turned else results[0]
-        return [turned, *results[1:]]
+            results = self._graph(*[[next(remaining) for _ in range(size)] for size in self._sizes])
+        first = results[0].t().contiguous().t() if self.transposes else results[0]
+        return [first, *results[1:]]
 
 
 class StandIns:
-    """A compiler and a loader: a package holds the number of the program that was made for it."""
+    """A compiler and a loader for stand-ins.
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: D107
+    Attributes:
+        made: the programs in the order of their compilation.
+        threads: the number of threads of each.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[StandIn] = []
+        self.threads: list[int] = []
         monkeypatch.setattr("battery_lab.rllib.gradient_step.gradient_steps.Compilation", self._compile)
         monkeypatch.setattr("torch._C._aoti.AOTIModelPackageLoader", self._load)
 
-    def _compile(self, package, losses, module, batch, coefficients, threads, hurry):
-        made = StandIn(losses, module, batch, coefficients)
+    def _compile(self, package, loss_function, module, batch, coefficients, threads, urgent):
+        made = StandIn(loss_function, module, batch, coefficients)
         package.parent.mkdir(parents=True, exist_ok=True)
-        names_of(package).write_text(json.dumps(made.figures))
+        metric_names_path(package).write_text(json.dumps(made.metric_names))
         package.write_text(str(len(self.made)))
         self.made.append(made)
+        self.threads.append(threads)
         return SimpleNamespace(wait=lambda: None, close=lambda: None)
 
     def _load(self, path, *options):

@@ -20,7 +20,7 @@ def rollout(**changes):
 def test_a_run_compiles_that_is_half_as_long_again_as_the_steps_before(algorithm, after, hurry):
     short, long = (rollout().parts(algorithm, steps).options for steps in (1.5 * after - 1, 1.5 * after))
     assert short["compile_cache"] is None and long["compile_cache"] == "programs"
-    assert (long["compile_after"], long["compile_hurry"]) == (after, hurry)
+    assert (long["compile_after"], long["compile_urgent"]) == (after, hurry)
 
 
 def test_what_is_not_to_be_compiled_is_not():

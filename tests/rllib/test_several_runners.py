@@ -120,7 +120,7 @@ def test_errors_of_two_learners_return_to_their_transitions():
 
     def errors(learner):
         # Nothing was learned at a rate of 0: the networks are those of the step.
-        return learner.losses()(learner._rl_module, drawn[-1], learner.coefficients())[1]["td_error"].numpy()
+        return learner.loss_function()(learner._rl_module, drawn[-1], learner.coefficients())[1]["td_error"].numpy()
 
     wanted = next(iter(algorithm.learner_group.foreach_learner(errors))).get()
     algorithm.stop()

@@ -67,7 +67,7 @@ def stopped_and_gone_on_with(kind, tmp_path):
             whole.save_to_path(str(tmp_path / when))
             if kind is not PPOConfig:
                 whole.save_memory(tmp_path / f"{when}_memory", None)
-    assert learner._steps._taken_over
+    assert learner._steps.uses_compiled_program
     wanted = weights(learner)
     whole.stop()
     for when, left in stops.items():

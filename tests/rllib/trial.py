@@ -1,4 +1,4 @@
-"""A small training, whose gradient steps tests look at."""
+"""A small training for tests of gradient steps."""
 
 from __future__ import annotations
 
@@ -6,29 +6,37 @@ import torch
 from torch import nn
 
 from battery_lab.rllib.gradient_step.gradient_steps import GradientSteps
-from battery_lab.rllib.gradient_step.optimizer_step import Clipping
+from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping
 from battery_lab.rllib.gradient_step.traced_program import program_key
 
-CLIPPING = Clipping(limit=0.5, by="global_norm")
+CLIPPING = GradientClipping(limit=0.5, by="global_norm")
 
 
 class Squares:
-    """A loss with a coefficient that is trained and one that is not."""
+    """A squared error with a trainable coefficient and one that is not trainable."""
 
     def __call__(self, module, batch, coefficients):
         errors = (module(batch["x"]).squeeze(1) * coefficients["scale"] - batch["y"]) ** 2
         loss = errors.mean() * coefficients["weight"]
         return loss, {"loss": loss.detach(), "errors": errors.detach()}
 
-    def __repr__(self):  # noqa: D105
+    def __repr__(self):
         return "Squares()"
 
 
 class Trial:
-    """All that a training holds: a network, a coefficient that is trained, and an optimiser for each."""
+    """A network, a trainable coefficient, and an optimizer for each."""
 
-    def __init__(  # noqa: D107
-        self, cache=None, after=0, seed=0, losses=None, clipping=CLIPPING, kind=None, module=None
+    def __init__(
+        self,
+        cache=None,
+        compile_after=0,
+        seed=0,
+        loss_function=None,
+        clipping=CLIPPING,
+        optimizer=None,
+        module=None,
+        average_gradients=None,
     ):
         torch.manual_seed(seed)
         self.module = module or nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 1))
@@ -37,10 +45,18 @@ class Trial:
         self.batch = {"x": torch.randn(32, 5), "y": torch.randn(32)}
         self.coefficients = {"scale": self.scale, "weight": torch.tensor(0.7)}
         weights = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
-        kind = kind or (lambda parameters, lr: torch.optim.Adam(parameters, lr=lr, weight_decay=0.01, fused=True))
-        self.optimizers = [("net", kind(weights, lr=0.01)), ("scale", kind([self.scale], lr=0.02))]
-        self.losses = losses or Squares()
-        self.steps = GradientSteps(self.losses, self.module, self.optimizers, clipping, cache=cache, after=after)
+        make = optimizer or (lambda parameters, lr: torch.optim.Adam(parameters, lr=lr, weight_decay=0.01, fused=True))
+        self.optimizers = [("net", make(weights, lr=0.01)), ("scale", make([self.scale], lr=0.02))]
+        self.loss_function = loss_function or Squares()
+        self.steps = GradientSteps(
+            self.loss_function,
+            self.module,
+            self.optimizers,
+            clipping,
+            average_gradients=average_gradients and (lambda: average_gradients(self)),
+            cache=cache,
+            compile_after=compile_after,
+        )
 
     def step(self, number):
         return self.steps(self.batch, self.coefficients, number)
@@ -55,15 +71,15 @@ class Trial:
 
     @property
     def key(self):
-        """The name of the program."""
-        return program_key(self.losses, self.module, self.batch, self.coefficients, torch.get_num_threads())
+        """The name of the program in the cache."""
+        return program_key(self.loss_function, self.module, self.batch, self.coefficients, torch.get_num_threads())
 
 
 def moments(optimizers):
-    """What optimisers keep for each parameter."""
+    """Return the tensors in the optimizers' states."""
     states = [state for _, optimizer in optimizers for state in optimizer.state.values()]
     return [value for state in states for value in state.values() if value is not None]
 
 
-def close(found, wanted, atol=1e-6):
-    return all(torch.allclose(a, b, atol=atol) for a, b in zip(found, wanted, strict=True))
+def close(actual, expected, atol=1e-6):
+    return all(torch.allclose(a, b, atol=atol) for a, b in zip(actual, expected, strict=True))

@@ -1,1 +1,1 @@
-"""One gradient step: by autograd, or by a compiled program."""
+"""One gradient step: automatic differentiation, a compiled program for the same gradients, and the optimizers."""

@@ -1,4 +1,4 @@
-"""From a loss to gradients, by autograd."""
+"""Gradients of a loss function by PyTorch's automatic differentiation."""
 
 from __future__ import annotations
 
@@ -11,39 +11,43 @@ from torch import nn
 Tensors = dict[str, torch.Tensor]
 
 
-class Losses(Protocol):
-    """What an algorithm descends: a frozen dataclass of numbers, so that it can be told apart and sent elsewhere."""
+class LossFunction(Protocol):
+    """The loss of an algorithm: a frozen dataclass of numbers, so that it can be hashed and pickled."""
 
     def __call__(self, module: nn.Module, batch: Tensors, coefficients: Tensors) -> tuple[torch.Tensor, Tensors]:
-        """Return the loss of a minibatch and detached figures of it.
+        """Return the loss of a minibatch, a scalar, and detached metrics.
 
         Args:
             module: the networks.
-            batch: columns of the minibatch, (B, ...).
-            coefficients: weights that change while training, and parameters that belong to no network.
+            batch: columns of the minibatch, each (B, ...).
+            coefficients: weights that change during training, and parameters outside of the networks.
         """
 
 
-def trained(module: nn.Module, coefficients: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
-    """Return all that has a gradient, in a fixed order."""
-    found = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    return found + [coefficients[name] for name in sorted(coefficients) if coefficients[name].requires_grad]
+def trainable_parameters(module: nn.Module, coefficients: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+    """Return every tensor that requires a gradient: the module's parameters, then coefficients sorted by name."""
+    parameters: list[torch.Tensor] = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    return parameters + [coefficients[name] for name in sorted(coefficients) if coefficients[name].requires_grad]
 
 
-def by_autograd(
-    losses: Losses, module: nn.Module, parameters: Sequence[torch.Tensor], batch: Tensors, coefficients: Tensors
+def compute_gradients(
+    loss_function: LossFunction,
+    module: nn.Module,
+    parameters: Sequence[torch.Tensor],
+    batch: Tensors,
+    coefficients: Tensors,
 ) -> Tensors:
-    """Set the gradients of a minibatch and return figures of it.
+    """Set the gradients of a minibatch and return its metrics.
 
     Args:
-        losses: what is descended.
+        loss_function: the loss to minimise.
         module: the networks.
-        parameters: all that is ``trained``.
-        batch: columns of the minibatch, (B, ...).
-        coefficients: weights that change while training, and parameters that belong to no network.
+        parameters: the result of ``trainable_parameters``.
+        batch: columns of the minibatch, each (B, ...).
+        coefficients: weights that change during training, and parameters outside of the networks.
     """
     for parameter in parameters:
         parameter.grad = None
-    loss, figures = losses(module, batch, coefficients)
+    loss, metrics = loss_function(module, batch, coefficients)
     loss.backward()  # type: ignore[no-untyped-call]
-    return figures
+    return metrics

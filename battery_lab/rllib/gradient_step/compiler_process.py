@@ -1,9 +1,9 @@
-"""Compiling the gradients of a step in a process of its own, so that a start does not wait for it.
+"""Compiler process: compiles the gradients of a step in the background, so that training does not wait.
 
     python -m battery_lab.rllib.gradient_step.compiler_process <job> <package>
 
-torch's ahead-of-time inductor writes C++, which g++ builds; what comes out is loaded in milliseconds. It is kept by
-what went into it, so that the next run finds it.
+torch's ahead-of-time inductor writes C++ code, which g++ builds. The result loads in milliseconds. It is cached under a
+hash of its inputs for later runs.
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ import weakref
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import nn
 
-from battery_lab.rllib.gradient_step.autograd import Losses, Tensors
-from battery_lab.rllib.gradient_step.traced_program import Program
+from battery_lab.common.signals import raise_if_stopping
+from battery_lab.rllib.gradient_step.autograd import LossFunction, Tensors
+from battery_lab.rllib.gradient_step.program_cache import clean, lock_path, metric_names_path, try_lock
+from battery_lab.rllib.gradient_step.traced_program import GradientProgram
 
-# In less time: no programs that try what the processor says that it can, no headers compiled ahead for programs
-# to come (and kept outside of the lab's cache), no optimising of what merely calls the kernels, no tables for
-# debuggers and profilers, and no search for patterns such as attention, which is traced for each of them first.
-QUICKLY = {
+# Options that shorten compilation: no test programs that probe the processor, no precompiled headers (which torch keeps
+# outside of the lab's cache), no optimisation of the code around the kernels, no tables for debuggers and profilers,
+# and no search for patterns such as attention, each of which torch would trace first.
+INDUCTOR_OPTIONS = {
     "cpp.vec_isa_ok": True,
     "aot_inductor.precompile_headers": False,
     "aot_inductor.compile_wrapper_opt_level": "O0",
@@ -40,195 +42,178 @@ QUICKLY = {
     "aot_inductor.enable_frame_pointer": False,
     "pattern_matcher": False,
 }
-KEPT_LINES = 3
-KEPT_PROGRAMS = 100  # some 100 kB each
-LEFT_BEHIND_S = 24 * 3600
-LONGEST_S = 900
-IDLE_S = 30  # that a training waits for a compiler which others may keep from its work
-LOWER, LOWEST = 10, 19  # priorities, in the numbers of nice
-SAID = "said"
+ERROR_LINES = 3
+TIMEOUT_S = 900
+MAX_BACKGROUND_WAIT_S = 30
+URGENT_NICE, BACKGROUND_NICE = 10, 19
+OUTPUT_FILE = "output.txt"
 
 
 class Compilation:
-    """A process that compiles a program into a package; what it needs meanwhile goes when it ends."""
+    """A process that compiles a program into a package, unless another run already compiles the same one."""
 
-    def __init__(self, package: Path, *parts: Any, hurry: bool = True) -> None:
-        """Start it.
+    def __init__(self, package: Path, *parts: Any, urgent: bool = True) -> None:
+        """Start the process.
 
         Args:
-            package: where the program is to be.
-            hurry: whether the training will soon wait for it; else it takes what the training leaves of the processors.
-            parts: what ``compile_program`` reads: losses, networks, batch, coefficients, threads.
+            package: path of the package.
+            parts: arguments of ``build``: loss function, module, batch, coefficients, and the number of threads.
+            urgent: whether training will soon wait for the package. If not, compilation uses idle processors only.
 
         Raises:
-            OSError: there is no compiler, or no place.
+            OSError: there is no C++ compiler, or the folder cannot be written.
             pickle.PicklingError, AttributeError, TypeError: a part cannot be sent to another process.
         """
-        if not compiler():
+        if not find_compiler():
             raise OSError("there is no C++ compiler; `make system` installs g++")
-        content = pickle.dumps(parts)
+        self._package, self._urgent = package, urgent
+        self._content = pickle.dumps(parts)
         package.parent.mkdir(parents=True, exist_ok=True)
-        _tidy(package.parent)
-        self._scratch = TemporaryDirectory(prefix=f"{package.stem[:8]}_", dir=package.parent)
-        job = Path(self._scratch.name) / "job"
-        job.write_bytes(content)
-        self._command = [
-            sys.executable,
-            "-m",
-            "battery_lab.rllib.gradient_step.compiler_process",
-            str(job),
-            str(package),
-        ]
-        self._package = package
-        self._start(hurry)
+        clean(package.parent)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stop: weakref.finalize[..., Compilation] | None = None
+        self._start_unless_locked()
 
-    def _start(self, hurry: bool) -> None:
-        folder = Path(self._scratch.name)
+    def _start_unless_locked(self) -> None:
+        if (lock := try_lock(self._package)) is not None:
+            self._start(lock)
+
+    def _start(self, lock: IO[bytes] | None) -> None:
+        scratch = TemporaryDirectory(prefix=f"{self._package.stem[:8]}_", dir=self._package.parent)
+        folder = Path(scratch.name)
+        self._output = folder / OUTPUT_FILE
+        job = folder / "job"
+        job.write_bytes(self._content)
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
         }
-        with (folder / SAID).open("wb") as said:
-            self._job = subprocess.Popen(
-                self._command,
+        command = [sys.executable, "-m", "battery_lab.rllib.gradient_step.compiler_process", job, self._package]
+        with self._output.open("wb") as output:
+            process = subprocess.Popen(
+                list(map(str, command)),
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=output,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C is for the training, which finishes its iteration and may need the program for it. A session of
-                # its own would do too, but Linux shares processors out between sessions first, and by priority within.
+                # Ctrl-C is for the training, which may need the package to finish its iteration. Not a new session:
+                # Linux divides processor time between sessions first and obeys priorities only within one.
                 process_group=0,
+                pass_fds=() if lock is None else (lock.fileno(),),
             )
-        # With the run that wanted it, however that ends.
-        self._end = weakref.finalize(self, _end, self._job, self._scratch)
-        self._hurry = hurry
-        # Where priorities are not to be set, it compiles beside the training as its equal.
+        if lock is not None:
+            # The process keeps the lock from here on, until it ends.
+            lock.close()
+        self._process = process
+        # Ends with this object, whichever way the run ends.
+        self._stop = weakref.finalize(self, _stop, process, scratch, None if lock is None else lock_path(self._package))
+        # Where priorities may not be changed, it compiles at the priority of the training.
         with suppress(OSError):
-            _step_back(self._job.pid, hurry)
+            _lower_priority(process.pid, self._urgent)
 
     @property
     def running(self) -> bool:
-        """Whether it still goes on."""
-        return self._job.poll() is None
+        """Whether the process of this run is running."""
+        return self._process is not None and self._process.poll() is None
 
     def wait(self) -> None:
-        """Wait for the package, which another run may make meanwhile.
+        """Wait for the package, which this run or another one makes.
 
         Raises:
-            RuntimeError: it could not be made, with the end of what was said.
+            RuntimeError: compilation failed or took too long. The message ends with the compiler's last output.
+            Stopped: SIGINT or SIGTERM asked the run to stop.
         """
-        begun = time.monotonic()
-        while self.running and not self._package.is_file():
-            waited = time.monotonic() - begun
-            if waited > LONGEST_S:
-                raise RuntimeError(f"compiling has taken more than {LONGEST_S} s")
-            if waited > IDLE_S and not self._hurry:
-                # Where all processors are taken, what the others leave may be nothing, for ever.
-                self._end.detach()
-                _kill(self._job)
-                self._start(hurry=True)
+        start = time.monotonic()
+        while not self._package.is_file():
+            raise_if_stopping()
+            waited = time.monotonic() - start
+            if waited > TIMEOUT_S:
+                raise RuntimeError(f"compilation took more than {TIMEOUT_S} s")
+            if waited > MAX_BACKGROUND_WAIT_S and not self._urgent:
+                # Other programs may leave no idle processor for a background process, ever.
+                self.close()
+                self._urgent = True
+                self._start(try_lock(self._package))
+            elif self._process is None:
+                # Another run held the lock, and may have ended without a package.
+                self._start_unless_locked()
+            elif not self.running and not self._package.is_file():
+                output = self._output.read_text(errors="replace").strip()
+                raise RuntimeError(" ".join(output.splitlines()[-ERROR_LINES:]))
             time.sleep(0.02)
-        if not self._package.is_file():
-            said = (Path(self._scratch.name) / SAID).read_text(errors="replace").strip()
-            raise RuntimeError(" ".join(said.splitlines()[-KEPT_LINES:]))
 
     def close(self) -> None:
-        """End it, if it still goes on, and leave nothing of it."""
-        self._end()
+        """End the process if it is still running, and remove its temporary files."""
+        if self._stop is not None:
+            self._stop()
 
 
-def compiler() -> str | None:
-    """Return the C++ compiler that torch will find; None if there is none."""
+def find_compiler() -> str | None:
+    """Return the path of the C++ compiler that torch will use; None if there is none."""
     names = filter(None, (os.environ.get("CXX"), "g++", "clang++"))
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
-def _tidy(cache: Path) -> None:
-    """Take away what killed processes left, and all but the programs that were made last."""
-    for scratch in cache.glob("*_*/"):
-        if time.time() - _made(scratch) > LEFT_BEHIND_S:
-            shutil.rmtree(scratch, ignore_errors=True)
-    for path in sorted(cache.glob("*.pt2"), key=_made)[:-KEPT_PROGRAMS]:
-        path.unlink(missing_ok=True)
-        names_of(path).unlink(missing_ok=True)
-
-
-def _made(path: Path) -> float:
-    """Return when a path was made; now, if another process took it away meanwhile."""
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return time.time()
-
-
-def _step_back(process: int, hurry: bool) -> None:
-    """Have the training go first: threads that wait for one another all stop where one of them has no processor."""
-    mine = os.getpriority(os.PRIO_PROCESS, 0)
-    if hurry:
-        os.setpriority(os.PRIO_PROCESS, process, max(LOWER, mine))
+def _lower_priority(process: int, urgent: bool) -> None:
+    """Let the training go first: its threads wait for one another, so all stall if one of them has no processor."""
+    if urgent:
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, process, max(URGENT_NICE, own))
         return
-    os.setpriority(os.PRIO_PROCESS, process, LOWEST)
+    os.setpriority(os.PRIO_PROCESS, process, BACKGROUND_NICE)
     if hasattr(os, "SCHED_IDLE"):
-        # Even the lowest of other priorities gives way with a delay, which short gradient steps wait for each time.
+        # A process with the lowest normal priority still yields with a delay, which slows short gradient steps.
         os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))
 
 
-def _end(job: subprocess.Popen[bytes], scratch: TemporaryDirectory[str]) -> None:
-    _kill(job)
+def _stop(process: subprocess.Popen[bytes], scratch: TemporaryDirectory[str], lock: Path | None) -> None:
+    if process.poll() is None:
+        # The group includes the C++ compilers that the process started.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     scratch.cleanup()
+    if lock is not None:
+        lock.unlink(missing_ok=True)
 
 
-def _kill(job: subprocess.Popen[bytes]) -> None:
-    if job.poll() is None:
-        # The compilers that it started go with it.
-        os.killpg(job.pid, signal.SIGKILL)
-        job.wait()
-
-
-def _end_with(parent: int, package: Path) -> None:
-    """End this process and the compilers that it started once nobody waits for it any more.
-
-    Its parent may be killed, and another run, which wanted the same program, may have made it.
-    """
+def _exit_when_unneeded(parent: int, package: Path) -> None:
+    """End this process group once its parent has died, or another run has made the package."""
     while os.getppid() == parent and not package.is_file():
         time.sleep(1)
     os.killpg(0, signal.SIGKILL)
 
 
-def names_of(package: Path) -> Path:
-    """Return the file that holds the names of a package's figures."""
-    return package.with_suffix(".json")
-
-
 def compile_program(job: Path, package: Path) -> None:
-    """Trace, compile and store the program that a job file describes."""
-    # Written a moment ago by the process that started this one.
-    losses, module, batch, coefficients, threads = pickle.loads(job.read_bytes())
+    """Trace, compile and store the program of a job file."""
+    # The parent process wrote the file a moment ago.
+    loss_function, module, batch, coefficients, threads = pickle.loads(job.read_bytes())
     torch.set_num_threads(threads)
     part = job.with_suffix(".pt2")
-    figures = build(losses, module, batch, coefficients, part)
-    names_part = names_of(part)
-    names_part.write_text(json.dumps(figures))
-    # The package last: where it is, its names are.
-    os.replace(names_part, names_of(package))
+    metric_names = build(loss_function, module, batch, coefficients, part)
+    names_part = metric_names_path(part)
+    names_part.write_text(json.dumps(metric_names))
+    # The package comes last: readers take the names for granted where it exists.
+    os.replace(names_part, metric_names_path(package))
     os.replace(part, package)
 
 
-def build(losses: Losses, module: nn.Module, batch: Tensors, coefficients: Tensors, path: Path) -> list[str]:
-    """Compile a program into a package; returns the names of its figures."""
+def build(
+    loss_function: LossFunction, module: nn.Module, batch: Tensors, coefficients: Tensors, path: Path
+) -> list[str]:
+    """Compile a program into a package and return the names of its metrics."""
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    program = Program(losses, module)
+    program = GradientProgram(loss_function, module)
     names = (sorted(coefficients), sorted(batch))
     arguments = program.arguments(batch, coefficients)
     graph = make_fx(lambda *groups: program(names, *groups))(*arguments)
     with torch.no_grad():
-        plain = tuple([tensor.detach() for tensor in group] for group in arguments)
-        exported = torch.export.export(graph, plain, strict=False)
-        torch._inductor.aoti_compile_and_package(exported, package_path=str(path), inductor_configs=QUICKLY)
-    return program.figures
+        detached = tuple([tensor.detach() for tensor in group] for group in arguments)
+        exported = torch.export.export(graph, detached, strict=False)
+        torch._inductor.aoti_compile_and_package(exported, package_path=str(path), inductor_configs=INDUCTOR_OPTIONS)
+    return program.metric_names
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_end_with, args=(os.getppid(), Path(sys.argv[2])), daemon=True).start()
+    threading.Thread(target=_exit_when_unneeded, args=(os.getppid(), Path(sys.argv[2])), daemon=True).start()
     compile_program(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""Whether a compiled program did what autograd did."""
+"""Comparison of a compiled program's results with those of autograd."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ import torch
 
 from battery_lab.rllib.gradient_step.autograd import Tensors
 
-AGREES = 1e-3  # largest difference, as a share of a tensor's largest entry
+RELATIVE_TOLERANCE = 1e-3  # largest difference, as a fraction of the tensor's largest entry
 
 
-def laid_out(found: Sequence[torch.Tensor], parameters: Sequence[torch.Tensor]) -> bool:
-    """Whether gradients lie in memory as their parameters do, which Adam's kernel goes through side by side."""
-    pairs = zip(found, parameters, strict=False)
+def same_memory_layout(gradients: Sequence[torch.Tensor], parameters: Sequence[torch.Tensor]) -> bool:
+    """Return whether gradients are contiguous like their parameters, as Adam's fused kernel requires."""
+    pairs = zip(gradients, parameters, strict=False)
     return all(a.shape == b.shape and a.is_contiguous() and b.is_contiguous() for a, b in pairs)
 
 
-def same(found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> bool:
-    """Whether tensors are the same but for rounding."""
-    pairs = zip(found, wanted, strict=False)
-    return all(float((a - b).abs().max()) <= AGREES * float(b.abs().max()) + 1e-6 for a, b in pairs)
+def nearly_equal(actual: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> bool:
+    """Return whether tensors are equal up to rounding."""
+    pairs = zip(actual, expected, strict=False)
+    return all(float((a - b).abs().max()) <= RELATIVE_TOLERANCE * float(b.abs().max()) + 1e-6 for a, b in pairs)
 
 
-def same_figures(found: Tensors, wanted: Tensors) -> bool:
-    """Whether errors of all transitions are the same; what is one number may be the small difference of large ones."""
-    each = [name for name in wanted if wanted[name].dim()]
-    return same([found[name] for name in each], [wanted[name] for name in each])
+def nearly_equal_metrics(actual: Tensors, expected: Tensors) -> bool:
+    """Return whether the metrics with a value per transition are equal up to rounding.
+
+    Scalar metrics are not compared: one may be a small difference of large numbers.
+    """
+    names = [name for name in expected if expected[name].dim()]
+    return nearly_equal([actual[name] for name in names], [expected[name] for name in names])

@@ -1,7 +1,7 @@
-"""Gradient steps: by torch's autograd at first, and by one compiled program once there is one.
+"""Gradient steps: computed by autograd first, and by a compiled program from a given step on.
 
-Whether a run uses the program, and from which step on, does not depend on how long its compilation took, so that runs
-repeat; but one that is not done a quarter of an hour after it was wanted is done without, with a line in the log.
+Runs must be reproducible, so the step at which the program takes over does not depend on how long compilation took.
+Only a compilation that is not finished after ``TIMEOUT_S`` is abandoned, with a warning.
 """
 
 from __future__ import annotations
@@ -16,116 +16,126 @@ from typing import Any
 import torch
 from torch import nn
 
-from battery_lab.rllib.gradient_step.autograd import Losses, Tensors, by_autograd, trained
-from battery_lab.rllib.gradient_step.compiler_process import Compilation, compiler, names_of
-from battery_lab.rllib.gradient_step.equivalence import laid_out, same, same_figures
-from battery_lab.rllib.gradient_step.optimizer_step import Clipping, Descent, Named
-from battery_lab.rllib.gradient_step.traced_program import Program, program_key, shapes
+from battery_lab.rllib.gradient_step.autograd import LossFunction, Tensors, compute_gradients, trainable_parameters
+from battery_lab.rllib.gradient_step.compiler_process import Compilation, find_compiler
+from battery_lab.rllib.gradient_step.equivalence import nearly_equal, nearly_equal_metrics, same_memory_layout
+from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping, NamedOptimizers, OptimizerStep
+from battery_lab.rllib.gradient_step.program_cache import metric_names_path
+from battery_lab.rllib.gradient_step.traced_program import GradientProgram, batch_signature, program_key
 from battery_lab.rllib.process_resources import cores
 
 log = logging.getLogger(__name__)
 
 
 class GradientSteps:
-    """Takes gradient steps, compiled ones from a given number on.
+    """Takes gradient steps, with a compiled program from step ``compile_after`` on.
 
-    Where the program cannot be had, a line in the log says why, and all goes on without it.
+    If the program cannot be compiled or loaded, or computes something else than autograd, a warning says why and all
+    further steps use autograd.
     """
 
     def __init__(
         self,
-        losses: Losses,
+        loss_function: LossFunction,
         module: nn.Module,
-        optimizers: Named,
-        clipping: Clipping,
+        optimizers: NamedOptimizers,
+        clipping: GradientClipping,
         *,
-        share: Callable[[], None] | None = None,
+        average_gradients: Callable[[], None] | None = None,
         cache: Path | None = None,
-        after: int = 0,
-        hurry: bool = True,
+        compile_after: int = 0,
+        urgent: bool = True,
     ) -> None:
-        """Set up; nothing is compiled before the first step is taken, which shows the shapes of all tensors.
+        """Set up; compilation starts at the first step, whose minibatch gives the shapes.
 
         Args:
-            losses: what is descended.
+            loss_function: the loss to minimise.
             module: the networks.
-            optimizers: of all that is trained, each with its name.
+            optimizers: one or more optimizers that cover all trainable parameters, each with its name.
             clipping: of gradients.
-            share: takes the mean of gradients over all learners, if there are several.
-            cache: where compiled programs are kept; None compiles nothing.
-            after: steps without the compiled program.
-            hurry: whether compiling may slow the steps before, which will soon wait for it.
+            average_gradients: replaces gradients by their mean over all learners; None with a single learner.
+            cache: folder of compiled programs; None disables compilation.
+            compile_after: number of steps before the compiled program takes over.
+            urgent: whether training will soon wait for the program, so that compilation may slow it down meanwhile.
         """
-        self._losses, self._module = losses, module
-        self._descent, self._share = Descent(optimizers, clipping), share
-        self._cache, self._after, self._hurry = cache, after, hurry
+        self._loss_function, self._module = loss_function, module
+        self._optimizer_step, self._average_gradients = OptimizerStep(optimizers, clipping), average_gradients
+        self._cache, self._compile_after, self._urgent = cache, compile_after, urgent
         self._compiles = cache is not None
         self._threads = self._threads_before = torch.get_num_threads()
-        if self._compiles and hurry and compiler():
+        if self._compiles and urgent and find_compiler():
             self._threads_before = max(1, min(self._threads, cores() - 1))
         self._compilation: Compilation | None = None
         self._package: Path | None = None
         self._loaded: Any = None
         self._taken_over = False
-        self._shapes: Any = None
-        self._program: Program | None = None
-        self._figures: list[str] = []
+        self._signature: Any = None
+        self._program: GradientProgram | None = None
+        self._metric_names: list[str] = []
         self._parameters: list[torch.Tensor] = []
-        self._unused: list[bool] = []
+        self._without_gradient: list[bool] = []
 
     def __call__(self, batch: Tensors, coefficients: Tensors, number: int) -> Tensors:
-        """Take a step on a minibatch and return figures of it.
+        """Take a step on a minibatch and return its metrics.
 
         Args:
-            batch: columns of the minibatch, (B, ...).
-            coefficients: weights that change while training, and parameters that belong to no network.
-            number: steps that were taken before, in this run and those that it resumes.
+            batch: columns of the minibatch, each (B, ...).
+            coefficients: weights that change during training, and parameters outside of the networks.
+            number: steps taken before, including those of the runs that this one resumes.
         """
         if self._compiles and self._package is None:
             self._start(batch, coefficients)
-        if self._package is None or shapes(batch) != self._shapes:
-            return self._step(batch, coefficients)
+        if self._package is None or batch_signature(batch) != self._signature:
+            return self._autograd_step(batch, coefficients)
         if self._taken_over:
             return self._compiled_step(batch, coefficients)
-        if self._compiles and number >= self._after:
+        if self._compiles and number >= self._compile_after:
             return self._take_over(batch, coefficients)
-        return self._step(batch, coefficients)
+        return self._autograd_step(batch, coefficients)
 
     def threads(self, number: int) -> int:
-        """Return how many threads are to compute: while a hurried compiler needs a core, not those of all cores.
+        """Return how many threads to compute step ``number`` with.
 
-        Threads wait for one another, so that all of them stop where one has to share its core. How many there are has
-        a part in how sums are rounded, and depends on the number of steps alone, as the take-over does: not on whether
-        the program lay in the cache, or could be made.
+        An urgent compiler gets a core of its own until the take-over: torch's threads wait for one another, so all of
+        them stall when one has to share its core. The number of threads changes how sums are rounded. To keep runs
+        reproducible it depends on the step alone, and not on whether the program was cached or could be compiled.
         """
-        return self._threads_before if number < self._after else self._threads
+        return self._threads_before if number < self._compile_after else self._threads
 
     @property
-    def goes_without(self) -> bool:
-        """Whether steps were to be compiled ones some day, and will not be."""
+    def uses_compiled_program(self) -> bool:
+        """Whether the compiled program has taken over."""
+        return self._taken_over
+
+    @property
+    def fell_back_to_autograd(self) -> bool:
+        """Whether compilation was requested and has failed."""
         return self._cache is not None and not self._compiles
 
-    def forget(self, goes_without: bool = False) -> None:
-        """Have the program take over anew, as the number of steps may have been set back; it stays what it is.
+    def reset(self, fell_back_to_autograd: bool = False) -> None:
+        """Let the program take over again, after a restored state has changed the number of steps.
 
         Args:
-            goes_without: whether the run that is gone on with did without the program, and is to do so.
+            fell_back_to_autograd: whether the resumed run had fallen back to autograd, so that this one must too.
         """
         self._taken_over = False
-        if goes_without and self._compiles:
-            self._do_without("the run that is gone on with did without a program, and is to come out the same")
+        if fell_back_to_autograd and self._compiles:
+            self._fall_back("the resumed run did not use a compiled program, and must give the same results")
 
-    def _step(self, batch: Tensors, coefficients: Tensors) -> Tensors:
-        figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)
-        return figures | self._descend()
+    def _autograd_step(self, batch: Tensors, coefficients: Tensors) -> Tensors:
+        return self._compute_gradients(batch, coefficients) | self._step_optimizers()
 
-    def _descend(self) -> Tensors:
-        if self._share is not None:
-            self._share()
-        return self._descent()
+    def _compute_gradients(self, batch: Tensors, coefficients: Tensors) -> Tensors:
+        parameters = self._trainable_parameters(coefficients)
+        return compute_gradients(self._loss_function, self._module, parameters, batch, coefficients)
+
+    def _step_optimizers(self) -> Tensors:
+        if self._average_gradients is not None:
+            self._average_gradients()
+        return self._optimizer_step()
 
     def _compiled_step(self, batch: Tensors, coefficients: Tensors) -> Tensors:
-        return self._adopted(self._run(batch, coefficients), coefficients) | self._descend()
+        return self._set_gradients(self._run(batch, coefficients), coefficients) | self._step_optimizers()
 
     def _run(self, batch: Tensors, coefficients: Tensors) -> list[torch.Tensor]:
         assert self._program is not None
@@ -133,87 +143,104 @@ class GradientSteps:
         results: list[torch.Tensor] = self._loaded.run([tensor.detach() for group in arguments for tensor in group])
         return results
 
-    def _adopted(self, results: Sequence[torch.Tensor], coefficients: Tensors) -> Tensors:
-        """Take the program's gradients for those of the parameters, and return its figures."""
-        count = len(results) - len(self._figures)
-        for parameter, gradient, none in zip(self._trained(coefficients), results[:count], self._unused, strict=True):
+    def _set_gradients(self, results: Sequence[torch.Tensor], coefficients: Tensors) -> Tensors:
+        """Set the gradients that the program returned, and return its metrics."""
+        count = len(results) - len(self._metric_names)
+        parameters = self._trainable_parameters(coefficients)
+        for parameter, gradient, none in zip(parameters, results[:count], self._without_gradient, strict=True):
             parameter.grad = None if none else gradient
-        return dict(zip(self._figures, results[count:], strict=True))
+        return dict(zip(self._metric_names, results[count:], strict=True))
 
-    def _trained(self, coefficients: Tensors) -> list[torch.Tensor]:
-        """Return all that has a gradient; to look through a module takes as long as a small loss."""
+    def _trainable_parameters(self, coefficients: Tensors) -> list[torch.Tensor]:
+        # Cached: walking through a module takes as long as a small loss.
         if not self._parameters:
-            self._parameters = trained(self._module, coefficients)
+            self._parameters = trainable_parameters(self._module, coefficients)
         return self._parameters
 
     def _start(self, batch: Tensors, coefficients: Tensors) -> None:
-        """Have the program compiled, unless there is one."""
+        """Load the program from the cache, or start to compile it."""
         assert self._cache is not None
-        self._shapes = shapes(batch)
-        self._program = Program(self._losses, self._module)
-        key = program_key(self._losses, self._module, batch, coefficients, self._threads)
+        self._signature = batch_signature(batch)
+        self._program = GradientProgram(self._loss_function, self._module)
+        key = program_key(self._loss_function, self._module, batch, coefficients, self._threads)
         self._package = self._cache / f"{key}.pt2"
         if self._package.is_file():
-            # At once, so that nobody takes it away before it is wanted.
+            # Now, because another run may remove it from the cache before the take-over.
             self._load()
             return
-        parts = (self._losses, self._module, batch, coefficients, self._threads)
+        parts = (self._loss_function, self._module, batch, coefficients, self._threads)
         try:
-            self._compilation = Compilation(self._package, *parts, hurry=self._hurry)
+            self._compilation = Compilation(self._package, *parts, urgent=self._urgent)
         except (OSError, pickle.PicklingError, AttributeError, TypeError) as error:
-            self._do_without(error)
+            self._fall_back(error)
 
     def _load(self) -> None:
         assert self._package is not None
         try:
             if self._compilation is not None:
                 self._compilation.wait()
-            self._figures = json.loads(names_of(self._package).read_text())
-            # The documented loader imports all of torch's compiler, for seconds, around this one.
+            self._metric_names = json.loads(metric_names_path(self._package).read_text())
+            # torch's documented loader spends seconds on importing the whole compiler.
             self._loaded = torch._C._aoti.AOTIModelPackageLoader(str(self._package), "model", False, 1, -1)
         except (RuntimeError, OSError, ValueError, AttributeError) as error:
-            self._refuse(error)
+            self._discard_program(error)
 
-    def _do_without(self, reason: object) -> None:
-        log.warning("gradients are not compiled, and go on as they are: %s", reason)
+    def _fall_back(self, reason: object) -> None:
+        log.warning("gradients are computed without a compiled program: %s", reason)
         self._compiles, self._loaded = False, None
         self.close()
 
-    def _refuse(self, reason: object) -> None:
+    def _discard_program(self, reason: object) -> None:
+        """Remove the program from the cache, so that the next run compiles it again, and use autograd."""
         assert self._package is not None
-        # The next run makes it anew.
-        for path in (self._package, names_of(self._package)):
+        for path in (self._package, metric_names_path(self._package)):
             path.unlink(missing_ok=True)
-        self._do_without(reason)
+        self._fall_back(reason)
 
     def _take_over(self, batch: Tensors, coefficients: Tensors) -> Tensors:
-        """Wait for the program if need be, and find gradients both with and without it; returns figures of the step."""
+        """Take a step with both autograd and the program, after waiting for it, and keep the program if they agree."""
         if self._loaded is None:
             self._load()
         if self._loaded is None:
-            return self._step(batch, coefficients)
+            return self._autograd_step(batch, coefficients)
         try:
             results = self._run(batch, coefficients)
         except RuntimeError as error:
-            self._refuse(error)
-            return self._step(batch, coefficients)
-        figures = by_autograd(self._losses, self._module, self._trained(coefficients), batch, coefficients)
-        parameters = self._trained(coefficients)
+            self._discard_program(error)
+            return self._autograd_step(batch, coefficients)
+        metrics = self._compute_gradients(batch, coefficients)
+        parameters = self._trainable_parameters(coefficients)
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
         if not all(gradient.isfinite().all() for gradient in gradients):
-            return figures | self._descend()  # which shows nothing: the next step will
-        found = dict(zip(self._figures, results[len(gradients) :], strict=False))
-        alike = len(results) == len(gradients) + len(self._figures) and found.keys() == figures.keys()
-        if not (alike and laid_out(results, parameters) and same(results, gradients) and same_figures(found, figures)):
-            self._refuse(f"the compiled program {self._package} does something else")
-            return figures | self._descend()
-        # Its results count from this step on, also in a run that is resumed here. Where autograd gives no gradient, it
-        # gives zeros, which optimisers would not leave alone.
-        self._taken_over, self._unused = True, [p.grad is None for p in parameters]
+            # Nothing can be compared in this step. The next one tries again.
+            return metrics | self._step_optimizers()
+        if not self._agrees(results, parameters, gradients, metrics):
+            self._discard_program(f"the compiled program {self._package} differs from autograd")
+            return metrics | self._step_optimizers()
+        # The program's results count from this step on, as in a run that is resumed here. It returns zeros where
+        # autograd leaves no gradient, and optimizers would act on zeros.
+        self._taken_over, self._without_gradient = True, [p.grad is None for p in parameters]
         self.close()
-        return self._adopted(results, coefficients) | self._descend()
+        return self._set_gradients(results, coefficients) | self._step_optimizers()
+
+    def _agrees(
+        self,
+        results: Sequence[torch.Tensor],
+        parameters: Sequence[torch.Tensor],
+        gradients: Sequence[torch.Tensor],
+        metrics: Tensors,
+    ) -> bool:
+        count = len(gradients)
+        compiled_metrics = dict(zip(self._metric_names, results[count:], strict=False))
+        return (
+            len(results) == count + len(self._metric_names)
+            and compiled_metrics.keys() == metrics.keys()
+            and same_memory_layout(results, parameters)
+            and nearly_equal(results, gradients)
+            and nearly_equal_metrics(compiled_metrics, metrics)
+        )
 
     def close(self) -> None:
-        """End the compilation, if it still goes on, and leave nothing of it."""
+        """End the compilation if it is still running, and remove its temporary files."""
         if self._compilation is not None:
             self._compilation.close()

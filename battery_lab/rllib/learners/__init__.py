@@ -1,1 +1,1 @@
-"""RLlib's learners on whole arrays."""
+"""RLlib learners that train on whole arrays."""

@@ -1,4 +1,4 @@
-"""Generalised advantage estimation over whole arrays."""
+"""Generalised advantage estimation on whole arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Float32 = NDArray[np.float32]
 
 
 @njit(cache=True, nogil=True)
-def generalised_advantages(
+def generalised_advantage_estimates(
     rewards: Float32,
     values: Float32,
     terminated: NDArray[np.bool_],
@@ -21,17 +21,18 @@ def generalised_advantages(
     gamma: float,
     gae_lambda: float,
 ) -> Any:
-    """Return the advantages of all transitions (Schulman et al. 2016, equation 16); 0 where a row is none.
+    """Return the advantages of all transitions, (T, N) (Schulman et al. 2016, equation 16).
 
-    Where an episode was cut off, and at the last row, the value of the observation that follows stands for the rest.
+    A row without a transition has the advantage 0. Where an episode was truncated, and at the last row, the value of
+    the next observation stands for the remaining rewards.
 
     Args:
         rewards: (T, N).
-        values: (T + 1, N) of the observations.
-        terminated: (T, N) where no value follows.
-        ended: (T, N) where an episode ended, in whichever way.
-        valid: (T, N) where the row is a transition.
-        gamma: discount a row.
+        values: (T + 1, N), of the observations.
+        terminated: (T, N), where no value follows.
+        ended: (T, N), where an episode terminated or was truncated.
+        valid: (T, N), where the row is a transition.
+        gamma: discount per row.
         gae_lambda: from 0 (one step) to 1 (all steps).
     """
     rows, environments = rewards.shape

@@ -1,4 +1,4 @@
-"""RLlib's learners on whole arrays: one loop over minibatches of tensors, metrics once an update."""
+"""Array learner: base class of RLlib learners that train on whole arrays, with metrics once per update."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ from ray.rllib.utils.metrics import (
 )
 
 from battery_lab.common.errors import ConfigError, LabError, require_choice
-from battery_lab.rllib.gradient_step.autograd import Losses, Tensors
+from battery_lab.rllib.gradient_step.autograd import LossFunction, Tensors
 from battery_lab.rllib.gradient_step.gradient_steps import GradientSteps
-from battery_lab.rllib.gradient_step.optimizer_step import FINITE, Clipping
-from battery_lab.rllib.learners.minibatches import Chosen, minibatches
+from battery_lab.rllib.gradient_step.optimizer_step import GRADIENTS_FINITE, GradientClipping
+from battery_lab.rllib.learners.minibatches import MinibatchBuffer, minibatches
 from battery_lab.rllib.log_capture import Said
 from battery_lab.rllib.process_resources import keep_freed_memory, torch_threads
 
-STEPS, UNCOMPILED = "battery_lab_gradient_steps", "battery_lab_uncompiled"
-# Where RLlib's learners are commonly changed, and an update on arrays does not come by.
-UNSEEN = (
+# Keys of the learner's state.
+GRADIENT_STEPS, FELL_BACK = "battery_lab_gradient_steps", "battery_lab_uncompiled"
+# Methods that RLlib users override, and that an update on arrays does not call.
+UNSUPPORTED_OVERRIDES = (
     *("_update", "compute_losses", "compute_loss_for_module", "compute_gradients", "apply_gradients"),
     *("postprocess_gradients", "postprocess_gradients_for_module"),
 )
-WAYS_TO_CLIP = ("global_norm", "norm", "value")
-PATIENCE = 100  # gradients in a row that may be not finite
+CLIP_METHODS = ("global_norm", "norm", "value")
+MAX_NON_FINITE_STEPS = 100  # in a row
 log = logging.getLogger(__name__)
 _MODULE_STEPS = {NUM_MODULE_STEPS_TRAINED: "sum", NUM_MODULE_STEPS_TRAINED_LIFETIME: "lifetime_sum"}
 _ENV_STEPS = {NUM_ENV_STEPS_TRAINED: "sum", NUM_ENV_STEPS_TRAINED_LIFETIME: "lifetime_sum"}
@@ -44,28 +45,28 @@ STEPS_TRAINED = {DEFAULT_MODULE_ID: _MODULE_STEPS, ALL_MODULES: _MODULE_STEPS | 
 
 
 class ArrayLearner(TorchLearner):  # type: ignore[misc]
-    """Goes before one of RLlib's learners and takes its place between the data and the optimisers.
+    """Mixin for one of RLlib's learners that replaces its path from the data to the optimizers.
 
-    A subclass says what it descends (``losses``) and turns data into tensors (``tensors``). Metrics are those of an
-    update's last minibatch, as RLlib's are.
+    A subclass defines the loss (``loss_function``) and converts data to tensors (``tensors``). As in RLlib, metrics are
+    those of the last minibatch of an update.
 
     Attributes:
-        unseen_of_modules: methods of RLlib's modules that its losses do not come by.
+        unsupported_module_overrides: methods of RLlib's modules that the loss function does not call.
     """
 
-    unseen_of_modules: tuple[str, ...] = ("compute_self_supervised_loss",)
+    unsupported_module_overrides: tuple[str, ...] = ("compute_self_supervised_loss",)
 
     @classmethod
     def outputs(cls, config: Any) -> tuple[str, ...]:
-        """Return the columns that runners must keep for it."""
+        """Return the columns of the policy's output that runners must store for the learner."""
         return ()
 
-    def losses(self) -> Losses:
-        """Return what is descended."""
+    def loss_function(self) -> LossFunction:
+        """Return the loss function to minimise."""
         raise NotImplementedError
 
     def coefficients(self) -> Tensors:
-        """Return weights that change while training, and parameters that belong to no network."""
+        """Return weights that change during training, and parameters outside of the networks."""
         return {}
 
     def tensors(self, data: TrainingData) -> Tensors:
@@ -73,47 +74,50 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         raise NotImplementedError
 
     def build(self) -> None:
-        """Build RLlib's learner, and the gradient steps on its losses.
+        """Build RLlib's learner and the gradient steps.
 
         Raises:
-            ConfigError: the configuration asks for what only RLlib's own learners do.
+            ConfigError: the configuration needs a feature that only RLlib's own learners have.
         """
-        config = self.config
-        require_choice("grad_clip_by", config.grad_clip_by, WAYS_TO_CLIP)
-        for wrong, what in (
-            (config._learner_connector is not None, "learner connectors"),
-            (config._torch_lr_scheduler_classes is not None, "torch's schedulers of learning rates"),
-            (config._torch_grad_scaler_class is not None, "scalers of gradients"),
-            (config.policies_to_train is not None, "policies_to_train"),
-            (bool(config.algorithm_config_overrides_per_module), "algorithm_config_overrides_per_module"),
-            (config.torch_compile_learner, "torch_compile_learner, where rollout.compile is"),
-            (bool(own := changed(type(self), UNSEEN)), f"what a learner has of its own in {', '.join(own)}"),
-        ):
-            if wrong:
-                raise ConfigError(f"rollout=array does not do {what}: choose rollout=stock, which does")
+        self._check_config()
         super().build()
-        if own := changed(type(self._rl_module), self.unseen_of_modules):
+        if overridden := overridden_methods(type(self._rl_module), self.unsupported_module_overrides):
             raise ConfigError(
-                f"rollout=array does not do what a module has of its own in {', '.join(own)}: choose rollout=stock, "
-                "which does"
+                f"rollout=array does not call the module's own {', '.join(overridden)}: use rollout=stock, which does"
             )
         keep_freed_memory()
-        self._said = Said() if config.num_learners else None
+        self._warnings = Said() if self.config.num_learners else None
+        self._gradient_steps = self._skipped = self._unreported = self._minibatch_size = 0
+        self._last_metrics: Mapping[str, torch.Tensor] = {}
+        self._minibatch_buffer = MinibatchBuffer()
         options = self.config.learner_config_dict
         cache = options.get("compile_cache") if self._device.type == "cpu" else None
-        self._gradient_steps = self._left_out = self._unreported = self._size = 0
-        self._figures: Mapping[str, torch.Tensor] = {}
-        self._chosen = Chosen()
         self._steps = GradientSteps(
-            self.losses(),
+            self.loss_function(),
             self._rl_module,
             list(self.get_optimizers_for_module(DEFAULT_MODULE_ID)),
-            Clipping(limit=self.config.grad_clip, by=self.config.grad_clip_by),
-            share=self._share_gradients if self.config.num_learners > 1 else None,
+            GradientClipping(limit=self.config.grad_clip, by=self.config.grad_clip_by),
+            average_gradients=self._average_gradients if self.config.num_learners > 1 else None,
             cache=Path(cache) if cache else None,
-            after=options.get("compile_after", 0),
-            hurry=options.get("compile_hurry", True),
+            compile_after=options.get("compile_after", 0),
+            urgent=options.get("compile_urgent", True),
         )
+
+    def _check_config(self) -> None:
+        config = self.config
+        require_choice("grad_clip_by", config.grad_clip_by, CLIP_METHODS)
+        overridden = overridden_methods(type(self), UNSUPPORTED_OVERRIDES)
+        for used, feature in (
+            (config._learner_connector is not None, "learner connectors"),
+            (config._torch_lr_scheduler_classes is not None, "torch's learning rate schedulers"),
+            (config._torch_grad_scaler_class is not None, "torch's gradient scalers"),
+            (config.policies_to_train is not None, "policies_to_train"),
+            (bool(config.algorithm_config_overrides_per_module), "algorithm_config_overrides_per_module"),
+            (config.torch_compile_learner, "torch_compile_learner, whose counterpart is rollout.compile"),
+            (bool(overridden), f"the learner's own {', '.join(overridden)}"),
+        ):
+            if used:
+                raise ConfigError(f"rollout=array does not support {feature}: use rollout=stock, which does")
 
     def update(
         self,
@@ -129,9 +133,22 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         reports: bool = True,
         **kwargs: Any,
     ) -> Any:
-        """Take all gradient steps on some data, as RLlib's ``Learner.update``; metrics may wait for ``report``."""
+        """Take all gradient steps on a batch, with the arguments of RLlib's ``Learner.update``.
+
+        Args:
+            batch: RLlib's multi-agent batch.
+            episodes: fragments, if there is no batch.
+            training_data: either of them, in RLlib's container.
+            timesteps: RLlib's counters, which schedules and target networks follow.
+            num_epochs: passes over the data.
+            minibatch_size: transitions per gradient step; None takes all of them.
+            num_total_minibatches: number of gradient steps; 0 derives it from the epochs.
+            shuffle_batch_per_epoch: whether each epoch has a random order.
+            reports: whether to return metrics now, or to keep them for ``report``.
+            kwargs: further arguments of RLlib, without effect.
+        """
         self._check_is_built()
-        self._draw_anew()
+        self._seed_update()
         self.before_gradient_based_update(timesteps=timesteps or {})
         data = training_data or TrainingData(batch=batch, episodes=episodes)
         data.validate()
@@ -143,90 +160,90 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
             size = minibatch_size or count
             shuffle = shuffle_batch_per_epoch and num_epochs > 1
             for rows in minibatches(count, size, num_epochs, num_total_minibatches, shuffle):
-                self._figures = self.step(self._chosen(tensors, rows), timesteps or {})
+                self._last_metrics = self.step(self._minibatch_buffer(tensors, rows), timesteps or {})
                 self._unreported += 1
-        self._size = size
+        self._minibatch_size = size
         if reports:
-            self._log(self._figures, self._unreported, size)
+            self._log(self._last_metrics, self._unreported, size)
             self._unreported = 0
         self.after_gradient_based_update(timesteps=timesteps or {})
         return self.metrics.reduce() if reports else {}
 
     def report(self) -> Any:
-        """Return metrics of the updates that have not reported; nothing if there are none."""
+        """Return the metrics of all updates since the last report; empty if there were none."""
         if not self._unreported:
             return {}
-        self._log(self._figures, self._unreported, self._size)
+        self._log(self._last_metrics, self._unreported, self._minibatch_size)
         self._unreported = 0
         return self.metrics.reduce()
 
     def step(self, batch: Tensors, timesteps: Mapping[str, Any]) -> Mapping[str, torch.Tensor]:
-        """Take one gradient step and return figures of it.
+        """Take one gradient step and return its metrics.
 
         Raises:
-            LabError: gradients have not been finite for ``PATIENCE`` steps.
+            LabError: gradients were not finite in ``MAX_NON_FINITE_STEPS`` steps in a row.
         """
-        figures = self._steps(batch, self.coefficients(), self._gradient_steps)
+        metrics = self._steps(batch, self.coefficients(), self._gradient_steps)
         self._gradient_steps += 1
-        if figures.pop(FINITE):
-            self._left_out = 0
-            return figures
-        self._left_out += 1
-        log.warning("a gradient is not finite: step %d is left out", self._gradient_steps)
-        if self._left_out == PATIENCE:
+        if metrics.pop(GRADIENTS_FINITE):
+            self._skipped = 0
+            return metrics
+        self._skipped += 1
+        log.warning("a gradient is not finite: gradient step %d is skipped", self._gradient_steps)
+        if self._skipped == MAX_NON_FINITE_STEPS:
             raise LabError(
-                f"gradients must be finite, and were not in the last {PATIENCE} steps up to {self._gradient_steps}: "
-                "rewards may be too large (reward.scale) or steps too long (algo.lr, algo.grad_clip)"
+                f"gradients were not finite in the last {MAX_NON_FINITE_STEPS} steps, up to {self._gradient_steps}: "
+                "reduce rewards (reward.scale) or step sizes (algo.lr, algo.grad_clip)"
             )
-        return figures
+        return metrics
 
-    def take_said(self) -> list[str]:
-        """Return what the lab warned of in this learner's own process since the last call."""
-        return self._said.take() if self._said else []
+    def take_warnings(self) -> list[str]:
+        """Return the lab's warnings in this learner's own process since the last call."""
+        return self._warnings.take() if self._warnings else []
 
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return RLlib's state, the number of gradient steps, and whether they go without a compiled program."""
+        """Return RLlib's state, the number of gradient steps, and whether they fell back to autograd."""
         state: dict[str, Any] = super().get_state(*args, **kwargs)
-        return state | {STEPS: self._gradient_steps, UNCOMPILED: self._steps.goes_without}
+        return state | {GRADIENT_STEPS: self._gradient_steps, FELL_BACK: self._steps.fell_back_to_autograd}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore what ``get_state`` gave."""
+        """Restore a state from ``get_state``."""
         super().set_state(state)
-        if STEPS in state:  # weights come alone too
-            self._gradient_steps = state[STEPS]
-            self._left_out = self._unreported = 0
-        self._steps.forget(state.get(UNCOMPILED, False))
+        if GRADIENT_STEPS in state:  # RLlib also sets weights alone.
+            self._gradient_steps = state[GRADIENT_STEPS]
+            self._skipped = self._unreported = 0
+        self._steps.reset(state.get(FELL_BACK, False))
 
     def shutdown(self) -> None:
-        """End what compiles for it, and RLlib's learner."""
-        if hasattr(self, "_steps"):  # not where ``build`` refused the configuration
+        """End the compilation and RLlib's learner."""
+        if hasattr(self, "_steps"):  # ``build`` may have refused the configuration.
             self._steps.close()
         super().shutdown()
 
     def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
-        """Make RLlib's optimisers, and have each take its steps in one call where the device can."""
+        """Configure RLlib's optimizers, fused where the optimizer supports it."""
         super().configure_optimizers_for_module(module_id=module_id, config=config)
         for _, optimizer in self.get_optimizers_for_module(module_id):
             for group in optimizer.param_groups:
                 if "fused" in group:
                     group["fused"], group["foreach"] = True, False
 
-    def _draw_anew(self) -> None:
-        """Seed what a learner in a process of its own draws in an update.
+    def _seed_update(self) -> None:
+        """Seed the random numbers of an update, if the learner has a process of its own.
 
-        Checkpoints hold the generators of the training's own process, and of several learners the first one's state
-        alone: where all follows from the number of gradient steps, a resumed run draws the same.
+        Checkpoints contain the random state of the main process only, and of several learners the state of the first
+        one. A seed that depends only on the number of gradient steps makes a resumed run draw the same numbers.
         """
         if self.config.num_learners and self.config.seed is not None:
-            origin = np.random.SeedSequence((self.config.seed, self._learner_index, self._gradient_steps))
-            torch.manual_seed(int(origin.generate_state(1)[0]))
+            entropy = (self.config.seed, self._learner_index, self._gradient_steps)
+            torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
     @property
     def _rl_module(self) -> Any:
         return self.module[DEFAULT_MODULE_ID].unwrapped()
 
-    def _share_gradients(self) -> None:
-        """Take the mean over all learners."""
+    def _average_gradients(self) -> None:
+        """Replace each gradient by its mean over all learners."""
         gradients = [parameter.grad for parameter in self._params.values() if parameter.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         torch.distributed.all_reduce(flat)
@@ -234,17 +251,17 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         for gradient, mean in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
 
-    def _log(self, figures: Mapping[str, torch.Tensor], number: int, size: int) -> None:
-        """Log an update of so many minibatches of one size, under RLlib's names."""
-        values = {name: float(value) for name, value in figures.items()} | {WEIGHTS_SEQ_NO: self._weights_seq_no}
+    def _log(self, metrics: Mapping[str, torch.Tensor], minibatches: int, size: int) -> None:
+        """Log the metrics of an update, which had a number of minibatches of one size, under RLlib's names."""
+        values = {name: float(value) for name, value in metrics.items()} | {WEIGHTS_SEQ_NO: self._weights_seq_no}
         self.metrics.log_dict(values, key=DEFAULT_MODULE_ID, window=1)
         self.metrics.log_value((DEFAULT_MODULE_ID, MODULE_TRAIN_BATCH_SIZE_MEAN), size, reduce="mean")
-        for where, names in STEPS_TRAINED.items():
+        for module, names in STEPS_TRAINED.items():
             for name, reduce in names.items():
-                self.metrics.log_value((where, name), number * size, reduce=reduce)
+                self.metrics.log_value((module, name), minibatches * size, reduce=reduce)
 
 
-def changed(kind: type, names: Sequence[str]) -> list[str]:
-    """Return which methods a class of one's own, or what it is mixed with, has in place of RLlib's."""
-    makers = {name: next((one for one in kind.__mro__ if name in vars(one)), object) for name in names}
-    return [name for name, maker in makers.items() if not maker.__module__.startswith(("ray.", "builtins"))]
+def overridden_methods(kind: type, names: Sequence[str]) -> list[str]:
+    """Return which of some methods a class overrides outside of RLlib, itself or by a mixin."""
+    owners = {name: next((base for base in kind.__mro__ if name in vars(base)), object) for name in names}
+    return [name for name, owner in owners.items() if not owner.__module__.startswith(("ray.", "builtins"))]

@@ -1,4 +1,4 @@
-"""RLlib's distributions; the commonest, over discrete actions, in a few steps and without checks of every call."""
+"""Action distributions: RLlib's, with a faster one for discrete actions that skips the checks of every call."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorica
 
 
 class Categorical:
-    """The same figures as RLlib's ``TorchCategorical``."""
+    """Categorical distribution with the same results as RLlib's ``TorchCategorical``."""
 
     def __init__(self, logits: torch.Tensor) -> None:
-        """Take scores, (B, A); an action whose score is infinitely low is not allowed."""
-        # Finite, as 0 times infinity is no number.
+        """Normalise logits, (B, A); a logit of minus infinity excludes the action."""
+        # Clamped to a finite value: 0 times infinity would be nan.
         self._logs = torch.log_softmax(logits, -1).clamp(min=torch.finfo(logits.dtype).min)
 
     def logp(self, actions: torch.Tensor) -> torch.Tensor:
-        """Return the logarithms of the probabilities of actions, (B,)."""
+        """Return the log-probabilities of actions, (B,)."""
         return self._logs.gather(-1, actions.long().unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> torch.Tensor:
@@ -25,10 +25,10 @@ class Categorical:
         return -(self._logs.exp() * self._logs).sum(-1)
 
     def kl(self, other: Categorical) -> torch.Tensor:
-        """Return how far others diverge from these, (B,)."""
+        """Return the Kullback-Leibler divergence from this distribution to another, (B,)."""
         return (self._logs.exp() * (self._logs - other._logs)).sum(-1)
 
 
 def distribution(kind: Any, inputs: torch.Tensor) -> Any:
-    """Return a distribution of one of RLlib's kinds from what a policy gives, (B, ...)."""
+    """Return the distribution of an RLlib class for a policy's outputs, (B, ...)."""
     return Categorical(inputs) if kind is TorchCategorical else kind.from_logits(inputs)

@@ -1,4 +1,4 @@
-"""DQN's learner on whole arrays."""
+"""DQN learner on whole arrays."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from battery_lab.rllib.learners.off_policy_learner import WEIGHTS, ArrayOffPolic
 
 
 @dataclass(frozen=True, kw_only=True)
-class DQNLosses:
-    """The temporal difference to a target network (Mnih et al. 2015; double: van Hasselt et al. 2016).
+class DQNLoss:
+    """Temporal-difference loss with a target network (Mnih et al. 2015; double: van Hasselt et al. 2016).
 
     Attributes:
-        gamma: discount a step.
-        double: whether the online network chooses the action that the target network values.
-        huber: whether large errors count by their size and not by their square.
+        gamma: discount per step.
+        double: whether the online network chooses the action that the target network evaluates.
+        huber: whether to use the Huber loss instead of the squared error.
     """
 
     gamma: float
@@ -39,19 +39,19 @@ class DQNLosses:
     huber: bool
 
     def __call__(self, module: Any, batch: Tensors, coefficients: Tensors) -> tuple[torch.Tensor, Tensors]:
-        """Return the loss to descend, figures of it, and the errors of all transitions."""
-        following = {Columns.OBS: batch[Columns.NEXT_OBS]}
+        """Return the loss, and metrics with the error of each transition."""
+        next_batch = {Columns.OBS: batch[Columns.NEXT_OBS]}
         with torch.no_grad():
-            targets = module.forward_target(following)[QF_PREDS]
-            judge = module.compute_q_values(following)[QF_PREDS] if self.double else targets
-            best = targets.gather(1, judge.argmax(1, keepdim=True)).squeeze(1)
-            wanted = bellman_targets(batch, best, self.gamma)
+            next_values = module.forward_target(next_batch)[QF_PREDS]
+            ranking = module.compute_q_values(next_batch)[QF_PREDS] if self.double else next_values
+            best = next_values.gather(1, ranking.argmax(1, keepdim=True)).squeeze(1)
+            targets = bellman_targets(batch, best, self.gamma)
         values = module.compute_q_values({Columns.OBS: batch[Columns.OBS]})[QF_PREDS]
         chosen = values.gather(1, batch[Columns.ACTIONS].long().unsqueeze(1)).squeeze(1)
         distance = functional.huber_loss if self.huber else functional.mse_loss
-        loss = (batch[WEIGHTS] * distance(chosen, wanted, reduction="none")).mean()
+        loss = (batch[WEIGHTS] * distance(chosen, targets, reduction="none")).mean()
         chosen = chosen.detach()
-        errors = (chosen - wanted).abs()
+        errors = (chosen - targets).abs()
         return loss, {
             Learner.TOTAL_LOSS_KEY: loss.detach(),
             QF_LOSS_KEY: loss.detach(),
@@ -64,15 +64,15 @@ class DQNLosses:
 
 
 class ArrayDQNLearner(ArrayOffPolicyLearner):
-    """RLlib's DQN, double and dueling, on batches of arrays; not its distributions of values."""
+    """RLlib's DQN on batches of arrays: double and dueling, but not distributional."""
 
-    def losses(self) -> DQNLosses:
-        """Return DQN's losses with RLlib's options.
+    def loss_function(self) -> DQNLoss:
+        """Return DQN's loss with RLlib's options.
 
         Raises:
-            ConfigError: they ask for distributions of values.
+            ConfigError: ``num_atoms`` is above 1.
         """
         config = self.config
         if config.num_atoms > 1:
-            raise ConfigError("rollout=array does not do num_atoms above 1: choose rollout=stock, which does")
-        return DQNLosses(gamma=config.gamma, double=config.double_q, huber=config.td_error_loss_fn == "huber")
+            raise ConfigError("rollout=array does not support num_atoms above 1: use rollout=stock, which does")
+        return DQNLoss(gamma=config.gamma, double=config.double_q, huber=config.td_error_loss_fn == "huber")

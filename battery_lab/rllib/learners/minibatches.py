@@ -1,4 +1,4 @@
-"""Which rows of a batch make each gradient step."""
+"""Minibatches: the rows of a batch for each gradient step, and a reusable buffer for them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from battery_lab.rllib.gradient_step.autograd import Tensors
 
 
 def minibatches(count: int, size: int, epochs: int, total: int, shuffle: bool) -> Iterator[Any]:
-    """Yield what to index a batch with, minibatch by minibatch: as many, and as full, as RLlib's own.
+    """Yield an index into the batch per minibatch; number and size are those of RLlib's minibatches.
 
-    Minibatches are always full: the last one of an epoch goes on with the next epoch.
+    All minibatches are full: the last one of an epoch continues with rows of the next epoch.
 
     Args:
         count: transitions in the batch.
-        size: transitions a minibatch.
-        epochs: passes over the batch, each in an order of its own if ``shuffle``.
-        total: how many minibatches in any case; 0 leaves it to the epochs.
-        shuffle: whether the order is drawn.
+        size: transitions per minibatch.
+        epochs: passes over the batch.
+        total: number of minibatches; 0 derives it from the epochs.
+        shuffle: whether each epoch has a random order.
     """
     number = total or -(-count * epochs // size)
     if number == 1 and size == count:
@@ -36,28 +36,30 @@ def minibatches(count: int, size: int, epochs: int, total: int, shuffle: bool) -
     yield from torch.split(torch.cat(orders)[: number * size], size)
 
 
-class Chosen:
-    """Some rows of columns, in memory that the next call writes over: new memory is cleared by the system first."""
+class MinibatchBuffer:
+    """Gathers rows of columns into memory that the next call overwrites.
+
+    New memory would be slower, because the operating system clears it first.
+    """
 
     def __init__(self) -> None:
-        """Begin without memory."""
-        self._kept: Tensors = {}
+        self._buffers: Tensors = {}
 
     def __call__(self, columns: Tensors, rows: Any) -> Tensors:
-        """Return minibatches of columns.
+        """Return a minibatch of each column.
 
         Args:
             columns: each (transitions, ...).
-            rows: a slice, or numbers, (B,).
+            rows: a slice, or indices, (B,).
         """
         if isinstance(rows, slice):
             return {name: values[rows] for name, values in columns.items()}
-        return {name: self._taken(name, values, rows.to(values.device)) for name, values in columns.items()}
+        return {name: self._gather(name, values, rows.to(values.device)) for name, values in columns.items()}
 
-    def _taken(self, name: str, values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    def _gather(self, name: str, values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         shape = (len(rows), *values.shape[1:])
-        kept = self._kept.get(name)
-        if kept is None or kept.shape != shape or kept.dtype != values.dtype:
-            kept = self._kept[name] = values.new_empty(shape)
-        # Brackets would copy row by row, on one thread.
-        return torch.index_select(values, 0, rows, out=kept)
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.shape != shape or buffer.dtype != values.dtype:
+            buffer = self._buffers[name] = values.new_empty(shape)
+        # Indexing with brackets would copy row by row on one thread.
+        return torch.index_select(values, 0, rows, out=buffer)

@@ -1,4 +1,4 @@
-"""PPO's learner on whole arrays."""
+"""PPO learner on whole arrays."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from ray.rllib.utils.numpy import SMALL_NUMBER
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.rllib.gradient_step.autograd import Tensors
-from battery_lab.rllib.learners.advantages import generalised_advantages
+from battery_lab.rllib.learners.advantages import generalised_advantage_estimates
 from battery_lab.rllib.learners.array_learner import ArrayLearner
 from battery_lab.rllib.learners.distributions import distribution
 from battery_lab.rllib.runners.fragment import Fragment
 from battery_lab.rllib.stock_backend import KeepsCoefficients
 
-LEAST_SPREAD = 1e-4  # RLlib's, below which advantages are not blown up further
+MIN_STANDARD_DEVIATION = 1e-4  # as in RLlib; advantages are not scaled up further
 ENTROPY_COEFF, KL_COEFF = "entropy_coeff", "kl_coeff"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPOLosses:
-    """The clipped surrogate (Schulman et al. 2017, equation 9), with RLlib's clipped value loss and KL term.
+class PPOLoss:
+    """Clipped surrogate loss (Schulman et al. 2017, equation 9), with RLlib's clipped value loss and KL term.
 
     Attributes:
-        clip: how far the probability ratio may move.
-        value_clip: the largest squared error of the value that is learned from.
+        clip: largest change of the probability ratio.
+        value_clip: largest squared error of a value.
         value_coeff: weight of the value loss.
-        critic: whether values are learned.
-        kl: whether the divergence from the sampling policy counts.
+        critic: whether to learn a value function.
+        kl: whether to add the divergence from the sampling policy.
     """
 
     clip: float
@@ -52,29 +52,30 @@ class PPOLosses:
     kl: bool
 
     def __call__(self, module: Any, batch: Tensors, coefficients: Tensors) -> tuple[torch.Tensor, Tensors]:
-        """Return the loss to descend, and its parts."""
-        out = module.forward_train({Columns.OBS: batch[Columns.OBS]})
-        now = distribution(module.get_train_action_dist_cls(), out[Columns.ACTION_DIST_INPUTS])
-        ratio = torch.exp(now.logp(batch[Columns.ACTIONS]) - batch[Columns.ACTION_LOGP])
+        """Return the loss and its parts."""
+        outputs = module.forward_train({Columns.OBS: batch[Columns.OBS]})
+        current = distribution(module.get_train_action_dist_cls(), outputs[Columns.ACTION_DIST_INPUTS])
+        ratio = torch.exp(current.logp(batch[Columns.ACTIONS]) - batch[Columns.ACTION_LOGP])
         advantages = batch[Postprocessing.ADVANTAGES]
         clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
         surrogate = torch.min(advantages * ratio, advantages * clipped)
-        entropy = now.entropy()
+        entropy = current.entropy()
         loss = (-surrogate - coefficients[ENTROPY_COEFF] * entropy).mean()
-        figures = {POLICY_LOSS_KEY: -surrogate.mean(), ENTROPY_KEY: entropy.mean()}
+        metrics = {POLICY_LOSS_KEY: -surrogate.mean(), ENTROPY_KEY: entropy.mean()}
         if self.critic:
-            values = module.compute_values(batch, embeddings=out.get(Columns.EMBEDDINGS))
-            value_loss, more = self._of_values(values, batch[Postprocessing.VALUE_TARGETS])
-            loss, figures = loss + self.value_coeff * value_loss, figures | more
+            values = module.compute_values(batch, embeddings=outputs.get(Columns.EMBEDDINGS))
+            value_loss, value_metrics = self.value_loss(values, batch[Postprocessing.VALUE_TARGETS])
+            loss, metrics = loss + self.value_coeff * value_loss, metrics | value_metrics
         if self.kl:
-            before = distribution(module.get_exploration_action_dist_cls(), batch[Columns.ACTION_DIST_INPUTS])
-            divergence = before.kl(now).mean()
+            sampling = distribution(module.get_exploration_action_dist_cls(), batch[Columns.ACTION_DIST_INPUTS])
+            divergence = sampling.kl(current).mean()
             loss = loss + coefficients[KL_COEFF] * divergence
-            figures[LEARNER_RESULTS_KL_KEY] = divergence
-        figures[Learner.TOTAL_LOSS_KEY] = loss
-        return loss, {name: value.detach() for name, value in figures.items()}
+            metrics[LEARNER_RESULTS_KL_KEY] = divergence
+        metrics[Learner.TOTAL_LOSS_KEY] = loss
+        return loss, {name: value.detach() for name, value in metrics.items()}
 
-    def _of_values(self, values: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, Tensors]:
+    def value_loss(self, values: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, Tensors]:
+        """Return the clipped value loss, and metrics of it."""
         errors = (values - targets) ** 2
         loss = errors.clamp(0, self.value_clip).mean()
         explained = (1 - (targets - values).var() / (targets.var() + SMALL_NUMBER)).clamp(min=-1)
@@ -86,21 +87,21 @@ class PPOLosses:
 
 
 class ArrayPPOLearner(ArrayLearner, KeepsCoefficients):
-    """RLlib's PPO: its losses, schedules and coefficients, on fragments.
+    """RLlib's PPO on fragments, with RLlib's loss, schedules and coefficients.
 
-    One thing is done otherwise: RLlib lengthens each episode by a row without a transition, and counts those rows when
-    it standardises advantages; here transitions alone count.
+    There is one difference. RLlib adds a row without a transition to each episode and includes these rows when it
+    standardises advantages; this learner includes transitions only.
     """
 
     @classmethod
     def outputs(cls, config: Any) -> tuple[str, ...]:
-        """Return what the sampling policy must tell: the probability of its action, and of others if KL counts."""
+        """Return the columns of the sampling policy: log-probabilities, and with the KL term the distributions."""
         return (Columns.ACTION_LOGP, *((Columns.ACTION_DIST_INPUTS,) if config.use_kl_loss else ()))
 
-    def losses(self) -> PPOLosses:
-        """Return PPO's losses with RLlib's options."""
+    def loss_function(self) -> PPOLoss:
+        """Return PPO's loss with RLlib's options."""
         config = self.config
-        return PPOLosses(
+        return PPOLoss(
             clip=config.clip_param,
             value_clip=config.vf_clip_param,
             value_coeff=config.vf_loss_coeff,
@@ -109,33 +110,33 @@ class ArrayPPOLearner(ArrayLearner, KeepsCoefficients):
         )
 
     def coefficients(self) -> Tensors:
-        """Return the present weights of entropy and divergence."""
+        """Return the current weights of the entropy and of the KL divergence."""
         entropy = self.entropy_coeff_schedulers_per_module[DEFAULT_MODULE_ID].get_current_value()
-        found = {ENTROPY_COEFF: torch.as_tensor(entropy, dtype=torch.float32, device=self._device)}
+        coefficients = {ENTROPY_COEFF: torch.as_tensor(entropy, dtype=torch.float32, device=self._device)}
         if self.config.use_kl_loss:
-            found[KL_COEFF] = self.curr_kl_coeffs_per_module[DEFAULT_MODULE_ID]
-        return found
+            coefficients[KL_COEFF] = self.curr_kl_coeffs_per_module[DEFAULT_MODULE_ID]
+        return coefficients
 
     def tensors(self, data: TrainingData) -> Tensors:
         """Return the transitions of fragments with their advantages and value targets.
 
         Raises:
-            ConfigError: the policy did not tell how likely its actions were.
+            ConfigError: the policy did not return the log-probabilities of its actions.
         """
         needed = set(self.outputs(self.config))
         if missing := {name for fragment in data.episodes for name in needed - set(fragment.outputs)}:
             raise ConfigError(
-                f"algo=ppo must be told {', '.join(sorted(missing))} of actions that the policy explored with, and was "
-                "not: set explore=True, have the module's _forward_exploration return it, or choose rollout=stock"
+                f"algo=ppo needs {', '.join(sorted(missing))} of the actions that the policy explored with: set "
+                "explore=True, return them from the module's _forward_exploration, or use rollout=stock"
             )
         parts = [self._columns(fragment) for fragment in data.episodes if len(fragment)]
-        columns = {name: _joined([part[name] for part in parts]) for name in parts[0]}
-        columns[Postprocessing.ADVANTAGES] = standardised(columns[Postprocessing.ADVANTAGES])
+        columns = {name: _concatenate([part[name] for part in parts]) for name in parts[0]}
+        columns[Postprocessing.ADVANTAGES] = standardise(columns[Postprocessing.ADVANTAGES])
         return {name: torch.from_numpy(values).to(self._device) for name, values in columns.items()}
 
     def _columns(self, fragment: Fragment) -> dict[str, NDArray[Any]]:
         values = self._values(fragment.obs)
-        advantages: NDArray[np.float32] = generalised_advantages(
+        advantages: NDArray[np.float32] = generalised_advantage_estimates(
             fragment.rewards,
             values,
             fragment.terminated,
@@ -157,18 +158,17 @@ class ArrayPPOLearner(ArrayLearner, KeepsCoefficients):
 
     def _values(self, obs: NDArray[Any]) -> NDArray[np.float32]:
         """Return the values of observations, (T + 1, N)."""
-        seen = torch.from_numpy(obs.reshape(-1, *obs.shape[2:])).to(self._device)
+        flat = torch.from_numpy(obs.reshape(-1, *obs.shape[2:])).to(self._device)
         with torch.no_grad():
-            values = self._rl_module.compute_values({Columns.OBS: seen})
-        found: NDArray[np.float32] = values.cpu().numpy()
-        return found.reshape(obs.shape[:2])
+            values: NDArray[np.float32] = self._rl_module.compute_values({Columns.OBS: flat}).cpu().numpy()
+        return values.reshape(obs.shape[:2])
 
 
-def standardised(advantages: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return advantages with mean 0 and spread 1."""
+def standardise(advantages: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return advantages with mean 0 and standard deviation 1."""
     centred: NDArray[np.float32] = advantages - advantages.mean()
-    return centred / max(LEAST_SPREAD, float(advantages.std()))
+    return centred / max(MIN_STANDARD_DEVIATION, float(advantages.std()))
 
 
-def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def _concatenate(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""SAC's learner on whole arrays."""
+"""SAC learner on whole arrays."""
 
 from __future__ import annotations
 
@@ -35,19 +35,20 @@ from battery_lab.rllib.learners.off_policy_learner import WEIGHTS, ArrayOffPolic
 from battery_lab.rllib.stock_backend import KeepsTemperature
 
 LOG_ALPHA, TARGET_ENTROPY = "log_alpha", "target_entropy"
-NOISE, NOISE_AFTER = "noise", "noise_after"
+NOISE, NEXT_NOISE = "noise", "noise_next"
 Critic = tuple[nn.Module, nn.Module]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SACLosses:
-    """Soft actor-critic with a tuned temperature (Haarnoja et al. 2018; discrete: Christodoulou 2019).
+class SACLoss:
+    """Soft actor-critic loss with a tuned temperature (Haarnoja et al. 2018; discrete: Christodoulou 2019).
 
-    All losses are descended in one backward pass: each reaches the parameters of its own optimiser alone.
+    The losses of actor, critics and temperature share one backward pass. Each has gradients for the parameters of its
+    own optimizer only.
 
     Attributes:
-        gamma: discount a step.
-        discrete: whether actions are levels, and not powers.
+        gamma: discount per step.
+        discrete: whether actions are discrete levels.
         twin: whether there are two critics.
     """
 
@@ -56,67 +57,67 @@ class SACLosses:
     twin: bool
 
     def __call__(self, module: Any, batch: Tensors, coefficients: Tensors) -> tuple[torch.Tensor, Tensors]:
-        """Return the sum of all losses, figures of them, and the errors of all transitions."""
+        """Return the sum of all losses, and metrics with the error of each transition."""
         log_alpha = coefficients[LOG_ALPHA]
         alpha = log_alpha.detach().exp()
-        parts = self._of_levels if self.discrete else self._of_powers
-        chosen, policy_loss, logp, entropy, seen, after = parts(module, batch, alpha)
-        wanted = bellman_targets(batch, after, self.gamma)
-        critic_losses = [(batch[WEIGHTS] * functional.huber_loss(q, wanted, reduction="none")).mean() for q in chosen]
+        parts = self._discrete_parts if self.discrete else self._continuous_parts
+        chosen, policy_loss, logp, entropy, values, next_values = parts(module, batch, alpha)
+        targets = bellman_targets(batch, next_values, self.gamma)
+        critic_losses = [(batch[WEIGHTS] * functional.huber_loss(q, targets, reduction="none")).mean() for q in chosen]
         alpha_loss = -(log_alpha * (coefficients[TARGET_ENTROPY] - entropy)).mean()
         total = policy_loss + alpha_loss + sum(critic_losses)
-        errors = torch.stack([(q.detach() - wanted).abs() for q in chosen]).mean(0)
-        figures = {
+        errors = torch.stack([(q.detach() - targets).abs() for q in chosen]).mean(0)
+        metrics = {
             Learner.TOTAL_LOSS_KEY: total,
             POLICY_LOSS_KEY: policy_loss,
             QF_LOSS_KEY: critic_losses[0],
             "alpha_loss": alpha_loss,
             "alpha_value": alpha[0],
             "log_alpha_value": alpha.log()[0],
-            # Of its own, as what a program returns may not be what it was given.
+            # A copy: a compiled program must not return one of its inputs.
             TARGET_ENTROPY: coefficients[TARGET_ENTROPY].clone(),
             LOGPS_KEY: logp.mean(),
-            QF_MEAN_KEY: seen.mean(),
-            QF_MAX_KEY: seen.max(),
-            QF_MIN_KEY: seen.min(),
+            QF_MEAN_KEY: values.mean(),
+            QF_MAX_KEY: values.max(),
+            QF_MIN_KEY: values.min(),
             TD_ERROR_MEAN_KEY: errors.mean(),
             TD_ERROR_KEY: errors,
         }
         if self.twin:
-            figures[QF_TWIN_LOSS_KEY] = critic_losses[1]
-        return total, {name: value.detach() for name, value in figures.items()}
+            metrics[QF_TWIN_LOSS_KEY] = critic_losses[1]
+        return total, {name: value.detach() for name, value in metrics.items()}
 
-    def _of_levels(self, module: Any, batch: Tensors, alpha: torch.Tensor) -> Any:
-        """Discrete actions: expectations over all of them."""
-        obs, following = batch[Columns.OBS], batch[Columns.NEXT_OBS]
+    def _discrete_parts(self, module: Any, batch: Tensors, alpha: torch.Tensor) -> Any:
+        """Return the parts of the loss for discrete actions, as expectations over all actions."""
+        obs, next_obs = batch[Columns.OBS], batch[Columns.NEXT_OBS]
         values = [_value(critic, obs) for critic in self._critics(module)]
         actions = batch[Columns.ACTIONS].long().unsqueeze(1)
         chosen = [value.gather(1, actions).squeeze(1) for value in values]
         logp = functional.log_softmax(_policy(module, obs), dim=-1)
         probability = logp.exp()
-        policy_loss = (probability * (alpha * logp - _least(values).detach())).sum(-1).mean()
+        policy_loss = (probability * (alpha * logp - _minimum(values).detach())).sum(-1).mean()
         entropy = -(probability * logp).sum(-1).detach()
         with torch.no_grad():
-            logp_after = functional.log_softmax(_policy(module, following), dim=-1)
-            least = _least([_value(critic, following) for critic in self._targets(module)])
-            after = (logp_after.exp() * (least - alpha * logp_after)).sum(-1)
-        return chosen, policy_loss, logp, entropy, values[0], after
+            next_logp = functional.log_softmax(_policy(module, next_obs), dim=-1)
+            minimum = _minimum([_value(critic, next_obs) for critic in self._targets(module)])
+            next_values = (next_logp.exp() * (minimum - alpha * next_logp)).sum(-1)
+        return chosen, policy_loss, logp, entropy, values[0], next_values
 
-    def _of_powers(self, module: Any, batch: Tensors, alpha: torch.Tensor) -> Any:
-        """Continuous actions: a sample of them, through which the policy's gradient goes."""
-        obs, following = batch[Columns.OBS], batch[Columns.NEXT_OBS]
+    def _continuous_parts(self, module: Any, batch: Tensors, alpha: torch.Tensor) -> Any:
+        """Return the parts of the loss for continuous actions, with gradients through a sampled action."""
+        obs, next_obs = batch[Columns.OBS], batch[Columns.NEXT_OBS]
         critics = self._critics(module)
         chosen = [_value(critic, obs, batch[Columns.ACTIONS]).squeeze(-1) for critic in critics]
         action, logp = squashed_sample(_policy(module, obs), batch[NOISE])
-        with _held(critics):
-            reached = _least([_value(critic, obs, action).squeeze(-1) for critic in critics])
-        policy_loss = (alpha * logp - reached).mean()
+        with _frozen(critics):
+            sampled_values = _minimum([_value(critic, obs, action).squeeze(-1) for critic in critics])
+        policy_loss = (alpha * logp - sampled_values).mean()
         with torch.no_grad():
-            action_after, logp_after = squashed_sample(_policy(module, following), batch[NOISE_AFTER])
+            next_action, next_logp = squashed_sample(_policy(module, next_obs), batch[NEXT_NOISE])
             targets = self._targets(module)
-            least = _least([_value(critic, following, action_after).squeeze(-1) for critic in targets])
-            after = least - alpha * logp_after
-        return chosen, policy_loss, logp, -logp.detach(), reached, after
+            minimum = _minimum([_value(critic, next_obs, next_action).squeeze(-1) for critic in targets])
+            next_values = minimum - alpha * next_logp
+        return chosen, policy_loss, logp, -logp.detach(), sampled_values, next_values
 
     def _critics(self, module: Any) -> list[Critic]:
         twin = [(module.qf_twin_encoder, module.qf_twin)] if self.twin else []
@@ -128,25 +129,25 @@ class SACLosses:
 
 
 class ArraySACLearner(ArrayOffPolicyLearner, KeepsTemperature, SACTorchLearner):  # type: ignore[misc]
-    """RLlib's SAC with its critics, target networks and temperature, on batches of arrays."""
+    """RLlib's SAC on batches of arrays, with RLlib's critics, target networks and temperature."""
 
-    def losses(self) -> SACLosses:
-        """Return SAC's losses with RLlib's options."""
+    def loss_function(self) -> SACLoss:
+        """Return SAC's loss with RLlib's options."""
         discrete = isinstance(self._rl_module.action_space, gym.spaces.Discrete)
-        return SACLosses(gamma=self.config.gamma, discrete=discrete, twin=self.config.twin_q)
+        return SACLoss(gamma=self.config.gamma, discrete=discrete, twin=self.config.twin_q)
 
     def coefficients(self) -> Tensors:
-        """Return the temperature's parameter, and the entropy that it steers to."""
+        """Return the temperature's parameter and the target entropy."""
         entropy = torch.as_tensor(self.target_entropy[DEFAULT_MODULE_ID], dtype=torch.float32, device=self._device)
         return {LOG_ALPHA: self.curr_log_alpha[DEFAULT_MODULE_ID], TARGET_ENTROPY: entropy}
 
     def tensors(self, data: TrainingData) -> Tensors:
-        """Return the columns that the memory drew, and the noise that continuous actions are sampled with."""
+        """Return the columns of a batch from the replay memory, and the noise for sampling continuous actions."""
         columns = super().tensors(data)
         space = self._rl_module.action_space
         if not isinstance(space, gym.spaces.Discrete):
             shape = (len(columns[Columns.REWARDS]), *space.shape)
-            columns |= {name: torch.randn(shape).to(self._device) for name in (NOISE, NOISE_AFTER)}
+            columns |= {name: torch.randn(shape).to(self._device) for name in (NOISE, NEXT_NOISE)}
         return columns
 
 
@@ -173,14 +174,14 @@ def _policy(module: Any, obs: torch.Tensor) -> torch.Tensor:
 
 def _value(critic: Critic, obs: torch.Tensor, action: torch.Tensor | None = None) -> torch.Tensor:
     encoder, head = critic
-    seen = {Columns.OBS: obs} if action is None else {Columns.OBS: obs, Columns.ACTIONS: action}
-    value: torch.Tensor = head(encoder(seen)[ENCODER_OUT])
+    inputs = {Columns.OBS: obs} if action is None else {Columns.OBS: obs, Columns.ACTIONS: action}
+    value: torch.Tensor = head(encoder(inputs)[ENCODER_OUT])
     return value
 
 
 @contextmanager
-def _held(critics: list[Critic]) -> Iterator[None]:
-    """Let gradients through the critics, and none into them."""
+def _frozen(critics: list[Critic]) -> Iterator[None]:
+    """Let gradients pass through the critics without gradients for their parameters."""
     parameters = [p for critic in critics for part in critic for p in part.parameters() if p.requires_grad]
     for parameter in parameters:
         parameter.requires_grad = False
@@ -191,5 +192,5 @@ def _held(critics: list[Critic]) -> Iterator[None]:
             parameter.requires_grad = True
 
 
-def _least(values: list[torch.Tensor]) -> torch.Tensor:
+def _minimum(values: list[torch.Tensor]) -> torch.Tensor:
     return values[0] if len(values) == 1 else torch.min(values[0], values[1])

@@ -1,4 +1,4 @@
-"""Gradient steps by a compiled program are those of torch, from a step on that does not depend on time."""
+"""Compiled gradient steps: they equal torch's, and take over at a step that does not depend on time."""
 
 from __future__ import annotations
 
@@ -6,167 +6,170 @@ import copy
 import json
 import logging
 from functools import partial
-from unittest import mock
 
 import pytest
 import torch
 from torch import nn
 
 from battery_lab.rllib.gradient_step.gradient_steps import GradientSteps
-from battery_lab.rllib.gradient_step.optimizer_step import Clipping
+from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping
 from battery_lab.rllib.process_resources import torch_threads
 from tests.rllib.standin import StandIns
 from tests.rllib.trial import Squares, Trial, close
 
-
-@pytest.fixture
-def made(monkeypatch):
-    """Programs that were made, none of which had to be compiled for seconds; test_takeover compiles one."""
-    return StandIns(monkeypatch).made
+STEPS = "battery_lab.rllib.gradient_step.gradient_steps"
+FELL_BACK = "computed without a compiled program"
 
 
 @pytest.fixture
-def compiled(made, tmp_path):
+def stand_ins(monkeypatch):
+    """Replace the compiler, which takes seconds, by traced programs; test_takeover compiles a real one."""
+    return StandIns(monkeypatch)
+
+
+@pytest.fixture
+def programs(stand_ins):
+    return stand_ins.made
+
+
+@pytest.fixture
+def cache(programs, tmp_path):
     """A cache that holds the program."""
     trial = Trial(tmp_path / "compiled")
     trial.run(2)
-    assert trial.steps._taken_over and [program.runs for program in made] == [2]
+    assert trial.steps.uses_compiled_program and [program.runs for program in programs] == [2]
     return tmp_path / "compiled"
 
 
-def test_compiled_steps_go_where_others_go(compiled):
-    ours, plain = Trial(compiled, seed=1), Trial(seed=1)
+def test_compiled_steps_equal_autograd_steps(cache):
+    compiled, plain = Trial(cache, seed=1), Trial(seed=1)
     for number in range(6):
-        figures, wanted = ours.step(number), plain.step(number)
-        assert close([figures[name] for name in sorted(figures)], [wanted[name] for name in sorted(wanted)])
-    assert ours.steps._taken_over
-    assert close(ours.state, plain.state)
+        metrics, expected = compiled.step(number), plain.step(number)
+        assert close([metrics[name] for name in sorted(metrics)], [expected[name] for name in sorted(expected)])
+    assert compiled.steps.uses_compiled_program
+    assert close(compiled.state, plain.state)
 
 
-def test_compiled_steps_follow_the_learning_rate_and_restored_optimisers(compiled):
-    ours, plain = Trial(compiled, seed=1), Trial(seed=1)
-    for trial in (ours, plain):
+def test_compiled_steps_follow_the_learning_rate_and_restored_optimizers(cache):
+    compiled, plain = Trial(cache, seed=1), Trial(seed=1)
+    for trial in (compiled, plain):
         trial.run(3)
-        kept = copy.deepcopy([optimizer.state_dict() for _, optimizer in trial.optimizers])
+        states = copy.deepcopy([optimizer.state_dict() for _, optimizer in trial.optimizers])
         trial.run(2, first=3)
-        for (_, optimizer), state in zip(trial.optimizers, kept, strict=True):
+        for (_, optimizer), state in zip(trial.optimizers, states, strict=True):
             optimizer.load_state_dict(state)
             optimizer.param_groups[0]["lr"] = 0.3
-        trial.steps.forget()
+        trial.steps.reset()
         trial.run(2, first=5)
-    assert ours.steps._taken_over
-    assert close(ours.state, plain.state, atol=1e-4)
+    assert compiled.steps.uses_compiled_program
+    assert close(compiled.state, plain.state, atol=1e-4)
 
 
-def test_several_learners_share_what_the_program_gives(compiled):
-    def trial(cache=None):
-        made = Trial(cache)
-        made.steps._share = lambda: made.scale.grad.mul_(0.5)
-        return made
+def test_compiled_gradients_are_averaged_over_learners(cache):
+    def halve(trial):
+        trial.scale.grad.mul_(0.5)
 
-    ours, plain = trial(compiled), trial()
-    ours.run(4)
+    compiled, plain = Trial(cache, average_gradients=halve), Trial(average_gradients=halve)
+    compiled.run(4)
     plain.run(4)
-    assert ours.steps._taken_over
-    assert close(ours.state, plain.state)
+    assert compiled.steps.uses_compiled_program
+    assert close(compiled.state, plain.state)
 
 
-def test_the_next_run_finds_the_program(compiled, made):
-    trial = Trial(compiled)
+def test_next_run_loads_the_program_from_the_cache(cache, programs):
+    trial = Trial(cache)
     trial.run(2)
-    assert trial.steps._compilation is None and trial.steps._taken_over
-    assert [program.runs for program in made] == [4]
+    assert trial.steps.uses_compiled_program
+    assert [program.runs for program in programs] == [4]
 
 
-def test_it_takes_over_at_its_step_and_not_before(compiled):
-    trial = Trial(compiled, after=3)
-    taken = []
+def test_program_takes_over_at_its_step(cache):
+    trial = Trial(cache, compile_after=3)
+    used = []
     for number in range(5):
         trial.step(number)
-        taken.append(trial.steps._taken_over)
-    assert taken == [False, False, False, True, True]
+        used.append(trial.steps.uses_compiled_program)
+    assert used == [False, False, False, True, True]
 
 
-def test_it_takes_over_at_a_step_that_shows_whether_it_is_right(compiled):
-    trial = Trial(compiled, after=2)
+def test_program_takes_over_only_at_a_full_and_finite_minibatch(cache):
+    trial = Trial(cache, compile_after=2)
     trial.run(2)
-    wanted, small = trial.batch, {name: values[:7] for name, values in trial.batch.items()}
-    infinite = wanted | {"y": wanted["y"] * torch.inf}
-    taken = []
-    for number, batch in enumerate([small, infinite, wanted], 2):
+    full, small = trial.batch, {name: values[:7] for name, values in trial.batch.items()}
+    infinite = full | {"y": full["y"] * torch.inf}
+    used = []
+    for number, batch in enumerate([small, infinite, full], 2):
         trial.batch = batch
         trial.step(number)
-        taken.append(trial.steps._taken_over)
-    assert taken == [False, False, True]
+        used.append(trial.steps.uses_compiled_program)
+    assert used == [False, False, True]
     assert all(torch.isfinite(tensor).all() for tensor in trial.state)
 
 
-def test_a_minibatch_of_another_size_goes_without_the_program(compiled, made):
-    trial = Trial(compiled)
+def test_minibatch_of_another_size_uses_autograd(cache, programs):
+    trial = Trial(cache)
     trial.run(2)
     trial.batch = {name: values[:7] for name, values in trial.batch.items()}
     assert trial.step(2)["errors"].shape == (7,)
-    assert [program.runs for program in made] == [4]
+    assert [program.runs for program in programs] == [4]
 
 
-class Tilted(Squares):
-    """Another loss by the same name."""
-
-    def __call__(self, module, batch, coefficients):
-        loss, figures = super().__call__(module, batch, coefficients)
-        return loss + 0.1 * module(batch["x"]).mean(), figures
-
-
-class Doubled(Squares):
-    """The same loss, whose errors are told twice as large."""
+class OtherLoss(Squares):
+    """Another loss with the same representation."""
 
     def __call__(self, module, batch, coefficients):
-        loss, figures = super().__call__(module, batch, coefficients)
-        return loss, figures | {"errors": 2 * figures["errors"]}
+        loss, metrics = super().__call__(module, batch, coefficients)
+        return loss + 0.1 * module(batch["x"]).mean(), metrics
 
 
-class Telling(Squares):
-    """The same loss, of which more is told."""
+class OtherErrors(Squares):
+    """The same loss, with errors that are twice as large."""
 
     def __call__(self, module, batch, coefficients):
-        loss, figures = super().__call__(module, batch, coefficients)
-        return loss, figures | {"twice": 2 * figures["loss"]}
+        loss, metrics = super().__call__(module, batch, coefficients)
+        return loss, metrics | {"errors": 2 * metrics["errors"]}
 
 
-@pytest.mark.parametrize("losses", [Tilted(), Doubled(), Telling()], ids=["loss", "errors", "figures"])
-def test_a_program_that_does_something_else_is_not_used(losses, compiled, caplog, monkeypatch):
-    for path in compiled.iterdir():
-        path.rename(compiled / f"same{path.suffix}")
-    monkeypatch.setattr("battery_lab.rllib.gradient_step.gradient_steps.program_key", lambda *parts: "same")
-    trial, plain = Trial(compiled, losses=losses), Trial(losses=losses)
+class MoreMetrics(Squares):
+    """The same loss, with another metric."""
+
+    def __call__(self, module, batch, coefficients):
+        loss, metrics = super().__call__(module, batch, coefficients)
+        return loss, metrics | {"twice": 2 * metrics["loss"]}
+
+
+@pytest.mark.parametrize("loss_function", [OtherLoss(), OtherErrors(), MoreMetrics()], ids=["loss", "errors", "names"])
+def test_program_that_differs_from_autograd_is_discarded(loss_function, cache, caplog):
+    trial, plain = Trial(cache, loss_function=loss_function), Trial(loss_function=loss_function)
+    assert (cache / f"{trial.key}.pt2").is_file()
     trial.run(3)
     plain.run(3)
-    assert not trial.steps._taken_over
-    assert len(caplog.records) == 1 and "go on as they are" in caplog.text
-    assert list(compiled.iterdir()) == []
+    assert not trial.steps.uses_compiled_program
+    assert len(caplog.records) == 1 and FELL_BACK in caplog.text
+    assert list(cache.iterdir()) == []
     assert all(torch.equal(a, b) for a, b in zip(trial.state, plain.state, strict=True))
 
 
 @pytest.mark.parametrize(
-    "other",
+    "options",
     [
-        {"clipping": Clipping(limit=0.1, by="global_norm")},
-        {"clipping": Clipping(limit=0.1, by="norm")},
-        {"clipping": Clipping(limit=0.02, by="value")},
-        {"kind": torch.optim.AdamW},
-        {"kind": torch.optim.SGD},
+        {"clipping": GradientClipping(limit=0.1, by="global_norm")},
+        {"clipping": GradientClipping(limit=0.1, by="norm")},
+        {"clipping": GradientClipping(limit=0.02, by="value")},
+        {"optimizer": torch.optim.AdamW},
+        {"optimizer": torch.optim.SGD},
     ],
     ids=["global_norm", "norm", "value", "adamw", "sgd"],
 )
-def test_one_program_serves_whatever_clips_and_descends(other, compiled):
-    ours, plain = Trial(compiled, **other), Trial(**other)
-    ours.run(4)
+def test_one_program_serves_every_clipping_and_optimizer(options, cache, programs):
+    compiled, plain = Trial(cache, **options), Trial(**options)
+    compiled.run(4)
     plain.run(4)
-    assert ours.steps._compilation is None and ours.steps._taken_over
-    assert close(ours.state, plain.state)
+    assert len(programs) == 1 and compiled.steps.uses_compiled_program
+    assert close(compiled.state, plain.state)
 
 
-def test_without_a_compiler_one_line_says_so_and_steps_go_on(tmp_path, monkeypatch, caplog):
+def test_missing_compiler_is_reported_once_and_training_continues(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CXX", "no-such-compiler")
     trial = Trial(tmp_path / "cache")
@@ -177,57 +180,55 @@ def test_without_a_compiler_one_line_says_so_and_steps_go_on(tmp_path, monkeypat
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_compiler_that_fails_is_told_in_one_line_and_steps_go_on(tmp_path, monkeypatch, caplog):
+@pytest.mark.walk
+def test_failed_compilation_is_reported_in_one_line_and_training_continues(tmp_path, monkeypatch, caplog):
     compiler = tmp_path / "broken"
     compiler.write_text("#!/bin/sh\necho no space left >&2; exit 1\n")
     compiler.chmod(0o755)
     monkeypatch.setenv("CXX", str(compiler))
     Trial(tmp_path / "cache").run(3)
     assert len(caplog.records) == 1
-    assert "go on as they are" in caplog.text and "\n" not in caplog.records[0].getMessage()
+    assert FELL_BACK in caplog.text and "\n" not in caplog.records[0].getMessage()
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def broken(folder, after=0):
-    """A trial whose program in the cache is no program."""
-    trial = Trial(folder, after)
+def trial_with_broken_program(folder, compile_after=0):
+    trial = Trial(folder, compile_after)
     package = folder / f"{trial.key}.pt2"
     package.write_bytes(b"no package")
     package.with_suffix(".json").write_text(json.dumps(["errors", "loss"]))
     return trial
 
 
-def test_a_broken_package_is_told_and_left_and_made_anew_by_the_next_run(tmp_path, caplog):
-    trial = broken(tmp_path)
+def test_broken_package_is_reported_and_removed_from_the_cache(tmp_path, caplog):
+    trial = trial_with_broken_program(tmp_path)
     trial.run(2)
-    assert not trial.steps._taken_over and len(caplog.records) == 1
+    assert not trial.steps.uses_compiled_program and len(caplog.records) == 1
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("after", [0, 9], ids=["taken over", "still before"])
-def test_a_run_that_went_without_the_program_goes_on_without_and_says_so(after, tmp_path, caplog):
-    first = broken(tmp_path, after)
-    assert not first.steps.goes_without
+@pytest.mark.parametrize("compile_after", [0, 9], ids=["after take-over", "before take-over"])
+def test_resumed_run_does_not_compile_if_the_first_one_fell_back(compile_after, tmp_path, caplog):
+    first = trial_with_broken_program(tmp_path, compile_after)
+    assert not first.steps.fell_back_to_autograd
     first.run(2)
-    assert first.steps.goes_without and len(caplog.records) == 1
-    resumed = Trial(tmp_path, after)
-    resumed.steps.forget(first.steps.goes_without)
+    assert first.steps.fell_back_to_autograd and len(caplog.records) == 1
+    resumed = Trial(tmp_path, compile_after)
+    resumed.steps.reset(first.steps.fell_back_to_autograd)
     resumed.run(2)
-    assert list(tmp_path.iterdir()) == [] and resumed.steps.goes_without
-    assert len(caplog.records) == 2 and "go on as they are" in caplog.records[1].getMessage()
+    assert list(tmp_path.iterdir()) == [] and resumed.steps.fell_back_to_autograd
+    assert len(caplog.records) == 2 and FELL_BACK in caplog.records[1].getMessage()
 
 
-def test_a_run_that_was_to_compile_nothing_goes_without_nothing():
+def test_run_without_compilation_does_not_fall_back():
     trial = Trial(None)
-    trial.steps.forget(True)
+    trial.steps.reset(True)
     trial.run(2)
-    assert not trial.steps.goes_without
+    assert not trial.steps.fell_back_to_autograd
 
 
-def test_a_network_that_cannot_be_sent_elsewhere_is_trained_without(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(
-        "battery_lab.rllib.gradient_step.compiler_process.compiler", lambda: "g++"
-    )  # which is not come to
+def test_network_that_cannot_be_pickled_is_trained_without_a_program(tmp_path, caplog, monkeypatch):
+    monkeypatch.setenv("CXX", "/bin/sh")  # It is never called.
 
     class Local(nn.Sequential):
         pass
@@ -238,45 +239,38 @@ def test_a_network_that_cannot_be_sent_elsewhere_is_trained_without(tmp_path, ca
 
 
 @pytest.mark.parametrize(
-    ("hurry", "threads", "before"), [(True, 2, 1), (True, 1, 1), (True, 5, 1), (False, 2, 2)], ids=str
+    ("urgent", "threads", "before"), [(True, 2, 1), (True, 1, 1), (True, 5, 1), (False, 2, 2)], ids=str
 )
-def test_a_core_is_left_to_a_hurried_compiler_until_its_program_takes_over(
-    hurry, threads, before, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("battery_lab.rllib.gradient_step.gradient_steps.cores", lambda: 2)
+def test_urgent_compiler_gets_a_core_until_the_take_over(urgent, threads, before, tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{STEPS}.cores", lambda: 2)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    make = partial(
-        GradientSteps, Squares(), nn.Linear(1, 1), [], Clipping(limit=None, by="value"), after=3, hurry=hurry
-    )
-    monkeypatch.setattr("battery_lab.rllib.gradient_step.gradient_steps.compiler", lambda: "g++")
+    clipping = GradientClipping(limit=None, by="value")
+    make = partial(GradientSteps, Squares(), nn.Linear(1, 1), [], clipping, compile_after=3, urgent=urgent)
+    monkeypatch.setenv("CXX", "/bin/sh")
     assert [make(cache=tmp_path).threads(number) for number in (0, 2, 3)] == [before, before, threads]
     assert [make(cache=None).threads(number) for number in (0, 2, 3)] == [threads] * 3
-    monkeypatch.setattr("battery_lab.rllib.gradient_step.gradient_steps.compiler", lambda: None)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX")
     assert [make(cache=tmp_path).threads(number) for number in (0, 2, 3)] == [threads] * 3
 
 
-def test_how_many_threads_compute_does_not_depend_on_whether_compiling_worked(tmp_path, monkeypatch):
-    monkeypatch.setattr("battery_lab.rllib.gradient_step.gradient_steps.cores", lambda: 2)
-    monkeypatch.setattr("battery_lab.rllib.gradient_step.gradient_steps.compiler", lambda: "g++")
+def test_number_of_threads_does_not_depend_on_whether_compilation_works(tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{STEPS}.cores", lambda: 2)
+    monkeypatch.setenv("CXX", "/bin/sh")
+    (tmp_path / "file").touch()
     with torch_threads(2):
-        trial = Trial(tmp_path, after=5)
-    monkeypatch.setattr(
-        "battery_lab.rllib.gradient_step.gradient_steps.Compilation", mock.Mock(side_effect=OSError("no place"))
-    )
+        trial = Trial(tmp_path / "file" / "cache", compile_after=5)  # Nothing can be written below a file.
     assert trial.steps.threads(0) == 1
     trial.run(3)
-    assert not trial.steps._compiles and trial.steps.threads(3) == 1
+    assert trial.steps.fell_back_to_autograd and trial.steps.threads(3) == 1
 
 
-def test_programs_are_made_for_the_threads_that_they_will_have(tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        "battery_lab.rllib.gradient_step.gradient_steps.Compilation", lambda *parts, **options: asked.append(parts)
-    )
+def test_program_is_compiled_for_the_threads_after_the_take_over(stand_ins, tmp_path):
     with torch_threads(2):
-        trial = Trial(tmp_path, after=5)
-        wanted = trial.key
+        trial = Trial(tmp_path, compile_after=5)
+        key = trial.key
     with torch_threads(1):
         trial.step(0)
-        assert trial.steps._package.stem == wanted != trial.key
-    assert asked[0][-1] == 2
+        assert trial.key != key
+    assert [path.stem for path in tmp_path.glob("*.pt2")] == [key]
+    assert stand_ins.threads == [2]

@@ -1,4 +1,4 @@
-"""Gradients as a function of tensors, which can be compiled, are those of torch; and the function's name."""
+"""Gradient programs: they return the gradients of autograd, and have a name that identifies them."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ import pytest
 import torch
 from torch import nn
 
-from battery_lab.rllib.gradient_step.autograd import by_autograd, trained
-from battery_lab.rllib.gradient_step.equivalence import laid_out
-from battery_lab.rllib.gradient_step.optimizer_step import Clipping, Descent
-from battery_lab.rllib.gradient_step.traced_program import Program
+from battery_lab.rllib.gradient_step.autograd import compute_gradients, trainable_parameters
+from battery_lab.rllib.gradient_step.equivalence import same_memory_layout
+from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping, OptimizerStep
+from battery_lab.rllib.gradient_step.traced_program import GradientProgram
+from battery_lab.rllib.process_resources import torch_threads
 from tests.rllib.standin import StandIns
 from tests.rllib.trial import Squares, Trial, close
 
+NAMES = (["scale", "weight"], ["x", "y"])
 
-def test_the_program_gives_what_autograd_gives():
+
+def test_program_returns_gradients_and_metrics_of_autograd():
     trial = Trial()
     module, batch, coefficients = trial.module, trial.batch, trial.coefficients
-    figures = by_autograd(Squares(), module, trained(module, coefficients), batch, coefficients)
-    wanted = [parameter.grad for parameter in trained(module, coefficients)]
-    program = Program(Squares(), module)
-    results = program((["scale", "weight"], ["x", "y"]), *program.arguments(batch, coefficients))
-    assert program.figures == ["errors", "loss"]
-    assert close(results[:4], wanted)
-    assert close(results[4:], [figures["errors"], figures["loss"]])
+    parameters = trainable_parameters(module, coefficients)
+    metrics = compute_gradients(Squares(), module, parameters, batch, coefficients)
+    program = GradientProgram(Squares(), module)
+    results = program(NAMES, *program.arguments(batch, coefficients))
+    assert program.metric_names == ["errors", "loss"]
+    assert close(results[:4], [parameter.grad for parameter in parameters])
+    assert close(results[4:], [metrics["errors"], metrics["loss"]])
 
 
-class Across(nn.Module):
-    """A layer whose gradient autograd finds the other way round."""
+class TransposedGradient(nn.Module):
+    """A layer whose gradient autograd returns transposed."""
 
-    def __init__(self):  # noqa: D107
+    def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(3, 5))
 
@@ -39,46 +42,52 @@ class Across(nn.Module):
         return torch.einsum("bi,oi->bo", x, self.weight).mean(1, keepdim=True)
 
 
-def test_gradients_lie_in_memory_as_their_parameters_do():
-    trial = Trial(module=nn.Sequential(nn.Linear(5, 5), Across(), nn.Linear(1, 1)))
+def test_gradients_have_the_memory_layout_of_their_parameters():
+    trial = Trial(module=nn.Sequential(nn.Linear(5, 5), TransposedGradient(), nn.Linear(1, 1)))
     module, batch, coefficients = trial.module, trial.batch, trial.coefficients
-    parameters = trained(module, coefficients)
+    parameters = trainable_parameters(module, coefficients)
     loss, _ = Squares()(module, batch, coefficients)
     raw = torch.autograd.grad(loss, parameters)
-    program = Program(Squares(), module)
-    results = program((["scale", "weight"], ["x", "y"]), *program.arguments(batch, coefficients))
-    assert not laid_out(raw, parameters) and laid_out(results, parameters)
+    program = GradientProgram(Squares(), module)
+    results = program(NAMES, *program.arguments(batch, coefficients))
+    assert not same_memory_layout(raw, parameters) and same_memory_layout(results, parameters)
     assert close(results[: len(raw)], raw)
-    assert not laid_out([torch.ones(2)], [torch.ones(3)])
+    assert not same_memory_layout([torch.ones(2)], [torch.ones(3)])
 
 
-def test_what_is_trained_has_a_gradient_and_nothing_else():
+def with_gradients(trial):
+    """Return the trainable parameters of a trial, after their gradients are set."""
+    parameters = trainable_parameters(trial.module, trial.coefficients)
+    compute_gradients(Squares(), trial.module, parameters, trial.batch, trial.coefficients)
+    return parameters
+
+
+def test_only_trainable_parameters_get_gradients():
     trial = Trial()
-    by_autograd(Squares(), trial.module, trained(trial.module, trial.coefficients), trial.batch, trial.coefficients)
-    assert len(trained(trial.module, trial.coefficients)) == 4
+    assert len(with_gradients(trial)) == 4
     assert trial.module[0].bias.grad is None
     assert trial.coefficients["weight"].grad is None
 
 
-def test_descending_tells_the_norms_before_clipping():
-    trial = Trial(kind=lambda parameters, lr: torch.optim.SGD(parameters, lr=1.0))
+def test_step_reports_the_norm_before_clipping():
+    trial = Trial(optimizer=lambda parameters, lr: torch.optim.SGD(parameters, lr=1.0))
     before = [parameter.detach().clone() for parameter in trial.module.parameters()]
-    by_autograd(Squares(), trial.module, trained(trial.module, trial.coefficients), trial.batch, trial.coefficients)
-    raw = torch.linalg.vector_norm(
-        torch.cat([p.grad.flatten() for p in trial.module.parameters() if p.grad is not None])
-    )
-    figures = Descent(trial.optimizers, Clipping(limit=1e-3, by="global_norm"))()
-    assert float(figures["gradients_net_global_norm"]) == pytest.approx(float(raw))
-    moved = torch.cat([(a - b).detach().flatten() for a, b in zip(trial.module.parameters(), before, strict=True)])
-    assert float(torch.linalg.vector_norm(moved)) == pytest.approx(1e-3, rel=1e-2)
+    with_gradients(trial)
+    gradients = [p.grad.flatten() for p in trial.module.parameters() if p.grad is not None]
+    norm = float(torch.linalg.vector_norm(torch.cat(gradients)))
+    metrics = OptimizerStep(trial.optimizers, GradientClipping(limit=1e-3, by="global_norm"))()
+    assert float(metrics["gradients_net_global_norm"]) == pytest.approx(norm)
+    change = torch.cat([(a - b).detach().flatten() for a, b in zip(trial.module.parameters(), before, strict=True)])
+    assert float(torch.linalg.vector_norm(change)) == pytest.approx(1e-3, rel=1e-2)
 
 
-@pytest.mark.parametrize("change", ["losses", "network", "buffers", "rows", "threads", "coefficients"])
-def test_another_program_has_another_name(change, monkeypatch):
+@pytest.mark.parametrize("change", ["loss", "network", "buffers", "rows", "threads", "coefficients"])
+def test_different_programs_have_different_keys(change):
     trial = Trial()
     first = trial.key
-    if change == "losses":
-        trial.losses.__class__ = type("Cubes", (Squares,), {"__repr__": lambda self: "Cubes()"})
+    threads = torch.get_num_threads()
+    if change == "loss":
+        trial.loss_function.__class__ = type("Cubes", (Squares,), {"__repr__": lambda self: "Cubes()"})
     if change == "network":
         trial.module[1] = nn.ReLU()
     if change == "buffers":
@@ -86,40 +95,41 @@ def test_another_program_has_another_name(change, monkeypatch):
     if change == "rows":
         trial.batch = {name: values[:8] for name, values in trial.batch.items()}
     if change == "threads":
-        monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+        threads += 1
     if change == "coefficients":
         trial.coefficients = trial.coefficients | {"more": torch.tensor(1.0)}
-    assert trial.key != first
+    with torch_threads(threads):
+        assert trial.key != first
 
 
-class Spare(nn.Linear):
-    """A layer with a parameter that nothing uses."""
+class UnusedParameter(nn.Linear):
+    """A layer with a parameter that its output does not depend on."""
 
-    def __init__(self, *sizes):  # noqa: D107
+    def __init__(self, *sizes):
         super().__init__(*sizes)
-        self.spare = nn.Parameter(torch.ones(3))
+        self.unused = nn.Parameter(torch.ones(3))
 
 
-def taken_over(tmp_path, monkeypatch, turned):
-    """A trial in which a program was to take over, and the same without one."""
-    made = StandIns(monkeypatch).made
-    module = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), Spare(8, 1))
-    ours, plain = (Trial(cache, after=2, module=copy.deepcopy(module)) for cache in (tmp_path, None))
-    ours.run(2)
-    made[0].turned = turned
-    ours.run(3, first=2)
+def run_past_the_take_over(tmp_path, monkeypatch, transposes):
+    """Return a trial in which a program may take over, and the same trial without a program."""
+    programs = StandIns(monkeypatch).made
+    module = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), UnusedParameter(8, 1))
+    compiled, plain = (Trial(cache, compile_after=2, module=copy.deepcopy(module)) for cache in (tmp_path, None))
+    compiled.run(2)
+    programs[0].transposes = transposes
+    compiled.run(3, first=2)
     plain.run(5)
-    return ours, plain
+    return compiled, plain
 
 
-def test_a_parameter_without_a_gradient_is_left_alone_by_compiled_steps_too(tmp_path, monkeypatch):
-    ours, plain = taken_over(tmp_path, monkeypatch, turned=False)
-    assert ours.steps._taken_over
-    assert torch.equal(ours.module[2].spare, torch.ones(3))
-    assert close(ours.state, plain.state)
+def test_compiled_steps_do_not_change_a_parameter_without_a_gradient(tmp_path, monkeypatch):
+    compiled, plain = run_past_the_take_over(tmp_path, monkeypatch, transposes=False)
+    assert compiled.steps.uses_compiled_program
+    assert torch.equal(compiled.module[2].unused, torch.ones(3))
+    assert close(compiled.state, plain.state)
 
 
-def test_gradients_that_lie_otherwise_in_memory_are_refused(tmp_path, monkeypatch, caplog):
-    ours, plain = taken_over(tmp_path, monkeypatch, turned=True)
-    assert not ours.steps._taken_over and "does something else" in caplog.text
-    assert close(ours.state, plain.state)
+def test_program_with_transposed_gradients_is_discarded(tmp_path, monkeypatch, caplog):
+    compiled, plain = run_past_the_take_over(tmp_path, monkeypatch, transposes=True)
+    assert not compiled.steps.uses_compiled_program and "differs from autograd" in caplog.text
+    assert close(compiled.state, plain.state)

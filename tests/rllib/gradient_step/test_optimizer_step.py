@@ -11,7 +11,12 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from battery_lab.rllib.gradient_step.optimizer_step import FINITE, Clipping, Descent, is_plain_adam
+from battery_lab.rllib.gradient_step.optimizer_step import (
+    GRADIENTS_FINITE,
+    GradientClipping,
+    OptimizerStep,
+    is_plain_adam,
+)
 
 KINDS = {
     "adam": partial(Adam, lr=0.01, weight_decay=0.01, fused=True),
@@ -21,10 +26,10 @@ KINDS = {
     "sgd": partial(SGD, lr=0.01, momentum=0.9),
 }
 CLIPPINGS = [
-    Clipping(limit=0.05, by="global_norm"),
-    Clipping(limit=0.02, by="norm"),
-    Clipping(limit=0.001, by="value"),
-    Clipping(limit=None, by="global_norm"),
+    GradientClipping(limit=0.05, by="global_norm"),
+    GradientClipping(limit=0.02, by="norm"),
+    GradientClipping(limit=0.001, by="value"),
+    GradientClipping(limit=None, by="global_norm"),
 ]
 
 
@@ -62,7 +67,7 @@ def clip(module, clipping):
 def test_steps_are_those_of_torch(kind, clipping):
     ours, theirs = network(), network()
     optimizer, other = (KINDS[kind](module.parameters()) for module in (ours, theirs))
-    descent = Descent([("net", optimizer)], clipping)
+    descent = OptimizerStep([("net", optimizer)], clipping)
     for step in range(5):
         for module in (ours, theirs):
             give(module, gradients(step))
@@ -80,7 +85,7 @@ def test_steps_are_those_of_torch(kind, clipping):
 def test_a_learning_rate_of_0_moves_moments_alone():
     module = network()
     optimizer = KINDS["adam"](module.parameters())
-    descent = Descent([("net", optimizer)], CLIPPINGS[0])
+    descent = OptimizerStep([("net", optimizer)], CLIPPINGS[0])
     for step in range(3):
         give(module, gradients(step))
         if step == 2:
@@ -94,7 +99,7 @@ def test_a_learning_rate_of_0_moves_moments_alone():
 def test_all_is_left_where_a_gradient_of_one_optimiser_is_not_finite():
     modules = [network(0), network(1)]
     optimizers = [(f"{place}", KINDS["adam"](module.parameters())) for place, module in enumerate(modules)]
-    descent = Descent(optimizers, CLIPPINGS[0])
+    descent = OptimizerStep(optimizers, CLIPPINGS[0])
     for step in range(3):
         for module in modules:
             give(module, gradients(step))
@@ -105,7 +110,7 @@ def test_all_is_left_where_a_gradient_of_one_optimiser_is_not_finite():
                 for module, (_, one) in zip(modules, optimizers, strict=True)
             ]
         told = descent()
-        assert bool(told[FINITE]) == (step < 2)
+        assert bool(told[GRADIENTS_FINITE]) == (step < 2)
     for module, (_, optimizer), (weights, kept) in zip(modules, optimizers, before, strict=True):
         assert all(torch.equal(value, weights[name]) for name, value in module.state_dict().items())
         for place, state in optimizer.state_dict()["state"].items():
@@ -115,7 +120,7 @@ def test_all_is_left_where_a_gradient_of_one_optimiser_is_not_finite():
 def test_parameters_without_a_gradient_stay_whether_they_had_one_before_or_not():
     ours, theirs = network(), network()
     optimizer, other = (KINDS["adam"](module.parameters()) for module in (ours, theirs))
-    descent = Descent([("net", optimizer)], CLIPPINGS[-1])
+    descent = OptimizerStep([("net", optimizer)], CLIPPINGS[-1])
     for step, without in enumerate([1, None, 0, None, 2, 2]):
         values = [None if place == without else value for place, value in enumerate(gradients(step))]
         for module in (ours, theirs):
@@ -129,7 +134,7 @@ def test_parameters_without_a_gradient_stay_whether_they_had_one_before_or_not()
 def test_restored_optimisers_go_on_from_their_state():
     ours, theirs = network(), network()
     optimizer, other = (KINDS["adam"](module.parameters()) for module in (ours, theirs))
-    descent = Descent([("net", optimizer)], CLIPPINGS[-1])
+    descent = OptimizerStep([("net", optimizer)], CLIPPINGS[-1])
     for step in range(6):
         for module in (ours, theirs):
             give(module, gradients(step))
@@ -156,7 +161,7 @@ def test_a_resumed_run_rounds_as_one_that_never_stopped(kind, given):
     """Whichever parameters have gradients in a step, and torch's own optimisers say the same but for rounding."""
 
     def run(module, optimizer, start):
-        descent, states = Descent([("net", optimizer)], CLIPPINGS[-1]), []
+        descent, states = OptimizerStep([("net", optimizer)], CLIPPINGS[-1]), []
         for step, places in list(enumerate(given))[start:]:
             states.append(copy.deepcopy((module.state_dict(), optimizer.state_dict())))
             give(module, [v if place in places else None for place, v in enumerate(gradients(step))])
@@ -183,7 +188,7 @@ def test_parameters_begin_where_tensors_of_their_own_do():
     """Products round by it, and those of a run that is resumed are tensors of their own at first."""
     module = network()
     optimizer = KINDS["adam"](module.parameters())
-    descent = Descent([("net", optimizer)], CLIPPINGS[0])
+    descent = OptimizerStep([("net", optimizer)], CLIPPINGS[0])
     give(module, gradients(0))
     descent()
     states = optimizer.state.values()
@@ -209,7 +214,7 @@ def hook(module, optimizer):
 def test_what_is_changed_between_steps_is_noticed(change):
     ours, theirs = network(), network()
     optimizer, other = (KINDS["adam"](module.parameters()) for module in (ours, theirs))
-    descent = Descent([("net", optimizer)], CLIPPINGS[-1])
+    descent = OptimizerStep([("net", optimizer)], CLIPPINGS[-1])
     for step in range(4):
         for module, one in ((ours, optimizer), (theirs, other)):
             give(module, gradients(step))
@@ -224,8 +229,8 @@ def test_an_optimiser_without_any_gradient_stands_still():
     module = network()
     optimizer = KINDS["adam"](module.parameters())
     before = copy.deepcopy(module.state_dict())
-    told = Descent([("net", optimizer)], CLIPPINGS[0])()
-    assert float(told["gradients_net_global_norm"]) == 0 and told[FINITE]
+    told = OptimizerStep([("net", optimizer)], CLIPPINGS[0])()
+    assert float(told["gradients_net_global_norm"]) == 0 and told[GRADIENTS_FINITE]
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
@@ -235,7 +240,7 @@ def test_one_tensor_for_two_gradients_is_clipped_once():
     shared = torch.tensor([3.0, 4.0])
     for parameter in module:
         parameter.grad = shared
-    Descent([("net", optimizer)], Clipping(limit=1.0, by="global_norm"))()
+    OptimizerStep([("net", optimizer)], GradientClipping(limit=1.0, by="global_norm"))()
     assert torch.allclose(module[0], -shared / 50**0.5, atol=1e-6) and torch.equal(module[0], module[1])
 
 
@@ -243,7 +248,7 @@ def test_one_tensor_for_two_gradients_is_clipped_once():
 def test_what_all_optimisers_are_to_do_is_not_gone_round(register):
     module, called = network(), []
     optimizer = KINDS["adam"](module.parameters())
-    descent = Descent([("net", optimizer)], CLIPPINGS[-1])
+    descent = OptimizerStep([("net", optimizer)], CLIPPINGS[-1])
     handle = register(lambda one, *arguments: called.append(one))
     try:
         give(module, gradients(0))

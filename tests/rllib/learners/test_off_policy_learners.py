@@ -19,7 +19,7 @@ from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.rllib.learners.dqn_learner import ArrayDQNLearner
-from battery_lab.rllib.learners.sac_learner import NOISE, NOISE_AFTER, ArraySACLearner, squashed_sample
+from battery_lab.rllib.learners.sac_learner import NEXT_NOISE, NOISE, ArraySACLearner, squashed_sample
 from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
 from tests.rllib.small import ScriptedEnv, configured, gradients_of
 
@@ -92,7 +92,7 @@ def test_losses_and_gradients_agree(kind, options):
     wanted = stock.compute_gradients(losses)
     if kind == "sac_box":
         torch.manual_seed(0)
-        tensors |= {name: torch.normal(torch.zeros(96, 1), torch.ones(96, 1)) for name in (NOISE, NOISE_AFTER)}
+        tensors |= {name: torch.normal(torch.zeros(96, 1), torch.ones(96, 1)) for name in (NOISE, NEXT_NOISE)}
     figures = gradients_of(ours, tensors)
     assert float(figures["total_loss"]) == pytest.approx(float(losses[DEFAULT_MODULE_ID].detach()), rel=1e-4)
     named = dict(stock.module[DEFAULT_MODULE_ID].named_parameters())
@@ -125,7 +125,9 @@ def test_updates_and_target_networks_agree_step_by_step(kind, options):
     for name, tensor in found.items():
         assert torch.allclose(tensor, wanted[name], rtol=1e-3, atol=2e-5), name
     # All parameters of an optimiser at once.
-    assert set(ours._steps._descent._flat) == {name for name, _ in ours.get_optimizers_for_module(DEFAULT_MODULE_ID)}
+    assert set(ours._steps._optimizer_step._flat) == {
+        name for name, _ in ours.get_optimizers_for_module(DEFAULT_MODULE_ID)
+    }
 
 
 def test_several_minibatches_in_one_update_are_several_steps():
@@ -201,5 +203,5 @@ def test_whole_numbers_of_a_network_are_copied_to_its_target(tau):
     module.encoder.register_buffer("batches", torch.tensor(7))
     module._target_encoder.register_buffer("batches", torch.tensor(0))
     ours._pair_targets()
-    ours._follow(10)
+    ours._update_targets(10)
     assert int(module._target_encoder.batches) == 7

@@ -18,11 +18,11 @@ from ray.rllib.evaluation.postprocessing import Postprocessing
 from ray.rllib.utils.torch_utils import explained_variance
 
 from battery_lab.common.errors import LabError
-from battery_lab.rllib.learners.advantages import generalised_advantages
-from battery_lab.rllib.learners.array_learner import PATIENCE
+from battery_lab.rllib.learners.advantages import generalised_advantage_estimates
+from battery_lab.rllib.learners.array_learner import MAX_NON_FINITE_STEPS
 from battery_lab.rllib.learners.distributions import distribution
-from battery_lab.rllib.learners.minibatches import Chosen
-from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner, PPOLosses, standardised
+from battery_lab.rllib.learners.minibatches import MinibatchBuffer
+from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner, PPOLoss, standardise
 from battery_lab.rllib.process_resources import keep_freed_memory
 from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
 from battery_lab.rllib.stock_backend import KeepsCoefficients
@@ -79,7 +79,7 @@ def test_value_targets_and_advantages_agree(box):
     # RLlib standardises over rows that are no transitions too, which moves and stretches all advantages alike.
     values = stock.module[DEFAULT_MODULE_ID].compute_values(theirs).detach()
     raw = (theirs[TARGETS] - values).numpy()
-    assert np.allclose(mine[ADVANTAGES][found], standardised(raw)[wanted], atol=1e-4)
+    assert np.allclose(mine[ADVANTAGES][found], standardise(raw)[wanted], atol=1e-4)
     assert np.corrcoef(mine[ADVANTAGES][found], theirs[ADVANTAGES][wanted])[0, 1] > 1 - 1e-6
 
 
@@ -119,8 +119,8 @@ def test_losses_and_gradients_agree(box, options):
 @pytest.mark.parametrize("targets", [[2.0, 2.0, 2.0], [1.0, 1.1, 0.9], [0.0, 5.0, 9.0]])
 def test_explained_variance_is_rllibs_also_of_targets_that_do_not_vary(targets):
     values, targets = torch.tensor([0.0, 4.0, 8.0]), torch.tensor(targets)
-    losses = PPOLosses(clip=0.2, value_clip=10.0, value_coeff=1.0, critic=True, kl=False)
-    found = losses._of_values(values, targets)[1]["vf_explained_var"]
+    losses = PPOLoss(clip=0.2, value_clip=10.0, value_coeff=1.0, critic=True, kl=False)
+    found = losses.value_loss(values, targets)[1]["vf_explained_var"]
     assert float(found) == pytest.approx(float(explained_variance(targets, values)))
 
 
@@ -195,9 +195,9 @@ def test_a_restored_learner_goes_on_with_its_coefficients():
 def test_whether_it_goes_without_a_compiled_program_is_restored(monkeypatch):
     ours, other = made(ArrayPPOLearner)[0], made(ArrayPPOLearner)[0]
     told = []
-    monkeypatch.setattr(other._steps, "forget", told.append)
+    monkeypatch.setattr(other._steps, "reset", told.append)
     for without in (True, False):
-        monkeypatch.setattr(type(ours._steps), "goes_without", without)
+        monkeypatch.setattr(type(ours._steps), "fell_back_to_autograd", without)
         other.set_state(ours.get_state())
     other.set_state({"rl_module": ours.get_state()["rl_module"]})
     assert told == [True, False, False]
@@ -212,7 +212,7 @@ def test_learners_descend_the_mean_of_their_gradients(monkeypatch):
     # The other learner found twice as much.
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda flat: flat.add_(2 * flat))
     ours.config = ours.config.copy(copy_frozen=False).learners(num_learners=2)
-    ours._share_gradients()
+    ours._average_gradients()
     assert len(named) > 4 and all(float(parameter.grad.abs().max()) > 0 for parameter in named.values())
     assert all(torch.allclose(parameter.grad, wanted[name]) for name, parameter in named.items())
 
@@ -220,7 +220,7 @@ def test_learners_descend_the_mean_of_their_gradients(monkeypatch):
 def test_all_parameters_descend_at_once():
     ours, _, fragment = both()
     ours.update(episodes=[fragment])
-    assert set(ours._steps._descent._flat) == {"default_optimizer"}
+    assert set(ours._steps._optimizer_step._flat) == {"default_optimizer"}
 
 
 def test_weights_alone_do_not_set_the_count_of_steps_back():
@@ -262,10 +262,10 @@ def test_advantages_by_hand():
     cut = np.array([[False], [True], [False], [False]])
     valid = np.array([[True], [True], [False], [True]])
     none = np.zeros((4, 1), bool)
-    found = generalised_advantages(rewards, values, none, cut, valid, 0.5, 0.5)
+    found = generalised_advantage_estimates(rewards, values, none, cut, valid, 0.5, 0.5)
     # The cut bootstraps from the last observation's value, 30; nothing comes back over the reset.
     assert found[:, 0].tolist() == [1 + 10 - 10 + 0.25 * (2 + 15 - 20), 2 + 15 - 20, 0, 3 + 25 - 40]
-    ended = generalised_advantages(rewards, values, cut, cut, valid, 0.5, 0.5)
+    ended = generalised_advantage_estimates(rewards, values, cut, cut, valid, 0.5, 0.5)
     assert ended[:, 0].tolist() == [1 + 10 - 10 + 0.25 * (2 - 20), 2 - 20, 0, 3 + 25 - 40]
 
 
@@ -282,13 +282,13 @@ def test_a_run_whose_gradients_stay_no_numbers_ends_with_what_to_do():
     ours, fragment = made(ArrayPPOLearner)
     minibatch = ours.tensors(TrainingData(episodes=[fragment]))
     good, bad = minibatch, minibatch | {ADVANTAGES: minibatch[ADVANTAGES] * float("nan")}
-    for _ in range(PATIENCE - 1):
+    for _ in range(MAX_NON_FINITE_STEPS - 1):
         ours.step(bad, {})
     ours.step(good, {})
-    for _ in range(PATIENCE - 1):
+    for _ in range(MAX_NON_FINITE_STEPS - 1):
         ours.step(bad, {})
     ours.set_state(ours.get_state())
-    for _ in range(PATIENCE - 1):
+    for _ in range(MAX_NON_FINITE_STEPS - 1):
         ours.step(bad, {})
     with pytest.raises(LabError, match=r"algo\.lr"):
         ours.step(bad, {})
@@ -306,7 +306,7 @@ def test_the_runner_acts_with_what_was_learned():
 
 
 def test_minibatches_are_rows_of_all_columns_in_memory_that_is_used_again():
-    chosen = Chosen()
+    chosen = MinibatchBuffer()
     columns = {"obs": torch.arange(12.0).reshape(6, 2), "actions": torch.arange(6)}
     first = chosen(columns, torch.tensor([4, 0]))
     assert first["obs"].tolist() == [[8, 9], [0, 1]] and first["actions"].tolist() == [4, 0]
