@@ -56,7 +56,9 @@ ONLY = {
     "ray": {"algos", "rllib"},
 }
 # Rooms of numbers, and what they may import besides the standard library and the lab.
-NUMBERS = {room: {"numpy", "numba"} for room in ("envs.battery.core", "observations", "planning", "rewards")}
+NUMBERS = {
+    room: {"numpy", "numba", "pydantic"} for room in ("envs.battery.core", "observations", "planning", "rewards")
+}
 NUMBERS["envs.battery.core"] |= {"pandas"}
 
 

@@ -1,1 +1,1 @@
-"""Networks in plain torch: what turns an observation into features for the heads of an algorithm."""
+"""Networks in plain torch: encoders from observations to features for the heads of an algorithm."""

@@ -1,15 +1,19 @@
-"""What a network is to the algorithms and to a stored policy."""
+"""Network interface and building blocks: the encoder protocol, activations and dense layers."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
 
+from pydantic import Field
 from torch import nn
 
-from battery_lab.common.errors import require_choice
+from battery_lab.common.options import Int
 from battery_lab.envs.layout import Layout
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
+Activation = Literal["relu", "tanh", "silu", "gelu", "elu"]
+Size = Annotated[Int, Field(ge=1, le=8192)]
+
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
     "tanh": nn.Tanh,
     "silu": nn.SiLU,
@@ -19,7 +23,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class Network(Protocol):
-    """A choice of conf/network.
+    """An option of ``conf/network``.
 
     Attributes:
         shared_value: whether a value head shares the policy's encoder.
@@ -31,32 +35,26 @@ class Network(Protocol):
 
     @property
     def out_features(self) -> int:
-        """How many features the encoder returns."""
+        """Number of features that the encoder returns."""
 
     def encoder(self, layout: Layout, extra: int = 0) -> nn.Module:
         """Return a module from (N, D + extra) to (N, out_features).
 
         Args:
-            layout: what stands where in the D numbers of an observation.
-            extra: further numbers behind the observation, for instance an action that a critic judges.
+            layout: names and places of the D numbers in an observation.
+            extra: further numbers after the observation, for instance the action that a critic values.
 
         Raises:
-            ConfigError: the observation lacks what the network needs.
+            ConfigError: the observation lacks something that the network needs.
         """
 
 
-def activation(name: str) -> type[nn.Module]:
-    """Return an activation by its name in YAML."""
-    require_choice("network.activation", name, tuple(ACTIVATIONS))
-    return ACTIVATIONS[name]
-
-
 def dense(sizes: list[int], act: type[nn.Module]) -> list[nn.Module]:
-    """Return linear layers through the sizes, each with its activation behind it."""
+    """Return linear layers through the sizes, each followed by its activation."""
     layers: list[nn.Module] = []
     for size, following in zip(sizes[:-1], sizes[1:], strict=True):
         linear = nn.Linear(size, following)
-        # Orthogonal weights keep the scale of features and gradients through depth (Andrychowicz et al. 2021, 3.2).
+        # Orthogonal weights preserve the scale of features and gradients with depth (Andrychowicz et al. 2021, 3.2).
         nn.init.orthogonal_(linear.weight, gain=2**0.5)
         nn.init.zeros_(linear.bias)
         layers += [linear, act()]

@@ -1,35 +1,31 @@
-"""A multilayer perceptron."""
+"""Multilayer perceptron."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
 from torch import nn
 
-from battery_lab.common.errors import require
+from battery_lab.common.options import options
 from battery_lab.envs.layout import Layout
-from battery_lab.networks.base import activation, dense
+from battery_lab.networks.base import ACTIVATIONS, Activation, Size, dense
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("network")
 class Mlp:
-    """The choice ``network=mlp``.
+    """The option ``network=mlp``.
 
     Attributes:
         hidden: units of each hidden layer.
-        activation: relu, tanh, silu, gelu or elu.
+        activation: activation after each layer.
         shared_value: whether a value head shares the policy's layers.
     """
 
-    hidden: Sequence[int]
-    activation: str
+    hidden: Annotated[Sequence[Size], Field(min_length=1)]
+    activation: Activation
     shared_value: bool
-
-    def __post_init__(self) -> None:
-        good = len(self.hidden) > 0 and all(isinstance(n, int) and 1 <= n <= 8192 for n in self.hidden)
-        require(good, "network.hidden", "must list one or more layers of 1 to 8192 units", list(self.hidden))
-        activation(self.activation)
 
     @property
     def out_features(self) -> int:
@@ -38,4 +34,4 @@ class Mlp:
 
     def encoder(self, layout: Layout, extra: int = 0) -> nn.Module:
         """Return the layers, (N, D + extra) to (N, out_features)."""
-        return nn.Sequential(*dense([layout.size + extra, *self.hidden], activation(self.activation)))
+        return nn.Sequential(*dense([layout.size + extra, *self.hidden], ACTIVATIONS[self.activation]))

@@ -61,7 +61,7 @@ def test_judging_on_another_market_takes_that_markets_prices(judge, finished, tm
     [
         (["battery.wear=3"], "battery.wear is no option: .*; did you mean battery.wear_per_mwh?"),
         (["batery.power_mw=3"], "batery.power_mw is no option: .*; did you mean battery.power_mw?"),
-        (["battery.power_mw=x"], "battery.power_mw must be a number, got 'x'"),
+        (["battery.power_mw=x"], "battery.power_mw must be greater than 0 MW, got 'x'"),
         (["battery.power_mw=-1"], "battery.power_mw must be greater than 0 MW, got -1"),
         (
             ["algo.lr=1"],

@@ -1,38 +1,38 @@
-"""How a policy's actions become requests for power."""
+"""Action sets: the mapping from a policy's actions to requested power."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from battery_lab.common.errors import require, require_choice
+from battery_lab.common.errors import require
+from battery_lab.common.options import Int, Unit, options
 from battery_lab.envs.base import ActionMeaning
 
 KINDS = ("discrete", "continuous")
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("env")
 class ActionSet:
-    """Levels of power, or any power.
+    """Discrete levels of power, or continuous power.
 
     Attributes:
         kind: ``discrete`` or ``continuous``.
-        levels: how many levels a discrete set has, from full charge over hold to full discharge; odd.
+        levels: number of levels of a discrete set, evenly spaced from full charge to full discharge; odd.
         power_mw: full power.
     """
 
-    kind: str
-    levels: int
-    power_mw: float
+    kind: Literal["discrete", "continuous"]
+    levels: Int
+    power_mw: Annotated[float, Field(gt=0), Unit("MW")]
 
     def __post_init__(self) -> None:
-        require_choice("env.actions", self.kind, KINDS)
-        rule = "must be an odd number from 3 to 201, so that holding is one of the levels"
+        rule = "must be an odd number from 3 to 201, so that one of the levels is to hold"
         require(self.levels % 2 == 1 and 3 <= self.levels <= 201, "env.action_levels", rule, self.levels)
 
     @property
@@ -44,7 +44,7 @@ class ActionSet:
 
     @property
     def meaning(self) -> ActionMeaning:
-        """Power at the grid connection, MW, + discharges."""
+        """Requested power at the grid connection, MW, + discharges."""
         levels = self._level_mw if self.kind == "discrete" else (-self.power_mw, self.power_mw)
         return ActionMeaning(name="request_mw", values=tuple(float(level) for level in levels))
 
@@ -53,7 +53,11 @@ class ActionSet:
         return np.linspace(-self.power_mw, self.power_mw, self.levels)
 
     def request_mw(self, actions: NDArray[Any]) -> NDArray[np.float64]:
-        """Return (N,) MW, + discharges, for (N,) levels from 0 or (N, 1) fractions of full power."""
+        """Return (N,) requested power in MW, + discharges.
+
+        Args:
+            actions: (N,) indices of levels, or (N, 1) fractions of full power, which are clipped to [-1, 1].
+        """
         if self.kind == "discrete":
             return self._level_mw[np.asarray(actions, np.int64)]
         return np.clip(np.asarray(actions, np.float64).reshape(-1), -1.0, 1.0) * self.power_mw

@@ -1,16 +1,17 @@
-"""A battery on a market: joins physics, prices, observations, reward and baselines."""
+"""Battery environment: joins physics, prices, observations, reward and baselines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import pandas as pd
+from pydantic import Field, SkipValidation
 
 from battery_lab.baselines import Baseline
-from battery_lab.common.errors import require, require_choice
+from battery_lab.common.errors import require
+from battery_lab.common.options import Int, Unit, options
 from battery_lab.envs.base import ActionMeaning, Actor, Evaluation, Metric
 from battery_lab.envs.battery import evaluate_policy
 from battery_lab.envs.battery.actions import KINDS, ActionSet
@@ -39,23 +40,23 @@ LABELS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("env")
 class BatteryMarket:
-    """The choice ``env=battery``.
+    """The option ``env=battery``.
 
     Attributes:
         battery: the battery.
-        market: where prices come from.
-        observation: what the policy sees.
-        reward: what it is trained on.
-        baselines: the policies it is compared with, by name.
-        price_lag: 0 if the price of the interval being dispatched is known, 1 if only the one before is.
-        episode_days: length of a training episode, days.
-        validation_days: length of the validation time, which lies between training and test time, days.
-        test_days: length of the test time, the last of the series, days.
-        actions: ``auto`` (what the algorithm can do), ``discrete`` or ``continuous``.
-        action_levels: how many levels of power a discrete action set has; odd.
-        cache: folder for what is worked out once a market and battery.
+        market: source of prices.
+        observation: what the policy observes.
+        reward: what the policy is trained on.
+        baselines: the policies that it is compared with, by name.
+        price_lag: 0 if the price of the dispatched interval is known, 1 if only the price before it is.
+        episode_days: length of a training episode.
+        validation_days: length of validation time, which lies between training and test time.
+        test_days: length of test time, the last of the series.
+        actions: ``auto`` (any kind that the algorithm can learn), ``discrete`` or ``continuous``.
+        action_levels: number of power levels of discrete actions; odd.
+        cache: folder for baseline results, computed once per market and battery.
     """
 
     metric_names: ClassVar[tuple[str, ...]] = tuple(LABELS)
@@ -65,28 +66,23 @@ class BatteryMarket:
     )
     data_paths: ClassVar[tuple[str, ...]] = ("market.path",)
 
-    battery: Battery
-    market: Market
-    observation: ObservationSet
-    reward: Shaping
-    baselines: Mapping[str, Baseline]
-    price_lag: int
-    episode_days: float
-    validation_days: int
-    test_days: int
-    actions: str
-    action_levels: int
+    battery: SkipValidation[Battery]
+    market: SkipValidation[Market]
+    observation: SkipValidation[ObservationSet]
+    reward: SkipValidation[Shaping]
+    baselines: Mapping[str, SkipValidation[Baseline]]
+    price_lag: Annotated[Int, Field(ge=0, le=1)]
+    episode_days: Annotated[float, Field(gt=0, le=3660), Unit("days")]
+    validation_days: Annotated[Int, Field(ge=1), Unit("days")]
+    test_days: Annotated[Int, Field(ge=1), Unit("days")]
+    actions: Literal["auto", "discrete", "continuous"]
+    action_levels: Int
     cache: str
 
     def __post_init__(self) -> None:
-        require_choice("env.price_lag", self.price_lag, (0, 1))
-        require(0 < self.episode_days <= 3660, "env.episode_days", "must be above 0 days", self.episode_days)
-        require(self.validation_days >= 1, "env.validation_days", "must be 1 day or more", self.validation_days)
-        require(self.test_days >= 1, "env.test_days", "must be 1 day or more", self.test_days)
-        require_choice("env.actions", self.actions, ("auto", *KINDS))
         ActionSet(kind="discrete", levels=self.action_levels, power_mw=self.battery.power_mw)
         for needed in (BatteryWorld.optimum, BatteryWorld.rule):
-            require(needed in self.baselines, "env.baselines", f"must hold {needed!r}", list(self.baselines))
+            require(needed in self.baselines, "env.baselines", f"must include {needed!r}", list(self.baselines))
 
     @property
     def offers(self) -> Sequence[str]:
