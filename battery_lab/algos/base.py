@@ -20,8 +20,8 @@ from battery_lab.common.options import Int, Unit, options
 from battery_lab.envs.layout import Layout
 from battery_lab.networks.base import Network
 from battery_lab.rllib.backends import Backend
-from battery_lab.rllib.runners.checkpointed_runner import RunnerMakesIt
-from battery_lab.rllib.runners.environment_log import LogEnvironment
+from battery_lab.rllib.runners.checkpointed_runner import EnvPlaceholder
+from battery_lab.rllib.runners.environment_log import EnvironmentLog
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +179,7 @@ def base_config(
 
     return (
         config.framework("torch")
-        .environment(RunnerMakesIt, env_config={"make_env": setup.make_env, "seed": setup.seed})
+        .environment(EnvPlaceholder, env_config={"make_env": setup.make_env, "seed": setup.seed})
         .env_runners(
             env_runner_cls=rollout.runner,
             num_env_runners=algo.num_env_runners,
@@ -196,7 +196,7 @@ def base_config(
             **({"learner_class": rollout.learner} if rollout.learner else {}),
         )
         .rl_module(rl_module_spec=RLModuleSpec(module_class=module, catalog_class=catalog, model_config=parts))
-        .callbacks(LogEnvironment)
+        .callbacks(EnvironmentLog)
         # Iterations are measured in steps, not in time, so that runs are reproducible.
         .reporting(min_time_s_per_iteration=0, min_sample_timesteps_per_iteration=iteration_steps)
         .debugging(seed=setup.seed, log_level="ERROR")

@@ -90,6 +90,14 @@ RENAMED = {
     ("observations.observation_set", "Layout"): ("envs.layout", "Layout"),
     ("rllib.backends", "ArrayRollout"): ("rllib.backends", "ArrayBackend"),
     ("rllib.backends", "StockRollout"): ("rllib.backends", "StockBackend"),
+    ("rllib.runners.checkpointed_runner", "LabEnvRunner"): (
+        "rllib.runners.checkpointed_runner",
+        "CheckpointedEnvRunner",
+    ),
+    ("rllib.runners.checkpointed_runner", "RunnerMakesIt"): ("rllib.runners.checkpointed_runner", "EnvPlaceholder"),
+    ("rllib.runners.environment_log", "LogEnvironment"): ("rllib.runners.environment_log", "EnvironmentLog"),
+    ("rllib.stock_backend", "KeepsCoefficients"): ("rllib.stock_backend", "CheckpointedPPOLearner"),
+    ("rllib.stock_backend", "KeepsTemperature"): ("rllib.stock_backend", "CheckpointedSACLearner"),
     ("rllib.replay.ring_buffer", "Layout"): ("rllib.replay.ring_buffer", "RowLayout"),
 }
 

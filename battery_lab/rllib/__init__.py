@@ -1,6 +1,6 @@
-"""RLlib's sampling, extended where the lab needs more: state that resumes exactly, and logs from the environment."""
+"""RLlib, extended to whole arrays, exact resumption and logs from the environment."""
 
 from battery_lab.common.old_names import install
 
-# Checkpoints are pickles, which RLlib reads here and in processes of its own.
+# RLlib unpickles checkpoints in this process and in its worker processes.
 install()

@@ -1,4 +1,4 @@
-"""What RLlib's algorithms do otherwise between runners and learners on whole arrays."""
+"""Array algorithm: sampling, metrics and weight synchronization of RLlib algorithms on whole arrays."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ log = logging.getLogger(__name__)
 
 
 class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
-    """Goes before one of RLlib's algorithms: one sampling, and weights handed over where they lie."""
+    """Mixin for an RLlib algorithm: samples fragments, and copies weights directly within one process."""
 
     _shared: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
-    _unreported = 0  # transitions that RLlib's metrics do not know of yet
+    _unreported = 0  # transitions that RLlib's metrics do not include yet
 
     @property
-    def at_hand(self) -> bool:
-        """Whether runner and learner are in this process."""
+    def is_local(self) -> bool:
+        """Whether runner and learner run in this process."""
         return self.env_runner_group.num_remote_workers() == 0 and bool(self.learner_group.is_local)
 
     @property
     def env_steps(self) -> int:
-        """Transitions sampled ever."""
+        """Transitions sampled since training began."""
         reported = self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0)
         return self._unreported + int(reported)
 
-    def sampled(self, at_least: int | None = None) -> list[Fragment]:
-        """Sample once, or as often as so many transitions need; returns nothing if all runners failed."""
+    def sample_fragments(self, at_least: int | None = None) -> list[Fragment]:
+        """Sample once, or until there are ``at_least`` transitions; the list is empty if all runners failed."""
         options: dict[str, Any] = {
             "worker_set": self.env_runner_group,
             "max_env_steps": at_least,
@@ -52,7 +52,7 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
         }
         fragments: list[Fragment]
         with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
-            if self.at_hand:
+            if self.is_local:
                 fragments = synchronous_parallel_sample(**options)
                 self._unreported += sum(map(len, fragments))
             else:
@@ -61,44 +61,45 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
                     self.metrics.aggregate(results, key=ENV_RUNNER_RESULTS)
         return fragments
 
-    def report(self, at_once: bool = False) -> None:
-        """Gather the metrics of runner and learner in this process, once for all rounds of an iteration.
+    def report_metrics(self, force: bool = False) -> None:
+        """Aggregate the metrics of the local runner and learner once per iteration.
 
-        RLlib goes round until an iteration has its least number of transitions, and would gather them each time.
+        RLlib repeats ``training_step`` until an iteration has its minimum of transitions, and would aggregate the
+        metrics each time.
         """
         if not self.learner_group.is_local:
-            self._pass_on()
+            self._log_learner_warnings()
         config = self.config
-        others = config.min_time_s_per_iteration or config.min_train_timesteps_per_iteration
+        other_minimum = config.min_time_s_per_iteration or config.min_train_timesteps_per_iteration
         enough = self._unreported >= (config.min_sample_timesteps_per_iteration or 0)
-        if self._unreported and (at_once or others or enough):
+        if self._unreported and (force or other_minimum or enough):
             self._unreported = 0
             self.metrics.aggregate([self.env_runner.get_metrics()], key=ENV_RUNNER_RESULTS)
             results = self.learner_group._learner.report()
             if results:
                 self.metrics.aggregate([results], key=LEARNER_RESULTS)
 
-    def _pass_on(self) -> None:
-        """Log what learners in processes of their own warn of."""
-        said = self.learner_group.foreach_learner(lambda learner: learner.take_warnings())
-        for number, lines in enumerate(said):
-            for line in lines.get() if lines.ok else ():
-                log.warning("learner %d: %s", number, line)
+    def _log_learner_warnings(self) -> None:
+        """Log the warnings of learners in other processes."""
+        results = self.learner_group.foreach_learner(lambda learner: learner.take_warnings())
+        for index, messages in enumerate(results):
+            for message in messages.get() if messages.ok else ():
+                log.warning("learner %d: %s", index, message)
 
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return RLlib's state; its metrics are in it, and what they do not know of would be lost."""
-        self.report(at_once=True)
+        """Return RLlib's state, which contains the metrics and therefore needs them complete."""
+        self.report_metrics(force=True)
         return dict(super().get_state(*args, **kwargs))
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore what ``get_state`` gave."""
+        """Restore a state that ``get_state`` returned."""
         super().set_state(state)
         self._unreported = 0
 
-    def give_weights(self) -> None:
-        """Have the runners act with the weights that were learned."""
+    def sync_weights(self) -> None:
+        """Copy the weights of the learner to the runners."""
         with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
-            if self.at_hand:
+            if self.is_local:
                 self._copy_weights()
                 return
             self.env_runner_group.sync_weights(
@@ -106,21 +107,21 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
             )
 
     def _copy_weights(self) -> None:
-        # RLlib sends them through Ray's object store, also to where they come from.
+        # RLlib would send them through Ray's object store even within this process.
         learner, runner = self.learner_group._learner, self.env_runner
         if self._shared is None:
-            learned = learner.module[DEFAULT_MODULE_ID].unwrapped().state_dict(keep_vars=True)
-            acting = runner.module.state_dict(keep_vars=True)
-            self._shared = list(acting.values()), [learned[name] for name in acting]
+            source = learner.module[DEFAULT_MODULE_ID].unwrapped().state_dict(keep_vars=True)
+            target = runner.module.state_dict(keep_vars=True)
+            self._shared = list(target.values()), [source[name] for name in target]
         with torch.no_grad():
             torch._foreach_copy_(*self._shared)
         runner._weights_seq_no = learner._weights_seq_no
 
     def get_auto_filled_metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return what Tune adds to each result; RLlib copies all of its configuration for it."""
-        return dict(Trainable.get_auto_filled_metrics(self, *args, **kwargs)) | {"config": self._told_config}
+        """Return the entries that Tune adds to each result, without RLlib's copy of the configuration per result."""
+        return dict(Trainable.get_auto_filled_metrics(self, *args, **kwargs)) | {"config": self._config_dict}
 
     @cached_property
-    def _told_config(self) -> dict[str, Any]:
-        # Frozen once the algorithm is built, but for modules to come, of which the lab has none.
+    def _config_dict(self) -> dict[str, Any]:
+        # The configuration is frozen once the algorithm is built, except for modules added later; the lab adds none.
         return dict(self.config.to_dict())

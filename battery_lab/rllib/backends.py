@@ -22,7 +22,7 @@ from battery_lab.rllib.learners.sac_learner import ArraySACLearner
 from battery_lab.rllib.ppo_algorithm import ArrayPPO
 from battery_lab.rllib.replay_algorithms import ArrayDQN, ArraySAC
 from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
-from battery_lab.rllib.runners.checkpointed_runner import LabEnvRunner
+from battery_lab.rllib.runners.checkpointed_runner import CheckpointedEnvRunner
 
 OFF_POLICY = (DQN, SAC)
 # Compiling pays off in runs of at least this many times the gradient steps before the compiled program takes over.
@@ -40,7 +40,7 @@ class Parts:
         options: configuration of the learner.
     """
 
-    runner: type[EnvRunner] = LabEnvRunner
+    runner: type[EnvRunner] = CheckpointedEnvRunner
     learner: type[Learner] | None = None
     algorithm: type[Algorithm] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -105,9 +105,9 @@ class StockBackend:
     def parts(self, algorithm: type[Algorithm], gradient_steps: float) -> Parts:
         """Return RLlib's classes, with state that RLlib leaves out of checkpoints added."""
         parts = {
-            PPO: Parts(learner=stock_backend.KeepsCoefficients),
+            PPO: Parts(learner=stock_backend.CheckpointedPPOLearner),
             DQN: Parts(algorithm=stock_backend.StockDQN),
-            SAC: Parts(algorithm=stock_backend.StockSAC, learner=stock_backend.KeepsTemperature),
+            SAC: Parts(algorithm=stock_backend.StockSAC, learner=stock_backend.CheckpointedSACLearner),
         }
         return parts.get(algorithm, Parts())
 

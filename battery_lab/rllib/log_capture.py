@@ -1,29 +1,29 @@
-"""What is warned of in a process whose log nobody sees."""
+"""Log capture: keeps the warnings of a process whose log nobody reads."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
 
-MOST = 20  # lines that are kept until somebody asks for them; of more, the last
+MAX_MESSAGES = 20  # older messages are dropped
 PACKAGE = "battery_lab"
 
 
-class Said(logging.Handler):
-    """Keeps the lab's warnings, from its making on."""
+class WarningCapture(logging.Handler):
+    """Keeps the lab's warnings until they are taken."""
 
     def __init__(self) -> None:
-        """Listen to all of the lab."""
+        """Attach to the lab's root logger."""
         super().__init__(logging.WARNING)
-        self._lines: deque[str] = deque(maxlen=MOST)
+        self._messages: deque[str] = deque(maxlen=MAX_MESSAGES)
         logging.getLogger(PACKAGE).addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
-        self._lines.append(record.getMessage())
+        """Keep a message."""
+        self._messages.append(record.getMessage())
 
     def take(self) -> list[str]:
-        """Return what was kept, and keep it no longer."""
-        lines = list(self._lines)
-        self._lines.clear()
-        return lines
+        """Return the messages since the last call."""
+        messages = list(self._messages)
+        self._messages.clear()
+        return messages

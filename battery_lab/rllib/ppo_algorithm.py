@@ -1,4 +1,4 @@
-"""How PPO goes round between runners and learner on whole arrays."""
+"""PPO algorithm: RLlib's PPO on whole arrays."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class ArrayPPO(ArrayAlgorithm, ppo.PPO):  # type: ignore[misc]
     """RLlib's PPO on whole arrays."""
 
     def training_step(self) -> None:
-        """Sample a batch, take all gradient steps on it, and act with what was learned."""
-        fragments = self.sampled(at_least=self.config.total_train_batch_size)
+        """Sample a batch, take all gradient steps on it, and sync the weights to the runners."""
+        fragments = self.sample_fragments(at_least=self.config.total_train_batch_size)
         if not fragments:
             return
-        trained = (LEARNER_RESULTS, ALL_MODULES, NUM_MODULE_STEPS_TRAINED_LIFETIME)
+        steps_trained = (LEARNER_RESULTS, ALL_MODULES, NUM_MODULE_STEPS_TRAINED_LIFETIME)
         timesteps = {
             NUM_ENV_STEPS_SAMPLED_LIFETIME: self.env_steps,
-            NUM_MODULE_STEPS_TRAINED_LIFETIME: self.metrics.peek(trained, default=0),
+            NUM_MODULE_STEPS_TRAINED_LIFETIME: self.metrics.peek(steps_trained, default=0),
         }
         with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):
             results = self.learner_group.update(
@@ -37,5 +37,5 @@ class ArrayPPO(ArrayAlgorithm, ppo.PPO):  # type: ignore[misc]
                 shuffle_batch_per_epoch=self.config.shuffle_batch_per_epoch,
             )
             self.metrics.aggregate(results, key=LEARNER_RESULTS)
-        self.give_weights()
-        self.report()
+        self.sync_weights()
+        self.report_metrics()

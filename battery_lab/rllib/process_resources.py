@@ -1,4 +1,4 @@
-"""Threads and memory of the process that samples or learns."""
+"""Process resources: threads, cores and memory of a process that samples or learns."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 
 import torch
 
-# mallopt(3): free memory at the end of the heap above which it goes back to the system, and the least size of memory
-# that is had from the system, and given back, by itself; glibc takes no larger one than 32 MiB for the second.
+# Options of mallopt(3). M_TRIM_THRESHOLD: free bytes at the top of the heap above which they return to the system.
+# M_MMAP_THRESHOLD: size from which an allocation gets its own mapping; glibc accepts at most 32 MiB.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES, LARGE_BYTES = 512 << 20, 32 << 20
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of control groups, version 2: "<microseconds, or max> <in so many>"
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # control groups, version 2: "<microseconds or max> <period>"
 
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Have torch compute with so many threads for a while."""
+    """Set the number of torch's threads within this context."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -30,7 +30,7 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def cores(quota: Path = CPU_QUOTA) -> int:
-    """Return how many cores this process may use: by its affinity, and by the quota of its container."""
+    """Return the number of cores that this process may use, given its affinity and the quota of its container."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         share, period = quota.read_text().split()
@@ -41,10 +41,10 @@ def cores(quota: Path = CPU_QUOTA) -> int:
 
 @cache
 def keep_freed_memory() -> bool:
-    """Have freed memory used again, where the C library is glibc; returns whether it is.
+    """Have glibc reuse freed memory; return whether the C library supports it.
 
-    A gradient step frees and takes some megabytes in pieces of 0.1 to 10 MB. Pieces of that size go back to the system
-    by default, which clears them, page by page, whenever they are taken again.
+    A gradient step allocates and frees some megabytes in blocks of 0.1 to 10 MB. By default, blocks of that size return
+    to the system, which zeroes their pages each time they are allocated again.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,4 +1,4 @@
-"""The Ray runtime that RLlib needs even where all runs in one process."""
+"""Ray runtime: starts or joins the Ray that RLlib needs even within one process."""
 
 from __future__ import annotations
 
@@ -22,49 +22,50 @@ from ray.tune.trainable import trainable
 
 from battery_lab.common.errors import ConfigError
 
-REACHED_WITHIN_S = 10.0
-NAMESPACE, JOINED = "battery_lab", "battery_lab_joined"  # a Ray that was started here, and one that was not
+CONNECT_TIMEOUT_S = 10.0
+# Namespaces of a Ray that the lab started, and of a cluster that it joined.
+NAMESPACE, JOINED = "battery_lab", "battery_lab_joined"
 
 
-def quiet() -> None:
-    """Keep Ray's and RLlib's own chatter from a person who follows a training."""
+def silence_ray() -> None:
+    """Hide Ray's and RLlib's own log messages and warnings."""
     for name in ("ray", "ray.rllib", "ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # Each start of an algorithm warns of classes that RLlib itself has yet to leave behind.
+    # Each start of an algorithm warns about deprecated classes that RLlib itself still uses.
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="ray")
-    # What comes from another process lies in memory that nobody may write to, and nobody does.
+    # Arrays from another process are read-only, and the lab does not write to them.
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
 
 def start_ray(actors: int) -> None:
-    """Start a Ray of this process's own, which nobody outside this machine can reach, unless the process has one.
+    """Start a private Ray unless this process has one already.
 
-    Others on it would need its token, which is in the environment of this process and its children alone. One that an
-    earlier trial started with too few cores is ended first: what needs a core would wait for it for ever.
+    It listens on loopback only, and needs a token that only this process and its children know. A Ray that an earlier
+    trial started with too few cores is shut down first, because actors would wait for a core forever.
 
     Args:
-        actors: remote runners and learners; each takes a core.
+        actors: number of remote runners and learners; each needs a core.
 
     Raises:
-        ConfigError: the cluster that the process is of has fewer cores.
+        ConfigError: the process belongs to a cluster with fewer cores.
     """
-    quiet()
+    silence_ray()
     if ray.is_initialized():
         cores = int(ray.cluster_resources().get("CPU", 0))
         if cores >= actors:
             return
         if ray.get_runtime_context().namespace != NAMESPACE:
             raise ConfigError(
-                f"algo.num_env_runners and num_learners must be at most {cores} together, as many cores as the Ray "
-                f"cluster has for them, got {actors}: choose fewer, or give the cluster more"
+                f"algo.num_env_runners + algo.num_learners must be at most {cores}, the number of cores of the Ray "
+                f"cluster, got {actors}: choose fewer, or add cores to the cluster"
             )
         ray.shutdown()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if "RAY_AUTH_TOKEN_PATH" not in os.environ:
-        # Otherwise Ray keeps one for all its clusters in ~/.ray/auth_token, for everybody to read.
+        # Otherwise Ray stores one token for all its clusters in ~/.ray/auth_token.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     options: dict[str, Any] = {
-        # "local" never joins a cluster that happens to run: two runs at once must not meet.
+        # "local" never joins a running cluster: concurrent runs must not share one.
         "address": "local",
         "num_cpus": max(actors + 1, os.cpu_count() or 1),
         "namespace": NAMESPACE,
@@ -73,27 +74,27 @@ def start_ray(actors: int) -> None:
         "log_to_driver": False,
         "logging_level": logging.ERROR,
         "_node_ip_address": "127.0.0.1",
-        # A Python for each core, started to wait for tasks, would take seconds from a training that sends none.
+        # Do not start an idle Python worker per core, which takes seconds: training sends no tasks.
         "_system_config": {"prestart_worker_first_driver": False},
     }
-    with _own_sigterm(), _on_loopback():
+    with _keep_sigterm_handler(), _loopback_only():
         ray.init(**options)
 
 
 def connect_ray(address: str) -> None:
-    """Join a cluster that somebody runs, whose token, if it has one, is in ``RAY_AUTH_TOKEN`` or its file.
+    """Join a running cluster. Its token, if it needs one, is in ``RAY_AUTH_TOKEN`` or the token file.
 
     Args:
         address: ``host:port`` of its head.
 
     Raises:
-        ConfigError: there is no cluster, or it does not let us in.
+        ConfigError: there is no cluster at the address, or it rejects the token.
     """
-    quiet()
+    silence_ray()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
-        host = _listening(address)
-        with _own_sigterm(), _on_loopback() if ip_address(host).is_loopback else nullcontext():
+        host = _reachable_ip(address)
+        with _keep_sigterm_handler(), _loopback_only() if ip_address(host).is_loopback else nullcontext():
             ray.init(
                 address=address,
                 namespace=JOINED,
@@ -102,32 +103,32 @@ def connect_ray(address: str) -> None:
                 logging_level=logging.ERROR,
             )
     except (OSError, RuntimeError, ValueError, AuthenticationError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(
-            f"hydra.launcher.address={address} must be the head of a Ray cluster that this machine can reach: {why}"
+            f"hydra.launcher.address={address} must be the head of a Ray cluster that this machine can reach: {reason}"
         ) from None
 
 
-def _listening(address: str) -> str:
-    """Return the IP address of a host on which something listens, as Ray would ask in vain for minutes.
+def _reachable_ip(address: str) -> str:
+    """Return the IP address of a host that accepts connections. Ray itself would retry for minutes.
 
     Raises:
-        OSError: nobody does.
-        ValueError: it is no host and port.
+        OSError: nothing listens at the address.
+        ValueError: the address is not a host and a port.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         raise ValueError("it must be <host>:<port>, as `ray start --head` prints it")
-    with socket.create_connection((host, int(port)), REACHED_WITHIN_S) as connection:
+    with socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S) as connection:
         return str(connection.getpeername()[0])
 
 
 @contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Have Ray listen on loopback alone.
+def _loopback_only() -> Iterator[None]:
+    """Make Ray listen on loopback only.
 
-    On Linux it turns 127.0.0.1 into the address by which others reach the machine, and then listens to everybody; it
-    takes it as it is only where it thinks of no cluster (``get_node_ip_address`` in ray/_private/services.py, 2.60).
+    On Linux, Ray replaces 127.0.0.1 by the external address of the machine and listens on all addresses, unless
+    clusters are disabled (``get_node_ip_address`` in ray/_private/services.py, 2.60).
     """
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
@@ -139,10 +140,10 @@ def _on_loopback() -> Iterator[None]:
 
 @contextmanager
 def without_results_folder() -> Iterator[None]:
-    """Have an algorithm that is built here leave the home folder alone.
+    """Build algorithms without a results folder in the home folder.
 
-    Each makes a folder of results in ~/ray_results (``Trainable._setup_logdir``, 2.60), in which nothing is written
-    unless one asks it to save without saying where.
+    RLlib makes one per algorithm in ~/ray_results (``Trainable._setup_logdir``, 2.60), which stays empty unless the
+    algorithm is saved without a path.
     """
     before = trainable.DEFAULT_STORAGE_PATH
     with TemporaryDirectory(prefix="battery_lab_") as scratch:
@@ -154,13 +155,13 @@ def without_results_folder() -> Iterator[None]:
 
 
 @contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Keep what SIGTERM does: Ray makes it end the process without a word, from within its start on."""
+def _keep_sigterm_handler() -> Iterator[None]:
+    """Restore the SIGTERM handler, which Ray replaces when it starts by one that exits silently."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
-    except SystemExit as ended:
-        if ended.code == signal.SIGTERM and callable(before):
+    except SystemExit as error:
+        if error.code == signal.SIGTERM and callable(before):
             before(signal.SIGTERM, None)
         raise
     finally:

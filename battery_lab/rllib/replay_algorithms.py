@@ -1,4 +1,4 @@
-"""How DQN and SAC go round between runners, replay memory and learner on whole arrays."""
+"""Replay algorithms: RLlib's DQN and SAC on whole arrays."""
 
 from __future__ import annotations
 
@@ -24,25 +24,26 @@ from battery_lab.rllib.array_algorithm import ArrayAlgorithm
 from battery_lab.rllib.replay.transition_replay import TransitionReplay
 
 OWED = "battery_lab_updates_owed"
-DRAWN_AT_ONCE = 8  # batches that are drawn before the learner takes them; more cost memory and gain nothing
+BATCHES_PER_SAMPLE = 8  # batches sampled from the buffer at once; more need memory and are not faster
 
 log = logging.getLogger(__name__)
-# What a memory takes is worth a line to whoever trains; the command shows warnings alone otherwise.
+# The command shows only warnings by default, but the memory that the buffer needs is worth a line.
 log.setLevel(logging.INFO)
 
 
 class ArrayReplayAlgorithm(ArrayAlgorithm, dqn.DQN):  # type: ignore[misc]
-    """RLlib's round of sampling and learning with a memory of arrays.
+    """RLlib's loop of sampling and learning with an array replay buffer.
 
-    ``training_intensity`` is kept exactly: what a round does not make up to a whole gradient step, the next ones do.
+    ``training_intensity`` holds exactly: the fraction of a gradient step that is left over is carried to the next
+    round.
     """
 
     local_replay_buffer: TransitionReplay
-    _owed = 0.0
+    _updates_due = 0.0
 
     def training_step(self) -> None:
         """Sample once, then take the gradient steps that are due."""
-        fragments = self.sampled()
+        fragments = self.sample_fragments()
         if not fragments:
             return
         with self.metrics.log_time((TIMERS, REPLAY_BUFFER_ADD_DATA_TIMER)):
@@ -52,67 +53,70 @@ class ArrayReplayAlgorithm(ArrayAlgorithm, dqn.DQN):  # type: ignore[misc]
             log.info("%s", self.local_replay_buffer.describe())
         sampled = self.env_steps
         if sampled < self.config.num_steps_sampled_before_learning_starts:
-            self.report()
+            self.report_metrics()
             return
-        self._owed += sum(map(len, fragments)) * self.config.training_intensity / self.config.total_train_batch_size
-        due, timesteps = int(self._owed), {NUM_ENV_STEPS_SAMPLED_LIFETIME: sampled}
-        self._owed -= due
+        self._updates_due += (
+            sum(map(len, fragments)) * self.config.training_intensity / self.config.total_train_batch_size
+        )
+        due, timesteps = int(self._updates_due), {NUM_ENV_STEPS_SAMPLED_LIFETIME: sampled}
+        self._updates_due -= due
         while due > 0:
-            # Parts of nearly one size, for which the memory that is drawn into stays.
-            steps = -(-due // -(-due // self._at_once))
+            # Samples of nearly equal size reuse the same arrays.
+            steps = -(-due // -(-due // self._batches_per_sample))
             due -= steps
             self._learn(steps, timesteps)
-        self.give_weights()
-        self.report()
+        self.sync_weights()
+        self.report_metrics()
 
     @property
-    def _at_once(self) -> int:
-        # Errors of one batch change the odds of the next.
-        return 1 if self._prioritised else DRAWN_AT_ONCE
+    def _batches_per_sample(self) -> int:
+        # The TD errors of one batch change the priorities of the next.
+        return 1 if self._prioritised else BATCHES_PER_SAMPLE
 
     @property
     def _prioritised(self) -> bool:
         return bool(self.config.replay_buffer_config["prioritised"])
 
     def _learn(self, steps: int, timesteps: dict[str, Any]) -> None:
-        """Take so many gradient steps."""
+        """Take ``steps`` gradient steps."""
         size = self.config.total_train_batch_size
         with self.metrics.log_time((TIMERS, REPLAY_BUFFER_SAMPLE_TIMER)):
-            columns = self.local_replay_buffer.draw(steps * size)
+            columns = self.local_replay_buffer.sample(steps * size)
             batch = MultiAgentBatch({DEFAULT_MODULE_ID: SampleBatch(columns)}, env_steps=steps * size)
         with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):
             results = self.learner_group.update(
                 batch=batch,
                 timesteps=timesteps,
                 minibatch_size=self.config.train_batch_size_per_learner,
-                # Errors come with the metrics.
-                reports=self._prioritised or not self.at_hand,
+                # TD errors are part of the metrics.
+                reports=self._prioritised or not self.is_local,
             )
-        results = [one for one in results if one]
-        errors = [one[DEFAULT_MODULE_ID].pop(TD_ERROR_KEY) for one in results if TD_ERROR_KEY in one[DEFAULT_MODULE_ID]]
+        results = [result for result in results if result]
+        modules = [result[DEFAULT_MODULE_ID] for result in results]
+        errors = [module.pop(TD_ERROR_KEY) for module in modules if TD_ERROR_KEY in module]
         if errors:
-            found = np.concatenate([np.concatenate([np.asarray(part) for part in one.peek()]) for one in errors])
-            self.local_replay_buffer.update_priorities(found)
+            batches = [np.concatenate([np.asarray(part) for part in error.peek()]) for error in errors]
+            self.local_replay_buffer.update_priorities(np.concatenate(batches))
         if results:
             self.metrics.aggregate(results, key=LEARNER_RESULTS)
 
     def save_memory(self, folder: Path, previous: Path | None) -> None:
-        """Write the replay memory; what has not changed since ``previous`` is linked and not written again."""
+        """Save the replay buffer to a folder; files that have not changed since ``previous`` become hard links."""
         self.local_replay_buffer.save(folder, previous)
 
     def load_memory(self, folder: Path) -> None:
-        """Read what ``save_memory`` wrote."""
+        """Load a replay buffer that ``save_memory`` saved."""
         self.local_replay_buffer.load(folder)
 
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return RLlib's state and what is due."""
+        """Return RLlib's state and the gradient steps that are due."""
         state: dict[str, Any] = super().get_state(*args, **kwargs)
-        return state | {OWED: self._owed}
+        return state | {OWED: self._updates_due}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore what ``get_state`` gave."""
+        """Restore a state that ``get_state`` returned."""
         super().set_state(state)
-        self._owed = state.get(OWED, 0.0)
+        self._updates_due = state.get(OWED, 0.0)
 
     def _create_local_replay_buffer_if_necessary(self, config: Any) -> TransitionReplay:
         options = {name: value for name, value in config["replay_buffer_config"].items() if name != "type"}

@@ -1,4 +1,4 @@
-"""Every algorithm, action kind and network: built from conf/, and the kept policy acts as RLlib's module does."""
+"""Algorithms from conf/: they build with every network, and the exported policy acts like the module."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WINDOW = ("observation=window", "network=window_conv", "network.hidden=[16]")
 
 
 def module_of(algo, setup):
-    """Build the module that the algorithm would train, without the algorithm around it."""
+    """Build the RLlib module that the algorithm would train."""
     config = algo.config(setup)
     config.validate()
     spec = config.rl_module_spec
@@ -56,7 +56,7 @@ def kept_policy(algo, network, module, world, actions):
 
 @pytest.mark.parametrize(("name", "actions"), KINDS)
 @pytest.mark.parametrize("chosen", [(), ("network.shared_value=true",), WINDOW], ids=["mlp", "shared", "window_conv"])
-def test_the_kept_policy_acts_as_the_module_does(tmp_path, name, actions, chosen):
+def test_exported_policy_acts_like_the_module(tmp_path, name, actions, chosen):
     config = small(tmp_path, name, *chosen)
     algo, network, observation = part(config, "algo"), part(config, "network"), part(config, "observation")
     world = make_world(tmp_path, actions, observation=observation)
@@ -74,28 +74,28 @@ def test_the_kept_policy_acts_as_the_module_does(tmp_path, name, actions, chosen
 
 
 def expected_actions(name, actions, module, seen):
-    """What RLlib's module does without exploration."""
+    """Return the actions of RLlib's module without exploration."""
     with torch.no_grad():
         out = module.forward_inference({Columns.OBS: seen})
     if Columns.ACTIONS in out:
         return out[Columns.ACTIONS].numpy()
     inputs = out[Columns.ACTION_DIST_INPUTS]
     if name == "sac" and actions == "continuous":
-        # RLlib (2.60) gives the mean before it is squashed; what was trained is squashed.
+        # RLlib (2.60) returns the mean before squashing, but trains the squashed action.
         return inputs[:, :1].tanh().numpy()
     action = module.get_inference_action_dist_cls().from_logits(inputs).to_deterministic().sample()
     return action.clamp(-1, 1).numpy() if actions == "continuous" else action.numpy()
 
 
 @pytest.mark.parametrize("name", options("algo"))
-def test_every_algorithm_says_what_it_can_do(tmp_path, name):
+def test_every_algorithm_declares_its_action_kinds(tmp_path, name):
     algo = part(small(tmp_path, name), "algo")
     assert set(algo.action_kinds) <= {"discrete", "continuous"}
     assert 0 < algo.gamma <= 1
-    assert name in SMALL_ALGOS, "give the new algorithm a small size in tests/compositions.py"
+    assert name in SMALL_ALGOS, "add small options for the new algorithm to tests/compositions.py"
 
 
-def test_dqn_with_continuous_actions_says_what_to_change(tmp_path):
+def test_dqn_rejects_continuous_actions(tmp_path):
     config = small(tmp_path, "dqn", "env.actions=continuous")
     with pytest.raises(
         ConfigError, match=r"env\.actions=continuous cannot be learned by algo=dqn.*env\.actions=discrete"
@@ -103,14 +103,14 @@ def test_dqn_with_continuous_actions_says_what_to_change(tmp_path):
         choose_actions(part(config, "env"), part(config, "algo"))
 
 
-def test_a_convolution_without_a_window_says_what_to_choose(tmp_path):
+def test_window_conv_needs_a_window(tmp_path):
     config = small(tmp_path, "ppo", "network=window_conv", "network.hidden=[16]")
     world = make_world(tmp_path)
     with pytest.raises(ConfigError, match=r"choose observation=window, or network=mlp"):
         part(config, "network").encoder(world.layout)
 
 
-def test_sac_steers_discrete_entropy_to_a_share_of_what_is_possible(tmp_path):
+def test_sac_target_entropy_is_a_fraction_of_the_uniform_entropy(tmp_path):
     config = small(tmp_path, "sac", "algo.target_entropy=0.5")
     built = part(config, "algo").config(setup_for(make_world(tmp_path), part(config, "network")))
     assert built.target_entropy == pytest.approx(0.5 * np.log(3))
@@ -118,7 +118,7 @@ def test_sac_steers_discrete_entropy_to_a_share_of_what_is_possible(tmp_path):
     assert continuous.target_entropy == -0.5
 
 
-def test_dqn_explores_over_a_share_of_the_budget(tmp_path):
+def test_dqn_epsilon_falls_over_a_fraction_of_the_budget(tmp_path):
     config = small(tmp_path, "dqn", "algo.epsilon_fraction=0.25")
     built = part(config, "algo").config(setup_for(make_world(tmp_path), part(config, "network")))
     assert built.epsilon == [[0, 1.0], [2500, 0.02]]
@@ -127,20 +127,32 @@ def test_dqn_explores_over_a_share_of_the_budget(tmp_path):
 @pytest.mark.parametrize(
     ("algo", "override", "named"),
     [
-        ("ppo", "algo.gamma=1.5", "algo.gamma"),
-        ("ppo", "algo.lr=0", "algo.lr"),
+        ("ppo", "algo.gamma=1.5", r"algo\.gamma must be from 0 to 1, got 1\.5"),
+        ("ppo", "algo.lr=0", r"algo\.lr must be greater than 0, got 0"),
         ("ppo", "algo.minibatch=100000", "algo.minibatch must be at most a batch, 512"),
-        ("ppo", "algo.num_envs=0", "algo.num_envs"),
+        (
+            "ppo",
+            "algo.num_envs=0",
+            r"algo\.num_envs must be a whole number from 1 to 65536 environments per runner, got 0",
+        ),
         ("ppo", "algo.gae_lambda=-1", "algo.gae_lambda"),
-        ("dqn", "algo.epsilon_end=2", "algo.epsilon_end"),
-        ("dqn", "algo.learning_starts=10000000", "algo.learning_starts"),
-        ("dqn", "algo.replay.capacity=0", "algo.replay.capacity"),
+        ("dqn", "algo.epsilon_end=2", r"algo\.epsilon_end must be from 0 to 1, got 2"),
+        (
+            "dqn",
+            "algo.learning_starts=10000000",
+            r"algo\.learning_starts must be from 1 to algo\.replay\.capacity, \d+, got 10000000",
+        ),
+        (
+            "dqn",
+            "algo.replay.capacity=0",
+            r"algo\.replay\.capacity must be a whole number, 1 or more transitions, got 0",
+        ),
         ("dqn", "algo.training_intensity=0", "algo.training_intensity"),
-        ("sac", "algo.tau=0", "algo.tau"),
+        ("sac", "algo.tau=0", r"algo\.tau must be greater than 0 and at most 1, got 0"),
         ("sac", "algo.target_entropy=-1", "algo.target_entropy"),
     ],
 )
-def test_a_number_out_of_range_is_named(tmp_path, algo, override, named):
+def test_out_of_range_option_is_rejected(tmp_path, algo, override, named):
     with pytest.raises(ConfigError, match=named):
         part(small(tmp_path, algo, override), "algo")
 
@@ -153,7 +165,7 @@ def test_a_number_out_of_range_is_named(tmp_path, algo, override, named):
         ("network.activation=step", "network.activation"),
     ],
 )
-def test_a_bad_network_is_named(override, named):
+def test_invalid_network_option_is_rejected(override, named):
     with pytest.raises(ConfigError, match=named):
         option("network", "mlp", [override])
 
@@ -162,18 +174,18 @@ def test_a_bad_network_is_named(override, named):
     ("override", "named"),
     [("network.kernel=[9]", "network.kernel"), ("network.stride=[0,1]", "network.stride")],
 )
-def test_a_bad_convolution_is_named(override, named):
+def test_invalid_convolution_option_is_rejected(override, named):
     with pytest.raises(ConfigError, match=named):
         option("network", "window_conv", [override])
 
 
-def test_a_window_too_short_for_the_convolutions_is_named(tmp_path):
+def test_window_shorter_than_the_convolutions_is_rejected(tmp_path):
     world = make_world(tmp_path, observation=option("observation", "window"))
     with pytest.raises(ConfigError, match="network.kernel must leave at least one value"):
         option("network", "window_conv", ["network.kernel=[300,5]"]).encoder(world.layout)
 
 
-def test_a_stored_policy_that_is_missing_damaged_or_foreign_is_an_error(tmp_path):
+def test_loading_a_missing_damaged_or_foreign_policy_fails(tmp_path):
     world, network = make_world(tmp_path), option("network", "mlp", ["network.hidden=[8]"])
     encoder = network.encoder(world.layout)
     meaning = {"layout": world.layout, "action": world.action}

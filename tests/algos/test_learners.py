@@ -1,4 +1,4 @@
-"""Learners in processes of their own: what a configuration asks RLlib for, and what it refuses."""
+"""Learner processes: the RLlib configuration that algorithms build for them, and the options that they reject."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.envs.worlds import make_world
 
 @pytest.fixture(scope="module")
 def algos(tmp_path_factory):
-    """The algorithms as composed, and what they are set up for."""
+    """Return the composed algorithms, and the trial that they are configured for."""
     folder = tmp_path_factory.mktemp("learners")
     trials = {name: small(folder, name) for name in ("ppo", "dqn", "sac")}
     setup = setup_for(make_world(folder), part(trials["ppo"], "network"))
@@ -24,7 +24,7 @@ def algos(tmp_path_factory):
 
 @pytest.fixture
 def configured(algos):
-    """Change some options of an algorithm; return it as configured for RLlib."""
+    """Return a function that changes options of an algorithm and returns its RLlib configuration."""
 
     def configure(name, **options):
         config = replace(algos[0][name], **options).config(algos[1])
@@ -40,13 +40,13 @@ def gpus(monkeypatch, number):
 
 
 @pytest.mark.parametrize("name", ["ppo", "dqn", "sac"])
-def test_one_learns_in_this_process_on_the_cpu_unless_told_otherwise(configured, name):
+def test_default_is_one_local_learner_on_the_cpu(configured, name):
     config = configured(name)
     assert (config.num_learners, config.num_gpus_per_learner) == (0, 0)
 
 
 @pytest.mark.parametrize("learners", [0, 1, 2, 4])
-def test_a_batch_and_a_gradient_step_are_as_large_with_any_number_of_learners(configured, learners):
+def test_batch_sizes_do_not_depend_on_the_number_of_learners(configured, learners):
     ppo, each = configured("ppo", num_learners=learners), max(learners, 1)
     assert ppo.num_learners == learners
     assert ppo.total_train_batch_size == 8 * 64
@@ -58,7 +58,7 @@ def test_a_batch_and_a_gradient_step_are_as_large_with_any_number_of_learners(co
         assert config.total_train_batch_size == config.train_batch_size_per_learner * each == 64
 
 
-def test_runners_count_in_the_batch_that_learners_share(configured):
+def test_batch_grows_with_the_number_of_runners(configured):
     config = configured("ppo", num_env_runners=3, num_learners=2, minibatch=512)
     assert config.total_train_batch_size == 3 * 8 * 64
     assert config.minibatch_size == 256
@@ -66,13 +66,13 @@ def test_runners_count_in_the_batch_that_learners_share(configured):
 
 @pytest.mark.parametrize("name", ["ppo", "dqn", "sac"])
 @pytest.mark.parametrize(("learners", "each"), [(0, 1), (1, 0.25), (2, 1)])
-def test_gpus_are_asked_of_rllib(configured, monkeypatch, name, learners, each):
+def test_gpus_are_passed_to_rllib(configured, monkeypatch, name, learners, each):
     gpus(monkeypatch, 2)
     config = configured(name, num_learners=learners, gpus_per_learner=each)
     assert (config.num_learners, config.num_gpus_per_learner) == (learners, each)
 
 
-def test_a_gpu_is_composed_anywhere_and_refused_where_there_is_none(configured, tmp_path, monkeypatch):
+def test_gpu_option_composes_anywhere_but_needs_a_gpu_to_train(configured, tmp_path, monkeypatch):
     gpus(monkeypatch, 0)
     assert part(small(tmp_path, "sac", "algo.gpus_per_learner=1"), "algo").gpus_per_learner == 1
     with pytest.raises(
@@ -81,7 +81,7 @@ def test_a_gpu_is_composed_anywhere_and_refused_where_there_is_none(configured, 
         configured("sac", gpus_per_learner=1)
 
 
-def test_more_gpus_than_there_are_are_refused(configured, monkeypatch):
+def test_more_gpus_than_available_are_rejected(configured, monkeypatch):
     gpus(monkeypatch, 2)
     with pytest.raises(
         ConfigError, match=r"gpus_per_learner x algo\.num_learners must be at most the 2 GPUs.*got 1 x 4: choose fewer"
@@ -111,6 +111,6 @@ def test_more_gpus_than_there_are_are_refused(configured, monkeypatch):
         ("sac", {"num_learners": 5}, r"algo\.batch must be a multiple of algo\.num_learners, 5, got 64"),
     ],
 )
-def test_what_learners_cannot_do_is_named(algos, algo, options, named):
+def test_invalid_learner_options_are_rejected(algos, algo, options, named):
     with pytest.raises(ConfigError, match=named):
         replace(algos[0][algo], **options)

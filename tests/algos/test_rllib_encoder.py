@@ -1,4 +1,4 @@
-"""Networks as RLlib's encoders."""
+"""RLlib encoders around the lab's networks."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ LAYOUT = Layout(names=tuple(f"n{k}" for k in range(20)), window_first=4, window_
 
 
 @pytest.mark.parametrize("network", [("mlp", ["network.hidden=[8,4]"]), ("window_conv", ["network.kernel=[3,3]"])])
-def test_a_critic_sees_the_action_behind_the_observation(network):
+def test_critic_encoder_equals_the_network_of_the_concatenation(network):
     torch.manual_seed(0)
     chosen = option("network", *network)
     encoder = NetworkEncoderConfig(input_dims=[22], network=chosen, layout=LAYOUT, extra=2).build()
-    seen = torch.randn(6, 20)
-    ours, plain = (torch.randn(6, 2, generator=torch.manual_seed(1)).requires_grad_() for _ in range(2))
-    found = encoder({Columns.OBS: seen, Columns.ACTIONS: ours})[ENCODER_OUT]
-    mine = torch.autograd.grad(found.square().sum(), [ours, *encoder.net.parameters()])
-    wanted = encoder.net(torch.cat([seen, plain], dim=-1))
-    theirs = torch.autograd.grad(wanted.square().sum(), [plain, *encoder.net.parameters()])
-    assert torch.allclose(found, wanted, atol=1e-6)
-    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(mine, theirs, strict=True))
+    obs = torch.randn(6, 20)
+    action, plain_action = (torch.randn(6, 2, generator=torch.manual_seed(1)).requires_grad_() for _ in range(2))
+    features = encoder({Columns.OBS: obs, Columns.ACTIONS: action})[ENCODER_OUT]
+    gradients = torch.autograd.grad(features.square().sum(), [action, *encoder.net.parameters()])
+    expected = encoder.net(torch.cat([obs, plain_action], dim=-1))
+    expected_gradients = torch.autograd.grad(expected.square().sum(), [plain_action, *encoder.net.parameters()])
+    assert torch.allclose(features, expected, atol=1e-6)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(gradients, expected_gradients, strict=True))

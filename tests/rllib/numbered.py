@@ -1,4 +1,4 @@
-"""Runners whose every observation is another, and a slow memory that says what may be drawn."""
+"""A runner with unique observations, and a slow reference replay buffer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from battery_lab.rllib.runners.fragment import Fragment
 
 
 class NumberedRunner:
-    """Steps environments that end at random; an observation is (runner, start, environment, row)."""
+    """Steps environments that end at random; an observation is (runner, restart, environment, row)."""
 
     def __init__(self, runner=0, num_envs=2, seed=0, end_rate=0.1):
-        """Start the first time."""
+        """Start at row 0."""
         self.runner, self.num_envs, self.end_rate = runner, num_envs, end_rate
         self.random = np.random.default_rng(seed)
         self.start = -1
@@ -31,7 +31,7 @@ class NumberedRunner:
         obs = np.zeros((rows + 1, self.num_envs, 4), np.float32)
         obs[..., 0], obs[..., 1], obs[..., 2] = self.runner, self.start, np.arange(self.num_envs)
         obs[..., 3] = self.row + np.arange(rows + 1)[:, None]
-        made = Fragment(
+        fragment = Fragment(
             obs=obs,
             actions=self.random.integers(0, 9, (rows, self.num_envs)),
             rewards=self.random.normal(size=(rows, self.num_envs)).astype(np.float32),
@@ -43,23 +43,23 @@ class NumberedRunner:
             row=self.row,
         )
         self.row += rows
-        return made
+        return fragment
 
 
-class SlowMemory:
-    """Lists of rows, one a runner and environment; a row is None where a runner began anew."""
+class ReferenceReplay:
+    """A slow replay buffer: a list of rows per runner and environment, with None where a runner restarted."""
 
     def __init__(self, rows, n_step, gamma):
-        """Hold nothing; ``rows`` of a list are kept."""
+        """Start empty; each list keeps ``rows`` rows."""
         self.rows, self.n_step, self.gamma = rows, n_step, gamma
         self.lists, self.next_row = {}, {}
 
     def add(self, fragment):
-        begins_anew = self.next_row.get(fragment.runner, fragment.row) != fragment.row
+        restarted = self.next_row.get(fragment.runner, fragment.row) != fragment.row
         self.next_row[fragment.runner] = fragment.row + len(fragment.valid)
         for env in range(fragment.valid.shape[1]):
             rows = self.lists.setdefault((fragment.runner, env), [])
-            rows += [None] * begins_anew
+            rows += [None] * restarted
             rows += [self.row(fragment, t, env) for t in range(len(fragment.valid))]
             del rows[: -self.rows]
 
@@ -69,7 +69,7 @@ class SlowMemory:
         return values | {"obs": fragment.obs[t, env], "next": fragment.obs[t + 1, env]}
 
     def transitions(self):
-        """What may be drawn, by observation: action, next observation, reward, terminated, rows summed."""
+        """Return all transitions by observation: action, next observation, reward, terminated, number of steps."""
         return {
             tuple(row["obs"]): self.summed(rows[i : i + self.n_step])
             for rows in self.lists.values()
@@ -91,8 +91,8 @@ class SlowMemory:
         return int(rows[0]["actions"]), tuple(last["next"]), np.float32(reward), bool(last["terminated"]), steps
 
 
-def drawn_transitions(batch):
-    """What was drawn, by observation, in the form of the slow memory; and how often."""
+def sampled_transitions(batch):
+    """Return sampled transitions by observation, as ReferenceReplay does, and their counts."""
     columns = [batch[name] for name in ("actions", "new_obs", "rewards", "terminateds", "n_step")]
     different, places, counts = np.unique(batch["obs"], axis=0, return_index=True, return_counts=True)
     found = {}

@@ -1,4 +1,4 @@
-"""Small worlds for the rollout's tests: RLlib algorithms on CartPole or on a scripted environment."""
+"""Small RLlib algorithms on CartPole or on a scripted environment."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from battery_lab.rllib.backends import ArrayBackend, StockBackend
 from battery_lab.rllib.gradient_step.autograd import compute_gradients, trainable_parameters
 from battery_lab.rllib.ray_runtime import start_ray
-from battery_lab.rllib.runners.checkpointed_runner import RunnerMakesIt
+from battery_lab.rllib.runners.checkpointed_runner import EnvPlaceholder
 
 
 class ScriptedEnv(gym.vector.VectorEnv):
-    """Episodes of given lengths, which terminate or are cut off; an observation tells environment, episode and step."""
+    """Episodes of fixed lengths that terminate or are truncated; an observation is (environment, episode, step)."""
 
     metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
 
     def __init__(self, lengths, terminates, num_envs=2, box=False):
-        """Make environments whose k-th episodes have the k-th length, over and over."""
+        """Make environments whose episodes have the given lengths in turn."""
         self.num_envs = num_envs
         self.lengths, self.terminates = lengths, terminates
         self.single_observation_space = gym.spaces.Box(-np.inf, np.inf, (3,), np.float32)
@@ -62,22 +62,22 @@ class ScriptedEnv(gym.vector.VectorEnv):
 
 
 def cart_poles(num_envs: int, seed: int) -> gym.vector.VectorEnv:
-    """CartPole, all environments in one call."""
+    """Make a vectorized CartPole."""
     return gym.make_vec("CartPole-v1", num_envs=num_envs, vectorization_mode="vector_entry_point")
 
 
-def array_rollout() -> ArrayBackend:
-    """The lab's choice, without compiling."""
+def array_backend() -> ArrayBackend:
+    """Return the array backend without compilation."""
     return ArrayBackend(compile=False, compile_after=0, compile_after_off_policy=0, cache="")
 
 
 def configured(
     config: AlgorithmConfig, make_env: Any = cart_poles, array: bool = True, **runners: Any
 ) -> AlgorithmConfig:
-    """Put the lab's or RLlib's parts into a configuration, and make it small."""
+    """Return a small configuration with the classes of the array or the stock backend."""
     start_ray(0)
-    rollout = array_rollout() if array else StockBackend()
-    parts = rollout.parts(config.algo_class, gradient_steps=0)
+    backend = array_backend() if array else StockBackend()
+    parts = backend.parts(config.algo_class, gradient_steps=0)
     config.algo_class = parts.algorithm or config.algo_class
     settings = {
         "num_env_runners": 0,
@@ -86,7 +86,7 @@ def configured(
         "sample_timeout_s": 600,
     } | runners
     return (
-        config.environment(RunnerMakesIt, env_config={"make_env": make_env, "seed": 0})
+        config.environment(EnvPlaceholder, env_config={"make_env": make_env, "seed": 0})
         .env_runners(env_runner_cls=parts.runner, gym_env_vectorize_mode="vector_entry_point", **settings)
         .learners(num_learners=0, **({"learner_class": parts.learner} if parts.learner else {}))
         .rl_module(model_config={"fcnet_hiddens": [16, 16]} | config._model_config)
@@ -95,15 +95,15 @@ def configured(
 
 
 def gradients_of(learner: Any, minibatch: Any) -> Any:
-    """Have a learner's losses set the gradients of its module; returns the figures."""
+    """Compute the gradients of a learner's losses, and return the figures."""
     coefficients = learner.coefficients()
     parameters = trainable_parameters(learner._rl_module, coefficients)
     return compute_gradients(learner.loss_function(), learner._rl_module, parameters, minibatch, coefficients)
 
 
 def episodes_of(fragment: Any) -> list[SingleAgentEpisode]:
-    """Cut a fragment into RLlib's episodes, those that ended first, as RLlib's runner returns them."""
-    done, going = [], []
+    """Split a fragment into RLlib's episodes, finished ones first, as RLlib's runner returns them."""
+    done, in_progress = [], []
     for n in range(fragment.valid.shape[1]):
         start = 0
         while start < len(fragment.valid):
@@ -113,9 +113,9 @@ def episodes_of(fragment: Any) -> list[SingleAgentEpisode]:
             ends = np.flatnonzero(fragment.ended[start:, n])
             stop = start + int(ends[0]) + 1 if len(ends) else len(fragment.valid)
             episode = _episode(fragment, n, start, stop)
-            (done if episode.is_done else going).append(episode)
+            (done if episode.is_done else in_progress).append(episode)
             start = stop
-    return done + going
+    return done + in_progress
 
 
 def _episode(fragment: Any, n: int, start: int, stop: int) -> SingleAgentEpisode:
@@ -133,7 +133,7 @@ def _episode(fragment: Any, n: int, start: int, stop: int) -> SingleAgentEpisode
 
 
 def by_columns(episodes: list[SingleAgentEpisode]) -> dict[str, np.ndarray]:
-    """Return the transitions of episodes, one after the other."""
+    """Return the concatenated transitions of episodes."""
     return {
         Columns.OBS: np.concatenate([episode.get_observations(slice(0, -1)) for episode in episodes]),
         Columns.ACTIONS: np.concatenate([episode.get_actions() for episode in episodes]),

@@ -1,4 +1,4 @@
-"""Which runs compile, from which step on, and how far their compilers step back."""
+"""Backends: which runs compile their gradient steps, after which step, and with which priority."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.rllib.backends import ArrayBackend
 
 
-def rollout(**changes):
+def backend(**changes):
     choices = {"compile": True, "compile_after": 200, "compile_after_off_policy": 1000, "cache": "programs"}
     return ArrayBackend(**choices | changes)
 
 
 @pytest.mark.parametrize(("algorithm", "after", "hurry"), [(PPO, 200, True), (DQN, 1000, False), (SAC, 1000, False)])
-def test_a_run_compiles_that_is_half_as_long_again_as_the_steps_before(algorithm, after, hurry):
-    short, long = (rollout().parts(algorithm, steps).options for steps in (1.5 * after - 1, 1.5 * after))
+def test_runs_compile_if_they_are_long_enough(algorithm, after, hurry):
+    short, long = (backend().parts(algorithm, steps).options for steps in (1.5 * after - 1, 1.5 * after))
     assert short["compile_cache"] is None and long["compile_cache"] == "programs"
     assert (long["compile_after"], long["compile_urgent"]) == (after, hurry)
 
 
-def test_what_is_not_to_be_compiled_is_not():
-    assert rollout(compile=False).parts(PPO, 1e9).options["compile_cache"] is None
+def test_compile_false_disables_compilation():
+    assert backend(compile=False).parts(PPO, 1e9).options["compile_cache"] is None
 
 
 @pytest.mark.parametrize("name", ["compile_after", "compile_after_off_policy"])
-def test_a_negative_number_of_steps_is_refused(name):
+def test_negative_compile_after_is_rejected(name):
     with pytest.raises(ConfigError, match=rf"rollout\.{name} must be a whole number, 0 or more gradient steps, got -1"):
-        rollout(**{name: -1})
+        backend(**{name: -1})

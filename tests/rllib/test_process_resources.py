@@ -1,4 +1,4 @@
-"""Threads and memory of the process."""
+"""Threads, cores and memory of a process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from battery_lab.rllib.process_resources import cores, torch_threads
 
 
-def test_threads_are_as_before_afterwards_also_after_an_error():
+def test_torch_threads_restores_the_count_after_an_error():
     before = torch.get_num_threads()
     with pytest.raises(KeyError), torch_threads(before + 1):
         assert torch.get_num_threads() == before + 1
@@ -22,7 +22,7 @@ def test_threads_are_as_before_afterwards_also_after_an_error():
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
-def test_cores_are_those_that_the_process_may_use():
+def test_cores_respect_the_affinity():
     allowed = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(allowed)})
@@ -33,17 +33,17 @@ def test_cores_are_those_that_the_process_may_use():
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [("max 100000", 8), ("200000 100000", 2), ("50000 100000", 1), ("9900000 100000", 8), ("", 8), (None, 8)],
 )
-def test_cores_are_no_more_than_a_containers_quota(text, wanted, tmp_path, monkeypatch):
+def test_cores_respect_the_container_quota(text, expected, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
     if text is not None:
         (tmp_path / "cpu.max").write_text(text)
-    assert cores(tmp_path / "cpu.max") == wanted
+    assert cores(tmp_path / "cpu.max") == expected
 
 
-# Each tensor is larger than any before, so that the C library would ask the system for it, and give it back.
+# Each tensor is larger than the previous ones, so that by default the C library gets it from the system each time.
 FAULTS = """
 import resource, torch
 from battery_lab.rllib.process_resources import keep_freed_memory
@@ -55,8 +55,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+@pytest.mark.walk
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
-def test_freed_memory_is_used_again_without_asking_the_system():
+def test_freed_memory_is_reused():
     def faults(keep):
         done = subprocess.run([sys.executable, "-c", FAULTS.format(keep=keep)], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The Ray of a training: out of reach for other machines, and without a trace in the home folder."""
+"""Ray runtime: unreachable from other machines, and no files in the home folder."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def answers(address: str, port: int) -> bool:
         return connection.connect_ex((address, port)) == 0
 
 
-def below(process: int) -> Iterator[int]:
+def descendants(process: int) -> Iterator[int]:
     for path in Path(f"/proc/{process}/task").glob("*/children"):
         for child in map(int, path.read_text().split()):
             yield child
-            yield from below(child)
+            yield from descendants(child)
 
 
 def command_of(process: int) -> str:
-    """The program and what it runs, without further arguments."""
+    """Return the program and the first of its arguments."""
     return " ".join(Path(f"/proc/{process}/cmdline").read_text().split("\0")[:3])
 
 
@@ -61,7 +61,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 @pytest.fixture
 def other(tmp_path):
-    """Another process with a Ray, and the ports of that: of its control service first."""
+    """Start Ray in another process; return its process id and its ports, the control service first."""
     process = subprocess.Popen(
         [sys.executable, "-c", PORTS],
         cwd=ROOT, env=environment(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -71,12 +71,13 @@ def other(tmp_path):
     assert process.returncode == 0
 
 
-def test_ray_answers_on_loopback_alone_and_those_alone_who_know_its_token(other, tmp_path):
+@pytest.mark.walk
+def test_ray_listens_on_loopback_only_and_needs_its_token(other, tmp_path):
     process, ports = other
     assert len(ports) == 3
     for port in ports:
         assert answers("127.0.0.1", port)
-        # Also this machine, and what listens to every address answers there.
+        # Another address of this machine, on which a server that listens on all addresses would answer.
         assert not answers("127.0.0.2", port), port
     assert not (tmp_path / ".ray").exists()
     for mode in ({"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}):
@@ -86,13 +87,13 @@ def test_ray_answers_on_loopback_alone_and_those_alone_who_know_its_token(other,
         )  # fmt: skip
         assert stranger.returncode == 1
         assert "AuthenticationError" in stranger.stderr, stranger.stderr
-    # Nobody has asked it for anything by now, and no Python waits for tasks.
-    helpers = [command_of(child) for child in below(process)]
+    # No task has been sent, so no idle Python worker may have been started.
+    helpers = [command_of(child) for child in descendants(process)]
     assert any("raylet" in helper for helper in helpers)
     assert not [helper for helper in helpers if "ray::IDLE" in helper or "default_worker" in helper]
 
 
-def test_an_algorithm_leaves_no_folder_of_results(tmp_path, monkeypatch):
+def test_algorithms_leave_no_results_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(trainable, "DEFAULT_STORAGE_PATH", str(tmp_path / "ray_results"))
     with without_results_folder():
         made = Path(Trainable({}).logdir)
@@ -103,24 +104,24 @@ def test_an_algorithm_leaves_no_folder_of_results(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("owner", "cores", "done"),
-    [(ray_runtime.NAMESPACE, 4, []), (ray_runtime.NAMESPACE, 3, ["shutdown", 5]), ("somebody's", 4, [])],
-    ids=["large enough", "too small", "of somebody else"],
+    [(ray_runtime.NAMESPACE, 4, []), (ray_runtime.NAMESPACE, 3, ["shutdown", 5]), ("other", 4, [])],
+    ids=["large enough", "too small", "cluster of others"],
 )
-def test_a_ray_of_an_earlier_trial_makes_room_for_one_with_more_cores(monkeypatch, owner, cores, done):
-    seen = given_ray(monkeypatch, owner, cores)
+def test_ray_with_too_few_cores_is_restarted(monkeypatch, owner, cores, done):
+    calls = fake_ray(monkeypatch, owner, cores)
     start_ray(4)
-    assert seen == done
+    assert calls == done
 
 
-def test_a_cluster_of_somebody_else_that_is_too_small_is_told(monkeypatch):
-    seen = given_ray(monkeypatch, ray_runtime.JOINED, 3)
-    with pytest.raises(ConfigError, match=r"num_env_runners and num_learners must be at most 3 together.* got 4"):
+def test_cluster_with_too_few_cores_is_an_error(monkeypatch):
+    calls = fake_ray(monkeypatch, ray_runtime.JOINED, 3)
+    with pytest.raises(ConfigError, match=r"num_env_runners \+ algo\.num_learners must be at most 3, .* got 4"):
         start_ray(4)
-    assert seen == []
+    assert calls == []
 
 
-def given_ray(monkeypatch, owner, cores):
-    """Have a Ray run; returns what will be asked of it."""
+def fake_ray(monkeypatch, owner, cores):
+    """Replace ray by a fake that runs already; return the list of calls to it."""
     seen = []
     fake = SimpleNamespace(
         is_initialized=lambda: True,

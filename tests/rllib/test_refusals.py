@@ -1,4 +1,4 @@
-"""What an update on arrays would not come by is refused, with a word on what does it."""
+"""Unsupported options: the array backend rejects what it would ignore, and names rollout=stock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner
-from tests.rllib.small import array_rollout, configured
+from tests.rllib.small import array_backend, configured
 
 SMALL = {"minibatch_size": 64, "train_batch_size_per_learner": 128}
 
@@ -47,7 +47,7 @@ class Changed(ArrayPPOLearner):
         (lambda c: c.framework(torch_compile_learner=True), "torch_compile_learner"),
     ],
 )
-def test_learners_of_ones_own_and_options_are_refused(change, named):
+def test_custom_learners_and_unsupported_options_are_rejected(change, named):
     with pytest.raises(ConfigError, match=f"{named}.*rollout=stock"):
         change(configured(PPOConfig())).build_algo()
 
@@ -66,15 +66,15 @@ class Curious(DefaultPPOTorchRLModule, SelfSupervisedLossAPI):
     ("config", "module", "named"),
     [(DQNConfig, OwnForward, "_forward_train"), (PPOConfig, Curious, "compute_self_supervised_loss")],
 )
-def test_what_a_module_has_of_its_own_is_refused_where_losses_do_not_come_by_it(config, module, named):
-    replay = array_rollout().replay_config(capacity=100, prioritised=False, alpha=0.6, beta=0.4, seed=0)
+def test_overridden_module_methods_that_losses_skip_are_rejected(config, module, named):
+    replay = array_backend().replay_config(capacity=100, prioritised=False, alpha=0.6, beta=0.4, seed=0)
     training = {} if config is PPOConfig else {"replay_buffer_config": replay}
     made = configured(config().training(**training)).rl_module(rl_module_spec=RLModuleSpec(module_class=module))
     with pytest.raises(ConfigError, match=f"{named}.*rollout=stock"):
         made.build_algo()
 
 
-def test_learning_from_a_policy_that_does_not_explore_is_refused():
+def test_learning_without_exploration_is_rejected():
     algorithm = configured(PPOConfig().training(**SMALL), explore=False).build_algo()
     with pytest.raises(ConfigError, match=r"action_logp.*explore=True"):
         algorithm.train()
@@ -82,7 +82,7 @@ def test_learning_from_a_policy_that_does_not_explore_is_refused():
 
 
 class Decided(DefaultPPOTorchRLModule):
-    """A policy that draws its actions itself."""
+    """A policy that samples its actions itself."""
 
     def _forward_exploration(self, batch, **kwargs):
         out = super()._forward_exploration(batch, **kwargs)
@@ -92,11 +92,11 @@ class Decided(DefaultPPOTorchRLModule):
         return out
 
 
-def test_a_module_that_draws_its_actions_itself_is_learned_from():
+def test_module_that_samples_its_own_actions_is_supported():
     config = configured(PPOConfig().training(**SMALL)).rl_module(rl_module_spec=RLModuleSpec(module_class=Decided))
     algorithm = config.build_algo()
-    told = algorithm.train()["learners"]["default_policy"]
+    metrics = algorithm.train()["learners"]["default_policy"]
     algorithm.stop()
-    # Of the first step of a batch the policy is the one that sampled, and of the others it is near.
-    assert abs(float(told["mean_kl_loss"])) < 0.1
-    assert abs(float(told["policy_loss"])) < 0.5
+    # The policy of the first step of a batch sampled it, and those of the other steps are close to it.
+    assert abs(float(metrics["mean_kl_loss"])) < 0.1
+    assert abs(float(metrics["policy_loss"])) < 0.5

@@ -1,4 +1,4 @@
-"""DQN and SAC go round with a memory of arrays: as often as asked, and on to the same end after a stop."""
+"""DQN and SAC with an array replay buffer: training intensity, metrics, priorities and resumption."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from battery_lab.rllib.backends import ArrayBackend
 from tests.rllib.small import ScriptedEnv, configured
 
 
-def made(config=None, prioritised=False, iteration=0, **options):
+def build(config=None, prioritised=False, iteration=0, **options):
     rollout = ArrayBackend(compile=False, compile_after=0, compile_after_off_policy=0, cache="")
     replay = rollout.replay_config(capacity=2000, prioritised=prioritised, alpha=0.6, beta=0.4, seed=1)
     settings = {
@@ -29,7 +29,7 @@ def made(config=None, prioritised=False, iteration=0, **options):
 
 @pytest.fixture
 def algorithm():
-    built = made()
+    built = build()
     yield built
     built.stop()
 
@@ -46,7 +46,7 @@ def trained_on(algorithm, rounds):
     return steps
 
 
-def test_training_intensity_is_kept_exactly(algorithm):
+def test_training_intensity_holds_exactly(algorithm):
     for _ in range(4):
         algorithm.training_step()
     before = len(algorithm.local_replay_buffer)
@@ -56,7 +56,7 @@ def test_training_intensity_is_kept_exactly(algorithm):
     assert abs(len(steps) * 32 - 3.3 * sampled) <= 2 * 32
 
 
-def test_nothing_is_learned_before_the_memory_is_filled(algorithm):
+def test_learning_starts_after_enough_samples(algorithm):
     assert trained_on(algorithm, 3) == []
     assert len(trained_on(algorithm, 3)) > 0
 
@@ -66,8 +66,8 @@ def steps_of(algorithm):
 
 
 @pytest.mark.parametrize("intensity", [3.3, 0.4])
-def test_metrics_of_several_rounds_are_gathered_once_and_leave_nothing_out(intensity):
-    built = made(training_intensity=intensity, iteration=120)
+def test_metrics_are_aggregated_once_per_iteration_and_complete(intensity):
+    built = build(training_intensity=intensity, iteration=120)
     gathered, gather = [], built.env_runner.get_metrics
     built.env_runner.get_metrics = lambda: gathered.append(1) or gather()
     for iteration in range(1, 5):
@@ -85,8 +85,8 @@ def test_metrics_of_several_rounds_are_gathered_once_and_leave_nothing_out(inten
     built.stop()
 
 
-def test_a_state_in_the_middle_of_an_iteration_knows_of_all_that_was_sampled(tmp_path):
-    built, other = made(iteration=1000), made(iteration=1000)
+def test_state_within_an_iteration_counts_all_samples(tmp_path):
+    built, other = build(iteration=1000), build(iteration=1000)
     for _ in range(7):
         built.training_step()
     sampled = built.env_steps
@@ -101,8 +101,8 @@ def test_a_state_in_the_middle_of_an_iteration_knows_of_all_that_was_sampled(tmp
 
 
 @pytest.mark.parametrize("config", [DQNConfig, SACConfig])
-def test_errors_of_what_was_drawn_become_priorities(config):
-    built = made(config(), prioritised=True)
+def test_td_errors_become_priorities(config):
+    built = build(config(), prioritised=True)
     seen = []
     built.local_replay_buffer.update_priorities = lambda errors: seen.append(errors)
     for _ in range(8):
@@ -111,26 +111,26 @@ def test_errors_of_what_was_drawn_become_priorities(config):
     assert seen and all(errors.shape == (32,) and (errors >= 0).all() for errors in seen)
 
 
-def test_the_memory_is_written_and_read_with_what_is_due(algorithm, tmp_path):
+def test_replay_buffer_and_due_updates_are_restored(algorithm, tmp_path):
     for _ in range(9):
         algorithm.training_step()
     algorithm.save_to_path(str(tmp_path / "rllib"))
     algorithm.save_memory(tmp_path / "memory", None)
-    other = made()
+    other = build()
     other.restore_from_path(str(tmp_path / "rllib"))
     other.load_memory(tmp_path / "memory")
-    assert other._owed == algorithm._owed
-    mine, theirs = algorithm.local_replay_buffer.draw(64), other.local_replay_buffer.draw(64)
+    assert other._updates_due == algorithm._updates_due
+    mine, theirs = algorithm.local_replay_buffer.sample(64), other.local_replay_buffer.sample(64)
     assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
     other.stop()
 
 
-def test_what_the_memory_takes_is_told(algorithm, caplog):
+def test_memory_of_the_replay_buffer_is_logged(algorithm, caplog):
     algorithm.training_step()
     assert "GiB" in caplog.text and "2,000" in caplog.text.replace("2000", "2,000")
 
 
-def test_the_runner_acts_with_what_was_learned(algorithm):
+def test_runner_gets_the_weights_of_the_learner(algorithm):
     for _ in range(10):
         algorithm.training_step()
     learned = algorithm.learner_group._learner.module["default_policy"].state_dict()

@@ -1,4 +1,4 @@
-"""Whole trials with two learners, small: they train as one, and new ones go on from a checkpoint to the same end."""
+"""Small trials with two learners: they train as one, and a resumed run ends like an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.compositions import same_arrays, small
 from tests.experiment.test_experiment import learned
 
 SHORT = ("train.env_steps=1024", "train.checkpoint_every=512")
-# What SAC's continuous actions draw in a learner is to be drawn again too.
+# SAC with continuous actions draws random numbers in the learner, which a resumed run must repeat.
 CHOSEN = {"ppo": ("algo.num_learners=2",), "sac": ("algo.num_learners=2", "env.actions=continuous")}
 
 
@@ -30,7 +30,7 @@ def own_ray():
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Run, or resume, a trial of an algorithm."""
+    """Return a function that runs or resumes a trial."""
     monkeypatch.setattr(results, "write_report", lambda *args, **kwargs: None)
 
     def running(algo, resume=False):
@@ -41,8 +41,9 @@ def run(tmp_path, monkeypatch):
     return running
 
 
+@pytest.mark.walk
 @pytest.mark.parametrize("algo", CHOSEN)
-def test_two_learners_train_as_one_and_both_are_put_back_to_a_checkpoint(algo, run, tmp_path, monkeypatch):
+def test_two_learners_stay_equal_and_are_both_restored(algo, run, tmp_path, monkeypatch):
     folder, train, seen = tmp_path / algo, Trainer.run, []
 
     def training(self):
@@ -65,14 +66,14 @@ def test_two_learners_train_as_one_and_both_are_put_back_to_a_checkpoint(algo, r
 
 
 def weights(algorithm):
-    """The networks of each learner."""
+    """Return the networks of each learner."""
     each = algorithm.learner_group.foreach_learner(lambda learner: learner.module["default_policy"].get_state())
     return [one.get() for one in each]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("algo", CHOSEN)
-def test_a_run_with_two_learners_is_resumed_by_new_ones_to_the_same_end(algo, run, tmp_path):
+def test_resumed_run_with_two_learners_ends_alike(algo, run, tmp_path):
     folder = tmp_path / algo
     run(algo)
     end, kept = learned(folder), load_file(folder / "policy" / "weights.safetensors")

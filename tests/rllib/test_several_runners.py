@@ -1,4 +1,4 @@
-"""Several runners and several learners, in processes of their own, through RLlib unchanged."""
+"""Several runners and learners in separate processes."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import torch
 from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 
-from battery_lab.rllib.log_capture import Said
-from tests.rllib.small import ScriptedEnv, array_rollout, configured
+from battery_lab.rllib.log_capture import WarningCapture
+from tests.rllib.small import ScriptedEnv, array_backend, configured
 
 
 def scripted(num_envs, seed):
     return ScriptedEnv((7, 11), (True, False), num_envs)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def own_ray():
-    # One that an earlier test began knows that test's folder, and not always this project.
+    # A Ray that an earlier test started has that test's working directory, in which imports of this project may fail.
     ray.shutdown()
     yield
     ray.shutdown()
 
 
-def run(config, rounds=2, learners=0, **runners):
+def train(config, rounds=2, learners=0, **runners):
     built = configured(config, scripted, **runners).learners(num_learners=learners).build_algo()
     results = [built.train() for _ in range(rounds)]
     weights = built.learner_group.get_weights()["default_policy"]
@@ -47,7 +47,7 @@ PPO = {"train_batch_size_per_learner": 256, "minibatch_size": 64, "num_epochs": 
 
 
 def replayed():
-    replay = array_rollout().replay_config(capacity=2000, prioritised=True, alpha=0.6, beta=0.4, seed=1)
+    replay = array_backend().replay_config(capacity=2000, prioritised=True, alpha=0.6, beta=0.4, seed=1)
     return {
         "train_batch_size_per_learner": 64,
         "training_intensity": 2,
@@ -63,8 +63,8 @@ def replayed():
         pytest.param(DQNConfig().training(**replayed()), id="dqn", marks=pytest.mark.slow),
     ],
 )
-def test_two_runners_feed_one_learner(config):
-    results, weights, acting = run(config, num_env_runners=2)
+def test_two_runners_feed_one_learner(config, own_ray):
+    results, weights, acting = train(config, num_env_runners=2)
     assert results[-1]["env_runners"]["num_env_steps_sampled_lifetime"] >= 2 * 64
     lengths = [results[-1]["env_runners"][f"episode_len_{which}"] for which in ("min", "max")]
     assert lengths == [7, 11]
@@ -73,21 +73,21 @@ def test_two_runners_feed_one_learner(config):
         assert all(np.array_equal(module[name], weights[name]) for name in module)
 
 
-def test_what_the_lab_warns_of_is_kept_until_it_is_taken():
-    said, log = Said(), logging.getLogger("battery_lab.rllib.learners.array_learner")
+def test_warnings_are_kept_until_they_are_taken():
+    capture, log = WarningCapture(), logging.getLogger("battery_lab.rllib.learners.array_learner")
     try:
         log.info("nothing of note")
         for step in range(30):
             log.warning("step %d is left out", step)
-        assert said.take() == [f"step {step} is left out" for step in range(10, 30)]
-        assert said.take() == []
+        assert capture.take() == [f"step {step} is left out" for step in range(10, 30)]
+        assert capture.take() == []
     finally:
-        logging.getLogger("battery_lab").removeHandler(said)
+        logging.getLogger("battery_lab").removeHandler(capture)
 
 
 @pytest.mark.slow
-def test_warnings_of_a_learner_elsewhere_are_logged_here(caplog):
-    run(configured_with_nothing_finite(), learners=1, rounds=1)
+def test_warnings_of_a_remote_learner_are_logged_here(caplog, own_ray):
+    train(configured_with_nothing_finite(), learners=1, rounds=1)
     assert "learner 0: a gradient is not finite" in caplog.text
 
 
@@ -95,34 +95,34 @@ def test_warnings_of_a_learner_elsewhere_are_logged_here(caplog):
 @pytest.mark.parametrize(
     "config", [PPOConfig().training(**PPO), DQNConfig().training(**replayed())], ids=["ppo", "dqn"]
 )
-def test_two_learners_share_their_gradients(config):
-    results, weights, _ = run(config, rounds=3, learners=2)
+def test_two_learners_share_their_gradients(config, own_ray):
+    results, weights, _ = train(config, rounds=3, learners=2)
     assert all(np.isfinite(values).all() for values in weights.values())
     assert np.isfinite(results[-1]["learners"]["default_policy"]["total_loss"])
 
 
 @pytest.mark.slow
-def test_errors_of_two_learners_return_to_their_transitions():
+def test_td_errors_of_two_learners_return_to_their_transitions(own_ray):
     config = configured(DQNConfig().training(**replayed() | {"lr": 0.0}), scripted).learners(num_learners=2)
     algorithm = config.build_algo()
-    memory, drawn, told = algorithm.local_replay_buffer, [], []
-    draw, update = memory.draw, memory.update_priorities
+    memory, samples, updates = algorithm.local_replay_buffer, [], []
+    sample, update = memory.sample, memory.update_priorities
 
-    def seen(count):
-        columns = draw(count)
-        drawn.append({name: torch.from_numpy(values.copy()) for name, values in columns.items()})
+    def recorded(count):
+        columns = sample(count)
+        samples.append({name: torch.from_numpy(values.copy()) for name, values in columns.items()})
         return columns
 
-    memory.draw = seen
-    memory.update_priorities = lambda errors: (told.append(np.array(errors)), update(errors))
+    memory.sample = recorded
+    memory.update_priorities = lambda errors: (updates.append(np.array(errors)), update(errors))
     for _ in range(3):
         algorithm.training_step()
 
     def errors(learner):
-        # Nothing was learned at a rate of 0: the networks are those of the step.
-        return learner.loss_function()(learner._rl_module, drawn[-1], learner.coefficients())[1]["td_error"].numpy()
+        # With a learning rate of 0, the networks have not changed since the step.
+        return learner.loss_function()(learner._rl_module, samples[-1], learner.coefficients())[1]["td_error"].numpy()
 
-    wanted = next(iter(algorithm.learner_group.foreach_learner(errors))).get()
+    expected = next(iter(algorithm.learner_group.foreach_learner(errors))).get()
     algorithm.stop()
-    assert len(np.unique(np.round(wanted, 4))) > 32
-    assert np.allclose(told[-1], wanted, atol=1e-4)
+    assert len(np.unique(np.round(expected, 4))) > 32
+    assert np.allclose(updates[-1], expected, atol=1e-4)

@@ -1,4 +1,4 @@
-"""The replay memory: what it keeps when it is full, and that it draws alike after a restore."""
+"""Stock replay buffer: what it keeps when it is full, and equal samples after a restore."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from battery_lab.rllib.stock_backend import UniformReplay
 
 
-def piece(name, first, length, done=False):
-    """Steps first to first + length of an episode, their number in observation and reward."""
+def chunk(name, first, length, done=False):
+    """Return ``length`` steps of an episode from step ``first``; observation and reward hold the step number."""
     steps = np.arange(first, first + length + 1, dtype=np.float32)
     return SingleAgentEpisode(
         id_=name,
@@ -26,7 +26,7 @@ def piece(name, first, length, done=False):
 
 
 def filled(capacity, rounds=60, parallel=8, length=40, fragment=4):
-    """A memory after long episodes side by side, each added in small pieces."""
+    """Return a buffer after parallel long episodes, each added in small chunks."""
     memory = UniformReplay(capacity=capacity, seed=0)
     steps = [0] * parallel
     length_of = [length - fragment * (k % 5) for k in range(parallel)]
@@ -35,7 +35,7 @@ def filled(capacity, rounds=60, parallel=8, length=40, fragment=4):
         batch = []
         for k in range(parallel):
             done = steps[k] + fragment >= length_of[k]
-            batch.append(piece(f"episode {number[k]}", steps[k], fragment, done))
+            batch.append(chunk(f"episode {number[k]}", steps[k], fragment, done))
             steps[k] = 0 if done else steps[k] + fragment
             number[k] += parallel if done else 0
         memory.add(batch)
@@ -43,7 +43,7 @@ def filled(capacity, rounds=60, parallel=8, length=40, fragment=4):
 
 
 @pytest.mark.parametrize("capacity", [10, 77, 150, 400, 10_000])
-def test_a_full_memory_keeps_whole_recent_episodes(capacity):
+def test_full_buffer_keeps_whole_recent_episodes(capacity):
     memory = filled(capacity)
     kept = sum(len(episode) for episode in memory.episodes)
     assert kept == memory.get_num_timesteps() == len(memory._indices)
@@ -57,7 +57,7 @@ def test_a_full_memory_keeps_whole_recent_episodes(capacity):
     assert len(drawn) == 64
 
 
-def test_a_restored_memory_draws_the_same():
+def test_restored_buffer_samples_the_same():
     memory, other = filled(150), UniformReplay(capacity=150, seed=99)
     other.set_state(memory.get_state())
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""A run that is stopped before or after compiled steps take over goes on to the bit."""
+"""Resumption before and after the compiled steps take over is exact."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ LEARNING = {
 }
 
 
-def made(kind, cache):
-    """An algorithm whose gradient steps are compiled, and whose environments can be stored."""
+def build(kind, cache):
+    """Build an algorithm with compiled gradient steps."""
     scripted = lambda num_envs, seed: ScriptedEnv((4, 6, 9), (True, False, False), num_envs)  # noqa: E731
     rollout = ArrayBackend(compile=True, compile_after=AFTER, compile_after_off_policy=AFTER, cache=str(cache))
     config = configured(kind().training(**LEARNING[kind]), scripted, rollout_fragment_length=16)
@@ -49,15 +49,15 @@ def rounds(algorithm, count):
 
 
 def weights(learner):
-    """All that a run has learned and goes on with."""
-    found = {name: values.numpy().copy() for name, values in learner._rl_module.state_dict().items()}
-    kept = [tensor.numpy().copy() for tensor in moments(learner.get_optimizers_for_module(DEFAULT_MODULE_ID))]
+    """Return everything that a run has learned: weights, optimizer moments and coefficients."""
+    state = {name: values.numpy().copy() for name, values in learner._rl_module.state_dict().items()}
+    moment_values = [tensor.numpy().copy() for tensor in moments(learner.get_optimizers_for_module(DEFAULT_MODULE_ID))]
     coefficients = {name: tensor.detach().numpy().copy() for name, tensor in learner.coefficients().items()}
-    return found | {f"moment {place}": values for place, values in enumerate(kept)} | coefficients
+    return state | {f"moment {place}": values for place, values in enumerate(moment_values)} | coefficients
 
 
-def stopped_and_gone_on_with(kind, tmp_path):
-    whole = made(kind, tmp_path)
+def check_resumption(kind, tmp_path):
+    whole = build(kind, tmp_path)
     stops = {}
     for done in range(ROUNDS):
         learner = rounds(whole, 1)
@@ -68,29 +68,30 @@ def stopped_and_gone_on_with(kind, tmp_path):
             if kind is not PPOConfig:
                 whole.save_memory(tmp_path / f"{when}_memory", None)
     assert learner._steps.uses_compiled_program
-    wanted = weights(learner)
+    expected = weights(learner)
     whole.stop()
     for when, left in stops.items():
-        other = made(kind, tmp_path)
+        other = build(kind, tmp_path)
         other.restore_from_path(str(tmp_path / when))
         if kind is not PPOConfig:
             other.load_memory(tmp_path / f"{when}_memory")
-        found = weights(rounds(other, left))
+        resumed = weights(rounds(other, left))
         other.stop()
-        assert all(np.array_equal(found[name], wanted[name]) for name in wanted), when
+        assert all(np.array_equal(resumed[name], expected[name]) for name in expected), when
     assert set(stops) == {"before", "after"}
 
 
 @pytest.mark.parametrize("kind", [DQNConfig, SACConfig])
-def test_off_policy_steps_can_be_traced_and_go_on_to_the_bit(kind, monkeypatch, tmp_path):
+def test_traced_off_policy_steps_resume_exactly(kind, monkeypatch, tmp_path):
     programs = StandIns(monkeypatch).made
-    stopped_and_gone_on_with(kind, tmp_path)
+    check_resumption(kind, tmp_path)
     assert len(programs) == 1 and programs[0].runs > 0
 
 
+@pytest.mark.walk
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ (make system)")
 @pytest.mark.parametrize(
     "kind", [PPOConfig, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (DQNConfig, SACConfig))]
 )
-def test_a_run_goes_on_to_the_bit_wherever_it_was_stopped(kind, tmp_path):
-    stopped_and_gone_on_with(kind, tmp_path)
+def test_compiled_steps_resume_exactly(kind, tmp_path):
+    check_resumption(kind, tmp_path)

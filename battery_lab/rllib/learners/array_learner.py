@@ -26,7 +26,7 @@ from battery_lab.rllib.gradient_step.autograd import LossFunction, Tensors
 from battery_lab.rllib.gradient_step.gradient_steps import GradientSteps
 from battery_lab.rllib.gradient_step.optimizer_step import GRADIENTS_FINITE, GradientClipping
 from battery_lab.rllib.learners.minibatches import MinibatchBuffer, minibatches
-from battery_lab.rllib.log_capture import Said
+from battery_lab.rllib.log_capture import WarningCapture
 from battery_lab.rllib.process_resources import keep_freed_memory, torch_threads
 
 # Keys of the learner's state.
@@ -86,7 +86,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
                 f"rollout=array does not call the module's own {', '.join(overridden)}: use rollout=stock, which does"
             )
         keep_freed_memory()
-        self._warnings = Said() if self.config.num_learners else None
+        self._warnings = WarningCapture() if self.config.num_learners else None
         self._gradient_steps = self._skipped = self._unreported = self._minibatch_size = 0
         self._last_metrics: Mapping[str, torch.Tensor] = {}
         self._minibatch_buffer = MinibatchBuffer()

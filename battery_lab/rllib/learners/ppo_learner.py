@@ -27,7 +27,7 @@ from battery_lab.rllib.learners.advantages import generalised_advantage_estimate
 from battery_lab.rllib.learners.array_learner import ArrayLearner
 from battery_lab.rllib.learners.distributions import distribution
 from battery_lab.rllib.runners.fragment import Fragment
-from battery_lab.rllib.stock_backend import KeepsCoefficients
+from battery_lab.rllib.stock_backend import CheckpointedPPOLearner
 
 MIN_STANDARD_DEVIATION = 1e-4  # as in RLlib; advantages are not scaled up further
 ENTROPY_COEFF, KL_COEFF = "entropy_coeff", "kl_coeff"
@@ -86,7 +86,7 @@ class PPOLoss:
         }
 
 
-class ArrayPPOLearner(ArrayLearner, KeepsCoefficients):
+class ArrayPPOLearner(ArrayLearner, CheckpointedPPOLearner):
     """RLlib's PPO on fragments, with RLlib's loss, schedules and coefficients.
 
     There is one difference. RLlib adds a row without a transition to each episode and includes these rows when it

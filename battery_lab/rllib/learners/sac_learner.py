@@ -32,7 +32,7 @@ from torch.nn import functional
 
 from battery_lab.rllib.gradient_step.autograd import Tensors
 from battery_lab.rllib.learners.off_policy_learner import WEIGHTS, ArrayOffPolicyLearner, bellman_targets
-from battery_lab.rllib.stock_backend import KeepsTemperature
+from battery_lab.rllib.stock_backend import CheckpointedSACLearner
 
 LOG_ALPHA, TARGET_ENTROPY = "log_alpha", "target_entropy"
 NOISE, NEXT_NOISE = "noise", "noise_next"
@@ -128,7 +128,7 @@ class SACLoss:
         return [(module.target_qf_encoder, module.target_qf), *twin]
 
 
-class ArraySACLearner(ArrayOffPolicyLearner, KeepsTemperature, SACTorchLearner):  # type: ignore[misc]
+class ArraySACLearner(ArrayOffPolicyLearner, CheckpointedSACLearner, SACTorchLearner):  # type: ignore[misc]
     """RLlib's SAC on batches of arrays, with RLlib's critics, target networks and temperature."""
 
     def loss_function(self) -> SACLoss:

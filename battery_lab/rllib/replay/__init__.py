@@ -1,1 +1,1 @@
-"""A replay memory of whole arrays, and its checkpoints."""
+"""Replay buffer of whole arrays, and its checkpoints."""

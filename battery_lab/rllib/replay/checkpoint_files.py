@@ -1,4 +1,4 @@
-"""Rings of rows in files: segments that are written once and linked to from then on, and checksums that tell damage."""
+"""Checkpoint files of a replay buffer: segments that are written once and then hard-linked, with checksums."""
 
 from __future__ import annotations
 
@@ -18,25 +18,24 @@ from battery_lab.common.errors import DataError
 from battery_lab.rllib.replay.ring_buffer import spans
 
 INDEX = "replay.json"
-# Transitions a file.
-SEGMENT = 65_536
-MEND = "resume from another checkpoint, or start a new run"
+SEGMENT_TRANSITIONS = 65_536
+REMEDY = "resume from another checkpoint, or start a new run"
 
-# Arrays by name; a memory's columns are (rings, rows, environments, ...) each.
+# Arrays by name; the columns of a replay buffer are (rings, rows, environments, ...).
 Columns = Mapping[str, NDArray[Any]]
-# Entries of the index by the name of a file.
+# Entries of the index by file name.
 Files = Mapping[str, dict[str, Any]]
 
 
-class Piece(NamedTuple):
-    """One column of one segment of one ring.
+class Segment(NamedTuple):
+    """Some rows of one column of one ring, stored in one file.
 
     Attributes:
-        name: of its file.
-        ring: which ring.
-        column: which column.
-        rows: those that the memory still holds, numbered since the ring began.
-        final: whether none of these rows will change, and none is added.
+        name: file name.
+        ring: index of the ring.
+        column: name of the column.
+        rows: rows that the ring still holds, numbered since the ring began.
+        final: whether these rows are complete and will not change.
     """
 
     name: str
@@ -52,40 +51,40 @@ def write(
     *,
     columns: Columns,
     windows: Sequence[range],
-    others: Columns,
+    extra_arrays: Columns,
     state: dict[str, Any],
-    known: Files,
+    known_files: Files,
 ) -> Files:
-    """Write a memory straight from its arrays; segments that stand unchanged in an earlier folder are linked to.
+    """Write a replay buffer from its arrays; hard-link the segments that an earlier folder holds unchanged.
 
     Args:
-        folder: where to; made if it is missing.
-        previous: an earlier folder of this memory.
-        columns: by name.
-        windows: by ring, the rows to store, numbered since the ring began. The last may be overwritten, the others not.
-        others: further arrays by name, which are written each time.
-        state: anything else, as JSON has it.
-        known: what the last ``write`` or ``read`` of this memory returned.
+        folder: folder to write to; created if missing.
+        previous: an earlier folder of this buffer.
+        columns: columns by name.
+        windows: rows to store, per ring, numbered since the ring began. Only the last row may change later.
+        extra_arrays: further arrays by name, which are always written.
+        state: the remaining state, as JSON.
+        known_files: return value of the last ``write`` or ``read`` of this buffer.
 
     Returns:
-        The entries of the segments in the folder that will not change.
+        The index entries of the segments that will not change.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    earlier = _earlier(previous, known)
+    earlier = _reusable(previous, known_files)
     files: dict[str, dict[str, Any]] = {}
     final: dict[str, dict[str, Any]] = {}
-    for piece in _pieces(columns, windows):
-        name = piece.name
+    for segment in _segments(columns, windows):
+        name = segment.name
         if previous is not None and name in earlier and _link(previous / name, folder / name, earlier[name]["bytes"]):
             files[name] = final[name] = earlier[name]
             continue
-        array = columns[piece.column][piece.ring]
-        parts = [array[place] for _, place in spans(piece.rows, len(array))]
-        where = {"ring": piece.ring, "column": piece.column, "row": piece.rows.start}
-        files[name] = where | _write(folder / name, parts)
-        if piece.final:
+        array = columns[segment.column][segment.ring]
+        parts = [array[place] for _, place in spans(segment.rows, len(array))]
+        location = {"ring": segment.ring, "column": segment.column, "row": segment.rows.start}
+        files[name] = location | _write(folder / name, parts)
+        if segment.final:
             final[name] = files[name]
-    for column, array in others.items():
+    for column, array in extra_arrays.items():
         files[f"{column}.npy"] = _write(folder / f"{column}.npy", [array])
     contents = {"state": state, "files": files}
     (folder / INDEX).unlink(missing_ok=True)
@@ -94,7 +93,7 @@ def write(
 
 
 def read_index(folder: Path) -> tuple[dict[str, Any], Files]:
-    """Return the state that ``write`` was given, and the entries of the files.
+    """Return the state that ``write`` stored, and the index entries of the files.
 
     Raises:
         DataError: the index is missing or damaged.
@@ -102,26 +101,26 @@ def read_index(folder: Path) -> tuple[dict[str, Any], Files]:
     path = folder / INDEX
     try:
         index = json.loads(path.read_bytes())
-        sound = index["crc32"] == _checksum(index["contents"])
+        intact = index["crc32"] == _checksum(index["contents"])
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): {MEND}") from error
+        raise DataError(f"{path} cannot be read ({error.strerror}): {REMEDY}") from error
     except (ValueError, LookupError, TypeError) as error:
-        raise DataError(f"{path} is damaged ({error}): {MEND}") from error
-    if not sound:
-        raise DataError(f"{path} is damaged (its checksum is another): {MEND}")
+        raise DataError(f"{path} is damaged ({error}): {REMEDY}") from error
+    if not intact:
+        raise DataError(f"{path} is damaged (its checksum differs): {REMEDY}")
     return index["contents"]["state"], index["contents"]["files"]
 
 
 def read(folder: Path, files: Files, *, columns: Columns, windows: Sequence[range]) -> Files:
-    """Read all rows of all rings into a memory's arrays.
+    """Read all rows of all rings into the arrays of a replay buffer.
 
     Returns:
-        The entries of the segments in the folder that will not change.
+        The index entries of the segments that will not change.
 
     Raises:
         DataError: a file is missing or damaged, or has another shape.
     """
-    pieces = {piece.name: piece.rows for piece in _pieces(columns, windows) if piece.final}
+    expected = {segment.name: segment.rows for segment in _segments(columns, windows) if segment.final}
     final: dict[str, dict[str, Any]] = {}
     for name, entry in files.items():
         if "ring" not in entry:
@@ -129,59 +128,66 @@ def read(folder: Path, files: Files, *, columns: Columns, windows: Sequence[rang
         array, window = columns[entry["column"]][entry["ring"]], windows[entry["ring"]]
         stored = read_array(folder, files, name, array.shape[1:], array.dtype)
         first = entry["row"]
-        # A segment that was linked to keeps rows that the memory has since dropped.
+        # A linked segment may hold rows that the buffer has dropped since.
         rows = range(max(first, window.start), first + len(stored))
         for source, place in spans(rows, len(array)):
             array[place] = stored[rows.start - first :][source]
-        # It was cut at other rows if the length of segments has changed since.
-        if pieces.get(name) == rows:
+        # Segments of another length cannot be linked to.
+        if expected.get(name) == rows:
             final[name] = entry
     return final
 
 
 def read_array(folder: Path, files: Files, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return a stored array of rows of some shape, left on the disk and checked.
+    """Return a stored array as a memory map after checking it.
+
+    Args:
+        folder: folder of the file.
+        files: index entries.
+        name: file name.
+        shape: expected shape of a row.
+        dtype: expected type.
 
     Raises:
-        DataError: it is missing or damaged, or has another shape.
+        DataError: the file is missing or damaged, or its rows have another shape or type.
     """
     path = folder / name
     try:
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): {MEND}") from error
+        raise DataError(f"{path} cannot be read ({error.strerror}): {REMEDY}") from error
     except (ValueError, EOFError) as error:
-        raise DataError(f"{path} is damaged ({error}): {MEND}") from error
+        raise DataError(f"{path} is damaged ({error}): {REMEDY}") from error
     if stored.shape[1:] != shape or stored.dtype != dtype:
-        given = f"{stored.shape[1:]} {stored.dtype}"
-        raise DataError(f"{path} holds rows of {given}, and this memory takes {shape} {dtype}: {MEND}")
+        found = f"{stored.shape[1:]} {stored.dtype}"
+        raise DataError(f"{path} holds rows of {found}, but this replay buffer needs {shape} {dtype}: {REMEDY}")
     if zlib.crc32(_bytes(stored)) != files[name]["crc32"]:
-        raise DataError(f"{path} is damaged (its checksum is another): {MEND}")
+        raise DataError(f"{path} is damaged (its checksum differs): {REMEDY}")
     return stored  # type: ignore[no-any-return]
 
 
-def _pieces(columns: Columns, windows: Sequence[range]) -> Iterator[Piece]:
-    """Cut the columns of all rings at every so many rows."""
+def _segments(columns: Columns, windows: Sequence[range]) -> Iterator[Segment]:
+    """Split the columns of all rings into segments."""
     for ring, window in enumerate(windows):
         for column, array in columns.items():
-            length = max(1, SEGMENT // array.shape[2])
+            length = max(1, SEGMENT_TRANSITIONS // array.shape[2])
             for start in range(window.start - window.start % length, window.stop, length):
                 rows = range(max(start, window.start), min(start + length, window.stop))
-                # The last row of a window may be overwritten, and others follow it.
+                # The last row of a window may still change, and further rows follow it.
                 final = rows.stop < window.stop
-                yield Piece(f"ring{ring}-{start:012d}-{column}.npy", ring, column, rows, final)
+                yield Segment(f"ring{ring}-{start:012d}-{column}.npy", ring, column, rows, final)
 
 
-def _earlier(previous: Path | None, known: Files) -> Files:
-    """Return those of the known segments that an earlier folder holds alike, and not those of another run's branch."""
+def _reusable(previous: Path | None, known_files: Files) -> Files:
+    """Return the known files that an earlier folder holds unchanged; it may belong to another branch of the run."""
     if previous is None or not (previous / INDEX).is_file():
         return {}
     files = read_index(previous)[1]
-    return {name: entry for name, entry in known.items() if files.get(name) == entry}
+    return {name: entry for name, entry in known_files.items() if files.get(name) == entry}
 
 
 def _link(source: Path, target: Path, size: int) -> bool:
-    """Give a file a second name, or copy it where the file system knows none; False if it is not there in full."""
+    """Hard-link a file, or copy it if the file system has no links; return False if it is missing or incomplete."""
     target.unlink(missing_ok=True)
     if not source.is_file() or source.stat().st_size != size:
         return False
@@ -197,11 +203,11 @@ def _link(source: Path, target: Path, size: int) -> bool:
 
 
 def _write(path: Path, parts: Sequence[NDArray[Any]]) -> dict[str, Any]:
-    """Write arrays as one ``.npy`` without joining them in memory, and return its checksum and size."""
+    """Write arrays as one ``.npy`` without concatenating them in memory, and return its checksum and size."""
     shape = (sum(map(len, parts)), *parts[0].shape[1:])
     header = {"descr": np.lib.format.dtype_to_descr(parts[0].dtype), "fortran_order": False, "shape": shape}
     checksum = 0
-    # A file of that name may have others, in earlier folders, and must not be written into.
+    # An existing file may be linked from earlier folders, so it must be replaced and not overwritten.
     path.unlink(missing_ok=True)
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
@@ -212,7 +218,7 @@ def _write(path: Path, parts: Sequence[NDArray[Any]]) -> dict[str, Any]:
 
 
 def _bytes(array: NDArray[Any]) -> memoryview:
-    """Return the bytes of an array whose rows follow one another, without a copy."""
+    """Return the bytes of an array, without a copy if it is contiguous."""
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 

@@ -1,4 +1,4 @@
-"""Rows of transitions in rings, one a runner, of which the oldest are overwritten."""
+"""Ring buffers of transitions, one per runner, that overwrite their oldest rows."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from battery_lab.rllib.runners.fragment import Fragment
 VALID, TERMINATED, TRUNCATED = 1, 2, 4
 ENDED = TERMINATED | TRUNCATED
 
-Slots = NDArray[np.int64]
+SlotIndices = NDArray[np.int64]
 Flags = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowLayout:
-    """What the rows of all rings are like.
+    """Shapes and types of the rows of all rings.
 
     Attributes:
-        rows: rows a ring, of which one holds the newest observation and no transition.
-        num_envs: environments a runner.
+        rows: rows per ring; one of them holds the newest observation and is not a transition.
+        num_envs: environments per runner.
         obs: shape of an observation.
-        obs_dtype: type of its numbers.
+        obs_dtype: type of an observation.
         actions: shape of an action.
-        actions_dtype: type of its numbers.
+        actions_dtype: type of an action.
     """
 
     rows: int
@@ -42,13 +42,13 @@ class RowLayout:
     actions_dtype: str
 
     def __post_init__(self) -> None:
-        # JSON has lists in their place.
+        # JSON turns tuples into lists.
         object.__setattr__(self, "obs", tuple(self.obs))
         object.__setattr__(self, "actions", tuple(self.actions))
 
     @classmethod
     def of(cls, fragment: Fragment, rows: int) -> RowLayout:
-        """Return what holds a runner's fragments in rings of so many rows."""
+        """Return the layout of rings with ``rows`` rows for a runner's fragments."""
         obs, actions = fragment.obs, fragment.actions
         return cls(
             rows=rows,
@@ -66,12 +66,12 @@ class RowLayout:
 
 @dataclass(kw_only=True)
 class Ring:
-    """Where one runner's ring stands.
+    """Position of one runner's ring.
 
     Attributes:
-        runner: whose it is.
-        expected: the runner's own number of the row that continues it.
-        newest: the row with the newest observation, which is no transition yet, numbered since the ring began.
+        runner: index of the runner.
+        expected: the runner's number of the row that continues the ring.
+        newest: number, since the ring began, of the row that holds the newest observation and no transition yet.
     """
 
     runner: int
@@ -80,17 +80,17 @@ class Ring:
 
 
 class Rings:
-    """All rings as one array a column, (runners, rows, environments, ...).
+    """All rings, one array per column: (runners, rows, environments, ...).
 
-    An observation is stored once: the next one of row t is that of row t + 1, whether an episode ends there or not
-    (gymnasium's ``NEXT_STEP``). A slot is one environment's part of one row; its flags are 0 where it is no transition,
-    and whatever is summed over rows ends before it.
+    An observation is stored once: the next observation of row t is the observation of row t + 1, even if an episode
+    ends there (gymnasium's ``NEXT_STEP``). A slot is the part of a row that belongs to one environment. Its flags are 0
+    if it is not a transition; sums over rows stop before it. Slots are numbered over all rings, rows and environments.
 
-    The memory is asked for at once, and taken from the system as the rings fill.
+    The arrays are allocated at once, but the system provides their pages only as the rings fill.
     """
 
     def __init__(self, layout: RowLayout, runners: int, rings: list[Ring]) -> None:
-        """Ask for the memory."""
+        """Allocate the arrays."""
         self.layout, self.runners, self.rings = layout, runners, rings
         size = (runners, layout.rows, layout.num_envs)
         self.columns: dict[str, NDArray[Any]] = {
@@ -99,43 +99,43 @@ class Rings:
             "rewards": np.zeros(size, np.float32),
             "flags": np.zeros(size, np.uint8),
         }
-        self.slots = {name: column.reshape(-1, *column.shape[3:]) for name, column in self.columns.items()}
+        self.by_slot = {name: column.reshape(-1, *column.shape[3:]) for name, column in self.columns.items()}
         self.ring_slots = layout.rows * layout.num_envs
-        self.held = 0
+        self.num_transitions = 0
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory when all rings are full."""
+        """Bytes of all rings when they are full."""
         return sum(column.nbytes for column in self.columns.values())
 
     def windows(self) -> list[range]:
-        """Return the rows that each ring holds, numbered since it began; the last of them is no transition."""
+        """Return the rows that each ring holds, numbered since it began; the last one is not a transition."""
         return [range(max(0, ring.newest - self.layout.rows + 1), ring.newest + 1) for ring in self.rings]
 
     def count(self) -> None:
-        """Count the transitions held, after the columns were filled from elsewhere."""
-        self.held = int(np.count_nonzero(self.columns["flags"]))
+        """Count the transitions after the columns were filled from files."""
+        self.num_transitions = int(np.count_nonzero(self.columns["flags"]))
 
     def add(self, fragment: Fragment) -> Iterator[tuple[int, Flags]]:
-        """Take in a fragment, over the oldest rows of its runner.
+        """Add a fragment; it overwrites the oldest rows of its runner.
 
         Yields:
-            Slots that were overwritten: the first one, and the new flags of all.
+            The first slot of each overwritten range, and the new flags of the range.
 
         Raises:
-            DataError: the fragment has other shapes than the rings.
+            DataError: the fragment has other shapes or types than the rings.
         """
         layout = RowLayout.of(fragment, self.layout.rows)
         if layout != self.layout:
-            mend = "resume with the options of the run that stored it, or start a new run"
-            raise DataError(f"the replay memory takes {self.layout}, and a fragment has {layout}: {mend}")
+            remedy = "resume with the options of the run that stored it, or start a new run"
+            raise DataError(f"the replay buffer needs {self.layout}, but a fragment has {layout}: {remedy}")
         index = self._ring_of(fragment)
         ring = self.rings[index]
         if fragment.row != ring.expected:
-            # The runner began anew: its old newest observation stays, in a row that is no transition.
+            # The runner restarted: its previous newest observation stays in a row that is not a transition.
             ring.newest += 1
         ring.expected = fragment.row + len(fragment.valid)
-        # Of a fragment that is longer than the ring, the beginning would be overwritten by its own end.
+        # The end of a fragment that is longer than the ring would overwrite its beginning.
         skipped = max(0, len(fragment.obs) - self.layout.rows)
         first = ring.newest + skipped
         ring.newest += len(fragment.valid)
@@ -144,7 +144,9 @@ class Rings:
     def _overwrite(self, ring: int, rows: range, contents: dict[str, NDArray[Any]]) -> Iterator[tuple[int, Flags]]:
         for source, place in spans(rows, self.layout.rows):
             flags = contents["flags"][source]
-            self.held += int(np.count_nonzero(flags)) - int(np.count_nonzero(self.columns["flags"][ring, place]))
+            self.num_transitions += int(np.count_nonzero(flags)) - int(
+                np.count_nonzero(self.columns["flags"][ring, place])
+            )
             for name, values in contents.items():
                 part = values[source]
                 self.columns[name][ring, place.start : place.start + len(part)] = part
@@ -155,33 +157,35 @@ class Rings:
             if ring.runner == fragment.runner:
                 return index
         if len(self.rings) == self.runners:
-            known = [ring.runner for ring in self.rings]
+            runners = [ring.runner for ring in self.rings]
             raise DataError(
-                f"the replay memory has rings for {self.runners} runners, {known}, and runner {fragment.runner} is one "
-                "more: resume with as many runners as the run began with, or start a new run"
+                f"the replay buffer has rings for {self.runners} runners, {runners}, but runner {fragment.runner} is "
+                "one more: resume with as many runners as the run began with, or start a new run"
             )
         self.rings.append(Ring(runner=fragment.runner, expected=fragment.row))
         return len(self.rings) - 1
 
-    def draw(self, generator: np.random.Generator, batch: int) -> Slots:
-        """Draw slots of transitions, each as likely as any other, with replacement."""
+    def sample(self, generator: np.random.Generator, batch: int) -> SlotIndices:
+        """Sample slots of transitions uniformly, with replacement."""
         windows = self.windows()
         oldest = np.array([window.start % self.layout.rows for window in windows]) * self.layout.num_envs
         ends = np.cumsum([(len(window) - 1) * self.layout.num_envs for window in windows])
-        slots: Slots = _draw(generator, batch, ends, oldest, self.slots["flags"], self.ring_slots)
+        slots: SlotIndices = _sample(generator, batch, ends, oldest, self.by_slot["flags"], self.ring_slots)
         return slots
 
-    def follow(self, slots: Slots, n_step: int, gamma: float) -> tuple[Slots, Floats, NDArray[np.bool_], Floats]:
-        """Return where up to n rows lead from slots, what they earn discounted, whether they end there, how many."""
-        flags, rewards = self.slots["flags"], self.slots["rewards"]
-        return _follow(slots, flags, rewards, self.ring_slots, self.layout.num_envs, n_step, gamma)
+    def n_step_returns(
+        self, slots: SlotIndices, n_step: int, gamma: float
+    ) -> tuple[SlotIndices, Floats, NDArray[np.bool_], Floats]:
+        """Return the slot after up to n steps, their discounted reward, whether the episode terminated, and n."""
+        flags, rewards = self.by_slot["flags"], self.by_slot["rewards"]
+        return _n_step_returns(slots, flags, rewards, self.ring_slots, self.layout.num_envs, n_step, gamma)
 
 
 def spans(rows: range, length: int) -> Iterator[tuple[slice, slice]]:
-    """Cut rows, numbered since a ring of some length began, where they wrap around in it.
+    """Split rows, numbered since the ring began, where they wrap around in a ring of ``length`` rows.
 
     Yields:
-        Where they stand among the rows asked for, and where in the ring.
+        A slice of ``rows``, and the slice of the ring that holds them.
     """
     row = rows.start
     while row < rows.stop:
@@ -192,7 +196,7 @@ def spans(rows: range, length: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _contents(fragment: Fragment, skipped: int) -> dict[str, NDArray[Any]]:
-    """Return a fragment's columns without its first rows; the row of its last observation is no transition."""
+    """Return a fragment's columns without its first rows; the row of its last observation is not a transition."""
     flags = np.zeros(fragment.obs.shape[:2], np.uint8)
     flags[:-1] = fragment.valid * (VALID + TERMINATED * fragment.terminated + TRUNCATED * fragment.truncated)
     return {
@@ -204,9 +208,9 @@ def _contents(fragment: Fragment, skipped: int) -> dict[str, NDArray[Any]]:
 
 
 @nb.njit(cache=True)
-def _draw(
-    generator: np.random.Generator, batch: int, ends: Slots, oldest: Slots, flags: Flags, ring_slots: int
-) -> Slots:
+def _sample(
+    generator: np.random.Generator, batch: int, ends: SlotIndices, oldest: SlotIndices, flags: Flags, ring_slots: int
+) -> SlotIndices:
     slots = np.empty(batch, np.int64)
     for i in range(batch):
         slot = -1
@@ -220,9 +224,9 @@ def _draw(
 
 
 @nb.njit(cache=True)
-def _follow(
-    slots: Slots, flags: Flags, rewards: Floats, ring_slots: int, num_envs: int, n_step: int, gamma: float
-) -> tuple[Slots, Floats, NDArray[np.bool_], Floats]:
+def _n_step_returns(
+    slots: SlotIndices, flags: Flags, rewards: Floats, ring_slots: int, num_envs: int, n_step: int, gamma: float
+) -> tuple[SlotIndices, Floats, NDArray[np.bool_], Floats]:
     count = len(slots)
     last, sums = np.empty(count, np.int64), np.empty(count, np.float32)
     terminated, steps = np.empty(count, np.bool_), np.empty(count, np.float32)

@@ -1,4 +1,4 @@
-"""A replay memory of transitions in whole arrays: what DQN and SAC learn from."""
+"""Replay buffer of transitions in whole arrays, for DQN and SAC."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from battery_lab.common.errors import DataError, require
 from battery_lab.rllib.replay import checkpoint_files
-from battery_lab.rllib.replay.ring_buffer import Ring, Rings, RowLayout, Slots
+from battery_lab.rllib.replay.ring_buffer import Ring, Rings, RowLayout, SlotIndices
 from battery_lab.rllib.replay.sum_tree import Priorities
 from battery_lab.rllib.runners.fragment import Fragment
 
@@ -21,17 +21,17 @@ PRIORITIES = "priorities"
 
 
 class TransitionReplay:
-    """The newest transitions of all runners, drawn uniformly or by their last error.
+    """The newest transitions of all runners, sampled uniformly or by their last TD error.
 
     Args:
-        capacity: transitions, shared out evenly among runners and environments; each gets n_step + 2 at least.
-        seed: of its own generator.
-        n_step: rewards that a drawn transition sums; fewer at the end of an episode and at the newest row.
-        gamma: their discount a row.
-        prioritised: whether transitions with large errors are drawn more often (Schaul et al. 2016).
-        alpha: how much the error counts, 0 uniform to 1 proportional.
-        beta: how far the weights correct for it, 0 not at all to 1 in full.
-        runners: how many runners send fragments.
+        capacity: transitions, divided evenly among runners and environments; each gets at least n_step + 2.
+        seed: seed of the buffer's generator.
+        n_step: rewards that a sampled transition sums; fewer at the end of an episode and at the newest row.
+        gamma: discount per row.
+        prioritised: whether transitions with large TD errors are sampled more often (Schaul et al. 2016).
+        alpha: exponent of the priorities: 0 is uniform, 1 is proportional to the error.
+        beta: exponent of the importance weights: 0 does not correct the bias, 1 corrects it fully.
+        runners: number of runners that send fragments.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class TransitionReplay:
         beta: float,
         runners: int,
     ) -> None:
-        """Check the options; the memory itself is asked for with the first fragment."""
+        """Check the options; the arrays are allocated for the first fragment."""
         for name, value in (("capacity", capacity), ("n_step", n_step), ("runners", runners)):
             require(value >= 1, name, "must be 1 or more", value)
         self.capacity, self.n_step, self.gamma, self.runners = capacity, n_step, gamma, runners
@@ -54,92 +54,92 @@ class TransitionReplay:
         self._generator = np.random.default_rng(seed)
         self._rings: Rings | None = None
         self._priorities: Priorities | None = None
-        self._drawn: Slots = np.empty(0, np.int64)
-        self._given: dict[str, NDArray[Any]] = {}
-        self._stored: checkpoint_files.Files = {}
+        self._sampled: SlotIndices = np.empty(0, np.int64)
+        self._output: dict[str, NDArray[Any]] = {}
+        self._known_files: checkpoint_files.Files = {}
 
     def __len__(self) -> int:
-        """Transitions held."""
-        return self._rings.held if self._rings else 0
+        """Number of transitions."""
+        return self._rings.num_transitions if self._rings else 0
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory when it is full; 0 before the first fragment."""
+        """Bytes of the buffer when it is full; 0 before the first fragment."""
         tree = self._priorities.tree.nbytes if self._priorities else 0
         return self._rings.nbytes + tree if self._rings else 0
 
     def describe(self) -> str:
-        """Return one line for the log; the size is known from the first fragment on."""
-        text = f"replay memory of {self.capacity:,} transitions"
+        """Return one line for the log; the size is known after the first fragment."""
+        text = f"replay buffer of {self.capacity:,} transitions"
         if self._rings is None:
             return text
         numbers = int(np.prod(self._rings.layout.obs))
-        return f"{text}, {numbers:,} numbers an observation, {self.nbytes / 2**30:.2f} GiB when full"
+        return f"{text}, {numbers:,} numbers per observation, {self.nbytes / 2**30:.2f} GiB when full"
 
     def add(self, fragments: Sequence[Fragment]) -> None:
-        """Take in fragments, over the oldest rows of their runners.
+        """Add fragments; they overwrite the oldest rows of their runners.
 
-        A fragment that does not continue where its runner's last one ended is not joined to it.
+        A fragment that does not continue the last one of its runner is not joined to it.
 
         Raises:
-            DataError: a fragment has other shapes than the memory, or comes from a runner too many.
+            DataError: a fragment has other shapes than the buffer, or there are more runners than expected.
         """
         for fragment in fragments:
             rings = self._rings or self._allocate(RowLayout.of(fragment, self._rows(fragment.valid.shape[1])), [])
             for first, flags in rings.add(fragment):
                 if self._priorities:
-                    self._priorities.begin(first, flags > 0)
+                    self._priorities.reset(first, flags > 0)
 
-    def draw(self, batch: int) -> dict[str, NDArray[Any]]:
-        """Draw transitions with replacement.
+    def sample(self, batch: int) -> dict[str, NDArray[Any]]:
+        """Sample transitions with replacement.
 
         Returns:
-            By RLlib's column names: ``obs`` and ``new_obs`` (batch, ...), n rows apart, ``actions`` (batch, ...),
-            ``rewards`` (batch,) float32 discounted sums, ``terminateds`` (batch,) whether the episode ended there in a
-            state without a future, ``n_step`` (batch,) float32 how many rows were summed, ``weights`` (batch,) float32.
-            The next draw may write over the first three.
+            Arrays by RLlib's column names: ``obs`` and ``new_obs`` (batch, ...), up to n steps apart, ``actions``
+            (batch, ...), ``rewards`` (batch,) float32 discounted sums, ``terminateds`` (batch,) whether the episode
+            terminated, ``n_step`` (batch,) float32 number of summed steps, ``weights`` (batch,) float32 importance
+            weights. The next call may overwrite the first three.
 
         Raises:
-            ValueError: the memory is empty.
+            ValueError: the buffer is empty.
         """
-        if self._rings is None or not self._rings.held:
-            raise ValueError("the replay memory is empty: add fragments before drawing")
+        if self._rings is None or not self._rings.num_transitions:
+            raise ValueError("the replay buffer is empty: add fragments before sampling")
         if self._priorities:
-            self._drawn, weights = self._priorities.draw(self._generator, batch)
+            self._sampled, weights = self._priorities.sample(self._generator, batch)
         else:
-            self._drawn, weights = self._rings.draw(self._generator, batch), np.ones(batch, np.float32)
-        last, rewards, terminated, steps = self._rings.follow(self._drawn, self.n_step, self.gamma)
+            self._sampled, weights = self._rings.sample(self._generator, batch), np.ones(batch, np.float32)
+        last, rewards, terminated, steps = self._rings.n_step_returns(self._sampled, self.n_step, self.gamma)
         return {
-            "obs": self._taken("obs", self._drawn),
-            "new_obs": self._taken("obs", last, name="new_obs"),
-            "actions": self._taken("actions", self._drawn),
+            "obs": self._take("obs", self._sampled),
+            "new_obs": self._take("obs", last, name="new_obs"),
+            "actions": self._take("actions", self._sampled),
             "rewards": rewards,
             "terminateds": terminated,
             "n_step": steps,
             "weights": weights,
         }
 
-    def _taken(self, column: str, slots: Slots, name: str = "") -> NDArray[Any]:
-        """Return some slots of a column, in memory that is used again: new memory is cleared by the system first."""
+    def _take(self, column: str, slots: SlotIndices, name: str = "") -> NDArray[Any]:
+        """Return slots of a column in an array that is reused, because the system would zero new memory first."""
         assert self._rings is not None
-        source, name = self._rings.slots[column], name or column
-        if len(self._given.get(name, ())) != len(slots):
-            self._given[name] = np.empty((len(slots), *source.shape[1:]), source.dtype)
-        # NumPy's take has one thread.
-        into = torch.from_numpy(self._given[name])
-        return torch.index_select(torch.from_numpy(source), 0, torch.from_numpy(slots), out=into).numpy()
+        source, name = self._rings.by_slot[column], name or column
+        if len(self._output.get(name, ())) != len(slots):
+            self._output[name] = np.empty((len(slots), *source.shape[1:]), source.dtype)
+        # torch uses several threads, NumPy only one.
+        out = torch.from_numpy(self._output[name])
+        return torch.index_select(torch.from_numpy(source), 0, torch.from_numpy(slots), out=out).numpy()
 
     def update_priorities(self, td_errors: NDArray[np.floating]) -> None:
-        """Set the priorities of what was drawn last by its errors, (batch,); a uniform memory has none to set."""
+        """Set the priorities of the last sample from its TD errors, (batch,); a uniform buffer ignores them."""
         if self._priorities:
-            self._priorities.learn(self._drawn, td_errors)
+            self._priorities.update(self._sampled, td_errors)
 
     def save(self, folder: Path, previous: Path | None) -> None:
-        """Store the memory, linking to what an earlier folder holds of it unchanged.
+        """Save the buffer; hard-link the files that an earlier folder holds unchanged.
 
         Args:
-            folder: where to; made if it is missing.
-            previous: the folder that this memory wrote or read last; any other does no harm.
+            folder: folder to write to; created if missing.
+            previous: the folder that this buffer was last saved to or loaded from; any other is harmless.
         """
         rings, priorities = self._rings, self._priorities
         state = {
@@ -149,28 +149,29 @@ class TransitionReplay:
             "largest": priorities.largest if priorities else None,
             "generator": self._generator.bit_generator.state,
         }
-        self._stored = checkpoint_files.write(
+        self._known_files = checkpoint_files.write(
             folder,
             previous,
             columns=rings.columns if rings else {},
             windows=rings.windows() if rings else [],
-            others={PRIORITIES: priorities.tree.values} if priorities else {},
+            extra_arrays={PRIORITIES: priorities.tree.values} if priorities else {},
             state=state,
-            known=self._stored,
+            known_files=self._known_files,
         )
 
     def load(self, folder: Path) -> None:
-        """Put the memory back to where ``save`` stored it, to the bit.
+        """Restore the exact state that ``save`` stored.
 
         Raises:
-            DataError: a file is missing or damaged, or is of a memory of another size; this one is then of no use.
+            DataError: a file is missing or damaged, or belongs to a buffer of another size. This buffer is unusable
+                afterwards.
         """
         state, files = checkpoint_files.read_index(folder)
         self._require_same(folder, state)
         self._rings = self._priorities = None
         if state["layout"]:
             rings = self._allocate(RowLayout(**state["layout"]), [Ring(**ring) for ring in state["rings"]])
-            self._stored = checkpoint_files.read(folder, files, columns=rings.columns, windows=rings.windows())
+            self._known_files = checkpoint_files.read(folder, files, columns=rings.columns, windows=rings.windows())
             rings.count()
         if self._priorities:
             values = checkpoint_files.read_array(folder, files, f"{PRIORITIES}.npy", (), np.dtype(np.float64))
@@ -178,7 +179,7 @@ class TransitionReplay:
         self._generator.bit_generator.state = state["generator"]
 
     def _rows(self, num_envs: int) -> int:
-        """Rows a ring; one more than transitions, for the newest observation."""
+        """Rows per ring: one more than transitions, for the newest observation."""
         return max(self.capacity // (num_envs * self.runners), self.n_step + 2) + 1
 
     def _allocate(self, layout: RowLayout, rings: list[Ring]) -> Rings:
@@ -189,7 +190,7 @@ class TransitionReplay:
         return self._rings
 
     def _options(self) -> dict[str, Any]:
-        """What a stored memory must agree in."""
+        """Options that a stored buffer must share."""
         alpha = self.alpha if self.prioritised else None
         return {
             "capacity": self.capacity,
@@ -199,14 +200,14 @@ class TransitionReplay:
         }
 
     def _require_same(self, folder: Path, state: Mapping[str, Any]) -> None:
-        """Raise DataError where a stored memory is of another size than this one."""
-        mine, stored = self._options(), dict(state["options"])
+        """Raise DataError if a stored buffer has another size than this one."""
+        own, stored = self._options(), dict(state["options"])
         if state["layout"]:
-            mine["rows"], stored["rows"] = self._rows(state["layout"]["num_envs"]), state["layout"]["rows"]
+            own["rows"], stored["rows"] = self._rows(state["layout"]["num_envs"]), state["layout"]["rows"]
             if self._rings:
-                mine["layout"], stored["layout"] = str(self._rings.layout), str(RowLayout(**state["layout"]))
-        for name, value in mine.items():
+                own["layout"], stored["layout"] = str(self._rings.layout), str(RowLayout(**state["layout"]))
+        for name, value in own.items():
             if stored.get(name) != value:
                 path = folder / checkpoint_files.INDEX
-                mend = "resume with the options of the run that stored it, or start a new run"
-                raise DataError(f"{path} is of a replay memory with {name} {stored.get(name)}, not {value}: {mend}")
+                remedy = "resume with the options of the run that stored it, or start a new run"
+                raise DataError(f"{path} holds a replay buffer with {name} {stored.get(name)}, not {value}: {remedy}")

@@ -1,1 +1,1 @@
-"""RLlib's environment runners on whole arrays."""
+"""Environment runners: RLlib's, extended to whole arrays and exact resumption."""

@@ -1,4 +1,4 @@
-"""From observations to actions by RLlib's modules, without what stands around their networks."""
+"""Action sampling: fast forward passes from observations to actions through RLlib's modules."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ Batch = dict[str, Any]
 Layer = Callable[[torch.Tensor], torch.Tensor]
 
 
-def exploring(module: Any) -> Callable[[Batch, int], Batch]:
-    """Return what maps observations and steps so far to actions, or to inputs of their distribution.
+def exploration_forward(module: Any) -> Callable[[Batch, int], Batch]:
+    """Return a function from a batch and the steps so far to actions, or to the inputs of their distribution.
 
-    It calls the module's private methods: those around them go through all of the module at each call to set its mode.
-    PPO's layers are called one by one, without the modules around them: for few environments those take as long as a
-    layer does.
+    It calls private methods of the module, because the public ones traverse the whole module on every call to set its
+    mode. PPO's layers are called one by one: with few environments, the modules around a layer cost as much as the
+    layer.
     """
     if type(module) is DefaultDQNTorchRLModule:
         return partial(_epsilon_greedy, module)
     if type(module) is not DefaultPPOTorchRLModule:
         return lambda batch, steps: dict(module._forward_exploration(batch, t=steps))
-    both = module.encoder
-    encoder = both.encoder if hasattr(both, "encoder") else both.actor_encoder
+    encoders = module.encoder
+    encoder = encoders.encoder if hasattr(encoders, "encoder") else encoders.actor_encoder
     head = module.pi
     layers = _layers(encoder, head)
     if not layers:
         return lambda batch, steps: {Columns.ACTION_DIST_INPUTS: head._forward(encoder._forward(batch)[ENCODER_OUT])}
-    return partial(_through, layers)
+    return partial(_forward_layers, layers)
 
 
-def _through(layers: Sequence[Layer], batch: Batch, steps: int) -> Batch:
+def _forward_layers(layers: Sequence[Layer], batch: Batch, steps: int) -> Batch:
     values = batch[Columns.OBS]
     for layer in layers:
         values = layer(values)
@@ -49,58 +49,58 @@ def _through(layers: Sequence[Layer], batch: Batch, steps: int) -> Batch:
 
 
 def _layers(encoder: Any, head: Any) -> list[Layer]:
-    """Return what an encoder and a head put one after another; nothing if that is not all they do."""
+    """Return the layers of an encoder and a head in order; empty if they do more than call layers."""
     network = getattr(encoder, "plain_network", None)
-    if network is None or any(_hooked(part) for part in (encoder, head)):
+    if network is None or any(_has_hooks(model) for model in (encoder, head)):
         return []
     simple = type(head) is TorchMLPHead and not head.clip_log_std
-    found: list[Layer] = []
-    before: object = None
-    for part in _in_order(nn.Sequential(network, head.net.mlp) if simple else network):
-        if type(part) is nn.Linear:
-            found.append(partial(functional.linear, weight=part.weight, bias=part.bias))
-        elif type(part) is nn.ReLU and type(before) is nn.Linear:
-            found.append(torch.relu_)  # on what that layer made, and nobody else has
+    layers: list[Layer] = []
+    previous: object = None
+    for layer in _flatten(nn.Sequential(network, head.net.mlp) if simple else network):
+        if type(layer) is nn.Linear:
+            layers.append(partial(functional.linear, weight=layer.weight, bias=layer.bias))
+        elif type(layer) is nn.ReLU and type(previous) is nn.Linear:
+            layers.append(torch.relu_)  # in place: nothing else holds the output of the linear layer
         else:
-            found.append(part.forward)
-        before = part
-    return found if simple else [*found, head._forward]
+            layers.append(layer.forward)
+        previous = layer
+    return layers if simple else [*layers, head._forward]
 
 
-def _in_order(network: nn.Module) -> Iterator[nn.Module]:
+def _flatten(network: nn.Module) -> Iterator[nn.Module]:
     if type(network) is not nn.Sequential:
         yield network
         return
-    for part in network:
-        yield from _in_order(part)
+    for layer in network:
+        yield from _flatten(layer)
 
 
-def _hooked(network: nn.Module) -> bool:
-    return any(part._forward_hooks or part._forward_pre_hooks for part in network.modules())
+def _has_hooks(network: nn.Module) -> bool:
+    return any(layer._forward_hooks or layer._forward_pre_hooks for layer in network.modules())
 
 
 def _epsilon_greedy(module: Any, batch: Batch, steps: int) -> Batch:
-    """Return the best actions, or at odds of epsilon any; the same draws as in RLlib's, without its distributions."""
+    """Return epsilon-greedy actions: the same random draws as RLlib's, without its distribution objects."""
     values = module.compute_q_values(batch)[QF_PREDS]
     module.epsilon_schedule.update(steps)
-    # As RLlib has it: a value of exactly 0, or infinitely low, stands for an action that is not allowed.
+    # As in RLlib, a value of exactly 0 or minus infinity marks an action that is not allowed.
     allowed = (torch.nan_to_num(values, neginf=0.0) != 0.0).float()
-    at_random = (allowed / torch.empty_like(values).exponential_()).argmax(dim=-1)
+    random_actions = (allowed / torch.empty_like(values).exponential_()).argmax(dim=-1)
     explores = torch.rand(len(values), device=values.device) < module.epsilon_schedule.get_current_value()
-    return {Columns.ACTIONS: torch.where(explores, at_random, values.argmax(dim=-1))}
+    return {Columns.ACTIONS: torch.where(explores, random_actions, values.argmax(dim=-1))}
 
 
-def likeliest(module: Any, inputs: torch.Tensor) -> torch.Tensor:
-    """Return the likeliest actions; RLlib's own (2.60) forgets to squash those of a squashed Gaussian."""
+def greedy_actions(module: Any, inputs: torch.Tensor) -> torch.Tensor:
+    """Return the most likely actions, squashed for a squashed Gaussian, which RLlib (2.60) omits."""
     dist = module.get_inference_action_dist_cls().from_logits(inputs)
     action: torch.Tensor = dist.to_deterministic().sample()
     return dist._squash(action) if isinstance(dist, TorchSquashedGaussian) else action
 
 
-def drawn(dist: Any, inputs: torch.Tensor) -> torch.Tensor:
-    """Return actions drawn from distributions; of the commonest kind without an object around them."""
+def sample_actions(dist: Any, inputs: torch.Tensor) -> torch.Tensor:
+    """Return actions sampled from a distribution class; the most common class needs no distribution object."""
     if dist is TorchCategorical:
-        # As torch.multinomial does it, number by number: the first of several exponential clocks to ring.
+        # The exponential race of torch.multinomial: it gives the same actions for the same generator.
         return (inputs - torch.empty_like(inputs).exponential_().log_()).argmax(dim=-1)
     action: torch.Tensor = dist.from_logits(inputs).sample()
     return action

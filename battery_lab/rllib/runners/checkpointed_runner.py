@@ -1,4 +1,4 @@
-"""RLlib's runner with all of its state in checkpoints."""
+"""Checkpointed runner: RLlib's runner with its complete state in checkpoints."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.utils.debug import update_global_seed_if_necessary
 
 SAMPLING = "battery_lab_sampling"
-# Between the seeds of runners, a prime above what seeds of trials differ by; and RLlib's own, of evaluation.
-SEEDS_APART, EVALUATION_APART = 7919, 1_000_000
+# Seed offsets: per runner, a prime larger than the difference of the seeds of trials; for evaluation, as in RLlib.
+RUNNER_SEED_OFFSET, EVALUATION_SEED_OFFSET = 7919, 1_000_000
 
 
-class RunnerMakesIt:
-    """Stands where RLlib wants an environment; the runner makes the real one.
+class EnvPlaceholder:
+    """The ``env`` of an RLlib configuration; the runner makes the real environment.
 
-    A class in this place needs no registry, and so no Ray cluster, where all runs in one process.
+    A class needs no registry, and therefore no Ray cluster, when everything runs in one process.
     """
 
 
-class LabEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
-    """Goes on, after a restore, in the very step at which it was saved.
+class CheckpointedEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
+    """Resumes in the step in which it was saved.
 
-    RLlib's checkpoints hold no environment, no episode in progress and no generator (2.60), so that a resumed run
-    would be another run.
+    RLlib's checkpoints (2.60) hold no environment, episode in progress or random generator, so that a resumed run
+    would differ from an uninterrupted one.
     """
 
     def make_env(self) -> None:
         """Make this runner's environments.
 
-        Each runner draws its own episodes. RLlib gives those of one environment function the same (ray issue 46986),
-        and to runners seeds that are 1 apart, which trials have too: the second runner of one trial would draw what
-        the first of the next one does.
+        Each runner samples its own episodes. RLlib seeds all runners of one environment function alike (ray issue
+        46986), and otherwise with consecutive seeds. Trials have consecutive seeds too: the second runner of one trial
+        would sample the same episodes as the first runner of the next.
         """
-        if (before := getattr(self, "env", None)) is not None:
-            before.close()
+        if (previous := getattr(self, "env", None)) is not None:
+            previous.close()
         options, index = self.config.env_config, self.worker_index or 0
-        self._seed = options["seed"] + SEEDS_APART * index + EVALUATION_APART * self.config.in_evaluation
-        if index:  # runners in the training's own process draw as it does
+        self._seed = options["seed"] + RUNNER_SEED_OFFSET * index + EVALUATION_SEED_OFFSET * self.config.in_evaluation
+        if index:  # the local runner shares the generators of the training process
             update_global_seed_if_necessary(self.config.framework_str, self._seed)
-        self.env = self._wrapped(options["make_env"](self.config.num_envs_per_env_runner, self._seed))
+        self.env = self._wrap(options["make_env"](self.config.num_envs_per_env_runner, self._seed))
         self.num_envs = self.env.num_envs
         self._needs_initial_reset = True
         make_callback(
@@ -63,14 +63,14 @@ class LabEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
             },
         )
 
-    def _wrapped(self, env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any]:
-        """Return an environment as this runner steps it: RLlib's wants a list of infos."""
+    def _wrap(self, env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any]:
+        """Wrap the environment for this runner: RLlib's expects a list of infos."""
         return DictInfoToList(env)
 
     def sample(self, **kwargs: Any) -> list[Any]:
-        """Sample as RLlib does, without keeping the chunks of long episodes for their metrics.
+        """Sample as RLlib does, but do not keep the chunks of episodes in progress for metrics.
 
-        A 30-day episode has 8,640 steps; its return says less than the environment's account, which is logged.
+        A 30-day episode has 8,640 steps, and the environment's log says more than its return.
         """
         samples: list[Any] = super().sample(**kwargs)
         self._ongoing_episodes_for_metrics.clear()
@@ -84,14 +84,14 @@ class LabEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
         not_components: str | Collection[str] | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """Return RLlib's state, and that of environment, episodes in progress and generators."""
+        """Return RLlib's state and the state of environments, episodes in progress and random generators."""
         state: dict[str, Any] = super().get_state(components, not_components=not_components, **kwargs)
         if components is None and self.env is not None and not self._needs_initial_reset:
             state[SAMPLING] = self._sampling_state() | {"generators": generator_state()}
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore what ``get_state`` gave."""
+        """Restore a state that ``get_state`` returned."""
         super().set_state(state)
         if SAMPLING not in state:
             return
@@ -117,12 +117,12 @@ class LabEnvRunner(SingleAgentEnvRunner):  # type: ignore[misc]
 
 
 def generator_state() -> dict[str, Any]:
-    """Return the state of this process's generators: Python's, NumPy's and torch's."""
+    """Return the state of the random generators of this process: Python's, NumPy's and torch's."""
     return {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
 
 
 def set_generator_state(state: dict[str, Any]) -> None:
-    """Restore what ``generator_state`` gave."""
+    """Restore a state that ``generator_state`` returned."""
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])

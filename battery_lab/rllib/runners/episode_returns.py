@@ -1,4 +1,4 @@
-"""What episodes earned, over fragments."""
+"""Episode returns: sums of rewards over episodes that span several fragments."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ Flags = NDArray[np.bool_]
 
 
 @njit(cache=True, nogil=True)
-def finished(
+def finished_episodes(
     rewards: NDArray[np.float32],
     valid: Flags,
     ended: Flags,
     returns: NDArray[np.float64],
     lengths: NDArray[np.int64],
 ) -> Any:
-    """Go on with episodes over some rows, and say which ended, in the order in which they did.
+    """Add rows to the episodes in progress, and return the episodes that ended, in order of their ends.
 
     Args:
         rewards: (T, N).
-        valid: (T, N) where the row is a transition.
-        ended: (T, N) where an episode ended.
-        returns: (N,) of the episodes so far; changed.
-        lengths: (N,) likewise, transitions.
+        valid: (T, N) whether the row is a transition.
+        ended: (T, N) whether an episode ended.
+        returns: (N,) returns of the episodes in progress; updated in place.
+        lengths: (N,) their lengths in transitions; updated in place.
 
     Returns:
-        (E,) their environments, (E,) their lengths and (E,) their returns.
+        Environments, lengths and returns of the E finished episodes, (E,) each.
     """
     count = np.count_nonzero(ended)
     where, found_lengths, found_returns = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count)

@@ -25,7 +25,7 @@ from battery_lab.rllib.learners.minibatches import MinibatchBuffer
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner, PPOLoss, standardise
 from battery_lab.rllib.process_resources import keep_freed_memory
 from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
-from battery_lab.rllib.stock_backend import KeepsCoefficients
+from battery_lab.rllib.stock_backend import CheckpointedPPOLearner
 from tests.rllib.small import ScriptedEnv, configured, episodes_of, gradients_of
 
 ADVANTAGES, TARGETS = Postprocessing.ADVANTAGES, Postprocessing.VALUE_TARGETS
@@ -184,7 +184,7 @@ def test_a_restored_learner_goes_on_with_its_coefficients():
     schedule = {"entropy_coeff": [[0, 0.1], [1000, 0.0]], "kl_target": 1e-9}
     ours, stock, fragment = both(**schedule)
     ours.update(episodes=[fragment], minibatch_size=50, timesteps={"num_env_steps_sampled_lifetime": 500})
-    for learner in (ArrayPPOLearner, KeepsCoefficients):
+    for learner in (ArrayPPOLearner, CheckpointedPPOLearner):
         other, _ = made(learner, **schedule)
         other.set_state(ours.get_state())
         schedule_now = other.entropy_coeff_schedulers_per_module[DEFAULT_MODULE_ID]

@@ -1,4 +1,4 @@
-"""Stored replay memories: restored to the bit, unchanged segments linked and not written again, damage told."""
+"""Checkpoint files of the replay buffer: exact restoration, hard links to unchanged segments, damage reported."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def contents(folder):
 
 
 def assert_alike(one, two):
-    """Whether two memories draw alike, and go on doing so as they learn."""
+    """Assert that two buffers sample the same before and after updates of their priorities."""
     assert len(one) == len(two)
     for _ in range(3 * (len(one) > 0)):
-        draws = [memory.draw(16) for memory in (one, two)]
-        for name in draws[0]:
-            np.testing.assert_array_equal(draws[0][name], draws[1][name])
+        samples = [memory.sample(16) for memory in (one, two)]
+        for name in samples[0]:
+            np.testing.assert_array_equal(samples[0][name], samples[1][name])
         for memory in (one, two):
-            memory.update_priorities(draws[0]["obs"][:, 3] % 5)
+            memory.update_priorities(samples[0]["obs"][:, 3] % 5)
 
 
 @pytest.fixture(autouse=True)
 def short_segments(monkeypatch):
-    monkeypatch.setattr(checkpoint_files, "SEGMENT", 16)
+    monkeypatch.setattr(checkpoint_files, "SEGMENT_TRANSITIONS", 16)
 
 
 @settings(max_examples=25)
@@ -62,7 +62,7 @@ def short_segments(monkeypatch):
     capacity=st.integers(1, 150),
     prioritised=st.booleans(),
 )
-def test_a_restored_memory_goes_on_as_the_stored_one_does(script, capacity, prioritised):
+def test_restored_buffer_continues_like_the_stored_one(script, capacity, prioritised):
     runners = [NumberedRunner(number, 2, number) for number in range(2)]
     options = {"capacity": capacity, "prioritised": prioritised, "runners": 2}
     memory, other, folder = memory_of(**options), memory_of(**options), None
@@ -80,21 +80,21 @@ def test_a_restored_memory_goes_on_as_the_stored_one_does(script, capacity, prio
             other.load(folder)
 
 
-def memory_after(folder, **options):
+def loaded(folder, **options):
     memory = memory_of(**options)
     memory.load(folder)
     return memory
 
 
-def test_an_empty_memory_is_stored_with_its_generator(tmp_path):
+def test_empty_buffer_is_stored_with_its_generator(tmp_path):
     memory_of(seed=5).save(tmp_path, None)
-    restored = memory_after(tmp_path, seed=6)
+    restored = loaded(tmp_path, seed=6)
     same, _ = filled(9, memory=memory_of(seed=5))
     filled(9, memory=restored)
     assert_alike(restored, same)
 
 
-def test_segments_that_cannot_change_are_linked(tmp_path):
+def test_final_segments_are_linked(tmp_path):
     memory, runner = filled(20)
     memory.save(tmp_path / "a", None)
     before = contents(tmp_path / "a")
@@ -106,75 +106,75 @@ def test_segments_that_cannot_change_are_linked(tmp_path):
     assert linked == {"000000000000", "000000000008"}
     assert {name.split("-")[1] for name in two} - linked == {"000000000016", "000000000024"}
     assert contents(tmp_path / "a") == before
-    assert_alike(memory, memory_after(tmp_path / "b"))
+    assert_alike(memory, loaded(tmp_path / "b"))
     memory.save(tmp_path / "c", tmp_path / "b")
     same = {name for name, inode in inodes(tmp_path / "c").items() if inode == two[name]}
     assert {name.split("-")[1] for name in same} == linked | {"000000000016"}
 
 
-def test_a_resumed_memory_links_to_what_it_read(tmp_path):
+def test_resumed_buffer_links_to_the_files_it_read(tmp_path):
     memory, runner = filled(20)
     memory.save(tmp_path / "a", None)
-    resumed = memory_after(tmp_path / "a")
+    resumed = loaded(tmp_path / "a")
     filled(70, memory=resumed, runner=runner)
     resumed.save(tmp_path / "b", tmp_path / "a")
-    assert not inodes(tmp_path / "a").keys() & inodes(tmp_path / "b").keys(), "the ring went round"
-    again = memory_after(tmp_path / "b")
+    assert not inodes(tmp_path / "a").keys() & inodes(tmp_path / "b").keys(), "the ring has wrapped around"
+    again = loaded(tmp_path / "b")
     again.save(tmp_path / "c", tmp_path / "b")
     same = {name for name, inode in inodes(tmp_path / "c").items() if inode == inodes(tmp_path / "b")[name]}
-    # Rows 40 to 90 are held, and those from 88 on are not a whole segment yet.
+    # The ring holds rows 40 to 90; rows from 88 on do not fill a segment yet.
     assert len(same) == 4 * len(range(40, 88, 8))
-    assert_alike(again, memory_after(tmp_path / "c"))
+    assert_alike(again, loaded(tmp_path / "c"))
 
 
-def test_segments_of_another_length_are_read_and_not_linked_to(tmp_path, monkeypatch):
+def test_segments_of_another_length_are_read_but_not_linked(tmp_path, monkeypatch):
     memory, _ = filled(30)
     memory.save(tmp_path / "a", None)
-    monkeypatch.setattr(checkpoint_files, "SEGMENT", 24)
-    resumed = memory_after(tmp_path / "a")
+    monkeypatch.setattr(checkpoint_files, "SEGMENT_TRANSITIONS", 24)
+    resumed = loaded(tmp_path / "a")
     resumed.save(tmp_path / "b", tmp_path / "a")
     assert not set(inodes(tmp_path / "a").values()) & set(inodes(tmp_path / "b").values())
-    assert_alike(resumed, memory_after(tmp_path / "b"))
+    assert_alike(resumed, loaded(tmp_path / "b"))
 
 
-def test_a_linked_segment_may_keep_rows_that_were_dropped(tmp_path):
+def test_linked_segment_may_hold_dropped_rows(tmp_path):
     memory, runner = filled(48)
     memory.save(tmp_path / "a", None)
     filled(5, memory=memory, runner=runner)
     memory.save(tmp_path / "b", tmp_path / "a")
     name = "ring0-000000000000-obs.npy"
     assert inodes(tmp_path / "a")[name] == inodes(tmp_path / "b")[name]
-    assert_alike(memory, memory_after(tmp_path / "b"))
-    # Without the earlier folder, only the rows that are left.
+    assert_alike(memory, loaded(tmp_path / "b"))
+    # Without the earlier folder, only the remaining rows are stored.
     memory.save(tmp_path / "c", None)
     assert len(np.load(tmp_path / "b" / name)) == 8
     assert len(np.load(tmp_path / "c" / name)) == 5
-    assert_alike(memory, memory_after(tmp_path / "c"))
+    assert_alike(memory, loaded(tmp_path / "c"))
 
 
-def test_another_branch_of_a_run_is_not_linked_to(tmp_path):
+def test_files_of_another_branch_are_not_linked(tmp_path):
     memory, _ = filled(20)
     other, _ = filled(20, runner=NumberedRunner(seed=1))
     memory.save(tmp_path / "a", None)
     other.save(tmp_path / "other", None)
     other.save(tmp_path / "b", tmp_path / "a")
     one, two = inodes(tmp_path / "a"), inodes(tmp_path / "b")
-    # Observations are numbered alike in both; what was done is not.
+    # Both have the same observations, but not the same actions.
     assert not {name for name in one if one[name] == two[name]} - {name for name in one if name.endswith("obs.npy")}
-    assert_alike(other, memory_after(tmp_path / "b"))
+    assert_alike(other, loaded(tmp_path / "b"))
 
 
-def test_a_file_that_was_cut_short_is_not_linked_to(tmp_path):
+def test_truncated_file_is_not_linked(tmp_path):
     memory, _ = filled(20)
     memory.save(tmp_path / "a", None)
     cut = tmp_path / "a" / "ring0-000000000000-obs.npy"
     cut.write_bytes(cut.read_bytes()[:-1])
     (tmp_path / "a" / "ring0-000000000008-obs.npy").unlink()
     memory.save(tmp_path / "b", tmp_path / "a")
-    assert_alike(memory, memory_after(tmp_path / "b"))
+    assert_alike(memory, loaded(tmp_path / "b"))
 
 
-def test_a_disk_without_links_gets_copies(tmp_path, monkeypatch):
+def test_file_system_without_links_gets_copies(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError("no links here")
 
@@ -188,7 +188,7 @@ def test_a_disk_without_links_gets_copies(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("previous", [None, "b"])
-def test_storing_in_the_same_folder_again_leaves_the_folders_it_shares_files_with(tmp_path, previous):
+def test_saving_again_keeps_linked_files_of_other_folders(tmp_path, previous):
     memory, runner = filled(20)
     memory.save(tmp_path / "a", None)
     memory.save(tmp_path / "b", tmp_path / "a")
@@ -196,22 +196,22 @@ def test_storing_in_the_same_folder_again_leaves_the_folders_it_shares_files_wit
     filled(32, memory=memory, runner=runner)
     memory.save(tmp_path / "b", previous and tmp_path / previous)
     assert contents(tmp_path / "a") == before
-    assert_alike(memory, memory_after(tmp_path / "b"))
+    assert_alike(memory, loaded(tmp_path / "b"))
 
 
-def test_only_what_is_filled_is_stored_and_nothing_copied(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint_files, "SEGMENT", 65_536)
+def test_save_stores_only_filled_rows_without_copies(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint_files, "SEGMENT_TRANSITIONS", 65_536)
     memory, runner = memory_of(capacity=1_000_000, prioritised=False), NumberedRunner(num_envs=64)
     fragment = runner.fragment(200)
     wide = replace(fragment, obs=np.zeros((201, 64, 70), np.float32))
     memory.add([wide])
     tracemalloc.start()
     memory.save(tmp_path, None)
-    _, most = tracemalloc.get_traced_memory()
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     size = sum(path.stat().st_size for path in tmp_path.iterdir())
     assert wide.obs.nbytes < size < 1.1 * wide.obs.nbytes
-    assert most < 0.1 * wide.obs.nbytes
+    assert peak < 0.1 * wide.obs.nbytes
 
 
 @pytest.fixture
@@ -223,28 +223,30 @@ def stored(tmp_path):
 
 @pytest.mark.parametrize("name", ["ring0-000000000008-obs.npy", "priorities.npy", "replay.json"])
 @pytest.mark.parametrize("damage", ["missing", "cut", "empty", "changed"])
-def test_damage_is_told_with_the_file(stored, name, damage):
+def test_damaged_file_is_named(stored, name, damage):
     path = stored / name
     data = bytearray(path.read_bytes())
-    # A digit of the index, or a byte of an array.
+    # Change a digit of the index or a byte of an array.
     place = data.rindex(b'"row": 8') + 7 if name == "replay.json" else len(data) - 6
     data[place] ^= 1
     path.unlink()
     if damage != "missing":
         path.write_bytes({"cut": data[:-9], "empty": b"", "changed": data}[damage])
     with pytest.raises(DataError, match=rf"{path} (cannot be read|is damaged).*resume from another checkpoint"):
-        memory_after(stored)
+        loaded(stored)
 
 
-def test_a_file_of_another_shape_is_told(stored):
+def test_file_of_another_shape_is_rejected(stored):
     path = stored / "ring0-000000000008-obs.npy"
     np.save(path, np.zeros((8, 2, 5), np.float32))
-    with pytest.raises(DataError, match=rf"{path} holds rows of \(2, 5\) float32, and this memory takes \(2, 4\)"):
-        memory_after(stored)
+    with pytest.raises(
+        DataError, match=rf"{path} holds rows of \(2, 5\) float32, but this replay buffer needs \(2, 4\)"
+    ):
+        loaded(stored)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "difference"),
     [
         ({"capacity": 200}, "capacity 100, not 200"),
         ({"runners": 2}, "runners 1, not 2"),
@@ -253,12 +255,14 @@ def test_a_file_of_another_shape_is_told(stored):
         ({"n_step": 60}, "rows 51, not 63"),
     ],
 )
-def test_a_memory_of_another_size_is_told(stored, options, told):
-    with pytest.raises(DataError, match=rf"{stored / 'replay.json'} is of a replay memory with {told}: resume with"):
-        memory_after(stored, **options)
+def test_buffer_of_another_size_is_rejected(stored, options, difference):
+    with pytest.raises(
+        DataError, match=rf"{stored / 'replay.json'} holds a replay buffer with {difference}: resume with"
+    ):
+        loaded(stored, **options)
 
 
-def test_other_observations_are_told_on_loading_and_on_adding(stored):
+def test_other_observation_shapes_are_rejected(stored):
     runner = NumberedRunner()
     fragment = runner.fragment(3)
     narrow = replace(fragment, obs=fragment.obs[..., :3])
@@ -266,11 +270,11 @@ def test_other_observations_are_told_on_loading_and_on_adding(stored):
     memory.add([narrow])
     with pytest.raises(DataError, match=r"replay.json.*observations \(4,\).*not.*observations \(3,\)"):
         memory.load(stored)
-    with pytest.raises(DataError, match=r"takes .*observations \(4,\).*resume with"):
-        memory_after(stored).add([narrow])
+    with pytest.raises(DataError, match=r"needs .*observations \(4,\).*resume with"):
+        loaded(stored).add([narrow])
 
 
-def test_the_index_is_plain_json(stored):
+def test_index_is_plain_json(stored):
     index = json.loads((stored / "replay.json").read_text())["contents"]
     assert index["state"]["rings"] == [{"runner": 0, "expected": 20, "newest": 20}]
     assert set(index["files"]) == {path.name for path in stored.glob("*.npy")}

@@ -1,4 +1,4 @@
-"""The short way through PPO's networks ends where RLlib's own does."""
+"""Action sampling: the fast forward pass through PPO's networks equals RLlib's own."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from torch import nn
 
 from battery_lab.algos.rllib_encoder import NETWORK, LabPPOCatalog, NetworkEncoder
 from battery_lab.envs.layout import Layout
-from battery_lab.rllib.runners import action_sampling
-from battery_lab.rllib.runners.action_sampling import exploring
+from battery_lab.rllib.runners.action_sampling import exploration_forward
 from tests.compositions import option, options
 
 LAYOUT = Layout(names=tuple(str(n) for n in range(64)), window_first=8, window_size=56)
@@ -36,28 +35,34 @@ def module(network, actions=DISCRETE, **parts):
 
 
 def both(built, obs):
-    """What the short way and RLlib's own make of observations."""
+    """Return the outputs of the fast forward pass and of RLlib's own."""
     batch = {Columns.OBS: obs}
     with torch.no_grad():
-        ours = exploring(built)(dict(batch), 0)[Columns.ACTION_DIST_INPUTS]
+        ours = exploration_forward(built)(dict(batch), 0)[Columns.ACTION_DIST_INPUTS]
         return ours, built.forward_exploration(dict(batch))[Columns.ACTION_DIST_INPUTS]
 
 
-def goes_short(built):
-    return getattr(exploring(built), "func", None) is action_sampling._through
+def is_fast(built):
+    """Whether the forward pass calls the layers directly and not the encoder around them."""
+    encoder = getattr(built.encoder, "encoder", None) or built.encoder.actor_encoder
+    calls, forward = [], encoder._forward
+    encoder._forward = lambda *args, **kwargs: calls.append(1) or forward(*args, **kwargs)
+    with torch.no_grad():
+        exploration_forward(built)({Columns.OBS: torch.randn(7, LAYOUT.size)}, 0)
+    return not calls
 
 
 @pytest.mark.parametrize("actions", [DISCRETE, BOX], ids=["discrete", "box"])
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("name", options("network"))
-def test_every_network_gives_the_same_to_the_bit_and_leaves_observations_alone(name, shared, actions):
+def test_every_network_gives_equal_outputs_and_keeps_observations(name, shared, actions):
     built = module(option("network", name), actions, vf_share_layers=shared)
     obs = torch.randn(7, LAYOUT.size)
     before = obs.clone()
     ours, theirs = both(built, obs)
     assert torch.equal(ours, theirs) and len(ours.unique()) > 7
     assert torch.equal(obs, before)
-    assert goes_short(built)
+    assert is_fast(built)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "silu", "gelu", "elu"])
@@ -67,8 +72,8 @@ def test_every_activation_is_applied(activation):
     assert torch.equal(ours, theirs)
 
 
-def test_a_network_of_ones_own_is_gone_through_as_it_is():
-    class Own:
+def test_custom_network_is_called_unchanged():
+    class Custom:
         out_features = 64
 
         def encoder(self, layout, extra=0):
@@ -76,29 +81,29 @@ def test_a_network_of_ones_own_is_gone_through_as_it_is():
 
     obs = torch.randn(7, LAYOUT.size)
     before = obs.clone()
-    ours, theirs = both(module(Own()), obs)
+    ours, theirs = both(module(Custom()), obs)
     assert torch.equal(ours, theirs)
     assert torch.equal(obs, before)
 
 
 @pytest.mark.parametrize("free", [True, False])
-def test_heads_that_do_more_are_gone_through_as_they_are(free):
-    """Standard deviations that belong to no observation, or that are clipped."""
+def test_head_with_more_than_layers_is_called_unchanged(free):
+    """The head has free or clipped standard deviations."""
     parts = {"free_log_std": free, "log_std_clip_param": 0.01}
     ours, theirs = both(module(option("network", "mlp"), BOX, **parts), 100 * torch.randn(7, LAYOUT.size))
     assert torch.equal(ours, theirs)
     assert ours[:, 1].abs().max() <= 0.01
 
 
-def test_hooks_are_called():
+def test_forward_hooks_are_called():
     built, called = module(option("network", "mlp")), []
     built.encoder.encoder.net[0].register_forward_hook(lambda *seen: called.append(seen))
     ours, theirs = both(built, torch.randn(7, LAYOUT.size))
     assert torch.equal(ours, theirs)
-    assert len(called) == 2 and not goes_short(built)
+    assert len(called) == 2 and not is_fast(built)
 
 
-def test_an_encoder_that_does_more_is_gone_through_as_it_is():
+def test_encoder_with_more_than_layers_is_called_unchanged():
     class Squashed(NetworkEncoder):
         def _forward(self, inputs, **kwargs):
             return super()._forward({**inputs, Columns.OBS: inputs[Columns.OBS].tanh()})
@@ -106,12 +111,12 @@ def test_an_encoder_that_does_more_is_gone_through_as_it_is():
     built = module(option("network", "mlp"))
     built.encoder.encoder.__class__ = Squashed
     ours, theirs = both(built, torch.randn(7, LAYOUT.size))
-    assert torch.equal(ours, theirs) and not goes_short(built)
+    assert torch.equal(ours, theirs) and not is_fast(built)
 
 
-def test_it_acts_with_weights_that_are_set_later():
+def test_later_weights_are_used():
     built, other = module(option("network", "mlp")), module(option("network", "mlp"))
-    act, batch = exploring(built), {Columns.OBS: torch.randn(7, LAYOUT.size)}
+    act, batch = exploration_forward(built), {Columns.OBS: torch.randn(7, LAYOUT.size)}
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.mul_(2)
