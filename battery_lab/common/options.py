@@ -119,7 +119,8 @@ def _config_error(cls: type, path: str, values: dict[str, Any], error: Validatio
         close = difflib.get_close_matches(name, fields, n=1)
         hint = f"; did you mean {path}.{close[0]}?" if close else ""
         return ConfigError(f"{place} is not an option of {cls.__name__}, which has {', '.join(sorted(fields))}{hint}")
-    if not name or raised is not None:
+    worded = name in fields and any(isinstance(item, Rule) for item in _unfold(fields[name])[1])
+    if not name or (raised is not None and not worded):
         return ConfigError(f"{place}: {raised or first['msg']}, got {first['input']!r}")
     if len(first["loc"]) > 1 and isinstance(values[name], Mapping):
         key, *of_key = first["loc"][1:]
@@ -133,12 +134,13 @@ def _config_error(cls: type, path: str, values: dict[str, Any], error: Validatio
 def rule(field: Any) -> str:
     """Return what the value of a field or a type must be, such as ``greater than 0 MW`` or ``true or false``."""
     kinds, metadata = _unfold(field)
-    bounds = {
+    limits = {
         name: value
         for item in metadata
-        for name in ("gt", "ge", "lt", "le")
+        for name in ("gt", "ge", "lt", "le", "min_length", "max_length")
         if (value := getattr(item, name, None)) is not None
     }
+    bounds = {name: value for name, value in limits.items() if not name.endswith("length")}
     unit = next((f" {item.name}" for item in metadata if isinstance(item, Unit)), "")
     null = " or null" if type(None) in kinds else ""
     for item in metadata:
@@ -148,19 +150,25 @@ def rule(field: Any) -> str:
         span = _range(bounds)
         comma = "" if span.startswith("from") else ","
         return f"{f'a whole number{comma} ' if int in kinds else ''}{span}{unit}{null}"
-    return " or ".join(dict.fromkeys(_kind(kind) for kind in kinds))
+    return " or ".join(dict.fromkeys(_kind(kind, limits) for kind in kinds))
 
 
-def _kind(kind: Any) -> str:
+def _kind(kind: Any, limits: Mapping[str, Any]) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(map(str, get_args(kind)))
     inner = get_args(kind)
     if inner and get_origin(kind) in (list, tuple, Sequence):
-        item = _unfold(inner[0])[0][0]
-        return f"a list, each item {TYPES.get(item, getattr(item, '__name__', item))}"
+        return f"a list{_length(limits)}, each item {rule(inner[0])}"
     if get_origin(kind) in (dict, Mapping):
-        return "a mapping"
+        return f"a mapping{_length(limits)}"
     return TYPES.get(kind, f"a {getattr(kind, '__name__', kind)}")
+
+
+def _length(limits: Mapping[str, Any]) -> str:
+    low, high = limits.get("min_length"), limits.get("max_length")
+    if low is None:
+        return "" if high is None else f" of at most {high}"
+    return f" of {low}" if low == high else f" of at least {low}"
 
 
 def _unfold(annotation: Any) -> tuple[list[Any], list[Any]]:

@@ -8,12 +8,18 @@ from dataclasses import FrozenInstanceError
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.options import Int, Rule, Unit, at, options
 
 Letters = Annotated[str, Field(pattern="^[a-z]+$"), Rule("letters")]
+
+
+def _even(number: int) -> int:
+    if number % 2:
+        raise ValueError("odd")
+    return number
 
 
 @options("store")
@@ -30,6 +36,13 @@ class Store:
     cuts: tuple[float, ...] = ()
     lead_h: Mapping[str, float] = Field(default_factory=dict)
     tags: Mapping[Letters, Letters] = Field(default_factory=dict)
+    shares: Annotated[Sequence[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)] = (0.5,)
+    powers: Annotated[Sequence[Annotated[float, Field(ge=0), Unit("MW")]], Field(min_length=2, max_length=2)] = (
+        1.0,
+        2.0,
+    )
+    parts: Annotated[Mapping[str, Unit], Field(min_length=1)] = Field(default_factory=lambda: {"a": Unit("MW")})
+    even: Annotated[int, AfterValidator(_even), Rule("an even number")] = 2
     region: Annotated[str, Field(pattern="^[a-z]+-[a-z]+-[0-9]$"), Rule("a region such as eu-west-1")] | None = None
 
     def __post_init__(self) -> None:
@@ -65,6 +78,12 @@ class LargeStore(Store):
         ({"tags": {"a b": "c"}}, "store.tags: a name must be letters, got 'a b'"),
         ({"tags": {"a": "b c"}}, "store.tags.a must be letters, got 'b c'"),
         ({"region": "mars"}, "store.region must be a region such as eu-west-1 or null, got 'mars'"),
+        ({"shares": []}, "store.shares must be a list of at least 1, each item from 0 to 1, got []"),
+        ({"shares": [0.1, 2]}, "store.shares must be a list of at least 1, each item from 0 to 1, got [0.1, 2]"),
+        ({"powers": [1]}, "store.powers must be a list of 2, each item 0 or more MW, got [1]"),
+        ({"parts": {}}, "store.parts must be a mapping of at least 1, got {}"),
+        ({"parts": {"a": 1}}, "store.parts.a must be a Unit, got 1"),
+        ({"even": 3}, "store.even must be an even number, got 3"),
         ({"shere": 1}, "store.shere is not an option of Store, which has "),
         ({"shere": 1}, "did you mean store.share?"),
     ],
