@@ -1,4 +1,4 @@
-"""Policies without learning, which every trained policy is judged beside: one a file."""
+"""Baselines: policies without learning that every trained policy is compared with, one per file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from battery_lab.envs.battery.problem import DispatchProblem
 
 
 class Baseline(Protocol):
-    """A choice of conf/baseline: a way to dispatch a battery."""
+    """An option of conf/baseline: a way to dispatch a battery."""
 
     def requests(self, problem: DispatchProblem) -> Array:
-        """Return (T,) the power asked for in MW in each dispatched row of a problem, + discharges.
+        """Return the (T,) requested power in MW for each dispatched row of a problem, + discharges.
 
-        A baseline that is not perfect foresight asks by prices known under ``problem.price_lag`` only, and fits on
-        training time only. The battery delivers what its limits allow, as for any policy.
+        Apart from perfect foresight, a baseline uses only prices that are known under ``problem.price_lag``, and fits
+        to training time only. As for any policy, the battery delivers what its limits allow.
         """

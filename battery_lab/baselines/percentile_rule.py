@@ -1,48 +1,46 @@
-"""The percentile rule: buy what is cheap and sell what is dear, as the last days had it."""
+"""Percentile rule: buy at low and sell at high percentiles of recent prices."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from battery_lab.common.errors import require
+from battery_lab.common.options import Unit, options
 from battery_lab.envs.battery.physics import Array
 from battery_lab.envs.battery.problem import DispatchProblem
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """Buy at full power below a low quantile of recent prices, sell at full power above a high one.
+@options("env.baselines.rule")
+class PercentileRule:
+    """Buy at full power below a low quantile of recent prices, and sell at full power above a high quantile.
 
     Attributes:
-        low_quantile: the share of recent prices that count as cheap.
-        high_quantile: the share of recent prices above which they count as dear.
-        window_days: how many days are recent.
+        low_quantile: quantile below which the battery buys.
+        high_quantile: quantile above which the battery sells.
+        window_days: length of the window of recent prices, days.
     """
 
-    low_quantile: float
-    high_quantile: float
-    window_days: float
+    low_quantile: Annotated[float, Field(ge=0, le=1)]
+    high_quantile: Annotated[float, Field(ge=0, le=1)]
+    window_days: Annotated[float, Field(gt=0), Unit("days")]
 
     def __post_init__(self) -> None:
-        low, high = self.low_quantile, self.high_quantile
-        require(0 <= low <= 1, "env.baselines.rule.low_quantile", "must be a fraction from 0 to 1", low)
-        rule = f"must be a fraction from env.baselines.rule.low_quantile = {low} to 1"
-        require(low <= high <= 1, "env.baselines.rule.high_quantile", rule, high)
-        days = self.window_days
-        require(0 < days < np.inf, "env.baselines.rule.window_days", "must be greater than 0 days", days)
+        rule = f"must be at least env.baselines.rule.low_quantile = {self.low_quantile}"
+        require(self.low_quantile <= self.high_quantile, "env.baselines.rule.high_quantile", rule, self.high_quantile)
 
     def requests(self, problem: DispatchProblem) -> Array:
-        """Return (T,) requests in MW; rows before any price is known hold."""
+        """Return (T,) requests in MW. Rows before the first known price hold."""
         window = max(round(self.window_days * problem.series.intervals_per_day), 1)
-        # The last price that is known decides; its own window ends with it.
+        # The rule compares the last known price with the window that ends with it.
         known = np.arange(problem.first, problem.end) - problem.price_lag
         earliest = max(problem.first - problem.price_lag - window + 1, 0)
         recent = pd.Series(problem.series.price[earliest : max(problem.end - problem.price_lag, 0)])
         rolling = recent.rolling(window, min_periods=1)
-        cheap = (recent < rolling.quantile(self.low_quantile)).to_numpy()
-        dear = (recent > rolling.quantile(self.high_quantile)).to_numpy()
-        direction = np.concatenate([[0.0], dear.astype(np.float64) - cheap])  # the first: nothing is known yet
+        low = (recent < rolling.quantile(self.low_quantile)).to_numpy()
+        high = (recent > rolling.quantile(self.high_quantile)).to_numpy()
+        direction = np.concatenate([[0.0], high.astype(np.float64) - low])  # the first entry: no price is known yet
         return np.asarray(direction[np.maximum(known - earliest, -1) + 1] * problem.battery.power_mw)

@@ -1,18 +1,17 @@
-"""The ceiling: every price known."""
+"""Perfect foresight: the upper bound, which knows all prices."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from battery_lab.common.options import options
 from battery_lab.envs.battery.physics import Array
 from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.planning.perfect_foresight import plan
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("env.baselines.perfect_foresight")
 class PerfectForesight:
-    """Dispatch at any power with every price of the dispatched rows known: what capture is a share of."""
+    """Dispatch at any power, with all prices of the dispatched rows known. Capture is profit relative to its profit."""
 
     def requests(self, problem: DispatchProblem) -> Array:
-        """Return (T,) the best requests in MW."""
+        """Return the (T,) optimal requests in MW."""
         return plan(problem.dispatched.price, problem.battery, problem.series.interval_h).request_mw

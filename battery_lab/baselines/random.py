@@ -1,28 +1,26 @@
-"""The floor: charge, hold or discharge at random."""
+"""Random dispatch: the lower bound, which charges, holds or discharges at random."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from battery_lab.common.errors import require
+from battery_lab.common.options import Int, options
 from battery_lab.envs.battery.physics import Array
 from battery_lab.envs.battery.problem import DispatchProblem
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("env.baselines.random")
 class Random:
-    """Charge, hold or discharge at full power, each as likely.
+    """Charge, hold or discharge at full power with equal probability.
 
     Attributes:
-        seed: seed of the draws; same seed, same schedule.
+        seed: seed of the random generator; the same seed gives the same schedule.
     """
 
-    seed: int
-
-    def __post_init__(self) -> None:
-        require(self.seed >= 0, "env.baselines.random.seed", "must be 0 or more", self.seed)
+    seed: Annotated[Int, Field(ge=0)]
 
     def requests(self, problem: DispatchProblem) -> Array:
         """Return (T,) random requests in MW."""

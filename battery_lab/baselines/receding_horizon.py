@@ -1,13 +1,15 @@
-"""Receding horizon: plan the hours ahead on a forecast, do the first move, plan again, as a trading desk does."""
+"""Receding horizon: plan the coming hours on a price forecast, dispatch the first part, and plan again."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numba as nb
 import numpy as np
+from pydantic import Field
 
 from battery_lab.common.errors import require
+from battery_lab.common.options import Int, Unit, options
 from battery_lab.envs.battery.physics import Array, deliver_mwh
 from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.planning.energy_grid import EnergyGrid, bellman_backup, coarse_grid, greedy_action
@@ -16,37 +18,38 @@ FORECAST = "price_forecast"
 NOT_PUBLISHED = -1
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("env.baselines.receding_horizon")
 class RecedingHorizon:
-    """Plan ahead on the series' price forecast, or else on the last days' mean price at the same time of day.
+    """Plan on the price forecast of the series, or without one on the mean price at the same time of past days.
 
-    The forecast is the column ``price_forecast``, as far ahead as its ``lead_h`` says it is published. The price in
-    front is the last one known, moved as the published forecast moves where that price is of the interval before.
+    The forecast is the column ``price_forecast``, used as far ahead as its ``lead_h`` says it is published. The price
+    of the current interval is the last known price. If that is the price of the interval before, it is corrected by
+    the change of the published forecast.
 
     Attributes:
         horizon_h: how far ahead each plan looks, hours.
-        replan_minutes: how often a new plan is made; between plans, known prices are set against the last one.
-        days: how many days the mean price of a time of day is taken over.
+        replan_minutes: time from one plan to the next, minutes. Between plans, each known price is compared with the
+            values of stored energy from the last plan.
+        days: number of past days in the mean price of a time of day.
     """
 
-    horizon_h: float
-    replan_minutes: float
-    days: int
+    horizon_h: Annotated[float, Field(gt=0), Unit("hours")]
+    replan_minutes: Annotated[float, Field(gt=0), Unit("minutes")]
+    days: Annotated[Int, Field(ge=1), Unit("days")]
 
     def __post_init__(self) -> None:
         where = "env.baselines.receding_horizon"
-        require(0 < self.horizon_h < np.inf, f"{where}.horizon_h", "must be greater than 0 hours", self.horizon_h)
-        rule = f"must be greater than 0 minutes and at most {where}.horizon_h = {self.horizon_h} hours"
-        require(0 < self.replan_minutes <= 60 * self.horizon_h, f"{where}.replan_minutes", rule, self.replan_minutes)
-        require(self.days >= 1, f"{where}.days", "must be at least 1 day", self.days)
+        rule = f"must be at most {where}.horizon_h = {self.horizon_h} hours"
+        require(self.replan_minutes <= 60 * self.horizon_h, f"{where}.replan_minutes", rule, self.replan_minutes)
 
     def requests(self, problem: DispatchProblem) -> Array:
-        """Return (T,) requests in MW; rows before any price is known hold."""
+        """Return (T,) requests in MW. Rows before the first known price hold."""
         series, battery = problem.series, problem.battery
         step = series.interval_h
         grid = coarse_grid(battery, step)
-        ahead = FORECAST in series.columns and FORECAST in series.lead_h  # else it is a measurement, known too late
-        price = np.array(series.price)  # copies: compiled code is kept for writable arrays only
+        # A column without lead time is a measurement, which is known only afterwards.
+        ahead = FORECAST in series.columns and FORECAST in series.lead_h
+        price = np.array(series.price)  # copies: the compiled code is cached for writable arrays only
         published = np.array(series.columns[FORECAST]) if ahead else price
         lead = int(series.lead_h[FORECAST] / step + 1e-9) if ahead else NOT_PUBLISHED
         request = _dispatch(
@@ -73,7 +76,7 @@ def _dispatch(
     energy: float,
     grid: EnergyGrid,
 ) -> Array:
-    """Requests in MWh; ``published`` is read up to ``lead`` rows ahead of the present, not at all if that is -1."""
+    """Return requests in MWh; ``published`` is read up to ``lead`` rows ahead, and not at all if ``lead`` is -1."""
     (first, end, lag), (horizon, replan) = span, look
     request = np.zeros(end - first)
     value, work = np.zeros((horizon + 1, grid.size)), np.empty((4, grid.size))
@@ -85,21 +88,21 @@ def _dispatch(
             continue
         if (t - planned_at) % replan == 0:
             planned_at = t
-            _forecast(ahead, t, lag, price, published, lead, calendar)
+            expect_prices(ahead, t, lag, price, published, lead, calendar)
             _plan(value, work, ahead, min(horizon, end - 1 - t), grid)
         now = price[t - lag]
         if lag > 0 and lead >= 0:
-            now += published[t] - published[t - lag]  # the forecast, as wrong as it was when last seen
+            now += published[t] - published[t - lag]  # the forecast, with its last known error
         request[t - first] = greedy_action(value[t - planned_at], energy, now, grid)
         _, energy = deliver_mwh(energy, request[t - first], grid.limits)
     return request
 
 
 @nb.njit(cache=True)
-def _forecast(
+def expect_prices(
     ahead: Array, t: int, lag: int, price: Array, published: Array, lead: int, calendar: tuple[int, int]
 ) -> None:
-    """Write the expected price of row t + k to ahead[k]."""
+    """Write the expected price of row t + k to ``ahead[k]``, from known prices and published forecasts only."""
     day, days = calendar
     last = t - lag
     for k in range(len(ahead)):
@@ -117,7 +120,7 @@ def _forecast(
 
 @nb.njit(cache=True)
 def _plan(value: Array, work: Array, ahead: Array, rows: int, grid: EnergyGrid) -> None:
-    """Write to value[k] what stored energy is worth after the k-th row from now, planning ``rows`` rows more."""
+    """Write the value of stored energy after the k-th row from now to ``value[k]``, for a plan of ``rows`` rows."""
     value[rows] = 0.0
     for k in range(rows, 0, -1):
         bellman_backup(value[k], value[k - 1], work, ahead[k], grid)

@@ -1,19 +1,20 @@
-"""Stochastic dynamic programming: a Markov model of prices by hour of the local day, solved backwards.
+"""Stochastic dynamic programming: a Markov chain of prices by hour of the local day, solved by backward induction.
 
-The strongest baseline without learning (Puterman 1994, Markov Decision Processes, ch. 4, for the method).
+The method is that of Puterman (1994), Markov Decision Processes, chapter 4.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from battery_lab.common.errors import require
+from battery_lab.common.options import Int, Unit, options
 from battery_lab.envs.battery.physics import Array, deliver_mwh
 from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.market.series import MarketSeries
@@ -22,30 +23,27 @@ from battery_lab.planning.energy_grid import EnergyGrid, bellman_backup, coarse_
 Ints = NDArray[np.int64]
 
 HOURS = 24
-UNSEEN = 1e-3  # counts of transitions never seen: rare ones stay possible
+UNSEEN = 1e-3  # initial count of each transition, so that rare ones stay possible
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("env.baselines.stochastic_dp")
 class StochasticDP:
-    """Fit how prices follow one another in training time, and act on the expected value of stored energy.
+    """Fit a Markov chain to the training prices, and act on the expected value of stored energy.
 
     Attributes:
-        quantiles: where prices of an hour of day are cut into bins, fractions, rising.
-        days: how many days back the value of stored energy is solved; more changes nothing once it is settled.
+        quantiles: fractions in rising order that divide the prices of an hour of day into bins.
+        days: number of days of backward induction. Once the values have converged, more days change nothing.
     """
 
-    quantiles: Sequence[float]
-    days: int
+    quantiles: Annotated[Sequence[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)]
+    days: Annotated[Int, Field(ge=1), Unit("days")]
 
     def __post_init__(self) -> None:
-        cuts = list(self.quantiles)
-        rising = len(cuts) > 0 and all(0 < q < 1 for q in cuts) and all(np.diff(cuts) > 0)
-        rule = "must be fractions between 0 and 1, at least one, each greater than the one before"
-        require(rising, "env.baselines.stochastic_dp.quantiles", rule, cuts)
-        require(self.days >= 1, "env.baselines.stochastic_dp.days", "must be at least 1 day", self.days)
+        rising = all(np.diff(self.quantiles) > 0)
+        require(rising, "env.baselines.stochastic_dp.quantiles", "must rise from each item to the next", self.quantiles)
 
     def requests(self, problem: DispatchProblem) -> Array:
-        """Return (T,) requests in MW; rows before any price is known hold."""
+        """Return (T,) requests in MW. Rows before the first known price hold."""
         series, battery = problem.series, problem.battery
         model = fit_prices(problem.training, np.asarray(self.quantiles, np.float64))
         grid = coarse_grid(battery, series.interval_h)
@@ -57,7 +55,7 @@ class StochasticDP:
         return np.asarray(request / series.interval_h)
 
     def _expected_value(self, model: PriceModel, grid: EnergyGrid, interval_h: float) -> Array:
-        """(slots, bins, levels) what stored energy is worth after a slot of the day whose price is in a bin."""
+        """Return the (slots, bins, levels) value of stored energy after a slot of the day whose price is in a bin."""
         slots, bins = round(HOURS / interval_h), model.mean.shape[1]
         expected, value = np.zeros((slots, bins, grid.size)), np.zeros((bins, grid.size))
         for _ in range(self.days):
@@ -69,11 +67,11 @@ class StochasticDP:
 
 
 class PriceModel(NamedTuple):
-    """A Markov chain of price bins, for each hour of the local day.
+    """A Markov chain of price bins for each hour of the local day.
 
     Attributes:
-        edges: (24, B - 1) upper edge of each bin but the last, currency per MWh.
-        transition: (24, B, B) chance of the next interval's bin, given this interval's hour and bin.
+        edges: (24, B - 1) upper edge of each bin except the last, currency per MWh.
+        transition: (24, B, B) probability of the next interval's bin, given the hour and bin of this interval.
         mean: (24, B) mean price in a bin.
     """
 
@@ -83,7 +81,7 @@ class PriceModel(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """(T,) what the model sees of each row: price, its bin, hour of the local day, interval of the local day."""
+    """(T,) rows as the model sees them: price, its bin, hour of the local day, interval of the local day."""
 
     price: Array
     bin: Ints
@@ -105,7 +103,7 @@ def fit_prices(series: MarketSeries, quantiles: Array) -> PriceModel:
     total, number = np.zeros((HOURS, count)), np.zeros((HOURS, count))
     np.add.at(total, (hour, bins), price)
     np.add.at(number, (hour, bins), 1.0)
-    # A bin that holds no price of its hour (many equal prices) is valued at its upper edge.
+    # A bin without any price of its hour (many prices are equal) gets the price of its upper edge.
     mean = np.where(number > 0, total / np.maximum(number, 1.0), edges[:, np.minimum(np.arange(count), count - 2)])
     return PriceModel(edges=edges, transition=transition, mean=mean)
 
@@ -116,7 +114,7 @@ def _hours(series: MarketSeries) -> Ints:
 
 def _read(series: MarketSeries, model: PriceModel) -> _Rows:
     hour, slot = _hours(series), np.floor(series.hour / series.interval_h + 1e-6).astype(np.int64)
-    price = np.array(series.price)  # a copy: compiled code is kept for writable arrays only
+    price = np.array(series.price)  # a copy: the compiled code is cached for writable arrays only
     return _Rows(price, _bins(price, model.edges, hour), hour, slot)
 
 
@@ -139,19 +137,19 @@ def _backup_bins(after: Array, value: Array, price: Array, grid: EnergyGrid) -> 
 def _dispatch(
     rows: _Rows, first: int, lag: int, model: PriceModel, expected: Array, energy: float, grid: EnergyGrid
 ) -> Array:
-    """Act on the price where it is known, and on what usually follows the last one where it is not."""
+    """Act on the price if it is known, and else on the expected price given the last known one."""
     request, after = np.zeros(len(rows.price) - first), np.zeros(grid.size)
     for t in range(first, len(rows.price)):
-        price, wanted = rows.price[t], 0.0
+        price, requested = rows.price[t], 0.0
         if lag == 0:
-            wanted = greedy_action(expected[rows.slot[t], rows.bin[t]], energy, price, grid)
+            requested = greedy_action(expected[rows.slot[t], rows.bin[t]], energy, price, grid)
         elif t > 0:
             chance = model.transition[rows.hour[t - 1], rows.bin[t - 1]]
             price = np.sum(chance * model.mean[rows.hour[t]])
             after[:] = 0.0
             for b in range(len(chance)):
                 after += chance[b] * expected[rows.slot[t], b]
-            wanted = greedy_action(after, energy, price, grid)
-        request[t - first] = wanted
-        _, energy = deliver_mwh(energy, wanted, grid.limits)
+            requested = greedy_action(after, energy, price, grid)
+        request[t - first] = requested
+        _, energy = deliver_mwh(energy, requested, grid.limits)
     return request

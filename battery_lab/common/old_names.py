@@ -40,10 +40,11 @@ MODULES = {
     "market.checks": "market.row_checks",
     "market.files": "market.price_files",
     "market.grid": "market.interval_grid",
+    "market.reader": "market.file_market",
     "market.rows": "market.file_rows",
     "market.stamps": "market.timestamps",
-    "observations.features": "observations.market_features",
-    "observations.rolling": "observations.rolling_statistics",
+    "observations.features": "observations.past_features",
+    "observations.rolling": "market.rolling_statistics",
     "optimum": "planning.perfect_foresight",
     "policy": "policies.policy",
     "problem": "envs.battery.problem",
@@ -87,7 +88,11 @@ MODULES = {
 }
 # (New module, old name in it) -> (module, name) now, for what was renamed or split off.
 RENAMED = {
+    ("baselines.percentile_rule", "Rule"): ("baselines.percentile_rule", "PercentileRule"),
     ("observations.observation_set", "Layout"): ("envs.layout", "Layout"),
+    ("observations.past_features", "Ahead"): ("observations.forecast_features", "ForecastHours"),
+    ("observations.past_features", "Calendar"): ("observations.calendar_features", "Calendar"),
+    ("observations.past_features", "HourOfDay"): ("observations.calendar_features", "HourOfDay"),
     ("rllib.backends", "ArrayRollout"): ("rllib.backends", "ArrayBackend"),
     ("rllib.backends", "StockRollout"): ("rllib.backends", "StockBackend"),
     ("rllib.runners.checkpointed_runner", "LabEnvRunner"): (

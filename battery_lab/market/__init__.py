@@ -1,1 +1,1 @@
-"""Price series: read an operator's files, check them, make synthetic ones, split them by time."""
+"""Markets: price series from operators' files or made from a seed, checked and on an unbroken grid of intervals."""

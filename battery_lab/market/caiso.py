@@ -1,16 +1,16 @@
-"""CAISO's OASIS price files (California)."""
+"""CAISO (California): OASIS price files."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import pandas as pd
 
+from battery_lab.common.options import options
+from battery_lab.market.file_market import FileMarket, Name, TimeZone
 from battery_lab.market.file_rows import to_numbers
 from battery_lab.market.price_files import has_column, named_columns, read_file
-from battery_lab.market.reader import FileMarket
 from battery_lab.market.timestamps import parse_stamps
 
 FORMATS = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z")
@@ -22,33 +22,33 @@ COLUMNS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("market")
 class CaisoMarket(FileMarket):
-    """PRC_INTVL_LMP, PRC_LMP and PRC_RTPD_LMP files: stamped by the interval's START in GMT, price in MW, VALUE or PRC.
+    """PRC_INTVL_LMP, PRC_LMP and PRC_RTPD_LMP files: stamped by the START of the interval in GMT.
 
-    OASIS lists the parts of a price below one another, or in files of their own; only LMP_TYPE LMP, the price itself,
-    is taken. Rows are sorted by time, because OASIS promises no order and a GMT stamp means one time only.
+    The price is in the column MW, VALUE or PRC. OASIS lists the components of a price in separate rows or files; only
+    LMP_TYPE LMP, the price itself, is used. Rows are sorted by time: OASIS does not promise an order, and a GMT stamp
+    is unambiguous.
 
     Attributes:
-        time_zone: the clock of the calendar.
-        node: the node, for instance ``TH_NP15_GEN-APND``; None takes the only one there is.
-        market_run: the market that cleared the price, for instance ``RTM`` or ``DAM``; None takes the only one.
+        time_zone: clock of the calendar.
+        node: the node, for example ``TH_NP15_GEN-APND``; None uses the only one in the files.
+        market_run: the market that cleared the price, for example ``RTM`` or ``DAM``; None uses the only one.
     """
 
-    time_zone: str
-    node: str | None
-    market_run: str | None
+    time_zone: TimeZone
+    node: Name | None
+    market_run: Name | None
 
-    picks: ClassVar[tuple[str, ...]] = ("node", "market_run")
-    rows_taken: ClassVar[str] = " with LMP_TYPE LMP"
+    selectors: ClassVar[tuple[str, ...]] = ("node", "market_run")
+    row_kind: ClassVar[str] = " with LMP_TYPE LMP"
     sort_rows: ClassVar[bool] = True
 
     def stamp_zone(self) -> str:
-        """Return UTC."""
         return "UTC"
 
     def read(self, file: Path) -> pd.DataFrame:
-        """Return a file's rows of LMP_TYPE LMP."""
+        """Return the rows of LMP_TYPE LMP in a file."""
         table = read_file(file)
         run = ("MARKET_RUN_ID",)
         names = COLUMNS | ({"market_run": run} if has_column(table, run) else {})

@@ -1,4 +1,4 @@
-"""Rows of price files, each of which knows the file and the line that it came from."""
+"""File rows: parsed rows of price files with the file and row they came from, for error messages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from battery_lab.common.errors import DataError
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
 
 
-def complaint(file: Path, row: int, problem: str, remedy: str) -> DataError:
+def row_error(file: Path, row: int, problem: str, remedy: str) -> DataError:
     """Return the error for one row of a file.
 
     Args:
-        file: the file, as the user would find it.
-        row: its row as an editor shows it: the header is row 1.
-        problem: what is wrong there.
+        file: the file.
+        row: the row as an editor shows it; the header is row 1.
+        problem: what is wrong with the row.
         remedy: what to do, as a sentence.
     """
     return DataError(f"{file}, row {row}: {problem}. {remedy}")
@@ -29,13 +29,13 @@ def complaint(file: Path, row: int, problem: str, remedy: str) -> DataError:
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Rows of one or more files, in the order that they are to be read in.
+    """Rows of one or more files, in reading order.
 
     Attributes:
         files: the files.
-        frame: one row each, with ``file`` (index into ``files``), ``row`` (in that file), ``stamp`` (as the file has
-            it), ``price`` and the further columns.
-        utc: (N,) datetime64[s], the stamps on the UTC clock.
+        frame: N rows with ``file`` (index into ``files``), ``row`` (in that file), ``stamp`` (as in the file),
+            ``price`` and further columns.
+        utc: (N,) datetime64[s], the stamps in UTC.
     """
 
     files: Sequence[Path]
@@ -43,11 +43,11 @@ class Rows:
     utc: NDArray[np.datetime64]
 
     def file(self, i: int) -> Path:
-        """Return the file that row ``i`` came from."""
+        """Return the file of row ``i``."""
         return self.files[int(self.frame["file"].iloc[i])]
 
     def row(self, i: int) -> int:
-        """Return which row of its file row ``i`` is."""
+        """Return the number of row ``i`` in its file."""
         return int(self.frame["row"].iloc[i])
 
     def stamp(self, i: int) -> str:
@@ -55,29 +55,29 @@ class Rows:
         return f"{self.frame['stamp'].iloc[i]:%Y-%m-%d %H:%M:%S}"
 
     def place(self, i: int, beside: int) -> str:
-        """Return where row ``i`` is, as seen from row ``beside``."""
+        """Return the position of row ``i``, with its file unless row ``beside`` is in the same file."""
         row = f"row {self.row(i)}"
         return row if self.file(i) == self.file(beside) else f"{row} of {self.file(i)}"
 
-    def complaint(self, i: int, problem: str, remedy: str) -> DataError:
+    def error(self, i: int, problem: str, remedy: str) -> DataError:
         """Return the error for row ``i``."""
-        return complaint(self.file(i), self.row(i), problem, remedy)
+        return row_error(self.file(i), self.row(i), problem, remedy)
 
 
 def to_numbers(file: Path, rows: pd.Series, cells: pd.Series, name: str) -> NDArray[np.float64]:
-    """Turn a column into numbers.
+    """Convert a column to numbers.
 
     Args:
         file: the file.
         rows: (N,) the row of each cell in its file.
         cells: (N,) text or numbers.
-        name: the column as the file names it.
+        name: the name of the column in the file.
 
     Returns:
-        (N,) float64, NaN where the file has nothing.
+        (N,) float64, NaN where the cell is empty.
 
     Raises:
-        DataError: a cell holds something else than a finite number.
+        DataError: a cell holds anything other than a finite number.
     """
     missing = (cells.isna() | cells.isin(MISSING)).to_numpy()
     values = np.where(missing, np.nan, cells.to_numpy(object))
@@ -91,7 +91,7 @@ def to_numbers(file: Path, rows: pd.Series, cells: pd.Series, name: str) -> NDAr
     if wrong.any():
         i = int(np.argmax(wrong))
         remedy = "Correct the file, or leave the cell empty and choose market.gaps=fill or split"
-        raise complaint(file, int(rows.iloc[i]), f"{name} is {cells.iloc[i]!r}, which is not a finite number", remedy)
+        raise row_error(file, int(rows.iloc[i]), f"{name} is {cells.iloc[i]!r}, which is not a finite number", remedy)
     return numbers
 
 
@@ -102,33 +102,34 @@ def _number(value: object) -> float:
         return np.nan
 
 
-def pick(file: Path, frame: pd.DataFrame, field: str, wanted: str | None) -> pd.DataFrame:
-    """Return the rows of one region, zone, node or other choice.
+def select_rows(file: Path, frame: pd.DataFrame, field: str, choice: str | None) -> pd.DataFrame:
+    """Return the rows of one region, zone or node.
 
     Args:
         file: the file.
-        frame: its rows, with a column named as the choice is.
-        field: the choice as the option names it, for instance ``region``.
-        wanted: which one; None takes the only one there is.
+        frame: its rows, with a column ``field``.
+        field: the option that selects, for example ``region``.
+        choice: the name to select; None selects the only one in the file.
 
     Raises:
-        DataError: the file mixes several and none is chosen.
+        DataError: ``choice`` is None and the file has several names.
     """
-    found = pd.unique(frame[field])
-    if wanted is None:
-        if len(found) > 1:
-            raise mixed(file, int(frame["row"].iloc[int(np.argmax(frame[field] != found[0]))]), field, found)
+    names = pd.unique(frame[field])
+    if choice is None:
+        if len(names) > 1:
+            second = int(np.argmax(frame[field] != names[0]))
+            raise mixed_selection_error(file, int(frame["row"].iloc[second]), field, names)
         return frame
-    return frame[frame[field].isin([name for name in found if name.casefold() == wanted.casefold()])]
+    return frame[frame[field].isin([name for name in names if name.casefold() == choice.casefold()])]
 
 
-def mixed(file: Path, row: int, field: str, found: Sequence[str]) -> DataError:
-    """Return the error for rows of several regions, zones or nodes where one was to be found."""
-    what = field.replace("_", " ")
-    return complaint(file, row, f"a second {what} begins: {listed(found)}", f"Choose one with market.{field}=...")
+def mixed_selection_error(file: Path, row: int, field: str, names: Sequence[str]) -> DataError:
+    """Return the error for files that hold several regions, zones or nodes."""
+    kind = field.replace("_", " ")
+    return row_error(file, row, f"a second {kind} begins: {join_names(names)}", f"Choose one with market.{field}=...")
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return names in a sentence, the first dozen of them."""
+def join_names(names: Sequence[str]) -> str:
+    """Return names as text, at most the first twelve."""
     shown = ", ".join(str(name) or "(empty)" for name in names[:12])
     return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")

@@ -1,4 +1,4 @@
-"""Put rows on an unbroken grid of intervals, and carry prices across the gaps that the user allows."""
+"""Interval grid: rows on an unbroken grid of dispatch intervals, with gaps refused, filled or marked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from battery_lab.common.errors import DataError
 from battery_lab.market.file_rows import Rows
 
 Array = NDArray[np.float64]
-GAPS = ("refuse", "fill", "split")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +18,9 @@ class Grid:
     """Values on an unbroken grid.
 
     Attributes:
-        offset: how many intervals after the first row the grid begins.
-        values: (T,) each, by column.
-        gap: (T,) True where no episode may go.
+        offset: number of intervals from the first row to the start of the grid.
+        values: (T,) values by column.
+        gap: (T,) True where no episode may be.
     """
 
     offset: int
@@ -30,15 +29,15 @@ class Grid:
 
 
 def put_on_grid(rows: Rows, interval_s: int, gaps: str, max_gap_h: float) -> Grid:
-    """Put rows on an unbroken grid; an interval is missing if its row or any of its values is.
+    """Put rows on an unbroken grid. An interval is missing if its row or any of its values is missing.
 
-    A missing value is the last one carried on. (A line drawn to the next price would tell what is not known yet.)
+    A missing value becomes the last value before it. (Interpolation would reveal the next price too early.)
 
     Args:
-        rows: rows in order of time, whole intervals apart; every column but ``file``, ``row`` and ``stamp`` is a value.
+        rows: rows in order of time, whole intervals apart; all columns except ``file``, ``row``, ``stamp`` are values.
         interval_s: length of an interval in seconds.
-        gaps: ``refuse`` any, ``fill`` those of at most ``max_gap_h``, or ``split``: mark them, so that no episode
-            touches them. In the last two a series begins with its first whole row.
+        gaps: ``refuse`` any gap, ``fill`` gaps up to ``max_gap_h``, or ``split``: mark gaps so that no episode
+            touches them. With ``fill`` and ``split``, the series begins with its first complete row.
         max_gap_h: the longest gap that ``fill`` fills, hours.
 
     Raises:
@@ -57,19 +56,19 @@ def put_on_grid(rows: Rows, interval_s: int, gaps: str, max_gap_h: float) -> Gri
         raise _gap_error(rows, index, missing, refused, interval_s, _remedy(gaps, max_gap_h))
     offset = int(np.argmin(missing))
     gap = missing if gaps == "split" else np.zeros(len(missing), np.bool_)
-    carried = {name: _carry(column[offset:]) for name, column in values.items()}
-    return Grid(offset=offset, values=carried, gap=gap[offset:])
+    filled = {name: _forward_fill(column[offset:]) for name, column in values.items()}
+    return Grid(offset=offset, values=filled, gap=gap[offset:])
 
 
 def _refused(missing: NDArray[np.bool_], interval_s: int, gaps: str, max_gap_h: float) -> tuple[int, int] | None:
-    """Return the first gap (first interval, interval after the last) that the choice does not allow."""
+    """Return the first gap that is not allowed, as (first interval, interval after the last)."""
     edges = np.flatnonzero(np.diff(missing, prepend=False, append=False))
     first, end = edges[::2], edges[1::2]
     if missing.all():
         return int(first[0]), int(end[0])
     if gaps == "split":
         return None
-    # Rows before the first whole one are left out rather than filled: there is nothing to carry on.
+    # Rows before the first complete one are dropped, because there is no value to fill them with.
     length_h = np.where((first == 0) & (gaps == "fill"), 0.0, (end - first) * interval_s / 3600)
     wrong = np.flatnonzero(length_h > (max_gap_h + 1e-9 if gaps == "fill" else 0.0))
     return (int(first[wrong[0]]), int(end[wrong[0]])) if len(wrong) else None
@@ -92,20 +91,20 @@ def _gap_error(
     else:
         problem = f"a gap of {length} between {rows.stamp(i - 1)} ({rows.place(i - 1, beside=i)}) and {rows.stamp(i)}"
     if missing.all():
-        return rows.complaint(i, f"{problem}, the whole series", "Give files that hold prices")
-    return rows.complaint(i, f"{problem}; {missing.sum()} of {len(missing)} intervals are missing in all", remedy)
+        return rows.error(i, f"{problem}, the whole series", "Use files that hold prices")
+    return rows.error(i, f"{problem}; {missing.sum()} of {len(missing)} intervals are missing in total", remedy)
 
 
 def _remedy(gaps: str, max_gap_h: float) -> str:
     if gaps == "fill":
         return f"The longest gap allowed is market.max_gap_h={max_gap_h:g}: raise it, or choose market.gaps=split"
     return (
-        "Complete the file, or allow gaps: market.gaps=fill (the last value is carried on, up to market.max_gap_h) "
+        "Complete the file, or allow gaps: market.gaps=fill (repeats the last value, up to market.max_gap_h) "
         "or market.gaps=split (no episode touches a gap)"
     )
 
 
-def _carry(column: Array) -> Array:
-    """Return a column whose NaN are the last value before them; its first value is none."""
+def _forward_fill(column: Array) -> Array:
+    """Return a column with each NaN replaced by the last value before it; the first value must not be NaN."""
     last = np.maximum.accumulate(np.where(np.isnan(column), 0, np.arange(len(column))))
     return column[last]

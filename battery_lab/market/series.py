@@ -1,4 +1,4 @@
-"""The one form in which the lab holds a market's prices."""
+"""Market series: prices and further columns of one market on an unbroken grid of intervals."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MarketSeries:
-    """Prices on an unbroken grid of dispatch intervals, stamped by their start.
+    """Prices on an unbroken grid of dispatch intervals, stamped by the start of the interval.
 
     Attributes:
-        name: the market or its region, for instance ``VIC1``.
-        currency: ISO 4217 code that all money is in.
-        time_zone: IANA name of the clock that people there live by; used for calendars only.
-        interval_h: length of an interval in hours.
-        start: (T,) datetime64[s], UTC, strictly one interval apart.
+        name: the market or its region, for example ``VIC1``.
+        currency: ISO 4217 code of all amounts.
+        time_zone: IANA name of the local clock; used for calendars only.
+        interval_h: length of an interval, hours.
+        start: (T,) datetime64[s], UTC, exactly one interval apart.
         price: (T,) currency per MWh, finite.
-        columns: further (T,) float64 columns by name with their unit (``demand_mw``, ``temperature_c``,
-            ``price_forecast``); finite.
-        lead_h: for columns that are published ahead: how many hours before the interval's start its value is known.
-            A column that is not named here is measured, and known when the interval's own price is.
-        gap: (T,) True where the operator published nothing and the price is only carried on so that lags keep their
-            meaning; no episode may touch such a row.
+        columns: further (T,) float64 columns by name (``demand_mw``, ``temperature_c``, ``price_forecast``); finite.
+        lead_h: hours before the start of the interval at which the value of a column is published. A column without an
+            entry is measured: its value is known when the price of the interval is.
+        gap: (T,) True where the operator published nothing. Such rows repeat the last price, so that lags stay
+            correct, and no episode may include them.
     """
 
     name: str
@@ -47,7 +46,7 @@ class MarketSeries:
 
     @property
     def intervals_per_day(self) -> int:
-        """How many dispatch intervals a day of 24 hours has."""
+        """Number of dispatch intervals per day of 24 hours."""
         return round(24 / self.interval_h)
 
     @property
@@ -68,23 +67,23 @@ class MarketSeries:
 
     @cached_property
     def local_start(self) -> pd.DatetimeIndex:
-        """(T,) each interval's start on the local clock, daylight saving included."""
+        """(T,) start of each interval on the local clock, with daylight saving."""
         return pd.DatetimeIndex(self.start).tz_localize("UTC").tz_convert(self.time_zone)
 
     @cached_property
     def hour(self) -> NDArray[np.float64]:
-        """(T,) hour of the local day at the interval's start, 0 to below 24."""
+        """(T,) hour of the local day at the start of each interval, from 0 to less than 24."""
         local = self.local_start
         return np.asarray(local.hour + local.minute / 60, np.float64)
 
     @cached_property
     def weekday(self) -> NDArray[np.int64]:
-        """(T,) local day of the week, Monday is 0."""
+        """(T,) local day of the week; Monday is 0."""
         return np.asarray(self.local_start.day_of_week, np.int64)
 
     @cached_property
     def digest(self) -> str:
-        """A hash of what the series holds, by whatever name: the same data in a file called otherwise are the same."""
+        """Hash of the content without the name, so that the same data in a renamed file has the same digest."""
         head = repr((self.currency, self.time_zone, self.interval_h, sorted(self.lead_h.items())))
         hasher = hashlib.sha256(head.encode())
         for values in (self.start, self.price, self.gap):
@@ -96,11 +95,11 @@ class MarketSeries:
 
 
 class Market(Protocol):
-    """A choice of conf/market: where prices come from."""
+    """An option of conf/market: a source of prices."""
 
     def load(self) -> MarketSeries:
         """Return the whole series.
 
         Raises:
-            DataError: the source cannot be used; says which file and row, and what to do.
+            DataError: the source cannot be used; the message names the file, the row and the remedy.
         """

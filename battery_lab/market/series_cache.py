@@ -1,4 +1,4 @@
-"""Keep a parsed series beside the runs, so that the next start need not parse it again."""
+"""Series cache: parsed market series on disk, so that the next start does not parse the files again."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ import numpy as np
 from battery_lab.common.atomic_write import atomic_path
 from battery_lab.market.series import MarketSeries
 
-# Raise it whenever a reader makes another series of the same files.
+# Increase it when a reader returns another series for the same files.
 READER_VERSION = 1
 logger = logging.getLogger(__name__)
 
 
 def cached(folder: str | None, key: str, make: Callable[[], MarketSeries]) -> MarketSeries:
-    """Return the series kept under a key, or make it and keep it.
+    """Return the cached series for a key, or create and cache it.
 
-    A damaged file is made anew. A file that cannot be written costs the next start its time and nothing else, so
-    it is logged and no error.
+    A damaged file is replaced. A file that cannot be written is logged and is not an error: it only costs time at the
+    next start.
 
     Args:
-        folder: where series are kept; None keeps none.
-        key: what the series depends on, from :func:`cache_key`.
-        make: makes the series.
+        folder: folder of the cache; None disables it.
+        key: from :func:`cache_key`.
+        make: creates the series.
     """
     if folder is None:
         return make()
     file = Path(folder).expanduser() / f"market-{key}.npz"
-    kept = _read(file)
-    if kept is not None:
-        return kept
+    stored = _read(file)
+    if stored is not None:
+        return stored
     series = make()
     try:
         _write(file, series)
     except OSError as error:
-        logger.warning("The parsed market could not be kept in %s (%s); the next start parses it again", folder, error)
+        logger.warning("The parsed market could not be cached in %s (%s); the next start parses again", folder, error)
     return series
 
 
 def cache_key(reader: str, options: Mapping[str, Any], files: Sequence[Path]) -> str:
-    """Return a key that changes with the reader, its options and the files (place, size and times of change)."""
+    """Return a key that depends on the reader, its options, and the path, size and timestamps of the files."""
     stats = [(str(file.resolve()), file.stat()) for file in files]
     sources = [[name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for name, stat in stats]
-    told = json.dumps([READER_VERSION, reader, options, sources], sort_keys=True, default=dict)
-    return hashlib.sha256(told.encode()).hexdigest()[:24]
+    content = json.dumps([READER_VERSION, reader, options, sources], sort_keys=True, default=dict)
+    return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 
 def _write(file: Path, series: MarketSeries) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    about = {
+    metadata = {
         "name": series.name,
         "currency": series.currency,
         "time_zone": series.time_zone,
@@ -65,24 +65,24 @@ def _write(file: Path, series: MarketSeries) -> None:
     columns: dict[str, Any] = {f"column_{i}": values for i, values in enumerate(series.columns.values())}
     with atomic_path(file) as part, part.open("xb") as out:
         start = series.start.astype(np.int64)
-        np.savez(out, about=json.dumps(about), start=start, price=series.price, gap=series.gap, **columns)
+        np.savez(out, about=json.dumps(metadata), start=start, price=series.price, gap=series.gap, **columns)
 
 
 def _read(file: Path) -> MarketSeries | None:
     try:
-        with np.load(file, allow_pickle=False) as kept:
-            about = json.loads(str(kept["about"]))
-            names = about.pop("columns")
+        with np.load(file, allow_pickle=False) as stored:
+            metadata = json.loads(str(stored["about"]))
+            names = metadata.pop("columns")
             return MarketSeries(
-                start=kept["start"].astype("datetime64[s]"),
-                price=kept["price"],
-                gap=kept["gap"],
-                columns={name: kept[f"column_{i}"] for i, name in enumerate(names)},
-                **about,
+                start=stored["start"].astype("datetime64[s]"),
+                price=stored["price"],
+                gap=stored["gap"],
+                columns={name: stored[f"column_{i}"] for i, name in enumerate(names)},
+                **metadata,
             )
     except FileNotFoundError:
         return None
     except Exception as error:
-        # Whatever is wrong with it, the source is still there to make it from.
+        # The source files still exist, so any damage is harmless.
         logger.warning("%s is damaged (%s); the market is parsed again", file, error)
         return None

@@ -1,51 +1,49 @@
-"""What drives the synthetic market: weather, demand, sun and wind, and what was seen of them a day ahead.
+"""Drivers of the synthetic market: weather, demand, solar and wind power, as they happen and as seen a day ahead.
 
-Every driver is the sum of news, which weather models see more than a day ahead, and surprise, which nobody sees. The
-news of an interval is out ``ISSUED_STEPS`` before it; its surprise comes with the interval itself.
+Each driver is the sum of two processes. *News* is visible to weather models more than a day ahead: the news of an
+interval is out ``ISSUED_STEPS`` before it. *Surprise* is visible to nobody before the interval itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from battery_lab.common.errors import require
+from battery_lab.common.options import Rule, Unit, options
 
 Array = NDArray[np.float64]
 Noise = Mapping[str, Array]
 
-STEP_MINUTES = 5  # the market is always made in these steps; a longer interval is the mean of its steps
+STEP_MINUTES = 5  # the market is always simulated in these steps; a longer interval is the mean of its steps
 STEP_H = STEP_MINUTES / 60
 LEAD_H = 24.0
-# An hour more than the lead, so that the mean over an interval of up to an hour keeps it as well.
+# One hour more than the lead, so that the mean over an interval of up to an hour keeps the lead too.
 ISSUED_H = LEAD_H + 1
 ISSUED_STEPS = round(ISSUED_H / STEP_H)
 YEAR_DAYS = 365.25
 TILT_RAD = np.radians(23.44)
 
-
-def check(group: str, rule: str, low: float, high: float, **values: float) -> None:
-    """Raise ConfigError unless every value lies from ``low`` to ``high``; names are fields of ``market.<group>``."""
-    for name, value in values.items():
-        number = isinstance(value, int | float) and low <= value <= high
-        require(number, f"market.{group}.{name}", f"must be {rule} from {low:g} to {high:g}", value)
-
-
-def check_hourly(group: str, name: str, values: Sequence[float], low: float) -> None:
-    """Raise ConfigError unless there are 24 powers in MW of at least ``low``."""
-    require(len(values) == 24, f"market.{group}.{name}", "must have 24 values, one an hour,", len(values))
-    for hour, value in enumerate(values):
-        check(group, "in MW", low, 1e6, **{f"{name}[{hour}]": value})
+Power = Annotated[float, Field(ge=0, le=1_000_000), Unit("MW")]
+Spread = Annotated[float, Field(ge=0, le=100_000), Unit("MW")]
+DecayTime = Annotated[float, Field(ge=0.1, le=10_000), Unit("hours")]
+ShortDecayTime = Annotated[float, Field(ge=0.01, le=10_000), Unit("hours")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Swing = Annotated[float, Field(ge=0, le=50), Unit("degrees C")]
+Slope = Annotated[float, Field(ge=0, le=10_000), Unit("MW per degree C")]
+Threshold = Annotated[float, Field(ge=-50, le=60), Unit("degrees C")]
+Logit = Annotated[float, Field(ge=-10, le=10)]
+HourlyPower = Annotated[Sequence[Power], Field(min_length=24, max_length=24)]
+SOUTHERN = Rule("a southern latitude, because the seasons are southern, from -66 to 0 degrees")
 
 
 @nb.njit(cache=True)
 def fading(shock: Array, decay_h: float) -> Array:
-    """Return (T,) a stationary process of unit variance whose autocorrelation fades as exp(-time / ``decay_h``)."""
+    """Return a (T,) stationary process of unit variance with autocorrelation exp(-time / ``decay_h``)."""
     keep = np.exp(-STEP_H / decay_h)
     fresh = np.sqrt(1 - keep * keep)
     out = np.empty_like(shock)
@@ -57,8 +55,8 @@ def fading(shock: Array, decay_h: float) -> Array:
     return out
 
 
-class Calendar(NamedTuple):
-    """Where each step stands: (T,) hour and weekday of its local day, day of its year, and its year counted from 0."""
+class LocalTime(NamedTuple):
+    """(T,) local time of each step: hour and weekday, day of the year, and year counted from 0."""
 
     hour: Array
     weekday: NDArray[np.int64]
@@ -66,8 +64,8 @@ class Calendar(NamedTuple):
     year: NDArray[np.int64]
 
     @classmethod
-    def of(cls, local: NDArray[np.datetime64]) -> Calendar:
-        """Return the calendar of (T,) local times, the first of which begins a year."""
+    def of(cls, local: NDArray[np.datetime64]) -> LocalTime:
+        """Return the local time of (T,) time stamps, the first of which begins a year."""
         day, year = local.astype("datetime64[D]"), local.astype("datetime64[Y]")
         return cls(
             hour=(local - day) / np.timedelta64(1, "h"),
@@ -77,50 +75,43 @@ class Calendar(NamedTuple):
         )
 
     def profile(self, hourly: Sequence[float]) -> Array:
-        """Return (T,) values between 24 hourly means, which stand at the middle of their hours."""
+        """Return (T,) values interpolated between 24 hourly means at the middle of their hours."""
         return np.interp(self.hour + STEP_H / 2 - 0.5, np.arange(24), hourly, period=24)
 
     @property
     def summer(self) -> Array:
-        """(T,) 1 at the height of the southern summer, -1 in the depth of winter."""
+        """(T,) season: 1 in the middle of the southern summer, -1 in the middle of winter."""
         return np.cos(2 * np.pi * (self.day_of_year - 20) / YEAR_DAYS)
 
 
 class Spell(NamedTuple):
-    """One driver of unit variance: (T,) what comes true and (T,) what was seen of it a day ahead."""
+    """One driver of unit variance: (T,) as it happens and (T,) as it was seen a day ahead."""
 
     real: Array
     seen: Array
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("market.weather")
 class Weather:
-    """How weather comes and goes, and how much of it is seen a day ahead.
+    """Spells of weather, and how much of them is seen a day ahead.
 
     Attributes:
         mean_c: mean temperature, degrees C.
-        season_c: half the range between the warmest and the coldest weeks.
-        day_c: half the range between afternoon and night.
-        swing_c: standard deviation of warm and cold spells.
-        spell_h: how long spells last, as the decay time of their autocorrelation, hours.
-        surprise_h: the same for what nobody sees ahead.
-        seen_share: the share of the variance of spells that is seen a day ahead.
+        season_c: half the range between the warmest and the coldest weeks, degrees C.
+        day_c: half the range between afternoon and night, degrees C.
+        swing_c: standard deviation of warm and cold spells, degrees C.
+        spell_h: decay time of the autocorrelation of spells, hours.
+        surprise_h: decay time of the part that is not seen ahead, hours.
+        seen_share: fraction of the variance of spells that is seen a day ahead.
     """
 
-    mean_c: float
-    season_c: float
-    day_c: float
-    swing_c: float
-    spell_h: float
-    surprise_h: float
-    seen_share: float
-
-    def __post_init__(self) -> None:
-        ranges = {"season_c": self.season_c, "day_c": self.day_c, "swing_c": self.swing_c}
-        check("weather", "in degrees C", -50, 50, mean_c=self.mean_c)
-        check("weather", "in degrees C", 0, 50, **ranges)
-        check("weather", "in hours", 0.1, 10_000, spell_h=self.spell_h, surprise_h=self.surprise_h)
-        check("weather", "a fraction", 0, 1, seen_share=self.seen_share)
+    mean_c: Annotated[float, Field(ge=-50, le=50), Unit("degrees C")]
+    season_c: Swing
+    day_c: Swing
+    swing_c: Swing
+    spell_h: DecayTime
+    surprise_h: DecayTime
+    seen_share: Fraction
 
     def spell(self, noise: Noise, name: str) -> Spell:
         """Return one driver from its news and its surprise."""
@@ -128,116 +119,91 @@ class Weather:
         surprise = np.sqrt(1 - self.seen_share) * fading(noise[f"{name}_surprise"], self.surprise_h)
         return Spell(seen + surprise, seen)
 
-    def temperature(self, calendar: Calendar, spell: Array) -> Array:
-        """Return (T,) degrees C."""
-        summer = calendar.summer
-        day = self.day_c * (1 + 0.25 * summer) * np.cos(2 * np.pi * (calendar.hour - 15) / 24)
+    def temperature(self, time: LocalTime, spell: Array) -> Array:
+        """Return the (T,) temperature, degrees C."""
+        summer = time.summer
+        day = self.day_c * (1 + 0.25 * summer) * np.cos(2 * np.pi * (time.hour - 15) / 24)
         return self.mean_c + self.season_c * summer + day + self.swing_c * (1 + 0.3 * summer) * spell
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("market.demand")
 class Demand:
-    """What people use, before rooftop solar is taken off.
+    """Electricity demand before rooftop solar is subtracted.
 
     Attributes:
-        hourly_mw: 24 means by hour of a mild weekday, MW.
+        hourly_mw: 24 hourly means of a mild weekday, MW.
         weekend: factor on Saturday and Sunday.
-        heating_mw_per_c: more for each degree below ``heating_below_c``.
+        heating_mw_per_c: increase for each degree below ``heating_below_c``, MW.
         heating_below_c: degrees C.
-        cooling_mw_per_c: more for each degree above ``cooling_above_c``.
+        cooling_mw_per_c: increase for each degree above ``cooling_above_c``, MW.
         cooling_above_c: degrees C.
-        surprise_mw: standard deviation of what no temperature explains.
+        surprise_mw: standard deviation of what temperature does not explain, MW.
         surprise_h: its decay time, hours.
     """
 
-    hourly_mw: Sequence[float]
-    weekend: float
-    heating_mw_per_c: float
-    heating_below_c: float
-    cooling_mw_per_c: float
-    cooling_above_c: float
-    surprise_mw: float
-    surprise_h: float
+    hourly_mw: HourlyPower
+    weekend: Annotated[float, Field(ge=0, le=10)]
+    heating_mw_per_c: Slope
+    heating_below_c: Threshold
+    cooling_mw_per_c: Slope
+    cooling_above_c: Threshold
+    surprise_mw: Power
+    surprise_h: DecayTime
 
-    def __post_init__(self) -> None:
-        check_hourly("demand", "hourly_mw", self.hourly_mw, 0)
-        slopes = {"heating_mw_per_c": self.heating_mw_per_c, "cooling_mw_per_c": self.cooling_mw_per_c}
-        bounds = {"heating_below_c": self.heating_below_c, "cooling_above_c": self.cooling_above_c}
-        check("demand", "a factor", 0, 10, weekend=self.weekend)
-        check("demand", "in MW per degree C", 0, 1e4, **slopes)
-        check("demand", "in degrees C", -50, 60, **bounds)
-        check("demand", "in MW", 0, 1e6, surprise_mw=self.surprise_mw)
-        check("demand", "in hours", 0.1, 10_000, surprise_h=self.surprise_h)
-
-    def at(self, calendar: Calendar, temperature_c: Array) -> Array:
-        """Return (T,) the expected demand in MW."""
-        base = calendar.profile(self.hourly_mw)
-        base = np.where(calendar.weekday >= 5, self.weekend, 1.0) * base
+    def at(self, time: LocalTime, temperature_c: Array) -> Array:
+        """Return the (T,) expected demand, MW."""
+        base = time.profile(self.hourly_mw)
+        base = np.where(time.weekday >= 5, self.weekend, 1.0) * base
         cold = np.maximum(self.heating_below_c - temperature_c, 0.0)
         hot = np.maximum(temperature_c - self.cooling_above_c, 0.0)
         return base + self.heating_mw_per_c * cold + self.cooling_mw_per_c * hot
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("market.renewables")
 class Renewables:
-    """Sun on roofs and farms, and wind.
+    """Rooftop solar, solar farms and wind power.
 
     Attributes:
-        latitude_deg: degrees north, so below 0; the sun's path follows from it.
+        latitude_deg: latitude, degrees north (negative); it determines the path of the sun.
         noon_hour: hour of the local day when the sun is highest.
-        rooftop_mw: rooftop solar under a clear sky with the sun in the zenith, taken off demand, MW.
-        farms_mw: the same for solar farms, which sell into the market.
-        overcast: the share of clear-sky output that the thickest cloud leaves.
+        rooftop_mw: rooftop solar under a clear sky with the sun in the zenith, MW; it reduces demand.
+        farms_mw: output of solar farms under the same conditions, MW; it is sold to the market.
+        overcast: fraction of the clear-sky output under the thickest cloud.
         wind_mw: installed wind power, MW.
-        wind_middle: logit of the share of it that blows in middling weather.
-        wind_swing: how far spells of weather move that logit.
-        flicker: passing clouds, as a share of the spells of cloud.
+        wind_middle: logit of the mean share of installed wind power.
+        wind_swing: change of that logit per standard deviation of wind spells.
+        flicker: amplitude of passing clouds relative to spells of cloud.
         flicker_h: their decay time, hours.
     """
 
-    latitude_deg: float
-    noon_hour: float
-    rooftop_mw: float
-    farms_mw: float
-    overcast: float
-    wind_mw: float
-    wind_middle: float
-    wind_swing: float
-    flicker: float
-    flicker_h: float
+    latitude_deg: Annotated[float, Field(ge=-66, le=0), SOUTHERN]
+    noon_hour: Annotated[float, Field(ge=0, le=24), Unit("hours")]
+    rooftop_mw: Power
+    farms_mw: Power
+    overcast: Fraction
+    wind_mw: Power
+    wind_middle: Logit
+    wind_swing: Logit
+    flicker: Annotated[float, Field(ge=0, le=10)]
+    flicker_h: ShortDecayTime
 
-    def __post_init__(self) -> None:
-        check(
-            "renewables",
-            "a southern latitude (seasons are southern) in degrees",
-            -66,
-            0,
-            latitude_deg=self.latitude_deg,
-        )
-        check("renewables", "an hour", 0, 24, noon_hour=self.noon_hour)
-        powers = {"rooftop_mw": self.rooftop_mw, "farms_mw": self.farms_mw, "wind_mw": self.wind_mw}
-        check("renewables", "in MW", 0, 1e6, **powers)
-        check("renewables", "a fraction", 0, 1, overcast=self.overcast)
-        check("renewables", "a number", -10, 10, wind_middle=self.wind_middle, wind_swing=self.wind_swing)
-        check("renewables", "a share", 0, 10, flicker=self.flicker)
-        check("renewables", "in hours", 0.01, 10_000, flicker_h=self.flicker_h)
+    def clear_sky(self, time: LocalTime) -> Array:
+        """Return (T,) solar output under a clear sky, as a fraction of the output with the sun in the zenith.
 
-    def clear_sky(self, calendar: Calendar) -> Array:
-        """Return (T,) solar output under a clear sky as a fraction of that with the sun in the zenith.
-
-        The sine of the sun's elevation, from latitude, declination and hour angle; a little less when it is low.
+        It is the sine of the solar elevation, from latitude, declination and hour angle, to the power of 1.15, which
+        lowers the output of a low sun.
         """
         latitude = np.radians(self.latitude_deg)
-        declination = -TILT_RAD * np.cos(2 * np.pi * (calendar.day_of_year + 10) / YEAR_DAYS)
-        turn = np.cos(2 * np.pi * (calendar.hour + STEP_H / 2 - self.noon_hour) / 24)
+        declination = -TILT_RAD * np.cos(2 * np.pi * (time.day_of_year + 10) / YEAR_DAYS)
+        turn = np.cos(2 * np.pi * (time.hour + STEP_H / 2 - self.noon_hour) / 24)
         height = np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * turn
         return np.asarray(np.maximum(height, 0.0) ** 1.15)
 
     def sky(self, spell: Array) -> Array:
-        """Return (T,) the share of clear-sky output that clouds leave."""
+        """Return the (T,) fraction of the clear-sky output that remains under clouds."""
         return self.overcast + (1 - self.overcast) / (1 + np.exp(-1.3 * spell - 0.9))
 
-    def wind(self, calendar: Calendar, spell: Array) -> Array:
-        """Return (T,) wind power in MW; winter blows a little harder."""
-        logit = self.wind_middle - 0.15 * calendar.summer + self.wind_swing * spell
+    def wind(self, time: LocalTime, spell: Array) -> Array:
+        """Return (T,) wind power, MW; there is slightly more wind in winter."""
+        logit = self.wind_middle - 0.15 * time.summer + self.wind_swing * spell
         return self.wind_mw / (1 + np.exp(-logit))

@@ -1,4 +1,4 @@
-"""Time stamps: text to time, and a local clock to UTC with daylight saving."""
+"""Time stamps: parse text, and convert a local clock with daylight saving to UTC."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from battery_lab.market.file_rows import Rows, complaint
+from battery_lab.market.file_rows import Rows, row_error
 
 Times = NDArray[np.datetime64]
 EARLIEST, LATEST = np.datetime64("1990-01-01"), np.datetime64("2200-01-01")
@@ -18,21 +18,21 @@ EARLIEST, LATEST = np.datetime64("1990-01-01"), np.datetime64("2200-01-01")
 def parse_stamps(
     file: Path, rows: pd.Series, text: pd.Series, formats: Sequence[str], example: str, utc: bool = False
 ) -> pd.Series:
-    """Turn text into time stamps.
+    """Convert text to time stamps.
 
     Args:
         file: the file.
         rows: (N,) the row of each stamp in its file.
         text: (N,) the stamps.
-        formats: the forms they may have, as strftime writes them; each row may have any of them.
-        example: a stamp in the first form, for the error.
-        utc: whether the forms have a UTC offset.
+        formats: possible strftime formats; each row may have any of them.
+        example: a stamp in the first format, for the error message.
+        utc: whether the formats have a UTC offset.
 
     Returns:
-        (N,) datetime64[s] without a time zone: as in the file, or on the UTC clock if the forms have an offset.
+        (N,) datetime64[s] without a time zone: as in the file, or in UTC if the formats have an offset.
 
     Raises:
-        DataError: a stamp has none of the forms, or lies before 1990 or after 2199.
+        DataError: a stamp has none of the formats, or is before 1990 or after 2199.
     """
     times = pd.to_datetime(text, format=formats[0], errors="coerce", utc=utc)
     for other in formats[1:]:
@@ -46,40 +46,40 @@ def parse_stamps(
 
 
 def check_stamps(file: Path, rows: pd.Series, cells: pd.Series, times: pd.Series, example: str) -> None:
-    """Raise DataError unless every cell became a time from 1990 to 2199.
+    """Raise DataError unless all stamps are from 1990 to 2199.
 
     Args:
         file: the file.
         rows: (N,) the row of each cell in its file.
-        cells: (N,) what the file holds.
-        times: (N,) what became of it, NaT where nothing did.
-        example: what it should look like.
+        cells: (N,) the content of the file.
+        times: (N,) the parsed stamps, NaT where parsing failed.
+        example: a valid stamp, for the error message.
     """
     wrong = times.isna() | (times < EARLIEST) | (times >= LATEST)
     if wrong.any():
         i = int(np.argmax(wrong))
-        remedy = "Correct the row, or take it out if the file was cut off there"
+        remedy = "Correct the row, or remove it if the file ends within it"
         problem = f"the time stamp is {str(cells.iloc[i])!r}, not a time such as {example}"
-        raise complaint(file, int(rows.iloc[i]), problem, remedy)
+        raise row_error(file, int(rows.iloc[i]), problem, remedy)
 
 
 def to_utc(rows: Rows, zone: str, repeated: NDArray[np.bool_] | None) -> Times:
-    """Turn the stamps of a local clock into UTC.
+    """Convert the stamps of a local clock to UTC.
 
-    In the hour that a local clock repeats when daylight saving ends, a stamp means two times. Where the file does not
-    flag the second pass, the order of the rows tells: it begins where the stamps go back. An hour that is there only
-    once is taken for the first pass, unless the series begins in it.
+    When daylight saving ends, the local clock repeats an hour and its stamps are ambiguous. If the file does not flag
+    the second pass, the order of the rows decides: the second pass begins where the stamps go back. If the hour occurs
+    only once, it is the first pass, unless the series begins in it.
 
     Args:
-        rows: the rows; ``utc`` is not looked at.
+        rows: the rows; their ``utc`` is not used.
         zone: IANA name of the clock.
-        repeated: (N,) True where the file flags the second pass of a repeated hour; None if it flags nothing.
+        repeated: (N,) True where the file flags the second pass of a repeated hour; None if it has no flags.
 
     Returns:
         (N,) datetime64[s], UTC.
 
     Raises:
-        DataError: a stamp that the clock skips when daylight saving begins, or a flag outside a repeated hour.
+        DataError: a stamp is skipped by the clock when daylight saving begins, or a flag is outside a repeated hour.
     """
     local = pd.DatetimeIndex(rows.frame["stamp"])
     first, second = _on_utc(local, zone, daylight=True), _on_utc(local, zone, daylight=False)
@@ -87,19 +87,19 @@ def to_utc(rows: Rows, zone: str, repeated: NDArray[np.bool_] | None) -> Times:
     if skipped.any():
         i = int(np.argmax(skipped))
         remedy = (
-            "Correct market.time_zone; a file that keeps standard time all year wants a fixed one, "
-            "for instance Etc/GMT+5 for UTC-5"
+            "Correct market.time_zone; a file in standard time all year needs a fixed zone, "
+            "for example Etc/GMT+5 for UTC-5"
         )
-        raise rows.complaint(i, f"{rows.stamp(i)} does not exist in {zone}: daylight saving skips it", remedy)
-    doubtful = first != second
+        raise rows.error(i, f"{rows.stamp(i)} does not exist in {zone}: daylight saving skips it", remedy)
+    ambiguous = first != second
     if repeated is None:
-        return np.where(doubtful & _second_pass(local.to_numpy(), doubtful), second, first)
-    misplaced = repeated & ~doubtful
+        return np.where(ambiguous & _second_pass(local.to_numpy(), ambiguous), second, first)
+    misplaced = repeated & ~ambiguous
     if misplaced.any():
         i = int(np.argmax(misplaced))
         problem = f"{rows.stamp(i)} is flagged as a repeated hour, but {zone} does not repeat it"
-        raise rows.complaint(i, problem, "Correct market.time_zone, or the flag")
-    return np.where(doubtful & repeated, second, first)
+        raise rows.error(i, problem, "Correct market.time_zone, or the flag")
+    return np.where(ambiguous & repeated, second, first)
 
 
 def _on_utc(local: pd.DatetimeIndex, zone: str, daylight: bool) -> Times:
@@ -107,12 +107,12 @@ def _on_utc(local: pd.DatetimeIndex, zone: str, daylight: bool) -> Times:
     return np.asarray(aware.tz_convert("UTC").tz_localize(None), "datetime64[s]")
 
 
-def _second_pass(local: Times, doubtful: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _second_pass(local: Times, ambiguous: NDArray[np.bool_]) -> NDArray[np.bool_]:
     second = np.zeros(len(local), np.bool_)
-    where = np.flatnonzero(doubtful)
+    where = np.flatnonzero(ambiguous)
     day = local[where].astype("datetime64[D]")
-    for one in np.unique(day):
-        hour = where[day == one]
+    for date in np.unique(day):
+        hour = where[day == date]
         back = np.flatnonzero(np.diff(local[hour]) <= np.timedelta64(0, "s"))
         if len(back):
             second[hour[back[0] + 1 :]] = True

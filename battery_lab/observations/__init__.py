@@ -1,1 +1,1 @@
-"""What a policy sees: features by source, put together to observation sets in YAML."""
+"""Observations: features of the market by source, and sets of them."""

@@ -1,9 +1,9 @@
-"""What every feature is: a source of numbers about the market, which come as a block."""
+"""Features: the interface of all features, and the block of columns that a feature returns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,13 @@ from battery_lab.observations.history import History
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """What a feature contributes.
+    """The columns of one feature.
 
     Attributes:
-        values: (T, W) a row an interval.
+        values: (T, W), one row per interval.
         names: W names.
-        window: whether the columns are one signal over time, oldest first: such a block is scaled already, stays a
-            view, and is what a convolution may slide over.
+        window: whether the columns are one signal over time, oldest first. The values of such a block are scaled
+            already and stay a view; a convolution may slide over them.
     """
 
     values: NDArray[np.float64] | NDArray[np.float32]
@@ -27,12 +27,13 @@ class Block:
     window: bool = False
 
 
+@runtime_checkable
 class Feature(Protocol):
     """A source of numbers about the market, computed for all intervals at once."""
 
     @property
     def look_back_h(self) -> float:
-        """How many hours of history a row needs."""
+        """Hours of history that a row needs."""
 
     def build(self, history: History) -> Block | None:
-        """Return the feature's block, or None when it is optional and the market lacks its column."""
+        """Return the columns, or None if the feature is optional and the market does not have its column."""

@@ -1,16 +1,18 @@
-"""An observation set: features put side by side, standardised on training time."""
+"""Observation sets: the columns of several features, standardised with scales from training time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from battery_lab.common.errors import ConfigError, require, require_choice
+from battery_lab.common.errors import ConfigError, require
+from battery_lab.common.options import Rule, Unit, options
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.layout import Layout
 from battery_lab.market.series import MarketSeries
@@ -19,18 +21,17 @@ from battery_lab.observations.history import ColumnScale, History, fit_scales
 
 Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]
-SOC_VIEWS = ("level", "level_and_limits")
-PIECE = 2048  # rows that are standardised at a time
+CHUNK_ROWS = 2048  # rows that are standardised at a time, so that they stay in the processor's cache
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """Everything fitted on training time, so that a stored policy sees any market as it was trained to.
+    """Everything that is fitted to training time. A stored policy keeps it, so that it sees any market alike.
 
     Attributes:
         columns: the scale of each market column.
-        mean: (W,) of the features that are not a window.
-        std: (W,) likewise.
+        mean: (W,) means of the features that are not a window.
+        std: (W,) their standard deviations.
     """
 
     columns: Mapping[str, ColumnScale]
@@ -44,16 +45,20 @@ class Scaling:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Scaling:
-        """Return what ``to_json`` gave."""
+        """Restore what ``to_json`` returned."""
         columns = {name: ColumnScale(*numbers) for name, numbers in stored["columns"].items()}
         return cls(columns=columns, mean=np.asarray(stored["mean"]), std=np.asarray(stored["std"]))
 
 
 class Observer:
-    """Observations of one market and battery: the market's part made ahead, the battery's part at each call."""
+    """Observations of one market and battery. The market's columns are precomputed; each call adds the SoC.
+
+    Attributes:
+        layout: the names of the columns, and which of them are the window.
+    """
 
     def __init__(self, layout: Layout, table: Float32, window: Float32 | None, battery: Battery, soc: str) -> None:
-        """Hold (T, W) features of the market and, if there is one, the (T, V) window."""
+        """Create an observer from (T, W) market features and, if there is one, the (T, V) window."""
         self.layout = layout
         self._table, self._window = table, np.empty((len(table), 0), np.float32) if window is None else window
         self._marks_limits = soc == "level_and_limits"
@@ -64,21 +69,21 @@ class Observer:
         """Return (N, size) observations of N batteries.
 
         Args:
-            row: (N,) the interval that each is about to dispatch.
+            row: (N,) the interval that each battery is about to dispatch.
             energy_mwh: (N,) stored energy.
 
         Raises:
-            ValueError: there are not as many rows as energies.
+            ValueError: the two arrays differ in length.
             IndexError: the series has no such row.
         """
         if row.shape != energy_mwh.shape:
-            raise ValueError(f"row and energy_mwh must be of as many batteries: {row.shape}, {energy_mwh.shape}")
+            raise ValueError(f"row and energy_mwh must have the same shape, got {row.shape} and {energy_mwh.shape}")
         out = np.empty((len(row), self.layout.size), np.float32)
         battery = (self._low, self._range, self._marks_limits)
         missing = _observe(out, row, energy_mwh, *battery, self._table, self._window)
         if missing >= 0:
             rows = len(self._table)
-            raise IndexError(f"row must be an interval of the market series, 0 to {rows - 1}: it is {row[missing]}")
+            raise IndexError(f"row must be an interval of the market series from 0 to {rows - 1}, got {row[missing]}")
         return out
 
 
@@ -93,7 +98,7 @@ def _observe(
     table: Float32,
     window: Float32,
 ) -> int:
-    """Write observations in one pass, as it is done at every step of training; returns whose row is none, or -1."""
+    """Write the observations in one pass; return the first battery whose row does not exist, or -1."""
     for n in range(len(row)):
         if not 0 <= row[n] < len(table):
             return n
@@ -111,91 +116,88 @@ def _observe(
     return -1
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("observation")
 class ObservationSet:
-    """A choice of conf/observation.
+    """An option of conf/observation.
 
     Attributes:
-        soc: ``level``: the state of charge from -1 (at its minimum) to 1; ``level_and_limits`` adds a number that is
-            1 when full, -1 when empty and 0 between.
-        clip: standardised features are cut to +- this many standard deviations.
-        features: what is seen of the market, by a name of the user's choice, in this order.
+        soc: ``level`` gives the state of charge from -1 (minimum) to 1 (maximum); ``level_and_limits`` adds a number
+            that is 1 when full, -1 when empty and 0 between.
+        clip: standardised features are clipped to +- this many standard deviations.
+        features: the features of the market by a name of your choice, in the order of their columns.
     """
 
-    soc: str
-    clip: float
-    features: Mapping[str, Feature]
-
-    def __post_init__(self) -> None:
-        require_choice("observation.soc", self.soc, SOC_VIEWS)
-        require(1 <= self.clip <= 1000, "observation.clip", "must be 1 to 1000 standard deviations", self.clip)
-        good = isinstance(self.features, Mapping) and len(self.features) > 0
-        require(good, "observation.features", "must hold at least one feature by name", self.features)
+    soc: Literal["level", "level_and_limits"]
+    clip: Annotated[float, Field(ge=1, le=1000), Unit("standard deviations")]
+    features: Annotated[
+        Mapping[str, Annotated[Feature, Rule("a feature with a _target_, look_back_h and build")]], Field(min_length=1)
+    ]
 
     @property
     def look_back_h(self) -> float:
-        """How many hours of history an observation needs."""
+        """Hours of history that an observation needs."""
         return max(feature.look_back_h for feature in self.features.values())
 
     def fit(self, training: MarketSeries, price_lag: int) -> Scaling:
-        """Fit all scales to training time, and to nothing else.
+        """Fit all scales to training time.
 
         Raises:
-            ConfigError: a feature looks ahead, or needs a column that the market lacks.
+            ConfigError: a feature looks ahead, or needs a column that the market does not have.
         """
         columns = fit_scales(training)
         self._refuse_look_ahead(training, price_lag, columns)
-        parts = _parts(self._blocks(History(training, price_lag, columns)))
+        parts = _table_parts(self._blocks(History(training, price_lag, columns)))
         mean, std = ([row for part in parts for row in of(part, axis=0)] for of in (np.mean, np.std))
         return Scaling(columns=columns, mean=np.asarray(mean), std=np.maximum(std, 1e-3))
 
     def build(self, series: MarketSeries, price_lag: int, scaling: Scaling, battery: Battery) -> Observer:
-        """Make the observations of a whole series.
+        """Precompute the observations of a whole series.
 
         Raises:
-            ConfigError: the market lacks a column that a feature needs.
+            ConfigError: the market does not have a column that a feature needs.
         """
         blocks = self._blocks(History(series, price_lag, scaling.columns))
-        parts = _parts(blocks)
-        rule, found = f"must give as many features as the scaling was fitted for, {len(scaling.mean)}", _width(parts)
-        require(found == len(scaling.mean), "observation.features", rule, found)
+        parts = _table_parts(blocks)
+        width, fitted = sum(part.shape[1] for part in parts), len(scaling.mean)
+        rule = f"must give as many features as the scaling was fitted to, {fitted}"
+        require(width == fitted, "observation.features", rule, width)
         scaled = self._scaled(parts, scaling, len(series))
         window = next((np.asarray(b.values, np.float32) for b in blocks if b.window), None)
         return Observer(self._layout(blocks), scaled, window, battery, self.soc)
 
     def _scaled(self, parts: Sequence[Array], scaling: Scaling, rows: int) -> Float32:
-        """Return (T, W) standardised features, by pieces that stay in the processor's cache."""
+        """Return (T, W) standardised features."""
         scaled = np.empty((rows, len(scaling.mean)), np.float32)
         first = 0
         for part in parts:
             columns = slice(first, first := first + part.shape[1])
             mean, std = scaling.mean[columns], scaling.std[columns]
-            for row in range(0, rows, PIECE):
-                piece = (part[row : row + PIECE] - mean) / std
-                scaled[row : row + PIECE, columns] = piece.clip(-self.clip, self.clip, out=piece)
+            for row in range(0, rows, CHUNK_ROWS):
+                chunk = (part[row : row + CHUNK_ROWS] - mean) / std
+                scaled[row : row + CHUNK_ROWS, columns] = chunk.clip(-self.clip, self.clip, out=chunk)
         return scaled
 
     def _refuse_look_ahead(self, series: MarketSeries, price_lag: int, columns: Mapping[str, ColumnScale]) -> None:
-        """Change what is not known yet, on a short piece, and see that no feature moves."""
-        a_day = series.intervals_per_day
-        now = min(3 * a_day, len(series) // 2)
-        piece = series.rows(0, min(len(series), now + 3 * a_day))
-        changed = _changed_after(piece, now, price_lag)
+        """Change what is not known yet in a short piece of the series, and check that no feature changes."""
+        per_day = series.intervals_per_day
+        now = min(3 * per_day, len(series) // 2)
+        original = series.rows(0, min(len(series), now + 3 * per_day))
+        changed = _changed_after(original, now, price_lag)
         for name, feature in self.features.items():
-            before, after = (feature.build(History(one, price_lag, columns)) for one in (piece, changed))
+            before, after = (feature.build(History(piece, price_lag, columns)) for piece in (original, changed))
             if before is None or after is None:
                 continue
             if not np.array_equal(before.values[: now + 1], after.values[: now + 1]):
                 raise ConfigError(
-                    f"observation.features.{name} looks ahead: what it says of an interval changes with prices that "
-                    "are not known when that interval is dispatched; build it from what History gives"
+                    f"observation.features.{name} looks ahead: its value for an interval depends on prices that are "
+                    "not known when the interval is dispatched; build it from the methods of History"
                 )
 
     def _blocks(self, history: History) -> list[Block]:
         built = {name: feature.build(history) for name, feature in self.features.items()}
         blocks = [_checked(name, block, history) for name, block in built.items() if block is not None]
         windows = [block for block in blocks if block.window]
-        require(len(windows) <= 1, "observation.features", "must hold at most one Window", len(windows))
+        require(len(windows) <= 1, "observation.features", "must have at most one Window", len(windows))
         return blocks
 
     def _layout(self, blocks: Sequence[Block]) -> Layout:
@@ -207,15 +209,15 @@ class ObservationSet:
 
 
 def _checked(name: str, block: Block, history: History) -> Block:
-    """Return a feature's block, which is written into observations without another look."""
-    wanted, found = (len(history), len(block.names)), np.shape(block.values)
-    rule = f"must give a row an interval and a name a column, {wanted[0]} and {wanted[1]}"
-    require(found == wanted, f"observation.features.{name}", rule, found)
+    """Return a feature's block, which compiled code reads without further checks."""
+    expected, shape = (len(history), len(block.names)), np.shape(block.values)
+    rule = f"must return one row per interval and one column per name, {expected[0]} and {expected[1]}"
+    require(shape == expected, f"observation.features.{name}", rule, shape)
     return block
 
 
 def _changed_after(series: MarketSeries, now: int, price_lag: int) -> MarketSeries:
-    """Return a series in which all that is not known at row ``now`` is different."""
+    """Return a copy of the series in which everything that is not known at row ``now`` differs."""
     row = np.arange(len(series))
 
     def change(values: Array, lead_h: float) -> Array:
@@ -226,10 +228,6 @@ def _changed_after(series: MarketSeries, now: int, price_lag: int) -> MarketSeri
     return replace(series, price=change(series.price, 0.0), columns=changed)
 
 
-def _parts(blocks: Sequence[Block]) -> list[Array]:
-    """Return the features that are not a window, which side by side are the table."""
+def _table_parts(blocks: Sequence[Block]) -> list[Array]:
+    """Return the blocks that are not a window; side by side they are the table."""
     return [np.asarray(block.values, np.float64) for block in blocks if not block.window]
-
-
-def _width(parts: Sequence[Array]) -> int:
-    return sum(part.shape[1] for part in parts)

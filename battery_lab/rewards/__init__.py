@@ -1,1 +1,1 @@
-"""Rewards: one term a file; a shaping is a set of weighted terms."""
+"""Rewards: one term per file; a shaping is a set of weighted terms."""

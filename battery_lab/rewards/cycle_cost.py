@@ -1,39 +1,35 @@
-"""A flat cost for cycling."""
+"""Cycle cost term: a flat cost per equivalent full cycle."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from battery_lab.common.options import Unit, options
 from battery_lab.envs.battery.transition import RewardContext, Transition
-from battery_lab.rewards.term import BoundTerm, Term, is_finite
+from battery_lab.rewards.term import BoundTerm, Term
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("reward.terms.cycle_cost")
 class CycleCost(Term):
-    """Less ``price_per_cycle`` x equivalent full cycles: energy taken from storage to be sold / capacity.
+    """Minus ``price_per_cycle`` x equivalent full cycles, where cycles = energy taken from storage to sell / capacity.
 
-    Unlike wear it is no part of the accounts: a policy is never judged by it.
+    Unlike wear, this cost is not part of the accounts that policies are evaluated by.
 
     Attributes:
-        price_per_cycle: what an equivalent full cycle costs, in the market's currency.
+        price_per_cycle: cost of an equivalent full cycle, in the market's currency.
     """
 
-    price_per_cycle: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        price, rule = self.price_per_cycle, "must be 0 or more, currency an equivalent full cycle"
-        self.require(is_finite(price) and price >= 0, "price_per_cycle", rule, price)
+    price_per_cycle: Annotated[float, Field(ge=0), Unit("currency per equivalent full cycle")]
 
     def bind(self, context: RewardContext) -> BoundTerm:
-        """Return the cost as a negative reward; see Term."""
         battery = context.battery
         per_sold_mwh = self.price_per_cycle / battery.discharge_efficiency / battery.capacity_mwh
 
-        def cost(done: Transition) -> NDArray[np.float64]:
-            return -per_sold_mwh * done.sold_mwh
+        def cost(transition: Transition) -> NDArray[np.float64]:
+            return -per_sold_mwh * transition.sold_mwh
 
         return cost

@@ -1,17 +1,15 @@
-"""What the network charges for energy bought."""
+"""Grid fee term: what the network charges for energy bought."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from battery_lab.common.options import options
 from battery_lab.envs.battery.transition import RewardContext
 from battery_lab.rewards.term import BoundTerm, Term
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("reward.terms.grid_fee")
 class GridFee(Term):
-    """Less ``battery.grid_fee_per_mwh`` x energy charged; with revenue and wear the sum is profit."""
+    """Minus ``battery.grid_fee_per_mwh`` x energy charged. Revenue, wear and grid fee add up to profit."""
 
     def bind(self, context: RewardContext) -> BoundTerm:
-        """Return the fee as a negative reward; see Term."""
-        return lambda done: -done.grid_fee
+        return lambda transition: -transition.grid_fee

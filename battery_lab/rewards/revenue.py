@@ -1,17 +1,15 @@
-"""The money that crosses the grid connection."""
+"""Revenue term: money from energy sold minus money for energy bought."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from battery_lab.common.options import options
 from battery_lab.envs.battery.transition import RewardContext
 from battery_lab.rewards.term import BoundTerm, Term
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("reward.terms.revenue")
 class Revenue(Term):
-    """Price x delivered power x interval: income when selling, expense when buying."""
+    """Price x delivered power x interval: positive when the battery sells, negative when it buys."""
 
     def bind(self, context: RewardContext) -> BoundTerm:
-        """Return revenue as a function; see Term."""
-        return lambda done: done.revenue
+        return lambda transition: transition.revenue

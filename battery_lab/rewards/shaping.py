@@ -1,78 +1,72 @@
-"""A reward shaping: weighted terms, summed, scaled and logged apart."""
+"""Reward shaping: a weighted sum of terms, scaled, and logged term by term."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Annotated, Literal
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from battery_lab.common.errors import ConfigError, require
+from battery_lab.common.options import Rule, options
 from battery_lab.envs.battery.transition import RewardContext, Transition
-from battery_lab.rewards.term import BoundTerm, Memory, Term, is_finite
+from battery_lab.rewards.term import BoundTerm, Memory, Term
 
 Array = NDArray[np.float64]
 FITTED = "fitted"
+SCALE = Rule(f"{FITTED!r} or an amount of currency greater than 0")
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("reward")
 class Shaping:
-    """A choice of conf/reward.
+    """An option of conf/reward.
 
     Attributes:
-        scale: the money that is worth 1 to the algorithm, in the market's currency, or ``fitted``: what an hour at
-            full power earns on the training prices' mean distance from their median.
-        gamma: the discount an interval that suits the shaping, which algorithms take where the user sets none: what
-            an action earns comes hours later, while a regret is known at once.
+        scale: amount in the market's currency that gives a reward of 1, or ``fitted``: the mean distance of the
+            training prices from their median x an hour at full power.
+        gamma: discount per interval that suits the shaping; algorithms use it unless the user sets ``algo.gamma``.
+            Profit of an action may come hours later, while regret is known at once.
         terms: the terms by name.
     """
 
-    scale: str | float
-    gamma: float
-    terms: Mapping[str, Term]
+    scale: Annotated[Literal["fitted"] | Annotated[float, Field(gt=0)], SCALE]
+    gamma: Annotated[float, Field(ge=0, le=1)]
+    terms: Annotated[Mapping[str, Annotated[Term, Rule("a term with a _target_")]], Field(min_length=1)]
 
     def __post_init__(self) -> None:
-        require(0 <= self.gamma <= 1, "reward.gamma", "must be a discount from 0 to 1", self.gamma)
-        rule = f"must be {FITTED!r} or a number of currency greater than 0"
-        fits = self.scale == FITTED or (is_finite(self.scale) and float(self.scale) > 0)
-        require(fits, "reward.scale", rule, self.scale)
-        require(len(self.terms) > 0, "reward.terms", "must hold at least one term", dict(self.terms))
-        self._check_terms()
+        seen: list[tuple[str, Term]] = []
+        for name, term in self.terms.items():
+            unweighted = replace(term, weight=1.0)
+            for other, same in seen:
+                rule = f"repeats reward.terms.{other}: remove one and change the weight of the other"
+                require(unweighted != same, f"reward.terms.{name}", rule, term)
+            seen.append((name, unweighted))
+        rule = "must have at least one term whose weight is not 0"
+        require(any(term.weight for term in self.terms.values()), "reward.terms", rule, dict(self.terms))
 
     def bind(self, context: RewardContext) -> BoundShaping:
-        """Fit the shaping to training time.
+        """Fit the shaping to the training prices.
 
         Raises:
-            ConfigError: the scale is to be fitted, and the training prices never move.
+            ConfigError: ``scale`` is ``fitted`` and the training prices are constant.
         """
-        scale = fit_scale(context) if self.scale == FITTED else float(self.scale)
+        scale = fit_scale(context) if isinstance(self.scale, str) else self.scale
         bound = {name: term.bind(context) for name, term in self.terms.items()}
         return BoundShaping(bound, np.array([term.weight for term in self.terms.values()], np.float64), scale)
 
-    def _check_terms(self) -> None:
-        seen: list[tuple[str, Term]] = []
-        for name, term in self.terms.items():
-            require(isinstance(term, Term), f"reward.terms.{name}", "must be a term with a _target_", term)
-            bare = replace(term, weight=1.0)
-            for other, same in seen:
-                rule = f"repeats reward.terms.{other}: take one out and change the other's weight"
-                require(bare != same, f"reward.terms.{name}", rule, term)
-            seen.append((name, bare))
-        rule = "must hold at least one term with a weight that is not 0"
-        require(any(term.weight for term in self.terms.values()), "reward.terms", rule, dict(self.terms))
-
 
 class BoundShaping:
-    """A shaping on one vector environment; keeps the sums that are logged and what terms remember.
+    """A shaping on one vector environment. It keeps the sums for the log and the memory of its terms.
 
     Attributes:
-        scale: the money that is worth a reward of 1, in the market's currency.
+        scale: amount in the market's currency that gives a reward of 1.
     """
 
     def __init__(self, terms: Mapping[str, BoundTerm], weights: Array, scale: float) -> None:
-        """Hold K bound terms by name, their (K,) weights and the scale."""
         self.scale = scale
         self._names, self._terms, self._weights = tuple(terms), tuple(terms.values()), weights
         parts: Mapping[str, object] = terms
@@ -88,9 +82,10 @@ class BoundShaping:
         return _combine(values, self._weights, self.scale, self._sums)
 
     def take_log(self) -> dict[str, float]:
-        """Return each term's mean weighted money an interval since the last call, and begin anew.
+        """Return the mean weighted value of each term per interval since the last call, and reset the sums.
 
-        Empty if there was no interval.
+        Returns:
+            Currency per interval by term; empty if there was no interval.
         """
         if self._intervals == 0:
             return {}
@@ -99,22 +94,22 @@ class BoundShaping:
         return means
 
     def get_state(self) -> dict[str, Array]:
-        """Return all that a later ``set_state`` needs to go on as if nothing had happened: arrays by name."""
+        """Return everything that ``set_state`` needs to resume exactly, as arrays by name."""
         state = {"log/sums": self._sums.copy(), "log/intervals": np.array(self._intervals, np.float64)}
         for name, memory in self._memories.items():
             state |= {f"terms/{name}/{key}": values for key, values in memory.get_state().items()}
         return state
 
     def set_state(self, state: Mapping[str, Array]) -> None:
-        """Go on from a state that ``get_state`` of the same shaping gave.
+        """Restore a state that ``get_state`` of the same shaping returned.
 
         Raises:
-            ConfigError: the state is of a shaping with other terms.
+            ConfigError: the state belongs to a shaping with other terms.
         """
         if set(state) != set(self.get_state()) or np.shape(state["log/sums"]) != self._sums.shape:
             raise ConfigError(
-                f"the stored reward state is of other terms than reward.terms = {list(self._names)}: "
-                f"it holds {sorted(state)}; resume with the shaping that the run began with"
+                f"the stored reward state belongs to other terms than reward.terms = {list(self._names)}: "
+                f"it holds {sorted(state)}; resume with the shaping that the run started with"
             )
         self._sums = np.array(state["log/sums"], np.float64)
         self._intervals = int(state["log/intervals"])
@@ -124,25 +119,25 @@ class BoundShaping:
 
 
 def fit_scale(context: RewardContext) -> float:
-    """Return what an hour at full power earns on the mean distance of training prices from their median.
+    """Return the mean distance of the training prices from their median x an hour at full power.
 
-    The mean distance, not the standard deviation: that one squares prices, so that a few spikes at the cap set it.
-    An hour, not an interval: what a policy can win over the hours that its discount lets it see then comes to a few
-    units, whether a market clears every 5 or every 60 minutes (at a discount that looks equally many hours ahead).
+    The mean distance is used because a few spikes at the price cap would dominate a standard deviation. An hour is
+    used rather than an interval so that the return within the discount horizon is a few units in any market, whether
+    it clears every 5 or every 60 minutes.
 
     Raises:
-        ConfigError: the training prices never move.
+        ConfigError: the training prices are constant.
     """
     price = context.series.price[~context.series.gap]
     spread = float(np.abs(price - np.median(price)).mean()) if len(price) else 0.0
-    rule = "must be a number where the training prices never move and give no spread to fit"
+    rule = "must be a number if the training prices are constant, because there is no spread to fit"
     require(spread > 0, "reward.scale", rule, FITTED)
     return spread * context.battery.power_mw  # x 1 h
 
 
 @nb.njit(cache=True)
 def _combine(values: Array, weights: Array, scale: float, sums: Array) -> Array:
-    """Sum the terms in their order, so that the same terms always give the same bits; adds to ``sums``."""
+    """Sum the terms in order, so that the result is the same to the bit each time; add to ``sums``."""
     total = np.zeros(values.shape[1])
     for k in range(values.shape[0]):
         for n in range(values.shape[1]):

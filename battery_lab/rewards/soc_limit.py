@@ -1,57 +1,52 @@
-"""A penalty for standing near the limits of the state of charge."""
+"""SoC limit term: a penalty near the limits of the state of charge."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from battery_lab.common.errors import require_choice
+from battery_lab.common.errors import require
+from battery_lab.common.options import Unit, options
 from battery_lab.envs.battery.transition import RewardContext, Transition
-from battery_lab.rewards.term import BoundTerm, Term, is_finite
+from battery_lab.rewards.term import BoundTerm, Term
 
 Array = NDArray[np.float64]
-SHAPES = ("ramp", "step")
 TOUCHES_MWH = 1e-9
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("reward.terms.soc_limit")
 class SocLimit(Term):
-    """Less ``price_per_h`` for every hour that ends near a limit.
+    """Minus ``price_per_h`` for each hour that ends near a SoC limit.
 
-    With d the distance in soc to the nearer limit, ``ramp`` charges max(1 - d / margin_soc, 0) of the price, ``step``
-    all of it where d <= margin_soc. Both judge the interval's end, which the action decides.
+    Let d be the SoC distance to the nearer limit. ``ramp`` charges the fraction max(1 - d / margin_soc, 0) of the
+    price; ``step`` charges the full price where d <= margin_soc. Both use the SoC at the end of the interval, which
+    the action decides.
 
     Attributes:
         shape: ``ramp`` or ``step``.
-        margin_soc: width of the band inside each limit, a fraction of capacity.
-        price_per_h: what an hour at a limit costs, in the market's currency.
+        margin_soc: width of the band inside each limit, a fraction of capacity; 0 is the limit itself.
+        price_per_h: cost of an hour at a limit, in the market's currency.
     """
 
-    shape: str
-    margin_soc: float
-    price_per_h: float
+    shape: Literal["ramp", "step"]
+    margin_soc: Annotated[float, Field(ge=0, lt=1)]
+    price_per_h: Annotated[float, Field(ge=0), Unit("currency per hour")]
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        require_choice("reward.terms.soc_limit.shape", self.shape, SHAPES)
-        rule = "must be a fraction of capacity from 0 (only the limit itself) to below 1"
-        self.require(is_finite(self.margin_soc) and 0 <= self.margin_soc < 1, "margin_soc", rule, self.margin_soc)
-        rule = "must be above 0 where the shape is a ramp, which rises over it; or choose shape: step"
-        self.require(self.shape == "step" or self.margin_soc > 0, "margin_soc", rule, self.margin_soc)
-        rule = "must be 0 or more, currency an hour"
-        self.require(is_finite(self.price_per_h) and self.price_per_h >= 0, "price_per_h", rule, self.price_per_h)
+        rule = "must be greater than 0 for shape=ramp, which rises over the margin; or choose shape=step"
+        require(self.shape == "step" or self.margin_soc > 0, "reward.terms.soc_limit.margin_soc", rule, self.margin_soc)
 
     def bind(self, context: RewardContext) -> BoundTerm:
-        """Return the penalty as a negative reward; see Term."""
         battery = context.battery
         low, high, margin = battery.energy_min_mwh, battery.energy_max_mwh, self.margin_soc * battery.capacity_mwh
         price, ramp = self.price_per_h * context.series.interval_h, self.shape == "ramp"
 
-        def penalty(done: Transition) -> Array:
-            return _penalty(done.energy_after_mwh, low, high, margin, price, ramp)
+        def penalty(transition: Transition) -> Array:
+            return _penalty(transition.energy_after_mwh, low, high, margin, price, ramp)
 
         return penalty
 
@@ -60,7 +55,7 @@ class SocLimit(Term):
 def _penalty(energy: Array, low: float, high: float, margin: float, price: float, ramp: bool) -> Array:
     reward = np.zeros(len(energy))
     for n in range(len(energy)):
-        # Self-discharge can draw the store below its floor; that is no deeper than the limit.
+        # Self-discharge can take the energy below the floor. The penalty there is that of the limit.
         distance = max(min(energy[n] - low, high - energy[n]), 0.0)
         if ramp:
             reward[n] = -price * max(1.0 - distance / margin, 0.0)

@@ -1,23 +1,20 @@
-"""What every reward term is: a weight, and a function of a transition once it is bound."""
+"""Reward terms: the base class of all terms, and what a term becomes when it is bound to an environment."""
 
 from __future__ import annotations
 
-import math
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.common.errors import require
+from battery_lab.common.options import Rule, options
 from battery_lab.envs.battery.transition import RewardContext, Transition
 
 Array = NDArray[np.float64]
 BoundTerm = Callable[[Transition], Array]
-"""Gives (N,) money in the market's currency, before the weight, for a transition of N batteries."""
+"""Returns the (N,) unweighted values of a term, in the market's currency, for a transition of N batteries."""
 
 
 @runtime_checkable
@@ -25,39 +22,26 @@ class Memory(Protocol):
     """A bound term whose value depends on earlier calls."""
 
     def get_state(self) -> dict[str, Array]:
-        """Return copies of all that a later ``set_state`` needs."""
+        """Return copies of everything that ``set_state`` needs."""
 
     def set_state(self, state: Mapping[str, Array]) -> None:
-        """Go on from a state that ``get_state`` gave."""
+        """Restore a state that ``get_state`` returned."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("reward.terms")
 class Term(ABC):
     """One weighted part of a reward.
 
     Attributes:
-        weight: what the term is multiplied by in the sum; costs are negative already, so a cost has weight 1 too.
+        weight: factor of the term in the sum. Costs are negative already, so a cost has a positive weight.
     """
 
-    weight: float
-
-    def __post_init__(self) -> None:
-        self.require(is_finite(self.weight), "weight", "must be a finite number", self.weight)
+    weight: Annotated[float, Rule("a finite number")]
 
     @abstractmethod
     def bind(self, context: RewardContext) -> BoundTerm:
-        """Return the term as a function, with all that can be worked out ahead.
+        """Return the term as a function of a transition, with everything precomputed that can be.
 
         Args:
-            context: training time, the battery and how many environments a call holds.
+            context: the training prices, the battery and the number of environments.
         """
-
-    def require(self, condition: bool, field: str, rule: str, value: object) -> None:
-        """Raise ConfigError unless a field of this term keeps its rule."""
-        name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
-        require(condition, f"reward.terms.{name}.{field}", rule, value)
-
-
-def is_finite(value: object) -> bool:
-    """Whether a value is a finite number, and not text or a truth value."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

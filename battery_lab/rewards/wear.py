@@ -1,17 +1,15 @@
-"""What discharging costs in wear."""
+"""Wear term: the cost of battery wear caused by discharging."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from battery_lab.common.options import options
 from battery_lab.envs.battery.transition import RewardContext
 from battery_lab.rewards.term import BoundTerm, Term
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("reward.terms.wear")
 class Wear(Term):
-    """Less ``battery.wear_per_mwh`` x energy discharged."""
+    """Minus ``battery.wear_per_mwh`` x energy discharged."""
 
     def bind(self, context: RewardContext) -> BoundTerm:
-        """Return wear as a negative reward; see Term."""
-        return lambda done: -done.wear
+        return lambda transition: -transition.wear

@@ -1,4 +1,4 @@
-"""The baselines as they are shipped, and a small problem for them."""
+"""The baselines of conf/, and a small problem for them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PER_DAY = 48
 
 
 def make_baseline(name: str, **changes: Any) -> Baseline:
-    """Return a baseline with the options that it is shipped with, some of them changed."""
-    shipped = OmegaConf.load(CONF / f"{name}.yaml")
-    return instantiate(OmegaConf.create({"seed": 7, "baseline": OmegaConf.merge(shipped, changes)}).baseline)
+    """Return a baseline with the options of its YAML, some of them changed."""
+    defaults = OmegaConf.load(CONF / f"{name}.yaml")
+    return instantiate(OmegaConf.merge(defaults, changes), _convert_="all")
 
 
 def make_problem(price: Any = None, *, lag: int = 0, battery: Any = None, **series: Any) -> DispatchProblem:
-    """Return 30 days of training, 5 days that are not judged and 10 days that are, in half hours."""
+    """Return 30 days of training, 5 days of validation and 10 days of test in half-hour intervals."""
     price = wavy_prices(45, seed=2, intervals_per_day=PER_DAY) if price is None else price
     return DispatchProblem(
         series=make_series(price, 0.5, **series),
@@ -40,13 +40,13 @@ def make_problem(price: Any = None, *, lag: int = 0, battery: Any = None, **seri
 
 
 def profit_of(problem: DispatchProblem, name: str, **changes: Any) -> float:
-    """Return what a baseline earns."""
+    """Return the profit of a baseline."""
     dispatch = Dispatch.replay(problem, make_baseline(name, **changes).requests(problem))
     return float(dispatch.transition.profit.sum())
 
 
-def after(price: np.ndarray, row: int) -> np.ndarray:
-    """Return the prices with all from a row on turned upside down."""
+def changed_from(price: np.ndarray, row: int) -> np.ndarray:
+    """Return the prices, changed from a row on."""
     changed = price.copy()
     changed[row:] = 900 - 3 * changed[row:]
     return changed

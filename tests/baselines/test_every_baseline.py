@@ -1,32 +1,32 @@
-"""What holds for every baseline: it looks at nothing that it could not know, and earns less than perfect foresight."""
+"""The contract of every baseline: no look-ahead, and no more profit than perfect foresight."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from tests.baselines.shared import CAUSAL, NAMES, PER_DAY, after, make_baseline, make_problem, profit_of
+from tests.baselines.shared import CAUSAL, NAMES, PER_DAY, changed_from, make_baseline, make_problem, profit_of
 from tests.factories import make_battery, wavy_prices
 
 
-def test_all_five_are_shipped() -> None:
+def test_conf_has_the_five_documented_baselines() -> None:
     assert NAMES == ["perfect_foresight", "random", "receding_horizon", "rule", "stochastic_dp"]
 
 
 @pytest.mark.parametrize("lag", [0, 1])
 @pytest.mark.parametrize("name", CAUSAL)
-def test_no_request_moves_when_a_price_that_is_not_known_yet_does(name: str, lag: int) -> None:
+def test_requests_do_not_depend_on_unknown_prices(name: str, lag: int) -> None:
     problem = make_problem(lag=lag)
     requests = make_baseline(name).requests(problem)
     for t in (0, 1, 17, PER_DAY, 5 * PER_DAY + 3, 10 * PER_DAY - 1):
         unknown = problem.first + t + 1 - lag
-        changed = make_baseline(name).requests(make_problem(after(problem.series.price, unknown), lag=lag))
+        changed = make_baseline(name).requests(make_problem(changed_from(problem.series.price, unknown), lag=lag))
         np.testing.assert_array_equal(changed[: t + 1], requests[: t + 1])
 
 
 @pytest.mark.parametrize("name", [name for name in CAUSAL if name != "random"])
-def test_the_price_of_the_interval_counts_only_without_lag(name: str) -> None:
-    spike = 5 * PER_DAY + 25  # at half past noon, when prices are lowest
+def test_price_of_the_interval_matters_only_without_lag(name: str) -> None:
+    spike = 5 * PER_DAY + 25  # at 12:30, when prices are lowest
     for lag in (0, 1):
         problem = make_problem(lag=lag)
         price = problem.series.price.copy()
@@ -45,7 +45,7 @@ def test_no_baseline_earns_more_than_perfect_foresight(name: str) -> None:
 
 @pytest.mark.parametrize("changes", [{"self_discharge_per_day": 0.02}, {"power_mw": 60.0}, {"charge_loss_share": 1.0}])
 @pytest.mark.parametrize("name", NAMES)
-def test_works_with_any_battery(name: str, changes: dict) -> None:
+def test_supports_any_battery(name: str, changes: dict) -> None:
     problem = make_problem(battery=make_battery(**changes))
     requests = make_baseline(name).requests(problem)
     assert requests.shape == (10 * PER_DAY,)
@@ -56,7 +56,7 @@ def test_works_with_any_battery(name: str, changes: dict) -> None:
 
 @pytest.mark.parametrize("lag", [0, 1])
 @pytest.mark.parametrize("name", NAMES)
-def test_can_be_judged_on_training_time_from_the_first_row(name: str, lag: int) -> None:
+def test_can_start_at_the_first_row_of_the_series(name: str, lag: int) -> None:
     problem = make_problem(lag=lag)
     whole = type(problem)(
         series=problem.series, battery=problem.battery, first=0, end=PER_DAY, train_end=problem.train_end, price_lag=lag
@@ -68,7 +68,7 @@ def test_can_be_judged_on_training_time_from_the_first_row(name: str, lag: int) 
 
 
 @pytest.mark.parametrize("name", ["receding_horizon", "stochastic_dp", "rule"])
-def test_beats_chance_on_a_market_with_a_daily_shape(name: str) -> None:
+def test_earns_more_than_random_on_a_market_with_a_daily_shape(name: str) -> None:
     problem = make_problem()
     assert profit_of(problem, name) > 0.3 * profit_of(problem, "perfect_foresight")
     assert profit_of(problem, "random") < 0.1 * profit_of(problem, "perfect_foresight")
@@ -76,9 +76,9 @@ def test_beats_chance_on_a_market_with_a_daily_shape(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["perfect_foresight", "receding_horizon", "stochastic_dp"])
 @pytest.mark.parametrize("cost", ["wear_per_mwh", "grid_fee_per_mwh"])
-def test_what_cycling_costs_makes_planners_cycle_less(name: str, cost: str) -> None:
-    def sold_mwh(money: float) -> float:
-        problem = make_problem(battery=make_battery(**{cost: money}))
+def test_cost_of_cycling_reduces_cycles(name: str, cost: str) -> None:
+    def sold_mwh(price: float) -> float:
+        problem = make_problem(battery=make_battery(**{cost: price}))
         requests = make_baseline(name).requests(problem)
         return float(np.maximum(problem.battery.run(requests, 0.5)[0], 0).sum())
 
@@ -86,6 +86,6 @@ def test_what_cycling_costs_makes_planners_cycle_less(name: str, cost: str) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_choice_makes_the_same_requests(name: str) -> None:
+def test_requests_are_reproducible(name: str) -> None:
     problem = make_problem(wavy_prices(45, intervals_per_day=PER_DAY))
     np.testing.assert_array_equal(make_baseline(name).requests(problem), make_baseline(name).requests(problem))

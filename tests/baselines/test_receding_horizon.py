@@ -1,4 +1,4 @@
-"""The receding horizon: it uses the forecast that is published, as far ahead as it is, and else last week's hours."""
+"""Receding horizon: plans on the published forecast, or else on the same hours of past days."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from battery_lab.baselines.receding_horizon import RecedingHorizon, _forecast
+from battery_lab.baselines.receding_horizon import RecedingHorizon, expect_prices
 from battery_lab.common.errors import ConfigError
 from tests.baselines.shared import PER_DAY, make_baseline, make_problem, profit_of
 from tests.factories import wavy_prices
@@ -21,14 +21,14 @@ def with_forecast(forecast: np.ndarray, lead_h: float | None, lag: int = 0) -> o
 
 
 @pytest.mark.parametrize("lag", [0, 1])
-def test_a_forecast_that_comes_true_makes_it_nearly_perfect_foresight(lag: int) -> None:
+def test_perfect_forecast_gives_nearly_perfect_foresight(lag: int) -> None:
     best = profit_of(make_problem(PRICE), "perfect_foresight")
     assert profit_of(with_forecast(PRICE, 36.0, lag), "receding_horizon") > 0.99 * best
     assert profit_of(make_problem(PRICE), "receding_horizon") < 0.98 * best
 
 
 @pytest.mark.parametrize("lag", [0, 1])
-def test_reads_no_forecast_before_it_is_published(lag: int) -> None:
+def test_does_not_use_forecasts_before_they_are_published(lag: int) -> None:
     plain = make_baseline("receding_horizon").requests(with_forecast(PRICE, 6.0, lag))
     for t in (0, 31, 5 * PER_DAY):
         published = 35 * PER_DAY + t + 12  # 6 h ahead of row t
@@ -39,7 +39,7 @@ def test_reads_no_forecast_before_it_is_published(lag: int) -> None:
         assert np.any(requests != plain)
 
 
-def test_a_forecast_that_is_known_only_afterwards_is_not_used() -> None:
+def test_forecast_without_lead_time_is_not_used() -> None:
     plain = make_baseline("receding_horizon").requests(make_problem(PRICE))
     noise = np.random.default_rng(0).normal(0, 500, len(PRICE))
     np.testing.assert_array_equal(make_baseline("receding_horizon").requests(with_forecast(noise, None)), plain)
@@ -48,12 +48,12 @@ def test_a_forecast_that_is_known_only_afterwards_is_not_used() -> None:
 @pytest.mark.parametrize("lag", [0, 1])
 @pytest.mark.parametrize("lead", [-1, 0, 5, 60])
 @pytest.mark.parametrize("t", [1, 10, 30 * PER_DAY])
-def test_what_it_expects_is_made_of_known_prices_and_published_forecasts(t: int, lead: int, lag: int) -> None:
+def test_expected_prices_use_known_prices_and_published_forecasts_only(t: int, lead: int, lag: int) -> None:
     price, published = PRICE.copy(), PRICE.copy()
     price[t - lag + 1 :] = np.nan
     published[t + lead + 1 :] = np.nan
     ahead = np.empty(3 * PER_DAY)
-    _forecast(ahead, t, lag, price, published, lead, (PER_DAY, 7))
+    expect_prices(ahead, t, lag, price, published, lead, (PER_DAY, 7))
     assert np.all(np.isfinite(ahead))
     known = np.arange(t, t + lead + 1)
     np.testing.assert_array_equal(ahead[: len(known)], PRICE[known])
@@ -62,25 +62,25 @@ def test_what_it_expects_is_made_of_known_prices_and_published_forecasts(t: int,
         assert ahead[61] == pytest.approx(tomorrow.mean())
 
 
-def test_without_a_forecast_it_expects_the_same_hours_of_the_last_days() -> None:
+def test_without_a_forecast_it_expects_the_mean_of_past_days() -> None:
     day = np.where(np.arange(PER_DAY) < PER_DAY // 2, 20.0, 100.0)
     problem = make_problem(np.tile(day, 45))
     best = profit_of(problem, "perfect_foresight")
     assert profit_of(problem, "receding_horizon") == pytest.approx(best, rel=0.01)
-    # Until three days ago all was ten times as dear: who remembers longer waits for such prices to come back.
+    # Prices were ten times as high until three days ago. A longer memory waits for them to return.
     fallen = make_problem(np.concatenate([np.tile(10 * day, 32), np.tile(day, 13)]))
     assert profit_of(fallen, "receding_horizon", days=2) == pytest.approx(best, rel=0.01)
     assert profit_of(fallen, "receding_horizon", days=14) < 0.8 * best
 
 
-def test_knows_that_energy_left_at_the_end_is_worth_nothing() -> None:
+def test_leaves_no_energy_at_the_end() -> None:
     day = np.where(np.arange(PER_DAY) < PER_DAY // 2, 20.0, 100.0)
     problem = make_problem(np.tile(day, 45)[: -PER_DAY // 2])
     requests = make_baseline("receding_horizon").requests(problem)
     assert problem.battery.run(requests, 0.5)[1][-1] < problem.battery.energy_min_mwh + 0.1
 
 
-def test_makes_its_first_plan_as_soon_as_a_price_is_known() -> None:
+def test_plans_as_soon_as_a_price_is_known() -> None:
     day = np.where(np.arange(PER_DAY) < PER_DAY // 2, 20.0, 100.0)
     known = make_problem(
         np.tile(day, 45), lag=1, columns={"price_forecast": np.tile(day, 45)}, lead_h={"price_forecast": 36.0}
@@ -90,7 +90,7 @@ def test_makes_its_first_plan_as_soon_as_a_price_is_known() -> None:
     assert requests[1:4].max() <= 0 and requests[: PER_DAY // 2].min() < 0
 
 
-def test_planning_rarely_changes_little_where_the_forecast_does_not_change() -> None:
+def test_rare_planning_costs_little_if_the_forecast_does_not_change() -> None:
     problem = make_problem(PRICE)
     often = profit_of(problem, "receding_horizon", replan_minutes=30)
     assert profit_of(problem, "receding_horizon", replan_minutes=240) == pytest.approx(often, rel=0.02)
@@ -100,7 +100,7 @@ def test_planning_rarely_changes_little_where_the_forecast_does_not_change() -> 
     ("field", "value"),
     [("horizon_h", 0), ("horizon_h", float("nan")), ("replan_minutes", 0), ("replan_minutes", 1500), ("days", 0)],
 )
-def test_a_bad_number_is_refused_with_its_field(field: str, value: float) -> None:
+def test_invalid_number_names_the_field(field: str, value: float) -> None:
     options = {"horizon_h": 24, "replan_minutes": 30, "days": 7} | {field: value}
     with pytest.raises(ConfigError, match=rf"env\.baselines\.receding_horizon\.{field} must .*got {value}"):
         RecedingHorizon(**options)

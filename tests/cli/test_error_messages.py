@@ -59,7 +59,7 @@ MISTAKES = [
     ("market=aemo", "market.path must be given: add market.path=... to the command"),
     (
         "market=aemo market.path=nowhere/x.csv",
-        "market.path=nowhere/x.csv: no such file, folder or glob, seen from .*",
+        "market.path=nowhere/x.csv: no such file, folder or glob, relative to .*",
     ),
     ("algo=dqn env.actions=continuous", "env.actions=continuous cannot be learned by algo=dqn, .* set env.actions=.*"),
     ("market.years=1", "market .* holds 365.0 days, and the split needs at least .*"),

@@ -70,7 +70,7 @@ def test_judging_on_another_market_takes_that_markets_prices(judge, finished, tm
         (["observation=window"], "observation cannot change, as the policy is already trained: .*"),
         (["market=aemoo"], "market=aemoo is no option: market can be aemo, .*; did you mean market=aemo?"),
         (["market=aemo"], "market.path must be given: add market.path=... to the command"),
-        (["market=aemo", "market.path=no"], "market.path=no: no such file, folder or glob, seen from .*"),
+        (["market=aemo", "market.path=no"], "market.path=no: no such file, folder or glob, relative to .*"),
         (["seed=1", "seed=2"], "seed=1 and seed=2 cannot be had together: leave one out"),
         (["battery"], "'battery' must be written as key=value, .*"),
     ],

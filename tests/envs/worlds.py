@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from battery_lab.baselines.percentile_rule import Rule
+from battery_lab.baselines.percentile_rule import PercentileRule
 from battery_lab.baselines.perfect_foresight import PerfectForesight
 from battery_lab.envs.battery.environment import BatteryMarket, BatteryWorld
 from battery_lab.market.series import MarketSeries
@@ -32,7 +32,7 @@ def make_option(cache: Any, series: MarketSeries | None = None, **changes: Any) 
         "observation": option("observation", "minimal"),
         "reward": option("reward", "degradation"),
         "baselines": {
-            "rule": Rule(low_quantile=0.2, high_quantile=0.8, window_days=7),
+            "rule": PercentileRule(low_quantile=0.2, high_quantile=0.8, window_days=7),
             "perfect_foresight": PerfectForesight(),
         },
         "price_lag": 0,

@@ -1,4 +1,4 @@
-"""Files as operators write them, made from a series that is known; and readers with the defaults of conf/market."""
+"""Files in the formats of operators, written from known series, and markets with the defaults of conf/market."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ ERCOT_HEADER = (
 )
 
 
-def reader(option: str, path: Path | str, **changes: Any) -> Any:
-    """Return the reader of conf/market/<option>.yaml for a path, without a cache, some options changed."""
+def market(option: str, path: Path | str, **changes: Any) -> Any:
+    """Return the market of conf/market/<option>.yaml for a path, without a cache, with some options changed."""
     options = OmegaConf.load(CONF / f"{option}.yaml")
     OmegaConf.set_struct(options, True)
     OmegaConf.update(options, "cache", None)
     for name, value in ({"path": str(path)} | changes).items():
         OmegaConf.update(options, name, value, force_add=name.startswith(("columns.", "lead_h.")))
-    return instantiate(options)
+    return instantiate(options, _convert_="all")
 
 
 def read(option: str, path: Path | str, **changes: Any) -> MarketSeries:
-    """Return the series that a reader makes of a path."""
-    return reader(option, path, **changes).load()
+    """Return the series of a market for a path."""
+    return market(option, path, **changes).load()
 
 
 def write(file: Path, header: str, rows: Sequence[str]) -> Path:
@@ -54,12 +54,12 @@ def write(file: Path, header: str, rows: Sequence[str]) -> Path:
 
 
 def times(start: datetime, count: int, minutes: int) -> list[datetime]:
-    """Return ``count`` times on the UTC clock, so many minutes apart."""
+    """Return ``count`` UTC times at intervals of ``minutes``."""
     return [start.astimezone(UTC) + timedelta(minutes=minutes * i) for i in range(count)]
 
 
 def aemo_rows(start: datetime, prices: Sequence[float], minutes: int = 5, region: str = "VIC1") -> list[str]:
-    """Return rows of PRICE_AND_DEMAND: the interval's end in UTC+10."""
+    """Return rows of PRICE_AND_DEMAND, stamped by the end of the interval in UTC+10."""
     ends = [(time + timedelta(minutes=minutes)).astimezone(NEM) for time in times(start, len(prices), minutes)]
     stamps = [f"{end:%Y/%m/%d %H:%M:%S}" for end in ends]
     return [f"{region},{s},{5000 + p!r},{p!r},TRADE" for s, p in zip(stamps, prices, strict=True)]
@@ -68,7 +68,7 @@ def aemo_rows(start: datetime, prices: Sequence[float], minutes: int = 5, region
 def nyiso_rows(
     start: datetime, prices: Sequence[float], minutes: int = 5, zone: str = "N.Y.C.", end: bool = True
 ) -> list[str]:
-    """Return rows of an LBMP file: the interval's end (or start) on New York's clock."""
+    """Return rows of an LBMP file, stamped by the end (or start) of the interval on New York's clock."""
     shift = timedelta(minutes=minutes if end else 0)
     stamps = [f"{(time + shift).astimezone(NEW_YORK):%m/%d/%Y %H:%M:%S}" for time in times(start, len(prices), minutes)]
     stamps = stamps if end else [stamp[:-3] for stamp in stamps]
@@ -83,7 +83,7 @@ def caiso_rows(
     run: str = "RTM",
     parts: Sequence[str] = ("LMP", "MCC"),
 ) -> list[str]:
-    """Return rows of an OASIS file: the interval's start in GMT, the parts of the price below one another."""
+    """Return rows of an OASIS file, stamped by the start of the interval in GMT, with a row per price component."""
     rows = []
     for part in parts:
         for time, price in zip(times(start, len(prices), minutes), prices, strict=True):
@@ -97,7 +97,7 @@ def caiso_rows(
 def ercot_rows(
     start: datetime, prices: Sequence[float], point: str = "HB_NORTH", kind: str = "HU", minutes: int = 15
 ) -> list[str]:
-    """Return rows of NP6-905: hours numbered by their end on Texas's clock, the repeated one flagged."""
+    """Return rows of NP6-905, with hours numbered by their end on Texas's clock and the repeated hour flagged."""
     rows = []
     for time, price in zip(times(start, len(prices), minutes), prices, strict=True):
         local = time.astimezone(TEXAS)

@@ -1,4 +1,4 @@
-"""A series: cut by rows, told apart by its digest, on the local clock."""
+"""Market series: slices, digests and the local clock."""
 
 from __future__ import annotations
 
@@ -33,21 +33,20 @@ SERIES = make_series(
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_whatever_the_data_differ_in_gives_another_digest(change):
+def test_any_difference_of_the_data_changes_the_digest(change):
     assert replace(SERIES, **change).digest != SERIES.digest
 
 
-def test_equal_series_have_equal_digests_whatever_the_order_of_their_columns():
+def test_digest_does_not_depend_on_the_order_of_columns():
     columns = dict(reversed(SERIES.columns.items()))
     assert replace(SERIES, price=SERIES.price.copy(), columns=columns).digest == SERIES.digest
 
 
-def test_the_same_data_by_another_name_have_the_same_digest():
-    # A file that somebody renamed is what a run has learned from all the same.
+def test_digest_does_not_depend_on_the_name():
     assert replace(SERIES, name="OTHER").digest == SERIES.digest
 
 
-def test_rows_cut_everything_alike():
+def test_rows_slices_all_arrays():
     cut = SERIES.rows(1, 3)
     assert (len(cut), cut.price.tolist(), cut.gap.tolist()) == (2, [2, 3], [True, False])
     assert cut.start.tolist() == SERIES.start[1:3].tolist()
@@ -55,7 +54,7 @@ def test_rows_cut_everything_alike():
     assert cut.lead_h == SERIES.lead_h
 
 
-def test_hours_and_days_are_those_of_the_local_clock():
+def test_hour_and_weekday_follow_the_local_clock():
     series = make_series(np.zeros(3), interval_h=0.25, start="2024-06-30T22:15", time_zone="Europe/Berlin")
     assert series.hour.tolist() == [0.25, 0.5, 0.75]
     assert series.weekday.tolist() == [0, 0, 0]

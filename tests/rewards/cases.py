@@ -1,4 +1,4 @@
-"""Transitions, contexts and value tables that the tests of rewards share."""
+"""Transitions, contexts and value tables for tests of rewards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.factories import make_battery, make_series
 
 @dataclass(frozen=True)
 class TableValue:
-    """A value table of whole MWh: rows of numbers, the first for an empty store."""
+    """A value table with one column per MWh of stored energy, from 0."""
 
     values: Any
 
@@ -26,7 +26,7 @@ class TableValue:
 def make_context(
     price: Any, battery: Battery | None = None, interval_h: float = 1.0, value: Any = None, **changes: Any
 ) -> RewardContext:
-    """Return the context of training prices, with a value table if one is given."""
+    """Return the context of training prices, optionally with a value table."""
     series = make_series(price, interval_h=interval_h, **changes)
     return RewardContext(
         series=series,
@@ -37,7 +37,7 @@ def make_context(
 
 
 def dispatch(context: RewardContext, row: Any, energy_mwh: Any, request_mw: Any) -> Transition:
-    """Return what batteries did in their rows, by the lab's own physics."""
+    """Return the transitions of batteries, from the lab's physics."""
     series: MarketSeries = context.series
     row, energy = np.atleast_1d(np.asarray(row, np.int64)), np.atleast_1d(np.asarray(energy_mwh, np.float64))
     request = np.atleast_1d(np.asarray(request_mw, np.float64))
@@ -55,7 +55,7 @@ def dispatch(context: RewardContext, row: Any, energy_mwh: Any, request_mw: Any)
 
 
 def random_dispatch(context: RewardContext, count: int, seed: int) -> Transition:
-    """Return ``count`` random intervals, some of which ask for more than the limits allow."""
+    """Return ``count`` random transitions, some of which request more than the limits allow."""
     rng, battery = np.random.default_rng(seed), context.battery
     row = rng.integers(0, len(context.series), count)
     energy = rng.uniform(battery.energy_min_mwh, battery.energy_max_mwh, count)

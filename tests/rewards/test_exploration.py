@@ -20,16 +20,16 @@ def make(**changes: Any) -> Exploration:
     return Exploration(**(OPTIONS | changes))
 
 
-def test_visits_are_counted_over_all_environments_by_soc_reached_and_local_hour() -> None:
-    # Bins of 8 MWh from 4 MWh on; the clock is 10 hours ahead, so rows 0 and 24 begin at 10 o'clock.
+def test_visits_are_counted_by_soc_and_local_hour_over_all_environments() -> None:
+    # Bins are 8 MWh wide from 4 MWh. The clock is 10 hours ahead of UTC, so rows 0 and 24 begin at 10:00.
     context = make_context(PRICES, make_battery(round_trip_efficiency=1.0))
     bonus = make(anneal_steps=10**12).bind(context)
     first = bonus(dispatch(context, [0, 0, 24, 1], [5, 14, 5, 5], [0, 3, 0, 0]))
-    assert first == pytest.approx([12, 12 / np.sqrt(2), 12 / np.sqrt(3), 12]), "11 MWh is in the bin of 5 MWh"
+    assert first == pytest.approx([12, 12 / np.sqrt(2), 12 / np.sqrt(3), 12]), "11 MWh is in the same bin as 5 MWh"
     assert bonus(dispatch(context, [0, 0], [5, 20], [0, 0])) == pytest.approx([6, 12])
 
 
-def test_energy_at_and_past_the_limits_falls_into_the_outer_bins() -> None:
+def test_energy_at_and_beyond_the_limits_is_in_the_outer_bins() -> None:
     battery = make_battery(self_discharge_per_day=0.9)
     context = make_context(PRICES, battery)
     bonus = make(anneal_steps=10**12).bind(context)
@@ -38,7 +38,7 @@ def test_energy_at_and_past_the_limits_falls_into_the_outer_bins() -> None:
     assert make().bind(full)(dispatch(full, [0], [36.0], [-10])) == pytest.approx([12])
 
 
-def test_the_bonus_falls_linearly_and_ends_at_exactly_zero() -> None:
+def test_bonus_falls_linearly_to_exactly_zero() -> None:
     context = make_context(PRICES)
     bonus = make(anneal_steps=10, soc_bins=1, hour_bins=1).bind(context)
     done = dispatch(context, [0] * 5, [20] * 5, [0] * 5)
@@ -49,7 +49,7 @@ def test_the_bonus_falls_linearly_and_ends_at_exactly_zero() -> None:
     assert (bonus(done) == 0.0).all()
 
 
-def test_a_stored_state_goes_on_as_the_uninterrupted_run_does() -> None:
+def test_restored_state_continues_like_the_uninterrupted_run() -> None:
     context = make_context(PRICES)
     calls = [random_dispatch(context, 8, seed) for seed in range(40)]
     whole = make(anneal_steps=300).bind(context)
@@ -62,10 +62,10 @@ def test_a_stored_state_goes_on_as_the_uninterrupted_run_does() -> None:
         before(done)
     after.set_state(state)
     resumed = [after(done) for done in calls[15:]]
-    assert np.array_equal(resumed, expected[15:]), "the state is a copy that later calls do not touch"
+    assert np.array_equal(resumed, expected[15:]), "the state is a copy that later calls do not change"
 
 
-def test_a_state_that_was_taken_over_stays_as_it_was() -> None:
+def test_set_state_copies_the_state() -> None:
     context = make_context(PRICES)
     bonus, other = make().bind(context), make().bind(context)
     bonus(random_dispatch(context, 8, 0))
@@ -76,7 +76,7 @@ def test_a_state_that_was_taken_over_stays_as_it_was() -> None:
     assert np.array_equal(state["visits"], visits)
 
 
-def test_whole_numbers_may_be_written_with_an_exponent() -> None:
+def test_whole_floats_are_accepted_as_whole_numbers() -> None:
     context = make_context(PRICES)
     assert make(anneal_steps=2e6, soc_bins=4.0).bind(context)(dispatch(context, 0, 20, 0)) == pytest.approx([12])
 
@@ -97,6 +97,6 @@ def test_whole_numbers_may_be_written_with_an_exponent() -> None:
         ("anneal_steps", float("inf")),
     ],
 )
-def test_a_bad_number_is_named_with_its_field_and_value(field: str, value: Any) -> None:
+def test_invalid_number_names_the_field(field: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=rf"^reward\.terms\.exploration\.{field} must be .*got"):
         make(**{field: value})

@@ -1,8 +1,7 @@
-"""Every YAML of conf/reward, found by itself: composed, built, and held to what a reward must keep."""
+"""Every YAML of conf/reward: composed, built, and checked against the contract of rewards."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from battery_lab.common.options import options
 from battery_lab.config.paths import conf_dir
 from battery_lab.envs.battery.transition import RewardContext
 from battery_lab.planning import perfect_foresight
@@ -27,7 +27,7 @@ PRICES = wavy_prices(20)
 
 
 def composed(*overrides: str) -> DictConfig:
-    """Return the reward that these overrides compose, as a run would."""
+    """Return the reward that the overrides compose."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = compose(overrides=["+algo.gamma=0.97", "+train.env_steps=2e6", *overrides])
     assert isinstance(config.reward, DictConfig)
@@ -46,13 +46,13 @@ def context() -> RewardContext:
     return make_context(PRICES, BATTERY, interval_h=1 / 12, value=value)
 
 
-def test_the_named_shapings_are_there() -> None:
+def test_documented_shapings_exist() -> None:
     named = {"revenue", "soc_penalty", "degradation", "published", "potential", "regret"}
     assert named <= set(SHAPINGS)
 
 
 @pytest.mark.parametrize("name", SHAPINGS)
-def test_a_shaping_composes_builds_and_rewards(name: str, context: RewardContext) -> None:
+def test_shaping_gives_finite_rewards_of_suitable_size(name: str, context: RewardContext) -> None:
     shaping = built(f"+reward={name}").bind(context)
     done = random_dispatch(context, 64, seed=1)
     reward = shaping(done)
@@ -60,11 +60,11 @@ def test_a_shaping_composes_builds_and_rewards(name: str, context: RewardContext
     assert reward.dtype == np.float64
     assert np.isfinite(reward).all()
     assert sum(shaping.take_log().values()) == pytest.approx(shaping.scale * reward.mean())
-    assert 0.02 < reward.std() < 2.0, "rewards of the fitted scale are of the size that algorithms learn from"
+    assert 0.02 < reward.std() < 2.0, "rewards with the fitted scale have a size that algorithms can learn from"
 
 
 @pytest.mark.parametrize("name", TERMS)
-def test_a_term_can_be_added_to_a_shaping_and_changed_from_the_command_line(name: str, context: RewardContext) -> None:
+def test_term_can_be_added_and_changed_from_the_command_line(name: str, context: RewardContext) -> None:
     shaping = built("+reward=revenue", f"+reward/term=[{name}]", f"reward.terms.{name}.weight=0.25")
     assert set(shaping.terms) == {"revenue", name}
     assert shaping.terms[name].weight == 0.25
@@ -72,7 +72,7 @@ def test_a_term_can_be_added_to_a_shaping_and_changed_from_the_command_line(name
 
 
 @pytest.mark.parametrize("name", SHAPINGS)
-def test_every_key_of_a_yaml_is_known_and_every_number_is_set_there(name: str) -> None:
+def test_yaml_sets_every_field_of_its_terms(name: str) -> None:
     reward = composed(f"+reward={name}")
     for key, term in reward.terms.items():
         assert set(term) == {"_target_", *_fields(term)}, key
@@ -88,7 +88,7 @@ def test_degradation_is_profit(context: RewardContext) -> None:
     assert shaping(done) * shaping.scale == pytest.approx(done.profit, rel=1e-12, abs=1e-9)
 
 
-def test_published_is_revenue_less_a_fixed_penalty_at_the_limits_and_a_cost_a_cycle(context: RewardContext) -> None:
+def test_published_is_revenue_minus_limit_penalty_minus_cycle_cost(context: RewardContext) -> None:
     shaping = built("+reward=published", "reward.scale=1").bind(context)
     done = random_dispatch(context, 2000, seed=4)
     battery, after = BATTERY, done.energy_after_mwh
@@ -98,19 +98,19 @@ def test_published_is_revenue_less_a_fixed_penalty_at_the_limits_and_a_cost_a_cy
     assert shaping(done) == pytest.approx(done.revenue - 10.0 * at_limit - 80.0 * cycles, abs=1e-6)
 
 
-def test_gamma_and_annealing_come_from_algorithm_and_training() -> None:
+def test_gamma_and_anneal_steps_default_to_algorithm_and_budget() -> None:
     shaping = built("+reward=potential", "+reward/term=[exploration]")
     assert shaping.terms["potential"].gamma == 0.97  # type: ignore[attr-defined]
     assert shaping.terms["exploration"].anneal_steps == 2_000_000  # type: ignore[attr-defined]
 
 
-def test_a_term_can_be_taken_out() -> None:
+def test_term_can_be_removed() -> None:
     assert set(built("+reward=degradation", "~reward.terms.wear").terms) == {"revenue", "grid_fee"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("reward.terms.flat_bonus")
 class FlatBonus(Term):
-    """A user's own term."""
+    """A term of a user."""
 
     money: float
 
@@ -118,7 +118,7 @@ class FlatBonus(Term):
         return lambda done: np.full(len(done.row), self.money)
 
 
-def test_a_users_term_is_one_class_and_one_yaml(tmp_path: Path, context: RewardContext) -> None:
+def test_user_term_needs_one_class_and_one_yaml(tmp_path: Path, context: RewardContext) -> None:
     folder = tmp_path / "reward" / "term"
     folder.mkdir(parents=True)
     target = f"{FlatBonus.__module__}.{FlatBonus.__name__}"

@@ -1,4 +1,4 @@
-"""The sum of terms: its scale, its log, its state and what it refuses."""
+"""Shaping: the sum of terms, its scale, its log, its state and its errors."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def context_of(price: Any = None, **changes: Any) -> Any:
     return make_context(wavy_prices(10) if price is None else price, BATTERY, interval_h=1 / 12, **changes)
 
 
-def test_revenue_less_wear_less_fee_is_profit_exactly() -> None:
+def test_revenue_minus_wear_minus_fee_is_exactly_profit() -> None:
     context = context_of()
     shaping = Shaping(gamma=0.99, scale=1.0, terms={"revenue": REVENUE, "wear": WEAR, "grid_fee": FEE}).bind(context)
     done = random_dispatch(context, 2000, seed=0)
     assert np.array_equal(shaping(done), done.profit)
 
 
-def test_the_log_is_each_terms_mean_weighted_money_and_sums_to_the_rewards() -> None:
+def test_log_has_the_mean_weighted_value_of_each_term() -> None:
     context = context_of()
     terms: dict[str, Term] = {"revenue": REVENUE, "wear": Wear(weight=2.0), "exploration": EXPLORATION}
     shaping = Shaping(gamma=0.99, scale=40.0, terms=terms).bind(context)
@@ -45,10 +45,10 @@ def test_the_log_is_each_terms_mean_weighted_money_and_sums_to_the_rewards() -> 
     assert log["revenue"] == pytest.approx(sum(done.revenue.sum() for done in calls) / 16)
     assert log["wear"] == pytest.approx(-2 * sum(done.wear.sum() for done in calls) / 16)
     assert sum(log.values()) * 16 == pytest.approx(40.0 * total)
-    assert shaping.take_log() == {}, "the account begins anew"
+    assert shaping.take_log() == {}, "the sums are reset"
 
 
-def test_the_fitted_scale_is_a_full_power_hour_on_the_mean_distance_from_the_median() -> None:
+def test_fitted_scale_is_a_full_power_hour_at_the_mean_distance_from_the_median() -> None:
     gap = np.array([False, False, False, False, False, True])
     context = context_of([10.0, 20.0, 30.0, 40.0, 1000.0, 9e9], gap=gap)
     shaping = Shaping(gamma=0.99, scale="fitted", terms={"revenue": REVENUE}).bind(context)
@@ -58,23 +58,23 @@ def test_the_fitted_scale_is_a_full_power_hour_on_the_mean_distance_from_the_med
     assert shaping(done) == pytest.approx(done.revenue / shaping.scale)
 
 
-def test_a_scale_given_in_currency_is_taken_as_it_is() -> None:
+def test_scale_in_currency_is_used_unchanged() -> None:
     assert Shaping(gamma=0.99, scale=250, terms={"revenue": REVENUE}).bind(context_of()).scale == 250.0
 
 
-def test_prices_that_never_move_leave_nothing_to_fit() -> None:
-    with pytest.raises(ConfigError, match=r"^reward\.scale must be a number where the training prices never move"):
+def test_constant_prices_have_no_scale_to_fit() -> None:
+    with pytest.raises(ConfigError, match=r"^reward\.scale must be a number if the training prices are constant"):
         Shaping(gamma=0.99, scale="fitted", terms={"revenue": REVENUE}).bind(context_of([50.0] * 10))
 
 
-def test_a_weight_of_zero_switches_a_term_off() -> None:
+def test_weight_of_zero_disables_a_term() -> None:
     context = context_of()
     done = random_dispatch(context, 50, seed=2)
     without = Shaping(gamma=0.99, scale=1.0, terms={"revenue": REVENUE, "wear": Wear(weight=0.0)}).bind(context)
     assert np.array_equal(without(done), done.revenue)
 
 
-def test_a_stored_state_goes_on_as_the_uninterrupted_run_does() -> None:
+def test_restored_state_continues_like_the_uninterrupted_run() -> None:
     context = context_of()
     shaping = Shaping(gamma=0.99, scale="fitted", terms={"revenue": REVENUE, "exploration": EXPLORATION})
     calls = [random_dispatch(context, 8, seed) for seed in range(40)]
@@ -89,15 +89,15 @@ def test_a_stored_state_goes_on_as_the_uninterrupted_run_does() -> None:
     assert after.take_log() == whole.take_log()
 
 
-def test_the_state_of_another_shaping_is_refused() -> None:
+def test_state_of_another_shaping_is_an_error() -> None:
     context = context_of()
     state = Shaping(gamma=0.99, scale=1.0, terms={"revenue": REVENUE}).bind(context).get_state()
     for terms in ({"exploration": EXPLORATION}, {"revenue": REVENUE, "wear": WEAR}):
-        with pytest.raises(ConfigError, match="stored reward state is of other terms"):
+        with pytest.raises(ConfigError, match="stored reward state belongs to other terms"):
             Shaping(gamma=0.99, scale=1.0, terms=terms).bind(context).set_state(state)
 
 
-def test_two_bands_near_the_limits_may_stand_together() -> None:
+def test_two_soc_limit_terms_can_be_combined() -> None:
     soft = SocLimit(weight=1.0, shape="ramp", margin_soc=0.1, price_per_h=12.0)
     hard = SocLimit(weight=1.0, shape="step", margin_soc=0.0, price_per_h=24.0)
     context = context_of()
@@ -111,19 +111,19 @@ def test_two_bands_near_the_limits_may_stand_together() -> None:
         (
             "fit",
             {"revenue": REVENUE},
-            "reward.scale must be 'fitted' or a number of currency greater than 0, got 'fit'",
+            "reward.scale must be 'fitted' or an amount of currency greater than 0, got 'fit'",
         ),
         (0.0, {"revenue": REVENUE}, "reward.scale must be"),
         (-5.0, {"revenue": REVENUE}, "reward.scale must be"),
         (float("nan"), {"revenue": REVENUE}, "reward.scale must be"),
         (None, {"revenue": REVENUE}, "reward.scale must be"),
-        (1.0, {}, "reward.terms must hold at least one term"),
-        (1.0, {"revenue": Revenue(weight=0.0)}, "reward.terms must hold at least one term with a weight that is not 0"),
+        (1.0, {}, "reward.terms must be a mapping of at least 1, got {}"),
+        (1.0, {"revenue": Revenue(weight=0.0)}, "reward.terms must have at least one term whose weight is not 0"),
         (1.0, {"revenue": {"weight": 1.0}}, "reward.terms.revenue must be a term with a _target_"),
         (1.0, {"a": REVENUE, "b": Revenue(weight=3.0)}, "reward.terms.b repeats reward.terms.a"),
     ],
 )
-def test_what_cannot_be_a_shaping_is_refused(scale: Any, terms: Any, message: str) -> None:
+def test_invalid_shaping_names_the_field_and_the_rule(scale: Any, terms: Any, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         Shaping(gamma=0.99, scale=scale, terms=terms)
     assert str(error.value).startswith(message)

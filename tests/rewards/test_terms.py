@@ -11,7 +11,7 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.planning import perfect_foresight
 from battery_lab.rewards.cycle_cost import CycleCost
 from battery_lab.rewards.grid_fee import GridFee
-from battery_lab.rewards.potential import Potential, trailing_mean
+from battery_lab.rewards.potential import Potential
 from battery_lab.rewards.regret import Regret
 from battery_lab.rewards.revenue import Revenue
 from battery_lab.rewards.soc_limit import SocLimit
@@ -36,8 +36,8 @@ def test_revenue_wear_and_fee_of_selling_and_buying() -> None:
     ("shape", "expected"),
     [("ramp", [-6.0, -4.5, 0.0, 0.0, -3.0, -6.0]), ("step", [-6.0, -6.0, -6.0, 0.0, -6.0, -6.0])],
 )
-def test_soc_limit_charges_by_where_the_interval_ends(shape: str, expected: list[float]) -> None:
-    # Half-hour intervals at 12 an hour: 6 at a limit. The margin of 0.1 is 4 MWh.
+def test_soc_limit_uses_the_soc_at_the_end_of_the_interval(shape: str, expected: list[float]) -> None:
+    # Half-hour intervals at 12 per hour: 6 at a limit. The margin of 0.1 is 4 MWh.
     context = make_context([50.0], LOSSLESS, interval_h=0.5)
     term = SocLimit(weight=1.0, shape=shape, margin_soc=0.1, price_per_h=12.0).bind(context)
     ends = dispatch(context, [0] * 6, [9, 5, 13, 20, 29, 34], [10, 0, 10, 10, -10, -10])
@@ -45,21 +45,21 @@ def test_soc_limit_charges_by_where_the_interval_ends(shape: str, expected: list
     assert term(ends) == pytest.approx(expected)
 
 
-def test_a_step_without_margin_charges_at_the_limits_alone() -> None:
+def test_step_without_margin_applies_at_the_limits_only() -> None:
     context = make_context([50.0], make_battery(self_discharge_per_day=0.5))
     term = SocLimit(weight=1.0, shape="step", margin_soc=0.0, price_per_h=7.0).bind(context)
     done = dispatch(context, [0] * 3, [4.0, 5.0, 30.0], [0, 0, -10])
-    assert done.energy_after_mwh[0] < 4.0, "self-discharge draws the store below its floor"
+    assert done.energy_after_mwh[0] < 4.0, "self-discharge takes the energy below its floor"
     assert term(done) == pytest.approx([-7, 0, -7])
 
 
-def test_a_band_holds_its_own_edge_whatever_rounding_does() -> None:
+def test_step_margin_includes_its_edge_despite_rounding() -> None:
     context = make_context([50.0], LOSSLESS)
     term = SocLimit(weight=1.0, shape="step", margin_soc=0.1, price_per_h=7.0).bind(context)
     assert term(dispatch(context, [0] * 3, [8 + 1e-10, 32 - 1e-10, 8.001], [0] * 3)) == pytest.approx([-7, -7, 0])
 
 
-def test_a_store_below_its_floor_is_no_deeper_than_at_it() -> None:
+def test_ramp_below_the_floor_equals_the_ramp_at_the_floor() -> None:
     context = make_context([50.0], make_battery(self_discharge_per_day=0.9))
     term = SocLimit(weight=1.0, shape="ramp", margin_soc=0.1, price_per_h=7.0).bind(context)
     done = dispatch(context, 0, 3.0, 0)
@@ -75,7 +75,7 @@ def test_undelivered_counts_soc_limits_and_power_limit() -> None:
     assert term(done) == pytest.approx([-8, -8, -14, 0])
 
 
-def test_a_full_cycle_costs_its_price() -> None:
+def test_full_cycle_costs_its_price() -> None:
     battery = make_battery(soc_min=0.0, soc_max=1.0, round_trip_efficiency=0.64, capacity_mwh=40.0)
     context = make_context([50.0], battery)
     term = CycleCost(weight=1.0, price_per_cycle=80.0).bind(context)
@@ -83,15 +83,7 @@ def test_a_full_cycle_costs_its_price() -> None:
     assert term(dispatch(context, [0, 0], [30, 30], [8, -8])) == pytest.approx([-20, 0])
 
 
-def test_the_trailing_mean_sees_only_earlier_prices() -> None:
-    price = np.array([10.0, 20.0, 60.0, -30.0])
-    assert trailing_mean(price, 2) == pytest.approx([0, 10, 15, 40, 15])
-    changed = price.copy()
-    changed[2:] = 1e6
-    assert trailing_mean(changed, 2)[:3] == pytest.approx([0, 10, 15])
-
-
-def test_potential_values_what_the_store_would_earn_at_the_mean() -> None:
+def test_potential_values_stored_energy_at_the_mean_price() -> None:
     battery = make_battery(round_trip_efficiency=0.64, wear_per_mwh=5.0)
     context = make_context([10.0, 20.0, 60.0, -30.0], battery)
     term = Potential(weight=1.0, gamma=0.5, window_days=2 / 24).bind(context)
@@ -102,13 +94,13 @@ def test_potential_values_what_the_store_would_earn_at_the_mean() -> None:
     assert term(done) == pytest.approx(expected)
 
 
-def test_stored_energy_is_never_worth_less_than_nothing() -> None:
+def test_potential_is_never_negative() -> None:
     context = make_context([-50.0, -50.0, -50.0], LOSSLESS)
     term = Potential(weight=1.0, gamma=0.9, window_days=1.0).bind(context)
     assert term(dispatch(context, [1, 2], [20, 20], [-10, 10])) == pytest.approx([0, 0])
 
 
-def test_regret_is_profit_and_the_change_of_value() -> None:
+def test_regret_is_profit_plus_the_change_of_value() -> None:
     battery = make_battery(power_mw=1.0, capacity_mwh=2.0, soc_min=0.0, soc_max=1.0, round_trip_efficiency=1.0)
     value = TableValue([[100, 150, 190], [90, 140, 170], [0, 7, 9]])
     context = make_context([50.0, 20.0], battery, value=value)
@@ -116,7 +108,7 @@ def test_regret_is_profit_and_the_change_of_value() -> None:
     assert Regret(weight=1.0).bind(context)(done) == pytest.approx([50 + 90 - 150, -50 + 170 - 150, 20 + 7 - 170])
 
 
-def test_regret_is_zero_along_the_optimum_and_a_cost_off_it() -> None:
+def test_regret_is_zero_on_the_optimal_path_and_negative_elsewhere() -> None:
     battery = make_battery(wear_per_mwh=10.0, grid_fee_per_mwh=2.0)
     price = wavy_prices(20, seed=3)
     value = perfect_foresight.hindsight(price, battery, 1 / 12)
@@ -132,7 +124,7 @@ def test_regret_is_zero_along_the_optimum_and_a_cost_off_it() -> None:
     assert off.mean() < -0.05 * full_power_at_100
 
 
-def test_lookahead_terms_serve_the_last_training_row_and_refuse_rows_after_it() -> None:
+def test_terms_that_use_the_next_row_support_the_last_row_and_none_after_it() -> None:
     context = make_context([10.0, 20.0], LOSSLESS, value=TableValue(np.zeros((3, 41))))
     last, beyond = dispatch(context, 1, 20, 0), dispatch(context, 1, 20, 0)
     beyond.row[0] = 2
@@ -147,7 +139,7 @@ POTENTIAL = {"weight": 1.0, "gamma": 0.99, "window_days": 7.0}
 
 
 @pytest.mark.parametrize(
-    ("term", "given", "field"),
+    ("term", "values", "field"),
     [
         (Revenue, {"weight": float("nan")}, "reward.terms.revenue.weight"),
         (Wear, {"weight": "1"}, "reward.terms.wear.weight"),
@@ -168,8 +160,8 @@ POTENTIAL = {"weight": 1.0, "gamma": 0.99, "window_days": 7.0}
         (Potential, POTENTIAL | {"window_days": float("nan")}, "reward.terms.potential.window_days"),
     ],
 )
-def test_a_bad_number_is_named_with_its_field_and_value(term: Any, given: dict[str, Any], field: str) -> None:
+def test_invalid_number_names_the_field_and_the_value(term: Any, values: dict[str, Any], field: str) -> None:
     with pytest.raises(ConfigError) as error:
-        term(**given)
+        term(**values)
     assert str(error.value).startswith(f"{field} must be ")
-    assert str(error.value).endswith(f"got {given[field.rsplit('.', 1)[1]]!r}")
+    assert str(error.value).endswith(f"got {values[field.rsplit('.', 1)[1]]!r}")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from battery_lab.baselines.percentile_rule import Rule
+from battery_lab.baselines.percentile_rule import PercentileRule
 from battery_lab.baselines.perfect_foresight import PerfectForesight
 from battery_lab.envs.battery import baseline_cache
 from tests.envs.worlds import make_world
@@ -18,7 +18,7 @@ from tests.factories import make_battery, make_series, wavy_prices
 def test_baselines_are_worked_out_once_a_market_battery_and_period(tmp_path, monkeypatch):
     world = make_world(tmp_path)
     before = world.baselines("test")["rule"].metrics
-    monkeypatch.setattr(Rule, "requests", lambda self, problem: pytest.fail("worked out again"))
+    monkeypatch.setattr(PercentileRule, "requests", lambda self, problem: pytest.fail("worked out again"))
     assert make_world(tmp_path).baselines("test")["rule"].metrics == before
     with pytest.raises(pytest.fail.Exception, match="worked out again"):
         make_world(tmp_path, price_lag=1).baselines("test")
@@ -32,7 +32,7 @@ def test_baselines_are_worked_out_once_a_market_battery_and_period(tmp_path, mon
         {"validation_days": 4},
         {
             "baselines": {
-                "rule": Rule(low_quantile=0.3, high_quantile=0.8, window_days=7),
+                "rule": PercentileRule(low_quantile=0.3, high_quantile=0.8, window_days=7),
                 "perfect_foresight": PerfectForesight(),
             }
         },
@@ -43,7 +43,7 @@ def test_baselines_are_worked_out_again_where_anything_else_is_chosen(tmp_path, 
     make_world(tmp_path).baselines("test")
     asked = []
     monkeypatch.setattr(
-        Rule, "requests", lambda self, problem: asked.append(1) or np.zeros(problem.end - problem.first)
+        PercentileRule, "requests", lambda self, problem: asked.append(1) or np.zeros(problem.end - problem.first)
     )
     make_world(tmp_path, **changes).baselines("test")
     assert asked
@@ -76,7 +76,7 @@ def test_a_changed_baseline_is_worked_out_again(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "battery_lab.envs.battery.baseline_cache._sources", lambda baseline: "another state of the code"
     )
-    monkeypatch.setattr(Rule, "requests", lambda self, problem: np.zeros(problem.end - problem.first))
+    monkeypatch.setattr(PercentileRule, "requests", lambda self, problem: np.zeros(problem.end - problem.first))
     assert before["profit_per_day"] != 0
     assert make_world(tmp_path).baselines("test")["rule"].metrics["profit_per_day"] == 0
 

@@ -1,37 +1,44 @@
-"""Every observation set of conf/: built, sized, causal, and stored with its scales."""
+"""Every observation set of conf/: its size, its causality, its scales, and the errors of invalid features."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pytest
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.observations.feature import Block
-from battery_lab.observations.market_features import Window
 from battery_lab.observations.observation_set import Scaling
+from battery_lab.observations.past_features import Window
 from tests.compositions import option, options
 from tests.factories import make_battery, make_series, wavy_prices
 
 DAYS = 14
 
 
-def market(seed=0, interval_h=1 / 12):
-    price = wavy_prices(DAYS, seed, round(24 / interval_h))
+@cache
+def market(interval_h=1 / 12):
+    price = wavy_prices(DAYS, 0, round(24 / interval_h))
     columns = {"price_forecast": price + 5, "demand_mw": 5000 + price, "temperature_c": price / 10}
     return make_series(price, interval_h, columns=columns, lead_h={"price_forecast": 24.0})
 
 
+@cache
+def observation_set(name):
+    return option("observation", name)
+
+
 def observe(name, series, price_lag=0, train_end=None):
-    chosen = option("observation", name)
+    chosen = observation_set(name)
     scaling = chosen.fit(series.rows(0, train_end or len(series) // 2), price_lag)
     return chosen.build(series, price_lag, scaling, make_battery())
 
 
 @pytest.mark.parametrize("name", options("observation"))
-def test_every_set_gives_finite_numbers_under_its_names(name):
+def test_every_set_gives_finite_numbers_with_unique_names(name):
     observer = observe(name, market())
     rows = np.arange(DAYS * 288)
     seen = observer(rows, np.full(len(rows), 20.0))
@@ -42,16 +49,16 @@ def test_every_set_gives_finite_numbers_under_its_names(name):
 
 
 @pytest.mark.parametrize(("name", "size"), [("window", 292), ("minimal", 3), ("compact", 69), ("forecast", 102)])
-def test_the_sets_have_their_sizes(name, size):
+def test_sets_have_their_documented_sizes(name, size):
     assert observe(name, market()).layout.size == size
 
 
 @pytest.mark.parametrize("price_lag", [0, 1])
 @pytest.mark.parametrize("name", options("observation"))
-def test_changing_the_future_moves_nothing(name, price_lag):
+def test_observations_do_not_depend_on_the_future(name, price_lag):
     series, now = market(), 9 * 288
     changed = {key: np.where(np.arange(len(series)) > now, 9e3, values) for key, values in series.columns.items()}
-    # What is published a day ahead is known a day ahead.
+    # The forecast is known one day ahead.
     published = np.arange(len(series)) > now + 288
     changed["price_forecast"] = np.where(published, 9e3, series.columns["price_forecast"])
     known = np.arange(len(series)) <= now - price_lag
@@ -64,7 +71,7 @@ def test_changing_the_future_moves_nothing(name, price_lag):
 
 
 @pytest.mark.parametrize("name", options("observation"))
-def test_the_price_just_dispatched_is_seen(name):
+def test_observations_include_the_price_of_the_dispatched_interval(name):
     series, now = market(), 9 * 288
     bumped = series.price.copy()
     bumped[now] += 400
@@ -74,66 +81,72 @@ def test_the_price_just_dispatched_is_seen(name):
     assert not np.array_equal(before, after)
 
 
-def test_scales_come_from_training_time_only():
+def test_scales_depend_on_training_time_only():
     series = market()
     other = make_series(
         np.where(np.arange(len(series)) < 7 * 288, series.price, 1e4), columns=series.columns, lead_h=series.lead_h
     )
-    chosen = option("observation", "compact")
+    chosen = observation_set("compact")
     first, second = (chosen.fit(s.rows(0, 7 * 288), 0) for s in (series, other))
     assert first.to_json() == second.to_json()
 
 
-def test_scales_survive_json_to_the_bit():
+def test_scales_round_trip_through_json_exactly():
     series = market()
-    chosen = option("observation", "forecast")
+    chosen = observation_set("forecast")
     scaling = chosen.fit(series.rows(0, 2000), 0)
-    again = Scaling.from_json(json.loads(json.dumps(scaling.to_json())))
+    restored = Scaling.from_json(json.loads(json.dumps(scaling.to_json())))
     rows, energy = np.arange(3000), np.linspace(4, 36, 3000)
-    before, after = (chosen.build(series, 0, s, make_battery())(rows, energy) for s in (scaling, again))
+    before, after = (chosen.build(series, 0, s, make_battery())(rows, energy) for s in (scaling, restored))
     np.testing.assert_array_equal(before, after)
 
 
-def test_soc_runs_from_minus_one_to_one_and_marks_the_limits():
+def test_soc_ranges_from_minus_one_to_one_and_marks_the_limits():
     observer = observe("compact", market())
     seen = observer(np.zeros(3, int), np.array([4.0, 20.0, 36.0]))
     np.testing.assert_allclose(seen[:, :2], [[-1, -1], [0, 0], [1, 1]], atol=1e-6)
 
 
 @pytest.mark.parametrize("interval_h", [0.25, 0.5, 1.0])
-def test_sets_work_on_longer_intervals(interval_h):
+def test_compact_set_supports_longer_intervals(interval_h):
     observer = observe("compact", market(interval_h=interval_h))
     assert 40 < observer.layout.size <= 69
 
 
-def test_forecast_on_a_market_without_one_says_what_to_choose():
+def test_forecast_set_on_a_market_without_forecast_suggests_another_set():
     series = make_series(wavy_prices(DAYS))
     with pytest.raises(ConfigError, match="observation=compact"):
-        option("observation", "forecast").fit(series, 0)
+        observation_set("forecast").fit(series, 0)
 
 
-def test_a_policy_is_told_when_the_market_has_other_columns_than_it_was_trained_on():
+def test_market_with_fewer_columns_than_in_training_is_an_error():
     series, bare = (
         market(),
         make_series(wavy_prices(DAYS), columns={"price_forecast": wavy_prices(DAYS)}, lead_h={"price_forecast": 24.0}),
     )
-    chosen = option("observation", "forecast")
+    chosen = observation_set("forecast")
     scaling = chosen.fit(series.rows(0, 2000), 0)
-    with pytest.raises(ConfigError, match="as many features as the scaling was fitted for"):
+    with pytest.raises(ConfigError, match="as many features as the scaling was fitted to"):
         chosen.build(bare, 0, scaling, make_battery())
 
 
 @pytest.mark.parametrize(
-    ("override", "named"), [("soc=half", "observation.soc"), ("clip=0", "observation.clip"), ("features=x", "features")]
+    ("override", "message"),
+    [
+        ("soc=half", "observation.soc must be one of level, level_and_limits, got 'half'"),
+        ("clip=0", "observation.clip must be from 1 to 1000 standard deviations, got 0"),
+        ("features=x", "observation.features must be a mapping of at least 1, got 'x'"),
+        ("features.lags=x", "observation.features.lags must be a feature with a _target_.*, got 'x'"),
+    ],
 )
-def test_a_bad_value_is_named(override, named):
-    with pytest.raises(ConfigError, match=named):
+def test_invalid_value_names_the_field_and_the_rule(override, message):
+    with pytest.raises(ConfigError, match=message):
         option("observation", "compact", [f"observation.{override}"])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peek:
-    """A feature that looks ahead, as a user's might by mistake."""
+    """A feature that looks ahead, as a user's feature may by mistake."""
 
     steps: int
     column: str = "price"
@@ -147,8 +160,8 @@ class Peek:
 
 
 @pytest.mark.parametrize("price_lag", [0, 1])
-def test_a_feature_that_looks_ahead_is_refused(price_lag):
-    chosen = option("observation", "minimal")
+def test_feature_that_looks_ahead_is_an_error(price_lag):
+    chosen = observation_set("minimal")
     peeking = replace(chosen, features={**chosen.features, "peek": Peek(steps=1)})
     with pytest.raises(ConfigError, match=r"observation\.features\.peek looks ahead"):
         peeking.fit(market(), price_lag)
@@ -156,8 +169,8 @@ def test_a_feature_that_looks_ahead_is_refused(price_lag):
 
 
 @pytest.mark.parametrize(("column", "steps"), [("demand_mw", 1), ("price_forecast", 289)])
-def test_a_column_is_known_no_earlier_than_it_is_measured_or_published(column, steps):
-    chosen = option("observation", "minimal")
+def test_column_is_not_known_before_it_is_measured_or_published(column, steps):
+    chosen = observation_set("minimal")
     peeking = replace(chosen, features={"peek": Peek(steps=steps, column=column)})
     with pytest.raises(ConfigError, match="peek looks ahead"):
         peeking.fit(market(), 0)
@@ -165,8 +178,8 @@ def test_a_column_is_known_no_earlier_than_it_is_measured_or_published(column, s
 
 
 @dataclass(frozen=True, kw_only=True)
-class Misnamed:
-    """A feature that gives other columns than it names, or other rows than there are intervals."""
+class WrongShape:
+    """A feature whose values do not match its names or the number of intervals."""
 
     rows: int = 0
     columns: int = 0
@@ -183,29 +196,29 @@ class Misnamed:
 
 @pytest.mark.parametrize("window", [False, True])
 @pytest.mark.parametrize(("rows", "columns"), [(0, 1), (0, -1), (-1, 0)])
-def test_a_feature_whose_names_and_values_do_not_match_is_refused(rows, columns, window):
-    chosen = option("observation", "minimal")
-    scaling = replace(chosen, features={"odd": Misnamed(window=window)}).fit(market(), 0)
-    odd = replace(chosen, features={"odd": Misnamed(rows=rows, columns=columns, window=window)})
+def test_feature_with_values_of_the_wrong_shape_is_an_error(rows, columns, window):
+    chosen = observation_set("minimal")
+    scaling = replace(chosen, features={"odd": WrongShape(window=window)}).fit(market(), 0)
+    odd = replace(chosen, features={"odd": WrongShape(rows=rows, columns=columns, window=window)})
     intervals = DAYS * 288
-    rule = rf"observation\.features\.odd must give .* {intervals} and 2, got \({intervals + rows}, {2 + columns}\)"
+    rule = rf"observation\.features\.odd must return .* {intervals} and 2, got \({intervals + rows}, {2 + columns}\)"
     with pytest.raises(ConfigError, match=rule):
         odd.fit(market(), 0)
     with pytest.raises(ConfigError, match=rule):
         odd.build(market(), 0, scaling, make_battery())
 
 
-def test_a_set_holds_one_window_and_looks_back_as_far_as_its_longest_feature():
-    chosen = option("observation", "minimal")
+def test_set_has_at_most_one_window_and_the_look_back_of_its_longest_feature():
+    chosen = observation_set("minimal")
     short, long = (Window(column="price", hours=hours) for hours in (2, 30))
     assert replace(chosen, features={"a": short, "b": long, "c": short}).look_back_h == 30
     with pytest.raises(ConfigError, match="at most one Window, got 2"):
         replace(chosen, features={"a": short, "b": long}).fit(market(), 0)
 
 
-def test_what_was_never_seen_in_training_is_clipped_and_what_never_moved_stays_finite():
+def test_values_beyond_training_are_clipped_and_constant_columns_stay_finite():
     series = make_series(np.where(np.arange(DAYS * 288) < 7 * 288, 50.0, 1e12))
-    chosen = option("observation", "minimal")
+    chosen = observation_set("minimal")
     seen = chosen.build(series, 0, chosen.fit(series.rows(0, 7 * 288), 0), make_battery())
     values = seen(np.arange(len(series)), np.full(len(series), 20.0))
     assert np.isfinite(values).all()
@@ -213,12 +226,12 @@ def test_what_was_never_seen_in_training_is_clipped_and_what_never_moved_stays_f
 
 
 @pytest.mark.parametrize("row", [-1, DAYS * 288])
-def test_an_interval_that_the_market_does_not_have_is_refused(row):
+def test_row_outside_the_series_is_an_error(row):
     observer = observe("window", market())
-    with pytest.raises(IndexError, match=f"0 to {DAYS * 288 - 1}: it is {row}"):
+    with pytest.raises(IndexError, match=f"0 to {DAYS * 288 - 1}, got {row}"):
         observer(np.array([0, row]), np.full(2, 20.0))
 
 
-def test_as_many_rows_as_energies_are_asked_for():
-    with pytest.raises(ValueError, match=r"as many batteries: \(3,\), \(1,\)"):
+def test_rows_and_energies_of_different_length_are_an_error():
+    with pytest.raises(ValueError, match=r"the same shape, got \(3,\) and \(1,\)"):
         observe("window", market())(np.arange(3), np.full(1, 20.0))

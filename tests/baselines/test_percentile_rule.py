@@ -1,11 +1,11 @@
-"""The percentile rule, on prices that one can rank in the head."""
+"""Percentile rule, on prices that are easy to rank."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from battery_lab.baselines.percentile_rule import Rule
+from battery_lab.baselines.percentile_rule import PercentileRule
 from battery_lab.common.errors import ConfigError
 from battery_lab.envs.battery.problem import DispatchProblem
 from tests.factories import make_battery, make_series
@@ -18,34 +18,34 @@ def problem(price: list[float], first: int, lag: int = 0) -> DispatchProblem:
     )
 
 
-def rule(**changes: float) -> Rule:
-    return Rule(**({"low_quantile": 0.25, "high_quantile": 0.75, "window_days": 5 / 24} | changes))
+def rule(**changes: float) -> PercentileRule:
+    return PercentileRule(**({"low_quantile": 0.25, "high_quantile": 0.75, "window_days": 5 / 24} | changes))
 
 
-def test_buys_cheap_sells_dear_and_holds_between() -> None:
+def test_buys_low_sells_high_and_holds_between() -> None:
     requests = rule().requests(problem([10, 20, 30, 40, 5, 60, 35, 40], first=4))
-    # Windows of five hours: 5 is the least of (10 20 30 40 5), 60 the most of (20 30 40 5 60), then middling ones.
+    # Windows of five hours: 5 is the lowest of (10 20 30 40 5), 60 the highest of (20 30 40 5 60).
     np.testing.assert_array_equal(requests, [-10, 10, 0, 0])
 
 
-def test_acts_an_interval_later_when_prices_come_late() -> None:
+def test_acts_an_interval_later_with_price_lag_one() -> None:
     now = rule().requests(problem([10, 20, 30, 40, 5, 60, 35, 40], first=4))
     late = rule().requests(problem([10, 20, 30, 40, 5, 60, 35, 40], first=4, lag=1))
     np.testing.assert_array_equal(late[1:], now[:-1])
 
 
-def test_forgets_what_is_older_than_its_window() -> None:
+def test_ignores_prices_older_than_its_window() -> None:
     price = [1000.0, 1000, 1000, 1000, 10, 20, 30, 40, 50]
     assert rule().requests(problem(price, first=8))[0] == 10
     assert rule(window_days=9 / 24).requests(problem(price, first=8))[0] == 0
 
 
-def test_ranks_among_few_prices_where_there_are_no_more() -> None:
+def test_ranks_among_the_available_prices_at_the_start() -> None:
     np.testing.assert_array_equal(rule().requests(problem([50, 10, 90], first=0)), [0, -10, 10])
 
 
 @pytest.mark.parametrize("lag", [0, 1])
-def test_looks_back_before_the_first_row_as_far_as_its_window(lag: int) -> None:
+def test_window_extends_before_the_first_row(lag: int) -> None:
     price = np.random.default_rng(0).normal(50, 30, 60).tolist()
     whole = rule().requests(problem(price, first=0, lag=lag))
     for first in range(1, 50):
@@ -68,6 +68,6 @@ def test_holds_on_a_flat_market() -> None:
         ("window_days", float("inf")),
     ],
 )
-def test_a_bad_number_is_refused_with_its_field(field: str, value: float) -> None:
+def test_invalid_number_names_the_field(field: str, value: float) -> None:
     with pytest.raises(ConfigError, match=rf"env\.baselines\.rule\.{field} must .*got {value}"):
         rule(**{field: value})

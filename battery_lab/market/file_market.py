@@ -1,0 +1,192 @@
+"""File markets: the base class of all markets that are read from files, from the files to a price series."""
+
+from __future__ import annotations
+
+import zoneinfo
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import AfterValidator, Field
+
+from battery_lab.common.errors import DataError
+from battery_lab.common.options import Rule, Unit, options
+from battery_lab.market.file_rows import Rows, join_names, mixed_selection_error, select_rows
+from battery_lab.market.interval_grid import Grid, put_on_grid
+from battery_lab.market.price_files import CSV_SUFFIXES, find_files
+from battery_lab.market.row_checks import check_increasing, find_interval
+from battery_lab.market.series import MarketSeries
+from battery_lab.market.series_cache import cache_key, cached
+from battery_lab.market.timestamps import to_utc
+
+
+def _known_zone(zone: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("not an IANA time zone") from None
+    return zone
+
+
+TimeZone = Annotated[
+    str, AfterValidator(_known_zone), Rule("an IANA time zone such as Europe/Berlin or Etc/GMT-10 (which is UTC+10)")
+]
+Name = Annotated[str, Field(min_length=1), Rule("a name in the files")]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), Rule("an ISO 4217 code such as EUR")]
+
+
+@options("market")
+class FileMarket(ABC):
+    """A market that is read from files. A subclass per operator parses the rows of one file.
+
+    Attributes:
+        path: a file, a folder or a glob.
+        time_zone: IANA name of the local clock.
+        currency: ISO 4217 code of the prices.
+        interval_minutes: length of an interval, minutes; None detects it.
+        gaps: ``refuse``, ``fill`` or ``split``, as in :func:`battery_lab.market.interval_grid.put_on_grid`.
+        max_gap_h: the longest gap that ``fill`` fills, hours.
+        cache: folder for parsed series; None disables the cache.
+    """
+
+    path: str
+    time_zone: TimeZone | None
+    currency: Currency
+    interval_minutes: Literal[5, 6, 10, 12, 15, 20, 30, 60] | None
+    gaps: Literal["refuse", "fill", "split"]
+    max_gap_h: Annotated[float, Field(gt=0), Unit("hours")]
+    cache: str | None
+
+    # Options that select the rows of one region, zone or node.
+    selectors: ClassVar[tuple[str, ...]] = ()
+    suffixes: ClassVar[tuple[str, ...]] = CSV_SUFFIXES
+    # Which rows are used, for error messages.
+    row_kind: ClassVar[str] = ""
+    interval_hint: ClassVar[str] = ""
+    # Whether rows may come in any order, because their stamps are unambiguous.
+    sort_rows: ClassVar[bool] = False
+
+    def load(self) -> MarketSeries:
+        """Return the whole series, from the cache if neither the files nor the options have changed.
+
+        Raises:
+            DataError: the files cannot be used; the message names the file, the row and the remedy.
+        """
+        files = find_files(self.path, self.suffixes)
+        choices = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "cache"}
+        key = cache_key(type(self).__qualname__, choices, files)
+        return cached(self.cache, key, lambda: self._parse(files))
+
+    @abstractmethod
+    def read(self, file: Path) -> pd.DataFrame:
+        """Return the rows of a file.
+
+        Returns:
+            Columns ``row`` (in the file), ``stamp`` (datetime64; on the file's clock, or UTC with a time zone),
+            ``price``, one for each selector, ``repeated`` if the file flags repeated hours, and any further values.
+        """
+
+    @abstractmethod
+    def stamp_zone(self) -> str:
+        """Return the IANA name of the clock of stamps without a time zone."""
+
+    def stamps_end(self) -> bool:
+        """Return whether stamps mark the end of the interval."""
+        return False
+
+    def series_name(self, location: str) -> str:
+        """Return the name of the series; ``location`` is the value of the first selector."""
+        return location
+
+    def calendar_zone(self, location: str) -> str:
+        """Return the IANA name of the local clock, which calendars use."""
+        return self.time_zone or self.stamp_zone()
+
+    def _parse(self, files: Sequence[Path]) -> MarketSeries:
+        frame = self._frame(files)
+        location = str(frame[self.selectors[0]].iloc[0]) if self.selectors else ""
+        rows = self._rows(files, frame)
+        check_increasing(rows)
+        interval_s = find_interval(rows, self.interval_minutes, self.interval_hint)
+        grid = put_on_grid(rows, interval_s, self.gaps, self.max_gap_h)
+        return self._series(location, rows, interval_s, grid)
+
+    def _frame(self, files: Sequence[Path]) -> pd.DataFrame:
+        """Return the selected rows of all files, with the files in order of their first stamp."""
+        frames, seen = [], dict.fromkeys(self.selectors, np.empty(0, object))
+        for number, file in enumerate(files):
+            frame = self.read(file).assign(file=number)
+            for field in self.selectors:
+                seen[field] = np.union1d(seen[field], np.asarray(pd.unique(frame[field]), object))
+                frame = select_rows(file, frame, field, getattr(self, field))
+            if len(frame):
+                frames.append(frame)
+        if not frames:
+            raise self._no_rows_error(seen)
+        self._check_same_kind(files, frames)
+        frames.sort(key=lambda frame: frame["stamp"].iloc[0])
+        return pd.concat(frames, ignore_index=True)
+
+    def _no_rows_error(self, seen: dict[str, np.ndarray]) -> DataError:
+        for field in self.selectors:
+            choice, names = getattr(self, field), list(seen[field])
+            if choice is not None and names and choice.casefold() not in [name.casefold() for name in names]:
+                problem = f"no row of {self.path} has it, only {join_names(names)}"
+                return DataError(f"market.{field}={choice}: {problem}. Choose one of them")
+        return DataError(f"market.path={self.path}: no rows{self.row_kind}. Use files that have such rows")
+
+    def _check_same_kind(self, files: Sequence[Path], frames: Sequence[pd.DataFrame]) -> None:
+        first = frames[0]
+        for other in frames[1:]:
+            file = files[other["file"].iloc[0]]
+            for field in self.selectors:
+                names = [frame[field].iloc[0] for frame in (first, other)]
+                if names[0].casefold() != names[1].casefold():
+                    raise mixed_selection_error(file, int(other["row"].iloc[0]), field, names)
+            if (first["stamp"].dt.tz is None) != (other["stamp"].dt.tz is None):
+                start = files[first["file"].iloc[0]]
+                raise DataError(f"{start} and {file}: only one has a UTC offset in its stamps. Use files of one format")
+
+    def _rows(self, files: Sequence[Path], frame: pd.DataFrame) -> Rows:
+        flags = frame.pop("repeated").to_numpy(np.bool_) if "repeated" in frame else None
+        frame = frame.drop(columns=list(self.selectors))
+        stamp = frame["stamp"]
+        in_utc = stamp.dt.tz is not None
+        if in_utc:
+            frame["stamp"] = stamp.dt.tz_convert("UTC").dt.tz_localize(None)
+        rows = Rows(files=files, frame=frame, utc=frame["stamp"].to_numpy("datetime64[s]"))
+        if not in_utc:
+            rows = Rows(files=files, frame=frame, utc=to_utc(rows, self.stamp_zone(), flags))
+        order = np.argsort(rows.utc if self.sort_rows else _file_starts(rows), kind="stable")
+        return Rows(files=files, frame=frame.iloc[order].reset_index(drop=True), utc=rows.utc[order])
+
+    def _series(self, location: str, rows: Rows, interval_s: int, grid: Grid) -> MarketSeries:
+        step = np.timedelta64(interval_s, "s")
+        first = rows.utc[0] + step * (grid.offset - int(self.stamps_end()))
+        values = dict(grid.values)
+        return MarketSeries(
+            name=self.series_name(location),
+            currency=self.currency,
+            time_zone=self.calendar_zone(location),
+            interval_h=interval_s / 3600,
+            start=first + step * np.arange(len(grid.gap)),
+            price=values.pop("price"),
+            gap=grid.gap,
+            columns=values,
+            lead_h=self.leads(),
+        )
+
+    def leads(self) -> dict[str, float]:
+        """Return how many hours before its interval each published column is known."""
+        return {}
+
+
+def _file_starts(rows: Rows) -> np.ndarray:
+    """Return the UTC start of each row's file: in a repeated hour the local clock is ambiguous."""
+    _, first, number = np.unique(rows.frame["file"].to_numpy(), return_index=True, return_inverse=True)
+    starts: np.ndarray = rows.utc[first][number]
+    return starts

@@ -1,0 +1,47 @@
+"""Features of forecasts: columns that are published before their interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from battery_lab.common.errors import ConfigError
+from battery_lab.common.options import options
+from battery_lab.observations.feature import Block
+from battery_lab.observations.history import History
+from battery_lab.observations.past_features import Hours
+
+
+@options("observation feature ForecastHours")
+class ForecastHours:
+    """Values that are published for the coming hours.
+
+    Attributes:
+        column: a market column that is published ahead.
+        hours_ahead: the coming hours; 1 is the hour that begins at the start of the interval.
+    """
+
+    column: str
+    hours_ahead: Annotated[Sequence[Hours], Field(min_length=1)]
+
+    @property
+    def look_back_h(self) -> float:
+        return 0.0
+
+    def build(self, history: History) -> Block:
+        """Return one column per hour.
+
+        Raises:
+            ConfigError: the market does not have the column, or publishes it less far ahead.
+        """
+        if self.column not in history.columns:
+            raise ConfigError(
+                f"observation: the set needs the forecast column {self.column!r}, and the market has only "
+                f"{', '.join(history.columns)}: choose observation=compact, or a market with a forecast "
+                "(market=synthetic, or market=table with columns and lead_h)"
+            )
+        values = np.stack([history.ahead(self.column, h) for h in self.hours_ahead], axis=1)
+        return Block(values=values, names=tuple(f"{self.column} +{h:g} h" for h in self.hours_ahead))
