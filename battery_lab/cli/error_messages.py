@@ -37,10 +37,10 @@ def told(error: BaseException, run: Path | None = None) -> Ending | None:
         error: what was raised.
         run: the run folder, if there is one to go on from.
     """
-    from battery_lab.experiment.checkpoint import found
+    from battery_lab.experiment.checkpoint import list_checkpoints
     from battery_lab.experiment.trainer import Interrupted
 
-    again = f"go on with: {resume_command(run)}" if run and found(RunFolder(run).checkpoints) else ""
+    again = f"go on with: {resume_command(run)}" if run and list_checkpoints(RunFolder(run).checkpoints) else ""
     for cause in causes(error):
         # A stop may come out as any error of what it broke off.
         if isinstance(cause, KeyboardInterrupt):

@@ -25,9 +25,9 @@ from battery_lab.config.compose import build_part, resolve
 from battery_lab.config.stored_trial import trial
 from battery_lab.config.validation import check_targets
 from battery_lab.tracking.mlflow_client import Address
-from battery_lab.tracking.mlflow_sync import Delivery
+from battery_lab.tracking.mlflow_sync import RunSync
 from battery_lab.tracking.mlflow_tracking import MlflowTracking, reason
-from battery_lab.tracking.sync_state import public, read_receipt
+from battery_lab.tracking.sync_state import public, read_sync_state
 
 ANEW = "remove it to send the run as a new one"
 ALLOWED = ("run", "tracking.uri", "tracking.experiment", "tracking.artifacts")
@@ -69,11 +69,11 @@ def send(run: Path, overrides: list[str]) -> str:
     """
     if not run.is_dir():
         raise ConfigError(f"run={run} must name a run folder, and there is none")
-    _check_receipt(run)
+    _check_sync_state(run)
     config = _tracked_by_mlflow(run, overrides)
     check_targets({"tracking": resolve(config)["tracking"]})
     address = _address(run, build_part(config, "tracking"), overrides)
-    delivery = Delivery(run, run.resolve().name, resolve(config), address)
+    delivery = RunSync(run, run.resolve().name, resolve(config), address)
     where = f"{public(address.uri)}, experiment {address.experiment}"
     try:
         points = delivery.send(_status(run))
@@ -85,8 +85,8 @@ def send(run: Path, overrides: list[str]) -> str:
     return f"{run}: {points} new points sent to MLflow at {where}"
 
 
-def _check_receipt(run: Path) -> None:
-    """Raise DataError where a receipt is there and cannot be read; without it the run would be sent a second time."""
+def _check_sync_state(run: Path) -> None:
+    """Raise DataError where the sync state is damaged; without it the run would be sent a second time."""
     path = RunFolder(run).sync_state
     try:
         found = json.loads(path.read_text())
@@ -109,9 +109,9 @@ def _tracked_by_mlflow(run: Path, overrides: list[str]) -> DictConfig:
 
 
 def _address(run: Path, tracking: MlflowTracking, overrides: list[str]) -> Address:
-    """Return where a run goes; relative paths in its trial count from where it ran, which its receipt remembers."""
+    """Return where a run goes; relative paths in its trial count from where it ran, which its sync state holds."""
     address = tracking.address()
-    known = read_receipt(run)["stores"]
+    known = read_sync_state(run)["stores"]
     if any(override.startswith("tracking.uri=") for override in overrides):
         return address
     for uri, store in known.items():
@@ -122,7 +122,7 @@ def _address(run: Path, tracking: MlflowTracking, overrides: list[str]) -> Addre
 
 def _status(run: Path) -> str:
     """Return how a run ended, as it noted itself, or as its folder looks."""
-    noted = read_receipt(run).get("status")
+    noted = read_sync_state(run).get("status")
     return str(noted or ("FINISHED" if RunFolder(run).metrics.is_file() else "KILLED"))
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there: RLlib's state, the lab's, and where the best policy stands."""
+"""Checkpoints: the state of the algorithm, the training progress and the best policy, written atomically."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from battery_lab.common.atomic_write import PREFIX, atomic_path
 from battery_lab.common.errors import DataError
 
 STATE, RLLIB, BEST, MEMORY = "state.json", "rllib", "best_policy", "replay"
-FILES = "files"  # of a checkpoint with their sizes, in its state
+FILES = "files"  # key in the state: sizes of all files of the checkpoint
 NAME = re.compile(r"^\d{12}$")
 
 
 @dataclass(kw_only=True)
 class Progress:
-    """How far a training has come.
+    """Progress of a training.
 
     Attributes:
         env_steps: environment steps trained on.
-        seconds: time spent in training, without validation and start-up.
+        seconds: training time without validation and start-up.
         best: the best validation score so far; None before the first validation.
-        best_capture: its share of the optimum.
-        best_env_steps: when it was reached.
-        stale: validations since.
-        next_checkpoint: the environment step of the next checkpoint.
-        next_validation: of the next validation.
-        data: a hash of the data that it trains on and of their split; empty before they are read.
+        best_capture: capture of the best validation.
+        best_env_steps: environment step of the best validation.
+        stale: number of validations since the best one.
+        next_checkpoint: environment step of the next checkpoint.
+        next_validation: environment step of the next validation.
+        data: hash of the data and their split; empty before they are read.
     """
 
     env_steps: int = 0
@@ -45,7 +45,7 @@ class Progress:
     data: str = ""
 
     def metrics(self) -> dict[str, float]:
-        """Return what ``metrics.json`` says of the training."""
+        """Return the metrics of the training for ``metrics.json``."""
         return {
             "validation/capture": float("nan") if self.best_capture is None else self.best_capture,
             "validation/env_steps": float(self.best_env_steps),
@@ -56,21 +56,21 @@ class Progress:
 
 
 def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: int) -> Path:
-    """Write a checkpoint under a temporary name, then give it its own; drop the oldest.
+    """Write a checkpoint atomically, then remove the oldest ones.
 
     Args:
-        folder: the run's ``checkpoints``.
-        algorithm: the RLlib algorithm; one with a memory that it can write itself has ``save_memory``.
-        progress: how far it has come; names the checkpoint.
+        folder: the folder of all checkpoints of the run.
+        algorithm: the RLlib algorithm. If it has ``save_memory``, that method writes the replay memory.
+        progress: progress of the training; its steps name the checkpoint.
         policy: folder of the best policy so far, which may be missing.
         keep: how many checkpoints to keep.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    final, earlier = folder / f"{progress.env_steps:012d}", found(folder)
-    # What a kill left of an earlier checkpoint; the run folder is locked, so that nobody is writing it.
-    for torn in folder.iterdir():
-        if torn.name.startswith(PREFIX) or (NAME.match(torn.name) and torn not in earlier):
-            shutil.rmtree(torn, ignore_errors=True)
+    final, earlier = folder / f"{progress.env_steps:012d}", list_checkpoints(folder)
+    # Remove what a kill left. The run folder is locked, so no other process is writing a checkpoint.
+    for unfinished in folder.iterdir():
+        if unfinished.name.startswith(PREFIX) or (NAME.match(unfinished.name) and unfinished not in earlier):
+            shutil.rmtree(unfinished, ignore_errors=True)
     # The disk holds the checkpoint before it gets its name, and the name before older checkpoints are removed.
     with atomic_path(final, sync=True) as part:
         part.mkdir()
@@ -80,28 +80,28 @@ def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: i
         if policy.is_dir():
             shutil.copytree(policy, part / BEST)
         (part / STATE).write_text(json.dumps(asdict(progress) | {FILES: _sizes(part)}))
-    for old in found(folder)[:-keep]:
+    for old in list_checkpoints(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return final
 
 
-def found(folder: Path) -> list[Path]:
-    """Return the whole checkpoints of a run, the oldest first.
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Return the complete checkpoints of a run, the oldest first.
 
-    Where another program carried the folder here file by file, one may lack some of its files.
+    A checkpoint may be incomplete if another program copied the folder file by file.
     """
     if not folder.is_dir():
         return []
-    named = (path for path in folder.iterdir() if NAME.match(path.name) and (path / STATE).is_file())
-    return sorted(path for path in named if _is_whole(path))
+    candidates = (path for path in folder.iterdir() if NAME.match(path.name) and (path / STATE).is_file())
+    return sorted(path for path in candidates if _is_complete(path))
 
 
 def _sizes(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether all files that the state tells of are there; one that cannot be read is left to who reads it."""
+def _is_complete(path: Path) -> bool:
+    # A damaged state counts as complete here: reading the checkpoint reports it.
     try:
         files = json.loads((path / STATE).read_text()).get(FILES) or {}
         return all((path / name).stat().st_size == size for name, size in files.items())
@@ -112,12 +112,12 @@ def _is_whole(path: Path) -> bool:
 
 
 def latest(folder: Path) -> tuple[Path, Progress]:
-    """Return the newest checkpoint and how far it had come.
+    """Return the newest checkpoint and its progress.
 
     Raises:
-        DataError: there is none, or it is damaged.
+        DataError: there is no checkpoint, or the newest one is damaged.
     """
-    checkpoints = found(folder)
+    checkpoints = list_checkpoints(folder)
     if not checkpoints:
         raise DataError(f"{folder} holds no checkpoint: the run stopped before its first one, so start it again")
     return checkpoints[-1], _read(checkpoints)
@@ -132,19 +132,17 @@ def _read(checkpoints: list[Path]) -> Progress:
         progress = Progress(**state)
         if progress.env_steps == int(newest.parent.name):
             return progress
-        why: object = f"it is of step {progress.env_steps}"
+        reason: object = f"its state belongs to step {progress.env_steps}"
     except (OSError, ValueError, TypeError) as error:
-        why = error
-    then = (
-        "the one before it is used"
-        if checkpoints[1:]
-        else f"start again with rerun={folder.parent}: it is the only one"
-    )
-    raise DataError(f"{newest} is damaged ({why}): delete the folder of that checkpoint, {newest.parent}, and {then}")
+        reason = error
+    remedy = "the one before it is used then"
+    if not checkpoints[1:]:
+        remedy = f"it is the only one, so start again with rerun={folder.parent}"
+    raise DataError(f"{newest} is damaged ({reason}): delete the folder of that checkpoint, {newest.parent}; {remedy}")
 
 
 def restore(path: Path, algorithm: Any, policy: Path) -> None:
-    """Put an algorithm, and the folder of the best policy, back to where a checkpoint stands."""
+    """Restore an algorithm and the folder of the best policy from a checkpoint."""
     logging.getLogger("ray.rllib").setLevel(logging.ERROR)
     algorithm.restore_from_path(str((path / RLLIB).resolve()))
     if hasattr(algorithm, "load_memory"):

@@ -1,4 +1,4 @@
-"""A trial: train one algorithm on one environment, judge it, report it. Knows nothing of Hydra."""
+"""Experiment: trains an algorithm on an environment, evaluates the best policy and reports it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-# RLlib imports TensorFlow where that is installed, which costs 5 s of every start.
+# Otherwise RLlib imports an installed TensorFlow, which takes 5 s.
 os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
 
 from battery_lab import report
@@ -25,7 +25,7 @@ from battery_lab.envs.loader import WorldSource
 from battery_lab.experiment import checkpoint, results
 from battery_lab.experiment.checkpoint import Progress
 from battery_lab.experiment.metrics import Validation
-from battery_lab.experiment.progress import TrainingDisplay
+from battery_lab.experiment.progress import ConsoleProgress
 from battery_lab.experiment.trainer import Interrupted, Trainer, TrainOptions
 from battery_lab.networks.base import Network
 from battery_lab.policies.policy import Policy, copied, load
@@ -35,18 +35,18 @@ from battery_lab.tracking import RunLog, Status, Tracker
 
 
 def choose_actions(env: Environment, algo: Algo) -> str:
-    """Return the kind of actions that the environment offers first and the algorithm can learn.
+    """Return the first kind of actions of the environment that the algorithm can learn.
 
     Raises:
-        ConfigError: they have none in common.
+        ConfigError: the algorithm can learn none of them.
     """
     for kind in env.offers:
         if kind in algo.action_kinds:
             return kind
     name = type(algo).__name__.lower()
     raise ConfigError(
-        f"env.actions={env.offers[0]} cannot be learned by algo={name}, which does {' and '.join(algo.action_kinds)} "
-        f"actions only: set env.actions={algo.action_kinds[0]} or choose another algorithm"
+        f"env.actions={env.offers[0]} cannot be learned by algo={name}, which supports only "
+        f"{' and '.join(algo.action_kinds)} actions: set env.actions={algo.action_kinds[0]} or choose another algorithm"
     )
 
 
@@ -63,11 +63,11 @@ class Experiment:
         env: the environment.
         algo: the algorithm.
         network: the network.
-        rollout: how data move between environment, replay memory and learner.
+        rollout: the backend that moves data between environment, replay memory and learner.
         train: budget and intervals.
-        tracking: where results go besides the run folder.
-        seed: of everything that is drawn.
-        config: the composed choices as plain values, for records.
+        tracking: sends results to a store besides the run folder.
+        seed: seed of all random draws.
+        config: the composed configuration as plain values, for records.
     """
 
     env: Environment
@@ -80,39 +80,39 @@ class Experiment:
     config: Mapping[str, Any]
 
     def run(self, folder: Path, *, resume: bool, console: Console) -> dict[str, float]:
-        """Train, judge and report.
+        """Train, evaluate and report.
 
         Args:
-            folder: the run folder; made if missing.
-            resume: whether to go on from the newest checkpoint in it.
-            console: where a person follows.
+            folder: the run folder; created if missing.
+            resume: whether to continue from the newest checkpoint in the folder.
+            console: prints the progress.
 
         Returns:
             The metrics of ``metrics.json``.
 
         Raises:
-            Interrupted: a signal stopped it, after a checkpoint.
-            LabError: a choice or the data are at fault.
+            Interrupted: a signal stopped the training, after a checkpoint.
+            LabError: an option or the data are invalid.
         """
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(RunFolder(folder).lock, timeout=0):
                 return self._run(folder, resume, console)
         except Timeout:
-            raise ConfigError(f"{folder} belongs to a run that goes on right now: wait for it, or stop it") from None
+            raise ConfigError(f"{folder} belongs to a run that is still running: wait for it, or stop it") from None
 
     def _run(self, folder: Path, resume: bool, console: Console) -> dict[str, float]:
         actions = choose_actions(self.env, self.algo)
         if not resume and RunFolder(folder).curves.exists():
             raise ConfigError(
-                f"{folder} holds a run already, whose results a second one would mix with its own: "
-                f"go on with resume={folder}, or choose another hydra.run.dir"
+                f"{folder} holds a run already: continue it with resume={folder}, or choose another hydra.run.dir "
+                "so that the results of two runs do not mix"
             )
         start = checkpoint.latest(RunFolder(folder).checkpoints) if resume else None
         with console.status("loading the data"):
             source = WorldSource(env=self.env, actions=actions)
             world = source.open()
-            # A feature that the data cannot give, or a network that does not fit, is better known at once.
+            # Find out early whether the data lack a feature or the network does not fit.
             self.network.encoder(world.layout)
         progress = start[1] if start else Progress(data=world.digest)
         if progress.data != world.digest:
@@ -125,7 +125,7 @@ class Experiment:
         status: Status = "FAILED"
         try:
             run.learn(start[0] if start else None)
-            metrics = run.judge()
+            metrics = run.evaluate()
             status = "FINISHED"
         except (Interrupted, KeyboardInterrupt):
             status = "KILLED"
@@ -137,11 +137,11 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        """What the policy goes by in tables."""
+        """The name of the policy in tables."""
         return type(self.algo).__name__.lower()
 
     def build_algorithm(self, source: WorldSource) -> Any:
-        """Return RLlib's algorithm, ready to train on a world, with a Ray to run in."""
+        """Return an RLlib algorithm that is ready to train on a world; starts Ray if needed."""
         setup = Setup(
             make_env=source.vector_env,
             layout=source.open().layout,
@@ -157,7 +157,7 @@ class Experiment:
             return config.build_algo()
 
     def copy_policy(self, algorithm: Any, source: WorldSource, env_steps: int) -> Policy:
-        """Copy the policy out of an algorithm that has trained on a world for some environment steps."""
+        """Return a copy of the policy of an algorithm that has trained on a world."""
         world = source.open()
         return copied(
             self.algo.actor(algorithm.env_runner.module),
@@ -170,10 +170,10 @@ class Experiment:
         )
 
     def load_policy(self, world: World, run: Path) -> Policy:
-        """Read the policy that a run kept.
+        """Read the policy of a run.
 
         Raises:
-            DataError: there is none, or it is of another network or observation set.
+            DataError: the run has none, or it belongs to another network or observation set.
         """
         encoder = self.network.encoder(world.layout)
         return load(RunFolder(run).policy, encoder, self.network.out_features, layout=world.layout, action=world.action)
@@ -198,7 +198,7 @@ class _Run:
         self.tracking = experiment.tracking.start(folder, folder.name, experiment.config)
 
     def learn(self, start: Path | None) -> None:
-        """Train, from a checkpoint if there is one."""
+        """Train, from a checkpoint if one is given."""
         experiment, validation = self.experiment, Validation(self.world)
         with self.console.status("building the algorithm"):
             if experiment.train.threads:
@@ -211,7 +211,7 @@ class _Run:
             return experiment.copy_policy(algorithm, self.source, self.progress.env_steps)
 
         budget = experiment.train.env_steps
-        display = TrainingDisplay(self.console, budget, score_metric(self.world), self.progress.env_steps)
+        progress = ConsoleProgress(self.console, budget, score_metric(self.world), self.progress.env_steps)
         trainer = Trainer(
             algorithm=algorithm,
             options=experiment.train,
@@ -220,27 +220,29 @@ class _Run:
             validate=lambda: validation(policy()),
             keep=lambda: policy().save(RunFolder(self.folder).policy),
             log=self._log,
-            display=display,
+            report=progress,
         )
         try:
-            with display:
+            with progress:
                 trainer.run()
         finally:
             algorithm.stop()
 
-    def judge(self) -> dict[str, float]:
-        """Judge the best policy on test time, once, and write the run folder."""
+    def evaluate(self) -> dict[str, float]:
+        """Evaluate the best policy once on test time, and write the results."""
         experiment = self.experiment
         policy, name = experiment.load_policy(self.world, self.folder), experiment.name
-        results.note_test_look(self.folder, name, self.world)
-        with self.console.status("judging on test time"):
-            metrics, judged, table = results.evaluate_test(self.world, policy, name)
+        results.record_test_look(self.folder, name, self.world)
+        with self.console.status("evaluating on test time"):
+            metrics, evaluations, table = results.evaluate_test(self.world, policy, name)
         metrics |= self.progress.metrics()
         self.log.log({key: value for key, value in metrics.items() if key.startswith("test/")}, self.progress.env_steps)
         curves = pd.DataFrame(self.log.read())
-        results.write_report(self.folder, f"{name}, seed {experiment.seed}", self.world, judged, name, table, curves)
-        # Last, as a run folder that holds figures is one of a run that came to its end.
-        results.write_results(self.folder, metrics, judged[name], name)
+        results.write_report(
+            self.folder, f"{name}, seed {experiment.seed}", self.world, evaluations, name, table, curves
+        )
+        # Last: a run folder with metrics.json counts as finished.
+        results.write_results(self.folder, metrics, evaluations[name], name)
         self.console.print(report.render_table(table, self.world))
         return metrics
 

@@ -27,7 +27,7 @@ def check_unfinished(folder: Path, env_steps: object, stop_on_plateau: object) -
         metrics = run.read_metrics()
     except ValueError as error:
         raise damaged(run.metrics, error, "remove it to have the run evaluated again") from None
-    if metrics is None or not checkpoint.found(run.checkpoints):
+    if metrics is None or not checkpoint.list_checkpoints(run.checkpoints):
         return
     progress = checkpoint.latest(run.checkpoints)[1]
     if metrics.get("train/env_steps") != progress.env_steps:

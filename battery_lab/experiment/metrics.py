@@ -1,4 +1,4 @@
-"""What a policy is worth: its own figures, beside the baselines and the optimum."""
+"""Metrics of policies: capture of the optimum and lift over the rule, flat names, and the table of policies."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ CAPTURE, LIFT = "capture", "lift_over_rule"
 
 
 def share(value: float, whole: float) -> float:
-    """Return value / whole, and not a number where there is nothing to have a share of."""
+    """Return value / whole; NaN if whole is not positive."""
     return value / whole if whole > 0 else float("nan")
 
 
-def with_shares(world: World, judged: Mapping[str, Evaluation]) -> dict[str, dict[str, float]]:
-    """Add capture and lift to the metrics of policies that were judged over the same period.
+def with_shares(world: World, evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, float]]:
+    """Add capture and lift to the metrics of policies that were evaluated over the same period.
 
-    Capture is the policy's score over the optimum's; lift is its score over the rule's, less one.
+    Capture is score / score of the optimum. Lift is score / score of the rule - 1.
 
     Args:
         world: names the score, the optimum and the rule.
-        judged: policies by name, the optimum and the rule among them.
+        evaluations: evaluations by policy name, including the optimum and the rule.
     """
-    best = judged[world.optimum].metrics[world.score]
-    rule = judged[world.rule].metrics[world.score]
+    best = evaluations[world.optimum].metrics[world.score]
+    rule = evaluations[world.rule].metrics[world.score]
     shares = {}
-    for name, judgement in judged.items():
-        score = judgement.metrics[world.score]
-        shares[name] = {**judgement.metrics, CAPTURE: share(score, best), LIFT: share(score, rule) - 1}
+    for name, evaluation in evaluations.items():
+        score = evaluation.metrics[world.score]
+        shares[name] = {**evaluation.metrics, CAPTURE: share(score, best), LIFT: share(score, rule) - 1}
     return shares
 
 
 class Validation:
-    """Judges policies on validation time, beside baselines that are worked out once."""
+    """Evaluates policies on validation time. The baselines are evaluated once."""
 
     def __init__(self, world: World) -> None:
-        """Remember the world; nothing is worked out before the first policy comes."""
+        """Store the world; the baselines are evaluated with the first policy."""
         self._world = world
 
     def __call__(self, policy: Actor) -> tuple[float, dict[str, float]]:
-        """Return a policy's score, and its metrics as ``validation/...``."""
-        judged = self._world.evaluate(policy, "validation")
-        shares = with_shares(self._world, {"policy": judged} | self._baselines)["policy"]
-        return judged.metrics[self._world.score], {f"validation/{key}": value for key, value in shares.items()}
+        """Return the score of a policy, and its metrics as ``validation/<name>``."""
+        evaluation = self._world.evaluate(policy, "validation")
+        shares = with_shares(self._world, {"policy": evaluation} | self._baselines)["policy"]
+        return evaluation.metrics[self._world.score], {f"validation/{key}": value for key, value in shares.items()}
 
     @cached_property
     def _baselines(self) -> dict[str, Evaluation]:
@@ -54,7 +54,7 @@ class Validation:
 
 
 def flat_metrics(shares: Mapping[str, Mapping[str, float]], policy: str) -> dict[str, float]:
-    """Return the metrics of a run folder: ``test/...`` of the policy, ``baseline/<name>/...`` of the others."""
+    """Return flat metrics: ``test/<metric>`` for the policy, ``baseline/<name>/<metric>`` for the others."""
     flat = {f"test/{key}": value for key, value in shares[policy].items()}
     for name, metrics in shares.items():
         if name != policy:
@@ -64,6 +64,6 @@ def flat_metrics(shares: Mapping[str, Mapping[str, float]], policy: str) -> dict
 
 
 def table(shares: Mapping[str, Mapping[str, float]], score: str) -> pd.DataFrame:
-    """Return one row a policy, the best by its score first."""
+    """Return one row per policy, the best score first."""
     frame = pd.DataFrame.from_dict(dict(shares), orient="index").rename_axis("policy")
     return frame.sort_values(score, ascending=False)

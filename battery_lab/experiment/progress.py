@@ -1,4 +1,4 @@
-"""A training as a person follows it: a live bar at a terminal, plain lines elsewhere."""
+"""Training progress on the console: a live bar in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,38 +10,34 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from battery_lab.common.duration import clock
 from battery_lab.envs.base import Metric
 from battery_lab.experiment.checkpoint import Progress
 
 LINE_EVERY_S = 10.0
 
 
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
-
-
-class TrainingDisplay:
+class ConsoleProgress:
     """Shows steps, steps per second, the score in training, validation capture and the time left."""
 
-    def __init__(self, console: Console, budget: int, score: Metric, begun_at: int) -> None:
-        """Begin to show a training.
+    def __init__(self, console: Console, budget: int, score: Metric, start_steps: int) -> None:
+        """Start to show a training.
 
         Args:
-            console: where to.
-            budget: environment steps in all.
+            console: prints it.
+            budget: environment steps of the whole training.
             score: the metric that ranks policies.
-            begun_at: environment steps that an earlier run had done.
+            start_steps: environment steps at which the run was resumed; 0 for a new run.
         """
         self._console, self._budget, self._score = console, budget, score
-        self._begun_at, self._begun, self._last = begun_at, time.monotonic(), 0.0
+        self._start_steps, self._start, self._last = start_steps, time.monotonic(), 0.0
         self._bar: Bar | None = None
         if console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
             self._bar = Bar(*columns, TimeElapsedColumn(), console=console)
-            self._task = self._bar.add_task("training", total=budget, completed=begun_at, text="")
+            self._task = self._bar.add_task("training", total=budget, completed=start_steps, text="")
 
-    def __enter__(self) -> TrainingDisplay:
+    def __enter__(self) -> ConsoleProgress:
         if self._bar:
             self._bar.start()
         return self
@@ -53,7 +49,7 @@ class TrainingDisplay:
             self._bar.stop()
 
     def update(self, progress: Progress, metrics: Mapping[str, float]) -> None:
-        """Show the state after an iteration."""
+        """Show the progress after an iteration."""
         text = self._text(progress, metrics)
         if self._bar:
             self._bar.update(self._task, completed=progress.env_steps, text=text)
@@ -65,8 +61,8 @@ class TrainingDisplay:
             self._console.print(text, soft_wrap=True, highlight=False)
 
     def _text(self, progress: Progress, metrics: Mapping[str, float]) -> str:
-        done = progress.env_steps - self._begun_at
-        left = (self._budget - progress.env_steps) * (time.monotonic() - self._begun) / max(done, 1)
+        done = progress.env_steps - self._start_steps
+        left = (self._budget - progress.env_steps) * (time.monotonic() - self._start) / max(done, 1)
         parts = [f"{progress.env_steps:>10,} steps", f"{metrics['train/env_steps_per_second']:,.0f}/s"]
         if "train/reward_mean" in metrics:
             parts.append(f"reward {metrics['train/reward_mean']:+.4f}")
@@ -75,4 +71,4 @@ class TrainingDisplay:
         if progress.best_capture is not None:
             parts.append(f"validation capture {metrics.get('validation/capture', progress.best_capture):.3f}")
             parts.append(f"best {progress.best_capture:.3f}")
-        return "  ".join([*parts, f"{_span(max(left, 0))} left"])
+        return "  ".join([*parts, f"{clock(max(left, 0))} left"])

@@ -1,4 +1,4 @@
-"""A run's policy judged again, on test time of its own market or another."""
+"""Reevaluation: the policy of a finished run on the test time of its own or another environment."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ def evaluate_stored(experiment: Experiment, run: Path, folder: Path, console: Co
     world, name = source.open(), experiment.name
     _check_fits(spec, world, source.vector_env(1, 0).single_action_space)
     policy = experiment.load_policy(world, run)
-    results.note_test_look(run, name, world)
-    metrics, judged, table = results.evaluate_test(world, policy, name)
+    results.record_test_look(run, name, world)
+    metrics, evaluations, table = results.evaluate_test(world, policy, name)
     folder.mkdir(parents=True, exist_ok=True)
-    results.write_results(folder, metrics, judged[name], name)
-    results.write_report(folder, f"{name}, judged again", world, judged, name, table, pd.DataFrame())
+    results.write_results(folder, metrics, evaluations[name], name)
+    results.write_report(folder, f"{name}, evaluated again", world, evaluations, name, table, pd.DataFrame())
     console.print(report.render_table(table, world))
     return metrics
 
 
 def _check_fits(spec: Mapping[str, Any], world: World, space: gym.Space[Any]) -> None:
-    """Raise ConfigError where a stored policy would be understood otherwise than it was trained."""
+    """Raise ConfigError if observations or actions differ from those in training."""
     outputs = getattr(space, "n", None) or int(np.prod(space.shape or (1,)))
-    for what, trained, now in (
+    for quantity, trained, now in (
         ("action outputs (env.action_levels)", int(spec["outputs"]), outputs),
         ("numbers in an observation", int(spec["observation_size"]), world.layout.size),
     ):
         if trained != now:
-            raise ConfigError(f"the policy was trained with {trained} {what}, and cannot be judged with {now}")
+            raise ConfigError(f"the policy was trained with {trained} {quantity}, and cannot be evaluated with {now}")

@@ -1,4 +1,4 @@
-"""The training loop: sample and learn, check on validation, save, stop when told to."""
+"""Training loop: sample and learn, validate, save checkpoints, stop at the budget, a plateau or a signal."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from battery_lab.common.errors import require
+from pydantic import Field
+
+from battery_lab.common.options import Int, options
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.signals import on_stop
 from battery_lab.experiment import checkpoint
@@ -20,64 +22,47 @@ LOSSES = {
     *("qf_loss", "qf_mean", "td_error_mean", "alpha_value"),
 }
 
-LEAST = {
-    "env_steps": 1,
-    "checkpoint_every": 1,
-    "validate_every": 1,
-    "keep_checkpoints": 1,
-    "stop_on_plateau": 0,
-    "threads": 0,
-}
 
-
-class Interrupted(Exception):  # noqa: N818  (it is no error: somebody asked for it)
-    """A person or the system asked the run to stop, and it did, with a checkpoint.
+class Interrupted(Exception):  # noqa: N818  (a requested stop is not an error)
+    """A signal stopped the run, after a checkpoint.
 
     Attributes:
-        number: the signal.
-        path: the checkpoint to go on from.
+        number: number of the signal.
+        path: the checkpoint.
     """
 
     def __init__(self, number: int, path: Path) -> None:
-        """Remember the signal and the checkpoint."""
+        """Store the signal and the checkpoint."""
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.number, self.path = number, path
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("train")
 class TrainOptions:
-    """A choice of conf/train.
+    """Budget and intervals of a training.
 
     Attributes:
         env_steps: the budget of environment steps.
         checkpoint_every: environment steps between two checkpoints.
-        validate_every: environment steps between two looks at validation time.
-        keep_checkpoints: how many checkpoints stay on disk.
-        stop_on_plateau: end after so many validations without a better one; 0 never.
-        threads: threads that torch computes with; 0 leaves it to torch.
+        validate_every: environment steps between two validations.
+        keep_checkpoints: number of checkpoints kept on disk.
+        stop_on_plateau: stop after this many validations without improvement; 0: never.
+        threads: threads of torch; 0: torch's default.
     """
 
-    env_steps: int
-    checkpoint_every: int
-    validate_every: int
-    keep_checkpoints: int
-    stop_on_plateau: int
-    threads: int
-
-    def __post_init__(self) -> None:
-        for name, least in LEAST.items():
-            value = getattr(self, name)
-            good = isinstance(value, int | float) and float(value).is_integer() and value >= least
-            require(good, f"train.{name}", f"must be a whole number from {least}", value)
-            # 2e6 is a whole number that YAML and the command line make a float of.
-            object.__setattr__(self, name, int(value))
+    env_steps: Annotated[Int, Field(ge=1)]
+    checkpoint_every: Annotated[Int, Field(ge=1)]
+    validate_every: Annotated[Int, Field(ge=1)]
+    keep_checkpoints: Annotated[Int, Field(ge=1)]
+    stop_on_plateau: Annotated[Int, Field(ge=0)]
+    threads: Annotated[Int, Field(ge=0)]
 
 
-class Display(Protocol):
-    """Shows a training to a person."""
+class ProgressReport(Protocol):
+    """Shows the progress of a training."""
 
     def update(self, progress: Progress, metrics: Mapping[str, float]) -> None:
-        """Show the state after an iteration."""
+        """Show the progress after an iteration."""
 
 
 @dataclass(kw_only=True)
@@ -85,14 +70,14 @@ class Trainer:
     """Trains one algorithm, from the start or from a checkpoint.
 
     Attributes:
-        algorithm: built from RLlib.
+        algorithm: an RLlib algorithm.
         options: budget and intervals.
         folder: the run folder.
-        progress: how far it has come; changes.
-        validate: judges the present policy on validation: its score and capture.
-        keep: stores the present policy as the best so far.
-        log: takes metrics at an environment step.
-        display: shows them.
+        progress: progress of the training; updated in place.
+        validate: evaluates the current policy on validation time; returns its score and metrics.
+        keep: stores the current policy as the best so far.
+        log: logs metrics at an environment step.
+        report: shows the progress.
     """
 
     algorithm: Any
@@ -102,13 +87,13 @@ class Trainer:
     validate: Callable[[], tuple[float, dict[str, float]]]
     keep: Callable[[], None]
     log: Callable[[Mapping[str, float], int], None]
-    display: Display
+    report: ProgressReport
 
     def run(self) -> None:
-        """Train to the end of the budget, or to a plateau.
+        """Train until the budget is used, or until a plateau.
 
         Raises:
-            Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
+            Interrupted: SIGINT or SIGTERM arrived; a checkpoint was saved.
         """
         options, progress = self.options, self.progress
         if progress.env_steps == 0:
@@ -122,7 +107,7 @@ class Trainer:
                 if last or progress.env_steps >= progress.next_validation:
                     metrics |= self._validate()
                 self.log(metrics, progress.env_steps)
-                self.display.update(progress, metrics)
+                self.report.update(progress, metrics)
                 if stopped or self._finished() or progress.env_steps >= progress.next_checkpoint:
                     progress.next_checkpoint = _next(progress.env_steps, options.checkpoint_every)
                     saved = self._save()
@@ -134,9 +119,9 @@ class Trainer:
         return self.progress.env_steps >= self.options.env_steps or 0 < plateau <= self.progress.stale
 
     def _iterate(self) -> dict[str, float]:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         result = self.algorithm.train()
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - start
         steps = int(result["env_runners"]["num_env_steps_sampled_lifetime"])
         rate = (steps - self.progress.env_steps) / seconds
         self.progress.env_steps, self.progress.seconds = steps, self.progress.seconds + seconds
@@ -165,10 +150,10 @@ def _next(env_steps: int, every: int) -> int:
 
 
 def _environment_metrics(result: Mapping[str, Any]) -> dict[str, float]:
-    found = result["env_runners"].get("lab", {})
-    return {f"{group}/{name}": float(value) for group, names in found.items() for name, value in names.items()}
+    groups = result["env_runners"].get("lab", {})
+    return {f"{group}/{name}": float(value) for group, names in groups.items() for name, value in names.items()}
 
 
 def _learner_metrics(result: Mapping[str, Any]) -> dict[str, float]:
-    found = result.get("learners", {}).get("default_policy", {})
-    return {f"learner/{name}": float(found[name]) for name in sorted(LOSSES & set(found))}
+    losses = result.get("learners", {}).get("default_policy", {})
+    return {f"learner/{name}": float(losses[name]) for name in sorted(LOSSES & set(losses))}

@@ -1,4 +1,4 @@
-"""What a person sees of a finished trial: a table in the terminal and one page that opens offline."""
+"""Report of a finished run: a table in the terminal and one page that opens offline."""
 
 from __future__ import annotations
 

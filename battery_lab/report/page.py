@@ -1,4 +1,4 @@
-"""The page ``report.html``: one file that needs no other, no network and no script."""
+"""Report page: ``report.html``, one file without network access and scripts."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def write_report(
     panels: Sequence[Panel],
     curves: pd.DataFrame,
 ) -> Path:
-    """Write ``report.html`` whole or not at all, and return its path.
+    """Write ``report.html`` atomically and return its path.
 
-    A picture that cannot be drawn is replaced by a sentence that says why: by now the run has its results.
+    A plot that fails is replaced by its error message, so that the run keeps its other results.
 
     Args:
-        folder: the run folder; its trial, its figures and its looks at test time are shown if it holds them.
+        folder: the run folder; the page shows its trial, metrics and test looks if they exist.
         title: the heading.
         world: declares its metrics and the facts in the heading.
         table: one row per policy, indexed by its name.
-        panels: the environment's pictures.
-        curves: one row a line of ``curves.jsonl``; may be empty.
+        panels: the plots of the environment.
+        curves: one row per line of ``curves.jsonl``; may be empty.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -53,29 +53,29 @@ def write_report(
         title=title,
         summary={**summary, **header(folder, list(summary))},
         policies=[str(name) for name in table.index],
-        judged=looks[-1]["policy"] if looks else "",
+        evaluated=looks[-1]["policy"] if looks else "",
         columns=columns(table, world),
         sections=[
-            ("On test time", _pictures(panels, "test")),
-            ("Training", _pictures(training, "training")),
+            ("On test time", _plots(panels, "test")),
+            ("Training", _plots(training, "training")),
         ],
         looks=looks,
         trial=read_trial(folder),
     )
     run = RunFolder(folder)
-    # A name may hold bytes of a file name that is not UTF-8; a question mark is better than no page.
+    # A name may hold bytes of a file name that is not UTF-8; they become question marks.
     run.write_report(page.encode("utf-8", "replace"))
     return run.report
 
 
-def _pictures(panels: Sequence[Panel], prefix: str) -> list[dict[str, str]]:
-    """Draw panels; ``svg`` is markup that matplotlib wrote and escaped, all else is text."""
-    pictures = []
+def _plots(panels: Sequence[Panel], prefix: str) -> list[dict[str, str]]:
+    """Draw panels. ``svg`` is markup that matplotlib has escaped; all other values are plain text."""
+    plots = []
     for place, panel in enumerate(panels):
-        picture = {"title": panel.title, "caption": panel.caption, "svg": "", "failure": ""}
+        plot = {"title": panel.title, "caption": panel.caption, "svg": "", "failure": ""}
         try:
-            picture["svg"] = svg(panel, f"{prefix}{place}")
-        except Exception as error:  # whatever a picture does, the other results stay
-            picture["failure"] = f"{type(error).__name__}: {error}"
-        pictures.append(picture)
-    return pictures
+            plot["svg"] = svg(panel, f"{prefix}{place}")
+        except Exception as error:  # a plot may fail in any way
+            plot["failure"] = f"{type(error).__name__}: {error}"
+        plots.append(plot)
+    return plots

@@ -1,4 +1,4 @@
-"""How pictures look: one palette, one set of sizes, one way to write numbers on an axis."""
+"""Plot style: the palette, the sizes, and the format of numbers on axes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito (2008), "Color Universal Design": told apart with every kind of colour blindness, on white and on black.
+# Okabe and Ito (2008), "Color Universal Design": distinct for every kind of colour blindness, on white and on black.
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 PURPLE, SKY, GREY = "#cc79a7", "#56b4e9", "#808080"
 SEQUENCE = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, GREY)
 
-# Black and white become the page's own ink and paper, see panel.py.
+# Black and white become the ink and paper colours of the page, see svg_panel.py.
 RC: Any = {
     "axes.axisbelow": True,
     "axes.grid": True,
@@ -39,7 +39,7 @@ RC: Any = {
     "legend.frameon": False,
     "lines.linewidth": 1.6,
     "svg.fonttype": "none",
-    # Names of people's own choosing are shown as they are: a dollar sign is no formula.
+    # User-defined names are shown literally: a dollar sign starts no formula.
     "text.parse_math": False,
     "text.usetex": False,
     "xtick.labelsize": 9,
@@ -48,13 +48,13 @@ RC: Any = {
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
-    """Return a colour for each of some other policies; the one that is judged has blue to itself."""
+    """Return a colour for each policy; blue is reserved for the evaluated policy."""
     rest = SEQUENCE[1:]
     return {name: rest[place % len(rest)] for place, name in enumerate(names)}
 
 
 def short(value: float, _: object = None) -> str:
-    """Write a number on an axis: 1,500 or 1.2 M, a true minus, no powers of ten."""
+    """Format a number on an axis: ``1,500`` or ``1.2 M``, with a true minus sign and no powers of ten."""
     size = abs(value)
     if not math.isfinite(value):
         return ""
@@ -68,17 +68,17 @@ def short(value: float, _: object = None) -> str:
 
 
 def number_axis(axis: Any) -> None:
-    """Write the numbers of an axis as ``short`` does."""
+    """Format the numbers of an axis with ``short``."""
     axis.set_major_formatter(short)
 
 
 def symlog(axes: Axes, values: ArrayLike, subs: Sequence[int] = (1,)) -> None:
-    """Scale y so that spikes and everyday values are both seen: linear about zero, logarithmic beyond.
+    """Scale the y axis so that spikes and typical values are both visible: linear near zero, logarithmic beyond.
 
     Args:
-        axes: whose y axis is scaled.
-        values: what is drawn; their median size, as a power of ten, ends the linear part.
-        subs: the multiples of each power of ten that get a number.
+        axes: the axes to scale.
+        values: the plotted values; the power of ten nearest to their median magnitude ends the linear part.
+        subs: the multiples of each power of ten that get a tick.
     """
     from matplotlib.ticker import FixedLocator
 
@@ -87,14 +87,14 @@ def symlog(axes: Axes, values: ArrayLike, subs: Sequence[int] = (1,)) -> None:
     typical = float(np.median(size)) if len(size) else 1.0
     linear = 10.0 ** round(math.log10(typical))
     axes.set_yscale("symlog", linthresh=linear)
-    # matplotlib's own locator crowds the linear part with numbers; those out of sight cost nothing.
+    # matplotlib's own locator crowds the linear part with ticks. Ticks outside the axes are not drawn.
     beyond = [linear * 10.0**decade * sub for decade in range(9) for sub in subs]
     axes.yaxis.set_major_locator(FixedLocator([0.0, *beyond, *(-tick for tick in beyond)]))
     number_axis(axes.yaxis)
 
 
 def legend_above(axes: Axes, columns: int) -> None:
-    """Put the legend over the axes, where it hides no data."""
+    """Place the legend above the axes, where it hides no data."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2)

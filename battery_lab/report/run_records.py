@@ -1,4 +1,4 @@
-"""What else stands in a run folder and belongs on the page: the trial, its figures and the looks at test time."""
+"""Run records for the page: the trial, its metrics and the looks at test time."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any
 
 from battery_lab.common.run_folder import RunFolder
 
-# `scheme://user:password@host`: a report is passed on, and what opens a server is not for everybody who reads it.
+# `scheme://user:password@host`: reports are shared, so credentials are removed.
 _LOGIN = re.compile(r"(?<=://)[^\s/'\"@]+@")
 
 
 def run_folder(folder: Path) -> Path:
-    """Return the run folder that a folder is, or is inside of as the figures of a policy that was judged again are."""
+    """Return the run folder of a folder, which is the run folder itself or the folder of an evaluation in it."""
     places = (folder, *list(folder.resolve().parents)[:2])
     return next((place for place in places if RunFolder(place).trial.is_file()), folder)
 
 
 def read_choices(run: Path) -> dict[str, Any]:
-    """Return the composed configuration, its references as they are written; empty if it cannot be read."""
+    """Return the composed configuration with unresolved references; empty if it cannot be read."""
     import yaml
 
     try:
-        found = yaml.safe_load(without_logins(_text(RunFolder(run).trial)))
-    except (yaml.YAMLError, ValueError):  # the latter of dates that are none
+        trial = yaml.safe_load(without_logins(_text(RunFolder(run).trial)))
+    except (yaml.YAMLError, ValueError):  # ValueError: an invalid date
         return {}
-    return found if isinstance(found, dict) else {}
+    return trial if isinstance(trial, dict) else {}
 
 
 def read_figures(run: Path) -> dict[str, Any]:
@@ -40,14 +40,15 @@ def read_figures(run: Path) -> dict[str, Any]:
 
 
 def read_trial(folder: Path) -> str:
-    """Return the composed configuration as it is stored, without logins; empty if there is none."""
+    """Return the text of the composed configuration without credentials; empty if there is none."""
     return without_logins(_text(RunFolder(folder).trial))
 
 
 def read_looks(folder: Path) -> list[dict[str, str]]:
-    """Return every look at test time that was noted: its time, command, policy and world, the oldest first.
+    """Return all recorded looks at test time, the oldest first: time, command, policy and world.
 
-    A stored policy that is judged again has its figures in a folder of its own inside the run's, which holds the notes.
+    Args:
+        folder: the run folder, or the folder of an evaluation in it.
     """
     for place in (folder, *list(folder.resolve().parents)[:2]):
         looks = list(_looks(_text(RunFolder(place).test_looks)))
@@ -57,7 +58,7 @@ def read_looks(folder: Path) -> list[dict[str, str]]:
 
 
 def without_logins(text: str) -> str:
-    """Return text with user and password taken out of the addresses in it."""
+    """Return text without user and password in addresses."""
     return _LOGIN.sub("", text)
 
 
@@ -66,7 +67,7 @@ def _looks(text: str) -> Iterator[dict[str, str]]:
         try:
             look = json.loads(line)
         except ValueError:
-            # A kill can leave half a line; the others still count.
+            # A kill can leave an incomplete line; the other lines are valid.
             continue
         if isinstance(look, dict):
             known = {key: without_logins(str(look.get(key, ""))) for key in ("time", "command", "policy")}

@@ -1,4 +1,4 @@
-"""A picture of the report, and how it becomes a part of the page."""
+"""SVG panels: a plot with title and caption, drawn as SVG inside a page."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from battery_lab.report.plot_style import RC
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Namespaces, dates and styles of a file of its own: the page has its own, and must name no address at all.
+# Parts of a standalone SVG file that the page does not need. The page must not contain any URL.
 _PREAMBLE = re.compile(r"^.*?(?=<svg )", re.DOTALL)
 _METADATA = re.compile(r"\s*<metadata>.*?</metadata>|\s*<style type=\"text/css\">.*?</style>", re.DOTALL)
 _NAMESPACE = re.compile(r'\sxmlns(?::\w+)?="[^"]*"')
 _INK = re.compile(r"\b(fill|stroke): #000000\b")
 _PAPER = re.compile(r"\b(fill|stroke): #ffffff\b")
-# A hundredth of a point is finer than any screen; six digits make the page twice as heavy.
+# Two decimals are finer than any screen; six make the page twice as large.
 _PATH = re.compile(r'(?<=\sd=")[^"]*')
 _DIGITS = re.compile(r"(\.\d\d)\d+")
 _ID = re.compile(r'(\bid="|\bhref="#|url\(#)')
@@ -28,12 +28,12 @@ _ID = re.compile(r'(\bid="|\bhref="#|url\(#)')
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One picture with its words.
+    """A plot with title and caption.
 
     Attributes:
-        title: what is seen.
-        caption: how to read it.
-        draw: puts axes on an empty figure; black and white become the ink and paper of the page, dark or light.
+        title: the heading.
+        caption: how to read the plot.
+        draw: draws on an empty figure. Black and white become the ink and paper colours of the page, light or dark.
         size: width and height, inches.
     """
 
@@ -44,20 +44,20 @@ class Panel:
 
 
 def svg(panel: Panel, prefix: str) -> str:
-    """Draw a panel and return it as an ``<svg>`` element that loads nothing.
+    """Draw a panel and return it as an ``<svg>`` element without external resources.
 
     Args:
         panel: the panel.
-        prefix: begins every id in it, so that two pictures on a page do not share one.
+        prefix: prefix of all ids in the element, so that ids are unique on the page.
     """
-    # Drawing is slow to import and only needed at the end of a run. No pyplot: that keeps every figure for ever.
+    # Imported late: matplotlib is slow to import. No pyplot: it keeps every figure alive.
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     text = io.StringIO()
     with matplotlib.rc_context(RC), warnings.catch_warnings():
-        # Letters are drawn by the browser's fonts, which have more of them than matplotlib's.
+        # The browser draws the text, with more glyphs than the fonts of matplotlib have.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
         figure = Figure(figsize=panel.size, layout="constrained")
         FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""The table of all policies, for a terminal and for a page."""
+"""Tables of policies, for the terminal and for the page."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SHARES = ("capture", "lift_over_rule")  # see experiment/metrics.py
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One figure of all policies.
+    """One metric of all policies.
 
     Attributes:
-        heading: what it is.
-        unit: what it is counted in; may be empty.
-        cells: as text, in the order of the policies.
+        heading: label of the metric.
+        unit: unit of the metric; may be empty.
+        cells: values as text, in the order of the policies.
     """
 
     heading: str
@@ -35,23 +35,23 @@ class Column:
 
 
 def render_table(table: pd.DataFrame, world: World) -> Table:
-    """Lay out the policies for a terminal.
+    """Return the table of policies for a terminal.
 
     Args:
         table: one row per policy, indexed by its name, as ``experiment.metrics.table`` makes it.
         world: declares the metrics.
     """
     shown = Table(title="Policies on test time", box=box.SIMPLE_HEAD, pad_edge=False)
-    # On a narrow terminal names are folded, and figures stay whole.
+    # On a narrow terminal names wrap; numbers do not.
     shown.add_column("policy", overflow="fold", vertical="bottom")
-    found = columns(table, world)
-    for column in found:
+    shown_columns = columns(table, world)
+    for column in shown_columns:
         heading = textwrap.fill(printable(column.heading), 1 + len(column.heading) // 2, break_long_words=False)
         heading += f"\n{printable(column.unit)}" if column.unit else ""
-        # Text and not a string: a string would be read as markup.
+        # Text, because rich parses a plain string as markup.
         shown.add_column(Text(heading), justify="right", vertical="bottom", no_wrap=True)
     for place, name in enumerate(table.index):
-        shown.add_row(Text(printable(name)), *(Text(column.cells[place]) for column in found))
+        shown.add_row(Text(printable(name)), *(Text(column.cells[place]) for column in shown_columns))
     return shown
 
 
@@ -78,7 +78,7 @@ def columns(table: pd.DataFrame, world: World) -> list[Column]:
 
 
 def printable(text: object) -> str:
-    """Return text without what steers a terminal or cannot be encoded."""
+    """Return text without control characters and characters that cannot be encoded."""
     known = str(text).encode("utf-8", "replace").decode()
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in known)
 

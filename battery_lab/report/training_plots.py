@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STEPS = "env_steps"
 CAPTURE, LIFT, SPEED = "validation/capture", "validation/lift_over_rule", "train/env_steps_per_second"
-# More points than a line has pixels only make the page heavy.
+# A line has fewer pixels: more points only make the page larger.
 MOST_POINTS = 600
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -32,19 +32,19 @@ def training_panels(curves: pd.DataFrame, world: World) -> list[Panel]:
         curves: one row per line; columns may be missing, and values may be NaN.
         world: declares the score, the optimum and the rule.
     """
-    found = []
+    panels = []
     shown = [name for name in (*_scores(world), CAPTURE) if len(line(curves, name)[0])]
     if shown:
-        found.append(_learning(curves, world, both=CAPTURE in shown and len(shown) > 1))
+        panels.append(_learning(curves, world, both=CAPTURE in shown and len(shown) > 1))
     terms = _group(curves, "reward_terms/")
     if terms:
-        found.append(_reward_terms(curves, terms, _score(world).unit))
+        panels.append(_reward_terms(curves, terms, _score(world).unit))
     losses = _group(curves, "learner/")
     if losses:
-        found.append(_losses(curves, losses))
+        panels.append(_losses(curves, losses))
     if len(line(curves, SPEED)[0]):
-        found.append(_speed(curves))
-    return found
+        panels.append(_speed(curves))
+    return panels
 
 
 def _score(world: World) -> Metric:
@@ -56,7 +56,7 @@ def _scores(world: World) -> tuple[str, str]:
 
 
 def line(curves: pd.DataFrame, name: str) -> Line:
-    """Return the steps and the values of one curve where both are numbers; empty if there is no such curve."""
+    """Return the steps and values of a curve where both are numbers; empty if there is no such curve."""
     if STEPS not in curves.columns or name not in curves.columns:
         return np.empty(0), np.empty(0)
     steps = _numbers(curves[STEPS])
@@ -67,14 +67,14 @@ def line(curves: pd.DataFrame, name: str) -> Line:
 
 
 def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a centred mean over about a twentieth of the curve; as long as the curve; a short one as it is."""
+    """Return the centred rolling mean over about a twentieth of the curve. Curves below 20 points stay unchanged."""
     window = len(values) // 20
     mean = pd.Series(values).rolling(2 * window + 1, center=True, min_periods=1).mean()
     return np.asarray(mean, np.float64)
 
 
 def thin(steps: NDArray[np.float64], values: NDArray[np.float64]) -> Line:
-    """Return at most ``MOST_POINTS`` points, the first and the last among them."""
+    """Return at most ``MOST_POINTS`` points, including the first and the last one."""
     if len(steps) <= MOST_POINTS:
         return steps, values
     kept = np.linspace(0, len(steps) - 1, MOST_POINTS).round().astype(np.int64)
@@ -191,8 +191,8 @@ def _losses(curves: pd.DataFrame, names: Sequence[str]) -> Panel:
             axes.tick_params(labelbottom=True)
 
     return Panel(
-        title="What the learner reports",
-        caption="Losses and what goes with them, each on its own scale and without a unit.",
+        title="Learner metrics",
+        caption="Losses and related metrics, each on its own scale and without a unit.",
         draw=draw,
         size=(9.5, 0.6 + 1.9 * down),
     )
@@ -205,13 +205,13 @@ def _speed(curves: pd.DataFrame) -> Panel:
         axes.plot(*thin(steps, values), color=BLUE, alpha=0.35, linewidth=0.8)
         axes.plot(*thin(steps, smooth(values)), color=BLUE, linewidth=2.2)
         axes.set_ylim(bottom=0)
-        axes.set_ylabel("env steps a second")
+        axes.set_ylabel("env steps per second")
         number_axis(axes.yaxis)
         _steps_axis(axes)
 
     return Panel(
-        title="Speed of training",
-        caption="Environment steps a second of sampling and learning together, validation left out.",
+        title="Training speed",
+        caption="Environment steps per second, sampling and learning combined, without validation.",
         draw=draw,
         size=(9.5, 2.4),
     )

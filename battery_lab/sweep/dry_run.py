@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from rich.markup import escape
 from rich.table import Table
 
+from battery_lab.common.duration import clock
 from battery_lab.sweep.interfaces import Trial
-from battery_lab.sweep.progress_table import span, varied
+from battery_lab.sweep.progress_table import varied
 from battery_lab.sweep.trial_folder import checkpoint_steps, read_result
 
 
@@ -60,7 +61,7 @@ def _cells(plan: Plan, choices: str, takes: str) -> tuple[str, ...]:
     if plan.done_steps is None:
         return str(plan.trial.number), choices, "be passed over: it is done", budget, "", ""
     does = f"go on from step {plan.done_steps:,}" if plan.done_steps else "begin"
-    time = "?" if plan.seconds is None else span(plan.seconds)
+    time = "?" if plan.seconds is None else clock(plan.seconds)
     return str(plan.trial.number), choices, does, budget, takes, time
 
 
@@ -71,7 +72,7 @@ def _summed(plans: Sequence[Plan], parallel: int) -> str:
     if not known:
         return f"{total}. How long they take cannot be told, as no earlier run of their algorithms is in outputs/"
     rest = f", without {len(left) - len(known)} of which no earlier run tells" if len(known) < len(left) else ""
-    return f"{total}. Training would take about {span(sum(known) / min(parallel, len(known)))}{rest}"
+    return f"{total}. Training would take about {clock(sum(known) / min(parallel, len(known)))}{rest}"
 
 
 def rate_of(rates: Mapping[str, float], algo: str | None) -> float | None:

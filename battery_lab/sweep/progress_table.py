@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from battery_lab.common.duration import clock
 from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.journal import Entry, State
 from battery_lab.sweep.trial_folder import Progress
@@ -20,12 +21,6 @@ from battery_lab.sweep.trial_folder import Progress
 STYLES = {State.DONE: "green", State.FAILED: "red", State.RUNNING: "cyan", State.STOPPED: "yellow"}
 EVERY_S = 60.0
 MANY = 30
-
-
-def span(seconds: float) -> str:
-    """Return a time as 1:02:03 or 2:03."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
 
 
 def varied(entries: Sequence[Entry]) -> dict[int, str]:
@@ -53,9 +48,9 @@ def _cells(entry: Entry, progress: Progress, budget: int | None) -> tuple[str, s
     share = f"{min(1.0, progress.env_steps / budget):.0%}" if budget and progress.env_steps else ""
     took = ""
     if entry.state == State.RUNNING and (left := time_left(progress, budget)) is not None:
-        took = f"{span(left)} left"
+        took = f"{clock(left)} left"
     elif entry.started_at is not None and entry.finished_at is not None:
-        took = span(entry.finished_at - entry.started_at)
+        took = clock(entry.finished_at - entry.started_at)
     return share, _captured(entry, progress), took
 
 

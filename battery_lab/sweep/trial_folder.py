@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from battery_lab.common.errors import LabError
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.experiment.checkpoint import found
+from battery_lab.experiment.checkpoint import list_checkpoints
 from battery_lab.tracking.run_log import STEPS, TIME, read_lines
 
 EARLIER = "earlier-"
@@ -38,7 +38,7 @@ def read_result(folder: Path) -> float | None:
 
 def checkpoint_steps(folder: Path) -> int | None:
     """Return the environment steps of the newest checkpoint; None if there is none."""
-    checkpoints = found(RunFolder(folder).checkpoints)
+    checkpoints = list_checkpoints(RunFolder(folder).checkpoints)
     return int(checkpoints[-1].name) if checkpoints else None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import battery_lab
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.experiment.checkpoint import found
+from battery_lab.experiment.checkpoint import list_checkpoints
 from battery_lab.tracking.mlflow_params import trial_digest
 
 PACKAGE = Path(battery_lab.__file__).parent
@@ -63,7 +63,7 @@ def contents_digest(path: Path) -> str:
 @cache
 def run_digest(run: Path) -> str:
     """Return a digest of what others go on from in a run folder, whatever else is written there later."""
-    checkpoints = found(RunFolder(run).checkpoints)
+    checkpoints = list_checkpoints(RunFolder(run).checkpoints)
     parts = [RunFolder(run).trial, RunFolder(run).policy, *checkpoints[-1:]]
     return hashlib.sha256(" ".join(contents_digest(part) for part in parts if part.exists()).encode()).hexdigest()
 

@@ -1,12 +1,12 @@
-"""Where the results of a run go: always into its folder, and from there to a store of trials if one is chosen."""
+"""Tracking: the interface between a run and a store where trials are compared, and the run log in the folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
+from battery_lab.common.options import options
 from battery_lab.tracking.run_log import RunLog
 
 __all__ = ["NoTracking", "RunLog", "Status", "Tracker", "Tracking"]
@@ -18,48 +18,49 @@ class Tracking(Protocol):
     """A run that is being tracked."""
 
     def log(self, metrics: Mapping[str, float], env_steps: int) -> None:
-        """Track metrics at an environment step; the folder's RunLog has them already."""
+        """Track metrics at an environment step. The RunLog of the folder holds them already."""
 
     def finish(self, status: Status) -> None:
-        """Track how the run ended, with what its folder then holds."""
+        """Track the end of the run, with what its folder then holds."""
 
 
+@runtime_checkable
 class Tracker(Protocol):
-    """A choice of conf/tracking: takes a run's results to a place where trials are compared.
+    """A choice of conf/tracking: sends the results of runs to a store where trials are compared.
 
-    The run folder is the truth. A tracker never stops or slows a training, and what it could not deliver can be
-    delivered later from the folder.
+    The run folder is the source of truth. A tracker never stops or slows down a training, and what it could not send
+    can be sent later from the folder.
     """
 
     def start(self, folder: Path, name: str, config: Mapping[str, Any]) -> Tracking:
-        """Begin to track a run, or go on with one that was resumed.
+        """Start to track a run, or continue after it was resumed.
 
         Args:
-            folder: the run folder; its curves are those that the run goes on from.
-            name: what people will call the run.
-            config: the composed choices as plain values.
+            folder: the run folder; its curves end where the run starts.
+            name: name of the run in the store.
+            config: the composed configuration as plain values.
         """
 
     def end_sweep(
         self, sweep: Path, done: Mapping[Path, Mapping[str, Any]], status: Status, figures: Mapping[str, float]
     ) -> None:
-        """Track how a sweep ended, and bring what its trials could not bring themselves.
+        """Track the end of a sweep, and send what its trials could not send themselves.
 
         Args:
-            sweep: its folder.
-            done: folders and composed choices of trials that came to their end.
-            status: how it ended.
-            figures: of the sweep as a whole.
+            sweep: folder of the sweep.
+            done: configurations of the finished trials, by their folders.
+            status: status of the sweep.
+            figures: metrics of the sweep as a whole.
         """
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("tracking")
 class NoTracking:
-    """The choice ``tracking=none``: the run folder is all there is."""
+    """The choice ``tracking=none``: results stay in the run folder."""
 
     def start(self, folder: Path, name: str, config: Mapping[str, Any]) -> Tracking:
         """Return a tracking that does nothing."""
-        return _Nowhere()
+        return _NoRun()
 
     def end_sweep(
         self, sweep: Path, done: Mapping[Path, Mapping[str, Any]], status: Status, figures: Mapping[str, float]
@@ -67,7 +68,7 @@ class NoTracking:
         """Do nothing."""
 
 
-class _Nowhere:
+class _NoRun:
     def log(self, metrics: Mapping[str, float], env_steps: int) -> None:
         pass
 

@@ -1,4 +1,4 @@
-"""MLflow stores: where they are, and how they are reached."""
+"""MLflow client: addresses of stores, and connections to them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LOCK_S = 60.0
 
 @dataclass(frozen=True)
 class Address:
-    """Where runs go.
+    """An experiment in a store.
 
     Attributes:
-        uri: MLflow's tracking URI, with the whole path of a SQLite file.
+        uri: MLflow's tracking URI; the path of a SQLite file is absolute.
         experiment: name of the experiment.
-        artifacts: URI of the folder for files; None leaves it to a server.
+        artifacts: URI of the folder for files; None: the server chooses it.
     """
 
     uri: str
@@ -33,10 +33,10 @@ class Address:
 
 
 def new_client(uri: str) -> Any:
-    """Return an MlflowClient that prints nothing, reports to nobody and gives up on a dead server within a minute.
+    """Return an MlflowClient that prints nothing, sends no telemetry and gives up on a dead server within a minute.
 
     Raises:
-        ConfigError: a managed server is asked for without the plugin by which MLflow reaches it.
+        ConfigError: the plugin for a managed server is not installed.
     """
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -53,10 +53,10 @@ def new_client(uri: str) -> Any:
     if uri.startswith("arn:"):
         if find_spec("sagemaker_mlflow") is None:
             raise ConfigError(f"tracking.uri={uri} needs the extra aws, which is not installed: make setup-aws")
-        # Its plugin signs requests to the server that is set for the whole process.
+        # The plugin signs requests to the tracking URI of the process.
         mlflow.set_tracking_uri(uri)
     else:
-        # That plugin, where it is installed, is asked about every store, and fails for those that are none of its own.
+        # If the plugin is installed, MLflow calls it for every store; it logs an error for stores of other kinds.
         logging.getLogger("mlflow.tracking.request_header.registry").setLevel(logging.ERROR)
     for logger in ("mlflow", "alembic"):
         logging.getLogger(logger).setLevel(logging.WARNING)
@@ -64,9 +64,9 @@ def new_client(uri: str) -> Any:
 
 
 def connect(address: Address) -> tuple[Any, str]:
-    """Return a client and the identifier of the experiment, both made if need be.
+    """Return a client and the identifier of the experiment; store and experiment are created if missing.
 
-    Two processes that make the same SQLite store at once would both run its migrations, so one waits for the other.
+    Two processes that create the same SQLite store would both run its migrations, so one waits for the other.
     """
     if not address.uri.startswith("sqlite:///"):
         client = new_client(address.uri)
@@ -75,19 +75,16 @@ def connect(address: Address) -> tuple[Any, str]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock", timeout=LOCK_S):
         if not path.exists():
-            _make_store(path)
+            _create_store(path)
         client = new_client(address.uri)
         return client, _experiment(client, address)
 
 
-def _make_store(path: Path) -> None:
-    """Make a SQLite store, whole or not at all.
-
-    MLflow makes one in some dozens of migrations, and a store that was left amid them, by a kill, is of no use to it.
-    """
+def _create_store(path: Path) -> None:
+    # MLflow creates a store in dozens of migrations, and cannot use one that a kill left between them.
     for unfinished in path.parent.glob(f"{PREFIX}*-{path.name}"):
         unfinished.unlink()
-    # Each temporary name is new: MLflow remembers for the life of the process which stores it has made.
+    # The temporary name is new each time: MLflow does not create a store twice in one process.
     with atomic_path(path) as part:
         new_client(f"sqlite:///{part}").search_experiments(max_results=1)
 
@@ -95,15 +92,15 @@ def _make_store(path: Path) -> None:
 def _experiment(client: Any, address: Address) -> str:
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(address.experiment)
-    if found is None:
+    stored = client.get_experiment_by_name(address.experiment)
+    if stored is None:
         try:
             return str(client.create_experiment(address.experiment, artifact_location=address.artifacts))
         except MlflowException:
-            # Somebody else was quicker, or the store refuses the name, which the next line finds out.
-            found = client.get_experiment_by_name(address.experiment)
-            if found is None:
+            # Another process created it first, or the store rejects the name.
+            stored = client.get_experiment_by_name(address.experiment)
+            if stored is None:
                 raise
-    if found.lifecycle_stage != "active":
-        raise ValueError(f"experiment {address.experiment} was deleted in the store: restore it or name another")
-    return str(found.experiment_id)
+    if stored.lifecycle_stage != "active":
+        raise ValueError(f"experiment {address.experiment} was deleted in the store: restore it or choose another")
+    return str(stored.experiment_id)

@@ -1,4 +1,4 @@
-"""A composition as MLflow's parameters: flat names, short texts, nothing secret."""
+"""MLflow parameters: a composed configuration as flat names and short texts without credentials."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 
 from battery_lab.tracking.sync_state import public
 
-# Limits of mlflow.utils.validation, which servers of version 2 and 3 share.
+# Limits of mlflow.utils.validation, in versions 2 and 3.
 KEY_LENGTH, VALUE_LENGTH = 250, 6000
-# The key of a composition under which the names of the chosen options stand, by group; its values say the same in full.
+# The key under which a configuration holds the names of its options by group; the other keys hold their values.
 CHOICES = "choices"
-# Where a run lies and from which folder it came says nothing about the trial.
+# Locations and origins, which do not belong to the identity of a trial.
 PLACES = ("outputs", "tracking", "resume", "rerun", "sweep")
 _FORBIDDEN = re.compile(r"[^\w\-. :/]", re.ASCII)
 
 
 def flat_params(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return a composition as ``{"choice.algo": "ppo", "algo.lr": "0.0003", ...}``.
+    """Return a configuration as ``{"choice.algo": "ppo", "algo.lr": "0.0003", ...}``.
 
-    Lists of plain values are one parameter; of mappings (reward terms, features) one for each of their values. A group
-    that another one takes over whole (``env.market`` is ``market``) is there once, under its own name.
+    A list of plain values is one parameter; a list of mappings (reward terms, features) is one parameter per value. A
+    group that another group contains unchanged (``env.market`` is ``market``) appears once, under its own name.
     """
     kept = {key: value for key, value in config.items() if key not in ("resume", "rerun", "sweep", CHOICES)}
     groups = {key: value for key, value in kept.items() if isinstance(value, Mapping)}
@@ -32,27 +32,27 @@ def flat_params(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def choices(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return which option was chosen in each group, as ``{"choice.algo": "ppo", ...}``; empty if it is not known."""
+    """Return the option of each group, as ``{"choice.algo": "ppo", ...}``; empty if unknown."""
     chosen = config.get(CHOICES) or {}
     return {valid_name(f"choice.{group}"): _text(option) for group, option in chosen.items()}
 
 
 def trial_digest(config: Mapping[str, Any]) -> str:
-    """Return 16 hexadecimal digits that two runs share if they are of the same trial and seed."""
+    """Return 16 hexadecimal digits that are equal for runs of the same trial and seed."""
     values = {key: _without_caches(value) for key, value in config.items() if key not in (*PLACES, CHOICES)}
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _without_caches(value: Any) -> Any:
-    """Leave out where things are cached, which lies below ``outputs`` and makes no other trial."""
+    # Cache folders do not belong to the identity of a trial.
     if not isinstance(value, Mapping):
         return value
     return {key: _without_caches(child) for key, child in value.items() if key != "cache"}
 
 
 def valid_name(name: str) -> str:
-    """Return a name that MLflow takes for a parameter or a metric."""
+    """Return a name that MLflow accepts for a parameter or a metric."""
     return _FORBIDDEN.sub("_", name)[:KEY_LENGTH]
 
 

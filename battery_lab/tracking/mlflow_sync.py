@@ -1,4 +1,4 @@
-"""One run folder and one MLflow store: every pass sends what the store does not hold yet, and nothing twice."""
+"""MLflow sync: sends what a store does not hold yet of a run folder, and nothing twice."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from battery_lab.tracking.mlflow_client import LOCK_S, Address, connect
 from battery_lab.tracking.mlflow_params import choices, flat_params, trial_digest, valid_name
 from battery_lab.tracking.mlflow_sweep_run import KEY, PARENT, sweep_of, sweep_run
 from battery_lab.tracking.run_log import STEPS, TIME, Line, read_lines
-from battery_lab.tracking.sync_state import Receipt, public, read_receipt, write_receipt
+from battery_lab.tracking.sync_state import SyncState, public, read_sync_state, write_sync_state
 
-METRICS_A_BATCH, PARAMS_A_BATCH = 1000, 100
+METRICS_PER_BATCH, PARAMS_PER_BATCH = 1000, 100
 
 Point = tuple[str, float, int, int]
 
 
-class Delivery:
-    """Brings a run folder to a store, in as many passes as it takes."""
+class RunSync:
+    """Sends a run folder to a store, in any number of passes."""
 
     def __init__(self, folder: Path, name: str, config: Mapping[str, Any], address: Address) -> None:
-        """Remember what goes where; nothing is opened yet.
+        """Prepare a sync without a connection.
 
-        A run whose folder lies in that of a sweep stands under the run of that.
+        If the folder lies in the folder of a sweep, the run becomes a child of the sweep's run.
 
         Args:
-            folder: of the run.
-            name: what people will call it.
-            config: the composed choices as plain values.
-            address: where it goes.
+            folder: the run folder.
+            name: name of the run in the store.
+            config: the composed configuration as plain values.
+            address: the store and experiment.
         """
         self.folder, self.name, self.config, self.address = folder, name, config, address
         self._client: Any = None
@@ -45,16 +45,16 @@ class Delivery:
         self._offset = 0
 
     def send(self, status: str | None) -> int:
-        """Send what is new: curves, and at the end of the run its figures and files.
+        """Send what is new: curves, and at the end of the run its metrics and files.
 
         Args:
-            status: how the run ended; None while it goes on.
+            status: status of the finished run; None while it trains.
 
         Returns:
-            How many points were new to the store.
+            The number of points that were new to the store.
 
         Raises:
-            Exception: whatever the store raises; the next pass begins with what the store then holds.
+            Exception: any error of the store; the next pass starts from what the store then holds.
         """
         with FileLock(RunFolder(self.folder).sync_lock, timeout=LOCK_S):
             try:
@@ -62,9 +62,9 @@ class Delivery:
                     self._open(live=status is None)
                 new = self._send_curves()
                 if status is not None:
-                    new += self._send_points(list(self._figures()))
+                    new += self._send_points(list(self._final_metrics()))
                     self._send_files()
-                    self._client.set_terminated(self._run, status, int(self._ended() * 1000))
+                    self._client.set_terminated(self._run, status, int(self._end_time() * 1000))
                     self._note(status=status)
                 return new
             except BaseException:
@@ -72,52 +72,52 @@ class Delivery:
                 raise
 
     def _open(self, live: bool) -> None:
-        # Noted before the run exists: a kill between the two would otherwise leave a run that nobody finds again.
-        receipt = self._note()
+        # The key is stored before the run exists, so that a kill between the two leaves no run without its key.
+        state = self._note()
         self._client, experiment = connect(self.address)
-        found = self._client.search_runs([experiment], f"tags.`{KEY}` = '{receipt['key']}'", max_results=1)
-        if found:
-            self._run = found[0].info.run_id
+        stored = self._client.search_runs([experiment], f"tags.`{KEY}` = '{state['key']}'", max_results=1)
+        if stored:
+            self._run = stored[0].info.run_id
             if live:
                 self._client.update_run(self._run, status="RUNNING")
-            self._latest = dict(found[0].data.metrics)
+            self._latest = dict(stored[0].data.metrics)
             self._sent = {name: self._last_step(name) for name in self._latest}
-            self._send_params(found[0].data.params)
+            self._send_params(stored[0].data.params)
         else:
-            self._run, self._sent, self._latest = self._create(experiment, receipt), {}, {}
+            self._run, self._sent, self._latest = self._create(experiment, state), {}, {}
             self._send_params({})
         self._note(run_id=self._run, env_steps=max(self._sent.values(), default=None))
 
-    def _create(self, experiment: str, receipt: Mapping[str, Any]) -> str:
-        tags = {KEY: receipt["key"], "battery_lab.trial": trial_digest(self.config)}
+    def _create(self, experiment: str, state: Mapping[str, Any]) -> str:
+        tags = {KEY: state["key"], "battery_lab.trial": trial_digest(self.config)}
         tags["battery_lab.folder"] = str(self.folder.resolve())
-        tags |= {f"battery_lab.{name}": receipt[name] for name in ("version", "commit") if name in receipt}
+        tags |= {f"battery_lab.{name}": state[name] for name in ("version", "commit") if name in state}
         if (sweep := sweep_of(self.folder)) is not None:
             tags[PARENT] = sweep_run(self._client, experiment, sweep)
-        if "commit" in receipt:
-            tags["mlflow.source.git.commit"] = receipt["commit"].removesuffix("-dirty")
+        if "commit" in state:
+            tags["mlflow.source.git.commit"] = state["commit"].removesuffix("-dirty")
         lines = read_lines(RunFolder(self.folder).curves)[0]
-        begun = float(lines[0][TIME] or 0) if lines else time.time()
-        run = self._client.create_run(experiment, int(begun * 1000), tags=tags, run_name=self.name)
+        start = float(lines[0][TIME] or 0) if lines else time.time()
+        run = self._client.create_run(experiment, int(start * 1000), tags=tags, run_name=self.name)
         return str(run.info.run_id)
 
     def _last_step(self, name: str) -> int:
         return max((point.step for point in self._client.get_metric_history(self._run, name)), default=-1)
 
     def _send_params(self, there: Mapping[str, str]) -> None:
-        """Send parameters that are not there; MLflow keeps the first value, so later ones become tags.
+        """Send parameters that the store lacks. MLflow keeps the first value, so changed values become tags.
 
-        Choices are tags too, as the store's tables group and filter by tags.
+        Choices are also tags, because the tables of MLflow group and filter by tags.
         """
         from mlflow.entities import Param, RunTag
 
         params = flat_params(self.config)
         new = [Param(name, value) for name, value in params.items() if name not in there]
-        for chunk in _chunks(new, PARAMS_A_BATCH):
+        for chunk in _chunks(new, PARAMS_PER_BATCH):
             self._client.log_batch(self._run, params=chunk)
         changed = [RunTag(f"resumed.{n}"[:250], v) for n, v in params.items() if n in there and there[n] != v]
         chosen = [RunTag(name, value) for name, value in choices(self.config).items()]
-        for chunk in _chunks(changed + chosen, PARAMS_A_BATCH):
+        for chunk in _chunks(changed + chosen, PARAMS_PER_BATCH):
             self._client.log_batch(self._run, tags=chunk)
 
     def _send_curves(self) -> int:
@@ -125,7 +125,7 @@ class Delivery:
         return self._send_points([point for line in lines for point in _points(line)])
 
     def _send_points(self, points: Sequence[Point]) -> int:
-        """Send points past the last one that the store holds of their metric; returns how many those were."""
+        """Send the points that are later than the last one in the store; returns their number."""
         from mlflow.entities import Metric
 
         new = []
@@ -133,17 +133,17 @@ class Delivery:
             if step > self._sent.get(name, -1):
                 self._sent[name], self._latest[name] = step, value
                 new.append(Metric(name, value, at, step))
-        for chunk in _chunks(new, METRICS_A_BATCH):
+        for chunk in _chunks(new, METRICS_PER_BATCH):
             self._client.log_batch(self._run, metrics=chunk)
         if new:
             self._note(env_steps=max(point.step for point in new))
         return len(new)
 
-    def _figures(self) -> Iterator[Point]:
+    def _final_metrics(self) -> Iterator[Point]:
         """Yield ``metrics.json`` as points at the end of training.
 
-        A figure that is a curve too (the best validation beside each validation) comes one step behind the curve, so
-        that tables, which show a metric's last point, show the figure.
+        A metric that is also a curve (the best validation beside each validation) is placed one step after the curve:
+        tables show the last point of a metric.
         """
         path = RunFolder(self.folder).metrics
         if not path.is_file():
@@ -166,31 +166,31 @@ class Delivery:
             uri = self.address.uri
             self._client.log_text(self._run, run.trial.read_text().replace(uri, public(uri)), run.trial.name)
 
-    def _ended(self) -> float:
-        """Return when the last of its results was written, in unix seconds."""
+    def _end_time(self) -> float:
+        """Return the unix time at which the last result was written."""
         paths = [RunFolder(self.folder).metrics, RunFolder(self.folder).curves]
         return max((path.stat().st_mtime for path in paths if path.is_file()), default=time.time())
 
-    def _note(self, **facts: str | int | None) -> Receipt:
-        """Write down what was sent, for people and for who continues."""
-        receipt, uri = read_receipt(self.folder), public(self.address.uri)
+    def _note(self, **facts: str | int | None) -> SyncState:
+        """Store what was sent."""
+        state, uri = read_sync_state(self.folder), public(self.address.uri)
         place = {"experiment": self.address.experiment, "artifacts": self.address.artifacts}
-        known = receipt["stores"].get(uri, {})
+        known = state["stores"].get(uri, {})
         if known.get("experiment") != self.address.experiment:
             known = {"run_id": None, "env_steps": None}
-        receipt["stores"][uri] = {**known, **place, **facts}
-        write_receipt(self.folder, receipt)
-        return receipt
+        state["stores"][uri] = {**known, **place, **facts}
+        write_sync_state(self.folder, state)
+        return state
 
 
-def is_delivered(folder: Path, address: Address) -> bool:
-    """Return whether a store has all of a run that came to its end."""
-    told = read_receipt(folder)["stores"].get(public(address.uri), {})
-    return bool(told.get("experiment") == address.experiment and told.get("status") == "FINISHED")
+def is_synced(folder: Path, address: Address) -> bool:
+    """Return whether a store holds all results of a finished run."""
+    sent = read_sync_state(folder)["stores"].get(public(address.uri), {})
+    return bool(sent.get("experiment") == address.experiment and sent.get("status") == "FINISHED")
 
 
 def _points(line: Line) -> Iterator[Point]:
-    """Yield the points of a line of the curves that MLflow can hold."""
+    """Yield the points of a line of the curves. MLflow has no nulls."""
     for name, value in line.items():
         if name not in (STEPS, TIME) and value is not None:
             yield valid_name(name), value, int((line.get(TIME) or 0) * 1000), int(line[STEPS] or 0)

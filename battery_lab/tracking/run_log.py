@@ -1,4 +1,4 @@
-"""The curves of a run in its own folder: JSON lines for every reader, TensorBoard files beside them."""
+"""Run log: the training curves in the run folder, as JSON lines and as TensorBoard files."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Line = dict[str, float | None]
 
 
 def read_lines(path: Path, offset: int = 0) -> tuple[list[Line], int]:
-    """Read the whole lines of a curve file from a byte on.
+    """Read the complete lines of a curve file.
 
     Args:
-        path: a ``curves.jsonl``; none yet is an empty one.
-        offset: where an earlier call ended.
+        path: a ``curves.jsonl``; a missing file counts as empty.
+        offset: the first byte to read, as an earlier call returned it.
 
     Returns:
-        The lines, each with ``env_steps`` and ``time``, and the byte after the last whole one. A line that a kill cut
-        off is left for later, or for never.
+        The lines, each with ``env_steps`` and ``time``, and the byte after the last complete line. An incomplete last
+        line is left for the next call.
     """
     try:
         with path.open("rb") as file:
@@ -41,13 +41,13 @@ def read_lines(path: Path, offset: int = 0) -> tuple[list[Line], int]:
 
 
 class RunLog:
-    """Writes the curves of a run, a JSON object a line, and the same to TensorBoard files.
+    """Writes the curves of a run: one JSON object per line, and the same points to TensorBoard.
 
     A line is ``{"env_steps": int, "time": unix seconds, <metric>: number or null, ...}``.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open the curves of a run folder, which is made if missing, to append to them."""
+        """Open the curves of a run folder for appending. The folder is created if missing."""
         folder.mkdir(parents=True, exist_ok=True)
         self._path, self._folder = RunFolder(folder).curves, RunFolder(folder).tensorboard
         self._purge_step: int | None = None
@@ -56,10 +56,10 @@ class RunLog:
         self._file = self._path.open("ab", buffering=0)
 
     def log(self, metrics: Mapping[str, float], env_steps: int) -> None:
-        """Append metrics at an environment step; NaN and infinity are kept as null."""
+        """Append metrics at an environment step. NaN and infinity are stored as null."""
         line: dict[str, Any] = {STEPS: int(env_steps), TIME: round(time.time(), 3)}
         line |= finite_or_null(metrics)
-        # One write of a whole line, at once: a kill leaves at most the last line torn.
+        # One unbuffered write per line: a kill damages the last line at most.
         self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
         if self._events is None:
             self._events = EventFile(self._folder, self._purge_step)
@@ -67,28 +67,28 @@ class RunLog:
         self._events.add(points, int(env_steps), line[TIME])
 
     def rewind(self, env_steps: int) -> None:
-        """Drop what was logged after an environment step, to go on from a checkpoint taken there."""
+        """Remove what was logged after an environment step, to resume from a checkpoint at that step."""
         self.close()
         kept = [line for line in read_lines(self._path)[0] if (line[STEPS] or 0) <= env_steps]
-        self._rewrite([line for line in kept if not _is_verdict(line)])
+        self._rewrite([line for line in kept if not _is_test(line)])
         self._file = self._path.open("ab", buffering=0)
         if env_steps == 0:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._purge_step = env_steps + 1
 
     def read(self) -> list[Line]:
-        """Return all lines so far, in the order they were logged."""
+        """Return all lines in the order in which they were logged."""
         return read_lines(self._path)[0]
 
     def close(self) -> None:
-        """Close the files; a second call does nothing."""
+        """Close the files. A second call has no effect."""
         self._file.close()
         if self._events is not None:
             self._events.close()
             self._events = None
 
     def _rewrite(self, lines: list[Line]) -> None:
-        """Put whole lines in place of the file, if it holds anything else."""
+        """Replace the file by these lines if it holds anything else."""
         text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines).encode()
         if not self._path.exists() or self._path.read_bytes() == text:
             return
@@ -103,6 +103,6 @@ def _parse(text: bytes) -> Line | None:
     return line if isinstance(line, dict) and isinstance(line.get(STEPS), int) else None
 
 
-def _is_verdict(line: Line) -> bool:
-    """Whether a line holds test figures, which a resumed run writes again at its end."""
+def _is_test(line: Line) -> bool:
+    # A resumed run writes its test metrics again at its end.
     return any(key.startswith("test/") for key in line)

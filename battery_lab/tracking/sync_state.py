@@ -1,4 +1,4 @@
-"""What a run folder remembers of its deliveries, in ``mlflow.json``, and addresses that may be shown to anybody."""
+"""Sync state: what a run folder has sent to MLflow (``mlflow.json``), and addresses without credentials."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ import battery_lab
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.run_folder import RunFolder
 
-Receipt = dict[str, Any]
+SyncState = dict[str, Any]
 
 
-def read_receipt(folder: Path) -> Receipt:
-    """Return what was delivered from a run folder, or an empty receipt with a new key.
+def read_sync_state(folder: Path) -> SyncState:
+    """Return what was sent from a run folder, or an empty state with a new key.
 
     Returns:
-        ``key``: the tag by which the run is found again in any store; ``stores``: a mapping from address to
-        ``experiment``, ``artifacts``, ``run_id`` and ``env_steps`` (the last that was sent), None where nothing has
-        arrived; ``status``, ``commit`` and ``version`` where the run itself noted them.
+        ``key``: the tag that identifies the run in every store; ``stores``: a mapping from address to ``experiment``,
+        ``artifacts``, ``run_id`` and ``env_steps`` (the last that was sent), None where nothing has arrived;
+        ``status``, ``commit`` and ``version`` where the run itself wrote them.
     """
     try:
-        found = json.loads(RunFolder(folder).sync_state.read_text())
+        state = json.loads(RunFolder(folder).sync_state.read_text())
     except (OSError, ValueError):
-        found = None
-    if isinstance(found, dict) and "key" in found and isinstance(found.get("stores"), dict):
-        return found
+        state = None
+    if isinstance(state, dict) and "key" in state and isinstance(state.get("stores"), dict):
+        return state
     return {"key": uuid.uuid4().hex, "stores": {}}
 
 
-def write_receipt(folder: Path, receipt: Receipt) -> None:
-    """Write a receipt, whole or not at all."""
-    atomic_write(RunFolder(folder).sync_state, json.dumps(receipt, indent=1))
+def write_sync_state(folder: Path, state: SyncState) -> None:
+    """Write ``mlflow.json`` atomically."""
+    atomic_write(RunFolder(folder).sync_state, json.dumps(state, indent=1))
 
 
 def public(uri: str) -> str:
-    """Return an address without user, password and query, for eyes and files."""
+    """Return an address without user, password and query, so that it can be shown and stored."""
     scheme, sign, rest = uri.partition("://")
     if not sign or rest.startswith("/"):
         return uri.partition("?")[0]
@@ -47,10 +47,10 @@ def public(uri: str) -> str:
 
 
 def source_tags() -> dict[str, str]:
-    """Return which lab runs: its version, and its commit if it is a checkout."""
+    """Return the version of the lab, and its commit if it runs from a checkout."""
     tags = {"version": battery_lab.__version__}
     root = Path(battery_lab.__file__).resolve().parent.parent
-    # An installed lab may lie inside somebody else's repository, whose commit says nothing about it.
+    # An installed lab may lie inside another repository, whose commit says nothing about the lab.
     if (root / ".git").exists():
         command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
         try:

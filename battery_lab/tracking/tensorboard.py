@@ -1,4 +1,4 @@
-"""A TensorBoard file that holds every point once log() returns."""
+"""TensorBoard event files that hold every point as soon as it is logged."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any
 class EventFile:
     """Writes scalars to one new TensorBoard file.
 
-    tensorboardX's own writer passes every scalar through a queue between processes and empties it when it likes, so
-    that a kill leaves holes; its flush waits for the disk, but not for the queue.
+    tensorboardX's SummaryWriter sends every scalar through a queue that a kill empties unwritten. Its RecordWriter
+    buffers records, and its flush waits for the disk each time. Here each record is one unbuffered write.
     """
 
     def __init__(self, folder: Path, purge_step: int | None) -> None:
-        """Make a file in a folder, which is made if missing.
+        """Create a file.
 
         Args:
-            folder: what ``tensorboard --logdir`` is given, or a folder in it.
+            folder: the log directory, or a folder in it; created if missing.
             purge_step: TensorBoard hides what earlier files hold from this environment step on.
         """
         from tensorboardX.proto.event_pb2 import Event, SessionLog
@@ -30,7 +30,7 @@ class EventFile:
 
         self._event, self._summary, self._crc = Event, Summary, masked_crc32c
         folder.mkdir(parents=True, exist_ok=True)
-        # The nanoseconds keep the files of two starts in one second apart.
+        # Two runs may start within one second: the nanoseconds give their files different names.
         name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{time.time_ns()}"
         self._file = (folder / name).open("ab", buffering=0)
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
@@ -48,7 +48,7 @@ class EventFile:
         self._file.close()
 
     def _write(self, event: Any) -> None:
-        """Append a record of the TFRecord format: length, its checksum, data, its checksum."""
+        """Append a TFRecord: length, checksum of the length, data, checksum of the data."""
         data = event.SerializeToString()
         length = struct.pack("<Q", len(data))
         self._file.write(b"".join((length, self._checksum(length), data, self._checksum(data))))

@@ -53,7 +53,7 @@ def test_a_run_that_is_killed_goes_on_to_the_end_of_one_that_is_not(lab, tmp_pat
     assert lab(*chosen, whole).status == 0
     process = start(tmp_path, *chosen, killed)
     deadline = time.monotonic() + 120
-    while not checkpoint.found(tmp_path / "killed" / "checkpoints") and time.monotonic() < deadline:
+    while not checkpoint.list_checkpoints(tmp_path / "killed" / "checkpoints") and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)

@@ -1,4 +1,4 @@
-"""A whole trial, small: what it writes, that it repeats, and that it goes on after any kind of stop."""
+"""Small experiments: their files, reproducibility, and resuming after a stop or a kill."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import signal
-from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -23,13 +22,28 @@ from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.config.compose import build
 from battery_lab.envs.battery.environment import BatteryWorld
 from battery_lab.experiment import checkpoint, results
-from battery_lab.experiment.experiment import Experiment, _Run, choose_actions
+from battery_lab.experiment.experiment import Experiment, choose_actions
 from battery_lab.experiment.metrics import Validation
 from battery_lab.experiment.reevaluate import evaluate_stored
-from battery_lab.experiment.trainer import Interrupted, Trainer
+from battery_lab.experiment.trainer import Interrupted
+from battery_lab.tracking import RunLog
 from tests.compositions import small, store, write_market
 
-ALGOS = ("ppo", "dqn", "sac")
+# SAC shares its run loop with DQN and takes longest.
+ALGOS = ("ppo", "dqn", pytest.param("sac", marks=pytest.mark.walk))
+
+
+class StatusTracker:
+    """Records the final status of runs by folder."""
+
+    def __init__(self):
+        self.statuses = {}
+
+    def start(self, folder, name, config):
+        return SimpleNamespace(log=lambda *_: None, finish=lambda status: self.statuses.update({folder: status}))
+
+
+TRACKER = StatusTracker()
 
 
 def console():
@@ -40,7 +54,7 @@ def run(folder, algo, *overrides, resume=False) -> dict[str, float]:
     config = small(folder.parent / f"data_{algo}", algo, *overrides)
     folder.mkdir(exist_ok=True)
     store(config, folder)
-    experiment: Experiment = build(config)
+    experiment: Experiment = replace(build(config), tracking=TRACKER)
     return experiment.run(folder, resume=resume, console=console())
 
 
@@ -53,12 +67,12 @@ def whole(request, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def no_report(request, monkeypatch):
-    """Only the run that is looked at draws its report, which takes longer than its training."""
+    """Draw the report only for the test that reads it: it takes longer than the training."""
     if "whole" not in request.fixturenames or request.node.originalname != WITH_REPORT:
         monkeypatch.setattr(results, "write_report", lambda *args, **kwargs: None)
 
 
-WITH_REPORT = "test_the_run_folder_holds_everything"
+WITH_REPORT = "test_run_folder_holds_all_results"
 
 
 def timeless(metrics):
@@ -73,40 +87,39 @@ def same_result(folder, other):
     assert timeless(first) == timeless(second)
     weights, others = (load_file(f / "policy" / "weights.safetensors") for f in (folder, other))
     assert all(np.array_equal(weights[key], others[key]) for key in weights)
-    # The best policy may be from before a stop; what was learned last is not.
+    # The best policy may be older than the stop; the last checkpoint is not.
     last, other_last = (learned(f) for f in (folder, other))
     assert last and all(np.array_equal(last[key], other_last[key]) for key in last)
 
 
 def learned(folder):
-    """The networks in a run's last checkpoint, which this test wrote a moment ago."""
+    """Return the networks in the last checkpoint, a pickle that this test wrote."""
     newest = checkpoint.latest(folder / "checkpoints")[0]
     (path,) = (newest / "rllib" / "learner_group").rglob("default_policy/module_state.pkl")
     return pickle.loads(path.read_bytes())
 
 
 def stop_at(monkeypatch, env_steps, how):
-    """Have the next training stop once it has logged so many steps."""
-    original = Trainer._iterate
+    """Call ``how`` when a training logs this many steps."""
+    original = RunLog.log
 
-    def iterate(self):
-        metrics = original(self)
-        if self.progress.env_steps >= env_steps:
+    def log(self, metrics, steps):
+        if steps >= env_steps:
             how()
-        return metrics
+        original(self, metrics, steps)
 
-    monkeypatch.setattr(Trainer, "_iterate", iterate)
+    monkeypatch.setattr(RunLog, "log", log)
 
 
 class Killed(BaseException):
-    """As sudden as kill -9: nothing gets to save anything."""
+    """Stands for kill -9: nothing is saved."""
 
 
 def killed():
     raise Killed
 
 
-def test_the_run_folder_holds_everything(whole):
+def test_run_folder_holds_all_results(whole):
     algo, folder, metrics = whole
     names = {path.name for path in folder.iterdir()}
     assert {"metrics.json", "dispatch.parquet", "report.html", "policy", "checkpoints", "curves.jsonl",
@@ -137,19 +150,19 @@ def test_policies_are_stored_without_pickle(whole):
     assert {path.suffix for path in (folder / "policy").iterdir()} == {".json", ".safetensors"}
 
 
-def test_one_look_at_test_time_is_noted(whole):
+def test_one_look_at_test_time_is_recorded(whole):
     algo, folder, _ = whole
     looks = [json.loads(line) for line in (folder / "test_looks.jsonl").read_text().splitlines()]
     assert [look["policy"] for look in looks] == [algo]
 
 
-def test_the_same_seed_gives_the_same_run(whole, tmp_path):
+def test_same_seed_gives_the_same_run(whole, tmp_path):
     algo, folder, _ = whole
     run(tmp_path / algo, algo)
     same_result(folder, tmp_path / algo)
 
 
-def test_another_seed_gives_another_run(tmp_path_factory):
+def test_other_seed_gives_another_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("seeds")
     run(folder / "zero", "ppo")
     run(folder / "one", "ppo", "seed=1")
@@ -157,12 +170,12 @@ def test_another_seed_gives_another_run(tmp_path_factory):
         same_result(folder / "zero", folder / "one")
 
 
-def test_a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not_been(whole, tmp_path, monkeypatch):
+def test_stopped_and_resumed_run_equals_an_uninterrupted_one(whole, tmp_path, monkeypatch):
     algo, folder, _ = whole
     number = signal.SIGINT if algo == "dqn" else signal.SIGTERM
     stopped = tmp_path / algo
     with monkeypatch.context() as patch:
-        # In the middle, off the grid of checkpoints and validations.
+        # Between checkpoints and validations.
         stop_at(patch, 700, lambda: os.kill(os.getpid(), number))
         with pytest.raises(Interrupted) as caught:
             run(stopped, algo)
@@ -172,7 +185,7 @@ def test_a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not_been(whole, tmp_p
     same_result(folder, stopped)
 
 
-def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint_to_the_same_end(whole, tmp_path, monkeypatch):
+def test_killed_and_resumed_run_equals_an_uninterrupted_one(whole, tmp_path, monkeypatch):
     algo, folder, _ = whole
     stopped = tmp_path / algo
     with monkeypatch.context() as patch:
@@ -187,18 +200,18 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint_to_the_same_end(
     assert [line["env_steps"] for line in before] == [line["env_steps"] for line in after]
 
 
-def test_a_finished_run_that_is_resumed_judges_again_and_trains_nothing(whole, monkeypatch):
+def test_resuming_a_finished_run_evaluates_again_without_training(whole):
     algo, folder, metrics = whole
-    monkeypatch.setattr(Trainer, "_iterate", killed)
-    assert timeless(run(folder, algo, resume=True)) == timeless(metrics)
+    # The training time is the same, too.
+    assert run(folder, algo, resume=True) == metrics
 
 
-def test_a_run_without_checkpoint_cannot_be_resumed(tmp_path):
+def test_run_without_checkpoint_cannot_be_resumed(tmp_path):
     with pytest.raises(DataError, match="holds no checkpoint: the run stopped before its first one"):
         run(tmp_path / "empty", "ppo", resume=True)
 
 
-def test_a_half_written_checkpoint_is_passed_over(whole, tmp_path):
+def test_incomplete_checkpoint_is_ignored(whole, tmp_path):
     _, folder, _ = whole
     checkpoints = folder / "checkpoints"
     (checkpoints / "part-1234").mkdir()
@@ -206,103 +219,107 @@ def test_a_half_written_checkpoint_is_passed_over(whole, tmp_path):
     assert checkpoint.latest(checkpoints)[1].env_steps < 10_000
 
 
-def test_only_the_newest_checkpoints_are_kept(whole):
+def test_newest_checkpoints_are_kept(whole):
     _, folder, _ = whole
-    assert len(checkpoint.found(folder / "checkpoints")) <= 2
+    assert len(checkpoint.list_checkpoints(folder / "checkpoints")) <= 2
 
 
-def test_evaluating_again_agrees_to_the_cent(whole):
+def test_second_evaluation_gives_the_same_metrics(whole):
     _, folder, metrics = whole
     again = evaluate([f"run={folder}"])
     assert {key: metrics[key] for key in again} == again
     assert len((folder / "test_looks.jsonl").read_text().splitlines()) >= 2
 
 
-def test_a_plateau_ends_training_early(tmp_path, monkeypatch):
+def test_plateau_stops_training(tmp_path, monkeypatch):
     scores = iter([5.0, 4.0, 3.0, 2.0, 1.0])
     monkeypatch.setattr(Validation, "__call__", lambda self, policy: (next(scores), {"validation/capture": 0.1}))
     metrics = run(tmp_path / "run", "ppo", "train.stop_on_plateau=2", "train.validate_every=512")
-    # RLlib counts no step in which an episode only begins, so that an iteration is a few steps longer.
+    # RLlib does not count the first step of an episode, so an iteration is a few steps longer.
     assert 3 * 512 <= metrics["train/env_steps"] < 3 * 512 + 64
     assert 512 <= metrics["validation/env_steps"] < 512 + 64
 
 
-def test_the_best_on_validation_is_what_is_judged(tmp_path, monkeypatch):
-    judged = []
+def test_best_policy_on_validation_is_evaluated(tmp_path, monkeypatch):
+    evaluated = []
     original = results.evaluate_test
 
-    def judge(world, policy, name):
-        judged.append(policy.env_steps)
+    def evaluate_test(world, policy, name):
+        evaluated.append(policy.env_steps)
         return original(world, policy, name)
 
     scores = iter([1.0, 9.0, 2.0, 3.0])
-    monkeypatch.setattr(results, "evaluate_test", judge)
+    monkeypatch.setattr(results, "evaluate_test", evaluate_test)
     monkeypatch.setattr(Validation, "__call__", lambda self, policy: (next(scores), {"validation/capture": 0.1}))
     run(tmp_path / "run", "ppo", "train.validate_every=512")
-    assert len(judged) == 1
-    assert 1024 <= judged[0] < 1024 + 64
+    assert len(evaluated) == 1
+    assert 1024 <= evaluated[0] < 1024 + 64
 
 
-def test_policies_are_chosen_on_validation_time_and_test_time_is_looked_at_once_at_the_end(tmp_path, monkeypatch):
-    seen, judge, baselines, kept = [], BatteryWorld.evaluate, BatteryWorld.baselines, Experiment.copy_policy
+def test_policies_are_chosen_on_validation_and_test_time_is_used_once(tmp_path, monkeypatch):
+    periods, original, baselines, copy_policy = (
+        [],
+        BatteryWorld.evaluate,
+        BatteryWorld.baselines,
+        Experiment.copy_policy,
+    )
 
-    def judging(self, actor, period):
-        # Whatever comes of it, the look was noted before.
+    def evaluate_period(self, actor, period):
+        # The look is recorded before the evaluation.
         assert (tmp_path / "run" / "test_looks.jsonl").exists() == (period == "test")
-        seen.append(period)
-        return judge(self, actor, period)
+        periods.append(period)
+        return original(self, actor, period)
 
     def as_trained(self, algorithm, *args):
-        policy = kept(self, algorithm, *args)
+        policy = copy_policy(self, algorithm, *args)
         encoder, head, _ = self.algo.actor(algorithm.env_runner.module)
         for part, trained in ((policy.network.encoder, encoder), (policy.network.head, head)):
             assert all(torch.equal(part.state_dict()[key], value) for key, value in trained.state_dict().items())
         return policy
 
-    monkeypatch.setattr(BatteryWorld, "evaluate", judging)
-    monkeypatch.setattr(BatteryWorld, "baselines", lambda self, period: seen.append(period) or baselines(self, period))
+    monkeypatch.setattr(BatteryWorld, "evaluate", evaluate_period)
+    monkeypatch.setattr(
+        BatteryWorld, "baselines", lambda self, period: periods.append(period) or baselines(self, period)
+    )
     monkeypatch.setattr(Experiment, "copy_policy", as_trained)
     metrics = run(tmp_path / "run", "ppo")
-    # Of each two, one is the baselines; those of validation are worked out once.
-    assert seen == ["validation"] * 3 + ["test"] * 2
+    # Two evaluations and the baselines on validation, then the policy and the baselines on test.
+    assert periods == ["validation"] * 3 + ["test"] * 2
     last = json.loads((tmp_path / "run" / "curves.jsonl").read_text().splitlines()[-1])
     assert last["test/capture"] == metrics["test/capture"]
 
 
-@pytest.mark.parametrize(
-    ("error", "status"), [(None, "FINISHED"), (Interrupted(signal.SIGTERM, None), "KILLED"), (DataError(), "FAILED")]
-)
-def test_a_tracker_is_told_how_a_run_ended(tmp_path, monkeypatch, error, status):
-    told = []
-
-    def learn(self, start):
-        if error is not None:
-            raise error
-
-    monkeypatch.setattr(_Run, "learn", learn)
-    monkeypatch.setattr(_Run, "judge", lambda self: {})
-    tracking = SimpleNamespace(log=None, finish=told.append)
-    experiment = replace(build(small(tmp_path)), tracking=SimpleNamespace(start=lambda *_: tracking))
-    with nullcontext() if error is None else pytest.raises(type(error)):
-        experiment.run(tmp_path / "run", resume=False, console=console())
-    assert told == [status]
+def test_tracker_receives_the_status_of_a_finished_run(whole):
+    _, folder, _ = whole
+    assert TRACKER.statuses[folder] == "FINISHED"
 
 
-def test_the_kind_of_actions_that_the_environment_prefers_is_taken():
-    able = SimpleNamespace(action_kinds=("continuous", "discrete"))
-    assert choose_actions(SimpleNamespace(offers=("discrete", "continuous")), able) == "discrete"
-    assert choose_actions(SimpleNamespace(offers=("continuous",)), able) == "continuous"
+@pytest.mark.parametrize(("error", "status"), [(Interrupted(signal.SIGTERM, None), "KILLED"), (DataError(), "FAILED")])
+def test_tracker_receives_the_status_of_a_run_that_did_not_finish(tmp_path, monkeypatch, error, status):
+    def build_algorithm(self, source):
+        raise error
+
+    monkeypatch.setattr(Experiment, "build_algorithm", build_algorithm)
+    with pytest.raises(type(error)):
+        run(tmp_path / "run", "ppo")
+    assert TRACKER.statuses[tmp_path / "run"] == status
 
 
-def test_a_policy_sees_another_market_on_the_scales_that_it_was_trained_with(whole, tmp_path, monkeypatch):
+def test_first_kind_of_actions_of_the_environment_is_chosen():
+    algo = SimpleNamespace(action_kinds=("continuous", "discrete"))
+    assert choose_actions(SimpleNamespace(offers=("discrete", "continuous")), algo) == "discrete"
+    assert choose_actions(SimpleNamespace(offers=("continuous",)), algo) == "continuous"
+
+
+def test_policy_observes_another_market_with_the_scales_of_its_training(whole, tmp_path, monkeypatch):
     algo, folder, _ = whole
     worlds = []
 
-    def judge(world, policy, name):
+    def evaluate_test(world, policy, name):
         worlds.append(world)
         raise Killed
 
-    monkeypatch.setattr(results, "evaluate_test", judge)
+    monkeypatch.setattr(results, "evaluate_test", evaluate_test)
     config = small(folder.parent / f"data_{algo}", algo, f"market.path={other_prices(tmp_path)}")
     with pytest.raises(Killed):
         evaluate_stored(build(config), folder, tmp_path / "again", console())
@@ -311,19 +328,19 @@ def test_a_policy_sees_another_market_on_the_scales_that_it_was_trained_with(who
     assert worlds[0].digest != checkpoint.latest(folder / "checkpoints")[1].data
 
 
-def test_a_folder_that_holds_a_run_is_refused_to_another(whole):
+def test_folder_that_holds_a_run_is_refused(whole):
     algo, folder, _ = whole
     with pytest.raises(ConfigError, match=r"holds a run already.*resume=.*another hydra\.run\.dir"):
         run(folder, algo)
 
 
-def test_a_run_that_goes_on_is_left_alone(whole):
+def test_running_run_is_refused(whole):
     algo, folder, _ = whole
-    with FileLock(folder / ".lock"), pytest.raises(ConfigError, match="belongs to a run that goes on right now"):
+    with FileLock(folder / ".lock"), pytest.raises(ConfigError, match="belongs to a run that is still running"):
         run(folder, algo, resume=True)
 
 
-def test_a_run_is_not_resumed_on_other_prices(tmp_path, monkeypatch):
+def test_run_cannot_be_resumed_on_other_prices(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         stop_at(patch, 700, lambda: os.kill(os.getpid(), signal.SIGTERM))
         with pytest.raises(Interrupted):
@@ -338,14 +355,14 @@ def other_prices(folder):
 
 
 @pytest.mark.parametrize("choice", ["env.action_levels=5", "env.actions=continuous", "observation=minimal", "seed=1"])
-def test_judging_refuses_what_would_make_another_policy_of_it(whole, choice):
+def test_evaluation_refuses_overrides_that_change_the_policy(whole, choice):
     _, folder, _ = whole
     with pytest.raises(ConfigError, match="cannot change, as the policy is already trained"):
         evaluate([f"run={folder}", choice])
 
 
-def test_a_policy_of_other_levels_is_refused_whatever_the_trial_says(whole):
+def test_policy_with_other_action_levels_is_refused(whole):
     algo, folder, _ = whole
     config = small(folder.parent / f"data_{algo}", algo, "env.action_levels=5")
-    with pytest.raises(ConfigError, match=r"trained with 3 action outputs \(env\.action_levels\).*judged with 5"):
+    with pytest.raises(ConfigError, match=r"trained with 3 action outputs \(env\.action_levels\).*evaluated with 5"):
         evaluate_stored(build(config), folder, folder / "again", console())

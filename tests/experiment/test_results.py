@@ -43,7 +43,7 @@ def test_figures_that_could_not_be_written_leave_the_ones_before(tmp_path, monke
 def test_looks_at_test_time_add_up(tmp_path):
     world = SimpleNamespace(summary=lambda: {"Market": "TEST"})
     for name in ("ppo", "sac"):
-        results.note_test_look(tmp_path, name, world)
+        results.record_test_look(tmp_path, name, world)
     looks = [json.loads(line) for line in (tmp_path / "test_looks.jsonl").read_text().splitlines()]
     assert [look["policy"] for look in looks] == ["ppo", "sac"]
     assert looks[0]["world"] == {"Market": "TEST"}

@@ -20,7 +20,6 @@ from rich.console import Console
 from battery_lab import report
 from battery_lab.envs.base import Metric
 from battery_lab.report import Panel
-from battery_lab.report.header import duration
 from battery_lab.report.svg_panel import svg
 from battery_lab.report.tables import columns
 from battery_lab.report.training_plots import line, smooth, training_panels
@@ -125,8 +124,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
 
 
 def test_all_pictures_are_on_the_page_and_under_their_titles(page: Page) -> None:
-    training = ["Learning: profit", "Reward, term by term", "What the learner reports"]
-    for title in ["dots", *training, "Speed of training"]:
+    training = ["Learning: profit", "Reward, term by term", "Learner metrics"]
+    for title in ["dots", *training, "Training speed"]:
         assert f"<h3>{title}</h3>" in page.raw
     assert page.tags.count("figure") == page.tags.count("svg") == 5
     assert "could not be drawn" not in page.text
@@ -182,7 +181,7 @@ def test_bytes_that_are_no_text_do_not_stop_a_report(tmp_path: Path) -> None:
 
 def test_a_stored_policy_without_curves_has_a_report(tmp_path: Path) -> None:
     page = write(tmp_path, curves=pd.DataFrame())
-    assert "Nothing was recorded here." in page.text
+    assert "No data." in page.text
     assert page.tags.count("svg") == 1
 
 
@@ -282,8 +281,8 @@ def test_the_heading_says_what_was_chosen_and_how_long_it_was_trained(tmp_path: 
         "Market": "VIC1",
         "Reward": "calm: revenue, 2.5 x wear",
         "Network": "hidden [16, 8]",
-        "Chosen for training": "algo=ppo reward=calm market=aemo seed=3",
-        "Trained for": "2,000,128 environment steps in 1 min 51 s; the policy is that of step 1,500,000",
+        "Options": "algo=ppo reward=calm market=aemo seed=3",
+        "Training": "2,000,128 environment steps in 1 min 51 s; best policy at step 1,500,000",
     }
 
 
@@ -291,7 +290,7 @@ def test_a_trial_that_does_not_name_its_choices_says_what_it_is_made_of(tmp_path
     write_run(tmp_path, TRIAL.replace("choices: {", "others: {"))
     found = facts(write(tmp_path))
     assert (found["Reward"], found["Network"]) == ("revenue, 2.5 x wear", "hidden [16, 8]")
-    assert "Chosen for training" not in found
+    assert "Options" not in found
 
 
 def test_an_option_whose_only_part_has_its_name_is_named_once(tmp_path: Path) -> None:
@@ -304,7 +303,7 @@ def test_a_policy_judged_again_says_how_its_run_was_trained(tmp_path: Path) -> N
     folder = tmp_path / "evaluations" / "later"
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text('{"test/capture": 0.5}')
-    assert facts(write(folder))["Trained for"].startswith("2,000,128 environment steps")
+    assert facts(write(folder))["Training"].startswith("2,000,128 environment steps")
 
 
 @pytest.mark.parametrize(
@@ -316,20 +315,13 @@ def test_a_damaged_folder_still_has_a_report(tmp_path: Path, damaged: str) -> No
     assert facts(write(tmp_path))["Market"] == "VIC1"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(42.4, "42 s"), (59.6, "1 min 0 s"), (111, "1 min 51 s"), (7500, "2 h 5 min")]
-)
-def test_a_time_is_told_in_the_units_that_suit_it(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
-
-
 def test_a_table_that_is_wider_than_the_page_scrolls_and_breaks_no_word(page: Page) -> None:
     assert page.raw.count('<div class="wide" tabindex="0"><table') == page.tags.count("table") == 2
     assert ".wide th, .wide td { white-space: nowrap;" in page.raw
 
 
 def test_looks_at_test_time_are_listed_and_a_torn_line_is_passed_over(page: Page) -> None:
-    assert "Test time was looked at once." in page.text
+    assert "evaluated on test time once." in page.text
     for part in ("2025-01-01T10:00:00+00:00", "lab evaluate", "Market: NYC"):
         assert part in page.text
 
@@ -338,7 +330,7 @@ def test_a_policy_judged_again_shows_the_looks_of_its_run(tmp_path: Path) -> Non
     (tmp_path / "test_looks.jsonl").write_text('{"command": "first look"}\n{"command": "second look"}\n')
     folder = tmp_path / "evaluations" / "other market"
     folder.mkdir(parents=True)
-    assert "looked at 2 times" in write(folder).text
+    assert "evaluated on test time 2 times" in write(folder).text
 
 
 def test_the_composed_trial_is_folded_in_without_logins(page: Page) -> None:
@@ -349,8 +341,8 @@ def test_the_composed_trial_is_folded_in_without_logins(page: Page) -> None:
 
 
 def test_the_row_of_the_policy_that_was_judged_stands_out(page: Page) -> None:
-    assert '<tr class="judged"><th scope="row">ppo</th>' in page.raw
-    assert page.values("class").count("judged") == 1
+    assert '<tr class="evaluated"><th scope="row">ppo</th>' in page.raw
+    assert page.values("class").count("evaluated") == 1
 
 
 def terminal(table: pd.DataFrame, width: int) -> str:

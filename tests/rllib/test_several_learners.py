@@ -52,7 +52,7 @@ def test_two_learners_stay_equal_and_are_both_restored(algo, run, tmp_path, monk
         seen.append(weights(self.algorithm))
         actor = self.algorithm.env_runner.module.get_state()
         assert actor and same_arrays(actor, {name: seen[-1][0][name] for name in actor})
-        self.algorithm.restore_from_path(str(checkpoint.found(folder / "checkpoints")[0] / "rllib"))
+        self.algorithm.restore_from_path(str(checkpoint.list_checkpoints(folder / "checkpoints")[0] / "rllib"))
         seen.append(weights(self.algorithm))
 
     monkeypatch.setattr(Trainer, "run", training)
@@ -77,7 +77,7 @@ def test_resumed_run_with_two_learners_ends_alike(algo, run, tmp_path):
     folder = tmp_path / algo
     run(algo)
     end, kept = learned(folder), load_file(folder / "policy" / "weights.safetensors")
-    shutil.rmtree(checkpoint.found(folder / "checkpoints")[-1])
+    shutil.rmtree(checkpoint.list_checkpoints(folder / "checkpoints")[-1])
     run(algo, resume=True)
     assert same_arrays(end, learned(folder))
     again = load_file(folder / "policy" / "weights.safetensors")

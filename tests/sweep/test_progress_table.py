@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from battery_lab.sweep.journal import Entry, State
-from battery_lab.sweep.progress_table import SweepDisplay, counted, rendered, span, time_left, varied
+from battery_lab.sweep.progress_table import SweepDisplay, counted, rendered, time_left, varied
 from battery_lab.sweep.trial_folder import Progress
 
 
@@ -26,11 +26,6 @@ def printed(table, width=200):
 def watched(one, progress=None, budget=100):
     watch = SimpleNamespace(look=lambda: progress or Progress())
     return SimpleNamespace(entry=one, number=one.number, watch=watch, budget=budget)
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65.4, "1:05"), (3661, "1:01:01")])
-def test_times_are_written_as_clocks_do(seconds, text):
-    assert span(seconds) == text
 
 
 def test_only_choices_in_which_trials_differ_are_shown():

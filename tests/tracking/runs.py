@@ -9,7 +9,7 @@ from typing import Any
 
 from battery_lab.tracking import RunLog, Tracking
 from battery_lab.tracking.mlflow_tracking import MlflowTracking
-from battery_lab.tracking.sync_state import read_receipt
+from battery_lab.tracking.sync_state import read_sync_state
 
 
 def tracker(outputs: Path, **choices: Any) -> MlflowTracking:
@@ -67,7 +67,7 @@ def client(outputs: Path) -> Any:
 
 def stored(folder: Path) -> Any:
     """Return the MLflow run of a run folder."""
-    (store,) = read_receipt(folder)["stores"].values()
+    (store,) = read_sync_state(folder)["stores"].values()
     return client(folder.parent).get_run(store["run_id"])
 
 

@@ -14,8 +14,8 @@ import pytest
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.tracking import RunLog
-from battery_lab.tracking.mlflow_sync import Delivery
-from battery_lab.tracking.sync_state import read_receipt
+from battery_lab.tracking.mlflow_sync import RunSync
+from battery_lab.tracking.sync_state import read_sync_state
 from tests.tracking.runs import Run, client, points, stored, tracker
 
 
@@ -80,7 +80,7 @@ def test_curves_arrive_while_the_run_goes_on(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs, flush_every_s=0.05))
     tracking = run.train(range(3))
     until = time.monotonic() + 30
-    while not any(store["env_steps"] == 2 for store in read_receipt(run.folder)["stores"].values()):
+    while not any(store["env_steps"] == 2 for store in read_sync_state(run.folder)["stores"].values()):
         assert time.monotonic() < until
         time.sleep(0.02)
     assert stored(run.folder).info.status == "RUNNING"
@@ -105,8 +105,8 @@ def test_a_resumed_run_goes_on_in_the_same_run_without_a_point_twice(outputs: Pa
 def test_a_kill_before_the_receipt_was_written_costs_no_second_run_and_no_second_point(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs))
     run.train(range(5)).finish("KILLED")
-    (store,) = read_receipt(run.folder)["stores"].values()
-    behind = {**read_receipt(run.folder), "stores": {}}
+    (store,) = read_sync_state(run.folder)["stores"].values()
+    behind = {**read_sync_state(run.folder), "stores": {}}
     RunFolder(run.folder).sync_state.write_text(json.dumps(behind))
     run.train(range(3, 8), resume_at=2).finish("FINISHED")
     assert stored(run.folder).info.run_id == store["run_id"]
@@ -142,7 +142,7 @@ def test_a_store_that_fails_between_two_batches_gets_the_rest_next_time(
 
     run = Run(outputs / "run", tracker(outputs))
     log = RunLog(run.folder)
-    delivery = Delivery(run.folder, "run", run.config, run.tracking.address())
+    delivery = RunSync(run.folder, "run", run.config, run.tracking.address())
     delivery.send(None)
     for step in range(1500):
         log.log({"train/reward": float(step)}, step)
@@ -195,7 +195,7 @@ def test_a_store_that_hangs_holds_up_neither_training_nor_the_end(
     assert 0.2 < ended < 2
     (line,) = capfd.readouterr().err.splitlines()
     assert "0.3 s" in line
-    assert read_receipt(run.folder)["status"] == "FINISHED"
+    assert read_sync_state(run.folder)["status"] == "FINISHED"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from battery_lab.config.stored_trial import note_choices, store_trial
 from battery_lab.config.sweep_name import choices_of_trials
 from battery_lab.sweep.trial_id import package_versions
 from battery_lab.tracking.mlflow_sweep_run import COMMAND
-from battery_lab.tracking.sync_state import read_receipt, write_receipt
+from battery_lab.tracking.sync_state import read_sync_state, write_sync_state
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.experiments import make_experiment
 from sagemaker_jobs.aws.job_names import who as who_of
@@ -169,9 +169,9 @@ class Sender:
         if not self._has_parent:
             make_parent(prepared.config, self._sweep)
             self._has_parent = True
-        receipt = read_receipt(self._sweep)
+        state = read_sync_state(self._sweep)
         # Kept, so that all trials find one parent in a store of trials.
-        write_receipt(self._sweep, receipt)
+        write_sync_state(self._sweep, state)
         files = {
             RunFolder.TRIAL: OmegaConf.to_yaml(prepared.config).encode(),
             NUMBER: str(prepared.number).encode(),
