@@ -1,1 +1,1 @@
-"""What every part of the lab may use: errors, signals, atomic writes, the numba cache."""
+"""Common tools: errors, options, signals, atomic writes, run folders, the numba cache."""

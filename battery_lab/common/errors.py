@@ -1,4 +1,4 @@
-"""What a person did wrong, said so that they can mend it."""
+"""Errors that users can fix, shown without a traceback."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 class LabError(Exception):
-    """A mistake in a choice or an input: shown as one message, without a traceback.
+    """An invalid option or input: shown as one message, without a traceback.
 
-    The message names the field, the rule, the value that was given and what to do.
+    The message names the field, the rule, the value and the remedy.
     """
 
 
 class ConfigError(LabError, ValueError):
-    """An option with a value that its rule excludes."""
+    """An option with an invalid value."""
 
 
 class DataError(LabError, ValueError):
@@ -22,13 +22,13 @@ class DataError(LabError, ValueError):
 
 
 def require(condition: bool, field: str, rule: str, value: object) -> None:
-    """Raise ConfigError unless an option keeps its rule.
+    """Raise ConfigError unless a rule holds.
 
     Args:
         condition: whether the rule holds.
-        field: the option as the user writes it, for instance ``battery.power_mw``.
+        field: the option as users write it, for instance ``battery.power_mw``.
         rule: the rule in words, for instance ``must be greater than 0 MW``.
-        value: what was given.
+        value: the value of the option.
     """
     if not condition:
         raise ConfigError(f"{field} {rule}, got {value!r}")
@@ -52,7 +52,7 @@ def damaged(path: Path, why: object, remedy: str = "run the trial again") -> Dat
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Go from an error back through those it came from; one that is raised again out of another closes a ring."""
+    """Yield an error and its causes. The chain may contain a cycle, if an error was raised again."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

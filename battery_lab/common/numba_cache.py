@@ -1,7 +1,7 @@
-"""Where compiled code is kept between runs: in a folder of its own for each state of the sources.
+"""Numba cache: compiled code is kept between runs, in one folder per version of the sources.
 
-Numba knows a cached function by its own file alone (0.68): after a change in battery.py it would go on using the old
-physics inside the compiled loops of other files.
+Numba (0.68) checks only the file of a cached function. After a change of the physics, compiled loops in other files
+would still use the old code.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ VARIABLE = "NUMBA_CACHE_DIR"
 
 
 def source_digest(package: Path = PACKAGE) -> str:
-    """Return a hash of all Python sources below a folder that have to do with compiled code."""
+    """Return a hash of all Python sources below a folder that mention numba."""
     hasher = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         source = path.read_bytes()
@@ -28,7 +28,7 @@ def source_digest(package: Path = PACKAGE) -> str:
 
 
 def keep_compiled_code(package: Path = PACKAGE) -> None:
-    """Point numba at this state's folder, unless the user chose one, and drop the folders of old states."""
+    """Select the cache folder of the current sources, unless the user has set one, and remove old folders."""
     if VARIABLE in os.environ:
         return
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "battery_lab"
@@ -38,7 +38,7 @@ def keep_compiled_code(package: Path = PACKAGE) -> None:
         os.utime(folder)
         old = sorted((path for path in caches.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
     except OSError:
-        # No home to write to: numba then keeps its code beside the sources, or compiles anew.
+        # The cache is not writable: numba stores its code beside the sources, or compiles again.
         return
     for path in old[:-KEPT]:
         shutil.rmtree(path, ignore_errors=True)

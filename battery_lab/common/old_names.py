@@ -1,4 +1,4 @@
-"""Old names: where the modules and classes are now that runs of earlier versions name.
+"""Old names: the current names of modules and classes that runs of earlier versions refer to.
 
 A stored ``trial.yaml`` names classes as ``_target_``; RLlib's checkpoints are pickles, which name them too.
 """
@@ -126,7 +126,7 @@ def _current(module: str, attribute: str) -> tuple[str, str]:
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds old modules: each a stand-in that hands out what the new module holds."""
+    """Finds old modules: each is an alias whose attributes come from the new module."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -148,6 +148,6 @@ class _Finder(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Have imports of old modules, by which pickles find their classes, find the new ones; last, so none is hidden."""
+    """Redirect imports of old modules, which pickles contain, to the new ones. Existing modules take precedence."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.append(_Finder())

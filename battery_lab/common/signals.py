@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM do to a command: it stops at once, or, while it trains, with a checkpoint."""
+"""Signals: a command stops at once on SIGINT or SIGTERM; a training saves a checkpoint first."""
 
 from __future__ import annotations
 
@@ -20,34 +20,35 @@ _received: list[int] = []
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked a command to stop, and it stops where it stands; what is open winds up as after Ctrl-C.
+    """A signal stopped a command at once; it cleans up as after Ctrl-C.
 
     Attributes:
-        number: the signal.
+        number: number of the signal.
     """
 
     def __init__(self, number: int) -> None:
-        """Remember the signal."""
+        """Store the signal."""
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.number = number
 
 
 @contextmanager
 def stop_at_once() -> Iterator[None]:
-    """Have the first SIGINT or SIGTERM raise Stopped; a second one ends the process there and then."""
+    """Raise Stopped on the first SIGINT or SIGTERM, and end the process on a second one."""
     with on_stop(_raise, _end):
         yield
 
 
 @contextmanager
 def on_stop(first: Act, later: Act | None = None) -> Iterator[None]:
-    """Act on the first SIGINT or SIGTERM, and otherwise on a later one.
+    """Call one function on the first SIGINT or SIGTERM, and another one on a later signal.
 
-    `timeout`, `make` and schedulers signal the process and its group, which is one wish that comes twice.
+    `timeout`, `make` and schedulers send a signal to the process and to its group, so one request arrives twice.
+    Signals within a second of the first one are ignored.
 
     Args:
         first: called with the number of the first signal.
-        later: with that of one that is no echo of it; None: what it would do without us.
+        later: called with the number of a later signal; None: the previous handler runs.
     """
     before: dict[int, Any] = {}
     since: float | None = None
@@ -64,16 +65,16 @@ def on_stop(first: Act, later: Act | None = None) -> Iterator[None]:
             (later or _repeat)(number)
 
     try:
-        for wanted in SIGNALS:
-            before[wanted] = signal.signal(wanted, handle)
+        for number in SIGNALS:
+            before[number] = signal.signal(number, handle)
     except ValueError:
-        # Not the main thread: whoever runs us there handles signals.
+        # Not the main thread, which handles signals.
         before.clear()
     try:
         yield
     finally:
         del _received[already:]
-        # What is wished again while everything winds up is dealt with above.
+        # After a signal, the handler stays for later ones during the cleanup.
         if since is None:
             _restore(before)
 
@@ -98,6 +99,6 @@ def _repeat(number: int) -> None:
 
 
 def _end(number: int) -> None:
-    # Python's own answer to Ctrl-C is a traceback, which is none to somebody who asks twice.
+    # No traceback on a second Ctrl-C, which Python's own handler would print.
     signal.signal(number, signal.SIG_DFL)
     _repeat(number)

@@ -64,7 +64,7 @@ def whole(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     fields = dataclasses.fields(_target("", value[TARGET])) if TARGET in value else ()
-    ints = {field.name for field in fields if "int" in re.split(r"\W+", _annotation(field))}
+    ints = {field.name for field in fields if {"int", "Int"} & set(re.split(r"\W+", _annotation(field)))}
     ints -= {field.name for field in fields if "float" in _annotation(field)}
     return {key: _as_int(item) if key in ints else whole(item) for key, item in value.items()}
 

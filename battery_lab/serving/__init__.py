@@ -1,1 +1,1 @@
-"""A policy that stands by itself: exported, loaded without what trained it, and served."""
+"""Serving: an exported policy, loaded without training code and served over HTTP."""

@@ -1,6 +1,6 @@
-"""`python -m battery_lab.serving <folder> <host> <port>`: serve an exported policy where the rest of the lab is not.
+"""`python -m battery_lab.serving <folder> <host> <port>`: serve an exported policy in the image of SageMaker jobs.
 
-The image's; elsewhere it is `battery-lab serve`.
+The image lacks the rest of the lab. Elsewhere, use `battery-lab serve`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from battery_lab.common.errors import LabError, require
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until told to end; returns the exit status."""
+    """Serve until a signal; returns the exit status."""
     from battery_lab.serving.artifact import Artifact
     from battery_lab.serving.server import listen, serve
 
     folder, host, port = arguments
     try:
-        require(port.isdecimal(), "port", "must be a whole number, 0 (any that is free) to 65535", port)
+        require(port.isdecimal(), "port", "must be a whole number from 0 (any free port) to 65535", port)
         artifact, listening = Artifact(Path(folder)), listen(host, int(port))
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -30,8 +30,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _end(*_: object) -> None:
-    # There is nothing to wind up before the server listens to it by itself, nor after; an exception amid an import of
-    # compiled code would come out as another.
+    # The server handles signals once it runs. Before that there is nothing to clean up, and an exception during the
+    # import of compiled code could turn into another error.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""An exported policy behind HTTP, by SageMaker's contract: GET /ping, POST /invocations; GET /model says what it is."""
+"""HTTP server of an exported policy, with the endpoints that SageMaker requires (/ping, /invocations) and /model."""
 
 from __future__ import annotations
 
@@ -25,67 +25,72 @@ from battery_lab.common.errors import ConfigError, require
 from battery_lab.serving.artifact import Artifact
 from battery_lab.serving.request_body import body_of, observations
 
-# Read in a thread, as the service wants its /ping answered within two seconds whatever else there is to do; a small
-# body is read sooner than a thread is begun.
+# Larger bodies are parsed in a thread, because SageMaker requires an answer to /ping within two seconds. For smaller
+# ones a thread would take longer.
 LARGE_BODY_BYTES = 1 << 16
-# Of /invocations at once; more are told to come again.
-MOST_AT_ONCE = 128
-# After it was asked to end, for answers that are on their way, whose bodies take SLOWEST_BODY_S at most.
+# Further requests to /invocations get status 503.
+MAX_CONCURRENT = 128
+# Time to finish open requests at the end; longer than BODY_TIMEOUT_S.
 GRACE_S = 12
-# Longer than a load balancer keeps a connection, so that none is closed under a request.
+# Longer than load balancers keep connections, so that the server never closes one during a request.
 KEEP_ALIVE_S = 75
 
 
 class Service:
-    """What answers for one policy."""
+    """The endpoints of one policy."""
 
     def __init__(self, artifact: Artifact) -> None:
-        """Take the policy."""
+        """Create the endpoints of a policy."""
         self._artifact = artifact
         self._busy = 0
         self._thread = ThreadPoolExecutor(1, "large")
 
     async def ping(self, _: Request) -> Response:
-        """Say that it is there."""
+        """Return 200: the server is ready."""
         return Response()
 
     async def model(self, _: Request) -> Response:
-        """Say what is served."""
+        """Return the description of the policy."""
         return JSONResponse(asdict(self._artifact.about))
 
     async def invocations(self, request: Request) -> Response:
-        """Say what the policy does for each observation."""
-        if self._busy >= MOST_AT_ONCE:
-            raise HTTPException(503, f"{MOST_AT_ONCE} requests are on their way: come again", {"retry-after": "1"})
+        """Return the action for each observation in the request."""
+        if self._busy >= MAX_CONCURRENT:
+            raise HTTPException(
+                503, f"{MAX_CONCURRENT} requests are being processed: try again later", {"retry-after": "1"}
+            )
         self._busy += 1
         try:
             body = await body_of(request)
             if len(body) < LARGE_BODY_BYTES:
-                return self._answer(body)
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, body)
+                return self._respond(body)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._respond, body)
         finally:
             self._busy -= 1
 
-    def _answer(self, body: bytes) -> Response:
+    def _respond(self, body: bytes) -> Response:
         observation = observations(body, self._artifact.size)
         try:
-            return JSONResponse({"predictions": self._artifact.answers(observation)})
+            return JSONResponse({"predictions": self._artifact.predictions(observation)})
         except ValueError as error:
-            raise HTTPException(400, f"{error}: its numbers are larger than any in training") from None
+            raise HTTPException(400, f"{error}: its values are far outside the training data") from None
 
 
-class Named:
-    """Lets in requests under this machine's own names; a page of another site whose name leads here asks under that."""
+class HostCheck:
+    """Middleware that accepts only requests to the host names of this machine.
+
+    It protects a local server against DNS rebinding: a web page whose host name resolves to this machine.
+    """
 
     def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
-        """Stand before an application."""
+        """Wrap an application."""
         self._app, self._names = app, names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Pass the request on, or respond with status 400."""
         if scope["type"] == "http" and _host(scope) not in self._names:
-            refusal = JSONResponse({"error": f"the host must be one of {', '.join(self._names)}"}, 400)
-            await refusal(scope, receive, send)
+            response = JSONResponse({"error": f"the host must be one of {', '.join(self._names)}"}, 400)
+            await response(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -102,7 +107,7 @@ def app(artifact: Artifact, names: Sequence[str] = ()) -> Starlette:
 
     Args:
         artifact: the policy.
-        names: of the hosts that it answers to; none: to any.
+        names: accepted host names; empty: all.
     """
     service = Service(artifact)
     routes = [
@@ -110,35 +115,37 @@ def app(artifact: Artifact, names: Sequence[str] = ()) -> Starlette:
         Route("/model", service.model),
         Route("/invocations", service.invocations, methods=["POST"]),
     ]
-    guards = [Middleware(Named, names=names)] if names else []
-    return Starlette(routes=routes, middleware=guards, exception_handlers={HTTPException: _told, Exception: _failed})
+    middleware = [Middleware(HostCheck, names=names)] if names else []
+    return Starlette(
+        routes=routes, middleware=middleware, exception_handlers={HTTPException: _http_error, Exception: _server_error}
+    )
 
 
-async def _told(_: Request, error: Exception) -> Response:
+async def _http_error(_: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
 
 
-async def _failed(_: Request, error: Exception) -> Response:
-    # It goes on to the log, with its traceback.
-    return JSONResponse({"error": f"the server failed, and its log says why ({type(error).__name__})"}, 500)
+async def _server_error(_: Request, error: Exception) -> Response:
+    # uvicorn logs the traceback.
+    return JSONResponse({"error": f"internal error ({type(error).__name__}): see the log of the server"}, 500)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; port 0 takes any that is free.
+    """Return a listening socket; port 0 selects a free port.
 
     Raises:
-        ConfigError: host is no address, or the port is taken or not allowed.
+        ConfigError: host is not an IP address, or the port is taken or not allowed.
     """
     host = "127.0.0.1" if host == "localhost" else host
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        raise ConfigError(f"host must be an address such as 127.0.0.1, got {host!r}") from None
-    require(0 <= port <= 65535, "port", "must be 0 (any that is free) to 65535", port)
+        raise ConfigError(f"host must be an IP address such as 127.0.0.1, got {host!r}") from None
+    require(0 <= port <= 65535, "port", "must be from 0 (any free port) to 65535", port)
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    # asyncio sends at once what is written, instead of 40 ms later, on sockets that say that they are of TCP.
+    # asyncio sets TCP_NODELAY only if the socket names its protocol; without it, responses wait 40 ms.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -146,16 +153,16 @@ def listen(host: str, port: int) -> socket.socket:
         listening.listen()
     except OSError as error:
         listening.close()
-        raise ConfigError(f"port={port} of {host} cannot be had: {error.strerror}; choose another port=") from None
+        raise ConfigError(f"port={port} of {host} is not available: {error.strerror}; choose another port=") from None
     return listening
 
 
 def server(artifact: Artifact, listening: socket.socket) -> uvicorn.Server:
-    """Return the server of a policy; where it listens to this machine alone, it answers to names of its own alone."""
+    """Return the server of a policy. On a loopback address it accepts only local host names."""
     host = str(listening.getsockname()[0])
     config = uvicorn.Config(
         app(artifact, (host, "localhost") if ipaddress.ip_address(host).is_loopback else ()),
-        # One way, whatever else is installed.
+        # Fixed, so that installed packages do not change the behaviour.
         http="h11",
         loop="asyncio",
         ws="none",
@@ -170,15 +177,15 @@ def server(artifact: Artifact, listening: socket.socket) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def serve(artifact: Artifact, listening: socket.socket, said: str) -> None:
-    """Serve a policy until SIGTERM or SIGINT; answers that are on their way are finished first.
+def serve(artifact: Artifact, listening: socket.socket, message: str) -> None:
+    """Serve a policy until SIGTERM or SIGINT; open requests are finished first.
 
     Args:
         artifact: the policy.
         listening: from ``listen``.
-        said: printed when whoever asks is answered.
+        message: printed when the server is about to accept requests.
     """
-    # It raises anew, once it has ended, the signal that it was asked to end with.
+    # uvicorn raises the signal again after its shutdown.
     with suppress(KeyboardInterrupt):
-        print(said, flush=True)
+        print(message, flush=True)
         server(artifact, listening).run(sockets=[listening])

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Builds the image that trains and serves, and pushes it to ECR: launchers/container/build_and_push.sh <region> [<repository>]
-# Wants docker, the AWS command line and rights on ECR. TORCH_INDEX_URL=... takes another build of torch, and
-# BASE=python:3.11-slim-bookworm@sha256:... one state of the image below, such as the newest: what an image is named by
-# is all that is given to it here, and one of that name that is there already is not built again.
+# Builds the image for training and serving and pushes it to ECR: launchers/container/build_and_push.sh <region> [<repository>]
+# Needs docker, the AWS CLI and permissions on ECR. TORCH_INDEX_URL=... selects another build of torch, and
+# BASE=python:3.11-slim-bookworm@sha256:... pins the base image. The tag is a hash of all inputs; if the repository has that
+# tag already, nothing is built.
 set -eu
 
 region=${1:?"which region? launchers/container/build_and_push.sh eu-west-1"}
@@ -23,7 +23,7 @@ aws ecr describe-repositories --region "$region" --repository-names "$repository
         --image-tag-mutability IMMUTABLE --image-scanning-configuration scanOnPush=true >/dev/null
 if aws ecr describe-images --region "$region" --repository-name "$repository" --image-ids "imageTag=$tag" \
     >/dev/null 2>&1; then
-    echo "it is there already: hydra.launcher.image_uri=$image"
+    echo "image exists already: hydra.launcher.image_uri=$image"
     exit
 fi
 aws ecr get-login-password --region "$region" | docker login --username AWS --password-stdin "$host"

@@ -53,7 +53,7 @@ MISTAKES = [
     ("market.path=a,b)", "'market.path=a,b)' cannot be read: write key=value, without spaces around =, and quote .*"),
     ("--seed=1", "--seed=1 is no flag: choices are written without dashes, as seed=...; .*"),
     ("seed=-1", "seed must be a whole number from 0, got -1"),
-    ("train.env_steps=abc", "train.env_steps must be a whole number, got 'abc'"),
+    ("train.env_steps=abc", "train.env_steps must be a whole number, 1 or more, got 'abc'"),
     ("train.env_steps=0", "train.env_steps must be a whole number, 1 or more, got 0"),
     ("battery.power_mw=-3", "battery.power_mw must be greater than 0 MW, got -3"),
     ("market=aemo", "market.path must be given: add market.path=... to the command"),

@@ -1,4 +1,4 @@
-"""Compiled code belongs to one state of the sources."""
+"""Numba cache: one folder per version of the sources."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def package(tmp_path, monkeypatch):
     return tmp_path / "package"
 
 
-def test_a_changed_source_gets_a_folder_of_its_own(package, monkeypatch):
+def test_changed_source_gets_another_folder(package, monkeypatch):
     keep_compiled_code(package)
     first = os.environ[VARIABLE]
     monkeypatch.delenv(VARIABLE)
@@ -30,7 +30,7 @@ def test_a_changed_source_gets_a_folder_of_its_own(package, monkeypatch):
     assert os.environ[VARIABLE].endswith(source_digest(package))
 
 
-def test_folders_of_old_states_are_dropped(package, monkeypatch, tmp_path):
+def test_oldest_folders_are_removed(package, monkeypatch, tmp_path):
     for loss in range(7):
         (package / "physics.py").write_text(f"import numba\nloss = {loss}\n")
         monkeypatch.delenv(VARIABLE, raising=False)
@@ -40,13 +40,13 @@ def test_folders_of_old_states_are_dropped(package, monkeypatch, tmp_path):
     assert os.environ[VARIABLE] in [str(path) for path in kept]
 
 
-def test_a_folder_that_the_user_chose_stays(package, monkeypatch):
+def test_folder_of_the_user_is_kept(package, monkeypatch):
     monkeypatch.setenv(VARIABLE, "elsewhere")
     keep_compiled_code(package)
     assert os.environ[VARIABLE] == "elsewhere"
 
 
-def test_numba_uses_it(tmp_path):
+def test_numba_uses_the_folder(tmp_path):
     script = "import battery_lab, numba; print(numba.config.CACHE_DIR)"
     environment = {key: value for key, value in os.environ.items() if key != VARIABLE}
     environment["XDG_CACHE_HOME"] = str(tmp_path)
@@ -56,7 +56,7 @@ def test_numba_uses_it(tmp_path):
     assert out.strip().startswith(str(tmp_path / "battery_lab"))
 
 
-def test_a_change_in_a_source_without_compiled_code_keeps_it(package):
+def test_source_without_numba_does_not_change_the_digest(package):
     before = source_digest(package)
     (package / "words.py").write_text("greeting = 1\n")
     assert source_digest(package) == before

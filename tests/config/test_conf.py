@@ -183,10 +183,10 @@ def test_a_whole_number_may_be_written_as_a_power_of_ten():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("train.env_steps=abc", "train.env_steps must be a whole number, got 'abc'"),
-        ("train.env_steps=2.5", "train.env_steps must be a whole number, got 2.5"),
-        ("train.env_steps=true", "train.env_steps must be a whole number, got True"),
-        ("train.env_steps=inf", "train.env_steps must be a whole number, got inf"),
+        ("train.env_steps=abc", "train.env_steps must be a whole number, 1 or more, got 'abc'"),
+        ("train.env_steps=2.5", "train.env_steps must be a whole number, 1 or more, got 2.5"),
+        ("train.env_steps=true", "train.env_steps must be a whole number, 1 or more, got True"),
+        ("train.env_steps=inf", "train.env_steps must be a whole number, 1 or more, got inf"),
         ("train.env_steps=0", "train.env_steps must be a whole number, 1 or more, got 0"),
         ("battery.power_mw=ten", "battery.power_mw must be greater than 0 MW, got 'ten'"),
         ("battery.soc_start=null", "battery.soc_start must be from 0 to 1, got None"),

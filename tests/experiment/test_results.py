@@ -1,4 +1,4 @@
-"""The figures of a run folder: of test time, whole or not there, and every look noted."""
+"""Results of a run: metrics on test time, atomic writes, and the record of test looks."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from battery_lab.envs.base import Evaluation
 from battery_lab.experiment import results
 
 
-def judged(profit):
+def evaluation(profit):
     return Evaluation(metrics={"profit_per_day": profit}, frame=pd.DataFrame({"profit": [profit]}))
 
 
 def write(folder, **metrics):
-    results.write_results(folder, metrics, judged(1.0), "ppo")
+    results.write_results(folder, metrics, evaluation(1.0), "ppo")
 
 
-def test_what_is_no_number_is_null_and_the_file_stays_json(tmp_path):
+def test_nan_is_null_so_that_the_file_is_valid_json(tmp_path):
     write(tmp_path, lift=float("nan"), capture=0.5)
     text = (tmp_path / "metrics.json").read_text()
     assert json.loads(text) == {"capture": 0.5, "lift": None}
     assert "NaN" not in text
 
 
-def test_figures_that_could_not_be_written_leave_the_ones_before(tmp_path, monkeypatch):
+def test_interrupted_write_keeps_the_previous_metrics(tmp_path, monkeypatch):
     write(tmp_path, capture=0.5)
 
     def killed(*paths):
@@ -40,7 +40,7 @@ def test_figures_that_could_not_be_written_leave_the_ones_before(tmp_path, monke
     assert json.loads((tmp_path / "metrics.json").read_text()) == {"capture": 0.5}
 
 
-def test_looks_at_test_time_add_up(tmp_path):
+def test_looks_at_test_time_accumulate(tmp_path):
     world = SimpleNamespace(summary=lambda: {"Market": "TEST"})
     for name in ("ppo", "sac"):
         results.record_test_look(tmp_path, name, world)
@@ -49,14 +49,14 @@ def test_looks_at_test_time_add_up(tmp_path):
     assert looks[0]["world"] == {"Market": "TEST"}
 
 
-def test_policy_and_baselines_are_judged_on_test_time():
+def test_policy_and_baselines_are_evaluated_on_test_time():
     best = {"test": 10.0, "validation": 99.0}
     world = SimpleNamespace(
         score="profit_per_day",
         optimum="best",
         rule="best",
-        evaluate=lambda policy, period: judged({"test": 4.0, "validation": 50.0}[period]),
-        baselines=lambda period: {"best": judged(best[period])},
+        evaluate=lambda policy, period: evaluation({"test": 4.0, "validation": 50.0}[period]),
+        baselines=lambda period: {"best": evaluation(best[period])},
     )
     metrics, _, table = results.evaluate_test(world, "policy", "ppo")
     assert (metrics["test/profit_per_day"], metrics["test/capture"]) == (4.0, 0.4)

@@ -1,4 +1,4 @@
-"""The report: opens offline, shows every name as text, and never costs a finished run its results."""
+"""Report: opens offline, escapes every name, and never fails a finished run."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
     return write(folder, curves=make_curves())
 
 
-def test_all_pictures_are_on_the_page_and_under_their_titles(page: Page) -> None:
+def test_all_plots_are_on_the_page_under_their_titles(page: Page) -> None:
     training = ["Learning: profit", "Reward, term by term", "Learner metrics"]
     for title in ["dots", *training, "Training speed"]:
         assert f"<h3>{title}</h3>" in page.raw
@@ -131,7 +131,7 @@ def test_all_pictures_are_on_the_page_and_under_their_titles(page: Page) -> None
     assert "could not be drawn" not in page.text
 
 
-def test_nothing_on_the_page_is_loaded_from_anywhere(page: Page) -> None:
+def test_page_loads_no_resources(page: Page) -> None:
     assert not {"script", "link", "iframe", "object", "embed", "base", "img", "form", "a"} & set(page.tags)
     for name in ("src", "href", "xlink:href", "srcset", "poster", "background", "action"):
         assert all(value.startswith(("#", "data:")) for value in page.values(name))
@@ -141,23 +141,23 @@ def test_nothing_on_the_page_is_loaded_from_anywhere(page: Page) -> None:
     assert "//" not in page.raw.replace("http://host:5000/x", "")
 
 
-def test_the_browser_is_told_to_load_nothing_either(page: Page) -> None:
+def test_content_security_policy_forbids_loading(page: Page) -> None:
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page.values("content")
 
 
-def test_no_two_parts_of_the_page_share_an_id_and_every_reference_has_one(page: Page) -> None:
+def test_ids_are_unique_and_references_resolve(page: Page) -> None:
     ids = page.values("id")
     assert len(ids) == len(set(ids)) > 20
     assert {value[1:] for value in page.values("href")} <= set(ids)
 
 
-def test_pictures_take_the_ink_and_paper_of_a_dark_page() -> None:
+def test_plots_use_the_colours_of_the_page() -> None:
     text = svg(dots(), "p")
     assert "#000000" not in text
     assert "stroke: var(--ink)" in text
 
 
-def test_names_of_any_kind_are_shown_as_text(tmp_path: Path) -> None:
+def test_names_are_escaped(tmp_path: Path) -> None:
     (tmp_path / "trial.yaml").write_text(EVIL)
     (tmp_path / "test_looks.jsonl").write_text(json.dumps({"command": EVIL, "policy": EVIL, "world": {EVIL: EVIL}}))
     evil = {"reward_terms/revenue": f"reward_terms/{EVIL}", "learner/vf_loss": f"learner/{EVIL}"}
@@ -175,11 +175,11 @@ def test_names_of_any_kind_are_shown_as_text(tmp_path: Path) -> None:
     assert page.raw.count("<!--") == 0
 
 
-def test_bytes_that_are_no_text_do_not_stop_a_report(tmp_path: Path) -> None:
+def test_invalid_utf8_does_not_stop_the_report(tmp_path: Path) -> None:
     assert "seed ?" in write(tmp_path, title="seed \udcff").text
 
 
-def test_a_stored_policy_without_curves_has_a_report(tmp_path: Path) -> None:
+def test_report_without_curves(tmp_path: Path) -> None:
     page = write(tmp_path, curves=pd.DataFrame())
     assert "No data." in page.text
     assert page.tags.count("svg") == 1
@@ -194,27 +194,27 @@ def test_a_stored_policy_without_curves_has_a_report(tmp_path: Path) -> None:
     ],
     ids=["all NaN", "no steps", "test only"],
 )
-def test_curves_without_a_number_have_no_picture(curves: pd.DataFrame) -> None:
+def test_curves_without_numbers_have_no_plot(curves: pd.DataFrame) -> None:
     assert training_panels(curves, World()) == []
 
 
-def test_curves_of_one_line_can_be_drawn() -> None:
+def test_curves_of_one_line_are_drawn() -> None:
     curves = make_curves(2).iloc[1:]
     assert all("<svg" in svg(panel, "p") for panel in training_panels(curves, World()))
 
 
-def test_a_curve_is_in_the_order_of_its_steps_without_what_is_missing() -> None:
+def test_curve_is_sorted_by_steps_without_missing_values() -> None:
     curves = pd.DataFrame({"env_steps": [3, 1, 2, 4], "x": [30.0, 10.0, None, np.inf]})
     steps, values = line(curves, "x")
     assert (steps.tolist(), values.tolist()) == ([1, 3], [10, 30])
 
 
-def test_the_running_mean_neither_lags_nor_shrinks() -> None:
+def test_running_mean_has_no_lag_and_keeps_the_length() -> None:
     assert smooth(np.arange(100.0))[10:-10] == pytest.approx(np.arange(10.0, 90.0))
     assert smooth(np.array([1.0, 5.0])).tolist() == [1.0, 5.0]
 
 
-def test_the_rules_level_stands_beside_the_capture_of_the_same_days() -> None:
+def test_capture_plot_shows_the_rule_on_the_same_days() -> None:
     figure = Figure()
     training_panels(make_curves(), World())[0].draw(figure)
     levels = {line.get_label(): line.get_ydata()[0] for line in figure.axes[1].lines}
@@ -223,13 +223,13 @@ def test_the_rules_level_stands_beside_the_capture_of_the_same_days() -> None:
     assert levels["kept policy"] == 0.6
 
 
-def test_money_is_drawn_in_its_unit() -> None:
+def test_axis_label_shows_the_unit_of_money() -> None:
     figure = Figure()
     training_panels(make_curves(), World())[0].draw(figure)
     assert figure.axes[0].get_ylabel() == "profit, AUD/day"
 
 
-def test_a_picture_that_fails_says_so_and_the_others_stay(tmp_path: Path) -> None:
+def test_failed_plot_shows_its_error_and_the_others_stay(tmp_path: Path) -> None:
     def fail(figure: Figure) -> None:
         raise ZeroDivisionError("no <b>days</b>")
 
@@ -239,7 +239,7 @@ def test_a_picture_that_fails_says_so_and_the_others_stay(tmp_path: Path) -> Non
     assert page.tags.count("svg") == 1
 
 
-def test_a_report_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_is_replaced_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, title="first")
 
     def fail(source: object, target: object) -> None:
@@ -275,7 +275,7 @@ def write_run(folder: Path, trial: str = TRIAL) -> None:
     (folder / "metrics.json").write_text(json.dumps(figures))
 
 
-def test_the_heading_says_what_was_chosen_and_how_long_it_was_trained(tmp_path: Path) -> None:
+def test_header_shows_options_and_training_time(tmp_path: Path) -> None:
     write_run(tmp_path)
     assert facts(write(tmp_path)) == {
         "Market": "VIC1",
@@ -286,19 +286,19 @@ def test_the_heading_says_what_was_chosen_and_how_long_it_was_trained(tmp_path: 
     }
 
 
-def test_a_trial_that_does_not_name_its_choices_says_what_it_is_made_of(tmp_path: Path) -> None:
+def test_trial_without_choices_shows_its_parts(tmp_path: Path) -> None:
     write_run(tmp_path, TRIAL.replace("choices: {", "others: {"))
     found = facts(write(tmp_path))
     assert (found["Reward"], found["Network"]) == ("revenue, 2.5 x wear", "hidden [16, 8]")
     assert "Options" not in found
 
 
-def test_an_option_whose_only_part_has_its_name_is_named_once(tmp_path: Path) -> None:
+def test_option_with_a_single_part_of_the_same_name_appears_once(tmp_path: Path) -> None:
     write_run(tmp_path, "choices: {reward: regret}\nreward: {_target_: lab.Shaping, terms: {regret: {weight: 1}}}")
     assert facts(write(tmp_path))["Reward"] == "regret"
 
 
-def test_a_policy_judged_again_says_how_its_run_was_trained(tmp_path: Path) -> None:
+def test_report_of_an_evaluation_shows_the_training_of_the_run(tmp_path: Path) -> None:
     write_run(tmp_path)
     folder = tmp_path / "evaluations" / "later"
     folder.mkdir(parents=True)
@@ -309,38 +309,38 @@ def test_a_policy_judged_again_says_how_its_run_was_trained(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "damaged", ["a: [", "a: 2024-99-01", "- 1", "", "choices: 3\nreward: {_target_: 1, terms: {a: 2}}"]
 )
-def test_a_damaged_folder_still_has_a_report(tmp_path: Path, damaged: str) -> None:
+def test_damaged_folder_still_gets_a_report(tmp_path: Path, damaged: str) -> None:
     (tmp_path / "trial.yaml").write_text(damaged)
     (tmp_path / "metrics.json").write_text(damaged)
     assert facts(write(tmp_path))["Market"] == "VIC1"
 
 
-def test_a_table_that_is_wider_than_the_page_scrolls_and_breaks_no_word(page: Page) -> None:
+def test_wide_table_scrolls_without_breaking_words(page: Page) -> None:
     assert page.raw.count('<div class="wide" tabindex="0"><table') == page.tags.count("table") == 2
     assert ".wide th, .wide td { white-space: nowrap;" in page.raw
 
 
-def test_looks_at_test_time_are_listed_and_a_torn_line_is_passed_over(page: Page) -> None:
+def test_test_looks_are_listed_and_incomplete_lines_ignored(page: Page) -> None:
     assert "evaluated on test time once." in page.text
     for part in ("2025-01-01T10:00:00+00:00", "lab evaluate", "Market: NYC"):
         assert part in page.text
 
 
-def test_a_policy_judged_again_shows_the_looks_of_its_run(tmp_path: Path) -> None:
+def test_report_of_an_evaluation_shows_the_looks_of_the_run(tmp_path: Path) -> None:
     (tmp_path / "test_looks.jsonl").write_text('{"command": "first look"}\n{"command": "second look"}\n')
     folder = tmp_path / "evaluations" / "other market"
     folder.mkdir(parents=True)
     assert "evaluated on test time 2 times" in write(folder).text
 
 
-def test_the_composed_trial_is_folded_in_without_logins(page: Page) -> None:
+def test_page_contains_the_trial_without_credentials(page: Page) -> None:
     assert "env: {price_lag: 0}" in page.text
     assert "http://host:5000/x" in page.text
     assert "secret" not in page.raw
     assert "open" not in [name for tag, name, _ in page.attributes if tag == "details"]
 
 
-def test_the_row_of_the_policy_that_was_judged_stands_out(page: Page) -> None:
+def test_row_of_the_evaluated_policy_is_highlighted(page: Page) -> None:
     assert '<tr class="evaluated"><th scope="row">ppo</th>' in page.raw
     assert page.values("class").count("evaluated") == 1
 
@@ -352,37 +352,37 @@ def terminal(table: pd.DataFrame, width: int) -> str:
 
 
 @pytest.mark.parametrize("cell", ["6,557", "1.000", "+320%", "−66.50", "0.612", "–"])
-def test_terminal_and_page_show_the_same_figures(page: Page, cell: str) -> None:
+def test_terminal_and_page_show_the_same_values(page: Page, cell: str) -> None:
     assert cell in terminal(make_table(), 80)
     assert f">{cell}</td>" in page.raw
 
 
-def test_headings_say_what_is_counted_and_in_what(page: Page) -> None:
+def test_headings_show_metric_and_unit(page: Page) -> None:
     for text in (terminal(make_table(), 80), page.text):
         assert all(part in text for part in ("policy", "profit", "AUD/day", "capture", "lift", "rule"))
     assert "profit, AUD/day" in page.values("data-label")
 
 
-def test_figures_stay_whole_on_a_narrow_terminal() -> None:
+def test_numbers_do_not_wrap_on_a_narrow_terminal() -> None:
     figures = {"profit_per_day": -6557.0, "revenue_per_day": 6940.0, "capture": -0.123, "lift_over_rule": -1.17}
     table = make_table(a_policy_with_a_long_name=figures | {"equivalent_full_cycles_per_day": 12.08})
     text = terminal(table, 60)
     assert all(cell in text for cell in ("−6,557", "6,940", "−0.123", "−117%", "12.08"))
 
 
-def test_figures_that_only_one_environment_counts_come_last() -> None:
+def test_unknown_metrics_come_last() -> None:
     table = make_table(ppo={"waiting_hours_per_day": 7.5, "capture": 0.5, "profit_per_day": 1.0})
     found = {column.heading: column.cells for column in columns(table, World())}
     assert found == {"profit": ["1.00"], "capture": ["0.500"], "waiting hours per day": ["7.50"]}
     assert list(found)[-1] == "waiting hours per day"
 
 
-def test_a_policys_name_is_neither_markup_nor_a_command_to_the_terminal() -> None:
+def test_policy_name_is_neither_markup_nor_terminal_control() -> None:
     text = terminal(make_table(**{"[bold]x[/bold]\x1b[2J": {"capture": 0.5}}), 80)
     assert "[bold]x[/bold]\N{REPLACEMENT CHARACTER}[2J" in text
 
 
-def test_what_draws_is_imported_only_when_a_report_is_written() -> None:
+def test_matplotlib_is_imported_only_to_write_a_report() -> None:
     code = "import sys, battery_lab.report as r; print(sorted({'matplotlib', 'jinja2'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

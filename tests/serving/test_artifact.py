@@ -1,4 +1,4 @@
-"""What passes for an exported policy, and what does not."""
+"""Exported policies: valid ones load, damaged ones are refused."""
 
 from __future__ import annotations
 
@@ -23,56 +23,56 @@ def good(tmp_path_factory):
 
 @pytest.fixture
 def model(good, tmp_path):
-    """A model of one's own to break."""
+    """A copy of a valid model, to be damaged."""
     return shutil.copytree(good, tmp_path / "model")
 
 
-def tell(model, **changed):
+def change_about(model, **changed):
     about = json.loads((model / ABOUT).read_text()) | changed
     (model / ABOUT).write_text(json.dumps({key: value for key, value in about.items() if value is not None}))
 
 
 def replace_graph(model, content):
     (model / GRAPH).write_bytes(content)
-    tell(model, graph_sha256=hashlib.sha256(content).hexdigest())
+    change_about(model, graph_sha256=hashlib.sha256(content).hexdigest())
 
 
-def test_what_is_whole_is_loaded(model):
+def test_valid_model_loads(model):
     assert Artifact(model).size == 31
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"format": 2}, r"model\.json is no exported policy of format 1"),
+        ({"format": 2}, r"model\.json must be an exported policy of format 1"),
         ({"observation": None}, r"model\.json lacks observation: export the policy again"),
-        ({"observation": []}, r"observation must list a name a number, got \[\]"),
-        ({"observation": "soc"}, "observation must list a name a number, got 'soc'"),
+        ({"observation": []}, r"observation must be a list of one name per number, got \[\]"),
+        ({"observation": "soc"}, "observation must be a list of one name per number, got 'soc'"),
         ({"kind": "both"}, r"kind must be one of .*got 'both'"),
-        ({"values": [1.0]}, r"values must list a finite number for each discrete action.* got \[1\.0\]"),
-        ({"values": ["a", "b"]}, "values must list a finite number for each discrete action"),
-        ({"values": [-1.0, 0.0, 1.0], "kind": "continuous"}, "or two for the continuous ones"),
-        ({"values": [-1.0, 0.0, float("nan")]}, r"model\.json cannot be read: NaN is no number of JSON"),
-        ({"observation_state": {"mean": [float("inf")]}}, "Infinity is no number of JSON"),
-        ({"values": [10**400, 0.0, 1.0]}, r"model\.json: int too large"),
+        ({"values": [1.0]}, r"values must be a list of finite numbers: one per discrete action.* got \[1\.0\]"),
+        ({"values": ["a", "b"]}, "values must be a list of finite numbers: one per discrete action"),
+        ({"values": [-1.0, 0.0, 1.0], "kind": "continuous"}, "or two for the continuous actions"),
+        ({"values": [-1.0, 0.0, float("nan")]}, r"model\.json cannot be read: NaN is not a JSON number"),
+        ({"observation_state": {"mean": [float("inf")]}}, "Infinity is not a JSON number"),
+        ({"values": [10**400, 0.0, 1.0]}, "values must be a list of finite numbers"),
         ({"name": 3}, "name must be text, got 3"),
         ({"asks_for": ["request_mw"]}, r"asks_for must be text, got \['request_mw'\]"),
         ({"asks_for": "action"}, "asks_for must be another name than action, got 'action'"),
         ({"env_steps": "many"}, "env_steps must be a whole number, got 'many'"),
         ({"observation_state": []}, r"observation_state must be a mapping, got \[\]"),
         ({"weights_sha256": None}, "lacks weights_sha256"),
-        ({"graph_sha256": "0" * 64}, r"is not the graph that model\.json beside it describes"),
+        ({"graph_sha256": "0" * 64}, r"is not the graph that model\.json describes"),
         ({"observation": ["soc"]}, r"does not take 1 numbers, as model\.json says"),
         ({"values": [-1.0, 1.0], "kind": "continuous"}, r"gives actions of shape \(2,\), not \(2, 1\)"),
     ],
 )
-def test_what_says_the_wrong_thing_of_itself_is_refused(model, changed, message):
-    tell(model, **changed)
+def test_invalid_description_is_refused(model, changed, message):
+    change_about(model, **changed)
     with pytest.raises(DataError, match=message):
         Artifact(model)
 
 
-def test_what_cannot_be_read_is_told(model):
+def test_missing_or_damaged_file_is_an_error(model):
     (model / GRAPH).unlink()
     with pytest.raises(DataError, match=r"model\.onnx cannot be read: .*No such file"):
         Artifact(model)
@@ -85,22 +85,22 @@ def test_what_cannot_be_read_is_told(model):
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x80\x04\x95pickle"])
-def test_what_is_no_graph_is_refused(model, content):
+def test_file_that_is_not_onnx_is_refused(model, content):
     replace_graph(model, content)
     with pytest.raises(DataError, match=r"model\.onnx cannot be run"):
         Artifact(model)
 
 
-def test_a_graph_that_is_too_large_is_not_read(model, monkeypatch):
+def test_graph_that_is_too_large_is_not_read(model, monkeypatch):
     monkeypatch.setattr(artifact, "LARGEST_BYTES", 1000)
     with pytest.raises(DataError, match=r"model\.onnx must have at most"):
         Artifact(model)
 
 
-def test_an_action_that_nothing_is_said_of_is_none(model):
-    tell(model, values=[-10.0, 0.0])
+def test_action_without_a_value_is_refused(model):
+    change_about(model, values=[-10.0, 0.0])
     artifact = Artifact(model)
     observation = seen(500)
     assert (artifact(observation) == 2).any()
     with pytest.raises(ValueError, match=f"no action for observation {(artifact(observation) == 2).argmax()}"):
-        artifact.answers(observation)
+        artifact.predictions(observation)

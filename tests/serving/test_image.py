@@ -1,4 +1,4 @@
-"""What of the lab is in the image serves by itself, as the service asks it to."""
+"""Image of SageMaker jobs: its part of the lab serves a model, as SageMaker starts it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -30,7 +29,7 @@ def trained(tmp_path_factory):
     return policy, base
 
 
-def test_a_model_is_served_until_the_service_ends_it(root, trained):
+def test_model_is_served_until_sigterm(root, trained):
     policy, base = trained
     with container(root, base) as (client, process, said):
         assert said.startswith("serving ppo on ")
@@ -42,7 +41,7 @@ def test_a_model_is_served_until_the_service_ends_it(root, trained):
         assert (process.returncode, more) == (0, "")
 
 
-def test_a_model_that_is_none_ends_the_container_with_its_reason(root, tmp_path):
+def test_missing_model_ends_the_container_with_an_error(root, tmp_path):
     (tmp_path / "model").mkdir()
     with container(root, tmp_path) as (_, process, said):
         more, _ = process.communicate(timeout=20)
@@ -51,7 +50,7 @@ def test_a_model_that_is_none_ends_the_container_with_its_reason(root, tmp_path)
 
 
 @pytest.mark.parametrize("after_s", [0.1, 0.25, 0.4])
-def test_it_ends_when_asked_to_while_it_starts(root, trained, after_s):
+def test_sigterm_during_startup_ends_the_container(root, trained, after_s):
     _, base = trained
     process = start(root, base, "serve")
     try:
@@ -63,7 +62,7 @@ def test_it_ends_when_asked_to_while_it_starts(root, trained, after_s):
     assert process.returncode in (0, -signal.SIGTERM) and "Traceback" not in said, said
 
 
-def test_by_itself_it_serves_whoever_the_service_lets_in(root, tmp_path):
+def test_container_listens_on_all_addresses_by_default(root, tmp_path):
     (tmp_path / "python").write_text('#!/bin/sh\necho "$PWD: $*"\n')
     (tmp_path / "python").chmod(0o755)
     scripts = root / "usr" / "local" / "bin"
@@ -73,20 +72,20 @@ def test_by_itself_it_serves_whoever_the_service_lets_in(root, tmp_path):
         assert done.stdout == f"{root}/opt/lab: -m battery_lab.serving /opt/ml/model 0.0.0.0 {port}\n"
 
 
-def test_a_port_that_is_none_is_told(root, trained):
+def test_invalid_port_is_an_error(root, trained):
     command = [sys.executable, "-m", "battery_lab.serving", trained[1] / "model", "127.0.0.1", "web"]
     done = subprocess.run(command, cwd=root / "opt" / "lab", capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: port must be a whole number, 0 (any that is free) to 65535, got 'web'\n"
+    assert done.stderr == "error: port must be a whole number from 0 (any free port) to 65535, got 'web'\n"
 
 
-def test_the_images_own_scripts_come_last():
-    # Ray has a command serve of its own.
+def test_scripts_of_the_image_are_copied_last():
+    # Ray installs a command named serve, too.
     text = (CONTAINER / "Dockerfile").read_text()
     assert text.index("container/serve /usr/local/bin/") > text.rindex("pip install")
 
 
-def test_what_is_copied_into_the_image_is_there_and_not_ignored():
+def test_copied_files_exist_and_are_not_ignored():
     kept = [line[1:] for line in (CONTAINER / "Dockerfile.dockerignore").read_text().split() if line.startswith("!")]
     for source, _ in copies():
         assert (ROOT / source).exists(), source
@@ -95,7 +94,7 @@ def test_what_is_copied_into_the_image_is_there_and_not_ignored():
 
 
 @pytest.mark.parametrize("name", ["start", "serve", "build_and_push.sh"])
-def test_scripts_can_be_run(name):
+def test_scripts_are_executable(name):
     assert (CONTAINER / name).stat().st_mode & stat.S_IXUSR
 
 
@@ -138,7 +137,7 @@ def build(tmp_path):
     return project, run
 
 
-def test_an_image_is_built_and_pushed_under_a_name_of_its_content(build):
+def test_image_tag_depends_on_the_content(build):
     _, run = build
     image, log = run("eu-west-1", BASE="python@sha256:0")
     assert image.startswith("123456789012.dkr.ecr.eu-west-1.amazonaws.com/battery_lab:")
@@ -149,10 +148,10 @@ def test_an_image_is_built_and_pushed_under_a_name_of_its_content(build):
 
 
 @pytest.mark.parametrize("source", [source for source, _ in copies()])
-def test_whatever_is_in_the_image_names_it(build, source):
+def test_change_of_any_copied_file_changes_the_tag(build, source):
     project, run = build
     before, _ = run("eu-west-1")
     changed = project / source
-    changed = Path(changed, "server.py") if changed.is_dir() else changed
+    changed = min(changed.glob("*.py")) if changed.is_dir() else changed
     changed.write_text(changed.read_text() + "\n# another\n")
     assert run("eu-west-1")[0] != before

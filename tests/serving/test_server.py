@@ -1,4 +1,4 @@
-"""The server of a policy: what it answers, what it refuses, and how it ends."""
+"""Server of a policy: responses, rejected requests and shutdown."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ def body(rows):
 @pytest.mark.parametrize("rows", [1, 7, 1000])
 def test_each_observation_gets_the_action_of_the_trained_policy(both, rows):
     trained, client = both
-    status, told = client.ask(body=body(rows))
+    status, response = client.ask(body=body(rows))
     assert status == 200
-    assert [one["action"] for one in told["predictions"]] == trained(seen(rows)).tolist()
-    assert {one["request_mw"] for one in told["predictions"]} <= {-10.0, 0.0, 10.0}
+    assert [one["action"] for one in response["predictions"]] == trained(seen(rows)).tolist()
+    assert {one["request_mw"] for one in response["predictions"]} <= {-10.0, 0.0, 10.0}
 
 
-def test_large_whole_numbers_are_numbers(both):
+def test_large_integers_are_accepted(both):
     trained, client = both
     observation = np.ones((1, LAYOUT.size), np.float32)
     observation[0, 3] = 1e20
     row = [1] * LAYOUT.size
     row[3] = 10**20
-    status, told = client.ask(body={"instances": [row]})
-    assert (status, told["predictions"][0]["action"]) == (200, trained(observation)[0])
+    status, response = client.ask(body={"instances": [row]})
+    assert (status, response["predictions"][0]["action"]) == (200, trained(observation)[0])
 
 
-def test_whole_numbers_and_a_charset_are_taken(both):
+def test_integers_and_a_charset_are_accepted(both):
     trained, client = both
     row = [1] * LAYOUT.size
     kind = "application/json; charset=utf-8"
-    status, told = client.ask(body={"instances": [row]}, content_type=kind)
-    assert (status, told["predictions"][0]["action"]) == (200, trained(np.ones((1, LAYOUT.size), np.float32))[0])
+    status, response = client.ask(body={"instances": [row]}, content_type=kind)
+    assert (status, response["predictions"][0]["action"]) == (200, trained(np.ones((1, LAYOUT.size), np.float32))[0])
 
 
-def test_it_says_that_it_is_there_and_what_it_is(both):
+def test_ping_and_model_respond(both):
     _, client = both
     assert client.ask("/ping") == (200, None)
     status, about = client.ask("/model")
@@ -64,11 +64,11 @@ def test_it_says_that_it_is_there_and_what_it_is(both):
     assert (about["observation"], about["asks_for"]) == (list(LAYOUT.names), "request_mw")
 
 
-def test_many_are_answered_at_once(both):
+def test_concurrent_requests_get_their_own_predictions(both):
     trained, client = both
     with ThreadPoolExecutor(16) as pool:
-        told = list(pool.map(lambda seed: client.ask(body={"instances": seen(3, seed).tolist()}), range(64)))
-    for seed, (status, answer) in enumerate(told):
+        response = list(pool.map(lambda seed: client.ask(body={"instances": seen(3, seed).tolist()}), range(64)))
+    for seed, (status, answer) in enumerate(response):
         assert status == 200
         assert [one["action"] for one in answer["predictions"]] == trained(seen(3, seed)).tolist()
 
@@ -82,54 +82,54 @@ ROW = [0.0] * LAYOUT.size
         (b"", 400, "the body must be JSON"),
         (b"{", 400, "the body must be JSON"),
         (b"\xff\xfe", 400, "the body must be JSON"),
-        (b'{"instances": [[NaN]]}', 400, "NaN is no number of JSON"),
+        (b'{"instances": [[NaN]]}', 400, "NaN is not a JSON number"),
         (b"[" * 100_000, 400, "the body must be JSON"),
         ([ROW], 400, "the body must hold instances"),
         ({"inputs": [ROW]}, 400, "the body must hold instances"),
         ({"instances": []}, 400, "the body must hold instances"),
-        ({"instances": ROW}, 400, r"instances[0] must be a list of 31 numbers, and has none"),
-        ({"instances": [ROW, ROW[1:]]}, 400, "instances[1] must be a list of 31 numbers, and has 30"),
-        ({"instances": [ROW, [*ROW[1:], "1"]]}, 400, 'instances[1][30] must be a number, and is "1"'),
-        ({"instances": [[None, *ROW[1:]]]}, 400, "instances[0][0] must be a number, and is null"),
-        ({"instances": [[True] * 31]}, 400, "instances[0][0] must be a number, and is true"),
-        ({"instances": [ROW, [0.0, False, *ROW[2:]]]}, 400, "instances[1][1] must be a number, and is false"),
-        ({"instances": [[[0.0], *ROW[1:]]]}, 400, "instances[0][0] must be a number, and is [0.0]"),
+        ({"instances": ROW}, 400, r"instances[0] must be a list of 31 numbers, got float"),
+        ({"instances": [ROW, ROW[1:]]}, 400, "instances[1] must be a list of 31 numbers, got 30 items"),
+        ({"instances": [ROW, [*ROW[1:], "1"]]}, 400, 'instances[1][30] must be a number, got "1"'),
+        ({"instances": [[None, *ROW[1:]]]}, 400, "instances[0][0] must be a number, got null"),
+        ({"instances": [[True] * 31]}, 400, "instances[0][0] must be a number, got true"),
+        ({"instances": [ROW, [0.0, False, *ROW[2:]]]}, 400, "instances[1][1] must be a number, got false"),
+        ({"instances": [[[0.0], *ROW[1:]]]}, 400, "instances[0][0] must be a number, got [0.0]"),
         (
             {"instances": [[1, 1e300, *ROW[2:]]]},
             400,
-            "instances[0][1] must be a number that 32 bits can hold, and is 1e+",
+            "instances[0][1] must fit into a 32-bit float, got 1e+",
         ),
         (
             {"instances": [[10**400, *ROW[1:]]]},
             400,
-            "instances[0][0] must be a number that 32 bits can hold, and is 1000",
+            "instances[0][0] must fit into a 32-bit float, got 1000",
         ),
-        ({"instances": [ROW] * 1001}, 413, "instances must be at most 1000 a request, and are 1001"),
+        ({"instances": [ROW] * 1001}, 413, "a request must have at most 1000 instances, got 1001"),
     ],
 )
-def test_what_is_no_list_of_observations_is_refused(both, sent, status, message):
+def test_invalid_body_is_refused(both, sent, status, message):
     _, client = both
-    code, told = client.ask(body=sent)
-    assert (code, list(told)) == (status, ["error"])
-    assert message in told["error"]
-    # And the next one is served.
+    code, response = client.ask(body=sent)
+    assert (code, list(response)) == (status, ["error"])
+    assert message in response["error"]
+    # The next request succeeds.
     assert client.ask(body=body(1))[0] == 200
 
 
-def test_another_content_type_is_refused(both):
+def test_other_content_type_is_refused(both):
     _, client = both
-    code, told = client.ask(body=b"1,2,3", content_type="text/csv")
-    assert (code, told["error"]) == (415, "the content type must be application/json, and is text/csv")
+    code, response = client.ask(body=b"1,2,3", content_type="text/csv")
+    assert (code, response["error"]) == (415, "the content type must be application/json, got text/csv")
 
 
-def test_another_method_or_path_is_refused_in_json(both):
+def test_other_method_or_path_is_refused_in_json(both):
     _, client = both
     assert client.ask("/invocations")[0] == 405
     assert client.ask("/nothing") == (404, {"error": "Not Found"})
 
 
 def raw(client, *parts):
-    """Send bytes and return the status line of the answer."""
+    """Send bytes and return the status line of the response."""
     with socket.create_connection(("127.0.0.1", client.port), timeout=20) as connection:
         for part in parts:
             connection.sendall(part)
@@ -139,54 +139,54 @@ def raw(client, *parts):
 HEAD = b"POST /invocations HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 
 
-def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(both):
+def test_large_content_length_is_refused_before_the_body_arrives(both):
     _, client = both
     assert b" 413 " in raw(client, HEAD + b"content-length: 6291457\r\n\r\n")
 
 
-def test_a_body_that_grows_too_large_is_refused_on_its_way(both, monkeypatch):
+def test_chunked_body_is_refused_when_it_exceeds_the_limit(both, monkeypatch):
     _, client = both
-    monkeypatch.setattr(request_body, "LARGEST_BODY_BYTES", 1 << 20)
+    monkeypatch.setattr(request_body, "MAX_BODY_BYTES", 1 << 20)
     chunk = b"80000\r\n" + b" " * 0x80000 + b"\r\n"
     assert b" 413 " in raw(client, HEAD + b"transfer-encoding: chunked\r\n\r\n", chunk, chunk, b"1\r\n \r\n")
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(both, monkeypatch):
+def test_body_that_does_not_arrive_times_out(both, monkeypatch):
     _, client = both
-    monkeypatch.setattr(request_body, "SLOWEST_BODY_S", 0.2)
+    monkeypatch.setattr(request_body, "BODY_TIMEOUT_S", 0.2)
     assert b" 408 " in raw(client, HEAD + b"content-length: 100\r\n\r\n{")
 
 
 @pytest.mark.parametrize(
     ("host", "port", "message"),
     [
-        ("here", 0, "host must be an address such as 127.0.0.1, got 'here'"),
-        ("127.0.0.1", 65536, r"port must be 0 \(any that is free\) to 65535, got 65536"),
-        ("192.0.2.1", 0, "port=0 of 192.0.2.1 cannot be had"),
+        ("here", 0, "host must be an IP address such as 127.0.0.1, got 'here'"),
+        ("127.0.0.1", 65536, r"port must be from 0 \(any free port\) to 65535, got 65536"),
+        ("192.0.2.1", 0, "port=0 of 192.0.2.1 is not available"),
     ],
 )
-def test_an_address_that_cannot_be_had_is_told(host, port, message):
+def test_unavailable_address_is_an_error(host, port, message):
     with pytest.raises(ConfigError, match=message):
         server.listen(host, port)
 
 
-def test_a_port_that_is_taken_is_told():
+def test_taken_port_is_an_error():
     with (
         server.listen("127.0.0.1", 0) as first,
-        pytest.raises(ConfigError, match=r"cannot be had: Address already in use; choose another port="),
+        pytest.raises(ConfigError, match=r"is not available: Address already in use; choose another port="),
     ):
         server.listen("127.0.0.1", first.getsockname()[1])
 
 
-def test_a_socket_says_that_it_is_of_tcp():
-    # From which asyncio takes it that answers are to be sent at once, and not 40 ms later.
+def test_socket_names_tcp_as_its_protocol():
+    # Otherwise asyncio does not set TCP_NODELAY, and responses take 40 ms longer.
     with server.listen("localhost", 0) as listening:
         assert listening.proto == socket.IPPROTO_TCP
         assert listening.getsockname()[0] == "127.0.0.1"
 
 
-def test_a_name_of_another_site_is_not_answered_to(both):
-    # A page of that site could have it resolve to this machine.
+def test_foreign_host_name_is_refused(both):
+    # The host name of a web page could resolve to this machine.
     _, client = both
     for name in (b"evil.example", b"127.0.0.1.evil.example", b"[", b""):
         assert b" 400 " in raw(client, b"GET /model HTTP/1.1\r\nhost: " + name + b"\r\n\r\n"), name
@@ -199,7 +199,7 @@ def test_a_name_of_another_site_is_not_answered_to(both):
     ("host", "names"),
     [("127.0.0.1", 2), ("127.0.0.2", 2), ("::1", 2), ("0.0.0.0", 0), ("192.0.2.7", 0)],
 )
-def test_only_who_listens_to_this_machine_alone_minds_its_names(monkeypatch, host, names):
+def test_host_names_are_checked_only_on_loopback_addresses(monkeypatch, host, names):
     request_body = []
     monkeypatch.setattr(server, "app", lambda artifact, names: request_body.append(names))
     server.server(None, SimpleNamespace(getsockname=lambda: (host, 80)))
@@ -213,21 +213,21 @@ def connect(client, *parts):
     return connection
 
 
-def everything(connection):
-    """What comes until the other side hangs up."""
+def read_all(connection):
+    """Return everything until the server closes the connection."""
     pieces = []
     while piece := connection.recv(1 << 16):
         pieces.append(piece)
     return b"".join(pieces)
 
 
-def test_more_than_can_be_answered_at_once_are_told_to_come_again(both, monkeypatch):
+def test_too_many_concurrent_requests_get_503(both, monkeypatch):
     _, client = both
-    monkeypatch.setattr(server, "MOST_AT_ONCE", 3)
+    monkeypatch.setattr(server, "MAX_CONCURRENT", 3)
     waiting = [connect(client, HEAD + b"content-length: 2\r\n\r\n{") for _ in range(3)]
     until(lambda: client.ask(body=body(1))[0] == 503)
-    assert client.ask(body=body(1))[1] == {"error": "3 requests are on their way: come again"}
-    # The service is not to think that it is gone.
+    assert client.ask(body=body(1))[1] == {"error": "3 requests are being processed: try again later"}
+    # SageMaker must not consider the server dead.
     assert client.ask("/ping") == (200, None)
     for one in waiting:
         one.sendall(b"}")
@@ -236,22 +236,22 @@ def test_more_than_can_be_answered_at_once_are_told_to_come_again(both, monkeypa
     until(lambda: client.ask(body=body(1))[0] == 200)
 
 
-def test_whoever_sends_too_much_or_the_wrong_kind_hears_so(both):
-    # Who hangs up on a client that still sends is not heard.
+def test_client_receives_the_error_while_it_still_sends(both):
+    # A server that closes the connection too early loses its response.
     _, client = both
     for size, kind, status in ((7 << 20, "application/json", 413), (3 << 20, "text/csv", 415)):
         assert client.ask(body=b" " * size, content_type=kind)[0] == status
 
 
-def test_what_comes_after_a_body_that_came_too_late_is_no_request(both, monkeypatch):
+def test_connection_is_closed_after_a_body_timeout(both, monkeypatch):
     _, client = both
-    monkeypatch.setattr(request_body, "SLOWEST_BODY_S", 0.2)
+    monkeypatch.setattr(request_body, "BODY_TIMEOUT_S", 0.2)
     with connect(client, HEAD + b"content-length: 100\r\n\r\n{") as connection:
-        said = everything(connection)
-    assert b" 408 " in said.split(b"\r\n")[0] and b"connection: close" in said.lower()
+        content_received = read_all(connection)
+    assert b" 408 " in content_received.split(b"\r\n")[0] and b"connection: close" in content_received.lower()
 
 
-def test_a_ping_is_answered_amid_a_large_body(both, monkeypatch):
+def test_ping_responds_during_a_large_request(both, monkeypatch):
     _, client = both
     taken, go = threading.Event(), threading.Event()
     read = server.observations
@@ -272,28 +272,28 @@ def test_a_ping_is_answered_amid_a_large_body(both, monkeypatch):
         assert request_body.result()[0] == 200
 
 
-def test_a_failure_of_the_server_is_told_in_json(both, monkeypatch, caplog):
+def test_internal_error_is_reported_in_json(both, monkeypatch, caplog):
     _, client = both
 
     def broken(*_):
         raise RuntimeError("no such thing")
 
     monkeypatch.setattr(server, "observations", broken)
-    status, told = client.ask(body=body(1))
-    assert (status, told) == (500, {"error": "the server failed, and its log says why (RuntimeError)"})
+    status, response = client.ask(body=body(1))
+    assert (status, response) == (500, {"error": "internal error (RuntimeError): see the log of the server"})
 
 
 @pytest.mark.parametrize("decision", ["argmax", "tanh_mean", "clipped_mean"])
-def test_an_observation_too_far_away_to_act_on_is_told(tmp_path, decision):
+def test_observation_without_valid_action_is_refused(tmp_path, decision):
     _, artifact = exported(tmp_path, decision)
     far = [ROW, [3e38 if n % 2 else -3e38 for n in range(LAYOUT.size)]]
     with served(artifact) as client:
-        status, told = client.ask(body={"instances": far})
+        status, response = client.ask(body={"instances": far})
     assert status == 400
-    assert told["error"].startswith("there is no action for observation 1")
+    assert response["error"].startswith("there is no action for observation 1")
 
 
-def test_what_is_on_its_way_when_told_to_end_is_answered(tmp_path, monkeypatch):
+def test_shutdown_finishes_open_requests(tmp_path, monkeypatch):
     trained, artifact = exported(tmp_path)
     content, taken, read = json.dumps(body(2)).encode(), threading.Event(), server.body_of
 
@@ -309,7 +309,7 @@ def test_what_is_on_its_way_when_told_to_end_is_answered(tmp_path, monkeypatch):
             client.serving.should_exit = True
             until(lambda: not client.serving.servers[0].is_serving())
             connection.sendall(content[10:])
-            said = everything(connection)
-    assert b" 200 " in said.split(b"\r\n")[0]
-    told = json.loads(said.rpartition(b"\r\n\r\n")[2])
-    assert [one["action"] for one in told["predictions"]] == trained(seen(2)).tolist()
+            content_received = read_all(connection)
+    assert b" 200 " in content_received.split(b"\r\n")[0]
+    response = json.loads(content_received.rpartition(b"\r\n\r\n")[2])
+    assert [one["action"] for one in response["predictions"]] == trained(seen(2)).tolist()

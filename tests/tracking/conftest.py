@@ -1,4 +1,4 @@
-"""Stores for the tests of tracking; MLflow takes 5 s to make one, so one is made and copied."""
+"""Stores for the tests of tracking. MLflow takes 5 s to create one, so one is created and copied."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ tracking.finish("FINISHED")
 
 @pytest.fixture(scope="session")
 def raced_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an outputs folder whose store two runs in two processes made at once."""
+    """Return an outputs folder whose store two runs in two processes created at the same time."""
     outputs = tmp_path_factory.mktemp("raced")
     command = [sys.executable, "-c", ONE_RUN]
     started = [
         subprocess.Popen([*command, str(outputs / name)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
         for name in ("first", "second")
     ]
-    said = [process.communicate(timeout=120)[1] for process in started]
-    assert [process.returncode for process in started] == [0, 0], said
-    assert said == ["", ""]
+    errors = [process.communicate(timeout=120)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], errors
+    assert errors == ["", ""]
     return outputs
 
 
 @pytest.fixture
 def outputs(raced_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an outputs folder, whose parent is the working directory, without an experiment ``battery_lab`` yet."""
+    """Return an outputs folder in the working directory, whose store has no experiment ``battery_lab`` yet."""
     folder = tmp_path / "outputs"
     folder.mkdir()
     shutil.copy(raced_store / "mlflow.db", folder)

@@ -1,4 +1,4 @@
-"""Run folders that pretend to train, and what a store holds of them."""
+"""Run folders without training, and the content of a store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from battery_lab.tracking.sync_state import read_sync_state
 
 
 def tracker(outputs: Path, **choices: Any) -> MlflowTracking:
-    """Return tracking into the store of an outputs folder; nothing is flushed before the end unless asked."""
+    """Return tracking to the store of an outputs folder; by default it sends only at the end."""
     defaults: dict[str, Any] = {
         "uri": f"sqlite:///{outputs}/mlflow.db",
         "experiment": "battery_lab",
@@ -25,10 +25,10 @@ def tracker(outputs: Path, **choices: Any) -> MlflowTracking:
 
 
 class Run:
-    """A run folder that trains by pretending to."""
+    """A run folder that logs steps without training."""
 
     def __init__(self, folder: Path, tracking: MlflowTracking, **config: Any) -> None:
-        """Take a folder, which need not be there yet, and parts of the composition."""
+        """Use a folder, which need not exist, and parts of a configuration."""
         self.folder, self.tracking = folder, tracking
         self.config = {"seed": 0, "outputs": "outputs", "algo": {"lr": 3e-4}, **config}
 
@@ -40,7 +40,7 @@ class Run:
         (self.folder / "trial.yaml").write_text(json.dumps({**self.config, "tracking": target | fields}))
 
     def train(self, steps: range, resume_at: int = 0) -> Tracking:
-        """Log some steps; returns the tracking, to be finished."""
+        """Log steps; return the unfinished tracking."""
         log = RunLog(self.folder)
         log.rewind(resume_at)
         tracking = self.tracking.start(self.folder, self.folder.name, self.config)
@@ -51,8 +51,8 @@ class Run:
         log.close()
         return tracking
 
-    def judge(self, **metrics: float) -> None:
-        """Write what a finished run leaves."""
+    def evaluate(self, **metrics: float) -> None:
+        """Write the results of a finished run."""
         (self.folder / "metrics.json").write_text(json.dumps(metrics))
         (self.folder / "report.html").write_text("<html>")
         (self.folder / "policy").mkdir(exist_ok=True)
@@ -72,10 +72,10 @@ def stored(folder: Path) -> Any:
 
 
 def points(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """Return what the store holds of a run's metrics, in order of steps."""
+    """Return the points of a run in the store, by metric, in order of steps."""
     run = stored(folder)
-    found = defaultdict(list)
+    history_of = defaultdict(list)
     for name in run.data.metrics:
         history = client(folder.parent).get_metric_history(run.info.run_id, name)
-        found[name] = sorted((point.step, point.value) for point in history)
-    return dict(found)
+        history_of[name] = sorted((point.step, point.value) for point in history)
+    return dict(history_of)

@@ -1,4 +1,4 @@
-"""MLflow gets everything once: from two processes, after resuming, and when it could not be reached at first."""
+"""MLflow tracking: every point arrives once, also after a resume, a kill or an unreachable store."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from battery_lab.tracking.sync_state import read_sync_state
 from tests.tracking.runs import Run, client, points, stored, tracker
 
 
-def test_two_processes_make_one_store_at_once_and_both_arrive(raced_store: Path) -> None:
+def test_two_processes_create_one_store_at_the_same_time(raced_store: Path) -> None:
     assert {stored(raced_store / name).info.run_name for name in ("first", "second")} == {"first", "second"}
     assert len({stored(raced_store / name).info.experiment_id for name in ("first", "second")}) == 1
     for name in ("first", "second"):
         assert points(raced_store / name) == {"train/reward": [(step, float(step)) for step in range(5)]}
 
 
-def test_a_run_arrives_with_parameters_curves_figures_tags_and_files(outputs: Path) -> None:
+def test_run_is_sent_with_parameters_curves_metrics_tags_and_files(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs), reward=[{"weight": 2.0}], network={"hidden": [16, 16]})
     run.store_trial()
     tracking = run.train(range(0, 50, 10))
-    run.judge(**{"test/capture": 0.5, "train/env_steps": 40.0})
+    run.evaluate(**{"test/capture": 0.5, "train/env_steps": 40.0})
     tracking.finish("FINISHED")
     found = stored(run.folder)
     assert found.data.params["algo.lr"] == "0.0003"
@@ -46,7 +46,7 @@ def test_a_run_arrives_with_parameters_curves_figures_tags_and_files(outputs: Pa
     assert not (outputs.parent / "mlruns").exists()
 
 
-def test_the_chosen_options_are_parameters_and_tags_also_of_a_run_that_was_sent_without_them(outputs: Path) -> None:
+def test_choices_become_parameters_and_tags_of_a_run_sent_before_without_them(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs))
     run.train(range(3)).finish("KILLED")
     assert "choice.reward" not in stored(run.folder).data.tags
@@ -57,26 +57,26 @@ def test_the_chosen_options_are_parameters_and_tags_also_of_a_run_that_was_sent_
     assert data.tags["choice.algo"] == "ppo"
 
 
-def test_tables_show_the_figures_of_metrics_json_where_a_curve_has_the_same_name(outputs: Path) -> None:
+def test_final_metric_is_the_last_point_of_a_curve_with_its_name(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs))
     tracking = run.train(range(3))
-    run.judge(**{"validation/capture": 0.9, "train/reward": 2.0, "train/env_steps": 2.0})
+    run.evaluate(**{"validation/capture": 0.9, "train/reward": 2.0, "train/env_steps": 2.0})
     tracking.finish("FINISHED")
     assert stored(run.folder).data.metrics["validation/capture"] == 0.9
     assert points(run.folder)["validation/capture"] == [(0, 0.0), (1, 0.001), (2, 0.002), (3, 0.9)]
     assert points(run.folder)["train/reward"] == [(0, 0.0), (1, 1.0), (2, 2.0)]
 
 
-def test_a_run_that_ended_before_where_it_was_killed_shows_its_figures(outputs: Path) -> None:
+def test_final_metrics_arrive_if_the_run_ended_before_its_last_sent_step(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs))
     run.train(range(10)).finish("KILLED")
     tracking = run.train(range(3, 5), resume_at=2)
-    run.judge(**{"validation/capture": 0.9, "train/env_steps": 4.0})
+    run.evaluate(**{"validation/capture": 0.9, "train/env_steps": 4.0})
     tracking.finish("FINISHED")
     assert stored(run.folder).data.metrics["validation/capture"] == 0.9
 
 
-def test_curves_arrive_while_the_run_goes_on(outputs: Path) -> None:
+def test_curves_arrive_during_the_run(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs, flush_every_s=0.05))
     tracking = run.train(range(3))
     until = time.monotonic() + 30
@@ -89,7 +89,7 @@ def test_curves_arrive_while_the_run_goes_on(outputs: Path) -> None:
     assert stored(run.folder).info.status == "KILLED"
 
 
-def test_a_resumed_run_goes_on_in_the_same_run_without_a_point_twice(outputs: Path) -> None:
+def test_resumed_run_continues_the_same_mlflow_run_without_duplicates(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs))
     run.train(range(0, 50, 10)).finish("KILLED")
     first = stored(run.folder).info.run_id
@@ -102,7 +102,7 @@ def test_a_resumed_run_goes_on_in_the_same_run_without_a_point_twice(outputs: Pa
     assert stored(run.folder).data.tags["resumed.algo.lr"] == "0.0001"
 
 
-def test_a_kill_before_the_receipt_was_written_costs_no_second_run_and_no_second_point(outputs: Path) -> None:
+def test_kill_before_the_sync_state_was_written_causes_no_duplicates(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs))
     run.train(range(5)).finish("KILLED")
     (store,) = read_sync_state(run.folder)["stores"].values()
@@ -113,12 +113,12 @@ def test_a_kill_before_the_receipt_was_written_costs_no_second_run_and_no_second
     assert points(run.folder)["train/reward"] == [(step, float(step)) for step in range(8)]
 
 
-def test_holes_of_nan_stay_holes(outputs: Path) -> None:
+def test_nan_points_are_not_sent(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs))
     tracking = run.train(range(1))
     with (run.folder / "curves.jsonl").open("a") as file:
         file.write('{"env_steps": 1, "time": 1.0, "train/reward": null, "other": 1.0}\n')
-    run.judge(**{"test/capture": math.nan, "train/env_steps": 1.0})
+    run.evaluate(**{"test/capture": math.nan, "train/env_steps": 1.0})
     tracking.finish("FINISHED")
     assert points(run.folder) == {
         "train/reward": [(0, 0.0)],
@@ -128,14 +128,14 @@ def test_holes_of_nan_stay_holes(outputs: Path) -> None:
     }
 
 
-def test_more_points_and_parameters_than_a_batch_takes(outputs: Path) -> None:
+def test_more_points_and_parameters_than_one_batch(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs), many={f"p{number:03d}": number for number in range(250)})
     run.train(range(1200)).finish("FINISHED")
     assert len(points(run.folder)["train/reward"]) == 1200
     assert stored(run.folder).data.params["many.p249"] == "249"
 
 
-def test_a_store_that_fails_between_two_batches_gets_the_rest_next_time(
+def test_store_that_fails_between_batches_receives_the_rest_later(
     outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlflow import MlflowClient
@@ -163,22 +163,20 @@ def test_a_store_that_fails_between_two_batches_gets_the_rest_next_time(
     assert points(run.folder)["train/reward"] == [(step, float(step)) for step in range(1500)]
 
 
-def test_an_unreachable_store_is_said_once_and_stops_nothing(outputs: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_unreachable_store_is_reported_once_and_stops_nothing(outputs: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (outputs / "file").touch()
     run = Run(outputs / "run", tracker(outputs, uri=f"sqlite:///{outputs}/file/mlflow.db", flush_every_s=0.01))
     tracking = run.train(range(20))
     time.sleep(0.2)
     tracking.finish("FINISHED")
-    said = capfd.readouterr()
-    assert said.out == ""
-    (line,) = said.err.splitlines()
+    output = capfd.readouterr()
+    assert output.out == ""
+    (line,) = output.err.splitlines()
     assert f"battery-lab sync run={run.folder}" in line
     assert len((run.folder / "curves.jsonl").read_text().splitlines()) == 20
 
 
-def test_a_store_that_hangs_holds_up_neither_training_nor_the_end(
-    outputs: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_hanging_store_delays_neither_training_nor_its_end(outputs: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         uri = f"http://127.0.0.1:{server.getsockname()[1]}"
         run = Run(outputs / "run", tracker(outputs, uri=uri, flush_every_s=0.01, finish_within_s=0.3))
@@ -201,13 +199,13 @@ def test_a_store_that_hangs_holds_up_neither_training_nor_the_end(
 @pytest.mark.parametrize(
     "uri", ["postgresql://me:geheim@127.0.0.1:1/lab?password=geheim", "https://host:5000/?token=geheim"]
 )
-def test_an_address_that_could_carry_a_secret_is_refused_and_not_repeated(uri: str) -> None:
+def test_unsupported_address_is_refused_without_showing_credentials(uri: str) -> None:
     with pytest.raises(ConfigError, match=r"tracking\.uri must") as refused:
         tracker(Path("outputs"), uri=uri)
     assert "geheim" not in str(refused.value)
 
 
-def test_a_password_in_the_address_of_a_server_is_refused() -> None:
+def test_password_in_a_server_address_is_refused() -> None:
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD") as refused:
         tracker(Path("outputs"), uri="https://me:geheim@host:5000")
     assert "geheim" not in str(refused.value)
@@ -223,12 +221,12 @@ def test_a_password_in_the_address_of_a_server_is_refused() -> None:
         ("finish_within_s", -1),
     ],
 )
-def test_a_wrong_choice_is_named(name: str, value: object) -> None:
+def test_invalid_option_is_named(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"tracking.{name} must be"):
         tracker(Path("outputs"), **{name: value})
 
 
-def test_a_deleted_experiment_is_said_so(outputs: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_deleted_experiment_is_reported(outputs: Path, capfd: pytest.CaptureFixture[str]) -> None:
     store = client(outputs)
     store.delete_experiment(store.create_experiment("gone"))
     run = Run(outputs / "run", tracker(outputs, experiment="gone"))

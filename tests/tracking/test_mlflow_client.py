@@ -1,4 +1,4 @@
-"""A store on this machine is there as a whole, or not at all."""
+"""MLflow client: atomic creation of stores, and managed servers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_store_that_a_killed_process_left_unfinished_is_made_again(tmp_path):
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:mlflow-tracking-server/lab"
 
 
-def test_a_managed_server_wants_its_plugin(monkeypatch):
+def test_managed_server_needs_its_plugin(monkeypatch):
     monkeypatch.setattr("battery_lab.tracking.mlflow_client.find_spec", lambda name: None)
     with pytest.raises(
         ConfigError, match=f"tracking.uri={ARN} needs the extra aws, which is not installed: make setup-"
@@ -32,7 +32,7 @@ def test_a_managed_server_wants_its_plugin(monkeypatch):
         connect(Address(ARN, "trials", None))
 
 
-def test_requests_to_a_managed_server_are_signed_and_say_which(monkeypatch):
+def test_requests_to_a_managed_server_are_signed_and_name_it(monkeypatch):
     pytest.importorskip("sagemaker_mlflow", reason="the extra aws is not installed")
     import mlflow
 

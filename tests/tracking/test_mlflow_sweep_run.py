@@ -1,4 +1,4 @@
-"""A sweep is one run in MLflow, under which its trials stand, whoever sent them and however often."""
+"""Sweep run: one MLflow run per sweep, parent of the runs of its trials."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def runs(outputs: Path) -> tuple[list[Any], list[Any]]:
     return parents, [run for run in found if PARENT in run.data.tags]
 
 
-def test_trials_stand_under_the_run_of_their_sweep(outputs: Path) -> None:
+def test_trial_runs_are_children_of_the_sweep_run(outputs: Path) -> None:
     first, second = swept(outputs, "0", "1")
     for run in (first, second):
         tracking = run.train(range(3))
-        run.judge(**DONE)
+        run.evaluate(**DONE)
         tracking.finish("FINISHED")
     first.tracking.end_sweep(outputs / "sweep", {}, "FINISHED", {"sweep/trials": 2.0})
     (parent,), children = runs(outputs)
@@ -47,12 +47,12 @@ def test_trials_stand_under_the_run_of_their_sweep(outputs: Path) -> None:
     )
 
 
-def test_a_sweep_that_is_gone_on_with_is_no_second_one(outputs: Path) -> None:
+def test_continued_sweep_keeps_its_run(outputs: Path) -> None:
     (run,) = swept(outputs, "0")
     run.train(range(3)).finish("KILLED")
     run.tracking.end_sweep(outputs / "sweep", {}, "KILLED", {"sweep/done": 0.0})
     tracking = run.train(range(3, 5), resume_at=2)
-    run.judge(**DONE)
+    run.evaluate(**DONE)
     tracking.finish("FINISHED")
     run.tracking.end_sweep(outputs / "sweep", {run.folder: run.config}, "FINISHED", {"sweep/done": 1.0})
     (parent,), (child,) = runs(outputs)
@@ -60,13 +60,13 @@ def test_a_sweep_that_is_gone_on_with_is_no_second_one(outputs: Path) -> None:
     assert (child.info.status, child.data.tags[PARENT]) == ("FINISHED", parent.info.run_id)
 
 
-def test_what_a_trial_was_killed_before_it_could_send_is_sent_at_the_end(outputs: Path) -> None:
+def test_end_of_a_sweep_sends_what_a_killed_trial_could_not(outputs: Path) -> None:
     sent, unsent = swept(outputs, "0", "1")
     tracking = sent.train(range(3))
-    sent.judge(**DONE)
+    sent.evaluate(**DONE)
     tracking.finish("FINISHED")
     unsent.train(range(3))  # and nothing is sent before the first minute is over
-    unsent.judge(**DONE | {"validation/capture": 0.75})
+    unsent.evaluate(**DONE | {"validation/capture": 0.75})
     done = {run.folder: run.config for run in (sent, unsent)}
     sent.tracking.end_sweep(outputs / "sweep", done, "FINISHED", {})
     (parent,), children = runs(outputs)
@@ -75,7 +75,7 @@ def test_what_a_trial_was_killed_before_it_could_send_is_sent_at_the_end(outputs
     assert {child.info.status for child in children} == {"FINISHED"}
 
 
-def test_trials_that_begin_at_once_make_one_run_of_their_sweep(outputs: Path) -> None:
+def test_trials_that_start_at_once_create_one_sweep_run(outputs: Path) -> None:
     made = swept(outputs, *map(str, range(4)))
     threads = [threading.Thread(target=lambda run=run: run.train(range(2)).finish("FINISHED")) for run in made]
     for thread in threads:
@@ -87,16 +87,14 @@ def test_trials_that_begin_at_once_make_one_run_of_their_sweep(outputs: Path) ->
     assert len({child.data.tags[KEY] for child in children}) == 4
 
 
-def test_a_store_that_is_down_at_the_end_is_told_and_no_error(
-    outputs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unreachable_store_at_the_end_of_a_sweep_is_reported(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweep = outputs / "sweep"
     sweep.mkdir()
     tracker(outputs, uri="http://127.0.0.1:9").end_sweep(sweep, {}, "FINISHED", {})
-    said = capsys.readouterr().err
-    assert "does not hold the whole sweep" in said and "the same command sends the rest" in said
+    output = capsys.readouterr().err
+    assert "does not hold the whole sweep" in output and "the same command sends the rest" in output
 
 
-def test_a_run_of_no_sweep_has_no_parent(outputs: Path) -> None:
+def test_run_without_sweep_has_no_parent(outputs: Path) -> None:
     Run(outputs / "run", tracker(outputs)).train(range(3)).finish("FINISHED")
     assert runs(outputs) == ([], [])

@@ -1,4 +1,4 @@
-"""The curves of a run folder: whole after a kill, exact after a rewind, the same in TensorBoard files."""
+"""Run log: complete lines after a kill, exact after a rewind, the same points in TensorBoard."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def events(folder: Path) -> list[Event]:
     return found
 
 
-def test_a_line_is_one_json_object_with_steps_time_and_metrics(tmp_path: Path) -> None:
+def test_line_is_a_json_object_with_steps_time_and_metrics(tmp_path: Path) -> None:
     logged(tmp_path, range(64, 65))
     (text,) = (tmp_path / "curves.jsonl").read_text().splitlines()
     line = json.loads(text)
@@ -45,7 +45,7 @@ def test_a_line_is_one_json_object_with_steps_time_and_metrics(tmp_path: Path) -
     assert line["time"] > 1.6e9
 
 
-def test_nan_and_infinity_become_null_and_the_line_stays_json(tmp_path: Path) -> None:
+def test_nan_and_infinity_become_null(tmp_path: Path) -> None:
     log = RunLog(tmp_path)
     log.log({"a": math.nan, "b": math.inf, "c": np.float32(1.5)}, np.int64(8))
     (line,) = log.read()
@@ -54,7 +54,7 @@ def test_nan_and_infinity_become_null_and_the_line_stays_json(tmp_path: Path) ->
     assert "NaN" not in (tmp_path / "curves.jsonl").read_text()
 
 
-def test_a_line_that_a_kill_cut_off_is_dropped_and_the_next_one_is_whole(tmp_path: Path) -> None:
+def test_incomplete_line_is_removed_before_the_next_one(tmp_path: Path) -> None:
     logged(tmp_path, range(3))
     path = tmp_path / "curves.jsonl"
     path.write_bytes(path.read_bytes() + b'{"env_steps": 3, "ti')
@@ -64,7 +64,7 @@ def test_a_line_that_a_kill_cut_off_is_dropped_and_the_next_one_is_whole(tmp_pat
     assert all(json.loads(text) for text in path.read_text().splitlines())
 
 
-def test_rewind_keeps_the_checkpoint_and_drops_what_came_after(tmp_path: Path) -> None:
+def test_rewind_removes_lines_after_the_checkpoint(tmp_path: Path) -> None:
     logged(tmp_path, range(0, 50, 10))
     log = RunLog(tmp_path)
     log.rewind(20)
@@ -73,7 +73,7 @@ def test_rewind_keeps_the_checkpoint_and_drops_what_came_after(tmp_path: Path) -
     log.close()
 
 
-def test_rewind_to_the_start_empties_curves_and_tensorboard(tmp_path: Path) -> None:
+def test_rewind_to_the_start_removes_all_curves(tmp_path: Path) -> None:
     logged(tmp_path, range(3))
     log = RunLog(tmp_path)
     log.rewind(0)
@@ -82,7 +82,7 @@ def test_rewind_to_the_start_empties_curves_and_tensorboard(tmp_path: Path) -> N
     assert events(tmp_path) == []
 
 
-def test_a_reader_gets_only_whole_lines_and_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_reader_returns_complete_lines_from_its_offset(tmp_path: Path) -> None:
     path = tmp_path / "curves.jsonl"
     path.write_bytes(b'{"env_steps": 1, "a": 1}\n{"env_steps": 2')
     first, offset = read_lines(path)
@@ -92,7 +92,7 @@ def test_a_reader_gets_only_whole_lines_and_goes_on_where_it_was(tmp_path: Path)
     assert read_lines(path, end) == ([], end)
 
 
-def test_tensorboard_has_the_points_as_soon_as_they_are_logged(tmp_path: Path) -> None:
+def test_tensorboard_has_points_as_soon_as_they_are_logged(tmp_path: Path) -> None:
     log = RunLog(tmp_path)
     log.log({"a": 1.5, "b": math.nan}, 10)
     points = [(v.tag, v.simple_value, e.step) for e in events(tmp_path) for v in e.summary.value]
@@ -100,7 +100,7 @@ def test_tensorboard_has_the_points_as_soon_as_they_are_logged(tmp_path: Path) -
     assert points == [("a", 1.5, 10)]
 
 
-def test_a_resumed_run_tells_tensorboard_to_hide_what_was_rewound(tmp_path: Path) -> None:
+def test_tensorboard_hides_points_that_were_rewound(tmp_path: Path) -> None:
     logged(tmp_path, range(0, 50, 10))
     log = RunLog(tmp_path)
     log.rewind(20)
@@ -111,14 +111,14 @@ def test_a_resumed_run_tells_tensorboard_to_hide_what_was_rewound(tmp_path: Path
     assert len([event for event in events(tmp_path) if event.HasField("summary")]) == 6
 
 
-def test_closing_twice_is_harmless(tmp_path: Path) -> None:
+def test_second_close_has_no_effect(tmp_path: Path) -> None:
     log = RunLog(tmp_path)
     log.log({"a": 1.0}, 1)
     log.close()
     log.close()
 
 
-def test_no_tracking_leaves_the_folder_alone(tmp_path: Path) -> None:
+def test_no_tracking_writes_nothing(tmp_path: Path) -> None:
     tracking = NoTracking().start(tmp_path, "run", {})
     tracking.log({"a": 1.0}, 1)
     tracking.finish("FINISHED")

@@ -1,4 +1,4 @@
-"""`battery-lab sync`: what could not be sent arrives later, once, and mistakes are named."""
+"""`battery-lab sync`: sends unsent results once, and names errors."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     with pytest.raises(SystemExit) as ended:
         main(list(arguments))
     assert ended.value.code not in (0, None)
-    said = capsys.readouterr().err + (str(ended.value.code) if isinstance(ended.value.code, str) else "")
-    assert said.startswith("error: ")
-    assert len(said.splitlines()) == 1
-    return said
+    output = capsys.readouterr().err + (str(ended.value.code) if isinstance(ended.value.code, str) else "")
+    assert output.startswith("error: ")
+    assert len(output.splitlines()) == 1
+    return output
 
 
-def test_what_could_not_be_sent_arrives_later_and_only_once(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unsent_results_arrive_later_and_only_once(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (outputs / "store").touch()
     uri = f"sqlite:///{outputs}/store/mlflow.db"
     run = Run(outputs / "run", tracker(outputs, uri=uri))
     run.store_trial()
     tracking = run.train(range(6))
-    run.judge(**{"test/capture": 0.5, "train/env_steps": 5.0})
+    run.evaluate(**{"test/capture": 0.5, "train/env_steps": 5.0})
     tracking.finish("FINISHED")
     assert f"battery-lab sync run={run.folder}" in capsys.readouterr().err
     assert "could not be sent" in refused(capsys, f"run={run.folder}")
@@ -48,9 +48,7 @@ def test_what_could_not_be_sent_arrives_later_and_only_once(outputs: Path, capsy
     assert len(client(outputs).search_runs([found.info.experiment_id])) == 1
 
 
-def test_a_run_that_was_killed_is_sent_from_another_folder_to_where_it_was_tracked(
-    outputs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_run_is_sent_from_another_directory_to_its_store(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(outputs / "run", tracker(Path("outputs")))
     run.store_trial()
     run.train(range(3)).finish("KILLED")
@@ -65,7 +63,7 @@ def test_a_run_that_was_killed_is_sent_from_another_folder_to_where_it_was_track
     assert list((outputs / "elsewhere").iterdir()) == []
 
 
-def test_a_run_without_tracking_goes_to_the_labs_own_store(outputs: Path) -> None:
+def test_run_without_tracking_goes_to_the_default_store(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs))
     run.tracking = NoTracking()  # type: ignore[assignment]
     run.train(range(3)).finish("FINISHED")
@@ -78,14 +76,12 @@ def test_a_run_without_tracking_goes_to_the_labs_own_store(outputs: Path) -> Non
     assert Path(artifacts).is_relative_to(outputs / "mlartifacts")
 
 
-def test_several_runs_go_to_another_experiment_and_one_mistake_does_not_stop_the_rest(
-    outputs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_error_in_one_run_does_not_stop_the_others(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = Run(outputs / "run", tracker(outputs))
     run.store_trial()
     run.train(range(3)).finish("FINISHED")
-    said = refused(capsys, f"run={outputs / 'none'}", f"run={run.folder}", "tracking.experiment=other")
-    assert f"run={outputs / 'none'} must name a run folder" in said
+    output = refused(capsys, f"run={outputs / 'none'}", f"run={run.folder}", "tracking.experiment=other")
+    assert f"run={outputs / 'none'} must name a run folder" in output
     experiment = client(outputs).get_experiment(stored(run.folder).info.experiment_id)
     assert experiment.name == "other"
     assert len(points(run.folder)["train/reward"]) == 3
@@ -102,7 +98,7 @@ def test_several_runs_go_to_another_experiment_and_one_mistake_does_not_stop_the
         ("mlflow.json", None),
     ],
 )
-def test_a_damaged_run_is_told_in_one_line_and_the_others_are_sent(
+def test_damaged_run_is_reported_in_one_line_and_the_others_sent(
     outputs: Path, capsys: pytest.CaptureFixture[str], file: str, text: str | None
 ) -> None:
     broken, run = (Run(outputs / name, tracker(outputs)) for name in ("broken", "run"))
@@ -116,16 +112,18 @@ def test_a_damaged_run_is_told_in_one_line_and_the_others_are_sent(
         (broken.folder / file).write_text(text)
     with pytest.raises(SystemExit) as ended:
         main([f"run={broken.folder}", f"run={run.folder}"])
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert ended.value.code == 1
-    assert said.err.startswith("error: ")
-    assert len(said.err.splitlines()) == 1
-    assert str(broken.folder) in said.err
-    assert file in said.err
-    assert said.out.startswith(f"{run.folder}: 0 new points sent")
+    assert output.err.startswith("error: ")
+    assert len(output.err.splitlines()) == 1
+    assert str(broken.folder) in output.err
+    assert file in output.err
+    assert output.out.startswith(f"{run.folder}: 0 new points sent")
 
 
-def test_mistakes_are_named(outputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_arguments_are_named(
+    outputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     (outputs / "empty").mkdir()
     assert "trial.yaml" in refused(capsys, f"run={outputs / 'empty'}")
@@ -138,6 +136,6 @@ def test_mistakes_are_named(outputs: Path, capsys: pytest.CaptureFixture[str], m
     assert "could not be sent to MLflow at http://127.0.0.1:1" in server
 
 
-def test_help_says_how(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--help"])
     assert "battery-lab sync run=outputs/runs/<run>" in capsys.readouterr().out
