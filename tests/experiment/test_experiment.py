@@ -58,6 +58,14 @@ def run(folder, algo, *overrides, resume=False) -> dict[str, float]:
     return experiment.run(folder, resume=resume, console=console())
 
 
+# For tests that train again: one algorithm all day, all of them in walks.
+TRAINS_AGAIN = pytest.mark.parametrize(
+    "whole",
+    ["ppo", pytest.param("dqn", marks=pytest.mark.walk), pytest.param("sac", marks=pytest.mark.walk)],
+    indirect=True,
+)
+
+
 @pytest.fixture(scope="module", params=ALGOS)
 def whole(request, tmp_path_factory):
     """An uninterrupted run of each algorithm."""
@@ -156,6 +164,7 @@ def test_one_look_at_test_time_is_recorded(whole):
     assert [look["policy"] for look in looks] == [algo]
 
 
+@TRAINS_AGAIN
 def test_same_seed_gives_the_same_run(whole, tmp_path):
     algo, folder, _ = whole
     run(tmp_path / algo, algo)
@@ -185,6 +194,7 @@ def test_stopped_and_resumed_run_equals_an_uninterrupted_one(whole, tmp_path, mo
     same_result(folder, stopped)
 
 
+@TRAINS_AGAIN
 def test_killed_and_resumed_run_equals_an_uninterrupted_one(whole, tmp_path, monkeypatch):
     algo, folder, _ = whole
     stopped = tmp_path / algo
