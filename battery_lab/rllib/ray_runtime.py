@@ -21,6 +21,7 @@ from ray.exceptions import AuthenticationError
 from ray.tune.trainable import trainable
 
 from battery_lab.common.errors import ConfigError
+from battery_lab.rllib.rllib_startup import shorten_startup
 
 CONNECT_TIMEOUT_S = 10.0
 # Namespaces of a Ray that the lab started, and of a cluster that it joined.
@@ -50,6 +51,7 @@ def start_ray(actors: int) -> None:
         ConfigError: the process belongs to a cluster with fewer cores.
     """
     silence_ray()
+    shorten_startup()
     if ray.is_initialized():
         cores = int(ray.cluster_resources().get("CPU", 0))
         if cores >= actors:
