@@ -21,7 +21,7 @@ TINY = ("train.env_steps=512", "train.validate_every=512", "tracking=none", *SMA
 TINY_PPO = ("algo.num_envs=4", "algo.fragment=64", "algo.minibatch=128")
 # What makes each page's trial small, and a file that the run must leave with a text in it.
 PAGE_TESTS = {
-    "add-a-reward": ((*SMALL, *TINY, *TINY_PPO), ("curves.jsonl", "reward_terms/ramping")),
+    "add-a-reward": ((*SMALL, *TINY, *TINY_PPO), ("curves.jsonl", "reward_terms/power_cost")),
     "add-an-observation": ((*SMALL, *TINY, *TINY_PPO), ("policy/policy.json", "price minus its mean over 3 h")),
     "add-a-market": ((*TINY, *TINY_PPO, "env.episode_days=2"), ("trial.yaml", "my_lab.two_prices.TwoPrices")),
     "add-a-baseline": ((*SMALL, *TINY, *TINY_PPO), ("metrics.json", "baseline/fixed_hours/profit_per_day")),
