@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 
 from tests.compositions import SMALL_ALGOS, SMALL_NETWORK, same_arrays
 from tests.launchers.kills import PATHS
+from tests.sagemaker_jobs.conftest import missing
+from tests.sagemaker_jobs.rehearsals import figures
 
 HERE = Path(__file__).parent
 SMALL = ("train.env_steps=2048", "train.checkpoint_every=1024", "train.validate_every=1024", "tracking=none")
@@ -36,20 +39,36 @@ def start(folder, module, *arguments):
 
 def run(folder, module, *arguments):
     process = start(folder, module, *arguments)
-    output, _ = process.communicate(timeout=400)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     return output
+
+
+def choices(folder):
+    demand = write_demand(folder / "demand.csv")
+    parts = ("env=inventory", f"env.path={demand}", *SMALL, *SMALL_ALGOS["ppo"], *SMALL_NETWORK)
+    return ("--config-dir", HERE / "conf", "--multirun", *parts, f"hydra.sweep.dir={folder / 'sweep'}")
 
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
     """A sweep of two trials over the built-in launcher."""
     folder = tmp_path_factory.mktemp("inventory")
-    demand = write_demand(folder / "demand.csv")
-    choices = ("env=inventory", f"env.path={demand}", *SMALL, *SMALL_ALGOS["ppo"], *SMALL_NETWORK)
-    options = ("--config-dir", HERE / "conf", "--multirun", *choices, "seed=0,1", f"hydra.sweep.dir={folder / 'sweep'}")
-    run(folder, "battery_lab", *options)
+    run(folder, "battery_lab", *choices(folder), "seed=0,1")
     return folder / "sweep"
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """The same sweep's first trial, sent as a job to the emulator of SageMaker."""
+    folder = tmp_path_factory.mktemp("job")
+    launcher = ("launcher=sagemaker_rehearsal", "hydra.launcher.poll_interval_s=1", f"outputs={folder / 'outputs'}")
+    try:
+        run(folder, "battery_lab", *choices(folder), *launcher, "seed=0")
+        yield folder / "sweep" / "0"
+    finally:
+        for path in folder.glob("outputs/rehearsal/*/address.json"):
+            os.kill(json.loads(path.read_text())["pid"], signal.SIGTERM)
 
 
 @pytest.mark.walk
@@ -80,6 +99,14 @@ def test_a_stored_policy_is_evaluated_with_the_overrides_that_it_declares(sweep)
     process = start(sweep.parent, "battery_lab.cli.evaluate", f"run={sweep / '0'}", "market.path=x")
     output, _ = process.communicate(timeout=200)
     assert process.returncode == 1 and "market.path" in output
+
+
+@pytest.mark.walk
+@pytest.mark.skipif(bool(missing()), reason=f"the extras aws and rehearsal are not installed: {missing()}")
+def test_a_job_with_its_code_and_data_gives_the_figures_of_the_trial_here(sweep, job):
+    assert figures(job) == figures(sweep / "0")
+    log = (job / "trial.log").read_text()
+    assert "train/profit_per_day=" in log and "test/stock_mean=" in log
 
 
 def test_the_vector_environment_resumes_from_its_state():

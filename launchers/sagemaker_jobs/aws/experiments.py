@@ -13,13 +13,14 @@ from typing import Any
 
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import resolve
+from battery_lab.config.environment import metric_names
 from battery_lab.config.stored_trial import load_trial
 from battery_lab.sweep.trial_folder import read_metrics
 from battery_lab.tracking.mlflow_params import flat_params
 from battery_lab.tracking.run_log import STEPS, TIME, read_lines
 from sagemaker_jobs.aws.connection import Connection, code_of, sdk
 from sagemaker_jobs.aws.s3_layout import Places
-from sagemaker_jobs.container.metric_lines import NAMES
+from sagemaker_jobs.container.metric_lines import reported_metrics
 
 RECEIPT = "experiments.json"
 FILES = (RunFolder.METRICS, RunFolder.REPORT, RunFolder.TRIAL, "job.json")
@@ -104,6 +105,8 @@ def _log(connection: Connection, places: Places, experiment: str, name: str, fol
     sdk()
     from sagemaker.experiments import Run
 
+    reported = reported_metrics(metric_names(load_trial(folder)))
+
     with Run(
         experiment_name=experiment,
         run_name=name,
@@ -115,7 +118,7 @@ def _log(connection: Connection, places: Places, experiment: str, name: str, fol
         oldest, told = time.time() - OLDEST_S, set[str]()
         for line in read_lines(RunFolder(folder).curves)[0]:
             at = datetime.datetime.fromtimestamp(max(float(line[TIME] or 0), oldest), datetime.UTC)
-            for metric in NAMES:
+            for metric in reported:
                 if (value := line.get(metric)) is not None:
                     told.add(metric)
                     run.log_metric(metric, value, timestamp=at, step=int(line[STEPS] or 0))

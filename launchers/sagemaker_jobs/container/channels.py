@@ -11,6 +11,7 @@ from battery_lab.common.errors import DataError
 from battery_lab.common.run_folder import RunFolder
 
 TRIAL_CHANNEL, DATA_CHANNEL, CHECKPOINT_CHANNEL = "trial", "training", "checkpoint"
+CODE = "code.zip"  # modules outside the lab, in the trial's channel
 PACKAGES = "packages"  # a file of the trial's channel
 # What a run goes on from, in another job.
 CONTINUED = (RunFolder.CHECKPOINTS, RunFolder.POLICY, RunFolder.CURVES)
@@ -42,8 +43,13 @@ def writable(channel: Path, folder: Path) -> Path:
     return run
 
 
+def data_channel(place: int) -> str:
+    """Return the channel of the data that the key at a place in ``Environment.data_paths`` names."""
+    return DATA_CHANNEL if place == 0 else f"{DATA_CHANNEL}_{place + 1}"
+
+
 def data_path(path: str, channel: Path) -> str:
-    """Return where the prices of a market lie in a channel.
+    """Return where the data of a trial are in a channel.
 
     Args:
         path: in the trial, as the launcher's machine knew it: a file, a folder, or a pattern in one.

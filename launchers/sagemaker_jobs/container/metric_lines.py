@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,40 +12,34 @@ from typing import Any
 from battery_lab.tracking import Status, Tracker, Tracking
 
 LINE = "metrics"
-NAMES = (
-    "env_steps",
-    "train/reward_mean",
-    "train/profit_per_day",
-    "train/revenue_per_day",
-    "train/env_steps_per_second",
-    "learner/total_loss",
-    "learner/policy_loss",
-    "learner/vf_loss",
-    "learner/qf_loss",
-    "learner/qf_mean",
-    "learner/td_error_mean",
-    "learner/alpha_value",
-    "learner/entropy",
-    "validation/capture",
-    "test/capture",
-    "test/profit_per_day",
-    "test/revenue_per_day",
-    "test/lift_over_rule",
-    "test/equivalent_full_cycles_per_day",
-)
+MOST = 40  # metric definitions of a job, in the service
+LEARNER = ("total_loss", "policy_loss", "vf_loss", "qf_loss", "qf_mean", "td_error_mean", "alpha_value", "entropy")
 
 
-def definitions() -> list[dict[str, str]]:
-    """Return the metric definitions of a job, at most 40."""
+def reported_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the reported metrics.
+
+    Args:
+        metrics: names of the environment's metrics.
+    """
+    return (
+        *("env_steps", "train/reward_mean", *(f"train/{name}" for name in metrics), "train/env_steps_per_second"),
+        *(f"learner/{name}" for name in LEARNER),
+        *("validation/capture", "test/capture", *(f"test/{name}" for name in metrics), "test/lift_over_rule"),
+    )[:MOST]
+
+
+def definitions(names: Sequence[str]) -> list[dict[str, str]]:
+    """Return the metric definitions of a job for the names of its metrics."""
     number = r"([-+]?[0-9]+\.?[0-9]*(?:[eE][-+]?[0-9]+)?)"
-    return [{"Name": name.replace("/", ":"), "Regex": f"^{LINE} .*\\b{re.escape(name)}={number}"} for name in NAMES]
+    return [{"Name": name.replace("/", ":"), "Regex": f"^{LINE} .*\\b{re.escape(name)}={number}"} for name in names]
 
 
-def line(metrics: Mapping[str, float], env_steps: int) -> str:
-    """Return the line of metrics at an environment step, without those that are no numbers."""
-    known = {"env_steps": float(env_steps)} | {name: metrics[name] for name in NAMES if name in metrics}
-    told = (f"{name}={value:.9g}" for name, value in known.items() if math.isfinite(value))
-    return f"{LINE} {' '.join(told)}"
+def line(metrics: Mapping[str, float], names: Sequence[str], env_steps: int) -> str:
+    """Return the line of metrics at an environment step, without values that are not finite."""
+    known = {"env_steps": float(env_steps)} | {name: metrics[name] for name in names if name in metrics}
+    pairs = (f"{name}={value:.9g}" for name, value in known.items() if math.isfinite(value))
+    return f"{LINE} {' '.join(pairs)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +48,15 @@ class MetricLines:
 
     Attributes:
         inner: the other tracker.
+        names: names of the printed metrics.
     """
 
     inner: Tracker
+    names: Sequence[str]
 
     def start(self, folder: Path, name: str, config: Mapping[str, Any]) -> Tracking:
         """Begin to track a run."""
-        return _Printed(self.inner.start(folder, name, config))
+        return _Printed(self.inner.start(folder, name, config), self.names)
 
     def end_sweep(
         self, sweep: Path, done: Mapping[Path, Mapping[str, Any]], status: Status, figures: Mapping[str, float]
@@ -70,11 +66,11 @@ class MetricLines:
 
 
 class _Printed:
-    def __init__(self, inner: Tracking) -> None:
-        self._inner = inner
+    def __init__(self, inner: Tracking, names: Sequence[str]) -> None:
+        self._inner, self._names = inner, names
 
     def log(self, metrics: Mapping[str, float], env_steps: int) -> None:
-        print(line(metrics, env_steps), flush=True)
+        print(line(metrics, self._names, env_steps), flush=True)
         self._inner.log(metrics, env_steps)
 
     def finish(self, status: Status) -> None:

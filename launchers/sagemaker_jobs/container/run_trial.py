@@ -7,9 +7,10 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from battery_lab.common.errors import DataError, LabError
 from battery_lab.common.run_folder import RunFolder
 from sagemaker_jobs.container.channels import (
     CHECKPOINT_CHANNEL,
-    DATA_CHANNEL,
+    CODE,
     JUDGED,
     TRIAL_CHANNEL,
     begin_with,
     check_packages,
+    data_channel,
     data_path,
     writable,
 )
@@ -42,7 +44,7 @@ class Job:
 
     Attributes:
         trial: the trial's channel.
-        data: the data's channel; None where the trial reads its data by itself.
+        data: the channels of its data, in the order in which the environment declares their keys.
         start: the channel of a run to go on from, or whose policy is judged; None without.
         evaluate: whether that is all.
         sweep: the folder that takes the place of the sweep's, and is kept in S3 while the job runs.
@@ -52,7 +54,7 @@ class Job:
     """
 
     trial: Path
-    data: Path | None
+    data: Sequence[Path]
     start: Path | None
     evaluate: bool
     sweep: Path
@@ -67,15 +69,15 @@ class Job:
         Raises:
             DataError: it is none of a job of the lab.
         """
-        channels = {name: environment.get(f"SM_CHANNEL_{name.upper()}") for name in (TRIAL_CHANNEL, DATA_CHANNEL)}
-        start = environment.get(f"SM_CHANNEL_{CHECKPOINT_CHANNEL.upper()}")
-        if not channels[TRIAL_CHANNEL]:
+        trial, start = (environment.get(f"SM_CHANNEL_{name.upper()}") for name in (TRIAL_CHANNEL, CHECKPOINT_CHANNEL))
+        data = takewhile(bool, (environment.get(f"SM_CHANNEL_{data_channel(place).upper()}") for place in count()))
+        if not trial:
             raise DataError(
                 f"the job has no channel {TRIAL_CHANNEL}, which holds the trial: send it by launcher=sagemaker"
             )
         return cls(
-            trial=Path(str(channels[TRIAL_CHANNEL])),
-            data=Path(str(channels[DATA_CHANNEL])) if channels[DATA_CHANNEL] else None,
+            trial=Path(trial),
+            data=[Path(str(channel)) for channel in data],
             start=Path(start) if start else None,
             evaluate=environment.get(EVALUATE) == "1",
             sweep=base(environment) / "checkpoints",
@@ -105,26 +107,37 @@ def run(job: Job) -> None:
     if job.hosts.me != job.hosts.learner:
         # It goes when the learner does, which has a checkpoint to save first.
         signal.signal(signal.SIGTERM, lambda *_: None)
+    _import_custom_code(job.trial / CODE)
     with cluster(job.hosts, job.trial) as leads:
         if leads:
             _trial(job)
 
 
+def _import_custom_code(archive: Path) -> None:
+    """Make modules from outside the lab importable, here and in Ray's processes."""
+    if archive.is_file():
+        sys.path.insert(0, str(archive))
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(archive), os.environ.get("PYTHONPATH"))))
+
+
 def _trial(job: Job) -> None:
+    from omegaconf import OmegaConf
     from rich.console import Console
 
     from battery_lab.config.compose import build, register_resolvers
+    from battery_lab.config.environment import data_keys, metric_names
     from battery_lab.config.stored_trial import load_trial, store_trial
     from battery_lab.sweep.trial_folder import checkpoint_steps, reset_folder
-    from sagemaker_jobs.container.metric_lines import MetricLines, line
+    from sagemaker_jobs.container.metric_lines import MetricLines, line, reported_metrics
 
     check_packages(job.trial)
     register_resolvers()
     config = load_trial(job.trial, name=f"channel {TRIAL_CHANNEL}")
     folder = run_folder(job)
-    if job.data is not None:
-        config.market.path = data_path(str(config.market.path), job.data)
+    for key, channel in zip(data_keys(config), job.data, strict=bool(job.data)):
+        OmegaConf.update(config, key, data_path(str(OmegaConf.select(config, key)), channel))
     config.outputs = str(job.sweep.parent / "outputs")
+    reported = reported_metrics(metric_names(config))
     experiment, console = build(config), Console(width=120, no_color=True)
     store_trial(config, folder)
     if job.evaluate and job.start is not None:
@@ -140,10 +153,11 @@ def _trial(job: Job) -> None:
             (folder / RAISED).unlink(missing_ok=True)
             if job.start is not None:
                 begin_with(job.start, folder)
-        printing = replace(experiment, tracking=MetricLines(inner=experiment.tracking))
+        lines = MetricLines(inner=experiment.tracking, names=reported)
+        printing = replace(experiment, tracking=lines)
         with noting_failure(folder):
             metrics = printing.run(folder, resume=checkpoint_steps(folder) is not None, console=console)
-    print(line(metrics, int(metrics.get("train/env_steps") or 0)), flush=True)
+    print(line(metrics, reported, int(metrics.get("train/env_steps") or 0)), flush=True)
     deliver(folder, job)
     _export(experiment, folder, job.model)
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
+from battery_lab.config.environment import data_keys, metric_names
 from battery_lab.config.stored_trial import note_choices, store_trial
 from battery_lab.config.sweep_name import choices_of_trials
 from battery_lab.sweep.trial_id import package_versions
@@ -24,12 +26,13 @@ from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.experiments import make_experiment
 from sagemaker_jobs.aws.job_names import who as who_of
 from sagemaker_jobs.aws.s3_layout import Places, split
-from sagemaker_jobs.container.channels import PACKAGES
+from sagemaker_jobs.container.channels import CODE, PACKAGES
 from sagemaker_jobs.container.ray_cluster import TOKEN
 from sagemaker_jobs.container.run_trial import NUMBER
 from sagemaker_jobs.options.field_types import LONGEST_EXPERIMENT
 from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.submit import training_request as requests
+from sagemaker_jobs.submit.custom_code import code_archive
 from sagemaker_jobs.submit.live_tracking import make_parent, travelling
 from sagemaker_jobs.submit.uploads import Staging
 
@@ -52,7 +55,8 @@ class Prepared:
         choices: its overrides.
         learners: RLlib learners in processes of their own.
         config: the trial as the job is to read it.
-        path: where its data lie; None where it needs none from a channel.
+        paths: where its data lie, by the configuration keys that name them.
+        code: a zip file of the modules outside the lab that its parts come from; None without.
         resume: its folder, where an earlier try on this machine left a checkpoint to go on from; None: none.
     """
 
@@ -61,7 +65,8 @@ class Prepared:
     choices: Sequence[str]
     learners: int
     config: DictConfig
-    path: str | None
+    paths: Mapping[str, str]
+    code: bytes | None
     resume: Path | None
 
 
@@ -109,9 +114,9 @@ class Sender:
 
     def check(self, job: Sent) -> None:
         """Raise ConfigError where a trial cannot be sent, as far as this machine can tell."""
-        path = channel_path(OmegaConf.select(job.config, "market.path"))
-        if path is not None and not path.startswith("s3://"):
-            data_files(path)
+        for key, path in data_paths(job.config).items():
+            if not path.startswith("s3://"):
+                data_files(key, path)
         actors = sum(int(OmegaConf.select(job.config, f"algo.{of}") or 0) for of in ("num_env_runners", "num_learners"))
         if self._options.hosts > 1 and (actors == 0 or self._options.evaluate_only):
             raise ConfigError(
@@ -135,14 +140,17 @@ class Sender:
         note_choices(config, job.config.hydra.runtime.choices)
         if not self._dry:
             store_trial(config, folder)
-        path = channel_path(OmegaConf.select(config, "market.path"))
+        paths, code = data_paths(config), code_archive(config)
+        marks = "".join(self._staging.mark(uri) for uri in (*paths.values(), self._start))
+        digest = "" if code is None else hashlib.sha256(code).hexdigest()
         return Prepared(
             number=number,
-            who=who_of(job.identity, f"{job.counts_as}{self._staging.mark(path)}{self._staging.mark(self._start)}"),
+            who=who_of(job.identity, f"{job.counts_as}{marks}{digest}"),
             choices=_choices(job),
             learners=int(OmegaConf.select(config, "algo.num_learners") or 0),
             config=travelling(config),
-            path=path,
+            paths=paths,
+            code=code,
             resume=None if job.config.get("resume") is None else folder,
         )
 
@@ -159,7 +167,8 @@ class Sender:
             learners=prepared.learners,
             source=self._source,
             trial=self._staging.trial(number, name, files),
-            data=None if prepared.path is None else self._data(prepared.path),
+            data=[self._data(key, path) for key, path in prepared.paths.items()],
+            metrics=metric_names(prepared.config),
             start=self._started(prepared.resume),
         )
         experiment = None if self._options.local else self.experiment
@@ -179,14 +188,16 @@ class Sender:
             PACKAGES: json.dumps(sorted(package_versions())).encode(),
             RunFolder.SYNC_STATE: RunFolder(self._sweep).sync_state.read_bytes(),
         }
+        if prepared.code is not None:
+            files[CODE] = prepared.code
         if self._options.hosts > 1:
             files[TOKEN] = secrets.token_hex(32).encode()
         return files
 
-    def _data(self, path: str) -> str:
+    def _data(self, key: str, path: str) -> str:
         if path.startswith("s3://"):
             return path
-        return self._staging.data(data_files(path))
+        return self._staging.data(data_files(key, path))
 
     def _started(self, resume: Path | None) -> str | None:
         start = self._start if resume is None else str(resume)
@@ -199,22 +210,31 @@ def _choices(job: Sent) -> list[str]:
     return choices_of_trials([str(choice) for choice in job.config.hydra.overrides.task])
 
 
-def channel_path(path: Any) -> str | None:
-    """Return where the data of a trial lie, as a channel takes it; None where it needs none.
+def data_paths(config: DictConfig) -> dict[str, str]:
+    """Return where the data of a trial are, by the configuration keys that its environment declares."""
+    return {key: channel_path(key, str(OmegaConf.select(config, key))) for key in data_keys(config)}
+
+
+def channel_path(key: str, path: str) -> str:
+    """Return a data path as a channel takes it.
+
+    Args:
+        key: the configuration key that names the path.
+        path: on this machine or in S3.
 
     Raises:
         ConfigError: it is a pattern in S3.
     """
-    if path is None or not str(path).startswith("s3://"):
-        return None if path is None else str(path)
-    key = split(str(path))[1]
-    if any(sign in key for sign in "*?["):
-        raise ConfigError(f"market.path={path} must be an object of S3 or a folder there, as channels know no patterns")
+    if not path.startswith("s3://"):
+        return path
+    name = split(path)[1]
+    if any(sign in name for sign in "*?["):
+        raise ConfigError(f"{key}={path} must be an object of S3 or a folder there, as channels know no patterns")
     # A channel takes all whose keys begin so; without the end of a name that is too many.
-    return str(path) if Path(key).suffix or str(path).endswith("/") else f"{path}/"
+    return path if Path(name).suffix or path.endswith("/") else f"{path}/"
 
 
-def data_files(path: str) -> list[Path]:
+def data_files(key: str, path: str) -> list[Path]:
     """Return the file or folder, or the files of a pattern, that a path of this machine names.
 
     Raises:
@@ -224,11 +244,11 @@ def data_files(path: str) -> list[Path]:
     found = [place] if place.exists() else sorted(Path(one) for one in glob(str(place), recursive=True))
     if not found:
         raise ConfigError(
-            f"market.path={path} must name a file, a folder or a pattern of this machine, or s3://, and there is none"
+            f"{key}={path} must name a file, a folder or a pattern of this machine, or s3://, and there is none"
         )
     if len({one.parent for one in found}) > 1:
         raise ConfigError(
-            f"market.path={path} must match files of one folder to be sent, and matches several: name the folder"
+            f"{key}={path} must match files of one folder to be sent, and matches several: name the folder"
         )
     return found
 

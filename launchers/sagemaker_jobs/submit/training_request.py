@@ -12,8 +12,8 @@ from typing import Any
 from battery_lab.common.errors import ConfigError
 from sagemaker_jobs.aws.connection import Connection, sdk
 from sagemaker_jobs.aws.s3_layout import Places
-from sagemaker_jobs.container.channels import CHECKPOINT_CHANNEL, DATA_CHANNEL, TRIAL_CHANNEL
-from sagemaker_jobs.container.metric_lines import definitions
+from sagemaker_jobs.container.channels import CHECKPOINT_CHANNEL, TRIAL_CHANNEL, data_channel
+from sagemaker_jobs.container.metric_lines import definitions, reported_metrics
 from sagemaker_jobs.container.ray_cluster import LEARNER_GROUP, LEARNERS
 from sagemaker_jobs.container.run_trial import EVALUATE
 from sagemaker_jobs.options.field_types import TAG_CHARACTERS
@@ -42,7 +42,8 @@ class Request:
         learners: RLlib learners in processes of their own.
         source: URI of the lab's source.
         trial: URI of the trial's folder.
-        data: URI of its data; None where it reads none from a channel.
+        data: URIs of its data, in the order in which the environment declares their keys.
+        metrics: names of the environment's metrics.
         start: URI of a run to go on from; None without.
     """
 
@@ -54,7 +55,8 @@ class Request:
     learners: int
     source: str
     trial: str
-    data: str | None
+    data: Sequence[str]
+    metrics: Sequence[str]
     start: str | None
 
 
@@ -107,7 +109,7 @@ def estimator(request: Request, options: JobOptions, places: Places, connection:
         role=options.role or NO_ROLE,
         sagemaker_session=connection.sdk,
         hyperparameters=parameters(request.who, request.sweep, request.number, request.choices),
-        metric_definitions=definitions(),
+        metric_definitions=definitions(reported_metrics(request.metrics)),
         output_path=places.output,
         code_location=places.output,
         output_kms_key=options.output_kms_key,
@@ -137,7 +139,8 @@ def channels(request: Request) -> dict[str, Any]:
     """Return the inputs of a job."""
     from sagemaker.inputs import TrainingInput
 
-    there = {TRIAL_CHANNEL: request.trial, DATA_CHANNEL: request.data, CHECKPOINT_CHANNEL: request.start}
+    data = {data_channel(place): uri for place, uri in enumerate(request.data)}
+    there = {TRIAL_CHANNEL: request.trial, **data, CHECKPOINT_CHANNEL: request.start}
     return {name: TrainingInput(uri, input_mode="File") for name, uri in there.items() if uri is not None}
 
 

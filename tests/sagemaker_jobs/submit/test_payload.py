@@ -16,7 +16,6 @@ from battery_lab.common.errors import ConfigError, DataError
 @pytest.mark.parametrize(
     ("path", "sent"),
     [
-        (None, None),
         ("/home/me/prices.csv", "/home/me/prices.csv"),
         ("s3://lab/prices.csv", "s3://lab/prices.csv"),
         # A channel takes all whose keys begin so: prices2, too.
@@ -25,23 +24,23 @@ from battery_lab.common.errors import ConfigError, DataError
     ],
 )
 def test_data_in_s3_are_an_object_or_a_folder(path, sent):
-    assert channel_path(path) == sent
+    assert channel_path("market.path", path) == sent
 
 
 def test_a_pattern_in_s3_is_told():
     with pytest.raises(ConfigError, match=r"market.path=s3://lab/\*.csv must be an object of S3 or a folder there"):
-        channel_path("s3://lab/*.csv")
+        channel_path("market.path", "s3://lab/*.csv")
 
 
 def test_files_of_a_pattern_are_sent_if_they_are_of_one_folder(tmp_path):
     for name in ("a/1.csv", "a/2.csv", "b/1.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert data_files(f"{tmp_path}/a/*.csv") == [tmp_path / "a" / "1.csv", tmp_path / "a" / "2.csv"]
+    assert data_files("market.path", f"{tmp_path}/a/*.csv") == [tmp_path / "a" / "1.csv", tmp_path / "a" / "2.csv"]
     with pytest.raises(ConfigError, match="must match files of one folder to be sent"):
-        data_files(f"{tmp_path}/*/1.csv")
+        data_files("market.path", f"{tmp_path}/*/1.csv")
     with pytest.raises(ConfigError, match="must name a file, a folder or a pattern of this machine"):
-        data_files(f"{tmp_path}/c")
+        data_files("market.path", f"{tmp_path}/c")
 
 
 @pytest.mark.parametrize(

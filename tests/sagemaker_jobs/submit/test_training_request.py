@@ -6,7 +6,7 @@ import json
 
 import pytest
 from sagemaker_jobs.aws.connection import Connection
-from sagemaker_jobs.container.metric_lines import definitions
+from sagemaker_jobs.container.metric_lines import definitions, reported_metrics
 from sagemaker_jobs.submit import training_request as requests
 
 from battery_lab.common.errors import ConfigError
@@ -68,7 +68,7 @@ def test_every_option_is_in_the_request(emulator, tmp_path):
     assert told["AlgorithmSpecification"] == {
         "TrainingImage": REQUIRED["image_uri"],
         "TrainingInputMode": "File",
-        "MetricDefinitions": definitions(),
+        "MetricDefinitions": definitions(reported_metrics(())),
     }
     assert told["ResourceConfig"] == {
         "InstanceType": "ml.m5.large",

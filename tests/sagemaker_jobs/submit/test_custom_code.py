@@ -1,0 +1,32 @@
+"""Modules from outside the lab travel with the jobs whose trials name them."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+from omegaconf import OmegaConf
+from sagemaker_jobs.submit.custom_code import code_archive
+
+
+def names(archive):
+    return zipfile.ZipFile(io.BytesIO(archive)).namelist()
+
+
+def test_modules_and_packages_outside_the_lab_are_packed(tmp_path, monkeypatch):
+    (tmp_path / "my_module.py").write_text("a = 1")
+    (tmp_path / "my_package").mkdir()
+    for file in ("__init__.py", "env.py", "notes.txt"):
+        (tmp_path / "my_package" / file).write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    parts = {"env": {"_target_": "my_module.Env"}, "reward": {"terms": {"a": {"_target_": "my_package.env.Term"}}}}
+    config = OmegaConf.create({**parts, "algo": {"_target_": "battery_lab.algos.ppo.PPO"}, "path": "my_module.py"})
+    archive = code_archive(config)
+    assert names(archive) == ["my_module.py", "my_package/__init__.py", "my_package/env.py"]
+    assert code_archive(config) == archive
+
+
+def test_the_lab_and_installed_packages_do_not_travel():
+    targets = ("battery_lab.algos.ppo.PPO", "torch.nn.Linear", "collections.OrderedDict", "missing.module.Class")
+    config = OmegaConf.create({f"part{place}": {"_target_": target} for place, target in enumerate(targets)})
+    assert code_archive(config) is None
