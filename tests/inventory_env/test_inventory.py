@@ -19,7 +19,13 @@ from tests.sagemaker_jobs.conftest import missing
 from tests.sagemaker_jobs.rehearsals import figures
 
 HERE = Path(__file__).parent
-SMALL = ("train.env_steps=2048", "train.checkpoint_every=1024", "train.validate_every=1024", "tracking=none")
+SMALL = (
+    "train.env_steps=2048",
+    "train.checkpoint_every=1024",
+    "train.validate_every=1024",
+    "tracking=none",
+    "rollout.compile=false",
+)
 
 
 def write_demand(path):
