@@ -1,4 +1,4 @@
-"""The accounts of one policy over one period."""
+"""Dispatch accounts: metrics and course of one policy over one period."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from battery_lab.envs.battery.transition import Transition
 
 @dataclass(frozen=True, kw_only=True)
 class Dispatch:
-    """What one policy did with one battery, interval by interval.
+    """The dispatch of one battery by one policy.
 
     Attributes:
-        problem: the market time and the battery.
-        transition: all intervals of the period, (T,) each.
+        problem: the battery and the stretch of market time.
+        transition: all intervals of the period, (T,) arrays.
     """
 
     problem: DispatchProblem
@@ -26,7 +26,7 @@ class Dispatch:
 
     @classmethod
     def replay(cls, problem: DispatchProblem, request_mw: NDArray[np.float64]) -> Dispatch:
-        """Run (T,) requests through the physics, from the battery's ``soc_start``."""
+        """Run (T,) requests in MW through the physics, from the battery's ``soc_start``."""
         series = problem.dispatched
         power, stored = problem.battery.run(request_mw, series.interval_h)
         transition = Transition(
@@ -42,31 +42,31 @@ class Dispatch:
         return cls(problem=problem, transition=transition)
 
     def metrics(self) -> dict[str, float]:
-        """Return profit and revenue a day in the market's currency, and equivalent full cycles a day."""
-        done, battery = self.transition, self.problem.battery
+        """Return profit and revenue per day in the market's currency, and equivalent full cycles per day."""
+        transition, battery = self.transition, self.problem.battery
         days = self.problem.dispatched.days
-        throughput_mwh = float(done.sold_mwh.sum()) / battery.discharge_efficiency
+        throughput_mwh = float(transition.sold_mwh.sum()) / battery.discharge_efficiency
         return {
-            "profit_per_day": float(done.profit.sum()) / days,
-            "revenue_per_day": float(done.revenue.sum()) / days,
+            "profit_per_day": float(transition.profit.sum()) / days,
+            "revenue_per_day": float(transition.revenue.sum()) / days,
             "equivalent_full_cycles_per_day": throughput_mwh / battery.capacity_mwh / days,
         }
 
     def frame(self) -> pd.DataFrame:
-        """Return one row an interval, in the market's currency, MW and MWh."""
-        done = self.transition
+        """Return one row per interval, in the market's currency, MW and MWh."""
+        transition = self.transition
         return pd.DataFrame(
             {
                 "start": pd.DatetimeIndex(self.problem.dispatched.start).tz_localize("UTC"),
                 "local_start": self.problem.dispatched.local_start,
-                "price": done.price,
-                "request_mw": done.request_mw,
-                "power_mw": done.power_mw,
-                "energy_mwh": done.energy_mwh,
-                "soc": done.energy_mwh / self.problem.battery.capacity_mwh,
-                "revenue": done.revenue,
-                "wear": done.wear,
-                "grid_fee": done.grid_fee,
-                "profit": done.profit,
+                "price": transition.price,
+                "request_mw": transition.request_mw,
+                "power_mw": transition.power_mw,
+                "energy_mwh": transition.energy_mwh,
+                "soc": transition.energy_mwh / self.problem.battery.capacity_mwh,
+                "revenue": transition.revenue,
+                "wear": transition.wear,
+                "grid_fee": transition.grid_fee,
+                "profit": transition.profit,
             }
         )

@@ -100,20 +100,20 @@ class BatteryMarket:
 
 
 class BatteryWorld:
-    """A battery on a market with its data at hand; see World in base.py."""
+    """A battery on a market, with its data loaded; see ``World`` in ``envs/base.py``."""
 
     score = "profit_per_day"
     optimum = "perfect_foresight"
     rule = "rule"
 
     def __init__(self, option: BatteryMarket, series: MarketSeries, actions: str, scaling: Scaling | None) -> None:
-        """Split a series and make its observations.
+        """Split a series by time and fit the observation scales.
 
         Args:
             option: the parameters.
             series: the whole market series.
             actions: ``discrete`` or ``continuous``.
-            scaling: of the observations; fitted on training time if not given.
+            scaling: scales of the observations; None fits them on training time.
         """
         self._option, self._series = option, series
         self._actions = ActionSet(kind=actions, levels=option.action_levels, power_mw=option.battery.power_mw)
@@ -131,17 +131,17 @@ class BatteryWorld:
 
     @property
     def layout(self) -> Layout:
-        """What stands where in an observation."""
+        """Names and places of the numbers in an observation."""
         return self._observer.layout
 
     @property
     def action(self) -> ActionMeaning:
-        """What actions ask for."""
+        """The meaning of the actions."""
         return self._actions.meaning
 
     @property
     def digest(self) -> str:
-        """A hash of the prices and of how they are split by time."""
+        """A hash of the prices and of their split by time."""
         return f"{self._series.digest}-{self._split.train_end}-{self._split.test_first}"
 
     @cached_property
@@ -171,7 +171,7 @@ class BatteryWorld:
         )
 
     def problem(self, period: str) -> DispatchProblem:
-        """Return the period as a problem for a baseline."""
+        """Return a period as a dispatch problem."""
         first, end = self._split.periods[period]
         return DispatchProblem(
             series=self._series,
@@ -189,33 +189,33 @@ class BatteryWorld:
         return Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame())
 
     def baselines(self, period: str) -> dict[str, Evaluation]:
-        """Judge the environment's own policies; what they ask for is worked out once a market, battery and period."""
+        """Evaluate the baselines; their requests are computed once per market, battery and period."""
         problem = self.problem(period)
-        judged = {}
+        evaluations = {}
         for name, baseline in self._option.baselines.items():
             dispatch = Dispatch.replay(problem, kept_requests(self._option.cache, name, baseline, problem))
-            judged[name] = Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame())
-        return judged
+            evaluations[name] = Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame())
+        return evaluations
 
     def panels(self, frame: pd.DataFrame, baselines: Mapping[str, Evaluation]) -> Sequence[Panel]:
-        """Return the report's pictures of one policy."""
-        # Drawing is not needed to train: remote runners and start-up go without it.
+        """Return the report's plots of one policy."""
+        # Remote runners and training need no plots, and start faster without importing them.
         from battery_lab.envs.battery import plots
 
-        frames = {name: judged.frame for name, judged in baselines.items()}
+        frames = {name: evaluation.frame for name, evaluation in baselines.items()}
         return plots.panels(frame, self._series.currency, frames)
 
     def summary(self) -> Mapping[str, str]:
-        """Return market, battery and split in words."""
+        """Return market, battery and time split by label."""
         battery, series = self._option.battery, self._series
-        known = "known" if self._option.price_lag == 0 else "not known, only the one before is"
+        known = "known" if self._option.price_lag == 0 else "unknown, only the price before it is known"
         return {
             "Market": f"{series.name}, {len(series):,} intervals of {60 * series.interval_h:g} minutes",
             "Training": self._stretch(0, self._split.train_end),
             **{period.capitalize(): self._stretch(*rows) for period, rows in self._split.periods.items()},
             "Battery": f"{battery.power_mw:g} MW, {battery.capacity_mwh:g} MWh, round trip "
             f"{battery.round_trip_efficiency:.0%}, wear {battery.wear_per_mwh:g} {series.currency}/MWh discharged",
-            "Price of the interval being dispatched": known,
+            "Price of the dispatched interval": known,
         }
 
     def observation_state(self) -> Mapping[str, Any]:

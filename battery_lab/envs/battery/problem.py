@@ -1,4 +1,4 @@
-"""A stretch of market time for one battery: what a policy is judged on."""
+"""Dispatch problems: one battery on a stretch of market time, which policies are evaluated on."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class DispatchProblem:
     """Dispatch one battery through rows ``first`` to before ``end`` of a market series.
 
     Attributes:
-        series: the whole series; rows before ``first`` are the history that a policy may look back on.
+        series: the whole series; rows before ``first`` are history for the policy.
         battery: the battery; it starts at its ``soc_start``.
-        first: first row that is dispatched.
-        end: row after the last one dispatched.
-        train_end: row after the last one of training time; fits may use rows before it and no others.
-        price_lag: 0 if the price of the interval being dispatched is known, 1 if only the one before is.
+        first: first dispatched row.
+        end: row after the last dispatched one.
+        train_end: row after the last one of training time; only rows before it may be used to fit.
+        price_lag: 0 if the price of the dispatched interval is known, 1 if only the price before it is.
     """
 
     series: MarketSeries
@@ -30,10 +30,10 @@ class DispatchProblem:
 
     @property
     def dispatched(self) -> MarketSeries:
-        """The rows that are dispatched."""
+        """The dispatched rows."""
         return self.series.rows(self.first, self.end)
 
     @property
     def training(self) -> MarketSeries:
-        """The rows that fits may use."""
+        """The rows of training time."""
         return self.series.rows(0, self.train_end)

@@ -1,4 +1,4 @@
-"""One battery as a plain gymnasium environment, for libraries that step one at a time."""
+"""Single-battery environment: a plain ``gymnasium.Env`` for libraries without vector environments."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ Observation = NDArray[np.float32]
 
 
 class BatteryEnv(gym.Env[Observation, Any]):
-    """The vector environment with one battery; spaces, rewards and episodes are its.
+    """One battery; spaces, rewards and episodes are those of ``BatteryVectorEnv``.
 
     Attributes:
-        vector: the environment of one battery that does the work.
+        vector: the wrapped vector environment of one battery.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self, vector: BatteryVectorEnv) -> None:
-        """Take a vector environment of one, not staggered."""
+        """Wrap a vector environment of one battery, which must not be staggered."""
         if vector.num_envs != 1:
-            raise ValueError(f"a single environment wraps a vector environment of 1, got one of {vector.num_envs}")
+            raise ValueError(f"vector.num_envs must be 1, got {vector.num_envs}")
         self.vector = vector
         self.observation_space = vector.single_observation_space
         self.action_space = vector.single_action_space
@@ -33,7 +33,7 @@ class BatteryEnv(gym.Env[Observation, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode; returns a (D,) observation and an empty info."""
+        """Start an episode; returns a (D,) observation and an empty info."""
         super().reset(seed=seed)
         observation, info = self.vector.reset(seed=seed, options=options)
         return observation[0], info

@@ -1,4 +1,4 @@
-"""A market's time: training, then validation, then test, and where training episodes may begin."""
+"""Time split: training, validation and test time of a market, and the starts of training episodes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from battery_lab.market.series import MarketSeries
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TimeSplit:
-    """Rows of a market series by what they are for.
+    """Rows of a market series by their use.
 
     Attributes:
-        train_end: row after the last one of training time, which is the first of validation.
-        test_first: row after the last one of validation, which is the first of test.
-        end: row after the last one of test.
+        train_end: row after the last one of training time, the first of validation time.
+        test_first: row after the last one of validation time, the first of test time.
+        end: row after the last one of test time.
         episode: length of a training episode, intervals.
-        starts: (S,) rows at which a whole episode without a gap can begin.
+        starts: (S,) rows at which a whole episode without a gap can start.
     """
 
     train_end: int
@@ -31,7 +31,7 @@ class TimeSplit:
 
     @property
     def periods(self) -> dict[str, tuple[int, int]]:
-        """The first row of each period that policies are judged on, and the row after its last."""
+        """The first row of each evaluated period and the row after its last, by name."""
         return {"validation": (self.train_end, self.test_first), "test": (self.test_first, self.end)}
 
 
@@ -41,15 +41,15 @@ def split_time(
     """Split a series by time.
 
     Args:
-        series: the whole of it.
-        test_days: length of the test time, the last of the series, days.
-        validation_days: length of the validation time before it, days.
+        series: the whole series.
+        test_days: length of test time, the last of the series, days.
+        validation_days: length of validation time, before test time, days.
         episode_days: length of a training episode, days.
-        warm_up: how many rows of history an observation needs, which no episode begins in.
+        warm_up: rows of history that an observation needs; no episode starts in the first ``warm_up`` rows.
 
     Raises:
-        ConfigError: an episode has no interval, or fits between no two gaps.
-        DataError: the series is too short, or has a gap in the time that is judged.
+        ConfigError: an episode is shorter than an interval, or does not fit between two gaps.
+        DataError: the series is too short, or has a gap in validation or test time.
     """
     per_day = series.intervals_per_day
     test_first = len(series) - test_days * per_day
@@ -74,20 +74,20 @@ def split_time(
 
 
 def _check_no_gap(series: MarketSeries, first: int) -> None:
-    """Raise DataError where the time that is judged, from its first row on, has a gap."""
-    judged = series.gap[first:]
-    if judged.any():
-        where = series.local_start[first + int(np.argmax(judged))]
+    """Raise DataError if validation or test time, which start at a row, have a gap."""
+    gap = series.gap[first:]
+    if gap.any():
+        where = series.local_start[first + int(np.argmax(gap))]
         raise DataError(
-            f"market {series.name} has a gap at {where} in the time kept for validation and test, which is judged "
-            "without one: fill it (market.gaps=fill market.max_gap_h=...) or leave out the files after it"
+            f"market {series.name} has a gap at {where} in validation or test time, which must have none: "
+            "fill it (market.gaps=fill market.max_gap_h=...) or leave out the files after it"
         )
 
 
 def _starts(gap: NDArray[np.bool_], warm_up: int, train_end: int, episode: int) -> NDArray[np.int64]:
-    """Find the rows at which a whole episode without a gap can begin."""
+    """Return the rows at which a whole episode without a gap can start."""
     gaps = np.concatenate([[0], np.cumsum(gap)])
-    # An episode's last observation is of the row after it, which has to be training time too.
+    # The last observation of an episode is of the row after it, which must be training time, too.
     rows = np.arange(warm_up, train_end - episode)
     starts: NDArray[np.int64] = rows[gaps[rows + episode] == gaps[rows]]
     return starts

@@ -1,4 +1,4 @@
-"""What one dispatch interval did: the one thing that rewards and accounts look at."""
+"""Transitions: the outcome of one dispatch interval, which rewards and accounts are computed from."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Transition:
     Attributes:
         row: (N,) the interval's row in the market series.
         price: (N,) price of the interval, currency per MWh.
-        request_mw: (N,) power that was asked for, + discharges.
-        power_mw: (N,) power that was delivered.
-        energy_mwh: (N,) stored energy at the interval's start.
+        request_mw: (N,) requested power, + discharges.
+        power_mw: (N,) delivered power.
+        energy_mwh: (N,) stored energy at the start of the interval.
         energy_after_mwh: (N,) stored energy at its end.
-        interval_h: its length in hours.
+        interval_h: length of the interval, hours.
         battery: the battery.
     """
 
@@ -43,7 +43,7 @@ class Transition:
 
     @cached_property
     def _money(self) -> tuple[Array, ...]:
-        # Of one type, as compiled code is made for each; the options may be whole numbers.
+        # float, because numba compiles once per argument type and options may be integers.
         prices = float(self.battery.wear_per_mwh), float(self.battery.grid_fee_per_mwh)
         return tuple(_account(self.price, self.power_mw, self.interval_h, *prices))
 
@@ -59,17 +59,17 @@ class Transition:
 
     @property
     def revenue(self) -> Array:
-        """(N,) price x delivered power x interval, in the market's currency."""
+        """(N,) price x delivered power x interval length, in the market's currency."""
         return self._money[2]
 
     @property
     def wear(self) -> Array:
-        """(N,) what the energy discharged cost in wear."""
+        """(N,) wear cost of the discharged energy."""
         return self._money[3]
 
     @property
     def grid_fee(self) -> Array:
-        """(N,) what the network charged for the energy bought."""
+        """(N,) network charge for the energy bought."""
         return self._money[4]
 
     @property
@@ -80,9 +80,9 @@ class Transition:
 
 @nb.njit(cache=True)
 def _account(price: Array, power_mw: Array, interval_h: float, wear_per_mwh: float, fee_per_mwh: float) -> Array:
-    """Return (6, N) what Transition tells, in its order, in one pass: it is asked for at every step of training."""
+    """Return the (6, N) accounts in the order of Transition's properties, in one pass, for speed in training."""
     if len(price) != len(power_mw):
-        raise ValueError("a transition has as many prices as deliveries of power")
+        raise ValueError("price and power_mw must have the same length")
     account = np.empty((6, len(power_mw)))
     for n in range(len(power_mw)):
         sold, bought = max(power_mw[n], 0.0) * interval_h, max(-power_mw[n], 0.0) * interval_h
@@ -94,21 +94,21 @@ def _account(price: Array, power_mw: Array, interval_h: float, wear_per_mwh: flo
 
 
 class ValueTable(Protocol):
-    """The perfect-foresight value of stored energy over the training time."""
+    """The perfect-foresight value of stored energy over training time."""
 
     def at(self, row: NDArray[np.int64], energy_mwh: Array) -> Array:
-        """Return (N,) the best profit from the start of each row on, holding (N,) stored energy."""
+        """Return the (N,) best profit from the start of each row to the end, for (N,) stored energy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RewardContext:
-    """What a reward term may know when it is bound to an environment: training time only.
+    """Context that reward terms are bound to; limited to training time.
 
     Attributes:
-        series: the market series from its first row to the end of training time; row 0 is its row 0.
+        series: the market series up to the end of training time, with the same row numbers.
         battery: the battery.
-        num_envs: how many environments each call holds.
-        hindsight: builds (or returns) the perfect-foresight value on the training prices.
+        num_envs: number of environments per call.
+        hindsight: returns the perfect-foresight value on the training prices; computed on the first call.
     """
 
     series: MarketSeries

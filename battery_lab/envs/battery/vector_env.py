@@ -1,4 +1,4 @@
-"""Many batteries that train on one market, stepped with one call."""
+"""Battery vector environment: N batteries on one market's training time, stepped in one call."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
     """Dispatch of N batteries on random slices of training time.
 
     ## Description
-    Each battery trades on its own slice of the market's training time. An episode ends by truncation when its slice
-    does; nothing terminates.
+    Each battery trades on its own slice of training time. An episode is truncated at the end of its slice; it never
+    terminates.
 
     ## Action Space
-    ``Discrete(levels)`` from full charge (0) over hold (the middle) to full discharge, or ``Box(-1, 1, (1,))``, the
-    fraction of full power, + discharges. What the limits cut is not delivered.
+    ``Discrete(levels)`` from full charge (0) over hold (the middle level) to full discharge, or ``Box(-1, 1, (1,))``,
+    the fraction of full power, + discharges. Requests beyond a limit are delivered in part.
 
     ## Observation Space
-    ``Box(-inf, inf, (D,), float32)`` as the observation set lays it out: soc first, then features of the market up to
-    the interval that is about to be dispatched.
+    ``Box(-inf, inf, (D,), float32)`` in the layout of the observation set: soc first, then market features up to the
+    interval that is dispatched next.
 
     ## Rewards
-    The shaping's weighted sum, divided by its scale.
+    The weighted sum of the reward terms, divided by the scale of the shaping.
 
     ## Starting State
-    A slice drawn uniformly from training time, with soc drawn uniformly between its limits. After the first reset the
-    ages of the episodes are staggered, so that they do not all end at once.
+    A slice drawn uniformly from training time, with soc drawn uniformly between its limits. The first episodes are cut
+    to random lengths, so that episodes do not all end in the same step.
 
     ## Episode End
-    Truncation after ``episode_intervals``. Autoreset on the next step, as gymnasium's ``AutoresetMode.NEXT_STEP``.
+    Truncation after ``episode_intervals``. Autoreset on the next step (``AutoresetMode.NEXT_STEP``).
     """
 
     metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
@@ -68,15 +68,15 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         """Make N batteries.
 
         Args:
-            training: the market up to the end of training time.
+            training: the market series up to the end of training time.
             battery: the battery.
-            observer: observations of the market and the battery.
-            reward: the shaping, bound to this many environments.
+            observer: computes observations of the market and the battery.
+            reward: the shaping, bound to ``num_envs`` environments.
             actions: the action set.
-            starts: the rows at which an episode may begin.
+            starts: (S,) rows at which an episode may start.
             episode_intervals: length of an episode.
-            num_envs: N.
-            seed: of all that is drawn, until ``reset`` gives another.
+            num_envs: number of batteries, N.
+            seed: seed of all random draws until ``reset`` gets one.
             staggered: whether the first episodes are cut to random lengths.
         """
         self.num_envs = num_envs
@@ -97,22 +97,22 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Float32, dict[str, Any]]:
-        """Begin N new episodes; returns (N, D) observations and an empty info."""
+        """Start N episodes; returns (N, D) observations and an empty info."""
         if seed is not None:
             self._rng = np.random.default_rng(seed)
-        self._begin(np.ones(self.num_envs, np.bool_))
+        self._start(np.ones(self.num_envs, np.bool_))
         if self._staggered:
             self._end = self._row + self._rng.integers(1, self._episode + 1, self.num_envs)
         self._done[:] = False
         return self._observer(self._row, self._energy), {}
 
     def step(self, actions: NDArray[Any]) -> tuple[Float32, NDArray[np.float64], Flags, Flags, dict[str, Any]]:
-        """Dispatch one interval of each battery; those whose episode ended last time begin anew instead."""
+        """Dispatch one interval; a battery whose episode ended in the previous step starts a new one instead."""
         reset = self._done
         if reset.any():
             live, reward = np.flatnonzero(~reset), np.zeros(self.num_envs)
             reward[live] = self._dispatch(live, np.asarray(actions)[live])
-            self._begin(reset)
+            self._start(reset)
         else:
             reward = self._dispatch(slice(None), actions)
         self._done = (self._row >= self._end) & ~reset
@@ -120,7 +120,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         return observation, reward, np.zeros(self.num_envs, np.bool_), self._done.copy(), {}
 
     def take_log(self) -> dict[str, float]:
-        """Return profit and revenue a day, the mean reward and its terms since the last call; begin a new account."""
+        """Return profit and revenue per day, the mean reward and its terms; see ``TrainingVectorEnv``."""
         profit, revenue, reward, counted = self._account
         intervals = max(float(counted), 1.0)
         days = intervals * self._interval_h / 24
@@ -130,7 +130,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         return money | {"train/reward_mean": reward / intervals} | terms
 
     def get_state(self) -> dict[str, Any]:
-        """Return all that a later ``set_state`` needs to go on as if nothing had happened."""
+        """Return the complete state; see ``TrainingVectorEnv``."""
         return {
             "rng": self._rng.bit_generator.state,
             "row": self._row.copy(),
@@ -142,14 +142,14 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``get_state`` gave."""
+        """Restore a state from ``get_state``."""
         self._rng.bit_generator.state = state["rng"]
         self._row, self._end = state["row"].copy(), state["end"].copy()
         self._energy, self._done = state["energy"].copy(), state["done"].copy()
         self._account = state["account"].copy()
         self.reward.set_state(state["reward"])
 
-    def _begin(self, which: Flags) -> None:
+    def _start(self, which: Flags) -> None:
         count = int(which.sum())
         low, high = self._battery.energy_min_mwh, self._battery.energy_max_mwh
         self._row[which] = self._rng.choice(self._starts, count)
@@ -157,7 +157,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         self._energy[which] = self._rng.uniform(low, high, count)
 
     def _dispatch(self, which: NDArray[np.int64] | slice, actions: NDArray[Any]) -> NDArray[np.float64]:
-        """Dispatch one interval of some of the batteries and return their rewards."""
+        """Dispatch one interval of the selected batteries and return their rewards."""
         row, energy = self._row[which], self._energy[which]
         request = self._actions.request_mw(actions)
         power, after = self._battery.step(energy, request, self._interval_h)
@@ -172,7 +172,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
             battery=self._battery,
         )
         if isinstance(which, slice):
-            # The transition has arrays of its own, as terms may keep it: the batteries' are written to.
+            # Terms may keep the transition, so its arrays must not be those that the next step writes to.
             self._row, self._energy = row + 1, after.copy()
         else:
             self._row[which], self._energy[which] = row + 1, after
