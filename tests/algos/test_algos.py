@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from ray.rllib.core.columns import Columns
 
-from battery_lab.algos.base import Setup
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.experiment.experiment import choose_actions
 from battery_lab.policies import policy as stored
 from battery_lab.policies.policy import Policy, PolicyNetwork
+from tests.algos.conftest import CHOICES
+from tests.algos.setups import setup_for
 from tests.compositions import SMALL_ALGOS, option, options, part, small
-from tests.envs.worlds import make_world
 
 KINDS = [("ppo", "discrete"), ("ppo", "continuous"), ("dqn", "discrete"), ("sac", "discrete"), ("sac", "continuous")]
-WINDOW = ("observation=window", "network=window_conv", "network.hidden=[16]")
 
 
 def module_of(algo, setup):
@@ -29,20 +31,7 @@ def module_of(algo, setup):
     return spec.build()
 
 
-def setup_for(world, network):
-    space = world.vector_env(1, 0).single_action_space
-    return Setup(
-        make_env=world.vector_env,
-        layout=world.layout,
-        action_space=space,
-        network=network,
-        rollout=option("rollout", "array"),
-        seed=0,
-        env_steps=10_000,
-    )
-
-
-def kept_policy(algo, network, module, world, actions):
+def exported_policy(algo, network, module, world, actions):
     return stored.copied(
         algo.actor(module),
         network.encoder(world.layout),
@@ -55,28 +44,25 @@ def kept_policy(algo, network, module, world, actions):
 
 
 @pytest.mark.parametrize(("name", "actions"), KINDS)
-@pytest.mark.parametrize("chosen", [(), ("network.shared_value=true",), WINDOW], ids=["mlp", "shared", "window_conv"])
-def test_exported_policy_acts_like_the_module(tmp_path, name, actions, chosen):
-    config = small(tmp_path, name, *chosen)
-    algo, network, observation = part(config, "algo"), part(config, "network"), part(config, "observation")
-    world = make_world(tmp_path, actions, observation=observation)
+@pytest.mark.parametrize("choice", CHOICES)
+def test_exported_policy_acts_like_the_module(tmp_path, algos, choices, worlds, name, actions, choice):
+    algo, network, world = algos[name], part(choices[choice], "network"), worlds(actions, choice)
     module = module_of(algo, setup_for(world, network))
-    kept = kept_policy(algo, network, module, world, actions)
-    kept.save(tmp_path / "policy")
+    exported_policy(algo, network, module, world, actions).save(tmp_path / "policy")
     layout, action = stored.read_meaning(tmp_path / "policy")
     assert (layout, action) == (world.layout, world.action)
-    kept = stored.load(tmp_path / "policy", network.encoder(layout), network.out_features, layout=layout, action=action)
-    rng = np.random.default_rng(0)
-    seen = rng.normal(size=(64, world.layout.size)).astype(np.float32)
-    np.testing.assert_allclose(kept(seen), expected_actions(name, actions, module, torch.from_numpy(seen)), atol=1e-6)
+    encoder = network.encoder(layout)
+    policy = stored.load(tmp_path / "policy", encoder, network.out_features, layout=layout, action=action)
+    obs = np.random.default_rng(0).normal(size=(64, world.layout.size)).astype(np.float32)
+    np.testing.assert_allclose(policy(obs), expected_actions(name, actions, module, torch.from_numpy(obs)), atol=1e-6)
     with torch.no_grad():
-        assert kept.network(torch.from_numpy(seen)).std(dim=0).min() > 0
+        assert policy.network(torch.from_numpy(obs)).std(dim=0).min() > 0
 
 
-def expected_actions(name, actions, module, seen):
+def expected_actions(name, actions, module, obs):
     """Return the actions of RLlib's module without exploration."""
     with torch.no_grad():
-        out = module.forward_inference({Columns.OBS: seen})
+        out = module.forward_inference({Columns.OBS: obs})
     if Columns.ACTIONS in out:
         return out[Columns.ACTIONS].numpy()
     inputs = out[Columns.ACTION_DIST_INPUTS]
@@ -88,10 +74,9 @@ def expected_actions(name, actions, module, seen):
 
 
 @pytest.mark.parametrize("name", options("algo"))
-def test_every_algorithm_declares_its_action_kinds(tmp_path, name):
-    algo = part(small(tmp_path, name), "algo")
-    assert set(algo.action_kinds) <= {"discrete", "continuous"}
-    assert 0 < algo.gamma <= 1
+def test_every_algorithm_declares_its_action_kinds(algos, name):
+    assert set(algos[name].action_kinds) <= {"discrete", "continuous"}
+    assert 0 < algos[name].gamma <= 1
     assert name in SMALL_ALGOS, "add small options for the new algorithm to tests/compositions.py"
 
 
@@ -103,58 +88,47 @@ def test_dqn_rejects_continuous_actions(tmp_path):
         choose_actions(part(config, "env"), part(config, "algo"))
 
 
-def test_window_conv_needs_a_window(tmp_path):
-    config = small(tmp_path, "ppo", "network=window_conv", "network.hidden=[16]")
-    world = make_world(tmp_path)
-    with pytest.raises(ConfigError, match=r"choose observation=window, or network=mlp"):
-        part(config, "network").encoder(world.layout)
+def test_window_conv_needs_a_window(worlds):
+    network = option("network", "window_conv", ["network.hidden=[16]"])
+    with pytest.raises(ConfigError, match=r"choose observation=window or network=mlp"):
+        network.encoder(worlds("discrete").layout)
 
 
-def test_sac_target_entropy_is_a_fraction_of_the_uniform_entropy(tmp_path):
-    config = small(tmp_path, "sac", "algo.target_entropy=0.5")
-    built = part(config, "algo").config(setup_for(make_world(tmp_path), part(config, "network")))
-    assert built.target_entropy == pytest.approx(0.5 * np.log(3))
-    continuous = part(config, "algo").config(setup_for(make_world(tmp_path, "continuous"), part(config, "network")))
-    assert continuous.target_entropy == -0.5
+def test_sac_target_entropy_is_a_fraction_of_the_uniform_entropy(algos, choices, worlds):
+    sac, network = replace(algos["sac"], target_entropy=0.5), part(choices["mlp"], "network")
+    assert sac.config(setup_for(worlds("discrete"), network)).target_entropy == pytest.approx(0.5 * np.log(3))
+    assert sac.config(setup_for(worlds("continuous"), network)).target_entropy == -0.5
 
 
-def test_dqn_epsilon_falls_over_a_fraction_of_the_budget(tmp_path):
-    config = small(tmp_path, "dqn", "algo.epsilon_fraction=0.25")
-    built = part(config, "algo").config(setup_for(make_world(tmp_path), part(config, "network")))
-    assert built.epsilon == [[0, 1.0], [2500, 0.02]]
+def test_dqn_epsilon_falls_over_a_fraction_of_the_budget(algos, choices, worlds):
+    setup = setup_for(worlds("discrete"), part(choices["mlp"], "network"))
+    config = replace(algos["dqn"], epsilon_fraction=0.25).config(setup)
+    assert config.epsilon == [[0, 1.0], [2500, 0.02]]
 
 
 @pytest.mark.parametrize(
-    ("algo", "override", "named"),
+    ("algo", "values", "message"),
     [
-        ("ppo", "algo.gamma=1.5", r"algo\.gamma must be from 0 to 1, got 1\.5"),
-        ("ppo", "algo.lr=0", r"algo\.lr must be greater than 0, got 0"),
-        ("ppo", "algo.minibatch=100000", "algo.minibatch must be at most a batch, 512"),
-        (
-            "ppo",
-            "algo.num_envs=0",
-            r"algo\.num_envs must be a whole number from 1 to 65536 environments per runner, got 0",
-        ),
-        ("ppo", "algo.gae_lambda=-1", "algo.gae_lambda"),
-        ("dqn", "algo.epsilon_end=2", r"algo\.epsilon_end must be from 0 to 1, got 2"),
-        (
-            "dqn",
-            "algo.learning_starts=10000000",
-            r"algo\.learning_starts must be from 1 to algo\.replay\.capacity, \d+, got 10000000",
-        ),
-        (
-            "dqn",
-            "algo.replay.capacity=0",
-            r"algo\.replay\.capacity must be a whole number, 1 or more transitions, got 0",
-        ),
-        ("dqn", "algo.training_intensity=0", "algo.training_intensity"),
-        ("sac", "algo.tau=0", r"algo\.tau must be greater than 0 and at most 1, got 0"),
-        ("sac", "algo.target_entropy=-1", "algo.target_entropy"),
+        ("ppo", {"gamma": 1.5}, "algo.gamma must be from 0 to 1, got 1.5"),
+        ("ppo", {"lr": 0}, "algo.lr must be greater than 0, got 0"),
+        ("ppo", {"minibatch": 100_000}, "algo.minibatch must be at most a batch, 512 = "),
+        ("ppo", {"num_envs": 0}, "algo.num_envs must be a whole number from 1 to 65536 environments per runner, got 0"),
+        ("ppo", {"gae_lambda": -1}, "algo.gae_lambda must be from 0 to 1, got -1"),
+        ("dqn", {"epsilon_end": 2}, "algo.epsilon_end must be from 0 to 1, got 2"),
+        ("dqn", {"learning_starts": 10_000_000}, "algo.learning_starts must be from 1 to algo.replay.capacity, 300000"),
+        ("dqn", {"training_intensity": 0}, "algo.training_intensity must be greater than 0, got 0"),
+        ("sac", {"tau": 0}, "algo.tau must be greater than 0 and at most 1, got 0"),
+        ("sac", {"target_entropy": -1}, "algo.target_entropy must be greater than 0 and at most 1, got -1"),
     ],
 )
-def test_out_of_range_option_is_rejected(tmp_path, algo, override, named):
-    with pytest.raises(ConfigError, match=named):
-        part(small(tmp_path, algo, override), "algo")
+def test_out_of_range_option_is_rejected(algos, algo, values, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        replace(algos[algo], **values)
+
+
+def test_out_of_range_option_in_yaml_is_rejected(tmp_path):
+    with pytest.raises(ConfigError, match=r"algo\.replay\.capacity must be a whole number, 1 or more trans.*got 0"):
+        part(small(tmp_path, "dqn", "algo.replay.capacity=0"), "algo")
 
 
 @pytest.mark.parametrize(
@@ -179,20 +153,20 @@ def test_invalid_convolution_option_is_rejected(override, named):
         option("network", "window_conv", [override])
 
 
-def test_window_shorter_than_the_convolutions_is_rejected(tmp_path):
-    world = make_world(tmp_path, observation=option("observation", "window"))
+def test_window_shorter_than_the_convolutions_is_rejected(worlds):
+    world = worlds("discrete", "window_conv")
     with pytest.raises(ConfigError, match="network.kernel must leave at least one value"):
         option("network", "window_conv", ["network.kernel=[300,5]"]).encoder(world.layout)
 
 
-def test_loading_a_missing_damaged_or_foreign_policy_fails(tmp_path):
-    world, network = make_world(tmp_path), option("network", "mlp", ["network.hidden=[8]"])
+def test_loading_a_missing_damaged_or_foreign_policy_fails(tmp_path, worlds):
+    world, network = worlds("discrete"), option("network", "mlp", ["network.hidden=[8]"])
     encoder = network.encoder(world.layout)
     meaning = {"layout": world.layout, "action": world.action}
     with pytest.raises(DataError, match="name the folder of a finished run"):
         stored.load(tmp_path / "none", encoder, 8, **meaning)
     net = PolicyNetwork(encoder, 8, 3)
-    kept = Policy(
+    policy = Policy(
         network=net,
         decision="argmax",
         actions="discrete",
@@ -201,7 +175,7 @@ def test_loading_a_missing_damaged_or_foreign_policy_fails(tmp_path):
         observation_state={},
         env_steps=0,
     )
-    kept.save(tmp_path / "policy")
+    policy.save(tmp_path / "policy")
     other = option("network", "mlp", ["network.hidden=[9]"]).encoder(world.layout)
     with pytest.raises(DataError, match="does not hold the weights of this network"):
         stored.load(tmp_path / "policy", other, 9, **meaning)

@@ -8,26 +8,17 @@ import pytest
 import torch
 
 from battery_lab.common.errors import ConfigError
-from tests.algos.test_algos import setup_for
+from tests.algos.setups import setup_for
 from tests.compositions import part, small
-from tests.envs.worlds import make_world
-
-
-@pytest.fixture(scope="module")
-def algos(tmp_path_factory):
-    """Return the composed algorithms, and the trial that they are configured for."""
-    folder = tmp_path_factory.mktemp("learners")
-    trials = {name: small(folder, name) for name in ("ppo", "dqn", "sac")}
-    setup = setup_for(make_world(folder), part(trials["ppo"], "network"))
-    return {name: part(trial, "algo") for name, trial in trials.items()}, setup
 
 
 @pytest.fixture
-def configured(algos):
+def configured(algos, choices, worlds):
     """Return a function that changes options of an algorithm and returns its RLlib configuration."""
+    setup = setup_for(worlds("discrete"), part(choices["mlp"], "network"))
 
     def configure(name, **options):
-        config = replace(algos[0][name], **options).config(algos[1])
+        config = replace(algos[name], **options).config(setup)
         config.validate()
         return config
 
@@ -113,4 +104,4 @@ def test_more_gpus_than_available_are_rejected(configured, monkeypatch):
 )
 def test_invalid_learner_options_are_rejected(algos, algo, options, named):
     with pytest.raises(ConfigError, match=named):
-        replace(algos[0][algo], **options)
+        replace(algos[algo], **options)

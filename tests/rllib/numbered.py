@@ -94,9 +94,9 @@ class ReferenceReplay:
 def sampled_transitions(batch):
     """Return sampled transitions by observation, as ReferenceReplay does, and their counts."""
     columns = [batch[name] for name in ("actions", "new_obs", "rewards", "terminateds", "n_step")]
-    different, places, counts = np.unique(batch["obs"], axis=0, return_index=True, return_counts=True)
-    found = {}
-    for obs, i in zip(map(tuple, different), places, strict=True):
+    unique, places, counts = np.unique(batch["obs"], axis=0, return_index=True, return_counts=True)
+    transitions = {}
+    for obs, i in zip(map(tuple, unique), places, strict=True):
         action, new, reward, terminated, steps = (column[i] for column in columns)
-        found[obs] = (int(action), tuple(new), reward, bool(terminated), int(steps))
-    return found, dict(zip(found, counts, strict=True))
+        transitions[obs] = (int(action), tuple(new), reward, bool(terminated), int(steps))
+    return transitions, dict(zip(transitions, counts, strict=True))

@@ -15,6 +15,8 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner
 from tests.rllib.small import array_backend, configured
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 SMALL = {"minibatch_size": 64, "train_batch_size_per_learner": 128}
 
 

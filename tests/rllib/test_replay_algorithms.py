@@ -10,6 +10,8 @@ from ray.rllib.algorithms.sac import SACConfig
 from battery_lab.rllib.backends import ArrayBackend
 from tests.rllib.small import ScriptedEnv, configured
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 
 def build(config=None, prioritised=False, iteration=0, **options):
     rollout = ArrayBackend(compile=False, compile_after=0, compile_after_off_policy=0, cache="")
@@ -120,8 +122,8 @@ def test_replay_buffer_and_due_updates_are_restored(algorithm, tmp_path):
     other.restore_from_path(str(tmp_path / "rllib"))
     other.load_memory(tmp_path / "memory")
     assert other._updates_due == algorithm._updates_due
-    mine, theirs = algorithm.local_replay_buffer.sample(64), other.local_replay_buffer.sample(64)
-    assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
+    samples, restored = algorithm.local_replay_buffer.sample(64), other.local_replay_buffer.sample(64)
+    assert all(np.array_equal(samples[name], restored[name]) for name in samples)
     other.stop()
 
 

@@ -59,7 +59,7 @@ def replayed():
 @pytest.mark.parametrize(
     "config",
     [
-        pytest.param(PPOConfig().training(**PPO), id="ppo"),
+        pytest.param(PPOConfig().training(**PPO), id="ppo", marks=pytest.mark.walk),
         pytest.param(DQNConfig().training(**replayed()), id="dqn", marks=pytest.mark.slow),
     ],
 )

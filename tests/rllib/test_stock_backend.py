@@ -53,8 +53,8 @@ def test_full_buffer_keeps_whole_recent_episodes(capacity):
         episode = memory.episodes[place - memory._num_episodes_evicted]
         assert memory.episode_id_to_index[episode.id_] == place
         assert 0 <= step < len(episode)
-    drawn = memory.sample(num_items=64, n_step=1, gamma=0.9, sample_episodes=True)
-    assert len(drawn) == 64
+    samples = memory.sample(num_items=64, n_step=1, gamma=0.9, sample_episodes=True)
+    assert len(samples) == 64
 
 
 def test_restored_buffer_samples_the_same():

@@ -16,6 +16,8 @@ from tests.rllib.small import ScriptedEnv, configured
 from tests.rllib.standin import StandIns
 from tests.rllib.trial import moments
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 AFTER, ROUNDS = 6, 12
 REPLAY = {"capacity": 2_000, "prioritised": True, "alpha": 0.6, "beta": 0.4, "seed": 0}
 LEARNING = {

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
@@ -27,6 +27,7 @@ def is_unlikely(counts, shares):
     return ((counts - expected) ** 2 / expected).sum() > chi2.ppf(0.999, len(counts) - 1)
 
 
+@settings(max_examples=50)
 @given(
     script=st.lists(st.tuples(st.integers(0, 1), st.integers(1, 9), st.booleans()), min_size=1, max_size=20),
     num_envs=st.integers(1, 3),
@@ -49,8 +50,8 @@ def test_samples_are_true_transitions(script, num_envs, n_step, capacity, end_ra
     assert len(memory) == len(expected)
     if expected:
         # With so many samples, the probability that one of at most 100 transitions is missing is about e^-20.
-        found, _ = sampled_transitions(memory.sample(25 * len(expected)))
-        assert found == expected
+        transitions, _ = sampled_transitions(memory.sample(25 * len(expected)))
+        assert transitions == expected
 
 
 def test_restarted_runner_does_not_continue_old_rows():
@@ -58,9 +59,9 @@ def test_restarted_runner_does_not_continue_old_rows():
     memory.add([runner.fragment(3)])
     runner.restart()
     memory.add([runner.fragment(2)])
-    found, _ = sampled_transitions(memory.sample(500))
-    assert len(memory) == len(found) == 5
-    for (_, start, _, row), (_, new, _, terminated, steps) in found.items():
+    transitions, _ = sampled_transitions(memory.sample(500))
+    assert len(memory) == len(transitions) == 5
+    for (_, start, _, row), (_, new, _, terminated, steps) in transitions.items():
         assert new[1] == start
         assert (new[3], steps) == ((3, 3 - row) if start == 0 else (2, 2 - row))
         assert not terminated
@@ -70,8 +71,8 @@ def test_n_step_sums_stop_at_the_end_of_an_episode():
     memory, fragment = memory_of(n_step=3), NumberedRunner(num_envs=1, end_rate=0).fragment(4)
     truncated = np.array([[False], [True], [False], [False]])
     memory.add([replace(fragment, truncated=truncated)])
-    found, _ = sampled_transitions(memory.sample(200))
-    assert [found[0, 0, 0, row][1][3] for row in range(4)] == [2, 2, 4, 4]
+    transitions, _ = sampled_transitions(memory.sample(200))
+    assert [transitions[0, 0, 0, row][1][3] for row in range(4)] == [2, 2, 4, 4]
 
 
 def test_parts_of_a_fragment_are_joined():
@@ -83,8 +84,8 @@ def test_parts_of_a_fragment_are_joined():
 
 def test_sampling_is_uniform():
     memory = memory_of(capacity=120, runners=2)
-    full, begun = NumberedRunner(1, 3, end_rate=0.2), NumberedRunner(2, 3, end_rate=0.2)
-    memory.add([full.fragment(7) for _ in range(9)] + [begun.fragment(5)])
+    full, partial = NumberedRunner(1, 3, end_rate=0.2), NumberedRunner(2, 3, end_rate=0.2)
+    memory.add([full.fragment(7) for _ in range(9)] + [partial.fragment(5)])
     counts = np.array(list(sampled_transitions(memory.sample(100_000))[1].values()))
     assert len(counts) == len(memory)
     assert not is_unlikely(counts, np.ones(len(counts)))
@@ -158,13 +159,13 @@ def test_sample_is_a_copy():
 
 def test_samples_follow_the_seed():
     fragment = NumberedRunner().fragment(30)
-    draws = []
+    samples = []
     for seed in (1, 1, 2):
         memory = memory_of(seed=seed)
         memory.add([fragment])
-        draws.append(memory.sample(64)["obs"])
-    assert (draws[0] == draws[1]).all()
-    assert (draws[0] != draws[2]).any()
+        samples.append(memory.sample(64)["obs"])
+    assert (samples[0] == samples[1]).all()
+    assert (samples[0] != samples[2]).any()
 
 
 @pytest.mark.parametrize("prioritised", [False, True])

@@ -20,6 +20,8 @@ from battery_lab.rllib.runners.checkpointed_runner import CheckpointedEnvRunner
 from battery_lab.rllib.runners.fragment import Fragment
 from tests.rllib.small import ScriptedEnv, by_columns, configured, episodes_of
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 
 def scripted(lengths=(3, 5), terminates=(True, False), box=False):
     return lambda num_envs, seed: ScriptedEnv(lengths, terminates, num_envs, box)
