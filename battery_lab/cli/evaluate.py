@@ -43,11 +43,11 @@ def evaluate(arguments: list[str]) -> dict[str, float]:
     from rich.console import Console
 
     with quiet():
-        from battery_lab.experiment.reevaluate import evaluate_stored
+        from battery_lab.experiment.reevaluate import reevaluate
 
     folder = RunFolder(run).evaluations / datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S_%f")
     experiment = build(config)
-    metrics: dict[str, float] = evaluate_stored(experiment, run, folder, Console())
+    metrics: dict[str, float] = reevaluate(experiment, run, folder, Console())
     RunFolder(folder).choices.write_text(json.dumps(chosen, indent=1))
     print(f"written to {folder}")
     return metrics

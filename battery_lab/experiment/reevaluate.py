@@ -21,17 +21,20 @@ from battery_lab.experiment.experiment import Experiment
 from battery_lab.policies.policy import read_spec
 
 
-def evaluate_stored(experiment: Experiment, run: Path, folder: Path, console: Console) -> dict[str, float]:
-    """Judge a run's policy on the test time of an experiment's environment, which may be another than the run's.
+def reevaluate(experiment: Experiment, run: Path, folder: Path, console: Console) -> dict[str, float]:
+    """Evaluate the policy of a run on the test time of an experiment's environment.
 
     Args:
-        experiment: the run's, or with another market or battery.
+        experiment: the experiment of the run, or one with other data or another environment of the same shape.
         run: the run folder.
-        folder: where the figures go; made if missing.
-        console: where the table is printed.
+        folder: receives the results; created if missing.
+        console: prints the table.
+
+    Returns:
+        The metrics.
 
     Raises:
-        LabError: the policy does not fit, or the data are at fault.
+        LabError: the policy does not fit the environment, or the data are invalid.
     """
     spec = read_spec(RunFolder(run).policy)
     source = WorldSource(

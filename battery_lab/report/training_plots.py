@@ -118,7 +118,7 @@ def _draw_score(axes: Axes, train: Line, validation: Line) -> None:
     if len(steps):
         axes.plot(*thin(steps, values), color=BLUE, alpha=0.35, linewidth=0.8)
         axes.plot(*thin(steps, smooth(values)), color=BLUE, linewidth=2.2, label="training time, running mean")
-        # The first lines of an untrained policy can be so bad that all others lie in one row of pixels.
+        # The first values of an untrained policy can be so low that they flatten the rest of the curve.
         low, high = np.quantile(smooth(values), [0, 1])
         room = max(high - low, 1e-9) * 0.4
         if len(steps) > 20:

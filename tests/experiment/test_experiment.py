@@ -24,7 +24,7 @@ from battery_lab.envs.battery.environment import BatteryWorld
 from battery_lab.experiment import checkpoint, results
 from battery_lab.experiment.experiment import Experiment, choose_actions
 from battery_lab.experiment.metrics import Validation
-from battery_lab.experiment.reevaluate import evaluate_stored
+from battery_lab.experiment.reevaluate import reevaluate
 from battery_lab.experiment.trainer import Interrupted
 from battery_lab.tracking import RunLog
 from tests.compositions import small, store, write_market
@@ -58,16 +58,16 @@ def run(folder, algo, *overrides, resume=False) -> dict[str, float]:
     return experiment.run(folder, resume=resume, console=console())
 
 
-# For tests that train again: one algorithm all day, all of them in walks.
+# For tests that train again: PPO in `make test`, the other algorithms in `make test-walks`.
 TRAINS_AGAIN = pytest.mark.parametrize(
-    "whole",
+    "finished",
     ["ppo", pytest.param("dqn", marks=pytest.mark.walk), pytest.param("sac", marks=pytest.mark.walk)],
     indirect=True,
 )
 
 
 @pytest.fixture(scope="module", params=ALGOS)
-def whole(request, tmp_path_factory):
+def finished(request, tmp_path_factory):
     """An uninterrupted run of each algorithm."""
     folder = tmp_path_factory.mktemp("runs") / request.param
     return request.param, folder, run(folder, request.param)
@@ -76,7 +76,7 @@ def whole(request, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_report(request, monkeypatch):
     """Draw the report only for the test that reads it: it takes longer than the training."""
-    if "whole" not in request.fixturenames or request.node.originalname != WITH_REPORT:
+    if "finished" not in request.fixturenames or request.node.originalname != WITH_REPORT:
         monkeypatch.setattr(results, "write_report", lambda *args, **kwargs: None)
 
 
@@ -127,8 +127,8 @@ def killed():
     raise Killed
 
 
-def test_run_folder_holds_all_results(whole):
-    algo, folder, metrics = whole
+def test_run_folder_holds_all_results(finished):
+    algo, folder, metrics = finished
     names = {path.name for path in folder.iterdir()}
     assert {"metrics.json", "dispatch.parquet", "report.html", "policy", "checkpoints", "curves.jsonl",
             "test_looks.jsonl", "trial.yaml"} <= names  # fmt: skip
@@ -143,8 +143,8 @@ def test_run_folder_holds_all_results(whole):
     assert frame.profit.sum() / 4 == pytest.approx(metrics["test/profit_per_day"])
 
 
-def test_curves_are_logged_against_environment_steps(whole):
-    _, folder, _ = whole
+def test_curves_are_logged_against_environment_steps(finished):
+    _, folder, _ = finished
     lines = [json.loads(line) for line in (folder / "curves.jsonl").read_text().splitlines()]
     steps = [line["env_steps"] for line in lines]
     assert steps == sorted(steps)
@@ -153,20 +153,20 @@ def test_curves_are_logged_against_environment_steps(whole):
     assert any(key.startswith("reward_terms/regret") for line in lines for key in line)
 
 
-def test_policies_are_stored_without_pickle(whole):
-    _, folder, _ = whole
+def test_policies_are_stored_without_pickle(finished):
+    _, folder, _ = finished
     assert {path.suffix for path in (folder / "policy").iterdir()} == {".json", ".safetensors"}
 
 
-def test_one_look_at_test_time_is_recorded(whole):
-    algo, folder, _ = whole
+def test_one_look_at_test_time_is_recorded(finished):
+    algo, folder, _ = finished
     looks = [json.loads(line) for line in (folder / "test_looks.jsonl").read_text().splitlines()]
     assert [look["policy"] for look in looks] == [algo]
 
 
 @TRAINS_AGAIN
-def test_same_seed_gives_the_same_run(whole, tmp_path):
-    algo, folder, _ = whole
+def test_same_seed_gives_the_same_run(finished, tmp_path):
+    algo, folder, _ = finished
     run(tmp_path / algo, algo)
     same_result(folder, tmp_path / algo)
 
@@ -179,8 +179,8 @@ def test_other_seed_gives_another_run(tmp_path_factory):
         same_result(folder / "zero", folder / "one")
 
 
-def test_stopped_and_resumed_run_equals_an_uninterrupted_one(whole, tmp_path, monkeypatch):
-    algo, folder, _ = whole
+def test_stopped_and_resumed_run_equals_an_uninterrupted_one(finished, tmp_path, monkeypatch):
+    algo, folder, _ = finished
     number = signal.SIGINT if algo == "dqn" else signal.SIGTERM
     stopped = tmp_path / algo
     with monkeypatch.context() as patch:
@@ -195,8 +195,8 @@ def test_stopped_and_resumed_run_equals_an_uninterrupted_one(whole, tmp_path, mo
 
 
 @TRAINS_AGAIN
-def test_killed_and_resumed_run_equals_an_uninterrupted_one(whole, tmp_path, monkeypatch):
-    algo, folder, _ = whole
+def test_killed_and_resumed_run_equals_an_uninterrupted_one(finished, tmp_path, monkeypatch):
+    algo, folder, _ = finished
     stopped = tmp_path / algo
     with monkeypatch.context() as patch:
         stop_at(patch, 1700, killed)
@@ -210,9 +210,9 @@ def test_killed_and_resumed_run_equals_an_uninterrupted_one(whole, tmp_path, mon
     assert [line["env_steps"] for line in before] == [line["env_steps"] for line in after]
 
 
-def test_resuming_a_finished_run_evaluates_again_without_training(whole):
-    algo, folder, metrics = whole
-    # The training time is the same, too.
+def test_resuming_a_finished_run_evaluates_again_without_training(finished):
+    algo, folder, metrics = finished
+    # The training time is equal, too.
     assert run(folder, algo, resume=True) == metrics
 
 
@@ -221,21 +221,21 @@ def test_run_without_checkpoint_cannot_be_resumed(tmp_path):
         run(tmp_path / "empty", "ppo", resume=True)
 
 
-def test_incomplete_checkpoint_is_ignored(whole, tmp_path):
-    _, folder, _ = whole
+def test_incomplete_checkpoint_is_ignored(finished, tmp_path):
+    _, folder, _ = finished
     checkpoints = folder / "checkpoints"
     (checkpoints / "part-1234").mkdir()
     (checkpoints / "999999999999").mkdir()
     assert checkpoint.latest(checkpoints)[1].env_steps < 10_000
 
 
-def test_newest_checkpoints_are_kept(whole):
-    _, folder, _ = whole
+def test_newest_checkpoints_are_kept(finished):
+    _, folder, _ = finished
     assert len(checkpoint.list_checkpoints(folder / "checkpoints")) <= 2
 
 
-def test_second_evaluation_gives_the_same_metrics(whole):
-    _, folder, metrics = whole
+def test_second_evaluation_gives_the_same_metrics(finished):
+    _, folder, metrics = finished
     again = evaluate([f"run={folder}"])
     assert {key: metrics[key] for key in again} == again
     assert len((folder / "test_looks.jsonl").read_text().splitlines()) >= 2
@@ -299,8 +299,8 @@ def test_policies_are_chosen_on_validation_and_test_time_is_used_once(tmp_path, 
     assert last["test/capture"] == metrics["test/capture"]
 
 
-def test_tracker_receives_the_status_of_a_finished_run(whole):
-    _, folder, _ = whole
+def test_tracker_receives_the_status_of_a_finished_run(finished):
+    _, folder, _ = finished
     assert TRACKER.statuses[folder] == "FINISHED"
 
 
@@ -321,8 +321,8 @@ def test_first_kind_of_actions_of_the_environment_is_chosen():
     assert choose_actions(SimpleNamespace(offers=("continuous",)), algo) == "continuous"
 
 
-def test_policy_observes_another_market_with_the_scales_of_its_training(whole, tmp_path, monkeypatch):
-    algo, folder, _ = whole
+def test_policy_observes_another_market_with_the_scales_of_its_training(finished, tmp_path, monkeypatch):
+    algo, folder, _ = finished
     worlds = []
 
     def evaluate_test(world, policy, name):
@@ -332,20 +332,20 @@ def test_policy_observes_another_market_with_the_scales_of_its_training(whole, t
     monkeypatch.setattr(results, "evaluate_test", evaluate_test)
     config = small(folder.parent / f"data_{algo}", algo, f"market.path={other_prices(tmp_path)}")
     with pytest.raises(Killed):
-        evaluate_stored(build(config), folder, tmp_path / "again", console())
+        reevaluate(build(config), folder, tmp_path / "again", console())
     stored = json.loads((folder / "policy" / "policy.json").read_text())["observation_state"]
     assert worlds[0].observation_state() == stored
     assert worlds[0].digest != checkpoint.latest(folder / "checkpoints")[1].data
 
 
-def test_folder_that_holds_a_run_is_refused(whole):
-    algo, folder, _ = whole
+def test_folder_that_holds_a_run_is_refused(finished):
+    algo, folder, _ = finished
     with pytest.raises(ConfigError, match=r"holds a run already.*resume=.*another hydra\.run\.dir"):
         run(folder, algo)
 
 
-def test_running_run_is_refused(whole):
-    algo, folder, _ = whole
+def test_running_run_is_refused(finished):
+    algo, folder, _ = finished
     with FileLock(folder / ".lock"), pytest.raises(ConfigError, match="belongs to a run that is still running"):
         run(folder, algo, resume=True)
 
@@ -365,14 +365,14 @@ def other_prices(folder):
 
 
 @pytest.mark.parametrize("choice", ["env.action_levels=5", "env.actions=continuous", "observation=minimal", "seed=1"])
-def test_evaluation_refuses_overrides_that_change_the_policy(whole, choice):
-    _, folder, _ = whole
+def test_evaluation_refuses_overrides_that_change_the_policy(finished, choice):
+    _, folder, _ = finished
     with pytest.raises(ConfigError, match="cannot change, as the policy is already trained"):
         evaluate([f"run={folder}", choice])
 
 
-def test_policy_with_other_action_levels_is_refused(whole):
-    algo, folder, _ = whole
+def test_policy_with_other_action_levels_is_refused(finished):
+    algo, folder, _ = finished
     config = small(folder.parent / f"data_{algo}", algo, "env.action_levels=5")
     with pytest.raises(ConfigError, match=r"trained with 3 action outputs \(env\.action_levels\).*evaluated with 5"):
-        evaluate_stored(build(config), folder, folder / "again", console())
+        reevaluate(build(config), folder, folder / "again", console())

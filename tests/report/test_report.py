@@ -28,12 +28,12 @@ EVIL = "</script><script>alert(1)</script><img src=http://evil.example/x>--> $\\
 
 
 class World:
-    """What a report asks a world for."""
+    """The part of a world that reports use."""
 
     score, optimum, rule = "profit_per_day", "perfect_foresight", "rule"
 
     def __init__(self, unit: str = "AUD/day", summary: dict[str, str] | None = None) -> None:
-        """Declare money in a unit."""
+        """Use a unit of money."""
         self._summary = summary or {"Market": "VIC1"}
         self.metrics = [
             Metric(name="profit_per_day", label="profit", unit=unit),
@@ -46,10 +46,10 @@ class World:
 
 
 class Page(HTMLParser):
-    """A page as a browser takes it apart."""
+    """A parsed page."""
 
     def __init__(self, text: str) -> None:
-        """Take a page apart."""
+        """Parse a page."""
         super().__init__()
         self.raw, self.text, self.tags = text, "", []
         self.attributes: list[tuple[str, str, str]] = []

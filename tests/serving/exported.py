@@ -1,4 +1,4 @@
-"""Small policies, stored and exported, and a server of one."""
+"""Small policies, stored and exported, and a server."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def policy(decision="argmax", name="mlp", seed=0):
 
 @cache
 def _once(decision, name):
-    """Export takes seconds, so that tests of one process share what is the same."""
+    """Export once per process: it takes seconds."""
     folder = TemporaryDirectory()
     trained, place = policy(decision, name), Path(folder.name)
     trained.save(place / "policy")
@@ -65,7 +65,7 @@ def _once(decision, name):
 
 
 def exported(folder, decision="argmax", name="mlp"):
-    """Put a stored policy and its export into a folder; returns both."""
+    """Copy a stored policy and its export into a folder; return both."""
     trained, made = _once(decision, name)
     shutil.copytree(made.name, folder, dirs_exist_ok=True)
     return trained, Artifact(folder / "model")
@@ -76,13 +76,13 @@ def seen(rows, seed=1):
 
 
 class Client:
-    """Asks a server on this machine."""
+    """A client of a server on this machine."""
 
     def __init__(self, port, serving=None):  # noqa: D107
         self.port, self.serving = port, serving
 
     def ask(self, path="/invocations", body=None, method=None, **headers):
-        """Return the status and what the answer's JSON holds; a body that is no bytes is sent as JSON."""
+        """Return the status and the parsed body of the response. A body other than bytes is sent as JSON."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         if body is not None:
             headers = {"content-type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}

@@ -1,4 +1,4 @@
-"""The image without an engine that builds it: its files, as the Dockerfile lays them out, below another root."""
+"""The image without docker: its files, as the Dockerfile places them, below another root."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ OWN = sysconfig.get_path("scripts")
 
 
 def copies():
-    """Return what the Dockerfile copies from the project, and where to."""
-    found = re.findall(r"^COPY (.+) (/\S+)$", (CONTAINER / "Dockerfile").read_text(), re.MULTILINE)
-    return [(source, target) for sources, target in found for source in sources.split()]
+    """Return what the Dockerfile copies from the project: pairs of source and target."""
+    lines = re.findall(r"^COPY (.+) (/\S+)$", (CONTAINER / "Dockerfile").read_text(), re.MULTILINE)
+    return [(source, target) for sources, target in lines for source in sources.split()]
 
 
 def lay_out(root: Path) -> Path:
-    """Copy the files below a root, and nothing of the lab beside them."""
+    """Copy the files below a root."""
     for source, target in copies():
         place = root / target.lstrip("/")
         if (ROOT / source).is_dir():
@@ -38,25 +38,30 @@ def lay_out(root: Path) -> Path:
 
 
 def start(root: Path, base: Path, *words: str, programs: str = OWN) -> subprocess.Popen[str]:
-    """Start the image as the service does, with /opt/ml elsewhere.
+    """Start the image as SageMaker does.
 
     Args:
-        root: its files.
-        base: what is /opt/ml to it.
-        words: what the service names, such as ``train``.
-        programs: where its Python is.
+        root: the files of the image.
+        base: stands for /opt/ml.
+        words: the arguments that SageMaker passes, such as ``train``.
+        programs: folder of its Python.
     """
     path = os.pathsep.join([str(root / "usr" / "local" / "bin"), programs, os.environ["PATH"]])
-    # To serve this machine alone, on any port.
-    told = {"PATH": path, "SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_BIND_TO_PORT": "0", "SERVE_HOST": "127.0.0.1"}
-    # As the Dockerfile has it, and without a wait for a name that nobody gives here.
-    told |= {"PYTHONUNBUFFERED": "1", "RLLIB_TEST_NO_TF_IMPORT": "1", "SM_STUDIO_LOCAL_MODE": "True"}
+    # On a loopback address and any free port.
+    variables = {
+        "PATH": path,
+        "SAGEMAKER_BASE_DIR": str(base),
+        "SAGEMAKER_BIND_TO_PORT": "0",
+        "SERVE_HOST": "127.0.0.1",
+    }
+    # As in the Dockerfile, and without a wait for a host name that does not exist here.
+    variables |= {"PYTHONUNBUFFERED": "1", "RLLIB_TEST_NO_TF_IMPORT": "1", "SM_STUDIO_LOCAL_MODE": "True"}
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
     return subprocess.Popen(
         ["start", *words],
         executable=str(root / "usr" / "local" / "bin" / "start"),
         cwd=root,
-        env=kept | told,
+        env=kept | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -65,19 +70,19 @@ def start(root: Path, base: Path, *words: str, programs: str = OWN) -> subproces
 
 @contextmanager
 def container(root: Path, base: Path, programs: str = OWN):
-    """Have the image serve; yields a client once it answers, the process, and its first line."""
+    """Serve from the image; yield a client once it responds, the process, and the first line of output."""
     process = start(root, base, "serve", programs=programs)
-    # Which ends the wait for a line that does not come.
+    # Ends the wait for a line that does not come.
     late = threading.Timer(60, process.kill)
     late.start()
     try:
-        said = process.stdout.readline()
+        line = process.stdout.readline()
         late.cancel()
-        port = re.fullmatch(r"serving \w+ on 127\.0\.0\.1 port (\d+)\n", said)
+        port = re.fullmatch(r"serving \w+ on 127\.0\.0\.1 port (\d+)\n", line)
         client = Client(int(port[1]) if port else 0)
         if port:
             until(lambda: process.poll() is not None or answers(client), 30)
-        yield client, process, said
+        yield client, process, line
     finally:
         late.cancel()
         process.kill()
@@ -85,7 +90,7 @@ def container(root: Path, base: Path, programs: str = OWN):
 
 
 def answers(client):
-    """Whether it is there."""
+    """Return whether the server responds."""
     try:
         return client.ask("/ping")[0] == 200
     except OSError:

@@ -23,32 +23,35 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A trained policy, and the folder below which the service puts its model."""
+    """A trained policy, and the folder that stands for /opt/ml."""
     base = tmp_path_factory.mktemp("ml")
     policy, _ = exported(base)
     return policy, base
 
 
+@pytest.mark.walk
 def test_model_is_served_until_sigterm(root, trained):
     policy, base = trained
-    with container(root, base) as (client, process, said):
-        assert said.startswith("serving ppo on ")
-        status, told = client.ask(body={"instances": seen(5).tolist()})
-        assert status == 200, told
-        assert [one["action"] for one in told["predictions"]] == policy(seen(5)).tolist()
+    with container(root, base) as (client, process, line):
+        assert line.startswith("serving ppo on ")
+        status, response = client.ask(body={"instances": seen(5).tolist()})
+        assert status == 200, response
+        assert [one["action"] for one in response["predictions"]] == policy(seen(5)).tolist()
         process.send_signal(signal.SIGTERM)
         more, _ = process.communicate(timeout=20)
         assert (process.returncode, more) == (0, "")
 
 
+@pytest.mark.walk
 def test_missing_model_ends_the_container_with_an_error(root, tmp_path):
     (tmp_path / "model").mkdir()
-    with container(root, tmp_path) as (_, process, said):
+    with container(root, tmp_path) as (_, process, line):
         more, _ = process.communicate(timeout=20)
         assert (process.returncode, more) == (1, "")
-        assert said.startswith(f"error: {tmp_path}/model/model.json cannot be read: ")
+        assert line.startswith(f"error: {tmp_path}/model/model.json cannot be read: ")
 
 
+@pytest.mark.walk
 @pytest.mark.parametrize("after_s", [0.1, 0.25, 0.4])
 def test_sigterm_during_startup_ends_the_container(root, trained, after_s):
     _, base = trained
@@ -56,10 +59,10 @@ def test_sigterm_during_startup_ends_the_container(root, trained, after_s):
     try:
         time.sleep(after_s)
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=20)
     finally:
         process.kill()
-    assert process.returncode in (0, -signal.SIGTERM) and "Traceback" not in said, said
+    assert process.returncode in (0, -signal.SIGTERM) and "Traceback" not in output, output
 
 
 def test_container_listens_on_all_addresses_by_default(root, tmp_path):
@@ -67,11 +70,14 @@ def test_container_listens_on_all_addresses_by_default(root, tmp_path):
     (tmp_path / "python").chmod(0o755)
     scripts = root / "usr" / "local" / "bin"
     path = os.pathsep.join([str(scripts), str(tmp_path), os.environ["PATH"]])
-    for told, port in (({}, 8080), ({"SAGEMAKER_BIND_TO_PORT": "8123"}, 8123)):
-        done = subprocess.run([scripts / "start", "serve"], env={"PATH": path, **told}, capture_output=True, text=True)
+    for environment, port in (({}, 8080), ({"SAGEMAKER_BIND_TO_PORT": "8123"}, 8123)):
+        done = subprocess.run(
+            [scripts / "start", "serve"], env={"PATH": path, **environment}, capture_output=True, text=True
+        )
         assert done.stdout == f"{root}/opt/lab: -m battery_lab.serving /opt/ml/model 0.0.0.0 {port}\n"
 
 
+@pytest.mark.walk
 def test_invalid_port_is_an_error(root, trained):
     command = [sys.executable, "-m", "battery_lab.serving", trained[1] / "model", "127.0.0.1", "web"]
     done = subprocess.run(command, cwd=root / "opt" / "lab", capture_output=True, text=True, timeout=60)
@@ -109,7 +115,7 @@ esac
 
 @pytest.fixture
 def build(tmp_path):
-    """A copy of the project's container files, and what builds and pushes from it by stand-ins of docker and aws."""
+    """A copy of the container files, and a function that builds from it with stand-ins for docker and aws."""
     project, tools = tmp_path / "project", tmp_path / "tools"
     for source in [*(source for source, _ in copies()), "launchers/container"]:
         target = project / source

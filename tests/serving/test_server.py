@@ -283,7 +283,7 @@ def test_internal_error_is_reported_in_json(both, monkeypatch, caplog):
     assert (status, response) == (500, {"error": "internal error (RuntimeError): see the log of the server"})
 
 
-@pytest.mark.parametrize("decision", ["argmax", "tanh_mean", "clipped_mean"])
+@pytest.mark.parametrize("decision", ["argmax", "tanh_mean", pytest.param("clipped_mean", marks=pytest.mark.walk)])
 def test_observation_without_valid_action_is_refused(tmp_path, decision):
     _, artifact = exported(tmp_path, decision)
     far = [ROW, [3e38 if n % 2 else -3e38 for n in range(LAYOUT.size)]]

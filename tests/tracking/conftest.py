@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from battery_lab.tracking.mlflow_client import Address, connect
+
 ROOT = Path(__file__).parents[2]
 ONE_RUN = """
 import sys
@@ -39,11 +41,19 @@ def raced_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return outputs
 
 
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of an empty store."""
+    folder = tmp_path_factory.mktemp("store")
+    connect(Address(f"sqlite:///{folder}/mlflow.db", "other", str(folder)))
+    return folder / "mlflow.db"
+
+
 @pytest.fixture
-def outputs(raced_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def outputs(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return an outputs folder in the working directory, whose store has no experiment ``battery_lab`` yet."""
     folder = tmp_path / "outputs"
     folder.mkdir()
-    shutil.copy(raced_store / "mlflow.db", folder)
+    shutil.copy(store, folder)
     monkeypatch.chdir(tmp_path)
     return folder

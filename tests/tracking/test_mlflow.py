@@ -19,6 +19,7 @@ from battery_lab.tracking.sync_state import read_sync_state
 from tests.tracking.runs import Run, client, points, stored, tracker
 
 
+@pytest.mark.walk
 def test_two_processes_create_one_store_at_the_same_time(raced_store: Path) -> None:
     assert {stored(raced_store / name).info.run_name for name in ("first", "second")} == {"first", "second"}
     assert len({stored(raced_store / name).info.experiment_id for name in ("first", "second")}) == 1

@@ -15,7 +15,7 @@ DONE = {"validation/capture": 0.5, "train/env_steps": 2.0}
 
 
 def swept(outputs: Path, *names: str, **choices: Any) -> list[Run]:
-    """Runs in the folder of a sweep, which know that they are its."""
+    """Run folders in the folder of a sweep."""
     sweep = outputs / "sweep"
     sweep.mkdir(exist_ok=True)
     (sweep / COMMAND).touch()
@@ -65,7 +65,7 @@ def test_end_of_a_sweep_sends_what_a_killed_trial_could_not(outputs: Path) -> No
     tracking = sent.train(range(3))
     sent.evaluate(**DONE)
     tracking.finish("FINISHED")
-    unsent.train(range(3))  # and nothing is sent before the first minute is over
+    unsent.train(range(3))  # nothing is sent within the first minute
     unsent.evaluate(**DONE | {"validation/capture": 0.75})
     done = {run.folder: run.config for run in (sent, unsent)}
     sent.tracking.end_sweep(outputs / "sweep", done, "FINISHED", {})

@@ -12,7 +12,7 @@ from tests.tracking.runs import Run, client, points, stored, tracker
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Run the command, which must fail, and return its one line."""
+    """Run the command, which must fail; return its error message, one line."""
     with pytest.raises(SystemExit) as ended:
         main(list(arguments))
     assert ended.value.code not in (0, None)

@@ -141,10 +141,10 @@ def _trial(job: Job) -> None:
     experiment, console = build(config), Console(width=120, no_color=True)
     store_trial(config, folder)
     if job.evaluate and job.start is not None:
-        from battery_lab.experiment.reevaluate import evaluate_stored
+        from battery_lab.experiment.reevaluate import reevaluate
 
         judged = writable(job.start, folder)
-        metrics = evaluate_stored(experiment, judged, folder, console)
+        metrics = reevaluate(experiment, judged, folder, console)
         shutil.copy(RunFolder(judged).test_looks, RunFolder(folder).test_looks)
     else:
         if (steps := checkpoint_steps(folder)) is None or steps == raised_from(folder):
