@@ -8,7 +8,7 @@ from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.sac import SACConfig
 
 from battery_lab.rllib.backends import ArrayBackend
-from tests.rllib.small import ScriptedEnv, configured
+from tests.rllib.small_algorithms import ScriptedEnv, configured
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

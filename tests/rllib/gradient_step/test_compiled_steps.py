@@ -14,8 +14,8 @@ from torch import nn
 from battery_lab.rllib.gradient_step.gradient_steps import GradientSteps
 from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping
 from battery_lab.rllib.process_resources import torch_threads
-from tests.rllib.standin import StandIns
-from tests.rllib.trial import Squares, Trial, close
+from tests.rllib.small_training import Squares, Trial, close
+from tests.rllib.stand_in_compiler import StandIns
 
 STEPS = "battery_lab.rllib.gradient_step.gradient_steps"
 FELL_BACK = "computed without a compiled program"
@@ -23,7 +23,7 @@ FELL_BACK = "computed without a compiled program"
 
 @pytest.fixture
 def stand_ins(monkeypatch):
-    """Replace the compiler, which takes seconds, by traced programs; test_takeover compiles a real one."""
+    """Replace the compiler, which takes seconds, by traced programs; test_compiled_resumption compiles a real one."""
     return StandIns(monkeypatch)
 
 

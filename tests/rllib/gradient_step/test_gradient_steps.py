@@ -13,8 +13,8 @@ from battery_lab.rllib.gradient_step.equivalence import same_memory_layout
 from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping, OptimizerStep
 from battery_lab.rllib.gradient_step.traced_program import GradientProgram
 from battery_lab.rllib.process_resources import torch_threads
-from tests.rllib.standin import StandIns
-from tests.rllib.trial import Squares, Trial, close
+from tests.rllib.small_training import Squares, Trial, close
+from tests.rllib.stand_in_compiler import StandIns
 
 NAMES = (["scale", "weight"], ["x", "y"])
 

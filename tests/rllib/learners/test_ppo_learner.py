@@ -26,7 +26,7 @@ from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner, PPOLoss, sta
 from battery_lab.rllib.process_resources import keep_freed_memory
 from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
 from battery_lab.rllib.stock_backend import CheckpointedPPOLearner
-from tests.rllib.small import ScriptedEnv, configured, episodes_of, gradients_of
+from tests.rllib.small_algorithms import ScriptedEnv, configured, episodes_of, gradients_of
 
 ADVANTAGES, TARGETS = Postprocessing.ADVANTAGES, Postprocessing.VALUE_TARGETS
 

@@ -16,20 +16,20 @@ from hypothesis import strategies as st
 from battery_lab.common.errors import DataError
 from battery_lab.rllib.replay import checkpoint_files
 from battery_lab.rllib.replay.transition_replay import TransitionReplay
-from tests.rllib.numbered import NumberedRunner
+from tests.rllib.numbered_runner import NumberedRunner
 
 OPTIONS = {"seed": 0, "n_step": 2, "gamma": 0.9, "alpha": 0.6, "beta": 0.4, "runners": 1, "prioritised": True}
 
 
-def memory_of(**options):
+def make_replay(**options):
     return TransitionReplay(**{"capacity": 100} | OPTIONS | options)
 
 
-def filled(*rows, memory=None, runner=None):
-    memory = memory_of() if memory is None else memory
+def filled(*rows, replay=None, runner=None):
+    replay = make_replay() if replay is None else replay
     runner = runner or NumberedRunner()
-    memory.add([runner.fragment(count) for count in rows])
-    return memory, runner
+    replay.add([runner.fragment(count) for count in rows])
+    return replay, runner
 
 
 def inodes(folder):
@@ -44,11 +44,11 @@ def assert_alike(one, two):
     """Assert that two buffers sample the same before and after updates of their priorities."""
     assert len(one) == len(two)
     for _ in range(3 * (len(one) > 0)):
-        samples = [memory.sample(16) for memory in (one, two)]
+        samples = [replay.sample(16) for replay in (one, two)]
         for name in samples[0]:
             np.testing.assert_array_equal(samples[0][name], samples[1][name])
-        for memory in (one, two):
-            memory.update_priorities(samples[0]["obs"][:, 3] % 5)
+        for replay in (one, two):
+            replay.update_priorities(samples[0]["obs"][:, 3] % 5)
 
 
 @pytest.fixture(autouse=True)
@@ -65,58 +65,58 @@ def short_segments(monkeypatch):
 def test_restored_buffer_continues_like_the_stored_one(script, capacity, prioritised):
     runners = [NumberedRunner(number, 2, number) for number in range(2)]
     options = {"capacity": capacity, "prioritised": prioritised, "runners": 2}
-    memory, other, folder = memory_of(**options), memory_of(**options), None
+    replay, other, folder = make_replay(**options), make_replay(**options), None
     with tempfile.TemporaryDirectory() as parent:
         for place, (number, rows, restart) in enumerate(script):
             if restart:
                 runners[number].restart()
             fragment = runners[number].fragment(rows)
-            for each in (memory, other):
+            for each in (replay, other):
                 each.add([fragment])
-            assert_alike(memory, other)
+            assert_alike(replay, other)
             earlier, folder = folder, Path(parent) / str(place)
-            (other if place % 2 else memory).save(folder, earlier)
-            other = memory_of(**options | {"seed": 9})
+            (other if place % 2 else replay).save(folder, earlier)
+            other = make_replay(**options | {"seed": 9})
             other.load(folder)
 
 
 def loaded(folder, **options):
-    memory = memory_of(**options)
-    memory.load(folder)
-    return memory
+    replay = make_replay(**options)
+    replay.load(folder)
+    return replay
 
 
 def test_empty_buffer_is_stored_with_its_generator(tmp_path):
-    memory_of(seed=5).save(tmp_path, None)
+    make_replay(seed=5).save(tmp_path, None)
     restored = loaded(tmp_path, seed=6)
-    same, _ = filled(9, memory=memory_of(seed=5))
-    filled(9, memory=restored)
+    same, _ = filled(9, replay=make_replay(seed=5))
+    filled(9, replay=restored)
     assert_alike(restored, same)
 
 
 def test_final_segments_are_linked(tmp_path):
-    memory, runner = filled(20)
-    memory.save(tmp_path / "a", None)
+    replay, runner = filled(20)
+    replay.save(tmp_path / "a", None)
     before = contents(tmp_path / "a")
-    filled(7, memory=memory, runner=runner)
-    memory.save(tmp_path / "b", tmp_path / "a")
+    filled(7, replay=replay, runner=runner)
+    replay.save(tmp_path / "b", tmp_path / "a")
     one, two = inodes(tmp_path / "a"), inodes(tmp_path / "b")
     linked = {name.split("-")[1] for name in one if one[name] == two.get(name)}
     # Eight rows a segment: two are complete, the third has grown since, the fourth is new.
     assert linked == {"000000000000", "000000000008"}
     assert {name.split("-")[1] for name in two} - linked == {"000000000016", "000000000024"}
     assert contents(tmp_path / "a") == before
-    assert_alike(memory, loaded(tmp_path / "b"))
-    memory.save(tmp_path / "c", tmp_path / "b")
+    assert_alike(replay, loaded(tmp_path / "b"))
+    replay.save(tmp_path / "c", tmp_path / "b")
     same = {name for name, inode in inodes(tmp_path / "c").items() if inode == two[name]}
     assert {name.split("-")[1] for name in same} == linked | {"000000000016"}
 
 
 def test_resumed_buffer_links_to_the_files_it_read(tmp_path):
-    memory, runner = filled(20)
-    memory.save(tmp_path / "a", None)
+    replay, runner = filled(20)
+    replay.save(tmp_path / "a", None)
     resumed = loaded(tmp_path / "a")
-    filled(70, memory=resumed, runner=runner)
+    filled(70, replay=resumed, runner=runner)
     resumed.save(tmp_path / "b", tmp_path / "a")
     assert not inodes(tmp_path / "a").keys() & inodes(tmp_path / "b").keys(), "the ring has wrapped around"
     again = loaded(tmp_path / "b")
@@ -128,8 +128,8 @@ def test_resumed_buffer_links_to_the_files_it_read(tmp_path):
 
 
 def test_segments_of_another_length_are_read_but_not_linked(tmp_path, monkeypatch):
-    memory, _ = filled(30)
-    memory.save(tmp_path / "a", None)
+    replay, _ = filled(30)
+    replay.save(tmp_path / "a", None)
     monkeypatch.setattr(checkpoint_files, "SEGMENT_TRANSITIONS", 24)
     resumed = loaded(tmp_path / "a")
     resumed.save(tmp_path / "b", tmp_path / "a")
@@ -138,24 +138,24 @@ def test_segments_of_another_length_are_read_but_not_linked(tmp_path, monkeypatc
 
 
 def test_linked_segment_may_hold_dropped_rows(tmp_path):
-    memory, runner = filled(48)
-    memory.save(tmp_path / "a", None)
-    filled(5, memory=memory, runner=runner)
-    memory.save(tmp_path / "b", tmp_path / "a")
+    replay, runner = filled(48)
+    replay.save(tmp_path / "a", None)
+    filled(5, replay=replay, runner=runner)
+    replay.save(tmp_path / "b", tmp_path / "a")
     name = "ring0-000000000000-obs.npy"
     assert inodes(tmp_path / "a")[name] == inodes(tmp_path / "b")[name]
-    assert_alike(memory, loaded(tmp_path / "b"))
+    assert_alike(replay, loaded(tmp_path / "b"))
     # Without the earlier folder, only the remaining rows are stored.
-    memory.save(tmp_path / "c", None)
+    replay.save(tmp_path / "c", None)
     assert len(np.load(tmp_path / "b" / name)) == 8
     assert len(np.load(tmp_path / "c" / name)) == 5
-    assert_alike(memory, loaded(tmp_path / "c"))
+    assert_alike(replay, loaded(tmp_path / "c"))
 
 
 def test_files_of_another_branch_are_not_linked(tmp_path):
-    memory, _ = filled(20)
+    replay, _ = filled(20)
     other, _ = filled(20, runner=NumberedRunner(seed=1))
-    memory.save(tmp_path / "a", None)
+    replay.save(tmp_path / "a", None)
     other.save(tmp_path / "other", None)
     other.save(tmp_path / "b", tmp_path / "a")
     one, two = inodes(tmp_path / "a"), inodes(tmp_path / "b")
@@ -165,13 +165,13 @@ def test_files_of_another_branch_are_not_linked(tmp_path):
 
 
 def test_truncated_file_is_not_linked(tmp_path):
-    memory, _ = filled(20)
-    memory.save(tmp_path / "a", None)
+    replay, _ = filled(20)
+    replay.save(tmp_path / "a", None)
     cut = tmp_path / "a" / "ring0-000000000000-obs.npy"
     cut.write_bytes(cut.read_bytes()[:-1])
     (tmp_path / "a" / "ring0-000000000008-obs.npy").unlink()
-    memory.save(tmp_path / "b", tmp_path / "a")
-    assert_alike(memory, loaded(tmp_path / "b"))
+    replay.save(tmp_path / "b", tmp_path / "a")
+    assert_alike(replay, loaded(tmp_path / "b"))
 
 
 def test_file_system_without_links_gets_copies(tmp_path, monkeypatch):
@@ -179,9 +179,9 @@ def test_file_system_without_links_gets_copies(tmp_path, monkeypatch):
         raise PermissionError("no links here")
 
     monkeypatch.setattr("os.link", refuse)
-    memory, _ = filled(20)
-    memory.save(tmp_path / "a", None)
-    memory.save(tmp_path / "b", tmp_path / "a")
+    replay, _ = filled(20)
+    replay.save(tmp_path / "a", None)
+    replay.save(tmp_path / "b", tmp_path / "a")
     one, two = contents(tmp_path / "a"), contents(tmp_path / "b")
     assert one == two
     assert not set(inodes(tmp_path / "a").values()) & set(inodes(tmp_path / "b").values())
@@ -189,24 +189,24 @@ def test_file_system_without_links_gets_copies(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("previous", [None, "b"])
 def test_saving_again_keeps_linked_files_of_other_folders(tmp_path, previous):
-    memory, runner = filled(20)
-    memory.save(tmp_path / "a", None)
-    memory.save(tmp_path / "b", tmp_path / "a")
+    replay, runner = filled(20)
+    replay.save(tmp_path / "a", None)
+    replay.save(tmp_path / "b", tmp_path / "a")
     before = contents(tmp_path / "a")
-    filled(32, memory=memory, runner=runner)
-    memory.save(tmp_path / "b", previous and tmp_path / previous)
+    filled(32, replay=replay, runner=runner)
+    replay.save(tmp_path / "b", previous and tmp_path / previous)
     assert contents(tmp_path / "a") == before
-    assert_alike(memory, loaded(tmp_path / "b"))
+    assert_alike(replay, loaded(tmp_path / "b"))
 
 
 def test_save_stores_only_filled_rows_without_copies(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint_files, "SEGMENT_TRANSITIONS", 65_536)
-    memory, runner = memory_of(capacity=1_000_000, prioritised=False), NumberedRunner(num_envs=64)
+    replay, runner = make_replay(capacity=1_000_000, prioritised=False), NumberedRunner(num_envs=64)
     fragment = runner.fragment(200)
     wide = replace(fragment, obs=np.zeros((201, 64, 70), np.float32))
-    memory.add([wide])
+    replay.add([wide])
     tracemalloc.start()
-    memory.save(tmp_path, None)
+    replay.save(tmp_path, None)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     size = sum(path.stat().st_size for path in tmp_path.iterdir())
@@ -216,8 +216,8 @@ def test_save_stores_only_filled_rows_without_copies(tmp_path, monkeypatch):
 
 @pytest.fixture
 def stored(tmp_path):
-    memory, _ = filled(20)
-    memory.save(tmp_path / "stored", None)
+    replay, _ = filled(20)
+    replay.save(tmp_path / "stored", None)
     return tmp_path / "stored"
 
 
@@ -266,10 +266,10 @@ def test_other_observation_shapes_are_rejected(stored):
     runner = NumberedRunner()
     fragment = runner.fragment(3)
     narrow = replace(fragment, obs=fragment.obs[..., :3])
-    memory = memory_of()
-    memory.add([narrow])
+    replay = make_replay()
+    replay.add([narrow])
     with pytest.raises(DataError, match=r"replay.json.*observations \(4,\).*not.*observations \(3,\)"):
-        memory.load(stored)
+        replay.load(stored)
     with pytest.raises(DataError, match=r"needs .*observations \(4,\).*resume with"):
         loaded(stored).add([narrow])
 

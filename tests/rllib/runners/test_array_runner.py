@@ -18,7 +18,7 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
 from battery_lab.rllib.runners.checkpointed_runner import CheckpointedEnvRunner
 from battery_lab.rllib.runners.fragment import Fragment
-from tests.rllib.small import ScriptedEnv, by_columns, configured, episodes_of
+from tests.rllib.small_algorithms import ScriptedEnv, by_columns, configured, episodes_of
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -12,7 +12,7 @@ from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 
 from battery_lab.rllib.log_capture import WarningCapture
-from tests.rllib.small import ScriptedEnv, array_backend, configured
+from tests.rllib.small_algorithms import ScriptedEnv, array_backend, configured
 
 
 def scripted(num_envs, seed):

@@ -12,9 +12,9 @@ from ray.rllib.algorithms.sac import SACConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
 
 from battery_lab.rllib.backends import ArrayBackend
-from tests.rllib.small import ScriptedEnv, configured
-from tests.rllib.standin import StandIns
-from tests.rllib.trial import moments
+from tests.rllib.small_algorithms import ScriptedEnv, configured
+from tests.rllib.small_training import moments
+from tests.rllib.stand_in_compiler import StandIns
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
