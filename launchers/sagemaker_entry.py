@@ -1,7 +1,7 @@
-"""Where a SageMaker training job begins: the toolkit runs this file, from the archive that the launcher sent.
+"""Entry point of a SageMaker training job: the toolkit runs this file from the archive that the launcher uploaded.
 
-It stands at the door for the trial, which runs below it in a session of its own. The wish to stop reaches all processes
-of a container at once; passed on to the trial alone, it leaves alive what the trial needs to save a checkpoint.
+The trial runs in a child process with a session of its own. The service sends SIGTERM to all processes of a container;
+this process passes it to the trial alone, so that the processes which the trial needs to save a checkpoint stay alive.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 
 def main() -> int:
     """Run the trial; returns its exit status."""
-    # Held back until there is somebody to pass it on to.
+    # Blocked until the trial exists, which the signal is passed to.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     trial = subprocess.Popen(
         [sys.executable, "-m", "sagemaker_jobs.container.run_trial"],

@@ -1,13 +1,13 @@
-"""Amazon SageMaker's training on this machine, for tests: moto's server, and what moto lacks.
+"""Emulator of Amazon SageMaker training on this machine, for tests: moto's server, and what moto lacks.
 
-Any AWS client that is pointed at it (``AWS_ENDPOINT_URL``) works with it: boto3, the SageMaker SDK, a training job.
-docs/sagemaker_emulator.md says what is modelled and what isn't; in short:
+Every AWS client works with it if ``AWS_ENDPOINT_URL`` names it: boto3, the SageMaker SDK, a training job.
+docs/sagemaker_emulator.md lists what is modelled and what is not; in short:
 
-- Modelled: training jobs that really run, through the sagemaker-training toolkit's ``train`` command, one process tree
-  a host; their life, stops, spot interruptions with checkpoints, failures; requests checked as the service checks them;
-  logs and metrics; lists and searches; Experiments; faults on request. All other services are moto's.
+- Modelled: training jobs that really run, by the sagemaker-training toolkit's ``train`` command, one process tree per
+  host; their life cycle, stops, spot interruptions with checkpoints, failures; validation of requests; logs and
+  metrics; lists and searches; Experiments; faults on request. All other services are moto's.
 - Not modelled: instances and images (a job runs in the Python environment of the emulator, as the user who started it),
-  networks, keys and roles (kept and told, without effect), Pipe and FastFile, warm pools, prices.
+  networks, keys and roles (stored and described, without effect), Pipe and FastFile, warm pools, prices.
 """
 
 from sagemaker_emulator.client import Connection, Emulator, connect

@@ -1,4 +1,4 @@
-"""The command: ``python -m sagemaker_emulator --work DIR``."""
+"""Command line of the emulator: ``sagemaker-emulator --work DIR`` or ``python -m sagemaker_emulator --work DIR``."""
 
 from __future__ import annotations
 
@@ -12,45 +12,43 @@ from sagemaker_emulator.training.machine import Options
 
 
 def main() -> None:
-    """Start the emulator as the command line says."""
+    """Run the emulator."""
     parser = _parser()
-    given = vars(parser.parse_args())
-    work, port, with_parent = given.pop("work"), given.pop("port"), given.pop("with_parent")
-    if given["isolation"] == "namespaces" and (reason := namespaces_work()):
+    arguments = vars(parser.parse_args())
+    work, port, with_parent = arguments.pop("work"), arguments.pop("port"), arguments.pop("with_parent")
+    if arguments["isolation"] == "namespaces" and (reason := namespaces_work()):
         parser.error(f"--isolation namespaces: {reason}")
     for name, convert in (("quota", int), ("rates", float)):
-        given[name] = {key: convert(number) for key, number in given[name]}
-    if not given["rates"]:
-        del given["rates"]
-    serve(Options(**given), work, port, with_parent=with_parent)
+        arguments[name] = {key: convert(number) for key, number in arguments[name]}
+    if not arguments["rates"]:
+        del arguments["rates"]
+    serve(Options(**arguments), work, port, with_parent=with_parent)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sagemaker_emulator",
-        description="Amazon SageMaker's training on this machine, for tests.",
+        description="Amazon SageMaker training jobs on this machine, for tests.",
         epilog=sagemaker_emulator.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     default = Options()
     add = parser.add_argument
-    add("--work", type=Path, required=True, metavar="DIR", help="its folder; address.json there says where it is")
-    add("--port", type=int, default=0, help="of 127.0.0.1; 0, the default: any that is free")
-    add("--region", default=default.region, help="of those who name none (%(default)s)")
+    add("--work", type=Path, required=True, metavar="DIR", help="folder of the emulator, with its address.json")
+    add("--port", type=int, default=0, help="port on 127.0.0.1; 0, the default, takes any free port")
+    add("--region", default=default.region, help="region of clients that name none (%(default)s)")
     add("--isolation", choices=["plain", "namespaces"], default=default.isolation, help=_ISOLATION)
-    add("--quota", nargs="+", type=_pair, default=[], metavar="TYPE=INSTANCES", help="instances at once, by type")
+    add("--quota", nargs="+", type=_pair, default=[], metavar="TYPE=INSTANCES", help="limits of running instances")
     add("--spot-discount", type=float, default=default.spot_discount, help="fraction that spot saves (%(default)s)")
     add("--rates", nargs="+", type=_pair, default=[], metavar="OPERATION=PER_SECOND", help="(ListTrainingJobs=2)")
-    add("--idle", type=float, metavar="SECONDS", help="end after so long without a job or a request (never)")
+    add("--idle", type=float, metavar="SECONDS", help="exit after this time without jobs and requests (never)")
     add("--upload-every", type=float, default=default.upload_every, help="seconds, for checkpoints (%(default)s)")
     add("--grace", type=float, default=default.grace, help="seconds from SIGTERM to SIGKILL (%(default)s)")
-    add("--with-parent", action="store_true", help="end at the end of standard input")
+    add("--with-parent", action="store_true", help="exit at the end of standard input")
     return parser
 
 
-_ISOLATION = (
-    "of hosts: folders of their own (plain, one host a job), or a real /opt/ml, names and processes (namespaces)"
-)
+_ISOLATION = "of hosts: by folders (plain, one host per job), or by namespaces with a real /opt/ml and host names"
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The emulator from outside: started as a process of its own, or found where one runs."""
+"""Client of the emulator: starts it in a process of its own, or connects to a running one."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopba
 
 
 class Connection:
-    """An emulator that runs."""
+    """Connection to a running emulator."""
 
     def __init__(self, address: Mapping[str, Any]) -> None:
-        """Take what its address.json says."""
+        """Read the content of its address.json."""
         self.endpoint_url: str = address["endpoint_url"]
         self.region: str = address["region"]
         self.account: str = address["account"]
@@ -38,21 +38,21 @@ class Connection:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the variables by which every AWS client finds it."""
+        """Return the environment variables by which every AWS client finds it."""
         return self.credentials.environment(self.endpoint_url, self.region)
 
     @cached_property
     def session(self) -> boto3.Session:
-        """Return a session of boto3 with its key; clients of it need ``endpoint_url``."""
+        """Return a boto3 session with its key; clients of the session need ``endpoint_url``."""
         key = self.credentials
         return boto3.Session(key.access_key_id, key.secret_access_key, region_name=self.region)
 
     def client(self, service: str, **config: Any) -> Any:
-        """Return a client of boto3.
+        """Return a boto3 client.
 
         Args:
-            service: as ``s3``.
-            config: fields of botocore's Config, as ``retries``.
+            service: such as ``s3``.
+            config: fields of botocore's Config, such as ``retries``.
         """
         settings = Config(proxies={}, **config)
         return self.session.client(service, endpoint_url=self.endpoint_url, config=settings)
@@ -61,27 +61,27 @@ class Connection:
         """Return the last requests, the oldest first: service, operation, region, parameters and status.
 
         Args:
-            operation: only of this one; None: all.
+            operation: to select requests by; None for all.
         """
-        found: list[dict[str, Any]] = self.control("GET", "requests")
-        return [one for one in found if operation in (None, one["operation"])]
+        requests: list[dict[str, Any]] = self.control("GET", "requests")
+        return [request for request in requests if operation in (None, request["operation"])]
 
     def interrupt(self, job: str, *, kind: str = "spot", warning_s: float = 0) -> None:
-        """Take a training job's instances away.
+        """Take the instances of a training job away.
 
         Args:
-            job: its name; it must be Training.
-            kind: ``spot``, or ``internal`` for a failure of the service.
-            warning_s: between SIGTERM and the loss.
+            job: name; its secondary status must be Training.
+            kind: ``spot``, or ``internal`` for an internal error of the service.
+            warning_s: time between SIGTERM and the loss.
         """
         self.control("POST", "interrupt", {"job": job, "kind": kind, "warning_s": warning_s})
 
     def capacity(self, instance_type: str, instances: int | None) -> None:
-        """Say how many instances of a type there are; None: any number."""
+        """Set the number of available instances of a type; None for any number."""
         self.control("POST", "capacity", {"instance_type": instance_type, "instances": instances})
 
     def control(self, method: str, name: str, content: Any = None) -> Any:
-        """Call a path below /emulator/; raises ValueError with its words where it refuses."""
+        """Call a path below /emulator/; raises ValueError with the emulator's error message."""
         request = urllib.request.Request(
             f"{self.endpoint_url}/emulator/{name}",
             data=None if content is None else json.dumps(content).encode(),
@@ -89,65 +89,65 @@ class Connection:
             headers={"Authorization": f"Bearer {self.credentials.secret_access_key}"},
         )
         try:
-            with _DIRECT.open(request) as answer:
-                return json.load(answer)
+            with _DIRECT.open(request) as response:
+                return json.load(response)
         except urllib.error.HTTPError as error:
             raise ValueError(json.load(error)["error"]) from None
 
 
 class RemoteFaults:
-    """What is to go wrong in an emulator."""
+    """Faults of an emulator."""
 
     def __init__(self, connection: Connection) -> None:
-        """Take the emulator."""
+        """Store the connection."""
         self._connection = connection
 
     def add(self, operation: str, kind: str, *, times: int = 1, skip: int = 0, seconds: float = 1.0) -> None:
         """Add a fault; see ``sagemaker_emulator.protocol.faults``.
 
         Args:
-            operation: as botocore names it.
+            operation: in botocore's name.
             kind: ``throttle``, ``error_before``, ``error_after`` or ``slow``.
-            times: how many requests it meets.
-            skip: requests that it lets pass before.
-            seconds: of a slow answer.
+            times: number of requests that fail.
+            skip: number of requests before them that do not.
+            seconds: delay of a slow response.
         """
-        asked = {"operation": operation, "kind": kind, "times": times, "skip": skip, "seconds": seconds}
-        self._connection.control("POST", "faults", asked)
+        content = {"operation": operation, "kind": kind, "times": times, "skip": skip, "seconds": seconds}
+        self._connection.control("POST", "faults", content)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all faults."""
         self._connection.control("DELETE", "faults")
 
 
 def connect(work: str | Path) -> Connection:
-    """Find an emulator that runs.
+    """Connect to a running emulator.
 
     Args:
         work: its folder.
 
     Raises:
-        FileNotFoundError: none runs there.
+        FileNotFoundError: no emulator runs there.
     """
     return Connection(json.loads((Path(work) / _ADDRESS).read_text()))
 
 
 class Emulator(Connection):
-    """An emulator in a process of its own, from ``with`` to its end."""
+    """An emulator in a process of its own, which runs within a ``with`` statement."""
 
     def __init__(self, work: str | Path, **options: Any) -> None:
-        """Keep how to start it.
+        """Store how to start it.
 
         Args:
-            work: its folder, made if missing; what it says goes to ``emulator.log`` there.
-            options: as those of the command, with underscores: ``isolation="namespaces"``, ``grace=5``,
+            work: its folder, created if missing; ``emulator.log`` there has its output.
+            options: those of the command, with underscores: ``isolation="namespaces"``, ``grace=5``,
                 ``quota={"ml.c5.xlarge": 2}``, ``rates={"ListTrainingJobs": 2}``.
         """
         self.work = Path(work)
         self._options = options
 
     def __enter__(self) -> Self:
-        """Start it and wait until it accepts requests."""
+        """Start the process and wait until it accepts requests."""
         self.work.mkdir(parents=True, exist_ok=True)
         (self.work / _ADDRESS).unlink(missing_ok=True)
         paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
@@ -164,7 +164,7 @@ class Emulator(Connection):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it and its jobs."""
+        """Stop the process and its jobs."""
         self._process.terminate()
         self._process.wait()
         if self._process.stdin:
@@ -175,8 +175,8 @@ class Emulator(Connection):
         while not (self.work / _ADDRESS).exists():
             if self._process.poll() is not None or time.monotonic() > end:
                 self._process.kill()
-                said = (self.work / "emulator.log").read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"the emulator did not start: {said}")
+                output = (self.work / "emulator.log").read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"the emulator did not start: {output}")
             time.sleep(0.02)
 
     def _arguments(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""A training job: what was asked for, where it stands, and what others are told of it."""
+"""Training job: its request, its state, and the service's descriptions of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MESSAGES = {
     "MaxWaitTimeExceeded": "Training job wait time exceeded MaxWaitTimeInSeconds provided",
 }
 NO_CAPACITY = "Insufficient capacity error from EC2 while launching instances, retrying!"
-# What Describe returns as it was asked for; ResourceConfig and the like keep all their parts.
+# Members of the request that DescribeTrainingJob returns unchanged.
 _ECHOED = (
     "TrainingJobName",
     "HyperParameters",
@@ -55,13 +55,13 @@ _SUMMARY = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTim
 
 
 def now() -> datetime:
-    """Return the time, in UTC."""
+    """Return the time in UTC."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
 class Group:
-    """Hosts of one type."""
+    """Hosts of one instance type."""
 
     name: str
     instance_type: str
@@ -70,7 +70,7 @@ class Group:
 
 @dataclass
 class Job:
-    """One training job, and what was asked of it since it began."""
+    """A training job."""
 
     request: dict[str, Any]
     region: str
@@ -80,63 +80,63 @@ class Job:
     transitions: list[dict[str, Any]] = field(default_factory=list)
     created: datetime = field(default_factory=now)
     modified: datetime = field(default_factory=now)
-    started: datetime | None = None  # first instance ready
+    started: datetime | None = None  # when the first instances were ready
     ended: datetime | None = None
     failure: str | None = None
     artifacts: str | None = None
-    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)  # the last of each
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)  # the last value of each
     tags: dict[str, str] = field(default_factory=dict)
-    trained_s: float = 0.0  # on instances, over all tries
+    trained_s: float = 0.0  # on all instances so far
     stop: threading.Event = field(default_factory=threading.Event)
-    broken: str | None = None  # "spot" or "internal": how its instances were lost
-    warning_s: float = 0.0  # between SIGTERM and the loss of spot instances
+    interruption: str | None = None  # "spot" or "internal": why its instances were lost
+    warning_s: float = 0.0  # between SIGTERM and the loss of instances
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
     def name(self) -> str:
-        """Return its name."""
+        """Return the job's name."""
         return str(self.request["TrainingJobName"])
 
     @property
     def arn(self) -> str:
-        """Return its Amazon resource name."""
+        """Return the job's Amazon resource name."""
         return f"arn:aws:sagemaker:{self.region}:{ACCOUNT}:training-job/{self.name}"
 
     @property
     def spot(self) -> bool:
-        """Whether it takes spot instances."""
+        """Whether the job uses spot instances."""
         return bool(self.request.get("EnableManagedSpotTraining"))
 
     @property
-    def over(self) -> bool:
-        """Whether it has ended."""
+    def finished(self) -> bool:
+        """Whether the job has finished."""
         return self.status in TERMINAL
 
     @property
     def groups(self) -> list[Group]:
-        """Return its hosts by instance group, named algo-1, algo-2 and on through all groups."""
+        """Return the hosts by instance group; they are named algo-1, algo-2 and so on, across groups."""
         resources = self.request["ResourceConfig"]
-        plain = {"InstanceGroupName": "homogeneousCluster"} | resources
+        single = {"InstanceGroupName": "homogeneousCluster"} | resources
         groups, before = [], 0
-        for asked in resources.get("InstanceGroups") or [plain]:
-            names = tuple(f"algo-{before + number}" for number in range(1, asked["InstanceCount"] + 1))
-            groups.append(Group(asked["InstanceGroupName"], asked["InstanceType"], names))
+        for group in resources.get("InstanceGroups") or [single]:
+            names = tuple(f"algo-{before + number}" for number in range(1, group["InstanceCount"] + 1))
+            groups.append(Group(group["InstanceGroupName"], group["InstanceType"], names))
             before += len(names)
         return groups
 
     @property
     def hosts(self) -> list[str]:
-        """Return the names of all its hosts."""
+        """Return the names of all hosts."""
         return [host for group in self.groups for host in group.hosts]
 
     @property
     def checkpoints(self) -> str | None:
-        """Return the address in S3 under which its checkpoints lie."""
+        """Return the S3 URI of the checkpoints; None if they are not saved."""
         config = self.request.get("CheckpointConfig")
         return str(config["S3Uri"]) if config else None
 
     def move(self, secondary: str, message: str | None = None) -> None:
-        """Go to another secondary status; the same again only changes the message."""
+        """Change the secondary status; if it is the same, only the message changes."""
         with self.lock:
             if self.status == "Stopping" and secondary in ("Starting", "Downloading", "Training"):
                 return
@@ -151,7 +151,7 @@ class Job:
             self.transitions.append({"Status": secondary, "StartTime": self.modified, "StatusMessage": message})
 
     def end(self, status: str, secondary: str | None = None, failure: str | None = None) -> None:
-        """Reach the end, after which nothing changes."""
+        """Finish the job, after which nothing changes."""
         with self.lock:
             self.ended = self.ended or now()
             self.failure = failure
@@ -160,14 +160,14 @@ class Job:
             self.status = status
 
     def describe(self) -> dict[str, Any]:
-        """Return what DescribeTrainingJob answers."""
+        """Return the answer to DescribeTrainingJob."""
         with self.lock:
-            told = {name: self.request[name] for name in _ECHOED if self.request.get(name) is not None}
-            told |= {
+            description = {name: self.request[name] for name in _ECHOED if self.request.get(name) is not None}
+            description |= {
                 "TrainingJobArn": self.arn,
                 "TrainingJobStatus": self.status,
                 "SecondaryStatus": self.secondary,
-                "SecondaryStatusTransitions": [dict(one) for one in self.transitions],
+                "SecondaryStatusTransitions": [dict(transition) for transition in self.transitions],
                 "CreationTime": self.created,
                 "LastModifiedTime": self.modified,
                 "FinalMetricDataList": list(self.metrics.values()),
@@ -180,22 +180,23 @@ class Job:
                 "DebugRuleEvaluationStatuses": None,
                 "ProfilingStatus": "Disabled",
             }
-            return {name: value for name, value in (told | self._known()).items() if value is not None}
+            return {name: value for name, value in (description | self._known_later()).items() if value is not None}
 
-    def _known(self) -> dict[str, Any]:
-        """Return what is only known after a while."""
-        whole = math.ceil(self.trained_s) if self.over and self.started else None
-        paid = math.ceil(self.trained_s * (1 - self.spot_discount * self.spot)) if whole is not None else None
+    def _known_later(self) -> dict[str, Any]:
+        """Return the members of a description that a new job does not have."""
+        trained = math.ceil(self.trained_s) if self.finished and self.started else None
+        billed = math.ceil(self.trained_s * (1 - self.spot_discount * self.spot)) if trained is not None else None
         return {
             "TrainingStartTime": self.started,
             "TrainingEndTime": self.ended,
-            "TrainingTimeInSeconds": whole,
-            "BillableTimeInSeconds": paid,
+            "TrainingTimeInSeconds": trained,
+            "BillableTimeInSeconds": billed,
             "FailureReason": self.failure,
             "ModelArtifacts": {"S3ModelArtifacts": self.artifacts} if self.artifacts else None,
         }
 
     def summary(self) -> dict[str, Any]:
-        """Return what ListTrainingJobs tells of it."""
-        told = self.describe()
-        return {name: told[name] for name in (*_SUMMARY, "TrainingJobStatus", "SecondaryStatus") if name in told}
+        """Return the job's entry in the answer to ListTrainingJobs."""
+        description = self.describe()
+        names = (*_SUMMARY, "TrainingJobStatus", "SecondaryStatus")
+        return {name: description[name] for name in names if name in description}

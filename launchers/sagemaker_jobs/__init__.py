@@ -1,1 +1,1 @@
-"""Trials as SageMaker training jobs: options, requests, polling, and the way home of what came out."""
+"""Trials as SageMaker training jobs: options, submission, polling and collection of results."""

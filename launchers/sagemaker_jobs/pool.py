@@ -1,4 +1,4 @@
-"""SageMaker as a place where trials run, as the loop around a sweep sees it."""
+"""Pool of SageMaker training jobs, which the scheduler of a sweep starts, polls and stops."""
 
 from __future__ import annotations
 
@@ -12,229 +12,229 @@ from typing import Any
 from battery_lab.common.errors import LabError
 from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import State
-from sagemaker_jobs.aws.connection import Connection, ServiceError
-from sagemaker_jobs.aws.errors import told
+from sagemaker_jobs.aws.connection import Connection
+from sagemaker_jobs.aws.errors import ServiceError, aws_errors
 from sagemaker_jobs.aws.experiments import log_run, run_name
-from sagemaker_jobs.collect.job_record import Record
-from sagemaker_jobs.collect.outcome import came_to, ended
-from sagemaker_jobs.collect.results import Home
-from sagemaker_jobs.job_start import Beginning, Running
+from sagemaker_jobs.collect.bills import bill_of
+from sagemaker_jobs.collect.downloads import Downloads
+from sagemaker_jobs.collect.job_record import JobRecord
+from sagemaker_jobs.collect.outcome import collect_outcome
 from sagemaker_jobs.options.job_options import JobOptions
-from sagemaker_jobs.submit.dry_run import Previewed
-from sagemaker_jobs.submit.local_mode import LocalJobs
+from sagemaker_jobs.submit.dry_run import DryRun
+from sagemaker_jobs.submit.job_starter import JobStarter, RunningTrial
+from sagemaker_jobs.submit.local_mode import LocalModeJobs
 from sagemaker_jobs.submit.payload import Sender
-from sagemaker_jobs.submit.training_jobs import Jobs
+from sagemaker_jobs.submit.training_jobs import TrainingJobs
 
-LEFT = "its job goes on; the same command follows it again"
+LEFT = "its job continues; the same command follows it again"
 NOT_SENT = "it was not sent yet; the same command sends it"
 
 
-class SageMakerPool(Previewed):
-    """Training jobs, so many at a time."""
+class SageMakerPool(DryRun):
+    """Training jobs, at most ``max_parallel`` at a time."""
 
-    def __init__(self, options: JobOptions, connection: Connection, sender: Sender, record: Record) -> None:
-        """Remember all; nothing is asked of the service yet.
+    def __init__(self, options: JobOptions, connection: Connection, sender: Sender, record: JobRecord) -> None:
+        """Store the parts; nothing is requested from the service yet.
 
         Args:
             options: of all jobs.
             connection: to AWS.
-            sender: gets trials ready and has them created.
+            sender: prepares trials and creates their jobs.
             record: of the sweep's jobs, for other shells.
         """
         super().__init__(options, connection, sender)
         self._record = record
-        lead = sender.places.lead
+        layout = sender.layout
         self.jobs = (
-            LocalJobs(lead, sender.places.output, str(options.instance_type), options.hosts)
+            LocalModeJobs(layout.name_prefix, layout.output, str(options.instance_type), options.hosts)
             if options.local
-            else Jobs(connection, lead)
+            else TrainingJobs(connection, layout.name_prefix)
         )
-        self._home = Home(connection, sender.places, options.evaluated_run)
-        self._beginning = Beginning(options, self.jobs, sender, record, self._home)
-        self._running: dict[int, Running] = {}
-        self._looked = 0.0
-        self._left = self._stops = self._outage = False
+        self._downloads = Downloads(connection, layout, options.evaluated_run)
+        self._starter = JobStarter(options, self.jobs, sender, record)
+        self._running: dict[int, RunningTrial] = {}
+        self._polled_at = 0.0
+        self._left = self._stopping = self._outage = False
 
     def open(self) -> None:
-        """Ask which jobs of the sweep there are, and send the lab's source.
+        """List the jobs of the sweep, and upload the lab's source.
 
         Raises:
             LabError: the service or the bucket cannot be reached.
         """
-        with told("reach SageMaker and S3"):
-            self.jobs.look()
+        with aws_errors("reach SageMaker and S3"):
+            self.jobs.refresh()
             self._sender.open()
 
     @property
     def max_parallel(self) -> int:
-        """How many jobs run at once."""
+        """The largest number of jobs at a time."""
         return self._options.max_parallel
 
     @property
     def has_capacity(self) -> bool:
-        """Whether another job may be begun; none is while one waits for the account's quota."""
-        waits = any(running.job is None for running in self._running.values())
-        return not self._left and not waits and len(self._running) < self._options.max_parallel
+        """Whether another job can be started; not while one is postponed, for instance by a full quota."""
+        postponed = any(trial.job is None for trial in self._running.values())
+        return not self._left and not postponed and len(self._running) < self._options.max_parallel
 
     @property
     def is_busy(self) -> bool:
-        """Whether any job is to be waited for."""
+        """Whether any trial is running."""
         return bool(self._running)
 
     def start(self, number: int, folder: Path, job: Any) -> None:
-        """Have a trial's job run: a new one, or the one that an earlier launch began.
+        """Start a trial's job, or follow the one that an earlier launch started.
 
         Args:
-            number: by which its end will be told.
-            folder: of the trial, made if missing.
-            job: what it is.
+            number: of the trial.
+            folder: of the trial, created if missing.
+            job: the trial.
 
         Raises:
-            LabError: it cannot be sent.
+            LabError: the job cannot be created.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        with told(f"send trial {number}"):
-            running = Running(number, folder, self._sender.prepare(number, folder, job))
-            self._beginning.stop_old(running)
-            self._beginning.begin(running)
-        self._running[number] = running
-        self._looked = 0.0
+        with aws_errors(f"send trial {number}"):
+            trial = RunningTrial(number, folder, self._sender.prepare(number, folder, job))
+            self._starter.stop_outdated(trial)
+            self._starter.start(trial)
+        self._running[number] = trial
+        self._polled_at = 0.0
 
     def wait(self, seconds: float) -> Iterator[Outcome]:
-        """Wait for so long at most, and tell of jobs that ended; asks the service once a poll interval."""
-        leaves = self._left or not (self._options.wait or self._stops)
+        """Wait for at most so many seconds, and yield outcomes; polls the service once per poll interval."""
+        leaves = self._left or not (self._options.wait or self._stopping)
         if leaves and not self._left:
-            # What an earlier command sent may be done, and makes room for more.
-            done = list(self._look_at(running for running in list(self._running.values()) if self._has_ended(running)))
-            yield from done
-            if done:
+            # Jobs of an earlier command may have finished, which makes room for more.
+            finished = list(self._outcomes([trial for trial in self._running.values() if self._has_finished(trial)]))
+            yield from finished
+            if finished:
                 return
         if leaves:
             yield from self._leave()
             return
-        for running in [r for r in self._running.values() if r.unwanted and r.job is None]:
-            yield self._gone(running, Outcome(number=running.number, state=State.STOPPED))
-        due = self._looked + self._options.poll_interval_s - time.monotonic()
+        for trial in [trial for trial in self._running.values() if trial.unwanted and trial.job is None]:
+            yield self._remove(trial, Outcome(number=trial.number, state=State.STOPPED))
+        due = self._polled_at + self._options.poll_interval_s - time.monotonic()
         if due > 0:
             time.sleep(min(due, seconds))
             return
-        self._looked = time.monotonic()
-        if not self._reached(self.jobs.look):
+        self._polled_at = time.monotonic()
+        if not self._reached(self.jobs.refresh):
             return
-        for running in list(self._running.values()):
-            if running.unwanted:
-                self._ask_to_stop(running)
-        yield from self._look_at(list(self._running.values()))
+        for trial in list(self._running.values()):
+            if trial.unwanted:
+                self._request_stop(trial)
+        yield from self._outcomes(list(self._running.values()))
 
-    def _has_ended(self, running: Running) -> bool:
-        seen = None if running.job is None else self.jobs.seen.get(running.job)
-        return seen is not None and not seen.under_way
+    def _has_finished(self, trial: RunningTrial) -> bool:
+        job = None if trial.job is None else self.jobs.listed.get(trial.job)
+        return job is not None and not job.running
 
-    def _look_at(self, some: Iterable[Running]) -> Iterator[Outcome]:
-        """Tell of those that have ended, with what they left brought home."""
-        for running in some:
-            endings: list[Outcome] = []
-            self._reached(partial(self._look, running, endings))
-            for ending in endings:
-                yield self._gone(running, ending)
+    def _outcomes(self, trials: Iterable[RunningTrial]) -> Iterator[Outcome]:
+        """Yield the outcomes of the trials that have finished, after downloading their results."""
+        for trial in trials:
+            outcomes: list[Outcome] = []
+            self._reached(partial(self._poll, trial, outcomes))
+            for outcome in outcomes:
+                yield self._remove(trial, outcome)
 
     def stop(self, number: int | None = None, by_signal: bool = False) -> None:
-        """Ask jobs to stop, or leave them after a signal, if that was chosen; None: all of them."""
+        """Ask a trial's job to stop, or all jobs (None); after a signal, leave them if ``on_interrupt`` says so."""
         if number is None:
-            # What is left alone has nothing to wait for; what is stopped has, also where nobody was to wait for it.
+            # Jobs that are left need no waiting; jobs that are stopped do, even with wait=false.
             self._left = by_signal and self._options.on_interrupt == "leave"
-            self._stops = not self._left
-        for running in self._running.values():
-            if number in (None, running.number) and not self._left:
-                self._ask_to_stop(running)
+            self._stopping = not self._left
+        for trial in self._running.values():
+            if number in (None, trial.number) and not self._left:
+                self._request_stop(trial)
 
     def close(self) -> None:
-        """Ask what still runs to stop, unless jobs are to be left."""
+        """Ask running jobs to stop, unless jobs are to be left."""
         if self._left or self._options.on_interrupt == "leave":
             return
-        for running in self._running.values():
-            self._ask_to_stop(running)
+        for trial in self._running.values():
+            self._request_stop(trial)
             if self._outage:
-                names = " ".join(one.job for one in self._running.values() if one.job and not one.asked)
-                print(f"these jobs could not be asked to stop, and go on: {names}", file=sys.stderr, flush=True)
+                names = " ".join(left.job for left in self._running.values() if left.job and not left.stop_requested)
+                print(f"these jobs could not be asked to stop and continue: {names}", file=sys.stderr, flush=True)
                 return
 
-    def _ask_to_stop(self, running: Running) -> None:
-        """Ask a job to stop, once; where the service does not answer, the next look asks again."""
-        running.unwanted = True
-        if running.job is not None and not running.asked:
-            running.asked = self._reached(partial(self.jobs.stop, running.job))
-            if running.asked:
-                self._record.note_asked(running.job)
+    def _request_stop(self, trial: RunningTrial) -> None:
+        """Ask a trial's job to stop, once; if the service cannot be reached, the next poll tries again."""
+        trial.unwanted = True
+        if trial.job is not None and not trial.stop_requested:
+            trial.stop_requested = self._reached(partial(self.jobs.stop, trial.job))
+            if trial.stop_requested:
+                self._record.add_stop_request(trial.job)
 
-    def _reached(self, ask: Callable[[], object]) -> bool:
-        """Ask the service something; returns whether it answered.
+    def _reached(self, request: Callable[[], object]) -> bool:
+        """Make a request; returns whether the service could be reached.
 
-        Where it does not, jobs go on all the same, and so does the sweep: it says so once and asks again later.
+        Jobs do not depend on it, so the sweep continues: an outage is printed once, and later requests try again.
         """
         try:
-            with told("reach the jobs"):
-                ask()
+            with aws_errors("reach the jobs"):
+                request()
         except ServiceError as error:
-            if not error.passes:
+            if not error.transient:
                 raise
             if not self._outage:
-                print(f"{error} (jobs go on; this is tried again)", file=sys.stderr, flush=True)
+                print(f"{error} (jobs continue; this is tried again)", file=sys.stderr, flush=True)
             self._outage = True
             return False
         self._outage = False
         return True
 
-    def _look(self, running: Running, endings: list[Outcome]) -> None:
-        """Say how a job ended, if it has, at the end of a list."""
+    def _poll(self, trial: RunningTrial, outcomes: list[Outcome]) -> None:
+        """Append the outcome of a trial to a list if it has finished."""
         try:
-            with told(f"look at trial {running.number}"):
-                ending = self._seen(running)
+            with aws_errors(f"poll trial {trial.number}"):
+                outcome = self._outcome(trial)
         except ServiceError as error:
-            if error.passes:
+            if error.transient:
                 raise
-            # Such as a right that is missing: the same command, with it, finds the job again.
-            ending = Outcome(number=running.number, state=State.FAILED, reason=str(error))
-        if ending is not None:
-            endings.append(ending)
+            # For instance a missing right: once it is granted, the same command finds the job again.
+            outcome = Outcome(number=trial.number, state=State.FAILED, reason=str(error))
+        if outcome is not None:
+            outcomes.append(outcome)
 
-    def _seen(self, running: Running) -> Outcome | None:
-        """Return how a job ended; None while it has not."""
-        if running.job is None:
-            return self._asked_again(running)
-        seen = self.jobs.seen[running.job]
-        if seen.under_way:
-            self._home.curves(running.folder, running.number, running.prepared.who)
+    def _outcome(self, trial: RunningTrial) -> Outcome | None:
+        """Return the outcome of a trial; None if it has not finished."""
+        if trial.job is None:
+            return self._start_postponed(trial)
+        if self.jobs.listed[trial.job].running:
+            self._downloads.curves(trial.folder, trial.number, trial.prepared.digest)
             return None
-        return self._ended(running, self.jobs.describe(running.job))
+        return self._collect(trial, self.jobs.describe(trial.job))
 
-    def _asked_again(self, running: Running) -> Outcome | None:
-        """Ask again for a job that could not be begun."""
-        if time.monotonic() < running.again:
+    def _start_postponed(self, trial: RunningTrial) -> Outcome | None:
+        if time.monotonic() < trial.retry_at:
             return None
         try:
-            self._beginning.begin(running)
+            self._starter.start(trial)
         except LabError as error:
-            return Outcome(number=running.number, state=State.FAILED, reason=f"it could not begin: {error}")
+            return Outcome(number=trial.number, state=State.FAILED, reason=f"its job could not be started: {error}")
         return None
 
-    def _ended(self, running: Running, about: Any) -> Outcome:
-        options = self._options
-        cost = came_to(about, options.prices, options.currency)
-        who = running.prepared.who
-        ending = ended(running.number, running.folder, about, cost, self._home, who, running.unwanted)
-        if ending.state == State.DONE and not options.local:
-            places, experiment = self._sender.places, self._sender.experiment
-            log_run(self._connection, places, experiment, run_name(running.number, who), running.folder)
-        return ending
+    def _collect(self, trial: RunningTrial, description: Any) -> Outcome:
+        options, digest = self._options, trial.prepared.digest
+        bill = bill_of(description, options.prices, options.currency)
+        outcome = collect_outcome(
+            trial.number, trial.folder, description, bill, self._downloads, digest, trial.unwanted
+        )
+        if outcome.state == State.DONE and not options.local:
+            layout, experiment = self._sender.layout, self._sender.experiment
+            log_run(self._connection, layout, experiment, run_name(trial.number, digest), trial.folder)
+        return outcome
 
     def _leave(self) -> Iterator[Outcome]:
-        """End what was sent, as nobody is to wait for it."""
+        """Stop following all trials; their jobs continue."""
         self._left = True
-        for running in list(self._running.values()):
-            why = NOT_SENT if running.job is None else LEFT
-            yield self._gone(running, Outcome(number=running.number, state=State.STOPPED, reason=why, detached=True))
+        for trial in list(self._running.values()):
+            reason = NOT_SENT if trial.job is None else LEFT
+            yield self._remove(trial, Outcome(number=trial.number, state=State.STOPPED, reason=reason, detached=True))
 
-    def _gone(self, running: Running, ending: Outcome) -> Outcome:
-        del self._running[running.number]
-        return ending
+    def _remove(self, trial: RunningTrial, outcome: Outcome) -> Outcome:
+        del self._running[trial.number]
+        return outcome

@@ -16,7 +16,7 @@ import pytest
 from tests.compositions import SMALL_ALGOS, SMALL_NETWORK, same_arrays
 from tests.launchers.kills import PATHS
 from tests.sagemaker_jobs.conftest import missing
-from tests.sagemaker_jobs.rehearsals import figures
+from tests.sagemaker_jobs.lab_sweeps import metrics
 
 HERE = Path(__file__).parent
 SMALL = (
@@ -108,9 +108,9 @@ def test_a_stored_policy_is_evaluated_with_the_overrides_that_it_declares(sweep)
 
 
 @pytest.mark.walk
-@pytest.mark.skipif(bool(missing()), reason=f"the extras aws and rehearsal are not installed: {missing()}")
+@pytest.mark.skipif(bool(missing()), reason=f"the extra aws or the emulator is not installed: {missing()}")
 def test_a_job_with_its_code_and_data_gives_the_figures_of_the_trial_here(sweep, job):
-    assert figures(job) == figures(sweep / "0")
+    assert metrics(job) == metrics(sweep / "0")
     log = (job / "trial.log").read_text()
     assert "train/profit_per_day=" in log and "test/stock_mean=" in log
 

@@ -1,4 +1,4 @@
-"""An emulator that all tests of a process share."""
+"""The emulator that all tests of a process share."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from importlib.util import find_spec
 
 import pytest
 
-from tests.sagemaker_jobs.sweeps import stub_archive
+from tests.sagemaker_jobs.stub_sweeps import stub_archive
 
 
 @pytest.fixture(scope="session")
 def shared_emulator(tmp_path_factory):
     if missing():
-        pytest.skip(f"the extras aws and rehearsal are not installed: {missing()}")
+        pytest.skip(f"the extra aws or the emulator is not installed: {missing()}")
     from sagemaker_emulator.client import Emulator
 
     with Emulator(tmp_path_factory.mktemp("emulator"), grace=10, upload_every=0.2) as started:
@@ -25,7 +25,7 @@ def shared_emulator(tmp_path_factory):
 
 @pytest.fixture
 def emulator(shared_emulator, monkeypatch):
-    """The emulator in place of AWS, with nothing that goes wrong in it."""
+    """The shared emulator in place of AWS, without faults."""
     shared_emulator.faults.clear()
     for name, value in shared_emulator.environment.items():
         monkeypatch.setenv(name, value)
@@ -36,5 +36,5 @@ def emulator(shared_emulator, monkeypatch):
 
 
 def missing():
-    """Return which packages of the extras are missing."""
+    """Return the missing packages of the extra aws and of the emulator."""
     return ", ".join(name for name in ("moto", "sagemaker", "sagemaker_training") if find_spec(name) is None)

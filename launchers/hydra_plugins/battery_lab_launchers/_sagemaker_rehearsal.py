@@ -1,4 +1,4 @@
-"""The emulator behind launcher=sagemaker_rehearsal: begun on loopback where none runs, found again by any command."""
+"""Rehearsal: an emulator on this machine that replaces AWS, started if it is not running."""
 
 from __future__ import annotations
 
@@ -12,78 +12,78 @@ from typing import Any
 
 from battery_lab.common.errors import ConfigError, LabError
 
-NEEDS = (
+MISSING = (
     "launcher=sagemaker_rehearsal needs the extra aws and the SageMaker emulator, and {missing} is not installed: run "
     "make setup-aws setup-rehearsal"
 )
-IDLE_S = 1800  # of an emulator that nobody asks anything
+IDLE_S = 1800  # without requests, after which the emulator exits
 PATIENCE_S = 60.0
 PLAIN, NAMESPACES = "plain", "namespaces"
 
 
-def emulator_of(work: Path, hosts: int) -> Path:
-    """Return the folder of the emulator for jobs of so many hosts; several want networks of their own."""
-    return work / (NAMESPACES if hosts > 1 else PLAIN)
+def emulator_folder(rehearsal: Path, hosts: int) -> Path:
+    """Return the folder of the emulator for jobs of a number of hosts; several hosts need networks of their own."""
+    return rehearsal / (NAMESPACES if hosts > 1 else PLAIN)
 
 
-def rehearse(work: Path, bucket: str) -> None:
-    """Have AWS, for this process, be an emulator on this machine, and nothing else.
+def rehearse(folder: Path, bucket: str) -> None:
+    """Replace AWS by an emulator, for this process.
 
     Args:
-        work: its folder, which says how it keeps hosts apart.
-        bucket: made if missing.
+        folder: of the emulator; its name says how hosts are isolated.
+        bucket: created if missing.
 
     Raises:
-        LabError: it is not installed, or does not start.
+        LabError: the emulator is not installed or does not start.
     """
-    # Not by importing them, which has the toolkit make folders of a job in the home folder.
+    # Importing sagemaker_training would create folders of a job in the user's home folder.
     missing = [name for name in ("sagemaker_emulator", "moto", "sagemaker_training") if find_spec(name) is None]
     if missing:
-        raise ConfigError(NEEDS.format(missing=missing[0]))
-    found = _running(work) or _begun(work, work.name)
-    # An account, a profile or an endpoint of somebody's would have requests leave the rehearsal, and cost.
+        raise ConfigError(MISSING.format(missing=missing[0]))
+    emulator = _running(folder) or _start(folder, folder.name)
+    # An account, a profile or an endpoint of the user's shell would let requests reach AWS, which cost.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
-    os.environ |= found.environment | {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_CONFIG_FILE": os.devnull}
+    os.environ |= emulator.environment | {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_CONFIG_FILE": os.devnull}
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
-    if bucket not in {one["Name"] for one in found.client("s3").list_buckets()["Buckets"]}:
-        found.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": found.region})
+    s3 = emulator.client("s3")
+    if bucket not in {each["Name"] for each in s3.list_buckets()["Buckets"]}:
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": emulator.region})
 
 
-def _running(work: Path) -> Any:
+def _running(folder: Path) -> Any:
     """Return the emulator that runs in a folder, or None."""
     from sagemaker_emulator.client import connect
 
     try:
-        found = connect(work)
-        found.requests()
+        emulator = connect(folder)
+        emulator.requests()
     except (OSError, ValueError, KeyError):
         return None
-    return found
+    return emulator
 
 
-def _begun(work: Path, isolation: str) -> Any:
-    work.mkdir(parents=True, exist_ok=True)
-    (work / "address.json").unlink(missing_ok=True)
-    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    command = [sys.executable, "-m", "sagemaker_emulator", "--work", str(work), "--idle", str(IDLE_S)]
+def _start(folder: Path, isolation: str) -> Any:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "address.json").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "sagemaker_emulator", "--work", str(folder), "--idle", str(IDLE_S)]
     command += ["--isolation", isolation]
-    with (work / "emulator.log").open("ab") as log:
+    with (folder / "emulator.log").open("ab") as log:
         process = subprocess.Popen(
             command,
-            env=own,
+            env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            # It outlives the command, as the service would.
+            # It outlives this command, as the service would.
             start_new_session=True,
         )
     deadline = time.monotonic() + PATIENCE_S
-    while (found := _running(work)) is None:
+    while (emulator := _running(folder)) is None:
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
-            said = " ".join((work / "emulator.log").read_text(errors="replace").split())[-400:]
-            raise LabError(f"the emulator in {work} did not start: {said}")
+            output = " ".join((folder / "emulator.log").read_text(errors="replace").split())[-400:]
+            raise LabError(f"the emulator in {folder} did not start: {output}")
         time.sleep(0.1)
-    return found
+    return emulator

@@ -1,83 +1,92 @@
-"""A sweep whose trials run elsewhere, from another shell: what is done is brought home, and logs are followed."""
+"""Commands for a sweep of SageMaker jobs from another shell: collect finished trials, follow logs."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hydra_plugins.battery_lab_launchers._sagemaker_rehearsal import rehearse
 from hydra_plugins.battery_lab_launchers._tracking import has_ended, track
 from sagemaker_jobs.aws.connection import Connection, check_extra
-from sagemaker_jobs.aws.errors import told
+from sagemaker_jobs.aws.errors import aws_errors
 from sagemaker_jobs.aws.experiments import log_run, run_name
-from sagemaker_jobs.aws.logs import next_lines, streams
-from sagemaker_jobs.collect.job_record import Record
-from sagemaker_jobs.collect.outcome import came_to, ended
-from sagemaker_jobs.collect.results import Home
-from sagemaker_jobs.submit.training_jobs import UNDER_WAY, Jobs
+from sagemaker_jobs.aws.logs import log_streams, read_lines
+from sagemaker_jobs.collect.bills import bill_of
+from sagemaker_jobs.collect.downloads import Downloads
+from sagemaker_jobs.collect.job_record import JobRecord
+from sagemaker_jobs.collect.outcome import collect_outcome
+from sagemaker_jobs.submit.training_jobs import RUNNING, TrainingJobs
 
 from battery_lab.common.errors import ConfigError, LabError
 from battery_lab.config.stored_trial import load_trial
+from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import Journal, State
 
-LOOK_S = 3.0
+POLL_S = 3.0
 
 
 def collect(folder: Path, journal: Journal) -> None:
-    """Bring home what is done, note it in the journal, and tell the store of trials.
+    """Download the results of finished jobs, and add them to the journal and the store of trials.
 
     Args:
         folder: of the sweep.
         journal: of the sweep, read.
     """
-    record, connection = _opened(folder)
-    jobs, way = Jobs(connection, record.places.lead), Home(connection, record.places, record.judged)
-    with told("look at the jobs"):
-        jobs.look()
-    for number, (name, who) in sorted(record.jobs.items()):
+    record, connection = _open(folder)
+    jobs = TrainingJobs(connection, record.layout.name_prefix)
+    downloads = Downloads(connection, record.layout, record.evaluated_run)
+    with aws_errors("list the jobs"):
+        jobs.refresh()
+    for number, (job, digest) in sorted(record.jobs.items()):
         entry = journal.entries.get(number)
         if entry is None:
             continue
-        place = folder / (entry.folder or str(number))
-        if entry.state.settled:
-            # Also what could not be sent before.
-            log_run(connection, record.places, record.experiment, run_name(number, who), place)
-            continue
-        try:
-            with told(f"bring trial {number} home"):
-                seen = jobs.seen.get(name)
-                if seen is not None and seen.under_way:
-                    way.curves(place, number, who)
-                    print(f"trial {number}: {name} goes on")
-                    continue
-                about = jobs.describe(name)
-                cost = came_to(about, record.prices, record.currency)
-                ending = ended(number, place, about, cost, way, who, name in record.asked)
-        except LabError as error:
-            # The others come home all the same.
-            print(f"trial {number}: {error}", file=sys.stderr)
-            continue
-        journal.record_outcome(number, ending.state, ending.result, ending.reason, ending.raised)
-        if ending.state == State.DONE:
-            log_run(connection, record.places, record.experiment, run_name(number, who), place)
-        print(f"trial {number}: {ending.state}{f', {ending.reason}' if ending.reason else ''}")
+        trial = folder / (entry.folder or str(number))
+        if not entry.state.settled:
+            try:
+                outcome = _collect_trial(record, jobs, downloads, number, trial)
+            except LabError as error:
+                print(f"trial {number}: {error}", file=sys.stderr)
+                continue
+            if outcome is None:
+                print(f"trial {number}: {job} is still running")
+                continue
+            journal.record_outcome(number, outcome.state, outcome.result, outcome.reason, outcome.raised)
+            print(f"trial {number}: {outcome.state}{f', {outcome.reason}' if outcome.reason else ''}")
+            if outcome.state != State.DONE:
+                continue
+        # Also for trials that are done and could not be logged before.
+        log_run(connection, record.layout, record.experiment, run_name(number, digest), trial)
     _track(folder, journal)
 
 
-def _opened(folder: Path) -> tuple[Record, Connection]:
+def _collect_trial(
+    record: JobRecord, jobs: TrainingJobs, downloads: Downloads, number: int, trial: Path
+) -> Outcome | None:
+    """Download what a trial's job has left so far; returns the outcome of the trial, None while the job is running."""
+    job, digest = record.jobs[number]
+    with aws_errors(f"download the results of trial {number}"):
+        listed = jobs.listed.get(job)
+        if listed is not None and listed.running:
+            downloads.curves(trial, number, digest)
+            return None
+        description = jobs.describe(job)
+        bill = bill_of(description, record.prices, record.currency)
+        return collect_outcome(number, trial, description, bill, downloads, digest, job in record.stop_requested)
+
+
+def _open(folder: Path) -> tuple[JobRecord, Connection]:
     check_extra()
-    record = Record.read(folder)
+    record = JobRecord.read(folder)
     if record.rehearsal is not None:
-        rehearse(record.rehearsal, record.places.bucket)
-    return record, Connection(record.region, record.places.bucket)
+        rehearse(record.rehearsal, record.layout.bucket)
+    return record, Connection(record.region, record.layout.bucket)
 
 
 def _track(folder: Path, journal: Journal) -> None:
-    places = {entry.number: folder / (entry.folder or str(entry.number)) for entry in journal.entries.values()}
-    done = [places[entry.number] for entry in journal.entries.values() if has_ended(entry, places[entry.number])]
+    trials = {entry.number: folder / (entry.folder or str(entry.number)) for entry in journal.entries.values()}
+    done = [trials[entry.number] for entry in journal.entries.values() if has_ended(entry, trials[entry.number])]
     if done:
         track(load_trial(done[0]), journal, done, stopped=False)
 
@@ -86,36 +95,29 @@ def logs(folder: Path, number: int) -> None:
     """Print what a trial's job prints, host after host, until it ends.
 
     Raises:
-        ConfigError: there is no such job.
+        ConfigError: the trial has no job.
     """
-    record, connection = _opened(folder)
+    record, connection = _open(folder)
     if number not in record.jobs:
         raise ConfigError(f"trial {number} must be one of those that were sent, {sorted(record.jobs)}")
-    jobs, followed = Jobs(connection, record.places.lead), None
-    # Another attempt may be begun meanwhile.
-    while (name := Record.read(folder).jobs[number][0]) != followed:
-        with told(f"read the log of {name}"):
-            _follow(connection, jobs, name)
-        followed = name
+    jobs, followed = TrainingJobs(connection, record.layout.name_prefix), None
+    # The sweep may start another attempt meanwhile.
+    while (job := JobRecord.read(folder).jobs[number][0]) != followed:
+        with aws_errors(f"read the log of {job}"):
+            _follow(connection, jobs, job)
+        followed = job
 
 
-def _follow(connection: Connection, jobs: Jobs, name: str) -> None:
-    tokens = dict[str, str | None]()
+def _follow(connection: Connection, jobs: TrainingJobs, job: str) -> None:
+    positions = dict[str, str | None]()
     while True:
-        about: Mapping[str, Any] = jobs.describe(name)
-        for stream in streams(connection, name):
-            tokens[stream] = _print_news(connection, stream, tokens.get(stream))
-        if about["TrainingJobStatus"] not in UNDER_WAY:
-            print(f"--- {name}: {about['TrainingJobStatus']} {about.get('FailureReason') or ''}".rstrip())
+        # Before the log is read, so that all lines of a finished job are printed.
+        description = jobs.describe(job)
+        for stream in log_streams(connection, job):
+            lines, positions[stream] = read_lines(connection, stream, positions.get(stream))
+            for line in lines:
+                print(line, flush=True)
+        if description["TrainingJobStatus"] not in RUNNING:
+            print(f"--- {job}: {description['TrainingJobStatus']} {description.get('FailureReason') or ''}".rstrip())
             return
-        time.sleep(LOOK_S)
-
-
-def _print_news(connection: Connection, stream: str, token: str | None) -> str | None:
-    while True:
-        lines, after = next_lines(connection, stream, token)
-        for line in lines:
-            print(line, flush=True)
-        if after == token:
-            return token
-        token = after
+        time.sleep(POLL_S)

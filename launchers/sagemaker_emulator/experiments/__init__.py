@@ -1,1 +1,1 @@
-"""SageMaker Experiments and Search."""
+"""SageMaker Experiments: what moto lacks of them, and Search."""

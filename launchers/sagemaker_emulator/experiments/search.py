@@ -1,4 +1,4 @@
-"""Search, over training jobs and trial components: filters, sorting and pages as the service has them."""
+"""Search for training jobs and trial components: filters, sorting and pages."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from sagemaker_emulator.protocol.request_validation import members
 from sagemaker_emulator.protocol.responses import invalid, not_modelled
 
-PAGE = 10  # where a request gives no MaxResults
-KINDS = {"TrainingJob": "TrainingJob", "ExperimentTrialComponent": "TrialComponent"}  # and their structure's name
-_FREE = ("Tags", "Parents", "Metrics")
+PAGE = 10  # results, if a request has no MaxResults
+KINDS = {"TrainingJob": "TrainingJob", "ExperimentTrialComponent": "TrialComponent"}  # resource -> structure
+_EXTRA_PROPERTIES = ("Tags", "Parents", "Metrics")
 _ORDERED: dict[str, Callable[[Any, Any], bool]] = {
-    "GreaterThan": lambda one, other: one > other,
-    "GreaterThanOrEqualTo": lambda one, other: one >= other,
-    "LessThan": lambda one, other: one < other,
-    "LessThanOrEqualTo": lambda one, other: one <= other,
+    "GreaterThan": lambda value, bound: value > bound,
+    "GreaterThanOrEqualTo": lambda value, bound: value >= bound,
+    "LessThan": lambda value, bound: value < bound,
+    "LessThanOrEqualTo": lambda value, bound: value <= bound,
 }
 
 
@@ -27,34 +27,34 @@ def search(parameters: Mapping[str, Any], documents: Iterable[Mapping[str, Any]]
 
     Args:
         parameters: of the request; Resource is one of ``KINDS``.
-        documents: all resources of that kind, as they would be told.
+        documents: descriptions of all resources of that kind.
 
     Raises:
-        AwsError: a property or an operator that there isn't, or a token of another answer.
+        AwsError: a property, an operator or the token is invalid.
     """
     kind = KINDS[parameters["Resource"]]
     expression = parameters.get("SearchExpression") or {}
-    found = [document for document in documents if _matches(expression, document, kind)]
+    matching = [document for document in documents if _matches(expression, document, kind)]
     sort_by = parameters.get("SortBy", "LastModifiedTime")
     _check_property(sort_by, kind)
-    found = in_order(found, sort_by, descending=parameters.get("SortOrder", "Descending") == "Descending")
-    page, token = paged(found, parameters)
+    matching = in_order(matching, sort_by, descending=parameters.get("SortOrder", "Descending") == "Descending")
+    page, token = paged(matching, parameters)
     results = [{kind: document} for document in page]
     return {"Results": results} | ({"NextToken": token} if token else {})
 
 
 def in_order(documents: Iterable[Mapping[str, Any]], name: str, *, descending: bool) -> list[Mapping[str, Any]]:
-    """Sort by a property; documents without it come last in either order."""
+    """Sort by a property; documents without it come last in both orders."""
     keyed = [(values_of(document, name), document) for document in documents]
-    having = sorted((one for one in keyed if one[0]), key=lambda one: _sortable(one[0][0]), reverse=descending)
-    return [document for _, document in having] + [document for values, document in keyed if not values]
+    present = sorted((pair for pair in keyed if pair[0]), key=lambda pair: _sortable(pair[0][0]), reverse=descending)
+    return [document for _, document in present] + [document for values, document in keyed if not values]
 
 
-def paged(found: Sequence[Any], parameters: Mapping[str, Any]) -> tuple[Sequence[Any], str | None]:
-    """Return the page that a request asks for, and the token of the next one.
+def paged(results: Sequence[Any], parameters: Mapping[str, Any]) -> tuple[Sequence[Any], str | None]:
+    """Return the requested page and the token of the next one.
 
     Raises:
-        AwsError: NextToken is none of ours.
+        AwsError: NextToken is invalid.
     """
     start = 0
     if token := parameters.get("NextToken"):
@@ -63,22 +63,22 @@ def paged(found: Sequence[Any], parameters: Mapping[str, Any]) -> tuple[Sequence
         except (binascii.Error, ValueError):
             raise invalid(f"Invalid pagination token: {token}") from None
     end = start + parameters.get("MaxResults", PAGE)
-    return found[start:end], base64.b64encode(f"from {end}".encode()).decode() if end < len(found) else None
+    return results[start:end], base64.b64encode(f"from {end}".encode()).decode() if end < len(results) else None
 
 
 def values_of(content: Any, name: str) -> list[Any]:
-    """Return the values of a property whose name may lead into structures, lists and maps, in any case of letters.
+    """Return the values of a property; its name may contain dots and is not case-sensitive.
 
-    Metrics.<name>.<Max or another statistic>, Tags.<key> and Parameters.<name> find what they name.
+    ``Metrics.<name>.<statistic>``, ``Tags.<key>`` and ``Parameters.<name>`` name items of lists and maps.
     """
     head, _, rest = name.partition(".")
     if isinstance(content, list):
         return [value for item in content for value in values_of(item, name)]
     if not isinstance(content, Mapping):
         return []
-    whole = _get(content, name)
-    if whole is not None:
-        return [_plain(whole)]
+    value = _get(content, name)
+    if value is not None:
+        return [_plain(value)]
     inner = _get(content, head)
     if inner is None or not rest:
         return []
@@ -86,9 +86,11 @@ def values_of(content: Any, name: str) -> list[Any]:
         return [tag["Value"] for tag in inner if tag["Key"] == rest]
     if head.lower() == "metrics":
         metric, _, statistic = rest.rpartition(".")
-        return [value for one in inner if one["MetricName"] == metric for value in values_of(one, statistic)]
+        return [
+            value for summary in inner if summary["MetricName"] == metric for value in values_of(summary, statistic)
+        ]
     if head.lower() == "finalmetricdatalist":
-        return [one["Value"] for one in inner if one["MetricName"] == rest]
+        return [metric["Value"] for metric in inner if metric["MetricName"] == rest]
     return values_of(inner, rest)
 
 
@@ -99,7 +101,7 @@ def _get(content: Mapping[str, Any], name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a parameter without the name of its kind."""
+    """Return the value of a parameter without the name of its type."""
     if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in ("NumberValue", "StringValue"):
         return next(iter(value.values()))
     return value
@@ -108,37 +110,40 @@ def _plain(value: Any) -> Any:
 def _matches(expression: Mapping[str, Any], document: Mapping[str, Any], kind: str) -> bool:
     if expression.get("NestedFilters"):
         raise not_modelled("NestedFilters of Search")
-    ways = [_passes(one, document, kind) for one in expression.get("Filters") or []]
-    ways += [_matches(one, document, kind) for one in expression.get("SubExpressions") or []]
-    return any(ways) if expression.get("Operator") == "Or" and ways else all(ways)
+    results = [_passes(condition, document, kind) for condition in expression.get("Filters") or []]
+    results += [_matches(part, document, kind) for part in expression.get("SubExpressions") or []]
+    return any(results) if expression.get("Operator") == "Or" and results else all(results)
 
 
 def _passes(condition: Mapping[str, str], document: Mapping[str, Any], kind: str) -> bool:
-    name, operator, wanted = condition["Name"], condition.get("Operator", "Equals"), condition.get("Value")
+    name, operator, operand = condition["Name"], condition.get("Operator", "Equals"), condition.get("Value")
     _check_property(name, kind)
     values = values_of(document, name)
     if operator in ("Exists", "NotExists"):
         return bool(values) == (operator == "Exists")
-    if wanted is None:
+    if operand is None:
         raise invalid(f"Filter on {name} with operator {operator} needs a Value.")
     if operator == "NotEquals":
-        return not any(_text(value) == wanted for value in values)
-    return any(_compares(value, operator, wanted) for value in values)
+        return not any(_text(value) == operand for value in values)
+    return any(_compares(value, operator, operand) for value in values)
 
 
-def _compares(value: Any, operator: str, wanted: str) -> bool:
+def _compares(value: Any, operator: str, operand: str) -> bool:
     if operator == "Equals":
-        return _text(value) == wanted or (isinstance(value, int | float) and _number(wanted) == value)
+        return _text(value) == operand or (isinstance(value, int | float) and _number(operand) == value)
     if operator == "Contains":
-        return wanted in _text(value)
+        return operand in _text(value)
     if operator == "In":
-        return _text(value) in wanted.split(",")
-    one, other = (value.timestamp(), _moment(wanted)) if isinstance(value, datetime) else (value, _number(wanted))
-    return isinstance(one, int | float) and other is not None and _ORDERED[operator](one, other)
+        return _text(value) in operand.split(",")
+    if isinstance(value, datetime):
+        value, bound = value.timestamp(), _timestamp(operand)
+    else:
+        bound = _number(operand)
+    return isinstance(value, int | float) and bound is not None and _ORDERED[operator](value, bound)
 
 
 def _check_property(name: str, kind: str) -> None:
-    known = {member.lower() for member in (*members("sagemaker", kind), *_FREE)}
+    known = {member.lower() for member in (*members("sagemaker", kind), *_EXTRA_PROPERTIES)}
     if name.partition(".")[0].lower() not in known:
         raise invalid(f"Unknown property name: {name}")
 
@@ -156,7 +161,7 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _moment(text: str) -> float | None:
+def _timestamp(text: str) -> float | None:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
@@ -164,7 +169,7 @@ def _moment(text: str) -> float | None:
 
 
 def _sortable(value: Any) -> tuple[int, Any]:
-    """Put numbers and times before text, which cannot be compared with them."""
+    """Return a key that puts numbers and times before text, with which they cannot be compared."""
     if isinstance(value, datetime):
         return 0, value.timestamp()
     return (0, value) if isinstance(value, int | float) else (1, str(value))

@@ -1,4 +1,4 @@
-"""What moto lacks of Experiments: names that are taken, metrics without steps, and a component for each job."""
+"""Experiments beyond moto's: unique names, metrics without steps, and a trial component for each job."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "StdDev": lambda values: (sum((v - sum(values) / len(values)) ** 2 for v in values) / len(values)) ** 0.5,
 }
 _PERIODS = {"OneMinute": 60, "FiveMinute": 300, "OneHour": 3600, "IterationNumber": 1}
-# Of each operation: what it makes, the parameter with its name, and where moto keeps them.
-_MADE = {
+# Operation -> what it creates, the parameter with the name, and the attribute where moto stores it.
+_CREATED = {
     "CreateExperiment": ("Experiment", "ExperimentName", "experiments"),
     "CreateTrial": ("Trial", "TrialName", "trials"),
     "CreateTrialComponent": ("Trial Component", "TrialComponentName", "trial_components"),
@@ -32,51 +32,51 @@ _MADE = {
 
 
 def backend(region: str) -> Any:
-    """Return moto's SageMaker of a region."""
+    """Return moto's SageMaker backend of a region."""
     return sagemaker_backends[ACCOUNT][region]
 
 
-def check_name_is_free(operation: str, parameters: Mapping[str, Any], region: str) -> None:
-    """Refuse to make what there is already, which moto would replace; raises AwsError."""
-    what, parameter, kept = _MADE[operation]
+def check_name_unused(operation: str, parameters: Mapping[str, Any], region: str) -> None:
+    """Raise AwsError if the name is in use; moto would replace what has it."""
+    kind, parameter, attribute = _CREATED[operation]
     name = parameters[parameter]
-    # As the service does: the SDK tells by "already exists" that it may go on with the one there is.
-    if name.lower() in {other.lower() for other in getattr(backend(region), kept)}:
+    # The SDK looks for "already exists" in the service's message and then uses the existing one.
+    if name.lower() in {other.lower() for other in getattr(backend(region), attribute)}:
         raise invalid(
-            f"{what} names must be unique within an AWS account and region. {what} with name ({name}) already exists."
+            f"{kind} names must be unique within an AWS account and region. {kind} with name ({name}) already exists."
         )
     if operation == "CreateTrial" and parameters["ExperimentName"] not in backend(region).experiments:
         raise AwsError("ResourceNotFound", f"Experiment ({parameters['ExperimentName']}) does not exist.")
 
 
-def keep_what_moto_drops(operation: str, parameters: Mapping[str, Any], region: str) -> None:
-    """Give what was just made its tags, display name and description."""
-    _, parameter, kept = _MADE[operation]
-    made = getattr(backend(region), kept).get(parameters[parameter])
-    if made is not None:
-        made.tags = parameters.get("Tags") or []
-        made.display_name = parameters.get("DisplayName", parameters[parameter])
-        made.description = parameters.get("Description")
+def store_attributes(operation: str, parameters: Mapping[str, Any], region: str) -> None:
+    """Store the tags, the display name and the description of what was created, which moto ignores."""
+    _, parameter, attribute = _CREATED[operation]
+    created = getattr(backend(region), attribute).get(parameters[parameter])
+    if created is not None:
+        created.tags = parameters.get("Tags") or []
+        created.display_name = parameters.get("DisplayName", parameters[parameter])
+        created.description = parameters.get("Description")
 
 
 def list_components(parameters: Mapping[str, Any], region: str) -> dict[str, Any]:
     """Answer ListTrialComponents; moto would list those of all experiments."""
-    wanted = {name: parameters[name] for name in ("ExperimentName", "TrialName") if name in parameters}
+    parent_names = {name: parameters[name] for name in ("ExperimentName", "TrialName") if name in parameters}
     source = parameters.get("SourceArn")
-    found = []
+    summaries = []
     for component in list(backend(region).trial_components.values()):
-        document = told(component, region)
-        inside = not wanted or any(wanted.items() <= parent.items() for parent in document["Parents"])
+        document = describe(component, region)
+        inside = not parent_names or any(parent_names.items() <= parent.items() for parent in document["Parents"])
         if inside and source in (None, document.get("Source", {}).get("SourceArn")):
             document["TrialComponentSource"] = document.get("Source")
-            found.append({name: document[name] for name in _SUMMARY if document.get(name) is not None})
+            summaries.append({name: document[name] for name in _SUMMARY if document.get(name) is not None})
     by = "TrialComponentName" if parameters.get("SortBy") == "Name" else "CreationTime"
-    ordered = search.in_order(found, by, descending=parameters.get("SortOrder", "Descending") == "Descending")
+    ordered = search.in_order(summaries, by, descending=parameters.get("SortOrder", "Descending") == "Descending")
     page, token = search.paged(ordered, parameters)
     return {"TrialComponentSummaries": list(page)} | ({"NextToken": token} if token else {})
 
 
-MAKING = frozenset(_MADE)
+CREATE_OPERATIONS = frozenset(_CREATED)
 _SUMMARY = members("sagemaker", "TrialComponentSummary")
 
 
@@ -94,11 +94,11 @@ def put_metrics(parameters: Mapping[str, Any], region: str) -> dict[str, Any]:
 def get_metrics(parameters: Mapping[str, Any], region: str) -> dict[str, Any]:
     """Answer BatchGetMetrics."""
     components = {component.arn: component for component in backend(region).trial_components.values()}
-    return {"MetricQueryResults": [_answer(components, query) for query in parameters["MetricQueries"]]}
+    return {"MetricQueryResults": [_query_result(components, query) for query in parameters["MetricQueries"]]}
 
 
 def _add(component: Any, name: str, value: float, timestamp: float, step: int | None) -> None:
-    """Add a point where moto keeps them; one without a step comes after the others."""
+    """Add a point to moto's metrics; one without a step gets the next step."""
     metric = component.metrics.setdefault(name, {"MetricName": name, "Timestamp": timestamp, "Values": {}})
     metric["Timestamp"] = max(timestamp, metric["Timestamp"])
     step = max(metric["Values"], default=-1) + 1 if step is None else step
@@ -106,41 +106,41 @@ def _add(component: Any, name: str, value: float, timestamp: float, step: int | 
     metric["Values"] = metric["Values"] | {step: point}
 
 
-def _answer(components: Mapping[str, Any], query: Mapping[str, Any]) -> dict[str, Any]:
-    nothing: dict[str, Any] = {"XAxisValues": [], "MetricValues": []}
+def _query_result(components: Mapping[str, Any], query: Mapping[str, Any]) -> dict[str, Any]:
+    empty: dict[str, Any] = {"XAxisValues": [], "MetricValues": []}
     component = components.get(query["ResourceArn"])
     if component is None:
-        return nothing | {"Status": "ValidationError", "Message": f"{query['ResourceArn']} does not exist."}
+        return empty | {"Status": "ValidationError", "Message": f"{query['ResourceArn']} does not exist."}
     axis = "Step" if query["XAxisType"] == "IterationNumber" else "Timestamp"
     start, end = query.get("Start", float("-inf")), query.get("End", float("inf"))
-    found: dict[int, list[float]] = {}
+    groups: dict[int, list[float]] = {}
     for point in component.metrics.get(query["MetricName"], {"Values": {}})["Values"].values():
         if start <= point[axis] <= end:
             period = _PERIODS[query["Period"]] if axis == "Timestamp" else 1
-            found.setdefault(int(point[axis] // period * period), []).append(point["Value"])
-    values = [_STATISTICS[query["MetricStat"]](found[place]) for place in sorted(found)]
-    return {"Status": "Complete", "XAxisValues": sorted(found), "MetricValues": values}
+            groups.setdefault(int(point[axis] // period * period), []).append(point["Value"])
+    values = [_STATISTICS[query["MetricStat"]](groups[start]) for start in sorted(groups)]
+    return {"Status": "Complete", "XAxisValues": sorted(groups), "MetricValues": values}
 
 
-class Component:
-    """The trial component that the service makes of a job itself."""
+class JobComponent:
+    """The trial component that the service creates for a job."""
 
     def __init__(self, job: Job) -> None:
-        """Make it and put it into the job's trial.
+        """Create the component in the job's trial.
 
         Args:
             job: with an ExperimentConfig.
 
         Raises:
-            AwsError: there is no such experiment or trial.
+            AwsError: the experiment or the trial does not exist.
         """
         config = job.request["ExperimentConfig"]
-        there = backend(job.region)
-        for kept, name in (("experiments", config.get("ExperimentName")), ("trials", config.get("TrialName"))):
-            if name is not None and name not in getattr(there, kept):
-                raise AwsError("ResourceNotFound", f"{kept[:-1].capitalize()} ({name}) does not exist.")
+        moto = backend(job.region)
+        for attribute, name in (("experiments", config.get("ExperimentName")), ("trials", config.get("TrialName"))):
+            if name is not None and name not in getattr(moto, attribute):
+                raise AwsError("ResourceNotFound", f"{attribute[:-1].capitalize()} ({name}) does not exist.")
         self._job, self._name = job, f"{job.name}-aws-training-job"
-        there.create_trial_component(
+        moto.create_trial_component(
             trial_component_name=self._name,
             display_name=config.get("TrialComponentDisplayName", "Training"),
             start_time=now(),
@@ -152,31 +152,32 @@ class Component:
             metadata_properties=None,
             trial_name=config.get("TrialName"),
         )
-        self._made = there.trial_components[self._name]
-        self._made.source = {"SourceArn": job.arn, "SourceType": "SageMakerTrainingJob"}
+        self._component = moto.trial_components[self._name]
+        self._component.source = {"SourceArn": job.arn, "SourceType": "SageMakerTrainingJob"}
         if trial := config.get("TrialName"):
-            there.associate_trial_component(trial_name=trial, trial_component_name=self._name)
+            moto.associate_trial_component(trial_name=trial, trial_component_name=self._name)
 
     def end(self, status: str, failure: str | None, points: Sequence[tuple[str, float, datetime]]) -> None:
-        """Write how the job ended, and its metrics."""
-        for name, value, moment in points:
-            _add(self._made, name, value, moment.timestamp(), None)
-        self._made.end_time = self._made.last_modified_time = now()
-        self._made.status = {"PrimaryStatus": status, "Message": failure or ""}
+        """Store the end of the job and its metrics."""
+        for name, value, time in points:
+            _add(self._component, name, value, time.timestamp(), None)
+        self._component.end_time = self._component.last_modified_time = now()
+        self._component.status = {"PrimaryStatus": status, "Message": failure or ""}
         if self._job.artifacts:
-            self._made.output_artifacts["SageMaker.ModelArtifact"] = {"Value": self._job.artifacts}
+            self._component.output_artifacts["SageMaker.ModelArtifact"] = {"Value": self._job.artifacts}
 
 
 def _parameters(job: Job) -> dict[str, dict[str, str | float]]:
-    found = {name: _parameter(text) for name, text in (job.request.get("HyperParameters") or {}).items()}
-    found["SageMaker.InstanceCount"] = {"NumberValue": float(len(job.hosts))}
-    found["SageMaker.InstanceType"] = {"StringValue": job.groups[0].instance_type}
-    found["SageMaker.VolumeSizeInGB"] = {"NumberValue": float(job.request["ResourceConfig"].get("VolumeSizeInGB", 0))}
-    return found
+    parameters = {name: _parameter(text) for name, text in (job.request.get("HyperParameters") or {}).items()}
+    parameters["SageMaker.InstanceCount"] = {"NumberValue": float(len(job.hosts))}
+    parameters["SageMaker.InstanceType"] = {"StringValue": job.groups[0].instance_type}
+    volume_gb = float(job.request["ResourceConfig"].get("VolumeSizeInGB", 0))
+    parameters["SageMaker.VolumeSizeInGB"] = {"NumberValue": volume_gb}
+    return parameters
 
 
 def _parameter(text: str) -> dict[str, str | float]:
-    """Return a hyperparameter as a number where it is one, also one in quotes of JSON as the SDK writes them."""
+    """Return a hyperparameter as a number if it is one; the SDK writes values as JSON."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -187,14 +188,14 @@ def _parameter(text: str) -> dict[str, str | float]:
 
 
 def _inputs(job: Job) -> dict[str, dict[str, str]]:
-    found = {"SageMaker.ImageUri": {"Value": job.request["AlgorithmSpecification"]["TrainingImage"]}}
+    inputs = {"SageMaker.ImageUri": {"Value": job.request["AlgorithmSpecification"]["TrainingImage"]}}
     for channel in job.request.get("InputDataConfig") or []:
-        found[channel["ChannelName"]] = {"Value": channel["DataSource"]["S3DataSource"]["S3Uri"]}
-    return found
+        inputs[channel["ChannelName"]] = {"Value": channel["DataSource"]["S3DataSource"]["S3Uri"]}
+    return inputs
 
 
-def told(component: Any, region: str) -> dict[str, Any]:
-    """Return a trial component as Search tells of it, with the trials and experiments that it is in."""
+def describe(component: Any, region: str) -> dict[str, Any]:
+    """Return the description of a trial component for Search, with its trials and experiments."""
     name = component.trial_component_name
     trials = [trial for trial in backend(region).trials.values() if name in trial.trial_components]
     parents = [{"TrialName": trial.trial_name, "ExperimentName": trial.experiment_name} for trial in trials]

@@ -1,1 +1,1 @@
-"""AWS request and response formats, validation, faults."""
+"""Protocol of AWS requests: parsing, validation, faults and responses."""

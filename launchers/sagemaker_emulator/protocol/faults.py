@@ -1,4 +1,4 @@
-"""What goes wrong on request, for tests of those who must live with it, and how often operations may be called."""
+"""Faults that tests ask for, and limits of calls per second."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from sagemaker_emulator.protocol.responses import AwsError
 
 KINDS = {
-    "throttle": "refused, as called too often",
-    "error_before": "500 without any effect",
-    "error_after": "it takes effect, and 500 is answered",
-    "slow": "answered after `seconds`",
+    "throttle": "the request is refused by a rate limit",
+    "error_before": "status 500, and the request has no effect",
+    "error_after": "status 500, although the request has its effect",
+    "slow": "the response comes after `seconds`",
 }
 THROTTLED = AwsError("ThrottlingException", "Rate exceeded")
 _SLOW_DOWN = AwsError("SlowDown", "Please reduce your request rate.", 503)
@@ -23,14 +23,14 @@ _BURST_S = 1.0
 
 @dataclass
 class Fault:
-    """Something that goes wrong with an operation.
+    """A fault of an operation.
 
     Attributes:
-        operation: as botocore names it: ``CreateTrainingJob``, ``PutObject``.
+        operation: in botocore's name, such as ``CreateTrainingJob`` or ``PutObject``.
         kind: one of ``KINDS``.
-        times: how many requests it meets.
-        skip: requests that it lets pass before.
-        seconds: of a slow answer.
+        times: number of requests that fail.
+        skip: number of requests before them that do not.
+        seconds: delay of a slow response.
     """
 
     operation: str
@@ -43,37 +43,39 @@ class Fault:
         """Check the values.
 
         Raises:
-            ValueError: one is wrong.
+            ValueError: a value is invalid.
         """
         if self.kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
         if not self.operation or self.times < 1 or self.skip < 0 or self.seconds < 0:
-            raise ValueError(f"an operation, times from 1, skip and seconds from 0, not {self!r}")
+            raise ValueError(
+                f"a fault needs an operation, times of 1 or more, skip and seconds of 0 or more, not {self!r}"
+            )
 
 
 class Faults:
-    """Those still to come, in the order in which they were asked for."""
+    """Faults that have not happened yet, in the order in which they were added."""
 
     def __init__(self) -> None:
-        """Begin with none."""
-        self._waiting: list[Fault] = []
+        """Start without faults."""
+        self._pending: list[Fault] = []
         self._lock = threading.Lock()
 
-    def add(self, asked: Mapping[str, Any]) -> None:
-        """Add one; raises ValueError or TypeError where it isn't one."""
-        fault = Fault(**asked)
+    def add(self, values: Mapping[str, Any]) -> None:
+        """Add a fault; raises ValueError or TypeError if the values are not those of a fault."""
+        fault = Fault(**values)
         with self._lock:
-            self._waiting.append(fault)
+            self._pending.append(fault)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all faults."""
         with self._lock:
-            self._waiting.clear()
+            self._pending.clear()
 
     def take(self, operation: str) -> Fault | None:
-        """Return what meets this request of an operation."""
+        """Return the fault for a request of an operation; None if there is none."""
         with self._lock:
-            for fault in self._waiting:
+            for fault in self._pending:
                 if fault.operation != operation:
                     continue
                 if fault.skip:
@@ -81,13 +83,13 @@ class Faults:
                     return None
                 fault.times -= 1
                 if not fault.times:
-                    self._waiting.remove(fault)
+                    self._pending.remove(fault)
                 return fault
         return None
 
 
 def refusal(fault: Fault, service: str) -> AwsError:
-    """Return the error that a fault answers with, in the words of a service."""
+    """Return the error of a fault, in the words of a service."""
     if fault.kind == "throttle":
         return _SLOW_DOWN if service == "s3" else THROTTLED
     if service == "s3":
@@ -96,31 +98,31 @@ def refusal(fault: Fault, service: str) -> AwsError:
 
 
 class Rates:
-    """How often a second operations may be called: a bucket of tokens each, which holds those of one second."""
+    """Limits of calls per second: a token bucket per operation, which holds the tokens of one second."""
 
     def __init__(self, per_second: Mapping[str, float]) -> None:
-        """Begin with full buckets.
+        """Start with full buckets.
 
         Args:
-            per_second: of operations by their names; others have no limit.
+            per_second: limits by operation; others have no limit.
         """
         self._per_second = dict(per_second)
-        self._tokens = {name: self._room(name) for name in per_second}
-        self._seen = dict.fromkeys(per_second, time.monotonic())
+        self._tokens = {name: self._capacity(name) for name in per_second}
+        self._counted_at = dict.fromkeys(per_second, time.monotonic())
         self._lock = threading.Lock()
 
     def count(self, operation: str) -> None:
-        """Count a request; raises AwsError where it is one too many."""
+        """Count a request; raises AwsError if it exceeds the limit."""
         if operation not in self._per_second:
             return
         with self._lock:
             now = time.monotonic()
-            gained = (now - self._seen[operation]) * self._per_second[operation]
-            tokens = min(self._room(operation), self._tokens[operation] + gained)
-            self._seen[operation] = now
+            gained = (now - self._counted_at[operation]) * self._per_second[operation]
+            tokens = min(self._capacity(operation), self._tokens[operation] + gained)
+            self._counted_at[operation] = now
             self._tokens[operation] = tokens - (tokens >= 1)
             if tokens < 1:
                 raise THROTTLED
 
-    def _room(self, operation: str) -> float:
+    def _capacity(self, operation: str) -> float:
         return max(1.0, self._per_second[operation] * _BURST_S)

@@ -1,4 +1,4 @@
-"""A request as it came: who sent it, which operation of which service it asks for, and with what parameters."""
+"""Parser of AWS requests: access key, region, service, operation and parameters."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
-_DRAINED = 1 << 20  # bytes at once
-_LARGEST = 64 << 20  # bytes of a body that was compressed
+_DRAIN_BYTES = 1 << 20  # per read
+_MOST_BYTES = 64 << 20  # of a decompressed body
 
-# What S3's request is, by its method and by a word in its query; None: none of the words.
-_OF_OBJECT = {
+# Operations of S3 by method and by a parameter of the query (None: no such parameter).
+_OBJECT_OPERATIONS = {
     ("GET", "uploadId"): "ListParts",
     ("GET", "tagging"): "GetObjectTagging",
     ("GET", None): "GetObject",
@@ -29,7 +29,7 @@ _OF_OBJECT = {
     ("DELETE", "uploadId"): "AbortMultipartUpload",
     ("DELETE", None): "DeleteObject",
 }
-_OF_BUCKET = {
+_BUCKET_OPERATIONS = {
     ("GET", "list-type"): "ListObjectsV2",
     ("GET", "location"): "GetBucketLocation",
     ("GET", "uploads"): "ListMultipartUploads",
@@ -44,39 +44,39 @@ _OF_BUCKET = {
 
 @dataclass
 class Request:
-    """One request of a client."""
+    """A request of a client."""
 
     key: str | None  # access key id; None: unsigned
     region: str
-    service: str  # as clients sign it
-    operation: str  # "" where it can't be told
+    service: str  # as in the signature
+    operation: str  # empty if unknown
     parameters: dict[str, Any]
     speaks_json: bool
     environ: dict[str, Any] = field(repr=False)  # of WSGI
 
     def drain(self) -> None:
-        """Read what the client still sends, so that it gets to read an answer that comes without work."""
+        """Read the rest of the request; a client that is still sending would not read the response."""
         stream = self.environ["wsgi.input"]
-        left = int(self.environ.get("CONTENT_LENGTH") or 0)
-        while left > 0 and (data := stream.read(min(left, _DRAINED))):
-            left -= len(data)
+        remaining = int(self.environ.get("CONTENT_LENGTH") or 0)
+        while remaining > 0 and (data := stream.read(min(remaining, _DRAIN_BYTES))):
+            remaining -= len(data)
 
 
 def read_request(environ: dict[str, Any]) -> Request:
-    """Read a request; the body of one to S3 stays unread.
+    """Parse a request; the body of a request to S3 stays unread.
 
     Args:
-        environ: of WSGI; its ``wsgi.input`` is replaced where it was read.
+        environ: of WSGI; its ``wsgi.input`` is replaced if it was read.
 
     Raises:
-        ValueError: the body is said to be JSON and is not.
+        ValueError: the body should be JSON and is not.
     """
     query = {name: values[-1] for name, values in _query(environ).items()}
-    key, region, service = _signed(environ, query)
+    key, region, service = _parse_signature(environ, query)
     target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
     path = unquote(str(environ.get("PATH_INFO", "")))
     if service == "s3":
-        operation, parameters = _of_s3(environ, path, query)
+        operation, parameters = _parse_s3(environ, path, query)
     elif target:
         operation, parameters = target.rpartition(".")[2], json.loads(_body(environ) or b"{}")
     elif service == "sagemaker" and path.count("/") == 1:
@@ -92,12 +92,12 @@ def _query(environ: Mapping[str, Any]) -> dict[str, list[str]]:
     return parse_qs(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)
 
 
-def _signed(environ: Mapping[str, Any], query: Mapping[str, str]) -> tuple[str | None, str, str]:
-    """Return access key id, region and service; of an address that was signed beforehand too."""
+def _parse_signature(environ: Mapping[str, Any], query: Mapping[str, str]) -> tuple[str | None, str, str]:
+    """Return access key id, region and service, also from a presigned URL."""
     header = str(environ.get("HTTP_AUTHORIZATION", ""))
-    found = _CREDENTIAL.search(header) or _CREDENTIAL.search(f"Credential={query.get('X-Amz-Credential', '')}")
-    if found:
-        key, region, service = found.groups()
+    match = _CREDENTIAL.search(header) or _CREDENTIAL.search(f"Credential={query.get('X-Amz-Credential', '')}")
+    if match:
+        key, region, service = match.groups()
         return key, region, service
     if "AWSAccessKeyId" in query:
         return query["AWSAccessKeyId"], "us-east-1", "s3"
@@ -105,25 +105,25 @@ def _signed(environ: Mapping[str, Any], query: Mapping[str, str]) -> tuple[str |
 
 
 def _body(environ: dict[str, Any]) -> bytes:
-    """Read the body, for others after this too, as it was before a client compressed it (botocore does large ones)."""
+    """Read and decompress the body, and put it back for later readers; botocore compresses large bodies."""
     body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     if environ.get("HTTP_CONTENT_ENCODING") == "gzip":
-        body = _unpacked(body)
+        body = _decompress(body)
         del environ["HTTP_CONTENT_ENCODING"]
         environ["CONTENT_LENGTH"] = str(len(body))
     environ["wsgi.input"] = io.BytesIO(body)
     return body
 
 
-def _unpacked(body: bytes) -> bytes:
-    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+def _decompress(body: bytes) -> bytes:
+    decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
-        plain = unpacker.decompress(body, _LARGEST)
+        content = decompressor.decompress(body, _MOST_BYTES)
     except zlib.error as error:
         raise ValueError(f"it is not gzip: {error}") from None
-    if not unpacker.eof:
-        raise ValueError(f"it is cut off, or larger than {_LARGEST >> 20} MiB unpacked")
-    return plain
+    if not decompressor.eof:
+        raise ValueError(f"it is cut off, or larger than {_MOST_BYTES >> 20} MiB decompressed")
+    return content
 
 
 def _form(environ: dict[str, Any]) -> dict[str, Any]:
@@ -132,19 +132,17 @@ def _form(environ: dict[str, Any]) -> dict[str, Any]:
     return {name: values[-1] for name, values in parse_qs(_body(environ).decode()).items()}
 
 
-def _of_s3(environ: Mapping[str, Any], path: str, query: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
-    bucket, _, name = path.lstrip("/").partition("/")
+def _parse_s3(environ: Mapping[str, Any], path: str, query: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    bucket, _, key = path.lstrip("/").partition("/")
     method = str(environ["REQUEST_METHOD"])
     if not bucket:
         return "ListBuckets", {}
-    table = _OF_OBJECT if name else _OF_BUCKET
-    words = [word for of, word in table if of == method and word in query]
-    operation = table.get((method, words[0] if words else None), "")
+    table = _OBJECT_OPERATIONS if key else _BUCKET_OPERATIONS
+    matches = [name for for_method, name in table if for_method == method and name in query]
+    operation = table.get((method, matches[0] if matches else None), "")
     if method == "PUT" and "HTTP_X_AMZ_COPY_SOURCE" in environ:
         operation = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}.get(operation, operation)
     parameters = (
-        {"Bucket": bucket}
-        | ({"Key": name} if name else {})
-        | ({"Prefix": query["prefix"]} if "prefix" in query else {})
+        {"Bucket": bucket} | ({"Key": key} if key else {}) | ({"Prefix": query["prefix"]} if "prefix" in query else {})
     )
     return operation, parameters

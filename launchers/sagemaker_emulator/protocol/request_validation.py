@@ -1,6 +1,6 @@
-"""Requests against the service's own model, as botocore carries it: what is required, known, and how long or large.
+"""Validation of requests against botocore's model of the service: required and unknown members, limits, patterns.
 
-Neither botocore's client nor moto enforces enumerations, patterns or upper bounds; the service does.
+Neither botocore's client nor moto checks enumerations, patterns and upper bounds; the service does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import botocore.session
 
 from sagemaker_emulator.protocol.responses import AwsError, invalid
 
-_SHOWN = 200  # characters of a wrong value
+_SHOWN = 200  # characters of an invalid value
 _JAVA_CLASSES = {
     "Alnum": "A-Za-z0-9",
     "Alpha": "A-Za-z",
@@ -37,24 +37,24 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def check(service: str, operation: str, parameters: Any) -> None:
-    """Refuse parameters that the model of an operation does not allow; an unknown operation passes.
+def validate(service: str, operation: str, parameters: Any) -> None:
+    """Check the parameters of an operation against its model; unknown operations pass.
 
     Raises:
-        AwsError: ``ValidationException`` with every mistake, in the service's words.
+        AwsError: ``ValidationException`` with all violations, in the service's words.
     """
     model = _model(service)
     if operation not in model.operation_names:
         return
     shape = model.operation_model(operation).input_shape
-    mistakes = list(_mistakes(shape, parameters, "")) if shape is not None else []
-    if mistakes:
-        many = "s" * (len(mistakes) > 1)
-        raise invalid(f"{len(mistakes)} validation error{many} detected: {'; '.join(mistakes)}")
+    violations = list(_violations(shape, parameters, "")) if shape is not None else []
+    if violations:
+        many = "s" * (len(violations) > 1)
+        raise invalid(f"{len(violations)} validation error{many} detected: {'; '.join(violations)}")
 
 
 def members(service: str, shape: str) -> list[str]:
-    """Return the names that a structure of a service's model has."""
+    """Return the names of the members of a structure in a service's model."""
     return list(_model(service).shape_for(shape).members)
 
 
@@ -63,71 +63,71 @@ def _model(service: str) -> Any:
     return botocore.session.get_session().get_service_model(service)
 
 
-def _mistakes(shape: Any, value: Any, path: str) -> Iterator[str]:
+def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:
     kind = shape.type_name
-    wanted = _KINDS.get(kind)
-    if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and kind != "boolean")):
+    expected = _KINDS.get(kind)
+    if expected and (not isinstance(value, expected) or (isinstance(value, bool) and kind != "boolean")):
         raise AwsError("SerializationException", f"'{path}' must be of type {kind}, not {type(value).__name__}")
-    yield from _of_size(shape, value, path)
+    yield from _size_violations(shape, value, path)
     if kind == "string":
-        yield from _of_text(shape, value, path)
+        yield from _text_violations(shape, value, path)
     elif kind == "structure":
-        yield from _of_structure(shape, value, path)
+        yield from _structure_violations(shape, value, path)
     elif kind == "list":
         for number, item in enumerate(value, 1):
-            yield from _mistakes(shape.member, item, f"{path}.{number}.member")
+            yield from _violations(shape.member, item, f"{path}.{number}.member")
     elif kind == "map":
         for name, item in value.items():
-            yield from _mistakes(shape.key, name, f"{path}.key")
-            yield from _mistakes(shape.value, item, f"{path}.{name}.member")
+            yield from _violations(shape.key, name, f"{path}.key")
+            yield from _violations(shape.value, item, f"{path}.{name}.member")
 
 
-def _of_structure(shape: Any, value: dict[str, Any], path: str) -> Iterator[str]:
+def _structure_violations(shape: Any, value: dict[str, Any], path: str) -> Iterator[str]:
     for name in shape.required_members:
         if value.get(name) is None:
-            yield _fails(None, _below(path, name), "Member must not be null")
+            yield _violation(None, _join(path, name), "Member must not be null")
     for name, item in value.items():
         if name not in shape.members:
             yield f"Unknown parameter '{path}.{name}'" if path else f"Unknown parameter '{name}'"
         elif item is not None:
-            yield from _mistakes(shape.members[name], item, _below(path, name))
+            yield from _violations(shape.members[name], item, _join(path, name))
 
 
-def _of_size(shape: Any, value: Any, path: str) -> Iterator[str]:
+def _size_violations(shape: Any, value: Any, path: str) -> Iterator[str]:
     if shape.type_name in ("string", "list", "map"):
-        size, what = len(value), "length"
+        size, measure = len(value), "length"
     elif shape.type_name in ("integer", "long", "float", "double"):
-        size, what = value, "value"
+        size, measure = value, "value"
     else:
         return
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
     if low is not None and size < low:
-        yield _fails(value, path, f"Member must have {what} greater than or equal to {low}")
+        yield _violation(value, path, f"Member must have {measure} greater than or equal to {low}")
     if high is not None and size > high:
-        yield _fails(value, path, f"Member must have {what} less than or equal to {high}")
+        yield _violation(value, path, f"Member must have {measure} less than or equal to {high}")
 
 
-def _of_text(shape: Any, value: str, path: str) -> Iterator[str]:
+def _text_violations(shape: Any, value: str, path: str) -> Iterator[str]:
     allowed, pattern = getattr(shape, "enum", None), shape.metadata.get("pattern")
     if allowed and value not in allowed:
-        yield _fails(value, path, f"Member must satisfy enum value set: [{', '.join(allowed)}]")
+        yield _violation(value, path, f"Member must satisfy enum value set: [{', '.join(allowed)}]")
     if pattern and not _compiled(pattern).fullmatch(value):
-        yield _fails(value, path, f"Member must satisfy regular expression pattern: {pattern}")
+        yield _violation(value, path, f"Member must satisfy regular expression pattern: {pattern}")
 
 
-def _fails(value: Any, path: str, rule: str) -> str:
+def _violation(value: Any, path: str, rule: str) -> str:
     shown = "null" if value is None else f"'{str(value)[:_SHOWN]}'"
     return f"Value {shown} at '{path}' failed to satisfy constraint: {rule}"
 
 
-def _below(path: str, name: str) -> str:
+def _join(path: str, name: str) -> str:
     name = name[:1].lower() + name[1:]
     return f"{path}.{name}" if path else name
 
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern of Java's; the few of the model that Python cannot read allow everything."""
+    """Compile a Java pattern; the few that Python cannot read allow everything."""
     try:
         return re.compile(_without_java_classes(pattern))
     except re.error:
@@ -135,23 +135,23 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _without_java_classes(pattern: str) -> str:
-    r"""Write out classes such as \p{L}, which Python does not know; one outside brackets gets brackets."""
-    written, depth, at = "", 0, 0
-    for found in re.finditer(r"\\p\{(\w+)\}|\\.|[\[\]]", pattern):
-        written += pattern[at : found.start()]
-        at = found.end()
-        if found[1]:
-            characters = _characters(found[1])
-            written += characters if depth else f"[{characters}]"
+    r"""Expand classes such as \p{L}, which Python does not support; adds brackets around one that has none."""
+    expanded, depth, position = "", 0, 0
+    for match in re.finditer(r"\\p\{(\w+)\}|\\.|[\[\]]", pattern):
+        expanded += pattern[position : match.start()]
+        position = match.end()
+        if match[1]:
+            characters = _characters(match[1])
+            expanded += characters if depth else f"[{characters}]"
             continue
-        depth = 1 if found[0] == "[" else 0 if found[0] == "]" else depth
-        written += found[0]
-    return written + pattern[at:]
+        depth = 1 if match[0] == "[" else 0 if match[0] == "]" else depth
+        expanded += match[0]
+    return expanded + pattern[position:]
 
 
 @cache
 def _characters(name: str) -> str:
-    """Return the characters of a class, as they stand between brackets."""
+    """Return the characters of a class, in the notation between brackets."""
     if name in _JAVA_CLASSES:
         return _JAVA_CLASSES[name]
     ranges, start = [], None

@@ -1,4 +1,4 @@
-"""What the emulator answers: JSON, and errors in the form that each protocol's clients read."""
+"""Responses: JSON, and errors in the format of each protocol."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from xml.sax.saxutils import escape
 
 
 class AwsError(Exception):
-    """A request is refused, with the code and the words of the service."""
+    """A refused request, with the service's error code and message."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
-        """Keep what the client is to read.
+        """Store the error.
 
         Args:
-            code: the error's name, as ``ValidationException``.
-            message: for a person.
+            code: such as ``ValidationException``.
+            message: for the user.
             status: of HTTP.
         """
         super().__init__(message)
@@ -25,51 +25,51 @@ class AwsError(Exception):
 
 
 def invalid(message: str) -> AwsError:
-    """Return the refusal of a wrong value."""
+    """Return the error for an invalid value."""
     return AwsError("ValidationException", message)
 
 
 def not_modelled(what: str) -> AwsError:
-    """Return the refusal of what the service would take and the emulator cannot do."""
+    """Return the error for what the service supports and the emulator does not."""
     return invalid(f"The emulator does not model {what}.")
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A status of HTTP, headers and a body."""
+class Response:
+    """An HTTP response."""
 
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def json_answer(content: Any, status: int = 200, kind: str = "application/x-amz-json-1.1") -> Answer:
-    """Write content as JSON, times as seconds since 1970."""
-    return Answer(status, to_json(content), {"Content-Type": kind})
+def json_response(content: Any, status: int = 200, kind: str = "application/x-amz-json-1.1") -> Response:
+    """Return a response with JSON; times are seconds since 1970."""
+    return Response(status, to_json(content), {"Content-Type": kind})
 
 
-def error_answer(error: AwsError, service: str, *, speaks_json: bool) -> Answer:
-    """Write an error.
+def error_response(error: AwsError, service: str, *, speaks_json: bool) -> Response:
+    """Return a response with an error.
 
     Args:
         error: the error.
-        service: to which the request went; S3 has a form of its own.
-        speaks_json: whether the client reads JSON; otherwise XML.
+        service: that the request went to; S3 has its own format.
+        speaks_json: whether the client reads JSON instead of XML.
     """
     if service == "s3":
         body = f"<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
     elif speaks_json:
         content = {"__type": error.code, "message": error.message}
-        answer = json_answer(content, error.status)
-        return Answer(answer.status, answer.body, answer.headers | {"x-amzn-errortype": error.code})
+        response = json_response(content, error.status)
+        return Response(response.status, response.body, response.headers | {"x-amzn-errortype": error.code})
     else:
-        told = f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
-        body = f"<ErrorResponse><Error><Type>Sender</Type>{told}</Error></ErrorResponse>"
-    return Answer(error.status, body.encode(), {"Content-Type": "application/xml"})
+        details = f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
+        body = f"<ErrorResponse><Error><Type>Sender</Type>{details}</Error></ErrorResponse>"
+    return Response(error.status, body.encode(), {"Content-Type": "application/xml"})
 
 
 def to_json(content: Any) -> bytes:
-    """Write content as JSON, times as seconds since 1970."""
+    """Return content as JSON; times are seconds since 1970."""
     return json.dumps(content, default=_time).encode()
 
 

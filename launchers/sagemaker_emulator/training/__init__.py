@@ -1,1 +1,1 @@
-"""Training jobs: operations, lifecycle and hosts."""
+"""Training jobs: operations, rules, life cycle, hosts, logs and transfers to S3."""

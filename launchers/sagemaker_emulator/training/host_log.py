@@ -1,4 +1,4 @@
-"""A host's output: to CloudWatch Logs, and what metric definitions find in it to CloudWatch and the job."""
+"""Log of a host: its output goes to CloudWatch Logs, and metrics found in it to CloudWatch and the job."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from typing import Any
 from sagemaker_emulator.job import Job
 
 GROUP = "/aws/sagemaker/TrainingJobs"
-_EVERY_S = 0.25  # between batches
-_MOST_CHARACTERS = 200_000  # of an event; the service takes 256 KB
-_MOST_EVENTS = 1000  # of a batch; the service takes 10,000
+_BATCH_S = 0.25  # between batches
+_MOST_CHARACTERS = 200_000  # per event; the service takes 256 KB
+_MOST_EVENTS = 1000  # per batch; the service takes 10,000
 
 
 class HostLog:
-    """Reads a host's output in a thread of its own, until the last process that could write has ended."""
+    """Reads a host's output in a thread, until the last process that can write has ended."""
 
     def __init__(self, job: Job, host: str, reading: int, logs: Any, cloudwatch: Any) -> None:
-        """Begin.
+        """Start the thread.
 
         Args:
-            job: whose output it is, and which gets the metrics.
+            job: that gets the metrics.
             host: name of the host.
-            reading: file descriptor of the output; closed at its end.
-            logs: client of boto3.
-            cloudwatch: client of boto3.
+            reading: file descriptor of the output, which the thread closes.
+            logs: boto3 client.
+            cloudwatch: boto3 client.
         """
         self.points: list[tuple[str, float, datetime]] = []
         self._job, self._reading, self._logs, self._cloudwatch = job, reading, logs, cloudwatch
-        found = job.request["AlgorithmSpecification"].get("MetricDefinitions") or []
-        self._definitions = [(one["Name"], re.compile(one["Regex"])) for one in found]
+        definitions = job.request["AlgorithmSpecification"].get("MetricDefinitions") or []
+        self._definitions = [(each["Name"], re.compile(each["Regex"])) for each in definitions]
         self._stream = self._open(host)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def wait(self) -> None:
-        """Wait until all is written."""
+        """Wait until the whole output is sent."""
         self._thread.join()
 
     def _open(self, host: str) -> str:
-        """Make a stream; one of the same second takes the next."""
+        """Create a log stream, named by the first second that no other stream has."""
         with suppress(self._logs.exceptions.ResourceAlreadyExistsException):
             self._logs.create_log_group(logGroupName=GROUP)
         second = int(time.time())
@@ -62,7 +62,7 @@ class HostLog:
     def _run(self) -> None:
         try:
             self._read()
-        except Exception:  # whatever it is, the job must not wait for somebody to read what it prints
+        except Exception:  # the output must be read to its end, or the job would block
             logging.getLogger(__name__).exception("log of %s", self._job.name)
             while os.read(self._reading, 1 << 16):
                 pass
@@ -71,39 +71,39 @@ class HostLog:
 
     def _read(self) -> None:
         lines: list[tuple[datetime, str]] = []
-        rest, ended, sent = b"", False, time.monotonic()
+        remainder, ended, sent_at = b"", False, time.monotonic()
         while not ended:
-            if select.select([self._reading], [], [], _EVERY_S)[0]:
+            if select.select([self._reading], [], [], _BATCH_S)[0]:
                 data = os.read(self._reading, 1 << 16)
                 ended = not data
-                *whole, rest = (rest + data).split(b"\n")
-                whole += [rest] if ended and rest else []
-                moment = datetime.now(UTC)
-                lines += [(moment, line.decode(errors="replace").rstrip("\r")) for line in whole]
-            if lines and (ended or time.monotonic() - sent >= _EVERY_S):
+                *complete, remainder = (remainder + data).split(b"\n")
+                complete += [remainder] if ended and remainder else []
+                timestamp = datetime.now(UTC)
+                lines += [(timestamp, line.decode(errors="replace").rstrip("\r")) for line in complete]
+            if lines and (ended or time.monotonic() - sent_at >= _BATCH_S):
                 self._send(lines)
-                lines, sent = [], time.monotonic()
+                lines, sent_at = [], time.monotonic()
 
     def _send(self, lines: list[tuple[datetime, str]]) -> None:
-        points = [point for moment, line in lines for point in self._points(moment, line)]
+        points = [point for timestamp, line in lines for point in self._points(timestamp, line)]
         self.points += points
         with self._job.lock:
-            for name, value, moment in points:
-                self._job.metrics[name] = {"MetricName": name, "Value": value, "Timestamp": moment}
-        # An event must not be empty.
+            for name, value, timestamp in points:
+                self._job.metrics[name] = {"MetricName": name, "Value": value, "Timestamp": timestamp}
+        # The service refuses empty events.
         events = [
-            {"timestamp": int(moment.timestamp() * 1000), "message": line[:_MOST_CHARACTERS] or " "}
-            for moment, line in lines
+            {"timestamp": int(timestamp.timestamp() * 1000), "message": line[:_MOST_CHARACTERS] or " "}
+            for timestamp, line in lines
         ]
-        _in_batches(events, _MOST_EVENTS, self._put_events)
-        _in_batches(points, _MOST_EVENTS, self._put_metrics)
+        _send_in_batches(events, _MOST_EVENTS, self._put_events)
+        _send_in_batches(points, _MOST_EVENTS, self._put_metrics)
 
-    def _points(self, moment: datetime, line: str) -> list[tuple[str, float, datetime]]:
+    def _points(self, timestamp: datetime, line: str) -> list[tuple[str, float, datetime]]:
         points = []
         for name, pattern in self._definitions:
-            for found in pattern.finditer(line):
+            for match in pattern.finditer(line):
                 with suppress(ValueError, IndexError, TypeError):
-                    points.append((name, float(found[1]), moment))
+                    points.append((name, float(match[1]), timestamp))
         return points
 
     def _put_events(self, events: list[Any]) -> None:
@@ -112,12 +112,12 @@ class HostLog:
     def _put_metrics(self, points: list[Any]) -> None:
         dimensions = [{"Name": "TrainingJobName", "Value": self._job.name}]
         data = [
-            {"MetricName": name, "Value": value, "Timestamp": moment, "Dimensions": dimensions}
-            for name, value, moment in points
+            {"MetricName": name, "Value": value, "Timestamp": timestamp, "Dimensions": dimensions}
+            for name, value, timestamp in points
         ]
         self._cloudwatch.put_metric_data(Namespace=GROUP, MetricData=data)
 
 
-def _in_batches(items: list[Any], size: int, send: Callable[[list[Any]], None]) -> None:
+def _send_in_batches(items: list[Any], size: int, send: Callable[[list[Any]], None]) -> None:
     for start in range(0, len(items), size):
         send(items[start : start + size])

@@ -1,13 +1,12 @@
-"""The first process of a host: ``python host_supervisor.py [--isolate ...] -- COMMAND...``, orders on standard input.
+"""Supervisor, the first process of a host: ``python host_supervisor.py [--isolate ...] -- COMMAND...``.
 
-It passes signals on, waits, and leaves nothing behind: ``TERM`` on a line of standard input sends SIGTERM to COMMAND's
-process group, as the small first process of an image does (``tini -g``), ``KILL`` or the end of the input (whoever gave
-the orders is gone) kills all processes of the host. COMMAND itself isn't ended by a SIGTERM that it has no handler for,
-as under an image that sees to that. Once COMMAND ends, the rest is killed and its exit status is this program's own
-(128 + the signal's number where one ended it).
+It reads orders from standard input: ``TERM`` sends SIGTERM to COMMAND's process group, as the init process of an image
+does (``tini -g``); ``KILL`` or the end of the input kills all processes of the host. COMMAND itself is spared a SIGTERM
+that it has no handler for, as in an image that ignores the signal. When COMMAND ends, the supervisor kills all other
+processes and exits with the same status (128 + number of the signal that ended COMMAND).
 
-With --isolate it is process 1 of namespaces of its own for mounts, processes and the host name.
-Only the standard library is used: it runs as a script.
+With --isolate it is process 1 of its own namespaces for mounts, processes and the host name.
+It runs as a script and uses the standard library only.
 """
 
 import argparse
@@ -31,40 +30,40 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--isolate", nargs=3, metavar=("HOST", "BASE", "HOSTS"))
     parser.add_argument("command", nargs="+")
-    given = parser.parse_args()
-    if given.isolate:
-        isolate(*given.isolate)
-    # Processes whose parent has ended come to this one, so that they can be found.
+    arguments = parser.parse_args()
+    if arguments.isolate:
+        isolate(*arguments.isolate)
+    # Processes whose parent has ended become children of this one, so that they can be found.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-    waking, woken = os.pipe()
-    for end in (waking, woken):
+    wake_read, wake_write = os.pipe()
+    for end in (wake_read, wake_write):
         os.set_blocking(end, False)
-    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     orders = os.dup(0)
-    first = subprocess.Popen(given.command, stdin=subprocess.DEVNULL, process_group=0, preexec_fn=_default_signals)
-    status = _follow(first.pid, orders, waking)
+    first = subprocess.Popen(arguments.command, stdin=subprocess.DEVNULL, process_group=0, preexec_fn=_default_signals)
+    status = _follow(first.pid, orders, wake_read)
     _kill_all()
     return status
 
 
 def isolate(host: str, base: str, hosts: str) -> None:
-    """Give this process a host name, a /opt/ml and an /etc/hosts of its own; it is in new namespaces already.
+    """Set the host name and mount /opt/ml and /etc/hosts, in the new namespaces of this process.
 
     Args:
-        host: its name.
-        base: the folder to be seen as /opt/ml.
-        hosts: the file to be seen as /etc/hosts.
+        host: name of the host.
+        base: folder to mount at /opt/ml.
+        hosts: file to mount at /etc/hosts.
     """
     socket.sethostname(host)
     if not BASE.is_dir():
-        # A folder that is missing there can't be made without touching the machine's own /opt.
-        shown = [path for path in OPT.iterdir() if path.is_dir()] if OPT.is_dir() else []
-        kept = {path: os.open(path, os.O_PATH) for path in shown}
+        # Creating it would change the machine's own /opt: mount an empty /opt with the same folders instead.
+        existing = [path for path in OPT.iterdir() if path.is_dir()] if OPT.is_dir() else []
+        opened = {path: os.open(path, os.O_PATH) for path in existing}
         _mount("-t", "tmpfs", "opt", str(OPT))
-        for path, folder in kept.items():
+        for path, folder in opened.items():
             path.mkdir()
             _mount("--rbind", f"/proc/{os.getpid()}/fd/{folder}", str(path))
             os.close(folder)
@@ -82,31 +81,31 @@ def _default_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def _follow(first: int, orders: int, waking: int) -> int:
-    """Carry out orders until the first process has ended; returns its exit status."""
+def _follow(first: int, orders: int, wake_read: int) -> int:
+    """Execute orders until the first process has ended; returns its exit status."""
     selector = selectors.DefaultSelector()
     selector.register(orders, selectors.EVENT_READ)
-    selector.register(waking, selectors.EVENT_READ)
+    selector.register(wake_read, selectors.EVENT_READ)
     while True:
         status = _reap(first)
         if status is not None:
             return status
         for key, _ in selector.select():
-            if key.fd == waking:
+            if key.fd == wake_read:
                 with suppress(BlockingIOError):
-                    os.read(waking, 4096)
+                    os.read(wake_read, 4096)
                 continue
-            said = os.read(orders, 4096)
-            if not said or b"KILL" in said:
+            order = os.read(orders, 4096)
+            if not order or b"KILL" in order:
                 _kill_all()
                 return 128 + signal.SIGKILL
-            if b"TERM" in said:
+            if b"TERM" in order:
                 _terminate(first)
 
 
 def _reap(first: int) -> int | None:
-    """Wait for those that have ended; returns the exit status of the first process once it has."""
-    found = None
+    """Reap ended processes; returns the exit status of the first process if it has ended."""
+    first_status = None
     with suppress(ChildProcessError):
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -114,8 +113,8 @@ def _reap(first: int) -> int | None:
                 break
             if pid == first:
                 code = os.waitstatus_to_exitcode(status)
-                found = 128 - code if code < 0 else code
-    return found
+                first_status = 128 - code if code < 0 else code
+    return first_status
 
 
 def _terminate(first: int) -> None:
@@ -126,7 +125,7 @@ def _terminate(first: int) -> None:
 
 
 def _handles(pid: int, number: int) -> bool:
-    """Whether a process has a handler of its own for a signal."""
+    """Whether a process has a handler for a signal."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("SigCgt:"):
@@ -135,24 +134,24 @@ def _handles(pid: int, number: int) -> bool:
 
 
 def _kill_all() -> None:
-    """Kill until nothing is left: while some are killed, others may fork."""
+    """Kill all descendants, again until none is left, as they may fork meanwhile."""
     while True:
-        left = descendants()
-        for pid in left:
+        remaining = descendants()
+        for pid in remaining:
             _signal(pid, signal.SIGKILL)
         _reap(0)
-        if not left:
+        if not remaining:
             return
         time.sleep(0.005)
 
 
 def descendants() -> list[int]:
-    """Return this process's children, their children and so on, those nearest first."""
+    """Return the descendants of this process, the nearest first."""
     parents: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with suppress(OSError):
-                # The name in parentheses may hold anything.
+                # The name in parentheses may contain any character.
                 fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
                 parents.setdefault(int(fields[1]), []).append(int(entry))
     found = list(parents.get(os.getpid(), []))

@@ -1,4 +1,4 @@
-"""What all jobs share: how the emulator was started, its own clients of its own services, and its capacity."""
+"""Shared state of all jobs: the emulator's options, credentials, clients and capacity."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from sagemaker_emulator.job import Job
 
 @dataclass(frozen=True)
 class Options:
-    """How the emulator is to behave.
+    """Options of the emulator.
 
     Attributes:
-        region: of those who name none.
+        region: of clients that name none.
         isolation: of hosts: ``plain``, processes with folders of their own; or ``namespaces``, with a real /opt/ml.
-        quota: instances at once by type; others have no limit.
-        spot_discount: the fraction of the price that spot instances save.
-        rates: calls a second by operation; others have no limit.
-        idle: seconds without a job and a request after which it ends; None: never.
+        quota: limits of instances that run at once, by type; other types have none.
+        spot_discount: fraction of the price that spot instances save.
+        rates: limits of calls per second, by operation; other operations have none.
+        idle: seconds without jobs and requests after which the emulator exits; None for never.
         upload_every: seconds between copies of checkpoints.
         grace: seconds between SIGTERM and SIGKILL when a job is stopped.
     """
@@ -42,13 +42,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Credentials:
-    """An access key as clients need it."""
+    """An access key."""
 
     access_key_id: str
     secret_access_key: str
 
     def environment(self, endpoint_url: str, region: str) -> dict[str, str]:
-        """Return the variables by which every AWS client finds the emulator."""
+        """Return the environment variables by which every AWS client finds the emulator."""
         return {
             "AWS_ENDPOINT_URL": endpoint_url,
             "AWS_ACCESS_KEY_ID": self.access_key_id,
@@ -60,10 +60,10 @@ class Credentials:
 
 
 class Clients:
-    """Clients of boto3 for one region."""
+    """The emulator's boto3 clients for one region."""
 
     def __init__(self, endpoint_url: str, credentials: Credentials, region: str) -> None:
-        """Keep where they go; each is made when it is first asked for."""
+        """Store the address; each client is created when it is first used."""
         self._session = boto3.Session(credentials.access_key_id, credentials.secret_access_key, region_name=region)
         self._endpoint_url = endpoint_url
 
@@ -88,50 +88,50 @@ class Clients:
 
 
 class Capacity:
-    """How many instances there are to be had, by type; without a word any number."""
+    """Numbers of available instances by type; unlimited unless set."""
 
     def __init__(self) -> None:
-        """Begin with no limit."""
+        """Start without limits."""
         self._limits: dict[str, int] = {}
         self._used: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def limit(self, instance_type: str, instances: int | None) -> None:
-        """Set how many there are; None: any number."""
+        """Set the number of available instances; None for any number."""
         with self._lock:
             self._limits.pop(instance_type, None)
             if instances is not None:
                 self._limits[instance_type] = instances
 
     def take(self, job: Job) -> bool:
-        """Take a job's instances, all or none; returns whether they are there."""
+        """Take all instances of a job, or none; returns whether they were available."""
         with self._lock:
-            asked = _instances(job)
-            if any(self._used.get(kind, 0) + count > self._limits.get(kind, 1 << 31) for kind, count in asked.items()):
+            counts = _instances(job)
+            if any(self._used.get(kind, 0) + count > self._limits.get(kind, 1 << 31) for kind, count in counts.items()):
                 return False
-            for kind, count in asked.items():
+            for kind, count in counts.items():
                 self._used[kind] = self._used.get(kind, 0) + count
             return True
 
-    def give_back(self, job: Job) -> None:
-        """Give a job's instances back."""
+    def release(self, job: Job) -> None:
+        """Release the instances of a job."""
         with self._lock:
             for kind, count in _instances(job).items():
                 self._used[kind] -= count
 
 
 class Machine:
-    """What every job needs of the emulator."""
+    """Shared state of all jobs."""
 
     def __init__(self, options: Options, work: Path, endpoint_url: str, user: Credentials, own: Credentials) -> None:
-        """Keep it.
+        """Store the state.
 
         Args:
-            options: how to behave.
-            work: the folder below which jobs have theirs.
-            endpoint_url: the emulator's own.
-            user: whose key users and jobs have.
-            own: the key of the emulator itself, whose requests meet no faults and are not told of.
+            options: of the emulator.
+            work: folder that contains the folders of jobs.
+            endpoint_url: of the emulator.
+            user: access key of users and jobs.
+            own: access key of the emulator itself, whose requests have no faults and are not logged.
         """
         self.options, self.work, self.endpoint_url, self.user, self.own = options, work, endpoint_url, user, own
         self.capacity = Capacity()
@@ -140,7 +140,7 @@ class Machine:
         self._lock = threading.Lock()
 
     def clients(self, region: str) -> Clients:
-        """Return the emulator's own clients for a region."""
+        """Return the emulator's clients for a region."""
         with self._lock:
             if region not in self._clients:
                 self._clients[region] = Clients(self.endpoint_url, self.own, region)

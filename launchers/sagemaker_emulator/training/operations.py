@@ -1,4 +1,4 @@
-"""The operations on training jobs, and those others that moto does not do as the service does."""
+"""Operations on training jobs, and others in which moto differs from the service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from sagemaker_emulator.experiments import search, store
 from sagemaker_emulator.job import Job
 from sagemaker_emulator.protocol.responses import AwsError, invalid
-from sagemaker_emulator.training.lifecycle import Run
+from sagemaker_emulator.training.lifecycle import JobRun
 from sagemaker_emulator.training.machine import Machine
 from sagemaker_emulator.training.rules import check_job, check_quota, check_tags
 
@@ -21,18 +21,18 @@ Parameters = Mapping[str, Any]
 Operation = Callable[[Parameters, str], dict[str, Any]]
 
 
-class Training:
-    """The training jobs of all regions."""
+class TrainingOperations:
+    """Operations on the training jobs of all regions."""
 
     def __init__(self, machine: Machine) -> None:
-        """Begin with none.
+        """Start without jobs.
 
         Args:
-            machine: on which they run.
+            machine: shared state of all jobs.
         """
         self._machine = machine
         self._jobs: dict[tuple[str, str], Job] = {}
-        self._runs: list[Run] = []
+        self._runs: list[JobRun] = []
         self._lock = threading.Lock()
         self.operations: dict[str, Operation] = {
             "CreateTrainingJob": self.create,
@@ -49,7 +49,7 @@ class Training:
         }
 
     def handler(self, operation: str, parameters: Parameters) -> Operation | None:
-        """Return what answers an operation; None: moto does."""
+        """Return the function that answers an operation; None if moto answers it."""
         if operation == "Search" and parameters["Resource"] not in search.KINDS:
             return None
         if operation.endswith("Tags") and ":training-job/" not in parameters["ResourceArn"]:
@@ -57,26 +57,26 @@ class Training:
         return self.operations.get(operation)
 
     @property
-    def under_way(self) -> bool:
-        """Whether any job has not ended."""
-        return any(not job.over for job in list(self._jobs.values()))
+    def busy(self) -> bool:
+        """Whether any job has not finished."""
+        return any(not job.finished for job in list(self._jobs.values()))
 
     def close(self) -> None:
-        """End all jobs, which kills their processes, and wait for that."""
+        """Kill the processes of all jobs, and wait for their end."""
         self._machine.closing.set()
         for run in self._runs:
             run.wait()
 
-    def lose(self, name: str, kind: str, warning_s: float) -> None:
-        """Take a job's instances away while it trains.
+    def interrupt(self, name: str, kind: str, warning_s: float) -> None:
+        """Take the instances of a job away while it trains.
 
         Args:
             name: of the job, in any region.
-            kind: ``spot``, or ``internal`` for a failure of the service.
-            warning_s: between SIGTERM and the loss.
+            kind: ``spot``, or ``internal`` for an internal error of the service.
+            warning_s: time between SIGTERM and the loss.
 
         Raises:
-            ValueError: there is no such job, it does not train now, or it has no spot instances to lose.
+            ValueError: the job does not exist, is not training, or has no spot instances to lose.
         """
         job = next((job for (_, other), job in self._jobs.items() if other == name), None)
         if job is None:
@@ -88,7 +88,7 @@ class Training:
         if job.secondary != "Training":
             raise ValueError(f"training job {name} is {job.secondary}, not Training")
         job.warning_s = warning_s
-        job.broken = kind
+        job.interruption = kind
 
     def create(self, parameters: Parameters, region: str) -> dict[str, Any]:
         """Answer CreateTrainingJob."""
@@ -105,11 +105,11 @@ class Training:
                 )
             job = Job(dict(parameters), region, options.spot_discount)
             check_quota(job, self._jobs.values(), options.quota)
-            component = store.Component(job) if parameters.get("ExperimentConfig") else None
+            component = store.JobComponent(job) if parameters.get("ExperimentConfig") else None
             job.tags = {tag["Key"]: tag["Value"] for tag in parameters.get("Tags") or []}
             job.move("Starting")
             self._jobs[region, name] = job
-            self._runs = [run for run in self._runs if not run.over] + [Run(job, self._machine, component)]
+            self._runs = [run for run in self._runs if not run.finished] + [JobRun(job, self._machine, component)]
         return {"TrainingJobArn": job.arn}
 
     def describe(self, parameters: Parameters, region: str) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Training:
         """Answer StopTrainingJob."""
         job = self._job(parameters["TrainingJobName"], region)
         with job.lock:
-            if job.over:
+            if job.finished:
                 raise invalid(
                     f"The request was rejected because the training job is in status {job.status}. "
                     "Only a training job that is InProgress can be stopped."
@@ -132,19 +132,19 @@ class Training:
 
     def list_jobs(self, parameters: Parameters, region: str) -> dict[str, Any]:
         """Answer ListTrainingJobs."""
-        summaries = [job.summary() for job in self._of(region)]
-        found = [one for one in summaries if _listed(one, parameters)]
+        summaries = [job.summary() for job in self._jobs_in(region)]
+        selected = [summary for summary in summaries if _is_selected(summary, parameters)]
         name = _SORTED_BY[parameters.get("SortBy", "CreationTime")]
-        in_order = search.in_order(found, name, descending=parameters.get("SortOrder") == "Descending")
+        in_order = search.in_order(selected, name, descending=parameters.get("SortOrder") == "Descending")
         page, token = search.paged(in_order, parameters)
         return {"TrainingJobSummaries": list(page)} | ({"NextToken": token} if token else {})
 
     def search(self, parameters: Parameters, region: str) -> dict[str, Any]:
         """Answer Search for training jobs and trial components."""
         if parameters["Resource"] == "TrainingJob":
-            return search.search(parameters, [job.describe() | {"Tags": _tags(job)} for job in self._of(region)])
+            return search.search(parameters, [job.describe() | {"Tags": _tags(job)} for job in self._jobs_in(region)])
         components = list(store.backend(region).trial_components.values())
-        return search.search(parameters, [store.told(component, region) for component in components])
+        return search.search(parameters, [store.describe(component, region) for component in components])
 
     def add_tags(self, parameters: Parameters, region: str) -> dict[str, Any]:
         """Answer AddTags."""
@@ -165,8 +165,8 @@ class Training:
         page, token = search.paged(_tags(self._tagged(parameters, region)), {"MaxResults": 50} | dict(parameters))
         return {"Tags": list(page)} | ({"NextToken": token} if token else {})
 
-    def _of(self, region: str) -> list[Job]:
-        return [job for (of, _), job in list(self._jobs.items()) if of == region]
+    def _jobs_in(self, region: str) -> list[Job]:
+        return [job for (of_region, _), job in list(self._jobs.items()) if of_region == region]
 
     def _tagged(self, parameters: Parameters, region: str) -> Job:
         return self._job(parameters["ResourceArn"].rpartition("/")[2], region)
@@ -181,7 +181,7 @@ def _tags(job: Job) -> list[dict[str, str]]:
     return [{"Key": name, "Value": value} for name, value in job.tags.items()]
 
 
-def _listed(summary: Mapping[str, Any], parameters: Parameters) -> bool:
+def _is_selected(summary: Mapping[str, Any], parameters: Parameters) -> bool:
     created, modified = summary["CreationTime"].timestamp(), summary["LastModifiedTime"].timestamp()
     return (
         parameters.get("NameContains", "").lower() in summary["TrainingJobName"].lower()

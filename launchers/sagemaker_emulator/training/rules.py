@@ -1,4 +1,4 @@
-"""What the service's documentation asks of a training job and its model does not say, and what cannot be run here."""
+"""Rules for training jobs from the service's documentation, and what the emulator does not support."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _MOST_TAGS = 50
 
 
 def check_job(request: Mapping[str, Any], *, isolation: str, bucket_exists: Callable[[str], bool]) -> None:
-    """Refuse a request that passed the model's check and yet asks for what can't be.
+    """Check a request that is valid by the service's model.
 
     Args:
         request: of CreateTrainingJob.
-        isolation: of hosts, as the emulator was started with.
-        bucket_exists: whether there is a bucket of that name.
+        isolation: of hosts, an option of the emulator.
+        bucket_exists: returns whether a bucket exists.
 
     Raises:
-        AwsError: ``ValidationException`` with the first rule that it breaks.
+        AwsError: ``ValidationException`` with the first rule that is broken.
     """
     _check_algorithm(request)
     _check_resources(request.get("ResourceConfig"), isolation)
@@ -35,23 +35,23 @@ def check_job(request: Mapping[str, Any], *, isolation: str, bucket_exists: Call
 
 
 def check_quota(job: Job, jobs: Iterable[Job], quota: Mapping[str, int]) -> None:
-    """Refuse a job whose instances, with those of jobs under way, are more than a quota; raises AwsError."""
+    """Raise AwsError if the instances of a job and of running jobs exceed a quota."""
     for instance_type in {group.instance_type for group in job.groups} & set(quota):
-        used = sum(_instances(other, instance_type) for other in jobs if not other.over and other.spot == job.spot)
-        asked = _instances(job, instance_type)
-        if used + asked > quota[instance_type]:
+        used = sum(_instances(other, instance_type) for other in jobs if not other.finished and other.spot == job.spot)
+        requested = _instances(job, instance_type)
+        if used + requested > quota[instance_type]:
             spot = "spot " if job.spot else ""
             raise AwsError(
                 "ResourceLimitExceeded",
                 f"The account-level service limit '{instance_type} for {spot}training job usage' is "
                 f"{quota[instance_type]} Instances, with current utilization of {used} Instances and a request delta "
-                f"of {asked} Instances. Please use AWS Service Quotas to request an increase for this quota. If AWS "
-                "Service Quotas is not available, contact AWS support to request an increase for this quota.",
+                f"of {requested} Instances. Please use AWS Service Quotas to request an increase for this quota. If "
+                "AWS Service Quotas is not available, contact AWS support to request an increase for this quota.",
             )
 
 
 def check_tags(tags: Iterable[Mapping[str, str]]) -> None:
-    """Refuse too many tags, one twice, and names that are the service's own; raises AwsError."""
+    """Raise AwsError for too many tags, duplicate names and reserved names."""
     names = [tag["Key"] for tag in tags]
     if len(names) > _MOST_TAGS:
         raise invalid(f"Too many tags: {len(names)} tags. The maximum number of tags per resource is {_MOST_TAGS}.")
@@ -87,9 +87,9 @@ def _check_algorithm(request: Mapping[str, Any]) -> None:
 def _check_resources(resources: Mapping[str, Any] | None, isolation: str) -> None:
     if not resources:
         raise invalid("ResourceConfig is required.")
-    plain = "InstanceType" in resources or "InstanceCount" in resources
+    single = "InstanceType" in resources or "InstanceCount" in resources
     groups = resources.get("InstanceGroups") or []
-    if plain and groups:
+    if single and groups:
         raise invalid("InstanceGroups cannot be given together with InstanceType or InstanceCount in ResourceConfig.")
     if not groups and not ("InstanceType" in resources and "InstanceCount" in resources):
         raise invalid("ResourceConfig must have InstanceType and InstanceCount, or InstanceGroups.")
@@ -149,11 +149,11 @@ def _check_checkpoints(config: Mapping[str, Any] | None) -> None:
 
 def _check_buckets(request: Mapping[str, Any], bucket_exists: Callable[[str], bool]) -> None:
     channels = request.get("InputDataConfig") or []
-    named = {
+    uris = {
         "OutputDataConfig.S3OutputPath": request["OutputDataConfig"]["S3OutputPath"],
         "CheckpointConfig.S3Uri": (request.get("CheckpointConfig") or {}).get("S3Uri"),
-    } | {f"channel {one['ChannelName']}": one["DataSource"]["S3DataSource"]["S3Uri"] for one in channels}
-    for field, uri in named.items():
+    } | {f"channel {channel['ChannelName']}": channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in channels}
+    for field, uri in uris.items():
         if uri is None:
             continue
         if not uri.startswith("s3://"):

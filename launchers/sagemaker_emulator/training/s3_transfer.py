@@ -1,4 +1,4 @@
-"""What a job's hosts and S3 exchange: channels, checkpoints and artifacts."""
+"""Transfers between the hosts of a job and S3: channels, checkpoints and artifacts."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pathlib import Path
 from typing import Any
 
 
-def split(uri: str) -> tuple[str, str]:
-    """Return bucket and key of an address that begins with s3://."""
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return the bucket and the key of an S3 URI."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key
 
 
 def download(s3: Any, uri: str, folder: Path, *, share: tuple[int, int] = (0, 1)) -> int:
-    """Copy all objects whose keys begin with an address.
+    """Download all objects whose keys start with a prefix.
 
     Args:
-        s3: client of boto3.
-        uri: the address; one that names an object brings that object.
-        folder: into which they go, by the rest of their keys.
-        share: this host's number from 0, and how many share the objects out.
+        s3: boto3 client.
+        uri: of the prefix, or of a single object.
+        folder: for the objects, which are named by the rest of their keys.
+        share: index of this host, and number of hosts that share the objects.
 
     Returns:
-        How many objects there are, the others' too.
+        The number of objects, including those of other hosts.
     """
-    bucket, prefix = split(uri)
+    bucket, prefix = split_uri(uri)
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    keys = sorted(one["Key"] for page in pages for one in page.get("Contents", []) if not one["Key"].endswith("/"))
+    keys = sorted(each["Key"] for page in pages for each in page.get("Contents", []) if not each["Key"].endswith("/"))
     for key in keys[share[0] :: share[1]]:
         path = folder / (key.removeprefix(prefix).lstrip("/") or Path(key).name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,68 +38,68 @@ def download(s3: Any, uri: str, folder: Path, *, share: tuple[int, int] = (0, 1)
 
 
 class CheckpointCopy:
-    """A folder of a host that is copied to S3 again and again: whole files, each when it has changed."""
+    """Copies a folder of a host to S3: whole files, each after it has changed."""
 
     def __init__(self, s3: Any, folder: Path, uri: str) -> None:
-        """Begin.
+        """Store the folder.
 
         Args:
-            s3: client of boto3.
+            s3: boto3 client.
             folder: of a host.
-            uri: where its files go.
+            uri: of the copies.
         """
         self._s3, self._folder, self._uri = s3, folder, uri
         self._copied: dict[Path, tuple[int, int, int]] = {}
 
     def restore(self) -> None:
-        """Bring what lies in S3 to the folder; that needn't be copied back."""
+        """Download what is in S3 to the folder; it is not copied back."""
         download(self._s3, f"{self._uri.rstrip('/')}/", self._folder)
-        self._copied = {path: _mark(path) for path in self._folder.rglob("*") if path.is_file()}
+        self._copied = {path: _version(path) for path in self._folder.rglob("*") if path.is_file()}
 
     def copy(self) -> None:
-        """Copy what has changed, in no order to rely on; what changes meanwhile waits for the next time."""
-        bucket, key = split(self._uri.rstrip("/"))
-        for path, mark in self._changed():
+        """Copy changed files, in no particular order; a file that changes meanwhile is copied next time."""
+        bucket, key = split_uri(self._uri.rstrip("/"))
+        for path, version in self._changed():
             try:
                 content = path.read_bytes()
-                if _mark(path) != mark:
+                if _version(path) != version:
                     continue
             except FileNotFoundError:
                 continue
             name = path.relative_to(self._folder).as_posix()
             self._s3.put_object(Bucket=bucket, Key=f"{key}/{name}".lstrip("/"), Body=content)
-            self._copied[path] = mark
+            self._copied[path] = version
 
     def _changed(self) -> list[tuple[Path, tuple[int, int, int]]]:
-        found = []
+        changed = []
         for path in self._folder.rglob("*"):
             try:
-                mark = _mark(path)
+                version = _version(path)
             except FileNotFoundError:
                 continue
-            if path.is_file() and self._copied.get(path) != mark:
-                found.append((path, mark))
-        # Whoever writes a file last that says that the others are there finds it copied before them.
-        return sorted(found, reverse=True)
+            if path.is_file() and self._copied.get(path) != version:
+                changed.append((path, version))
+        # A file that marks others as complete may be copied before them: jobs must not rely on the order.
+        return sorted(changed, reverse=True)
 
 
 def upload_artifact(s3: Any, folders: Iterable[Path], uri: str, *, packed: bool) -> bool:
-    """Write the content of folders to S3.
+    """Upload the content of folders to S3.
 
     Args:
-        s3: client of boto3.
-        folders: whose content is put together; of equal names the first counts.
-        uri: of the archive, or of what the keys begin with.
-        packed: into one archive; otherwise an object a file.
+        s3: boto3 client.
+        folders: that are merged; of files with equal names the first is used.
+        uri: of the archive, or the prefix of the files.
+        packed: whether to upload one archive instead of one object per file.
 
     Returns:
-        Whether there was any.
+        Whether there were any files.
     """
     files: dict[str, Path] = {}
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             files.setdefault(path.relative_to(folder).as_posix(), path)
-    bucket, key = split(uri)
+    bucket, key = split_uri(uri)
     if packed:
         s3.put_object(Bucket=bucket, Key=key, Body=_archive(files))
     else:
@@ -117,6 +117,6 @@ def _archive(files: dict[str, Path]) -> bytes:
     return content.getvalue()
 
 
-def _mark(path: Path) -> tuple[int, int, int]:
+def _version(path: Path) -> tuple[int, int, int]:
     stat = path.stat()
     return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -1,1 +1,1 @@
-"""AWS access: clients, errors, S3 layout, logs, job names, Experiments."""
+"""Access to AWS: connection, errors, names, logs, and the layout of files in S3."""

@@ -1,4 +1,4 @@
-"""What jobs and the places of a sweep in S3 are called: the same again wherever the same sweep is begun."""
+"""Names of training jobs: the same for the same trial of the same sweep, wherever it is launched."""
 
 from __future__ import annotations
 
@@ -8,51 +8,57 @@ from dataclasses import dataclass
 
 from battery_lab.common.errors import DataError
 
-LEAD = "battery-lab"
-DIGITS, WHO = 8, 16
-JOB = re.compile(rf"{LEAD}-[0-9a-f]{{{DIGITS}}}-(\d+)-([0-9a-f]{{{WHO}}})-(\d+)")
+START = "battery-lab"
+SWEEP_DIGITS, TRIAL_DIGITS = 8, 16
+LONGEST_NAME = 63  # of the service
+PATTERN = re.compile(rf"{START}-[0-9a-f]{{{SWEEP_DIGITS}}}-(\d+)-([0-9a-f]{{{TRIAL_DIGITS}}})-(\d+)")
 
 
 @dataclass(frozen=True)
 class JobName:
-    """The name of a job, read.
+    """The parts of a job's name.
 
     Attributes:
         number: of the trial in its sweep.
-        who: digits of its identity and the lab's source.
-        attempt: from 0; another one is begun where the one before failed or was stopped.
+        digest: of the trial's identity and the lab's source.
+        attempt: counted from 0; a new one starts after one that failed or was stopped.
     """
 
     number: int
-    who: str
+    digest: str
     attempt: int
 
 
-def sweep_lead(sweep: str, bucket: str, prefix: str) -> str:
-    """Return how the names of all jobs of a sweep begin.
+def sweep_name_prefix(sweep: str, bucket: str, prefix: str) -> str:
+    """Return the prefix of the names of all jobs of a sweep.
 
     Args:
         sweep: name of its folder, which follows from what is swept.
-        bucket: where its files lie.
+        bucket: that holds its files.
         prefix: of their keys.
     """
-    return f"{LEAD}-{hashlib.sha256(f'{bucket}/{prefix}/{sweep}'.encode()).hexdigest()[:DIGITS]}"
+    digest = hashlib.sha256(f"{bucket}/{prefix}/{sweep}".encode()).hexdigest()
+    return f"{START}-{digest[:SWEEP_DIGITS]}"
 
 
-def who(identity: str, source: str) -> str:
-    """Return digits of what a job does: of its trial, and of the lab that runs it."""
-    return hashlib.sha256(f"{identity} {source}".encode()).hexdigest()[:WHO]
+def trial_digest(identity: str, source: str) -> str:
+    """Return a digest of a trial's identity and of the lab's source."""
+    return hashlib.sha256(f"{identity} {source}".encode()).hexdigest()[:TRIAL_DIGITS]
 
 
-def job_name(lead: str, number: int, who: str, attempt: int) -> str:
-    """Return the name of an attempt at a trial; at most 63 characters, as the service wants."""
-    name = f"{lead}-{number}-{who}-{attempt}"
-    if len(name) > 63:
-        raise DataError(f"the job name {name} is longer than SageMaker's 63 characters: begin a new sweep")
+def job_name(name_prefix: str, number: int, digest: str, attempt: int) -> str:
+    """Return the name of an attempt at a trial.
+
+    Raises:
+        DataError: the name is longer than the service allows.
+    """
+    name = f"{name_prefix}-{number}-{digest}-{attempt}"
+    if len(name) > LONGEST_NAME:
+        raise DataError(f"the job name {name} is longer than SageMaker's {LONGEST_NAME} characters: start a new sweep")
     return name
 
 
-def read_name(name: str) -> JobName | None:
-    """Return what a job's name says; None for one that the lab did not give."""
-    found = JOB.fullmatch(name)
-    return JobName(int(found[1]), found[2], int(found[3])) if found else None
+def parse_job_name(name: str) -> JobName | None:
+    """Return the parts of a job's name; None if the lab did not choose the name."""
+    match = PATTERN.fullmatch(name)
+    return JobName(int(match[1]), match[2], int(match[3])) if match else None

@@ -1,4 +1,4 @@
-"""Where things lie in S3: below one prefix, a folder a sweep, and what all sweeps share by its digest."""
+"""Layout of a sweep's files in S3: one folder per sweep, and shared folders named by digests of their contents."""
 
 from __future__ import annotations
 
@@ -7,60 +7,60 @@ from dataclasses import dataclass
 from sagemaker_jobs.options.field_types import AUTO
 
 
-def split(uri: str) -> tuple[str, str]:
+def split_uri(uri: str) -> tuple[str, str]:
     """Return the bucket and the key of an S3 URI."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key
 
 
 @dataclass(frozen=True)
-class Places:
-    """The places of a sweep.
+class S3Layout:
+    """URIs of a sweep's files.
 
     Attributes:
-        bucket: without s3://.
+        bucket: name, without s3://.
         prefix: of all keys.
-        lead: how the names of the sweep's jobs begin.
-        checkpoints: what was chosen for them: ``auto``, a URI, or None.
-        key: of KMS, for what is uploaded from here; None: as the bucket does by itself.
+        name_prefix: of the sweep's jobs.
+        checkpoint_uri: ``auto``, an S3 URI, or None.
+        kms_key: that encrypts uploads; None: the bucket's default.
     """
 
     bucket: str
     prefix: str
-    lead: str
-    checkpoints: str | None
-    key: str | None = None
+    name_prefix: str
+    checkpoint_uri: str | None
+    kms_key: str | None = None
 
     @property
-    def extra(self) -> dict[str, str]:
-        """What uploads to S3 say of their encryption."""
-        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.key} if self.key else {}
+    def encryption(self) -> dict[str, str]:
+        """The parameters of S3 uploads that choose their encryption."""
+        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key} if self.kms_key else {}
 
     def source(self, digest: str) -> str:
-        """Return where the lab's source of a digest lies."""
+        """Return the URI of the lab's source with a digest."""
         return f"s3://{self.bucket}/{self.prefix}/source/{digest}/sourcedir.tar.gz"
 
     def data(self, digest: str) -> str:
-        """Return the folder of data of a digest."""
+        """Return the URI of the folder of data with a digest."""
         return f"s3://{self.bucket}/{self.prefix}/data/{digest}"
 
     def trial(self, number: int, job: str) -> str:
-        """Return the folder of the files that a trial's job of a name reads."""
+        """Return the URI of the folder with the files that a job reads about its trial."""
         return f"{self._sweep}/trials/{number}/{job}"
 
-    def checkpoint(self, number: int, who: str) -> str | None:
-        """Return where a trial's run folder is kept while it trains, for all of its attempts."""
-        if self.checkpoints is None:
+    def checkpoint(self, number: int, digest: str) -> str | None:
+        """Return the URI where all attempts at a trial save their run folder; None if they do not."""
+        if self.checkpoint_uri is None:
             return None
-        if self.checkpoints == AUTO:
-            return f"{self._sweep}/{number}-{who}/run"
-        return f"{self.checkpoints.rstrip('/')}/{self.lead}/{number}-{who}"
+        if self.checkpoint_uri == AUTO:
+            return f"{self._sweep}/{number}-{digest}/run"
+        return f"{self.checkpoint_uri.rstrip('/')}/{self.name_prefix}/{number}-{digest}"
 
     @property
     def output(self) -> str:
-        """The folder in which the service puts what jobs leave, by their names."""
+        """The URI of the folder where the service puts the output of each job, below its name."""
         return f"{self._sweep}/output"
 
     @property
     def _sweep(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix}/sweeps/{self.lead}"
+        return f"s3://{self.bucket}/{self.prefix}/sweeps/{self.name_prefix}"

@@ -1,1 +1,1 @@
-"""What comes back from a job: results, outcome, records."""
+"""Collection of finished jobs: their results, outcomes and bills."""

@@ -1,4 +1,4 @@
-"""What a sweep notes of its jobs, for the commands that look at it from another shell, or another machine."""
+"""Record of a sweep's jobs, for commands in other shells and on other machines."""
 
 from __future__ import annotations
 
@@ -9,106 +9,106 @@ from typing import Any
 
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError
-from sagemaker_jobs.aws.s3_layout import Places
+from sagemaker_jobs.aws.s3_layout import S3Layout
 
 RECORD = "remote.json"
-# Who reads it, which the commands of a sweep import by this name.
+# The module that reads the record; the commands of a sweep import it by this name.
 READER = "hydra_plugins.battery_lab_launchers._sagemaker_remote"
 
 
 @dataclass
-class Record:
+class JobRecord:
     """The jobs of a sweep.
 
     Attributes:
         folder: of the sweep.
         region: of the service.
-        places: of the sweep in S3.
-        prices: of an instance hour by type.
+        layout: of the sweep in S3.
+        prices: of an instance hour, by instance type.
         currency: of prices.
-        experiment: of SageMaker Experiments.
-        judged: run folder here whose policy the jobs judge; None: they train.
-        rehearsal: folder of the emulator that takes the place of AWS; None: AWS.
-        jobs: name and digits of the last job of each trial, by its number.
-        asked: names of jobs that the sweep asked to stop.
+        experiment: in SageMaker Experiments.
+        evaluated_run: local run folder whose policy the jobs evaluate; None if they train.
+        rehearsal: folder of the emulator that replaces AWS; None for AWS.
+        jobs: the name and the digest of each trial's last job, by the trial's number.
+        stop_requested: names of jobs that the sweep asked to stop.
     """
 
     folder: Path
     region: str
-    places: Places
+    layout: S3Layout
     prices: dict[str, float]
     currency: str
     experiment: str
-    judged: Path | None
+    evaluated_run: Path | None
     rehearsal: Path | None
     jobs: dict[int, tuple[str, str]] = field(default_factory=dict)
-    asked: set[str] = field(default_factory=set)
+    stop_requested: set[str] = field(default_factory=set)
 
-    def note(self, number: int, job: str, who: str) -> None:
-        """Note a trial's job, and write all."""
-        self.jobs[number] = (job, who)
+    def add_job(self, number: int, job: str, digest: str) -> None:
+        """Add a trial's job, and write the record."""
+        self.jobs[number] = (job, digest)
         self.write()
 
-    def note_asked(self, job: str) -> None:
-        """Note that a job was asked to stop, and write all."""
-        self.asked.add(job)
+    def add_stop_request(self, job: str) -> None:
+        """Add a job that was asked to stop, and write the record."""
+        self.stop_requested.add(job)
         self.write()
 
     def write(self) -> None:
-        """Write all, whole or not at all."""
-        told: dict[str, Any] = {
+        """Write the record, whole or not at all."""
+        content: dict[str, Any] = {
             "reader": READER,
             "region": self.region,
-            "bucket": self.places.bucket,
-            "prefix": self.places.prefix,
-            "lead": self.places.lead,
-            "checkpoints": self.places.checkpoints,
-            "key": self.places.key,
+            "bucket": self.layout.bucket,
+            "prefix": self.layout.prefix,
+            "lead": self.layout.name_prefix,
+            "checkpoints": self.layout.checkpoint_uri,
+            "key": self.layout.kms_key,
             "prices": self.prices,
             "currency": self.currency,
             "experiment": self.experiment,
-            "judged": self.judged and str(self.judged),
+            "judged": self.evaluated_run and str(self.evaluated_run),
             "rehearsal": self.rehearsal and str(self.rehearsal),
-            "asked": sorted(self.asked),
+            "asked": sorted(self.stop_requested),
             "jobs": {str(number): list(job) for number, job in self.jobs.items()},
         }
-        atomic_write(self.folder / RECORD, json.dumps(told, indent=1))
+        atomic_write(self.folder / RECORD, json.dumps(content, indent=1))
 
     @classmethod
-    def known(cls, folder: Path, lead: str) -> dict[int, tuple[str, str]]:
-        """Return the jobs that an earlier launch of the same sweep noted, if any."""
+    def known_jobs(cls, folder: Path, name_prefix: str) -> dict[int, tuple[str, str]]:
+        """Return the jobs that an earlier launch of the same sweep recorded, if any."""
         try:
             earlier = cls.read(folder)
         except ConfigError:
             return {}
-        return earlier.jobs if earlier.places.lead == lead else {}
+        return earlier.jobs if earlier.layout.name_prefix == name_prefix else {}
 
     @classmethod
-    def read(cls, folder: Path) -> Record:
-        """Read it.
+    def read(cls, folder: Path) -> JobRecord:
+        """Read the record of a sweep.
 
         Raises:
-            ConfigError: there is none, or it is damaged.
+            ConfigError: the folder holds none, or it is damaged.
         """
         try:
-            told = json.loads((folder / RECORD).read_text())
+            content = json.loads((folder / RECORD).read_text())
             return cls(
                 folder=folder,
-                region=told["region"],
-                places=Places(told["bucket"], told["prefix"], told["lead"], told["checkpoints"], told["key"]),
-                prices=dict(told["prices"]),
-                currency=told["currency"],
-                experiment=told["experiment"],
-                judged=told["judged"] and Path(told["judged"]),
-                rehearsal=told["rehearsal"] and Path(told["rehearsal"]),
-                asked=set(told["asked"]),
-                jobs={int(number): (name, who) for number, (name, who) in told["jobs"].items()},
+                region=content["region"],
+                layout=S3Layout(*(content[key] for key in ("bucket", "prefix", "lead", "checkpoints", "key"))),
+                prices=dict(content["prices"]),
+                currency=content["currency"],
+                experiment=content["experiment"],
+                evaluated_run=content["judged"] and Path(content["judged"]),
+                rehearsal=content["rehearsal"] and Path(content["rehearsal"]),
+                stop_requested=set(content["asked"]),
+                jobs={int(number): (name, digest) for number, (name, digest) in content["jobs"].items()},
             )
         except FileNotFoundError:
             raise ConfigError(
-                f"{folder} must be the folder of a sweep with SageMaker jobs, and holds no {RECORD}"
+                f"{folder} must be the folder of a sweep with SageMaker jobs, but holds no {RECORD}"
             ) from None
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ConfigError(
-                f"{folder / RECORD} is damaged ({error}): bring back a whole one, or give the sweep's command again"
+                f"{folder / RECORD} is damaged ({error}): restore it, or run the sweep's command again"
             ) from None

@@ -1,4 +1,4 @@
-"""How a job ended, in a sweep's own words, with what it left brought home."""
+"""Outcomes of jobs, in the words of a sweep."""
 
 from __future__ import annotations
 
@@ -11,103 +11,82 @@ from battery_lab.common.errors import LabError
 from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import State
 from battery_lab.sweep.trial_folder import read_result
-from sagemaker_jobs.aws.errors import told
-from sagemaker_jobs.aws.job_names import read_name
-from sagemaker_jobs.collect.results import Bill, Home
+from sagemaker_jobs.aws.errors import aws_errors
+from sagemaker_jobs.aws.job_names import parse_job_name
+from sagemaker_jobs.collect.bills import Bill, add_bill
+from sagemaker_jobs.collect.downloads import Downloads
 from sagemaker_jobs.submit.training_jobs import COMPLETED, STOPPED
 
-# How the service says whose fault it was: what ran in the container's, or its own, after which a trial is tried again.
-BY_ITSELF, BY_SERVICE = "AlgorithmError", "InternalServerError"
-MOST_LOST = 5  # attempts, which cost
+# Prefixes of the service's failure reasons: the container failed, or the service itself.
+CONTAINER_FAILED, SERVICE_FAILED = "AlgorithmError", "InternalServerError"
+MOST_ATTEMPTS_AFTER_SERVICE_ERRORS = 5  # each attempt costs
 
 
-def came_to(about: Mapping[str, Any], prices: Mapping[str, float], currency: str) -> Bill:
-    """Return what a job came to.
-
-    Args:
-        about: what the service says of it.
-        prices: of an instance hour by type.
-        currency: of prices.
-    """
-    resources = about["ResourceConfig"]
-    kinds = resources.get("InstanceGroups") or [resources]
-    # Its own, which need not be those that jobs are asked for with by now.
-    hosts = [(str(kind["InstanceType"]), int(kind["InstanceCount"])) for kind in kinds]
-    trained = float(about.get("TrainingTimeInSeconds") or 0)
-    billed = float(about.get("BillableTimeInSeconds", trained))
-    known = all(kind in prices for kind, _ in hosts)
-    second = sum(prices[kind] * count for kind, count in hosts) / 3600 if known else None
-    return Bill(
-        name=about["TrainingJobName"],
-        arn=about["TrainingJobArn"],
-        status=about["TrainingJobStatus"],
-        reason=about.get("FailureReason") or None,
-        training_seconds=trained,
-        billable_seconds=billed,
-        cost=None if second is None else round(second * billed, 6),
-        saved=None if second is None else round(second * max(trained - billed, 0), 6),
-        currency=currency,
-    )
-
-
-def ended(
-    number: int, folder: Path, about: Mapping[str, Any], cost: Bill, home: Home, who: str, unwanted: bool = False
+def collect_outcome(
+    number: int,
+    folder: Path,
+    description: Mapping[str, Any],
+    bill: Bill,
+    downloads: Downloads,
+    digest: str,
+    stop_requested: bool = False,
 ) -> Outcome:
-    """Bring home what an ended job left; returns how it ended.
+    """Download what a finished job left, and return the outcome of its trial.
 
     Args:
         number: of the trial.
         folder: of the trial.
-        about: what the service says of the job.
-        cost: what it came to.
-        home: the way.
-        who: digits of what the job did.
-        unwanted: whether this sweep asked it to stop.
+        description: the service's answer to DescribeTrainingJob.
+        bill: of the job.
+        downloads: of the sweep.
+        digest: of the trial and the lab's source.
+        stop_requested: whether this sweep asked the job to stop.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    home.note(folder, cost)
-    if cost.status == COMPLETED:
+    add_bill(folder, bill)
+    if bill.status == COMPLETED:
         try:
-            home.results(folder, about)
+            downloads.results(folder, description)
         except LabError as error:
             return Outcome(number=number, state=State.FAILED, reason=str(error))
         finally:
-            _if_possible("log", number, lambda: home.log(folder, cost.name))
-        _if_possible("checkpoint", number, lambda: home.checkpoint(folder, number, who))
+            _try("log", number, lambda: downloads.log(folder, bill.name))
+        _try("checkpoint", number, lambda: downloads.checkpoint(folder, number, digest))
         return Outcome(number=number, state=State.DONE, result=read_result(folder))
-    _if_possible("log", number, lambda: home.log(folder, cost.name))
-    _if_possible("curves", number, lambda: home.curves(folder, number, who))
-    if cost.status == STOPPED and unwanted:
+    _try("log", number, lambda: downloads.log(folder, bill.name))
+    _try("curves", number, lambda: downloads.curves(folder, number, digest))
+    if bill.status == STOPPED and stop_requested:
         return Outcome(number=number, state=State.STOPPED)
+    reason = bill.reason or ""
     return Outcome(
         number=number,
         state=State.FAILED,
-        reason=_reason(cost, about),
-        raised=(cost.reason or "").startswith(BY_ITSELF),
-        machine_lost=(cost.reason or "").startswith(BY_SERVICE) and attempt_of(cost.name) < MOST_LOST,
+        reason=_failure_reason(bill, description),
+        raised=reason.startswith(CONTAINER_FAILED),
+        machine_lost=reason.startswith(SERVICE_FAILED) and attempt_of(bill.name) < MOST_ATTEMPTS_AFTER_SERVICE_ERRORS,
     )
 
 
-def _if_possible(what: str, number: int, bring: Callable[[], object]) -> None:
-    """Bring home what a trial does not depend on, or say why not."""
+def _try(what: str, number: int, download: Callable[[], object]) -> None:
+    """Download something that the outcome does not depend on; print the reason if that fails."""
     try:
-        with told(f"bring the {what} of trial {number} home"):
-            bring()
+        with aws_errors(f"download the {what} of trial {number}"):
+            download()
     except LabError as error:
         print(error, file=sys.stderr, flush=True)
 
 
 def attempt_of(job: str) -> int:
     """Return which attempt at its trial a job is, from 0."""
-    read = read_name(job)
-    return 0 if read is None else read.attempt
+    name = parse_job_name(job)
+    return 0 if name is None else name.attempt
 
 
-def _reason(cost: Bill, about: Mapping[str, Any]) -> str:
-    if cost.status != STOPPED:
-        return f"{cost.name}: {cost.reason or 'it gave no reason'}"
-    bounds = {"MaxRuntimeExceeded": "max_run_s", "MaxWaitTimeExceeded": "max_wait_s"}
-    bound = bounds.get(str(about.get("SecondaryStatus")))
-    if bound is not None:
-        return f"{cost.name} ran into hydra.launcher.{bound}: raise it; the same command goes on from its checkpoint"
-    return f"somebody else than the sweep stopped {cost.name}"
+def _failure_reason(bill: Bill, description: Mapping[str, Any]) -> str:
+    if bill.status != STOPPED:
+        return f"{bill.name}: {bill.reason or 'no reason was given'}"
+    limits = {"MaxRuntimeExceeded": "max_run_s", "MaxWaitTimeExceeded": "max_wait_s"}
+    limit = limits.get(str(description.get("SecondaryStatus")))
+    if limit is not None:
+        return f"{bill.name} reached hydra.launcher.{limit}: raise it; the same command resumes from its checkpoint"
+    return f"{bill.name} was stopped, not by this sweep"

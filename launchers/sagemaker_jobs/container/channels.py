@@ -1,4 +1,4 @@
-"""What a job reads: the trial, its data, the run that it goes on from, and the packages that its launcher has."""
+"""Input channels of a job: the trial, its data, the run to continue or evaluate, and the launcher's packages."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from battery_lab.common.run_folder import RunFolder
 
 TRIAL_CHANNEL, DATA_CHANNEL, CHECKPOINT_CHANNEL = "trial", "training", "checkpoint"
 CODE = "code.zip"  # modules outside the lab, in the trial's channel
-PACKAGES = "packages"  # a file of the trial's channel
-# What a run goes on from, in another job.
-CONTINUED = (RunFolder.CHECKPOINTS, RunFolder.POLICY, RunFolder.CURVES)
-JUDGED = "judged"
+PACKAGES = "packages"  # file in the trial's channel
+CONTINUED = (RunFolder.CHECKPOINTS, RunFolder.POLICY, RunFolder.CURVES)  # parts of the run to continue
+EVALUATED = "evaluated"
 
 
-def begin_with(run: Path, folder: Path) -> None:
-    """Copy what a run goes on from, and not who it is in a store of trials.
+def copy_continued_run(run: Path, folder: Path) -> None:
+    """Copy what a run needs to continue another one, without that one's identity in a store of trials.
 
     Raises:
-        DataError: it has no checkpoint.
+        DataError: the run has no checkpoint.
     """
     from battery_lab.sweep.trial_folder import checkpoint_steps
 
     if checkpoint_steps(run) is None:
-        raise DataError(f"the run of the channel {CHECKPOINT_CHANNEL} holds no checkpoint to go on from: name another")
+        raise DataError(f"the run in the channel {CHECKPOINT_CHANNEL} has no checkpoint to resume from: choose another")
     for name in CONTINUED:
         if (run / name).is_dir():
             shutil.copytree(run / name, folder / name, dirs_exist_ok=True)
@@ -35,24 +34,28 @@ def begin_with(run: Path, folder: Path) -> None:
             shutil.copy(run / name, folder / name)
 
 
-def writable(channel: Path, folder: Path) -> Path:
-    """Return a copy of a run in a channel, which is not written into, with its policy at hand for delivery."""
-    run = folder / JUDGED
+def copy_evaluated_run(channel: Path, folder: Path) -> Path:
+    """Copy a run to evaluate from its read-only channel, and its policy to where it is delivered from.
+
+    Returns:
+        The folder of the copy.
+    """
+    run = folder / EVALUATED
     shutil.copytree(channel, run, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RunFolder.CHECKPOINTS))
     shutil.copytree(RunFolder(run).policy, RunFolder(folder).policy, dirs_exist_ok=True)
     return run
 
 
-def data_channel(place: int) -> str:
-    """Return the channel of the data that the key at a place in ``Environment.data_paths`` names."""
-    return DATA_CHANNEL if place == 0 else f"{DATA_CHANNEL}_{place + 1}"
+def data_channel(index: int) -> str:
+    """Return the channel for the data of the key at an index of ``Environment.data_paths``."""
+    return DATA_CHANNEL if index == 0 else f"{DATA_CHANNEL}_{index + 1}"
 
 
 def data_path(path: str, channel: Path) -> str:
     """Return where the data of a trial are in a channel.
 
     Args:
-        path: in the trial, as the launcher's machine knew it: a file, a folder, or a pattern in one.
+        path: on the launcher's machine: a file, a folder, or a pattern of files.
         channel: folder of the files.
     """
     name = Path(path).name
@@ -64,25 +67,28 @@ def data_path(path: str, channel: Path) -> str:
 
 
 def check_packages(trial: Path) -> None:
-    """Hold the image's packages to those of the launcher, as whose figures its own will count.
+    """Check that the image has the launcher's versions of the lab's dependencies, so that results agree.
+
+    Args:
+        trial: the trial's channel.
 
     Raises:
-        DataError: some are of another version, or missing.
+        DataError: a package is missing or has another version.
     """
     if not (trial / PACKAGES).is_file():
         return
-    others = []
-    for told in json.loads((trial / PACKAGES).read_text()):
-        name, _, wanted = told.partition(" ")
+    differences = []
+    for package in json.loads((trial / PACKAGES).read_text()):
+        name, _, expected = package.partition(" ")
         try:
-            found = metadata.version(name)
+            installed = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found = "none"
-        # What follows a plus is a build for some device, as torch has them.
-        if found.partition("+")[0] != wanted.partition("+")[0]:
-            others.append(f"{name} {found} instead of {wanted}")
-    if others:
+            installed = "none"
+        # The part after a plus names a build for a device, such as torch's.
+        if installed.partition("+")[0] != expected.partition("+")[0]:
+            differences.append(f"{name} {installed} instead of {expected}")
+    if differences:
         raise DataError(
-            f"the image has other packages than the launcher ({', '.join(others[:5])}): build and push it anew with "
-            "launchers/container/build_and_push.sh"
+            f"the image has other packages than the launcher ({', '.join(differences[:5])}): build and push it again "
+            "with launchers/container/build_and_push.sh"
         )

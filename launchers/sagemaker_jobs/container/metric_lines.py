@@ -1,4 +1,4 @@
-"""Metric lines that a job prints, and the patterns by which the service turns them into curves."""
+"""Metric lines: printed by jobs, and turned into curves by the service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from battery_lab.tracking import Status, Tracker, Tracking
 
 LINE = "metrics"
-MOST = 40  # metric definitions of a job, in the service
+MOST_METRICS = 40  # metric definitions of a job, in the service
 LEARNER = ("total_loss", "policy_loss", "vf_loss", "qf_loss", "qf_mean", "td_error_mean", "alpha_value", "entropy")
 
 
@@ -26,16 +26,16 @@ def reported_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
         *("env_steps", "train/reward_mean", *(f"train/{name}" for name in metrics), "train/env_steps_per_second"),
         *(f"learner/{name}" for name in LEARNER),
         *("validation/capture", "test/capture", *(f"test/{name}" for name in metrics), "test/lift_over_rule"),
-    )[:MOST]
+    )[:MOST_METRICS]
 
 
-def definitions(names: Sequence[str]) -> list[dict[str, str]]:
+def metric_definitions(names: Sequence[str]) -> list[dict[str, str]]:
     """Return the metric definitions of a job for the names of its metrics."""
     number = r"([-+]?[0-9]+\.?[0-9]*(?:[eE][-+]?[0-9]+)?)"
     return [{"Name": name.replace("/", ":"), "Regex": f"^{LINE} .*\\b{re.escape(name)}={number}"} for name in names]
 
 
-def line(metrics: Mapping[str, float], names: Sequence[str], env_steps: int) -> str:
+def metric_line(metrics: Mapping[str, float], names: Sequence[str], env_steps: int) -> str:
     """Return the line of metrics at an environment step, without values that are not finite."""
     known = {"env_steps": float(env_steps)} | {name: metrics[name] for name in names if name in metrics}
     pairs = (f"{name}={value:.9g}" for name, value in known.items() if math.isfinite(value))
@@ -44,7 +44,7 @@ def line(metrics: Mapping[str, float], names: Sequence[str], env_steps: int) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricLines:
-    """Prints what is tracked, for whoever reads the job's log, beside another tracker.
+    """Prints metric lines, in addition to another tracker.
 
     Attributes:
         inner: the other tracker.
@@ -55,22 +55,22 @@ class MetricLines:
     names: Sequence[str]
 
     def start(self, folder: Path, name: str, config: Mapping[str, Any]) -> Tracking:
-        """Begin to track a run."""
-        return _Printed(self.inner.start(folder, name, config), self.names)
+        """Start tracking a run."""
+        return _PrintedTracking(self.inner.start(folder, name, config), self.names)
 
     def end_sweep(
         self, sweep: Path, done: Mapping[Path, Mapping[str, Any]], status: Status, figures: Mapping[str, float]
     ) -> None:
-        """Leave it to the other tracker."""
+        """Finish the sweep in the other tracker."""
         self.inner.end_sweep(sweep, done, status, figures)
 
 
-class _Printed:
+class _PrintedTracking:
     def __init__(self, inner: Tracking, names: Sequence[str]) -> None:
         self._inner, self._names = inner, names
 
     def log(self, metrics: Mapping[str, float], env_steps: int) -> None:
-        print(line(metrics, self._names, env_steps), flush=True)
+        print(metric_line(metrics, self._names, env_steps), flush=True)
         self._inner.log(metrics, env_steps)
 
     def finish(self, status: Status) -> None:

@@ -1,4 +1,4 @@
-"""The hosts of a job as one Ray cluster: the learner's host leads, the others serve it until it is done."""
+"""Ray cluster of a job's hosts: the learner's host leads, the others serve it until the trial is done."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from battery_lab.common.errors import ConfigError, DataError
 
 PORT = 6379
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
-TOKEN, LEARNER_GROUP = "ray_token", "BATTERY_LAB_LEARNER_GROUP"
-LEARNERS = "BATTERY_LAB_LEARNERS"
-PATIENCE_S = 600.0  # hosts of a job come up some minutes apart
-LOOK_S = 1.0
-# Looks in a row at a head, after which it is gone: that refuses, as nobody is there; or is silent, and may be busy.
-REFUSALS, SILENCES = 3, 15
+TOKEN = "ray_token"  # file in the trial's channel
+LEARNER_GROUP, LEARNERS = "BATTERY_LAB_LEARNER_GROUP", "BATTERY_LAB_LEARNERS"  # environment variables
+PATIENCE_S = 600.0  # hosts of a job can start some minutes apart
+POLL_S = 1.0
+# Failed connections in a row after which the head is gone. A silent head may be busy; a refusal means it has ended.
+MOST_REFUSALS, MOST_TIMEOUTS = 3, 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,59 +33,59 @@ class Hosts:
     """The hosts of a job.
 
     Attributes:
-        all: their names.
-        me: the name of this one.
-        learner: the name of the one that runs the trial.
-        apart: whether the learner's group is there for learners alone, as other groups roll out.
-        learners: RLlib learners in processes of their own, each with a core.
-        mine: whether this one is of the learner's group.
+        names: of all hosts.
+        current: name of this host.
+        leader: name of the host that runs the trial.
+        learners_only: whether the leader's group runs learners only, because other groups run the env runners.
+        learners: number of RLlib learners in processes of their own, each with one core.
+        in_leader_group: whether this host belongs to the leader's group.
     """
 
-    all: Sequence[str]
-    me: str
-    learner: str
-    apart: bool
+    names: Sequence[str]
+    current: str
+    leader: str
+    learners_only: bool
     learners: int
-    mine: bool
+    in_leader_group: bool
 
     @classmethod
-    def here(cls, environment: Mapping[str, str]) -> Hosts:
-        """Read what the toolkit says of hosts and groups.
+    def read(cls, environment: Mapping[str, str]) -> Hosts:
+        """Read the environment variables of the training toolkit.
 
         Raises:
-            DataError: the learner's group is none of the job's.
+            DataError: the job has no group with the learner group's name.
         """
-        hosts = json.loads(environment.get("SM_HOSTS") or '["localhost"]')
-        me = environment.get("SM_CURRENT_HOST") or hosts[0]
+        names = json.loads(environment.get("SM_HOSTS") or '["localhost"]')
+        current = environment.get("SM_CURRENT_HOST") or names[0]
         groups = json.loads(environment.get("SM_INSTANCE_GROUPS_DICT") or "{}")
-        wanted = environment.get(LEARNER_GROUP)
-        if wanted and wanted not in groups:
-            raise DataError(f"{LEARNER_GROUP}={wanted} must be one of the job's instance groups, {sorted(groups)}")
-        mine = list(groups[wanted]["hosts"]) if wanted else list(hosts)
+        group = environment.get(LEARNER_GROUP)
+        if group and group not in groups:
+            raise DataError(f"{LEARNER_GROUP}={group} must be one of the job's instance groups, {sorted(groups)}")
+        in_group = list(groups[group]["hosts"]) if group else list(names)
         return cls(
-            all=hosts,
-            me=me,
-            learner=mine[0],
-            apart=bool(wanted) and len(groups) > 1,
+            names=names,
+            current=current,
+            leader=in_group[0],
+            learners_only=bool(group) and len(groups) > 1,
             learners=int(environment.get(LEARNERS) or 0),
-            mine=me in mine,
+            in_leader_group=current in in_group,
         )
 
 
 @contextmanager
-def cluster(hosts: Hosts, trial: Path) -> Iterator[bool]:
-    """Form one cluster of all hosts, if there are several; yields whether this one runs the trial.
+def ray_cluster(hosts: Hosts, trial: Path) -> Iterator[bool]:
+    """Form one cluster of all hosts, if there are several; yields whether this host runs the trial.
 
-    On another host the body begins when the cluster is done, with nothing left to do.
+    On the other hosts the body runs after the cluster has ended and has nothing to do.
 
     Args:
         hosts: of the job.
-        trial: folder with the cluster's token, which is of this job alone.
+        trial: folder with the cluster's token, which belongs to this job only.
 
     Raises:
-        DataError: a host cannot be found, or does not come up.
+        DataError: a host has no address or does not start.
     """
-    if len(hosts.all) == 1:
+    if len(hosts.names) == 1:
         yield True
         return
     os.environ |= {
@@ -93,26 +93,26 @@ def cluster(hosts: Hosts, trial: Path) -> Iterator[bool]:
         "RAY_AUTH_TOKEN": (trial / TOKEN).read_text().strip(),
         "RAY_USAGE_STATS_ENABLED": "0",
     }
-    head = address(hosts.learner)
-    if hosts.me != hosts.learner:
-        _serve(hosts, head)
+    head = address_of(hosts.leader)
+    if hosts.current != hosts.leader:
+        serve_cluster(hosts, head)
         yield False
         return
-    _lead(hosts, head)
+    _start_head(hosts, head)
     try:
-        _join(head, len(hosts.all))
+        _join(head, len(hosts.names))
         yield True
-        with suppress(Exception):  # it is for eyes alone, and the trial is done
-            print(f"Ray actors by host: {_spread(hosts)}", flush=True)
+        with suppress(Exception):  # for information only, and the trial is done
+            print(f"Ray actors by host: {_actors_by_host(hosts)}", flush=True)
     finally:
-        _ray("stop", "--force")
+        run_ray("stop", "--force")
 
 
-def address(host: str) -> str:
-    """Return the address of a host, for which its name may have to be waited for.
+def address_of(host: str) -> str:
+    """Return the address of a host, and wait until its name can be resolved.
 
     Raises:
-        DataError: nobody knows it.
+        DataError: the name cannot be resolved in time.
     """
     deadline = time.monotonic() + PATIENCE_S
     while True:
@@ -121,11 +121,11 @@ def address(host: str) -> str:
         except OSError as error:
             if time.monotonic() > deadline:
                 raise DataError(f"the host {host} of the job has no address after {PATIENCE_S:g} s: {error}") from None
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
 
 
 def _join(head: str, count: int) -> None:
-    """Join the cluster, and wait until all hosts have."""
+    """Connect to the cluster, and wait until all hosts have joined."""
     import ray
 
     from battery_lab.rllib.ray_runtime import connect_ray
@@ -135,71 +135,81 @@ def _join(head: str, count: int) -> None:
     except ConfigError as error:
         raise DataError(f"the job's own Ray cluster does not answer: {str(error).rpartition(': ')[2]}") from None
     deadline = time.monotonic() + PATIENCE_S
-    while (there := sum(node["Alive"] for node in ray.nodes())) < count:
+    while (alive := sum(node["Alive"] for node in ray.nodes())) < count:
         if time.monotonic() > deadline:
-            raise DataError(f"{there} of {count} hosts have joined the job's Ray cluster after {PATIENCE_S:g} s")
-        time.sleep(LOOK_S)
+            raise DataError(f"{alive} of {count} hosts have joined the job's Ray cluster after {PATIENCE_S:g} s")
+        time.sleep(POLL_S)
     print(f"one Ray cluster of {count} hosts, {ray.cluster_resources().get('CPU', 0):g} CPUs", flush=True)
 
 
-def _spread(hosts: Hosts) -> str:
-    """Return how many runners and learners each host has had."""
+def _actors_by_host(hosts: Hosts) -> str:
+    """Return how many actors (env runners and learners) each host has run, in words."""
     import ray
 
-    names = {address(host): host for host in hosts.all}
+    names = {address_of(host): host for host in hosts.names}
     nodes = {node["NodeID"]: names.get(node["NodeManagerAddress"], "?") for node in ray.nodes()}
-    # The public list of actors wants Ray's dashboard, which no job starts.
+    # The public list of actors needs Ray's dashboard, which jobs do not start.
     actors = ray._private.state.actors().values()
     counts = Counter(nodes.get(actor["Address"]["NodeID"], "?") for actor in actors)
     return ", ".join(f"{host} {count}" for host, count in sorted(counts.items())) or "none"
 
 
-def _serve(hosts: Hosts, head: str) -> None:
-    """Lend this host to the cluster until its head goes away.
+def serve_cluster(hosts: Hosts, head: str) -> None:
+    """Run a Ray node on this host until the cluster's head is gone.
 
     Raises:
-        DataError: the head does not come, or this host's own Ray goes before it.
+        DataError: the head does not start in time, or this host's node ends before the head.
     """
     deadline = time.monotonic() + PATIENCE_S
-    while _answer(head) != 0:
+    while connect_error(head) != 0:
         if time.monotonic() > deadline:
-            raise DataError(f"{hosts.learner} has not begun the job's Ray cluster after {PATIENCE_S:g} s")
-        time.sleep(LOOK_S)
-    with tempfile.TemporaryFile("w+") as said:
-        command = [*RAY, "start", f"--address={head}:{PORT}", "--block", *_options(hosts, address(hosts.me))]
-        mine = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
-        gone = 0.0
-        while gone < 1:
-            if mine.poll() is not None and _answer(head) == 0:
-                said.seek(0)
-                why = " ".join(said.read().split())[-400:]
-                raise DataError(f"Ray ended on {hosts.me} with the job's trial still running: {why}")
-            answer = _answer(head)
-            gone = 0 if answer == 0 else gone + 1 / (REFUSALS if answer == errno.ECONNREFUSED else SILENCES)
-            time.sleep(LOOK_S)
-    _ray("stop", "--force")
+            raise DataError(f"{hosts.leader} has not started the job's Ray cluster after {PATIENCE_S:g} s")
+        time.sleep(POLL_S)
+    with tempfile.TemporaryFile("w+") as output:
+        command = [
+            *RAY,
+            "start",
+            f"--address={head}:{PORT}",
+            "--block",
+            *node_options(hosts, address_of(hosts.current)),
+        ]
+        node = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        failures = 0.0  # 1.0: the head is gone
+        while failures < 1:
+            if node.poll() is not None and connect_error(head) == 0:
+                output.seek(0)
+                reason = " ".join(output.read().split())[-400:]
+                raise DataError(f"Ray ended on {hosts.current} while the job's trial was running: {reason}")
+            error = connect_error(head)
+            failures = (
+                0 if error == 0 else failures + 1 / (MOST_REFUSALS if error == errno.ECONNREFUSED else MOST_TIMEOUTS)
+            )
+            time.sleep(POLL_S)
+    run_ray("stop", "--force")
 
 
-def _options(hosts: Hosts, own: str) -> list[str]:
-    options = [f"--node-ip-address={own}", "--disable-usage-stats", "--log-style=record"]
-    if hosts.apart and hosts.mine:
-        # No core beside the learners' own, so that runners go to the groups that are there for them.
+def node_options(hosts: Hosts, address: str) -> list[str]:
+    """Return the options of ``ray start`` for this host."""
+    options = [f"--node-ip-address={address}", "--disable-usage-stats", "--log-style=record"]
+    if hosts.learners_only and hosts.in_leader_group:
+        # Cores for the learners only, so that Ray places env runners in the other groups.
         options.append(f"--num-cpus={hosts.learners}")
     return options
 
 
-def _lead(hosts: Hosts, own: str) -> None:
-    done = _ray("start", "--head", f"--port={PORT}", "--include-dashboard=false", *_options(hosts, own))
+def _start_head(hosts: Hosts, address: str) -> None:
+    done = run_ray("start", "--head", f"--port={PORT}", "--include-dashboard=false", *node_options(hosts, address))
     if done.returncode:
-        raise DataError(f"Ray did not start on {hosts.me}: {' '.join(done.stdout.split())[-400:]}")
+        raise DataError(f"Ray did not start on {hosts.current}: {' '.join(done.stdout.split())[-400:]}")
 
 
-def _ray(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run_ray(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Ray's command."""
     return subprocess.run([*RAY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
 
-def _answer(head: str) -> int:
-    """Return 0 if something listens at a head, and the system's error number if not."""
+def connect_error(head: str) -> int:
+    """Return 0 if the head accepts connections, else the system's error number."""
     with socket.socket() as probe:
         probe.settimeout(5)
         return probe.connect_ex((head, PORT))

@@ -1,4 +1,4 @@
-"""Inside a job: the trial from its channel, on data from theirs, in a folder that outlives the host."""
+"""The trial of a job, run in its container: on data from channels, in a folder that outlives the host."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ from battery_lab.common.run_folder import RunFolder
 from sagemaker_jobs.container.channels import (
     CHECKPOINT_CHANNEL,
     CODE,
-    JUDGED,
+    EVALUATED,
     TRIAL_CHANNEL,
-    begin_with,
     check_packages,
+    copy_continued_run,
+    copy_evaluated_run,
     data_channel,
     data_path,
-    writable,
 )
-from sagemaker_jobs.container.ray_cluster import Hosts, cluster
+from sagemaker_jobs.container.ray_cluster import Hosts, ray_cluster
 
 SWEEP_FILES = ("sweep.json", RunFolder.SYNC_STATE)
 NUMBER, EVALUATE = "number", "BATTERY_LAB_EVALUATE"
-LONGEST_REASON = 1024
-# Environment steps of the checkpoint from which a job went on and failed by the trial's own fault.
-RAISED = "raised"
-# What a job leaves for its launcher: all of the run folder that is not there to go on from.
-STAYS = (RunFolder.CHECKPOINTS, RunFolder.LOCK, JUDGED, RAISED)
+LONGEST_REASON = 1024  # of the service
+# File with the environment steps of the checkpoint from which an earlier attempt failed by an error of the trial.
+FAILED_FROM = "failed_from"
+# Parts of the run folder that the launcher does not download with the results.
+NOT_DELIVERED = (RunFolder.CHECKPOINTS, RunFolder.LOCK, EVALUATED, FAILED_FROM)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Where the service puts things, by the variables that the toolkit sets.
+    """Folders and hosts of a job, from the variables that the training toolkit sets.
 
     Attributes:
         trial: the trial's channel.
         data: the channels of its data, in the order in which the environment declares their keys.
-        start: the channel of a run to go on from, or whose policy is judged; None without.
-        evaluate: whether that is all.
-        sweep: the folder that takes the place of the sweep's, and is kept in S3 while the job runs.
-        model: folder of the policy that is kept.
-        output: folder of what else is kept.
+        start: the channel of a run to continue or evaluate; None if there is none.
+        evaluate: whether the job evaluates that run's policy instead of training.
+        sweep: folder that stands for the sweep's folder; the service saves it to S3 while the job runs.
+        model: folder of the policy, which the service keeps.
+        output: folder of all other results, which the service keeps.
         hosts: of the job.
     """
 
@@ -63,14 +63,14 @@ class Job:
     hosts: Hosts
 
     @classmethod
-    def here(cls, environment: Mapping[str, str]) -> Job:
-        """Read the environment.
+    def read(cls, environment: Mapping[str, str]) -> Job:
+        """Read the environment variables of a job.
 
         Raises:
-            DataError: it is none of a job of the lab.
+            DataError: the job has no trial.
         """
         trial, start = (environment.get(f"SM_CHANNEL_{name.upper()}") for name in (TRIAL_CHANNEL, CHECKPOINT_CHANNEL))
-        data = takewhile(bool, (environment.get(f"SM_CHANNEL_{data_channel(place).upper()}") for place in count()))
+        data = takewhile(bool, (environment.get(f"SM_CHANNEL_{data_channel(index).upper()}") for index in count()))
         if not trial:
             raise DataError(
                 f"the job has no channel {TRIAL_CHANNEL}, which holds the trial: send it by launcher=sagemaker"
@@ -80,10 +80,10 @@ class Job:
             data=[Path(str(channel)) for channel in data],
             start=Path(start) if start else None,
             evaluate=environment.get(EVALUATE) == "1",
-            sweep=base(environment) / "checkpoints",
+            sweep=base_folder(environment) / "checkpoints",
             model=Path(environment["SM_MODEL_DIR"]),
             output=Path(environment["SM_OUTPUT_DATA_DIR"]),
-            hosts=Hosts.here(environment),
+            hosts=Hosts.read(environment),
         )
 
 
@@ -93,24 +93,24 @@ def main() -> int:
 
     try:
         with stop_at_once():
-            run(Job.here(os.environ))
+            run(Job.read(os.environ))
     except KeyboardInterrupt as stop:
         print(stop, flush=True)
         return 128 + signal.SIGTERM
     except BaseException as error:
-        return _failed(error)
+        return report_failure(error)
     return 0
 
 
 def run(job: Job) -> None:
-    """Train, judge and report, on all hosts; a host that is not the learner's serves it until it is done."""
-    if job.hosts.me != job.hosts.learner:
-        # It goes when the learner does, which has a checkpoint to save first.
+    """Run the trial on the leading host; other hosts serve it until it is done."""
+    if job.hosts.current != job.hosts.leader:
+        # It ends with the leading host, which has a checkpoint to save first.
         signal.signal(signal.SIGTERM, lambda *_: None)
     _import_custom_code(job.trial / CODE)
-    with cluster(job.hosts, job.trial) as leads:
+    with ray_cluster(job.hosts, job.trial) as leads:
         if leads:
-            _trial(job)
+            _run_trial(job)
 
 
 def _import_custom_code(archive: Path) -> None:
@@ -120,15 +120,14 @@ def _import_custom_code(archive: Path) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(archive), os.environ.get("PYTHONPATH"))))
 
 
-def _trial(job: Job) -> None:
+def _run_trial(job: Job) -> None:
     from omegaconf import OmegaConf
     from rich.console import Console
 
     from battery_lab.config.compose import build, register_resolvers
     from battery_lab.config.environment import data_keys, metric_names
     from battery_lab.config.stored_trial import load_trial, store_trial
-    from battery_lab.sweep.trial_folder import checkpoint_steps, reset_folder
-    from sagemaker_jobs.container.metric_lines import MetricLines, line, reported_metrics
+    from sagemaker_jobs.container.metric_lines import metric_line, reported_metrics
 
     check_packages(job.trial)
     register_resolvers()
@@ -141,29 +140,43 @@ def _trial(job: Job) -> None:
     experiment, console = build(config), Console(width=120, no_color=True)
     store_trial(config, folder)
     if job.evaluate and job.start is not None:
-        from battery_lab.experiment.reevaluate import reevaluate
-
-        judged = writable(job.start, folder)
-        metrics = reevaluate(experiment, judged, folder, console)
-        shutil.copy(RunFolder(judged).test_looks, RunFolder(folder).test_looks)
+        metrics = _evaluate(experiment, job.start, folder, console)
     else:
-        if (steps := checkpoint_steps(folder)) is None or steps == raised_from(folder):
-            # What a host left that was lost before its first checkpoint, or from where a try failed by itself.
-            reset_folder(folder)
-            (folder / RAISED).unlink(missing_ok=True)
-            if job.start is not None:
-                begin_with(job.start, folder)
-        lines = MetricLines(inner=experiment.tracking, names=reported)
-        printing = replace(experiment, tracking=lines)
-        with noting_failure(folder):
-            metrics = printing.run(folder, resume=checkpoint_steps(folder) is not None, console=console)
-    print(line(metrics, reported, int(metrics.get("train/env_steps") or 0)), flush=True)
+        metrics = _train(experiment, job.start, folder, console, reported)
+    print(metric_line(metrics, reported, int(metrics.get("train/env_steps") or 0)), flush=True)
     deliver(folder, job)
-    _export(experiment, folder, job.model)
+    export_served_policy(experiment, folder, job.model)
 
 
-def _export(experiment: Any, folder: Path, model: Path) -> None:
-    """Put beside the policy what the image serves it by."""
+def _evaluate(experiment: Any, start: Path, folder: Path, console: Any) -> Mapping[str, Any]:
+    from battery_lab.experiment.reevaluate import reevaluate
+
+    run = copy_evaluated_run(start, folder)
+    metrics: Mapping[str, Any] = reevaluate(experiment, run, folder, console)
+    shutil.copy(RunFolder(run).test_looks, RunFolder(folder).test_looks)
+    return metrics
+
+
+def _train(
+    experiment: Any, start: Path | None, folder: Path, console: Any, reported: Sequence[str]
+) -> Mapping[str, Any]:
+    from battery_lab.sweep.trial_folder import checkpoint_steps, reset_folder
+    from sagemaker_jobs.container.metric_lines import MetricLines
+
+    if (steps := checkpoint_steps(folder)) is None or steps == failed_from(folder):
+        # An earlier host was lost before its first checkpoint, or the trial failed from this very checkpoint.
+        reset_folder(folder)
+        (folder / FAILED_FROM).unlink(missing_ok=True)
+        if start is not None:
+            copy_continued_run(start, folder)
+    printing = replace(experiment, tracking=MetricLines(inner=experiment.tracking, names=reported))
+    with noting_failure(folder):
+        metrics: Mapping[str, Any] = printing.run(folder, resume=checkpoint_steps(folder) is not None, console=console)
+    return metrics
+
+
+def export_served_policy(experiment: Any, folder: Path, model: Path) -> None:
+    """Export the policy in the form that the image serves; a failure is printed and does not end the job."""
     from battery_lab.config.validation import quiet
 
     try:
@@ -172,21 +185,20 @@ def _export(experiment: Any, folder: Path, model: Path) -> None:
 
             export_policy(RunFolder(folder).policy, experiment.network, experiment.env, experiment.name, model)
     except Exception as error:
-        # What was trained is not to be lost for it.
         print(f"the policy cannot be served as it is: {type(error).__name__}: {error}", flush=True)
 
 
-def raised_from(folder: Path) -> int | None:
-    """Return the environment steps of the checkpoint from which an earlier job failed by itself; None: none did."""
+def failed_from(folder: Path) -> int | None:
+    """Return the environment steps of the checkpoint from which an earlier attempt failed; None if none did."""
     try:
-        return int((folder / RAISED).read_text())
+        return int((folder / FAILED_FROM).read_text())
     except (OSError, ValueError):
         return None
 
 
 @contextmanager
 def noting_failure(folder: Path) -> Iterator[None]:
-    """Note from which checkpoint the trial went on, if it raises: from there, it would again."""
+    """Note from which checkpoint the trial started if it raises an error, since it would do so again."""
     from battery_lab.experiment.trainer import Interrupted
     from battery_lab.sweep.trial_folder import checkpoint_steps
 
@@ -194,16 +206,16 @@ def noting_failure(folder: Path) -> Iterator[None]:
     try:
         yield
     except (Interrupted, LabError):
-        # A mistake, which its message tells in full, says nothing against the checkpoint.
+        # These say nothing against the checkpoint.
         raise
     except Exception:
         if steps is not None:
-            (folder / RAISED).write_text(str(steps))
+            (folder / FAILED_FROM).write_text(str(steps))
         raise
 
 
 def run_folder(job: Job) -> Path:
-    """Return the run folder, in what looks like the sweep's, so that the run finds its parent in a store of trials."""
+    """Return the run folder, in a folder like the sweep's, so that the run finds its parent in a store of trials."""
     number = (job.trial / NUMBER).read_text().strip()
     folder = job.sweep / number
     folder.mkdir(parents=True, exist_ok=True)
@@ -214,34 +226,38 @@ def run_folder(job: Job) -> Path:
 
 
 def deliver(folder: Path, job: Job) -> None:
-    """Put what came out where the service fetches it: the policy as the model, the rest as output."""
+    """Copy the results to where the service takes them from: the policy as the model, the rest as output."""
     shutil.copytree(RunFolder(folder).policy, RunFolder(job.model).policy, dirs_exist_ok=True)
     for name in (RunFolder.TRIAL, RunFolder.METRICS):
         shutil.copy(folder / name, job.model / name)
-    shutil.copytree(folder, job.output, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*STAYS))
+    shutil.copytree(folder, job.output, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*NOT_DELIVERED))
 
 
-def _failed(error: BaseException) -> int:
+def report_failure(error: BaseException) -> int:
+    """Print an error, and write it to the file from which the service takes a job's failure reason.
+
+    Returns:
+        The exit status.
+    """
     from battery_lab.cli.error_messages import told
     from battery_lab.experiment.trainer import Interrupted
 
     if isinstance(error, Interrupted):
         print(error, flush=True)
         return 128 + error.number
-    ending: Any = told(error)
-    if ending is None:
+    message: Any = told(error)
+    if message is None:
         traceback.print_exception(error)
-        ending = f"{type(error).__name__}: {error}", 1
-    reason = " ".join(str(ending[0]).removeprefix("error: ").split())
+        message = f"{type(error).__name__}: {error}", 1
+    reason = " ".join(str(message[0]).removeprefix("error: ").split())
     print(reason, flush=True)
-    # The toolkit leaves a reason that is there, from which the service takes the job's.
-    failure = base(os.environ) / "output" / "failure"
+    failure = base_folder(os.environ) / "output" / "failure"
     failure.parent.mkdir(parents=True, exist_ok=True)
     failure.write_text(reason[:LONGEST_REASON])
-    return int(ending[1]) or 1
+    return int(message[1]) or 1
 
 
-def base(environment: Mapping[str, str]) -> Path:
+def base_folder(environment: Mapping[str, str]) -> Path:
     """Return the folder that the service shares with the container."""
     return Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 

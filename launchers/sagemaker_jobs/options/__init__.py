@@ -1,1 +1,1 @@
-"""The options of training jobs and the rules they must keep."""
+"""Options of training jobs and the service's rules for them."""

@@ -1,1 +1,1 @@
-"""Build a training job request, upload what it needs, start it."""
+"""Submission of training jobs: requests, uploads and payloads of trials."""

@@ -1,4 +1,4 @@
-"""Custom code: modules outside the lab that a trial's parts come from, packed to travel with its job."""
+"""Custom code: modules outside the lab that a trial's parts come from, packed for its job."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # equal code gives equal archives
 def code_archive(config: DictConfig) -> bytes | None:
     """Return a zip file of the top-level modules that ``_target_`` names outside the lab; None without any.
 
-    Installed packages do not travel: the image has them.
+    Installed packages are left out: the image has them.
     """
     targets = leaves(OmegaConf.to_container(config, resolve=False))
     roots = {str(name).partition(".")[0] for path, name in targets.items() if path.endswith("_target_")}

@@ -1,4 +1,4 @@
-"""What a sweep would send and cost, told before anything is sent."""
+"""Dry runs: what a sweep would send and cost, before anything is sent."""
 
 from __future__ import annotations
 
@@ -6,54 +6,54 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sagemaker_jobs.aws.connection import Connection, captured
+from sagemaker_jobs.aws.connection import Connection, captured_requests
 from sagemaker_jobs.aws.job_names import job_name
 from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.submit.payload import Sender
 
-HIDDEN = "***"  # as it may be secret
+HIDDEN = "***"  # in place of values that may be secret
 
 
-class Previewed:
-    """Jobs that can be shown before they are."""
+class DryRun:
+    """Base of pools that can show their jobs before they send them."""
 
     def __init__(self, options: JobOptions, connection: Connection, sender: Sender) -> None:
-        """Remember all.
+        """Store the parts.
 
         Args:
             options: of all jobs.
             connection: to AWS.
-            sender: gets trials ready and has them created.
+            sender: prepares trials and creates their jobs.
         """
         self._options, self._connection, self._sender = options, connection, sender
 
     @property
     def trial_resources(self) -> str:
-        """What a trial takes, in words."""
+        """The instances and the largest cost of a trial, in words."""
         hosts = " and ".join(f"{group.count} x {group.type}" for group in self._options.groups)
         most = self._options.max_cost()
-        bound = "" if most is None else f", at most {most:.2f} {self._options.currency}"
-        return f"{hosts}{' spot' if self._options.spot else ''}{bound}"
+        cost = "" if most is None else f", at most {most:.2f} {self._options.currency}"
+        return f"{hosts}{' spot' if self._options.spot else ''}{cost}"
 
     def validate(self, job: Any) -> None:
-        """Raise ConfigError where a trial cannot be sent."""
-        self._sender.check(job)
+        """Raise ConfigError if a trial cannot be sent."""
+        self._sender.validate(job)
 
     def cost_limit(self, trials: int, tries: int) -> str:
-        """Return what so many trials cost at most, in words; empty where a price is not known."""
+        """Return the largest cost of a number of trials, in words; empty if a price is unknown."""
         most = self._options.max_cost()
         if most is None:
             return ""
-        tried = f", each tried {tries} times" if tries > 1 else ""
-        return f"at most {most * trials * tries:.2f} {self._options.currency} for {trials} jobs{tried}\n"
+        repeated = f", each tried {tries} times" if tries > 1 else ""
+        return f"at most {most * trials * tries:.2f} {self._options.currency} for {trials} jobs{repeated}\n"
 
     def preview(self, number: int, folder: Path, job: Any) -> str:
-        """Return the request by which a trial's job would be created, as JSON; nothing is sent."""
+        """Return the request that would create a trial's job, as JSON; nothing is sent."""
         prepared = self._sender.prepare(number, folder, job)
         self._sender.open()
-        name = job_name(self._sender.places.lead, number, prepared.who, 0)
-        with captured(self._connection) as requests:
+        name = job_name(self._sender.layout.name_prefix, number, prepared.digest, 0)
+        with captured_requests(self._connection) as requests:
             self._sender.send(name, prepared)
-        told = requests[0]
-        hidden = {name: HIDDEN for name in self._options.environment}
-        return json.dumps(told | {"Environment": told["Environment"] | hidden}, indent=2)
+        request = requests[0]
+        hidden = {variable: HIDDEN for variable in self._options.environment}
+        return json.dumps(request | {"Environment": request["Environment"] | hidden}, indent=2)

@@ -1,4 +1,4 @@
-"""A store of trials that jobs reach by themselves, and log to while they run."""
+"""Live tracking: a tracking server that jobs can reach, to which they log while they run."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from battery_lab.tracking.mlflow_sweep_run import sweep_run
 from battery_lab.tracking.mlflow_tracking import reason
 from battery_lab.tracking.sync_state import public
 
-NOWHERE = {"_target_": "battery_lab.tracking.NoTracking"}
-HERE_ALONE = re.compile(r"https?://(localhost|127\.|0\.0\.0\.0|\[::1\])")
+NO_TRACKING = {"_target_": "battery_lab.tracking.NoTracking"}
+THIS_MACHINE = re.compile(r"https?://(localhost|127\.|0\.0\.0\.0|\[::1\])")
 
 
 def is_reachable(uri: str) -> bool:
-    """Return whether jobs may reach a store: one of the network, and not of this machine alone."""
-    return uri.startswith(("http://", "https://", "arn:")) and not HERE_ALONE.match(uri)
+    """Return whether jobs can reach a tracking server: it is on the network, not on this machine only."""
+    return uri.startswith(("http://", "https://", "arn:")) and not THIS_MACHINE.match(uri)
 
 
-def make_parent(config: DictConfig, sweep: Path) -> None:
-    """Have such a store hold the sweep's run before jobs that begin at once could each make one.
+def create_sweep_run(config: DictConfig, sweep: Path) -> None:
+    """Create the sweep's run on a reachable server, before jobs that start together each create one.
 
     Args:
-        config: of a trial, as it travels.
+        config: of a trial, as its job reads it.
         sweep: folder of the sweep.
     """
     uri = str(OmegaConf.select(config, "tracking.uri") or "")
@@ -36,15 +36,15 @@ def make_parent(config: DictConfig, sweep: Path) -> None:
     try:
         client, experiment = connect(build_part(config, "tracking").address())
         sweep_run(client, experiment, sweep)
-    except Exception as error:  # Whatever a store can raise, jobs keep what they would have sent.
-        line = f"MLflow at {public(uri)} does not hold the sweep for now ({reason(error, uri)}); jobs go on"
+    except Exception as error:  # stores raise errors of many kinds; jobs keep what they cannot log
+        line = f"could not create the sweep's run in MLflow at {public(uri)} ({reason(error, uri)}); jobs continue"
         print(line, file=sys.stderr, flush=True)
 
 
-def travelling(config: DictConfig) -> DictConfig:
-    """Return a trial as a job is to read it: without what its machine cannot reach."""
+def config_for_job(config: DictConfig) -> DictConfig:
+    """Return a trial's configuration as its job reads it: without what the job's machine cannot reach."""
     config = config.copy()
     config.resume = config.rerun = None
     if not is_reachable(str(OmegaConf.select(config, "tracking.uri") or "")):
-        OmegaConf.update(config, "tracking", dict(NOWHERE), merge=False, force_add=True)
+        OmegaConf.update(config, "tracking", dict(NO_TRACKING), merge=False, force_add=True)
     return config

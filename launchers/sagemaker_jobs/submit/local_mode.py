@@ -1,4 +1,4 @@
-"""Jobs by the SDK's local mode: containers of this machine's Docker engine, one at a time, no service to ask."""
+"""Jobs in the SDK's local mode: containers of this machine's Docker engine, one at a time, without a service."""
 
 from __future__ import annotations
 
@@ -7,56 +7,55 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sagemaker_jobs.aws.job_names import job_name
-from sagemaker_jobs.submit.training_jobs import COMPLETED, Jobs
+from sagemaker_jobs.submit.training_jobs import COMPLETED, TrainingJobs
 
 FAILED = "Failed"
 
 
-class LocalJobs(Jobs):
-    """Jobs of this process alone, each at its end once it was begun."""
+class LocalModeJobs(TrainingJobs):
+    """Jobs of this process only; each runs to its end when it is started."""
 
-    def __init__(self, lead: str, output: str, instance_type: str, instance_count: int) -> None:
-        """Remember what they run on.
+    def __init__(self, name_prefix: str, output: str, instance_type: str, instance_count: int) -> None:
+        """Store what jobs run on.
 
         Args:
-            lead: how their names begin.
-            output: URI of the folder in S3 that what they leave goes to.
+            name_prefix: of their names.
+            output: URI of the S3 folder for their output.
             instance_type: ``local`` or ``local_gpu``.
-            instance_count: containers of a job.
+            instance_count: containers per job.
         """
-        super().__init__(None, lead)
+        super().__init__(None, name_prefix)
         self._output = output
-        self._kind = {"InstanceType": instance_type, "InstanceCount": instance_count}
-        self._told: dict[str, dict[str, Any]] = {}
+        self._resources = {"InstanceType": instance_type, "InstanceCount": instance_count}
+        self._descriptions: dict[str, dict[str, Any]] = {}
 
-    def look(self) -> None:
-        """Do nothing: what there is was begun here."""
+    def refresh(self) -> None:
+        """Do nothing: all jobs were started here."""
 
-    def begin(self, number: int, who: str, send: Callable[[str], None]) -> str:
+    def start(self, number: int, digest: str, send: Callable[[str], None]) -> str:
         """Run a trial's job to its end; returns its name."""
-        last, began = self.latest(number, who), time.monotonic()
-        name = job_name(self._lead, number, who, last.read.attempt + 1 if last else 0)
+        last, started = self.latest(number, digest), time.monotonic()
+        name = job_name(self._name_prefix, number, digest, last.parts.attempt + 1 if last else 0)
         status, reason = COMPLETED, ""
         try:
             send(name)
-        except RuntimeError as error:  # by which the SDK tells of a container that failed
-            status, reason = FAILED, f"AlgorithmError: {' '.join(str(error).split())[-400:]}; see what it printed above"
-        self._told[name] = {
+        except RuntimeError as error:  # the SDK's error for a container that failed
+            status, reason = FAILED, f"AlgorithmError: {' '.join(str(error).split())[-400:]}; see its output above"
+        self._descriptions[name] = {
             "TrainingJobName": name,
             "TrainingJobArn": "",
             "TrainingJobStatus": status,
             "FailureReason": reason,
-            "TrainingTimeInSeconds": time.monotonic() - began,
+            "TrainingTimeInSeconds": time.monotonic() - started,
             "BillableTimeInSeconds": 0.0,
-            "ResourceConfig": self._kind,
+            "ResourceConfig": self._resources,
             "OutputDataConfig": {"S3OutputPath": self._output},
         }
-        self._note(name, status)
+        self._update(name, status)
         return name
 
     def describe(self, name: str) -> Mapping[str, Any]:
-        """Return what became of a job."""
-        return self._told[name]
+        return self._descriptions[name]
 
     def stop(self, name: str) -> None:
-        """Do nothing: it has ended."""
+        """Do nothing: the job has finished."""

@@ -1,4 +1,4 @@
-"""Getting a trial ready to travel, and having the service create its job."""
+"""Payloads: a trial prepared for its job, uploaded, and sent."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from battery_lab.config.stored_trial import note_choices, store_trial
 from battery_lab.config.sweep_name import choices_of_trials
 from battery_lab.sweep.trial_id import package_versions
 from battery_lab.tracking.mlflow_sweep_run import COMMAND
-from battery_lab.tracking.sync_state import read_sync_state, write_sync_state
+from battery_lab.tracking.sync_state import read_receipt, write_receipt
 from sagemaker_jobs.aws.connection import Connection
-from sagemaker_jobs.aws.experiments import make_experiment
-from sagemaker_jobs.aws.job_names import who as who_of
-from sagemaker_jobs.aws.s3_layout import Places, split
+from sagemaker_jobs.aws.experiments import create_experiment
+from sagemaker_jobs.aws.job_names import trial_digest
+from sagemaker_jobs.aws.s3_layout import S3Layout, split_uri
 from sagemaker_jobs.container.channels import CODE, PACKAGES
 from sagemaker_jobs.container.ray_cluster import TOKEN
 from sagemaker_jobs.container.run_trial import NUMBER
 from sagemaker_jobs.options.field_types import LONGEST_EXPERIMENT
 from sagemaker_jobs.options.job_options import JobOptions
-from sagemaker_jobs.submit import training_request as requests
+from sagemaker_jobs.submit import training_request
 from sagemaker_jobs.submit.custom_code import code_archive
-from sagemaker_jobs.submit.live_tracking import make_parent, travelling
-from sagemaker_jobs.submit.uploads import Staging
+from sagemaker_jobs.submit.live_tracking import config_for_job, create_sweep_run
+from sagemaker_jobs.submit.uploads import Uploads
 
 
-class Sent(Protocol):
-    """A trial as the launcher's core hands it over."""
+class TrialJob(Protocol):
+    """A trial as the launchers' sweep starts it."""
 
     config: DictConfig
     identity: str
@@ -46,26 +46,26 @@ class Sent(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A trial that is ready to travel.
+class PreparedTrial:
+    """A trial that is ready to be sent.
 
     Attributes:
         number: of the trial.
-        who: digits of what its job does.
-        choices: its overrides.
-        learners: RLlib learners in processes of their own.
-        config: the trial as the job is to read it.
-        paths: where its data lie, by the configuration keys that name them.
-        code: a zip file of the modules outside the lab that its parts come from; None without.
-        resume: its folder, where an earlier try on this machine left a checkpoint to go on from; None: none.
+        digest: of the trial and the lab's source.
+        overrides: of the trial.
+        learners: number of RLlib learners in processes of their own.
+        config: the trial as its job reads it.
+        data: paths or URIs of its data, by the configuration keys that name them.
+        code: zip file of the modules outside the lab that its parts come from; None if there are none.
+        resume: its folder, if an earlier try on this machine left a checkpoint there; None if not.
     """
 
     number: int
-    who: str
-    choices: Sequence[str]
+    digest: str
+    overrides: Sequence[str]
     learners: int
     config: DictConfig
-    paths: Mapping[str, str]
+    data: Mapping[str, str]
     code: bytes | None
     resume: Path | None
 
@@ -76,111 +76,113 @@ class Sender:
     def __init__(
         self,
         options: JobOptions,
-        places: Places,
+        layout: S3Layout,
         connection: Connection,
         sweep: Path,
-        dry: bool = False,
+        dry_run: bool = False,
     ) -> None:
-        """Remember all.
+        """Store the parts.
 
         Args:
             options: of all jobs.
-            places: of the sweep.
+            layout: of the sweep in S3.
             connection: to AWS.
             sweep: its folder.
-            dry: whether nothing is sent or written.
+            dry_run: whether nothing is sent or written.
         """
-        self.places = places
+        self.layout = layout
         self._options, self._connection, self._sweep = options, connection, sweep
-        self._staging = Staging(connection, places, dry)
-        self._source, self._dry, self._has_parent = "", dry, False
+        self._uploads = Uploads(connection, layout, dry_run)
+        self._source, self._dry_run, self._has_sweep_run = "", dry_run, False
 
     @property
     def _start(self) -> str | None:
-        """What all trials go on from or judge; of S3, a folder there and not all whose names begin so."""
+        """The run that all trials continue or evaluate; in S3 with a final slash, as channels take key prefixes."""
         start = self._options.checkpoint
         return f"{start.rstrip('/')}/" if start is not None and start.startswith("s3://") else start
 
     def open(self) -> None:
-        """Send what all trials share."""
-        self._source = self._staging.source()
-        if not self._dry and not self._options.local:
-            make_experiment(self._connection, self.experiment)
+        """Upload what all trials share."""
+        self._source = self._uploads.source()
+        if not self._dry_run and not self._options.local:
+            create_experiment(self._connection, self.experiment)
 
     @property
     def experiment(self) -> str:
         """The name of the sweep's experiment."""
-        return self._options.experiment or plain_name(self._sweep.name)
+        return self._options.experiment or experiment_name(self._sweep.name)
 
-    def check(self, job: Sent) -> None:
-        """Raise ConfigError where a trial cannot be sent, as far as this machine can tell."""
+    def validate(self, job: TrialJob) -> None:
+        """Raise ConfigError if a trial cannot be sent, as far as this machine can tell."""
         for key, path in data_paths(job.config).items():
             if not path.startswith("s3://"):
                 data_files(key, path)
-        actors = sum(int(OmegaConf.select(job.config, f"algo.{of}") or 0) for of in ("num_env_runners", "num_learners"))
+        actors = sum(
+            int(OmegaConf.select(job.config, f"algo.{key}") or 0) for key in ("num_env_runners", "num_learners")
+        )
         if self._options.hosts > 1 and (actors == 0 or self._options.evaluate_only):
             raise ConfigError(
-                f"a job of {self._options.hosts} hosts must have runners or learners for them, got "
-                "algo.num_env_runners=0 and num_learners=0 or a policy to judge: choose some, or one host"
+                f"a job of {self._options.hosts} hosts must have env runners or learners for them, got "
+                "algo.num_env_runners=0 and num_learners=0 or evaluate_only=true: choose some, or one host"
             )
-        requests.parameters("", "", 0, _choices(job))
+        training_request.hyperparameters("", "", 0, _overrides(job))
 
-    def prepare(self, number: int, folder: Path, job: Sent) -> Prepared:
-        """Write the trial into its folder, and return it as it is to travel.
+    def prepare(self, number: int, folder: Path, job: TrialJob) -> PreparedTrial:
+        """Write the trial into its folder, and return it prepared for its job.
 
         Args:
             number: of the trial.
             folder: of the trial.
-            job: as the launcher's core hands it over.
+            job: the trial.
 
         Raises:
             ConfigError: its data cannot be sent.
         """
         config = OmegaConf.masked_copy(job.config, [str(key) for key in job.config if key != "hydra"])
         note_choices(config, job.config.hydra.runtime.choices)
-        if not self._dry:
+        if not self._dry_run:
             store_trial(config, folder)
-        paths, code = data_paths(config), code_archive(config)
-        marks = "".join(self._staging.mark(uri) for uri in (*paths.values(), self._start))
-        digest = "" if code is None else hashlib.sha256(code).hexdigest()
-        return Prepared(
+        data, code = data_paths(config), code_archive(config)
+        contents = "".join(self._uploads.content_digest(uri) for uri in (*data.values(), self._start))
+        code_digest = "" if code is None else hashlib.sha256(code).hexdigest()
+        return PreparedTrial(
             number=number,
-            who=who_of(job.identity, f"{job.counts_as}{marks}{digest}"),
-            choices=_choices(job),
+            digest=trial_digest(job.identity, f"{job.counts_as}{contents}{code_digest}"),
+            overrides=_overrides(job),
             learners=int(OmegaConf.select(config, "algo.num_learners") or 0),
-            config=travelling(config),
-            paths=paths,
+            config=config_for_job(config),
+            data=data,
             code=code,
             resume=None if job.config.get("resume") is None else folder,
         )
 
-    def send(self, name: str, prepared: Prepared) -> None:
-        """Send a trial's files and have its job created; raises what the service answers."""
-        number, who = prepared.number, prepared.who
-        files = {} if self._dry else self._files(prepared)
-        request = requests.Request(
+    def send(self, name: str, prepared: PreparedTrial) -> None:
+        """Upload a trial's files and create its job; raises the errors of the service."""
+        number = prepared.number
+        files = {} if self._dry_run else self._files(prepared)
+        request = training_request.JobRequest(
             name=name,
             number=number,
-            who=who,
+            digest=prepared.digest,
             sweep=self._sweep.name,
-            choices=prepared.choices,
+            overrides=prepared.overrides,
             learners=prepared.learners,
             source=self._source,
-            trial=self._staging.trial(number, name, files),
-            data=[self._data(key, path) for key, path in prepared.paths.items()],
+            trial=self._uploads.trial(number, name, files),
+            data=[self._data_uri(key, path) for key, path in prepared.data.items()],
             metrics=metric_names(prepared.config),
-            start=self._started(prepared.resume),
+            start=self._start_uri(prepared.resume),
         )
         experiment = None if self._options.local else self.experiment
-        requests.send(request, self._options, self.places, self._connection, experiment)
+        training_request.send(request, self._options, self.layout, self._connection, experiment)
 
-    def _files(self, prepared: Prepared) -> dict[str, bytes]:
-        if not self._has_parent:
-            make_parent(prepared.config, self._sweep)
-            self._has_parent = True
-        state = read_sync_state(self._sweep)
-        # Kept, so that all trials find one parent in a store of trials.
-        write_sync_state(self._sweep, state)
+    def _files(self, prepared: PreparedTrial) -> dict[str, bytes]:
+        if not self._has_sweep_run:
+            create_sweep_run(prepared.config, self._sweep)
+            self._has_sweep_run = True
+        receipt = read_receipt(self._sweep)
+        # Written, so that all trials find the same parent in a store of trials.
+        write_receipt(self._sweep, receipt)
         files = {
             RunFolder.TRIAL: OmegaConf.to_yaml(prepared.config).encode(),
             NUMBER: str(prepared.number).encode(),
@@ -194,69 +196,69 @@ class Sender:
             files[TOKEN] = secrets.token_hex(32).encode()
         return files
 
-    def _data(self, key: str, path: str) -> str:
+    def _data_uri(self, key: str, path: str) -> str:
         if path.startswith("s3://"):
             return path
-        return self._staging.data(data_files(key, path))
+        return self._uploads.data(data_files(key, path))
 
-    def _started(self, resume: Path | None) -> str | None:
+    def _start_uri(self, resume: Path | None) -> str | None:
         start = self._start if resume is None else str(resume)
         if start is None or start.startswith("s3://"):
             return start
-        return self._staging.data([Path(start).expanduser()])
+        return self._uploads.data([Path(start).expanduser()])
 
 
-def _choices(job: Sent) -> list[str]:
+def _overrides(job: TrialJob) -> list[str]:
     return choices_of_trials([str(choice) for choice in job.config.hydra.overrides.task])
 
 
 def data_paths(config: DictConfig) -> dict[str, str]:
-    """Return where the data of a trial are, by the configuration keys that its environment declares."""
+    """Return the paths or URIs of a trial's data, by the configuration keys that its environment declares."""
     return {key: channel_path(key, str(OmegaConf.select(config, key))) for key in data_keys(config)}
 
 
 def channel_path(key: str, path: str) -> str:
-    """Return a data path as a channel takes it.
+    """Return a data path for a channel.
 
     Args:
         key: the configuration key that names the path.
         path: on this machine or in S3.
 
     Raises:
-        ConfigError: it is a pattern in S3.
+        ConfigError: the path is a pattern in S3.
     """
     if not path.startswith("s3://"):
         return path
-    name = split(path)[1]
+    name = split_uri(path)[1]
     if any(sign in name for sign in "*?["):
-        raise ConfigError(f"{key}={path} must be an object of S3 or a folder there, as channels know no patterns")
-    # A channel takes all whose keys begin so; without the end of a name that is too many.
+        raise ConfigError(f"{key}={path} must be an object or a folder in S3, as channels take no patterns")
+    # A channel takes all keys with a prefix: without the slash it would take folders with longer names, too.
     return path if Path(name).suffix or path.endswith("/") else f"{path}/"
 
 
 def data_files(key: str, path: str) -> list[Path]:
-    """Return the file or folder, or the files of a pattern, that a path of this machine names.
+    """Return the file, the folder or the files of a pattern that a local path names.
 
     Raises:
-        ConfigError: there is nothing.
+        ConfigError: there are none, or they are in several folders.
     """
-    place = Path(path).expanduser()
-    found = [place] if place.exists() else sorted(Path(one) for one in glob(str(place), recursive=True))
-    if not found:
+    expanded = Path(path).expanduser()
+    files = [expanded] if expanded.exists() else sorted(Path(name) for name in glob(str(expanded), recursive=True))
+    if not files:
         raise ConfigError(
-            f"{key}={path} must name a file, a folder or a pattern of this machine, or s3://, and there is none"
+            f"{key}={path} must be a file, a folder or a pattern on this machine, or s3://, but nothing is there"
         )
-    if len({one.parent for one in found}) > 1:
+    if len({file.parent for file in files}) > 1:
         raise ConfigError(
-            f"{key}={path} must match files of one folder to be sent, and matches several: name the folder"
+            f"{key}={path} must match files of one folder, to be uploaded, but matches several: name the folder"
         )
-    return found
+    return files
 
 
-def plain_name(text: str) -> str:
-    """Return a text as a name that Experiments takes; what tells sweeps apart is at the end."""
-    whole = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "sweep"  # as the SDK has it
-    if len(whole) <= LONGEST_EXPERIMENT:
-        return whole
-    begin, end = whole[: LONGEST_EXPERIMENT - 9].rstrip("-"), whole[-8:].strip("-")
-    return f"{begin}-{end}"
+def experiment_name(sweep: str) -> str:
+    """Return the name of an experiment for a sweep, in lower case like the SDK's; keeps the digest at the end."""
+    name = re.sub(r"[^a-z0-9]+", "-", sweep.lower()).strip("-") or "sweep"
+    if len(name) <= LONGEST_EXPERIMENT:
+        return name
+    start, end = name[: LONGEST_EXPERIMENT - 9].rstrip("-"), name[-8:].strip("-")
+    return f"{start}-{end}"

@@ -1,181 +1,178 @@
-"""Jobs as the service knows them: found again by their names, begun once, looked at together, stopped."""
+"""Training jobs of a sweep as the service lists them: found by name, created once, polled together, stopped."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from battery_lab.common.errors import DataError
-from sagemaker_jobs.aws.connection import Connection, code_of, passes
-from sagemaker_jobs.aws.job_names import JobName, job_name, read_name
-from sagemaker_jobs.submit.training_request import WHO
+from sagemaker_jobs.aws.connection import Connection
+from sagemaker_jobs.aws.errors import error_code, is_transient
+from sagemaker_jobs.aws.job_names import JobName, job_name, parse_job_name
+from sagemaker_jobs.submit.training_request import DIGEST
 
-IN_USE, FULL = "ResourceInUse", "ResourceLimitExceeded"
-COMPLETED, STOPPED, STOPPING = "Completed", "Stopped", "Stopping"
-UNDER_WAY = ("InProgress", STOPPING)
+NAME_IN_USE, QUOTA_FULL = "ResourceInUse", "ResourceLimitExceeded"
+COMPLETED, STOPPED, STOPPING, IN_PROGRESS = "Completed", "Stopped", "Stopping", "InProgress"
+RUNNING = (IN_PROGRESS, STOPPING)
 QUOTA_PAUSE_S, OUTAGE_PAUSE_S = 60.0, 10.0
-PAGE = 100
+PAGE = 100  # jobs per list request
+QUOTA_MESSAGE = re.compile(
+    r"limit '(?P<name>[^']+)' is (?P<limit>[\d.]+).* delta of (?P<requested>[\d.]+)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
-class Seen:
+class ListedJob:
     """A job in a list of the service.
 
     Attributes:
         name: of the job.
-        read: what the name says.
+        parts: of the name.
         status: ``InProgress``, ``Stopping``, ``Completed``, ``Failed`` or ``Stopped``.
     """
 
     name: str
-    read: JobName
+    parts: JobName
     status: str
 
     @property
-    def under_way(self) -> bool:
-        """Whether it has not ended."""
-        return self.status in UNDER_WAY
+    def running(self) -> bool:
+        """Whether the job has not finished."""
+        return self.status in RUNNING
 
 
-class NotYetError(Exception):
-    """A job cannot be begun for now.
+class JobPostponedError(Exception):
+    """A job cannot be created yet.
 
     Attributes:
-        pause_s: after which to ask again, at the soonest.
+        pause_s: time until the next attempt makes sense.
     """
 
-    def __init__(self, why: str, pause_s: float) -> None:
-        """Remember both."""
-        super().__init__(why)
+    def __init__(self, reason: str, pause_s: float) -> None:
+        super().__init__(reason)
         self.pause_s = pause_s
 
 
-# As the service says how much there is, and how much a job wants beyond what is in use.
-QUOTA = re.compile(r"limit '(?P<name>[^']+)' is (?P<limit>[\d.]+).* delta of (?P<wanted>[\d.]+)", re.DOTALL)
+def check_quota(message: str) -> None:
+    """Raise DataError if an account's quota is too small for a job even if nothing else runs.
 
-
-def _check_quota(message: str) -> None:
-    """Raise DataError where an account's quota has no room for a job even if nothing else runs."""
-    found = QUOTA.search(message)
-    if found and float(found["limit"]) < float(found["wanted"]):
+    Args:
+        message: of the service, which refused to create a job.
+    """
+    match = QUOTA_MESSAGE.search(message)
+    if match and float(match["limit"]) < float(match["requested"]):
         raise DataError(
-            f"the account's quota '{found['name']}' is {found['limit']}, and a job wants {found['wanted']}: "
-            "ask for more (Service Quotas), or choose other instances"
+            f"the account's quota '{match['name']}' is {match['limit']}, and a job needs {match['requested']}: ask for "
+            "more (Service Quotas), or choose other instances"
         )
 
 
-class Jobs:
-    """The jobs of a sweep."""
+class TrainingJobs:
+    """The training jobs of a sweep."""
 
-    def __init__(self, connection: Connection | None, lead: str) -> None:
-        """Remember which.
+    def __init__(self, connection: Connection | None, name_prefix: str) -> None:
+        """Store how to reach the jobs.
 
         Args:
-            connection: to AWS; None for those who never ask it.
-            lead: how their names begin.
+            connection: to AWS; None for jobs that the service does not know.
+            name_prefix: of their names.
         """
-        self._given, self._lead = connection, lead
-        self.seen: dict[str, Seen] = {}
+        self._optional_connection, self._name_prefix = connection, name_prefix
+        self.listed: dict[str, ListedJob] = {}
 
     @property
     def _connection(self) -> Connection:
-        assert self._given is not None
-        return self._given
+        assert self._optional_connection is not None
+        return self._optional_connection
 
-    def look(self) -> None:
-        """Take in what the service lists, in one request for each hundred jobs, however many are waited for."""
-        self.seen |= {job.name: job for job in self._listed()}
+    def refresh(self) -> None:
+        """List the jobs, in one request per hundred of them."""
+        self.listed |= {job.name: job for job in self._list()}
 
-    def latest(self, number: int, who: str) -> Seen | None:
+    def latest(self, number: int, digest: str) -> ListedJob | None:
         """Return the last attempt at a trial; None if there was none."""
-        mine = [job for job in self.seen.values() if (job.read.number, job.read.who) == (number, who)]
-        return max(mine, key=lambda job: job.read.attempt, default=None)
+        attempts = [job for job in self.listed.values() if (job.parts.number, job.parts.digest) == (number, digest)]
+        return max(attempts, key=lambda job: job.parts.attempt, default=None)
 
-    def begin(self, number: int, who: str, send: Callable[[str], None]) -> str:
-        """Have a trial's job run, which may be under way or done already; returns its name.
+    def start(self, number: int, digest: str, send: Callable[[str], None]) -> str:
+        """Create a trial's job, unless one is running or completed; returns its name.
 
         Args:
             number: of the trial.
-            who: digits of what it does.
-            send: creates the job of a name; raises what the service answers.
+            digest: of the trial and the lab's source.
+            send: creates the job with a given name, and raises the errors of the service.
 
         Raises:
-            NotYetError: the account's quota is full, the attempt before is still stopping, or the service is not well.
-            DataError: somebody else's job has the name.
+            JobPostponedError: the account's quota is full, the last attempt is still stopping, or the service cannot
+                be reached.
+            DataError: another job has the name, or the quota is too small for any job.
         """
-        last = self.latest(number, who)
+        last = self.latest(number, digest)
         if last is not None and last.status == STOPPING:
-            raise NotYetError("its last job is still stopping", 0)
-        if last is not None and (last.under_way or last.status == COMPLETED):
+            raise JobPostponedError("its last job is still stopping", 0)
+        if last is not None and (last.running or last.status == COMPLETED):
             return last.name
-        name = job_name(self._lead, number, who, last.read.attempt + 1 if last else 0)
+        name = job_name(self._name_prefix, number, digest, last.parts.attempt + 1 if last else 0)
         try:
             send(name)
         except Exception as error:
-            if code_of(error) == FULL:
-                _check_quota(str(error))
-                raise NotYetError("the account's quota is full", QUOTA_PAUSE_S) from None
-            # In use is also the answer to a request that was sent twice, as the first answer was lost.
-            if code_of(error) != IN_USE and not (passes(error) and self._is_there(name)):
-                if passes(error):
-                    raise NotYetError("the service cannot be reached", OUTAGE_PAUSE_S) from None
+            if error_code(error) == QUOTA_FULL:
+                check_quota(str(error))
+                raise JobPostponedError("the account's quota is full", QUOTA_PAUSE_S) from None
+            # The name is also in use if the request was repeated because its first answer was lost.
+            if error_code(error) != NAME_IN_USE and not (is_transient(error) and self._exists(name)):
+                if is_transient(error):
+                    raise JobPostponedError("the service cannot be reached", OUTAGE_PAUSE_S) from None
                 raise
-            self._check_ours(name, who)
-        self._note(name, "InProgress")
+            self._check_digest(name, digest)
+        self._update(name, IN_PROGRESS)
         return name
 
     def describe(self, name: str) -> Mapping[str, Any]:
-        """Return all that the service says of a job."""
-        told: Mapping[str, Any] = self._connection.paced(
-            lambda: self._connection.sagemaker.describe_training_job(TrainingJobName=name)
-        )
-        self._note(name, told["TrainingJobStatus"])
-        return told
+        """Return the service's answer to DescribeTrainingJob."""
+        description: Mapping[str, Any] = self._connection.sagemaker.describe_training_job(TrainingJobName=name)
+        self._update(name, description["TrainingJobStatus"])
+        return description
 
     def stop(self, name: str) -> None:
-        """Ask a job to stop; one that has ended meanwhile is left alone."""
+        """Ask a job to stop; does nothing if the job has finished meanwhile."""
         try:
-            self._connection.paced(lambda: self._connection.sagemaker.stop_training_job(TrainingJobName=name))
+            self._connection.sagemaker.stop_training_job(TrainingJobName=name)
         except Exception as error:
-            if code_of(error) != "ValidationException" or self.describe(name)["TrainingJobStatus"] == "InProgress":
+            if error_code(error) != "ValidationException" or self.describe(name)["TrainingJobStatus"] == IN_PROGRESS:
                 raise
 
-    def _is_there(self, name: str) -> bool:
-        """Whether the service knows a job, as far as it can be told."""
+    def _exists(self, name: str) -> bool:
         try:
             self.describe(name)
         except Exception as error:
-            if not passes(error) or code_of(error):
+            if not is_transient(error) or error_code(error):
                 return False
-            raise NotYetError("the service cannot be reached", OUTAGE_PAUSE_S) from None
+            raise JobPostponedError("the service cannot be reached", OUTAGE_PAUSE_S) from None
         return True
 
-    def _check_ours(self, name: str, who: str) -> None:
-        told = self.describe(name)
+    def _check_digest(self, name: str, digest: str) -> None:
         # The SDK writes hyperparameters as JSON.
-        if told.get("HyperParameters", {}).get(WHO, "").strip('"') != who:
-            raise DataError(
-                f"the job {name} is not this sweep's, although it has the name that it would have: choose another "
-                "hydra.sweep.dir"
-            )
+        if self.describe(name).get("HyperParameters", {}).get(DIGEST, "").strip('"') != digest:
+            raise DataError(f"the job {name} exists and is not of this sweep: choose another hydra.sweep.dir")
 
-    def _note(self, name: str, status: str) -> None:
-        read = read_name(name)
-        if read is not None:
-            self.seen[name] = Seen(name, read, status)
+    def _update(self, name: str, status: str) -> None:
+        parts = parse_job_name(name)
+        if parts is not None:
+            self.listed[name] = ListedJob(name, parts, status)
 
-    def _listed(self) -> Iterator[Seen]:
-        asked: dict[str, Any] = {"NameContains": self._lead, "MaxResults": PAGE}
-        asked |= {"SortBy": "CreationTime", "SortOrder": "Descending"}
+    def _list(self) -> Iterator[ListedJob]:
+        request: dict[str, Any] = {"NameContains": self._name_prefix, "MaxResults": PAGE}
+        request |= {"SortBy": "CreationTime", "SortOrder": "Descending"}
         while True:
-            told = self._connection.paced(partial(self._connection.sagemaker.list_training_jobs, **asked))
-            for job in told["TrainingJobSummaries"]:
-                read = read_name(job["TrainingJobName"])
-                if read is not None and job["TrainingJobName"].startswith(f"{self._lead}-"):
-                    yield Seen(job["TrainingJobName"], read, job["TrainingJobStatus"])
-            if not told.get("NextToken"):
+            page = self._connection.sagemaker.list_training_jobs(**request)
+            for job in page["TrainingJobSummaries"]:
+                parts = parse_job_name(job["TrainingJobName"])
+                if parts is not None and job["TrainingJobName"].startswith(f"{self._name_prefix}-"):
+                    yield ListedJob(job["TrainingJobName"], parts, job["TrainingJobStatus"])
+            if not page.get("NextToken"):
                 return
-            asked = {**asked, "NextToken": told["NextToken"]}
+            request = {**request, "NextToken": page["NextToken"]}

@@ -1,44 +1,50 @@
-"""Names of jobs follow from what they do."""
+"""Names of jobs and their files in S3 follow from what the jobs do."""
 
 from __future__ import annotations
 
 import pytest
-from sagemaker_jobs.aws.job_names import JobName, job_name, read_name, sweep_lead, who
-from sagemaker_jobs.aws.s3_layout import Places, split
+from sagemaker_jobs.aws.job_names import JobName, job_name, parse_job_name, sweep_name_prefix, trial_digest
+from sagemaker_jobs.aws.s3_layout import S3Layout, split_uri
 
 from battery_lab.common.errors import DataError
 
+PREFIX = "battery-lab-01234567"
 
-def test_a_name_says_what_it_is_of():
-    name = job_name(sweep_lead("algo=ppo,dqn", "lab", "battery_lab"), 11, who("abc", "def"), 2)
-    assert read_name(name) == JobName(11, who("abc", "def"), 2)
+
+def test_a_name_can_be_parsed():
+    digest = trial_digest("abc", "def")
+    name = job_name(sweep_name_prefix("algo=ppo,dqn", "lab", "battery_lab"), 11, digest, 2)
+    assert parse_job_name(name) == JobName(11, digest, 2)
     assert len(name) <= 63
 
 
-def test_another_source_or_another_sweep_has_other_names():
-    assert len({who("abc", "def"), who("abc", "deg"), who("abd", "def")}) == 3
+def test_the_digest_depends_on_the_trial_and_the_source():
+    assert len({trial_digest("abc", "def"), trial_digest("abc", "deg"), trial_digest("abd", "def")}) == 3
+
+
+def test_the_prefix_depends_on_the_sweep_and_its_place():
     places = [("a", "lab", "ours"), ("b", "lab", "ours"), ("a", "bal", "ours"), ("a", "lab", "theirs")]
-    assert len({sweep_lead(*place) for place in places}) == 4
+    assert len({sweep_name_prefix(*place) for place in places}) == 4
 
 
-@pytest.mark.parametrize("name", ["battery-lab-x", "other-0123456789", "battery-lab-01234567-1-0123456789abcdef-0-x"])
-def test_other_names_are_none_of_ours(name):
-    assert read_name(name) is None
+@pytest.mark.parametrize("name", ["battery-lab-x", "other-0123456789", f"{PREFIX}-1-0123456789abcdef-0-x"])
+def test_names_of_other_jobs_are_not_parsed(name):
+    assert parse_job_name(name) is None
 
 
-def test_a_name_too_long_for_the_service_is_refused():
+def test_a_name_longer_than_the_service_allows_is_an_error():
     with pytest.raises(DataError, match="63 characters"):
-        job_name(sweep_lead("a", "lab", "battery_lab"), 10**23, who("abc", "def"), 0)
+        job_name(sweep_name_prefix("a", "lab", "battery_lab"), 10**23, trial_digest("abc", "def"), 0)
 
 
-def test_attempts_at_a_trial_share_its_checkpoints():
-    auto = Places("bucket", "lab", "battery-lab-01234567", "auto")
-    assert auto.checkpoint(3, "abc") == "s3://bucket/lab/sweeps/battery-lab-01234567/3-abc/run"
-    chosen = Places("bucket", "lab", "battery-lab-01234567", "s3://other/place/")
-    assert chosen.checkpoint(3, "abc") == "s3://other/place/battery-lab-01234567/3-abc"
-    assert Places("bucket", "lab", "battery-lab-01234567", None).checkpoint(3, "abc") is None
+def test_attempts_at_a_trial_share_a_checkpoint_uri():
+    auto = S3Layout("bucket", "lab", PREFIX, "auto")
+    assert auto.checkpoint(3, "abc") == f"s3://bucket/lab/sweeps/{PREFIX}/3-abc/run"
+    chosen = S3Layout("bucket", "lab", PREFIX, "s3://other/place/")
+    assert chosen.checkpoint(3, "abc") == f"s3://other/place/{PREFIX}/3-abc"
+    assert S3Layout("bucket", "lab", PREFIX, None).checkpoint(3, "abc") is None
 
 
-def test_a_uri_is_a_bucket_and_a_key():
-    assert split("s3://bucket/a/b.csv") == ("bucket", "a/b.csv")
-    assert split("s3://bucket") == ("bucket", "")
+def test_a_uri_is_split_into_bucket_and_key():
+    assert split_uri("s3://bucket/a/b.csv") == ("bucket", "a/b.csv")
+    assert split_uri("s3://bucket") == ("bucket", "")

@@ -1,4 +1,4 @@
-"""What a job does inside: where it goes on from, what it leaves, and how it says why it failed."""
+"""Trials in a job's container: where they start from, what they deliver, and how failures are reported."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.launchers.app import until
 from tests.launchers.kills import PATHS, ROOT
 
 
-def job(tmp_path, **changed):
+def job(tmp_path, **changes):
     trial = tmp_path / "trial"
     trial.mkdir()
     (trial / "number").write_text("3\n")
-    told = {"SAGEMAKER_BASE_DIR": str(tmp_path / "ml"), "SM_CHANNEL_TRIAL": str(trial)}
-    told |= {"SM_MODEL_DIR": str(tmp_path / "model"), "SM_OUTPUT_DATA_DIR": str(tmp_path / "output")}
-    return Job.here(told | changed)
+    variables = {"SAGEMAKER_BASE_DIR": str(tmp_path / "ml"), "SM_CHANNEL_TRIAL": str(trial)}
+    variables |= {"SM_MODEL_DIR": str(tmp_path / "model"), "SM_OUTPUT_DATA_DIR": str(tmp_path / "output")}
+    return Job.read(variables | changes)
 
 
 def checkpoint(run, env_steps):
@@ -36,56 +36,56 @@ def checkpoint(run, env_steps):
     (path / "state.json").write_text("{}")
 
 
-def test_a_job_without_a_trial_is_told():
+def test_a_job_without_a_trial_is_an_error():
     with pytest.raises(DataError, match="the job has no channel trial, which holds the trial"):
-        Job.here({"SM_MODEL_DIR": "m", "SM_OUTPUT_DATA_DIR": "o"})
+        Job.read({"SM_MODEL_DIR": "m", "SM_OUTPUT_DATA_DIR": "o"})
 
 
-def test_the_run_finds_the_sweep_around_it(tmp_path):
-    given = job(tmp_path)
-    (given.trial / "mlflow.json").write_text("{}")
-    folder = run_trial.run_folder(given)
+def test_files_of_the_sweep_are_in_the_parent_of_the_run_folder(tmp_path):
+    current = job(tmp_path)
+    (current.trial / "mlflow.json").write_text("{}")
+    folder = run_trial.run_folder(current)
     assert folder == tmp_path / "ml" / "checkpoints" / "3"
     assert (folder.parent / "mlflow.json").is_file()
 
 
-def test_a_checkpoint_that_a_try_failed_from_by_itself_is_remembered(tmp_path):
+def test_the_checkpoint_that_an_attempt_failed_from_is_noted(tmp_path):
     checkpoint(tmp_path, 512)
     with pytest.raises(ValueError, match="no such thing"), run_trial.noting_failure(tmp_path):
         checkpoint(tmp_path, 1024)
         raise ValueError("no such thing")
-    assert run_trial.raised_from(tmp_path) == 512
+    assert run_trial.failed_from(tmp_path) == 512
 
 
-def test_one_that_was_asked_to_stop_is_not(tmp_path):
+def test_an_interrupted_attempt_is_not_noted(tmp_path):
     checkpoint(tmp_path, 512)
     with pytest.raises(Interrupted), run_trial.noting_failure(tmp_path):
         raise Interrupted(signal.SIGTERM, tmp_path)
-    assert run_trial.raised_from(tmp_path) is None
+    assert run_trial.failed_from(tmp_path) is None
 
 
-def test_a_mistake_says_nothing_against_a_checkpoint(tmp_path):
+def test_an_invalid_option_is_not_noted(tmp_path):
     checkpoint(tmp_path, 512)
     with pytest.raises(ConfigError), run_trial.noting_failure(tmp_path):
         raise ConfigError("too few cores")
-    assert run_trial.raised_from(tmp_path) is None
+    assert run_trial.failed_from(tmp_path) is None
 
 
-def test_a_policy_that_cannot_be_exported_ends_no_job(tmp_path, monkeypatch, capsys):
+def test_a_failed_export_does_not_end_the_job(tmp_path, monkeypatch, capsys):
     def broken(*_):
         raise ConfigError("network.kernel is odd")
 
     monkeypatch.setattr("battery_lab.policies.onnx_export.export_policy", broken)
-    run_trial._export(SimpleNamespace(network=None, env=None, name="ppo"), tmp_path, tmp_path / "model")
-    said = capsys.readouterr().out
-    assert said == "the policy cannot be served as it is: ConfigError: network.kernel is odd\n"
+    run_trial.export_served_policy(SimpleNamespace(network=None, env=None, name="ppo"), tmp_path, tmp_path / "model")
+    output = capsys.readouterr().out
+    assert output == "the policy cannot be served as it is: ConfigError: network.kernel is odd\n"
 
 
 @pytest.mark.parametrize(
-    ("told", "others"),
+    ("packages", "differences"),
     [
         (["numpy {numpy}"], None),
-        # A build for another device is the same version.
+        # A build for another device has the same version.
         (["numpy {numpy}+cu128"], None),
         (
             ["numpy 0.1", "nothing-of-the-kind 1.0"],
@@ -93,34 +93,34 @@ def test_a_policy_that_cannot_be_exported_ends_no_job(tmp_path, monkeypatch, cap
         ),
     ],
 )
-def test_an_image_with_other_packages_is_told(tmp_path, told, others):
+def test_an_image_with_other_packages_is_an_error(tmp_path, packages, differences):
     numpy = metadata.version("numpy")
-    (tmp_path / "packages").write_text(json.dumps([one.format(numpy=numpy) for one in told]))
-    if others is None:
+    (tmp_path / "packages").write_text(json.dumps([package.format(numpy=numpy) for package in packages]))
+    if differences is None:
         channels.check_packages(tmp_path)
         return
-    with pytest.raises(DataError, match=re.escape(others.format(numpy=numpy))):
+    with pytest.raises(DataError, match=re.escape(differences.format(numpy=numpy))):
         channels.check_packages(tmp_path)
 
 
-def test_a_run_is_gone_on_from_without_its_place_in_a_store_of_trials(tmp_path):
+def test_a_continued_run_is_copied_without_its_identity_in_a_store_of_trials(tmp_path):
     run, folder = tmp_path / "run", tmp_path / "folder"
     folder.mkdir()
     checkpoint(run, 512)
     for name in ("curves.jsonl", "mlflow.json", "metrics.json", "policy/policy.json"):
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).write_text("{}")
-    channels.begin_with(run, folder)
+    channels.copy_continued_run(run, folder)
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "curves.jsonl", "policy"]
 
 
-def test_a_run_without_a_checkpoint_is_told(tmp_path):
-    with pytest.raises(DataError, match="the run of the channel checkpoint holds no checkpoint to go on from"):
-        channels.begin_with(tmp_path, tmp_path)
+def test_a_run_without_a_checkpoint_cannot_be_continued(tmp_path):
+    with pytest.raises(DataError, match="the run in the channel checkpoint has no checkpoint to resume from"):
+        channels.copy_continued_run(tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("path", "found"),
+    ("path", "name"),
     [
         ("/home/me/prices.csv", "prices.csv"),
         ("/home/me/prices_*.csv", "prices_*.csv"),
@@ -129,31 +129,32 @@ def test_a_run_without_a_checkpoint_is_told(tmp_path):
         ("s3://bucket/prices/prices.csv", "prices.csv"),
     ],
 )
-def test_data_are_found_in_their_channel(tmp_path, path, found):
+def test_data_are_found_in_their_channel(tmp_path, path, name):
     (tmp_path / "prices.csv").touch()
-    assert channels.data_path(path, tmp_path) == str(tmp_path / found if found else tmp_path)
+    assert channels.data_path(path, tmp_path) == str(tmp_path / name if name else tmp_path)
 
 
-def test_what_comes_out_is_delivered(tmp_path):
-    given = job(tmp_path)
-    folder = run_trial.run_folder(given)
-    for name in ("policy/policy.json", "checkpoints/x", ".lock", "raised", "trial.yaml", "metrics.json", "report.html"):
+def test_results_are_delivered_without_checkpoints_and_notes(tmp_path):
+    current = job(tmp_path)
+    folder = run_trial.run_folder(current)
+    results = ("policy/policy.json", "trial.yaml", "metrics.json", "report.html")
+    for name in (*results, "checkpoints/x", ".lock", "failed_from"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("{}")
-    run_trial.deliver(folder, given)
-    names = {path.name for path in given.output.iterdir()}
+    run_trial.deliver(folder, current)
+    names = {path.name for path in current.output.iterdir()}
     assert names == {"policy", "trial.yaml", "metrics.json", "report.html"}
-    assert {path.name for path in given.model.iterdir()} == {"policy", "trial.yaml", "metrics.json"}
+    assert {path.name for path in current.model.iterdir()} == {"policy", "trial.yaml", "metrics.json"}
 
 
-def test_a_failure_is_written_where_the_service_looks(tmp_path, monkeypatch, capsys):
+def test_a_failure_is_written_to_the_file_that_the_service_reads(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
-    assert run_trial._failed(DataError("prices.csv holds\nno prices: bring some")) == 1
+    assert run_trial.report_failure(DataError("prices.csv holds\nno prices: bring some")) == 1
     assert (tmp_path / "output" / "failure").read_text() == "prices.csv holds no prices: bring some"
     assert capsys.readouterr().out == "prices.csv holds no prices: bring some\n"
 
 
-DOOR = """
+TRIAL = """
 import json, os, signal, subprocess, sys, time
 helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 def stop(*_):
@@ -167,8 +168,8 @@ time.sleep(60)
 """
 
 
-def door(tmp_path, trial):
-    """Return the entry of a job, with something else in place of the trial."""
+def entry_point(tmp_path, trial):
+    """Return the entry point of a job that runs another script as its trial."""
     package = tmp_path / "sagemaker_jobs" / "container"
     package.mkdir(parents=True)
     for folder in (package, package.parent):
@@ -179,23 +180,23 @@ def door(tmp_path, trial):
     return entry
 
 
-def test_a_stop_leaves_alive_what_the_trial_needs_to_save_itself(tmp_path):
-    entry = door(tmp_path, DOOR)
-    said = tmp_path / "said"
-    with said.open("w") as file:
+def test_sigterm_reaches_the_trial_but_not_its_helper_processes(tmp_path):
+    entry = entry_point(tmp_path, TRIAL)
+    output = tmp_path / "output.txt"
+    with output.open("w") as file:
         process = subprocess.Popen([sys.executable, str(entry)], stdout=file, process_group=0)
-    until(lambda: "ready" in said.read_text())
+    until(lambda: "ready" in output.read_text())
     os.killpg(process.pid, signal.SIGTERM)
     assert process.wait(30) == 143
-    assert json.loads(said.read_text().splitlines()[-1]) == {"helper": None}
+    assert json.loads(output.read_text().splitlines()[-1]) == {"helper": None}
 
 
-def test_the_door_gives_the_status_of_who_was_killed(tmp_path):
-    entry = door(tmp_path, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+def test_the_status_of_a_killed_trial_is_passed_on(tmp_path):
+    entry = entry_point(tmp_path, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     assert subprocess.run([sys.executable, str(entry)], check=False).returncode == 137
 
 
-def test_without_the_extra_the_launcher_says_what_to_install(tmp_path):
+def test_a_missing_extra_is_reported_with_the_command_that_installs_it(tmp_path):
     (tmp_path / "boto3.py").write_text("raise ModuleNotFoundError(\"No module named 'boto3'\", name='boto3')")
     variables = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *PATHS])}
     command = [sys.executable, "-m", "battery_lab", "--multirun", "seed=0,1", "launcher=sagemaker"]

@@ -1,4 +1,4 @@
-"""Modules from outside the lab travel with the jobs whose trials name them."""
+"""Modules from outside the lab are sent with the jobs whose trials name them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_modules_and_packages_outside_the_lab_are_packed(tmp_path, monkeypatch):
     assert code_archive(config) == archive
 
 
-def test_the_lab_and_installed_packages_do_not_travel():
+def test_the_lab_and_installed_packages_are_not_packed():
     targets = ("battery_lab.algos.ppo.PPO", "torch.nn.Linear", "collections.OrderedDict", "missing.module.Class")
     config = OmegaConf.create({f"part{place}": {"_target_": target} for place, target in enumerate(targets)})
     assert code_archive(config) is None

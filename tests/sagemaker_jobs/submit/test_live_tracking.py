@@ -1,4 +1,4 @@
-"""Jobs that reach the store of trials log to it while they run, below one run of their sweep."""
+"""Jobs that can reach the tracking server log to it while they run, below one run of their sweep."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 
 from tests.launchers.app import until
 from tests.sagemaker_jobs.conftest import missing
-from tests.sagemaker_jobs.rehearsals import JOBS, Lab, figures
+from tests.sagemaker_jobs.lab_sweeps import JOBS, Lab, metrics
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(bool(missing()), reason=f"the extras aws and rehearsal are not installed: {missing()}"),
+    pytest.mark.skipif(bool(missing()), reason=f"the extra aws or the emulator is not installed: {missing()}"),
 ]
 
 
@@ -49,7 +49,7 @@ def test_jobs_log_live_below_one_run_of_their_sweep(tmp_path, server):
     from mlflow import MlflowClient
 
     lab, client = Lab(tmp_path, "seed=0,1"), MlflowClient(f"http://127.0.0.1:{server}")
-    # To the lab an address of the network, to the system that of loopback.
+    # An address that the lab takes for one of the network, and the system for that of loopback.
     uri = f"tracking.uri='http://[::ffff:127.0.0.1]:{server}'"
     long = ("train.env_steps=65536", "train.checkpoint_every=16384", "train.validate_every=16384")
     try:
@@ -61,8 +61,8 @@ def test_jobs_log_live_below_one_run_of_their_sweep(tmp_path, server):
 
         until(lambda: any("train/reward_mean" in run.data.metrics for run in runs()[0]), seconds=180)
         assert process.poll() is None and not any((folder / n / "metrics.json").exists() for n in "01")
-        said, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, said
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
         children, found = runs()
     finally:
         lab.close()
@@ -71,4 +71,4 @@ def test_jobs_log_live_below_one_run_of_their_sweep(tmp_path, server):
     assert client.get_run(parent).info.status == "FINISHED"
     for run in children:
         assert run.info.status == "FINISHED"
-        assert run.data.metrics["test/capture"] == pytest.approx(figures(folder / run.info.run_name)["test/capture"])
+        assert run.data.metrics["test/capture"] == pytest.approx(metrics(folder / run.info.run_name)["test/capture"])

@@ -1,4 +1,4 @@
-"""Jobs of a sweep through an emulator: each trained once to its end, whatever fails on the way."""
+"""Jobs of a sweep on an emulator: each trial is trained once, whatever fails on the way."""
 
 from __future__ import annotations
 
@@ -8,72 +8,72 @@ import signal
 import threading
 
 import pytest
-from sagemaker_jobs.aws.connection import passes
-from sagemaker_jobs.aws.job_names import read_name
-from sagemaker_jobs.collect.job_record import Record
+from sagemaker_jobs.aws.errors import is_transient
+from sagemaker_jobs.aws.job_names import parse_job_name
+from sagemaker_jobs.collect.job_record import JobRecord
 from sagemaker_jobs.submit import training_jobs
 
 from battery_lab.common.errors import DataError
 from battery_lab.sweep.commands import collect, logs
 from battery_lab.sweep.journal import Journal, State
 from tests.launchers.app import until
-from tests.sagemaker_jobs.sweeps import SLOW, StubSweep
+from tests.sagemaker_jobs.stub_sweeps import SLOW, StubSweep
 
 
 @pytest.fixture(autouse=True)
 def without_experiments(monkeypatch):
-    """Experiments, which test_rehearsal.py shows, take as long as one of these jobs."""
+    """Skip Experiments, which take as long as one of these jobs; test_rehearsal.py covers them."""
     monkeypatch.setattr("sagemaker_jobs.pool.log_run", lambda *_: None)
 
 
-def figures(sweep, number):
+def metrics(sweep, number):
     return json.loads((sweep.folder / str(number) / "metrics.json").read_text())
 
 
-def created(emulator, lead):
-    names = [one["parameters"]["TrainingJobName"] for one in emulator.requests("CreateTrainingJob")]
-    return [name for name in names if name.startswith(lead)]
+def created(emulator, sweep):
+    names = [request["parameters"]["TrainingJobName"] for request in emulator.requests("CreateTrainingJob")]
+    return [name for name in names if name.startswith(name_prefix(sweep))]
 
 
-def lead_of(sweep):
+def name_prefix(sweep):
     return json.loads((sweep.folder / "remote.json").read_text())["lead"]
 
 
-def test_jobs_come_home_two_at_a_time(emulator, tmp_path):
+def test_results_are_downloaded_and_two_jobs_run_at_a_time(emulator, tmp_path):
     sweep = StubSweep(tmp_path / "home", [{"steps": n} for n in (1, 2, 3)])
-    endings = sweep.run()
-    assert {n: (e.state, e.result) for n, e in endings.items()} == {
+    outcomes = sweep.run()
+    assert {number: (outcome.state, outcome.result) for number, outcome in outcomes.items()} == {
         0: (State.DONE, 0.01),
         1: (State.DONE, 0.02),
         2: (State.DONE, 0.03),
     }
-    assert figures(sweep, 2)["train/env_steps"] == 3
-    assert figures(sweep, 2)["job/billable_seconds"] > 0
+    assert metrics(sweep, 2)["train/env_steps"] == 3
+    assert metrics(sweep, 2)["job/billable_seconds"] > 0
     assert len((sweep.folder / "2" / "curves.jsonl").read_text().splitlines()) == 3
-    assert "goes on from 0" in (sweep.folder / "2" / "trial.log").read_text()
+    assert "starts from 0" in (sweep.folder / "2" / "trial.log").read_text()
     running = 0
     for _, state in sweep.display.states:
         running += {"running": 1, "done": -1}[state]
         assert running <= 2
 
 
-def test_a_job_that_raises_has_failed_and_the_others_go_on(emulator, tmp_path):
+def test_a_job_that_raises_fails_and_the_others_continue(emulator, tmp_path):
     sweep = StubSweep(tmp_path / "raises", [{"does": "raise"}, {}])
-    endings = sweep.run()
-    assert endings[0].state == State.FAILED and "ValueError: no such thing" in endings[0].reason
-    assert endings[1].state == State.DONE
-    # The same again is another job for the one that failed, and none for the other. What the first came to is noted,
-    # also where nobody was there when it ended.
+    outcomes = sweep.run()
+    assert outcomes[0].state == State.FAILED and "ValueError: no such thing" in outcomes[0].reason
+    assert outcomes[1].state == State.DONE
+    # A second launch starts another job for the failed trial only. It adds the bill of the first job, too, as if that
+    # had ended while no command followed it.
     (sweep.folder / "0" / "job.json").unlink()
     again = StubSweep(sweep.folder, sweep.trials).run()
     assert (again[0].state, again[1].state) == (State.FAILED, State.DONE)
-    attempts = sorted((read.number, read.attempt) for read in map(read_name, created(emulator, lead_of(sweep))))
+    attempts = sorted((name.number, name.attempt) for name in map(parse_job_name, created(emulator, sweep)))
     assert attempts == [(0, 0), (0, 1), (1, 0)]
-    noted = [read_name(bill["name"]).attempt for bill in json.loads((sweep.folder / "0" / "job.json").read_text())]
-    assert noted == [0, 1]
+    bills = json.loads((sweep.folder / "0" / "job.json").read_text())
+    assert [parse_job_name(bill["name"]).attempt for bill in bills] == [0, 1]
 
 
-def test_a_spot_job_that_loses_its_host_goes_on_from_its_checkpoint(emulator, tmp_path):
+def test_a_spot_job_that_loses_its_host_resumes_from_its_checkpoint(emulator, tmp_path):
     spot = {"spot": True, "max_wait_s": 20_000, "prices": {"ml.c5.xlarge": 0.36}}
     sweep = StubSweep(tmp_path / "spot", [SLOW], spot)
     launch = sweep.launch()
@@ -81,18 +81,18 @@ def test_a_spot_job_that_loses_its_host_goes_on_from_its_checkpoint(emulator, tm
     job.start()
     launch.run()
     job.join()
-    told = figures(sweep, 0)
-    assert told["train/env_steps"] == 60
-    assert told["begun"] == 2, "the job was to be begun twice"
-    assert told["job/saved"] > 0
+    results = metrics(sweep, 0)
+    assert results["train/env_steps"] == 60
+    assert results["starts"] == 2
+    assert results["job/saved"] > 0
     log = (sweep.folder / "0" / "trial.log").read_text()
-    places = [int(line.rpartition(" ")[2]) for line in log.splitlines() if line.startswith("goes on from")]
-    assert places[0] == 0 and places[1] > 0
+    starts = [int(line.rpartition(" ")[2]) for line in log.splitlines() if line.startswith("starts from")]
+    assert starts[0] == 0 and starts[1] > 0
 
 
 def _interrupt(emulator, sweep):
     until(lambda: (sweep.folder / "0" / "curves.jsonl").exists(), seconds=60)
-    emulator.interrupt(next(iter(created(emulator, lead_of(sweep)))))
+    emulator.interrupt(next(iter(created(emulator, sweep))))
 
 
 @pytest.mark.parametrize("choice", ["stop", "leave"])
@@ -110,189 +110,189 @@ def test_ctrl_c_stops_jobs_or_leaves_them(emulator, tmp_path, choice):
     launch.run()
     thread.join()
     assert launch.stopped_by == signal.SIGINT
-    (ending,) = [trial.outcome for trial in sweep.known]
-    assert ending.state == State.STOPPED and ending.detached == (choice == "leave")
-    (name,) = created(emulator, lead_of(sweep))
+    (outcome,) = [trial.outcome for trial in sweep.trials_of_launch]
+    assert outcome.state == State.STOPPED and outcome.detached == (choice == "leave")
+    (name,) = created(emulator, sweep)
     status = emulator.client("sagemaker").describe_training_job(TrainingJobName=name)["TrainingJobStatus"]
     assert status == ("Stopped" if choice == "stop" else "InProgress")
-    # The same again: a stopped job is gone on with by another one, a left one is followed.
+    # A second launch resumes a stopped trial with another job, and follows a job that was left.
     assert sweep.run()[0].state == State.DONE
-    assert len(created(emulator, lead_of(sweep))) == (2 if choice == "stop" else 1)
-    assert figures(sweep, 0)["train/env_steps"] == steps
+    assert len(created(emulator, sweep)) == (2 if choice == "stop" else 1)
+    assert metrics(sweep, 0)["train/env_steps"] == steps
     if choice == "stop":
         log = (sweep.folder / "0" / "trial.log").read_text()
-        assert "goes on from 0" not in log
+        assert "starts from 0" not in log
 
 
-def test_a_killed_launcher_finds_its_jobs_again(emulator, tmp_path):
+def test_a_launch_after_a_kill_finds_the_jobs_of_the_killed_one(emulator, tmp_path):
     sweep = StubSweep(tmp_path / "killed", [{"steps": 4, "first_pace": 0.5}, {"steps": 1}])
     sweep.launch()
-    sweep.made.open()
-    for trial in sweep.known:
-        sweep.made.start(trial.number, trial.folder, trial.job(None))
-    # Neither a journal nor anybody else heard of these, and their launcher is gone.
-    endings = StubSweep(sweep.folder, sweep.trials).run()
-    assert {ending.state for ending in endings.values()} == {State.DONE}
-    assert len(created(emulator, lead_of(sweep))) == 2
+    sweep.job_pool.open()
+    for trial in sweep.trials_of_launch:
+        sweep.job_pool.start(trial.number, trial.folder, trial.job(None))
+    # These are in no journal, and their launcher is gone.
+    outcomes = StubSweep(sweep.folder, sweep.trials).run()
+    assert {outcome.state for outcome in outcomes.values()} == {State.DONE}
+    assert len(created(emulator, sweep)) == 2
 
 
-def test_faults_of_the_service_change_nothing(emulator, tmp_path):
+def test_faults_of_the_service_do_not_change_the_results(emulator, tmp_path):
     emulator.faults.add("ListTrainingJobs", "throttle", times=2)
     emulator.faults.add("CreateTrainingJob", "error_after", times=1)
     emulator.faults.add("CreateTrainingJob", "throttle", times=1, skip=2)
     emulator.faults.add("PutObject", "error_before", times=2)
     emulator.faults.add("GetObject", "error_before", times=2)
     sweep = StubSweep(tmp_path / "faults", [{"steps": 2}, {"steps": 3}])
-    endings = sweep.run()
-    assert {n: e.result for n, e in endings.items()} == {0: 0.02, 1: 0.03}
+    outcomes = sweep.run()
+    assert {number: outcome.result for number, outcome in outcomes.items()} == {0: 0.02, 1: 0.03}
     client = emulator.client("sagemaker")
-    listed = client.list_training_jobs(NameContains=lead_of(sweep))["TrainingJobSummaries"]
+    listed = client.list_training_jobs(NameContains=name_prefix(sweep))["TrainingJobSummaries"]
     assert len(listed) == 2
 
 
-def test_a_full_quota_is_waited_for(emulator, tmp_path, monkeypatch):
+def test_a_job_waits_while_the_quota_is_full(emulator, tmp_path, monkeypatch):
     from botocore.exceptions import ClientError
     from sagemaker_jobs import pool
 
     refusals = 2
     send = pool.Sender.send
 
-    def refused(*given):
+    def refuse(*arguments):
         nonlocal refusals
         if refusals:
             refusals -= 1
             raise ClientError({"Error": {"Code": "ResourceLimitExceeded", "Message": "full"}}, "CreateTrainingJob")
-        send(*given)
+        send(*arguments)
 
     monkeypatch.setattr(training_jobs, "QUOTA_PAUSE_S", 0.5)
-    monkeypatch.setattr(pool.Sender, "send", refused)
+    monkeypatch.setattr(pool.Sender, "send", refuse)
     sweep = StubSweep(tmp_path / "full", [{"steps": 1}])
     assert sweep.run()[0].state == State.DONE
-    assert refusals == 0 and len(created(emulator, lead_of(sweep))) == 1
+    assert refusals == 0 and len(created(emulator, sweep)) == 1
 
 
-def test_jobs_that_nobody_waits_for_are_followed_and_collected(emulator, tmp_path, capsys):
+def test_jobs_that_were_left_can_be_followed_and_collected(emulator, tmp_path, capsys):
     trials = [{"steps": 5, "first_pace": 0.5}, {"steps": 2}, {"steps": 1}]
     sweep = StubSweep(tmp_path / "left", trials, {"wait": False})
-    endings = sweep.run()
-    assert {number: ending.detached for number, ending in endings.items()} == {0: True, 1: True}
+    outcomes = sweep.run()
+    assert {number: outcome.detached for number, outcome in outcomes.items()} == {0: True, 1: True}
     capsys.readouterr()
     logs(sweep.folder, 0)
     lines = capsys.readouterr().out.splitlines()
-    assert "goes on from 0" in lines and any(line.startswith("metrics env_steps=5 ") for line in lines)
-    assert lines[-1] == f"--- {Record.read(sweep.folder).jobs[0][0]}: Completed"
+    assert "starts from 0" in lines and any(line.startswith("metrics env_steps=5 ") for line in lines)
+    assert lines[-1] == f"--- {JobRecord.read(sweep.folder).jobs[0][0]}: Completed"
 
-    def home():
+    def collected():
         collect(sweep.folder)
         return all((sweep.folder / str(number) / "metrics.json").exists() for number in (0, 1))
 
-    until(home, seconds=60)
-    assert figures(sweep, 0)["train/env_steps"] == 5
-    # The same command sends those that waited for a place.
+    until(collected, seconds=60)
+    assert metrics(sweep, 0)["train/env_steps"] == 5
+    # The same command sends those that had no place.
     assert StubSweep(sweep.folder, trials, sweep.chosen).run()[2].detached
     journal = Journal(sweep.folder)
     journal.read()
     assert [entry.state for entry in journal.entries.values()] == [State.DONE, State.DONE, State.STOPPED]
 
 
-def test_what_nobody_waited_for_comes_home_by_the_same_command(emulator, tmp_path):
+def test_the_same_command_collects_jobs_that_were_left(emulator, tmp_path):
     trials, chosen = [{"steps": 1}, {"steps": 2}, {"steps": 3}], {"wait": False}
     sweep = StubSweep(tmp_path / "again", trials, chosen)
     assert len(sweep.run()) == 2
-    client, names = emulator.client("sagemaker"), created(emulator, lead_of(sweep))
+    client, names = emulator.client("sagemaker"), created(emulator, sweep)
 
-    def ended():
+    def completed():
         # One by one, as lists are throttled.
-        told = [client.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] for name in names]
-        return told == ["Completed"] * 2
+        statuses = [client.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] for name in names]
+        return statuses == ["Completed"] * 2
 
-    until(ended, seconds=60)
+    until(completed, seconds=60)
     again = StubSweep(sweep.folder, trials, chosen).run()
-    assert {number: ending.state for number, ending in again.items()} == {
+    assert {number: outcome.state for number, outcome in again.items()} == {
         0: State.DONE,
         1: State.DONE,
         2: State.STOPPED,
     }
-    assert again[2].detached and len(created(emulator, lead_of(sweep))) == 3
+    assert again[2].detached and len(created(emulator, sweep)) == 3
 
 
 @pytest.mark.parametrize("choice", ["stop", "leave"])
-def test_ctrl_c_amid_the_sending_stops_what_nobody_was_to_wait_for(emulator, tmp_path, monkeypatch, choice):
+def test_ctrl_c_while_jobs_are_sent_stops_or_leaves_them(emulator, tmp_path, monkeypatch, choice):
     from sagemaker_jobs import pool
 
     send, trials = pool.Sender.send, [{**SLOW, "steps": {"stop": 600, "leave": 12}[choice]}, {"steps": 1}]
 
-    def begun():
-        told = emulator.client("s3").list_objects_v2(Bucket="lab").get("Contents", [])
-        return [one["Key"] for one in told if one["Key"].endswith("/begun")]
+    def started():
+        objects = emulator.client("s3").list_objects_v2(Bucket="lab").get("Contents", [])
+        return [each["Key"] for each in objects if each["Key"].endswith("/starts")]
 
-    before = begun()
+    before = started()
 
-    def interrupted(*given):
-        send(*given)
-        # By then it hears that it is to stop.
-        until(lambda: len(begun()) > len(before))
+    def interrupt(*arguments):
+        send(*arguments)
+        # From then on the job handles SIGTERM.
+        until(lambda: len(started()) > len(before))
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(pool.Sender, "send", interrupted)
+    monkeypatch.setattr(pool.Sender, "send", interrupt)
     sweep = StubSweep(tmp_path / f"sending-{choice}", trials, {"wait": False, "on_interrupt": choice})
     launch = sweep.launch()
     launch.run()
     assert launch.stopped_by == signal.SIGINT and launch.detached == (choice == "leave")
-    assert [trial.outcome and trial.outcome.state for trial in sweep.known] == [State.STOPPED, None]
-    (name,) = created(emulator, lead_of(sweep))
-    told = emulator.client("sagemaker").describe_training_job(TrainingJobName=name)
-    assert told["TrainingJobStatus"] == {"stop": "Stopped", "leave": "InProgress"}[choice]
+    assert [trial.outcome and trial.outcome.state for trial in sweep.trials_of_launch] == [State.STOPPED, None]
+    (name,) = created(emulator, sweep)
+    job = emulator.client("sagemaker").describe_training_job(TrainingJobName=name)
+    assert job["TrainingJobStatus"] == {"stop": "Stopped", "leave": "InProgress"}[choice]
 
 
-def test_jobs_that_are_left_stay_so_when_one_is_ended(emulator, tmp_path):
+def test_jobs_that_are_left_are_not_stopped_one_by_one(emulator, tmp_path):
     sweep = StubSweep(tmp_path / "pruned", [{}], {"on_interrupt": "leave"})
     sweep.launch()
-    assert sweep.made.has_capacity
-    sweep.made.stop(by_signal=True)
-    sweep.made.stop(0)
-    assert not sweep.made.has_capacity
+    assert sweep.job_pool.has_capacity
+    sweep.job_pool.stop(by_signal=True)
+    sweep.job_pool.stop(0)
+    assert not sweep.job_pool.has_capacity
 
 
-def test_more_parameters_than_experiments_hold_are_told(tmp_path, capsys):
-    from sagemaker_jobs.aws.experiments import parameters
+def test_parameters_beyond_the_limit_of_experiments_are_reported(tmp_path, capsys):
+    from sagemaker_jobs.aws.experiments import run_parameters
 
     for count in (300, 301):
         (tmp_path / "trial.yaml").write_text("".join(f"p{n}: {n}\n" for n in range(count)))
-        held = parameters("trial-0", tmp_path)
+        held = run_parameters("trial-0", tmp_path)
         assert len(held) == 300 and held["p7"] == "7"
-    said = capsys.readouterr().err
-    assert said == "of the 301 parameters of trial-0 Experiments hold 300, and trial.yaml has all\n"
+    output = capsys.readouterr().err
+    assert output == "trial-0 has 301 parameters; Experiments hold 300 of them, trial.yaml has all\n"
 
 
 @pytest.mark.parametrize(("limit", "waits"), [("2.0", True), ("0", False)])
-def test_a_quota_without_room_for_a_job_is_told_and_not_waited_for(limit, waits):
+def test_a_quota_that_is_too_small_for_any_job_is_an_error(limit, waits):
     message = (
         f"The account-level service limit 'ml.g5.xlarge for training job usage' is {limit} Instances, with current "
         "utilization of 0 Instances and a request delta of 1 Instances."
     )
     if waits:
-        training_jobs._check_quota(message)
+        training_jobs.check_quota(message)
         return
-    with pytest.raises(DataError, match="quota 'ml.g5.xlarge for training job usage' is 0, and a job wants 1: ask for"):
-        training_jobs._check_quota(message)
+    with pytest.raises(DataError, match="quota 'ml.g5.xlarge for training job usage' is 0, and a job needs 1: ask for"):
+        training_jobs.check_quota(message)
 
 
-def test_a_fault_that_does_not_pass_is_no_wait():
+def test_only_errors_that_a_retry_can_fix_are_transient():
     from botocore.exceptions import ConnectTimeoutError
 
-    assert passes(ConnectTimeoutError(endpoint_url="https://s3"))
-    assert not any(passes(error) for error in (ValueError("no"), FileNotFoundError("no"), DataError("60 GiB")))
+    assert is_transient(ConnectTimeoutError(endpoint_url="https://s3"))
+    assert not any(is_transient(error) for error in (ValueError("no"), FileNotFoundError("no"), DataError("60 GiB")))
 
 
-def test_an_outage_is_told_once_and_sat_out(emulator, tmp_path, monkeypatch, capsys):
+def test_an_outage_is_reported_once_and_the_sweep_continues(emulator, tmp_path, monkeypatch, capsys):
     from sagemaker_jobs.aws import connection
 
-    monkeypatch.setattr(connection, "ATTEMPTS", 1)
+    monkeypatch.setattr(connection, "RETRIES", 0)
     sweep = StubSweep(tmp_path / "outage", [{"steps": 4, "first_pace": 0.5}])
     launch = sweep.launch()
-    # Not the first look, without which nothing begins.
+    # Not the first request, without which nothing starts.
     emulator.faults.add("ListTrainingJobs", "error_before", times=3, skip=1)
     launch.run()
-    assert sweep.known[0].outcome.state == State.DONE
-    assert capsys.readouterr().err.count("(jobs go on; this is tried again)") == 1
+    assert sweep.trials_of_launch[0].outcome.state == State.DONE
+    assert capsys.readouterr().err.count("(jobs continue; this is tried again)") == 1

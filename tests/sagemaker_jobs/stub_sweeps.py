@@ -1,4 +1,4 @@
-"""Sweeps of stub trials, sent as jobs to an emulator by the parts of the launcher."""
+"""Sweeps of stub trials, which the launcher's parts send as jobs to an emulator."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SLOW = {"steps": 60, "pace": 0.01, "first_pace": 0.5}
 
 @dataclass(frozen=True)
 class StubJob:
-    """A trial as the launcher's core hands it over."""
+    """A trial as the launchers' sweep starts it."""
 
     config: DictConfig
     identity: str
@@ -37,17 +37,17 @@ class StubJob:
 
 
 class NoDisplay:
-    """Shows nothing, and remembers what it was told."""
+    """Shows nothing, and records the states of trials."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start without states."""
         self.states: list[tuple[int, str]] = []
 
     def show(self, trials: Sequence[Trial]) -> None:
         """Show nothing."""
 
     def report(self, trial: Trial, trials: Sequence[Trial]) -> None:
-        """Remember."""
+        """Record the state."""
         self.states.append((trial.number, str(trial.entry.state)))
 
 
@@ -57,8 +57,8 @@ class StubSweep:
 
     Attributes:
         folder: of the sweep.
-        trials: what each does.
-        chosen: options of jobs beside what tests want: two at a time, polled often.
+        trials: the values of each trial's configuration.
+        chosen: options of jobs, besides those for tests: two at a time, polled often.
         tries: of each trial.
     """
 
@@ -67,41 +67,41 @@ class StubSweep:
     chosen: dict[str, Any] = field(default_factory=dict)
     tries: int = 1
 
-    def pool(self, dry: bool = False) -> SageMakerPool:
-        """Return the place for its jobs."""
+    def pool(self, dry_run: bool = False) -> SageMakerPool:
+        """Return the pool for its jobs."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        own = {"max_parallel": 2, "poll_interval_s": 0.7, "bucket": "lab"}
-        return pool(options(**{**own, **self.chosen}), self.folder, dry, None)
+        defaults = {"max_parallel": 2, "poll_interval_s": 0.7, "bucket": "lab"}
+        return pool(options(**{**defaults, **self.chosen}), self.folder, dry_run, None)
 
     def launch(self) -> Scheduler:
-        """Return a go at its trials."""
+        """Prepare a launch of its trials."""
         journal = Journal(self.folder)
         journal.read()
-        trials = [self._trial(journal, number, does) for number, does in enumerate(self.trials)]
+        trials = [self._trial(journal, number, values) for number, values in enumerate(self.trials)]
         self.display = NoDisplay()
         sweep = SweepOptions(**{**vars(DEFAULTS), "tries": self.tries})
-        self.made = self.pool()
-        self.known = trials
-        return Scheduler(journal, FixedTrials(trials), self.made, sweep, self.display)
+        self.job_pool = self.pool()
+        self.trials_of_launch = trials
+        return Scheduler(journal, FixedTrials(trials), self.job_pool, sweep, self.display)
 
     def run(self) -> dict[int, Outcome]:
-        """Run its trials; returns how each ended."""
+        """Run its trials; returns their outcomes."""
         self.launch().run()
-        return {trial.number: trial.outcome for trial in self.known if trial.outcome is not None}
+        return {trial.number: trial.outcome for trial in self.trials_of_launch if trial.outcome is not None}
 
-    def _trial(self, journal: Journal, number: int, does: dict[str, Any]) -> Trial:
-        name = f"trial {number} of {does}"
+    def _trial(self, journal: Journal, number: int, values: dict[str, Any]) -> Trial:
+        name = f"trial {number} of {values}"
         entry = journal.find(name) or journal.add_trial(name, "source", [f"number={number}"])
-        own = {"resume": None, "rerun": None, **QUICK, **does}
+        trial = {"resume": None, "rerun": None, **QUICK, **values}
         task = [f"number={number}"]
         hydra = {"runtime": {"choices": {}}, "overrides": {"task": task}}
-        config = OmegaConf.create({**own, "hydra": hydra})
+        config = OmegaConf.create({**trial, "hydra": hydra})
         folder = self.folder / str(number)
-        return Trial(entry=entry, folder=folder, budget=own["steps"], job=lambda _: StubJob(config, name))
+        return Trial(entry=entry, folder=folder, budget=trial["steps"], job=lambda _: StubJob(config, name))
 
 
 def stub_archive() -> bytes:
-    """Return the archive of the stub, in place of the lab's."""
+    """Return an archive of the stub, to replace the lab's."""
     content = io.BytesIO()
     with gzip.GzipFile(fileobj=content, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
         tar.add(STUB / uploads.ENTRY, uploads.ENTRY)

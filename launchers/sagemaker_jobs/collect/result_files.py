@@ -1,0 +1,57 @@
+"""Files of results: archives, and files that are moved or extended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+from pathlib import Path
+
+from battery_lab.common.errors import DataError
+from battery_lab.common.run_folder import RunFolder
+
+MOST_BYTES, MOST_FILES = 4 << 30, 10_000
+
+
+def replace(source: Path, target: Path) -> None:
+    """Move a file or a folder, if it exists, to where another may be."""
+    if not source.exists():
+        return
+    if target.is_dir():
+        shutil.rmtree(target)
+    os.replace(source, target)
+
+
+def add_lines(source: Path, target: Path) -> None:
+    """Append the lines of a file that another does not contain."""
+    if source.is_file():
+        known = target.read_text().splitlines() if target.is_file() else []
+        new = [line for line in source.read_text().splitlines() if line not in known]
+        with target.open("a") as file:
+            file.writelines(f"{line}\n" for line in new)
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpack the output of a job, never outside of the folder.
+
+    Returns:
+        The folder of the run.
+
+    Raises:
+        DataError: the archive is damaged or too large.
+    """
+    folder.mkdir(parents=True)
+    size = count = 0
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                size, count = size + member.size, count + 1
+                if size > MOST_BYTES or count > MOST_FILES:
+                    raise DataError(f"{archive.name} holds more than {MOST_BYTES >> 30} GiB or {MOST_FILES} files")
+                if not (member.isfile() or member.isdir()):
+                    continue
+                tar.extract(member, folder, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DataError(f"{archive.name} cannot be unpacked: {error}") from None
+    # The SDK's local mode packs the parent folder.
+    return folder / "data" if (folder / "data" / RunFolder.METRICS).is_file() else folder
