@@ -6,7 +6,7 @@ import copy
 
 import pytest
 from botocore.exceptions import ClientError
-from sagemaker_emulator.protocol.request_validation import check
+from sagemaker_emulator.protocol.request_validation import validate
 from sagemaker_emulator.protocol.responses import AwsError
 
 from tests.sagemaker_emulator.lab import BUCKET, NEVER
@@ -132,9 +132,9 @@ def test_more_instances_than_the_quota_are_refused_until_others_are_free(lab):
 
 def test_every_mistake_is_told_at_once():
     with pytest.raises(AwsError) as refused:
-        check("sagemaker", "AddTags", {"ResourceArn": 7 * "x", "Tags": [{"Key": "größe 1"}], "Colour": 1})
+        validate("sagemaker", "AddTags", {"ResourceArn": 7 * "x", "Tags": [{"Key": "größe 1"}], "Colour": 1})
     assert refused.value.message.startswith("3 validation errors detected: ")
     assert "Value null at 'tags.1.member.value' failed" in refused.value.message
     assert "Unknown parameter 'Colour'" in refused.value.message
     with pytest.raises(AwsError, match="'tags' must be of type list, not str"):
-        check("sagemaker", "AddTags", {"ResourceArn": "arn:aws:sagemaker:a:123456789012:x", "Tags": "no"})
+        validate("sagemaker", "AddTags", {"ResourceArn": "arn:aws:sagemaker:a:123456789012:x", "Tags": "no"})

@@ -21,4 +21,4 @@ class JobCacheLocator(UserProvidedCacheLocator):
         code = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "code").resolve()
         if folder.is_relative_to(code):
             return "-".join(("job", *folder.relative_to(code).parts))
-        return str(super().get_suitable_cache_subpath(py_file))
+        return str(super().get_suitable_cache_subpath(py_file))  # type: ignore[no-untyped-call]

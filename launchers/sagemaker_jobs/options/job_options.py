@@ -186,9 +186,14 @@ class JobOptions:
             require(self.role is not None, f"{PATH}.role", "must be the ARN of the role that jobs run as", self.role)
             return
         # What the SDK's local mode does not have.
-        for name, value in {"checkpoint_s3_uri": None, "spot": False, "wait": True, "keep_alive_period_s": 0}.items():
-            words = {None: "null", False: "false", True: "true"}.get(value, value)
-            rule = f"must be {words} with instance_type={self.instance_type}"
+        supported: Sequence[tuple[str, object, str]] = (
+            ("checkpoint_s3_uri", None, "null"),
+            ("spot", False, "false"),
+            ("wait", True, "true"),
+            ("keep_alive_period_s", 0, "0"),
+        )
+        for name, value, text in supported:
+            rule = f"must be {text} with instance_type={self.instance_type}"
             require(getattr(self, name) == value, f"{PATH}.{name}", rule, getattr(self, name))
 
     def _check_times(self) -> None:

@@ -21,7 +21,7 @@ from battery_lab.config.stored_trial import note_choices, store_trial
 from battery_lab.config.sweep_name import choices_of_trials
 from battery_lab.sweep.trial_id import package_versions
 from battery_lab.tracking.mlflow_sweep_run import COMMAND
-from battery_lab.tracking.sync_state import read_receipt, write_receipt
+from battery_lab.tracking.sync_state import read_sync_state, write_sync_state
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.experiments import create_experiment
 from sagemaker_jobs.aws.job_names import trial_digest
@@ -180,9 +180,9 @@ class Sender:
         if not self._has_sweep_run:
             create_sweep_run(prepared.config, self._sweep)
             self._has_sweep_run = True
-        receipt = read_receipt(self._sweep)
+        state = read_sync_state(self._sweep)
         # Written, so that all trials find the same parent in a store of trials.
-        write_receipt(self._sweep, receipt)
+        write_sync_state(self._sweep, state)
         files = {
             RunFolder.TRIAL: OmegaConf.to_yaml(prepared.config).encode(),
             NUMBER: str(prepared.number).encode(),
