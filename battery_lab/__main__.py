@@ -1,6 +1,6 @@
-"""`python -m battery_lab`: the command `battery-lab`."""
+"""`python -m battery_lab`: the same program as `battery-lab`."""
 
-from battery_lab.cli.train import main
+from battery_lab.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -1,1 +1,1 @@
-"""The command `battery-lab`: one file per subcommand."""
+"""The command `battery-lab`: the entry, what its subcommands share, and the subcommands in `commands`."""

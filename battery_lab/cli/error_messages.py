@@ -1,4 +1,4 @@
-"""What ends a command, said in one message that names what to change; errors of the lab's own keep their traceback."""
+"""Error messages: one message and an exit status for each error that a user can fix, and for each signal."""
 
 from __future__ import annotations
 
@@ -9,75 +9,85 @@ import shlex
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-
-from omegaconf.errors import OmegaConfBaseException
+from typing import NamedTuple
 
 from battery_lab.common.errors import ConfigError, LabError, causes
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.signals import Stopped
 
-ASK = "HYDRA_FULL_ERROR"  # a person sets it to 1 to see tracebacks; Hydra's own name for it
-LOGIN = re.compile(r"://[^/\s]*@|https?://\S*\?")
+TRACEBACK_VARIABLE = "HYDRA_FULL_ERROR"  # Hydra's own name: 1 shows tracebacks
+CREDENTIALS = re.compile(r"://[^/\s]*@|https?://\S*\?")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 
-Ending = tuple[str, int]  # the message and the exit status of a command
+class ExitMessage(NamedTuple):
+    """What a command prints when it fails, and its exit status."""
+
+    text: str
+    status: int
 
 
-def wants_traceback() -> bool:
-    """Return whether the person asked to see tracebacks."""
-    return os.environ.get(ASK) == "1"
+def shows_traceback() -> bool:
+    """Return whether the user asked for tracebacks."""
+    return os.environ.get(TRACEBACK_VARIABLE) == "1"
 
 
-def told(error: BaseException, run: Path | None = None) -> Ending | None:
-    """Return the message and exit status that an error ends a command with; None where the fault is not a person's.
+def exit_message(error: BaseException, run: Path | None = None) -> ExitMessage | None:
+    """Return how an error ends a command; None for an error that the user cannot fix.
 
     Args:
-        error: what was raised.
-        run: the run folder, if there is one to go on from.
+        error: the error.
+        run: the run folder, whose checkpoint the run can be resumed from.
     """
+    from omegaconf.errors import OmegaConfBaseException
+
     from battery_lab.experiment.checkpoint import list_checkpoints
     from battery_lab.experiment.trainer import Interrupted
 
-    again = f"go on with: {resume_command(run)}" if run and list_checkpoints(RunFolder(run).checkpoints) else ""
+    resume = f"resume with: {resume_command(run)}" if run and list_checkpoints(RunFolder(run).checkpoints) else ""
     for cause in causes(error):
-        # A stop may come out as any error of what it broke off.
+        # A stop may surface as any error of the code that it interrupted.
         if isinstance(cause, KeyboardInterrupt):
-            return _told_stop(cause, again or ("no checkpoint was saved, so start again" if run else "start again"))
+            return _stop_message(cause, resume or ("no checkpoint was saved, so start again" if run else "start again"))
     if isinstance(error, LabError):
-        return f"error: {error}", 1
+        return ExitMessage(f"error: {error}", 1)
     if isinstance(error, Interrupted):
-        return f"{error}, with a checkpoint in {error.path}\n{again}", 128 + error.number
+        return ExitMessage(f"{error}, with a checkpoint in {error.path}\n{resume}", 128 + error.number)
     if isinstance(error, OmegaConfBaseException):
-        return f"error: {error.full_key} cannot be resolved: {str(error).splitlines()[0]}", 1
+        return ExitMessage(f"error: {error.full_key} cannot be resolved: {str(error).splitlines()[0]}", 1)
+    return _disk_message(error, run, resume or "start again")
+
+
+def _stop_message(stop: KeyboardInterrupt, then: str) -> ExitMessage:
+    number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
+    return ExitMessage(f"stopped at once by {signal.Signals(number).name}; {then}", 128 + number)
+
+
+def _disk_message(error: BaseException, run: Path | None, then: str) -> ExitMessage | None:
     for cause in causes(error):
         if isinstance(cause, OSError) and cause.errno in NO_SPACE:
             where = cause.filename or run or "the outputs"
-            return f"error: no space left for {where}: free some, then {again or 'start again'}", 1
+            return ExitMessage(f"error: no space left for {where}: free some space, then {then}", 1)
         if isinstance(cause, OSError) and cause.errno in NO_ACCESS and cause.filename:
-            return f"error: {cause.filename}: {cause.strerror}. Choose another folder or file, or its rights", 1
+            remedy = "Choose another folder or file, or change its permissions"
+            return ExitMessage(f"error: {cause.filename}: {cause.strerror}. {remedy}", 1)
     return None
 
 
-def _told_stop(stop: KeyboardInterrupt, then: str) -> Ending:
-    number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
-    return f"stopped at once by {signal.Signals(number).name}; {then}", 128 + number
-
-
-def check_logins(arguments: Sequence[str]) -> None:
-    """Raise ConfigError where an address carries a login or a query, before anything writes it down."""
+def check_credentials(arguments: Sequence[str]) -> None:
+    """Raise ConfigError where an address holds credentials or a query, before anything stores it."""
     for argument in arguments:
         key, _, value = argument.partition("=")
-        if LOGIN.search(value):
+        if CREDENTIALS.search(value):
             raise ConfigError(
-                f"{key} must not carry a user, password or query, which would be kept with the results: leave them out "
-                "of the address; MLflow takes them from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+                f"{key} must not contain a user, password or query, which would be stored with the results: leave them "
+                "out of the address; MLflow reads them from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             )
 
 
 def resume_command(run: Path) -> str:
-    """Return the command that goes on with a run, as it can be pasted."""
+    """Return the command that resumes a run, as it can be pasted."""
     here = Path.cwd()
     near = run.relative_to(here) if run.is_relative_to(here) else run
-    return f"python -m battery_lab resume={shlex.quote(str(near))}"
+    return f"battery-lab resume={shlex.quote(str(near))}"

@@ -1,4 +1,4 @@
-"""One trial, as Hydra hands it over: here, or in the process or on the machine that a launcher runs it in."""
+"""One trial of `battery-lab train`: what Hydra calls, in this process or where a launcher runs the trial."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from battery_lab.cli.error_messages import told
-from battery_lab.cli.runner import Ended
+from battery_lab.cli.command_exit import CommandExit
+from battery_lab.cli.error_messages import exit_message
 from battery_lab.common.errors import LabError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import build, register_resolvers
@@ -26,7 +26,7 @@ from battery_lab.experiment.finished_run import check_unfinished
 
 
 def run_trial(config: DictConfig) -> float:
-    """Run one trial; returns its validation capture, which sweepers maximise."""
+    """Run a trial; returns its validation capture, which sweepers maximise."""
     from rich.console import Console
 
     register_resolvers()
@@ -39,7 +39,7 @@ def run_trial(config: DictConfig) -> float:
             update_targets(config)
         note_choices(config, HydraConfig.get().runtime.choices)
         if resumed:
-            # The memory of a sweep has found that it is the same trial, also where its data have moved.
+            # A sweep has checked already that the trial is the same; its data may have moved.
             if not in_sweep:
                 check_resumed(config, folder)
             check_unfinished(folder, config.train.env_steps, config.train.stop_on_plateau)
@@ -48,25 +48,25 @@ def run_trial(config: DictConfig) -> float:
         metrics: dict[str, float] = experiment.run(folder, resume=resumed, console=console)
     except BaseException as error:
         if isinstance(error, LabError | KeyboardInterrupt) and not resumed:
-            _clear(folder)
-        ending = told(error, folder)
-        if ending is None:
+            _remove_unused(folder)
+        message = exit_message(error, folder)
+        if message is None:
             raise
-        if in_sweep and ending[1] == 1:
-            raise _failed_trial(ending[0]) from error
-        raise Ended(ending, error) from error
+        if in_sweep and message.status == 1:
+            raise _failed_trial(message.text) from error
+        raise CommandExit(message, error) from error
     console.print(f"report: {RunFolder(folder).report}", soft_wrap=True, highlight=False)
     return metrics["validation/capture"]
 
 
 def _failed_trial(message: str) -> LabError:
-    """Return what a launcher is told of a trial, which its own log tells too."""
+    """Print the error of a trial, for its own log, and return it for the launcher."""
     print(message, file=sys.stderr, flush=True)
     return LabError(message.removeprefix("error: "))
 
 
-def _clear(folder: Path) -> None:
-    """Remove the folder of a run that did not begin."""
+def _remove_unused(folder: Path) -> None:
+    """Remove the folder of a run that failed before it wrote results."""
     made = {".hydra", RunFolder.LOCK, RunFolder.TRIAL, f"{HydraConfig.get().job.name}.log"}
     if {path.name for path in folder.iterdir()} <= made:
         shutil.rmtree(folder / ".hydra", ignore_errors=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from battery_lab.cli import train as command_line
+from battery_lab.cli.main import main
 from battery_lab.common.signals import SIGNALS
 from tests.compositions import SMALL, SMALL_ALGOS, SMALL_NETWORK, write_market
 
@@ -39,7 +39,7 @@ class Said:
     err: str
 
 
-def command(patch: pytest.MonkeyPatch, home: Path, *arguments: str, main=command_line.main) -> Said:
+def command(patch: pytest.MonkeyPatch, home: Path, *arguments: str) -> Said:
     """Run a command in this process, which is quicker than another one, with its output in no terminal."""
     patch.chdir(home)
     patch.setattr(sys, "argv", ["battery_lab", *arguments])
@@ -61,11 +61,11 @@ def command(patch: pytest.MonkeyPatch, home: Path, *arguments: str, main=command
     return Said(status, out.getvalue(), err.getvalue())
 
 
-def start(home: Path, *arguments: str, module: str = "battery_lab", **env: str) -> subprocess.Popen[str]:
+def start(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
     path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'launchers'}", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     clean = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
     return subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
+        [sys.executable, "-m", "battery_lab", *arguments],
         cwd=home, env=clean | path | env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 

@@ -49,9 +49,11 @@ MISTAKES = [
     ("~algo.lrr", "~algo.lrr: algo.lrr is no option: .*; did you mean algo.lr?"),
     ("~algo.lr", "algo.lr is missing: battery_lab.algos.ppo.PPO needs it, so name it in the YAML of algo"),
     ("~algo", "algo must be chosen: algo=... can be dqn, ppo, sac"),
-    ("ppo", "'ppo' cannot be read: write key=value.*"),
+    ("ppo", "'ppo' is not a command: battery-lab has evaluate, .*. Choices are written as key=value."),
+    ("evaluat run=x", "'evaluat' is not a command: .*; did you mean battery-lab evaluate? .*"),
+    ("seed=1 ppo", "'ppo' cannot be read: write key=value.*"),
     ("market.path=a,b)", "'market.path=a,b)' cannot be read: write key=value, without spaces around =, and quote .*"),
-    ("--seed=1", "--seed=1 is no flag: choices are written without dashes, as seed=...; .*"),
+    ("--seed=1", "--seed=1 is not a flag: choices are written without dashes, as seed=...; .*"),
     ("seed=-1", "seed must be a whole number from 0, got -1"),
     ("train.env_steps=abc", "train.env_steps must be a whole number, 1 or more, got 'abc'"),
     ("train.env_steps=0", "train.env_steps must be a whole number, 1 or more, got 0"),
@@ -67,7 +69,7 @@ MISTAKES = [
     ("outputs=${nothing}", "hydra.run.dir cannot be resolved: Interpolation key 'nothing' not found"),
     ("resume=nowhere", "resume=nowhere must name a run folder that holds trial.yaml, and it holds none"),
     ("rerun=nowhere", "rerun=nowhere must name a run folder that holds trial.yaml, and it holds none"),
-    ("resume=a rerun=b", "resume=a and rerun=b cannot be had together: leave one out"),
+    ("resume=a rerun=b", "resume=a and rerun=b cannot be combined: leave one out"),
 ]
 
 
@@ -109,7 +111,7 @@ def test_names_are_looked_up_in_the_users_own_options_too(lab, tmp_path: Path):
 def test_a_password_is_refused_before_anything_writes_it_down(lab, tmp_path: Path, flags: list[str], choice: str):
     said = lab(*flags, choice, "seed=1")
     assert said.status == 1
-    assert said.err.startswith(f"error: {choice.partition('=')[0]} must not carry a user, password or query")
+    assert said.err.startswith(f"error: {choice.partition('=')[0]} must not contain a user, password or query")
     assert "geheim" not in said.out + said.err
     assert list(tmp_path.iterdir()) == []
 
@@ -118,7 +120,7 @@ def test_a_password_is_refused_before_anything_writes_it_down(lab, tmp_path: Pat
 def test_a_folder_of_options_that_is_not_there_is_named(lab, tmp_path: Path):
     said = lab("--config-dir", "mine", "algo=slow")
     assert said.status == 1
-    assert said.err == f"error: --config-dir mine: there is no such folder, seen from {tmp_path}\n"
+    assert said.err == f"error: --config-dir mine: no such folder, seen from {tmp_path}\n"
 
 
 def test_a_market_without_the_columns_that_a_feature_needs_is_refused_before_training(lab, tmp_path: Path):
@@ -199,23 +201,23 @@ def test_a_wrong_battery_is_told_before_torch_and_ray_are_loaded(tmp_path: Path)
     assert {"torch", "ray", "mlflow"} & imported(err) == set()
 
 
-@pytest.mark.parametrize("module", ["battery_lab", "battery_lab.cli.evaluate", "battery_lab.cli.sync"])
-def test_a_python_without_the_labs_packages_is_told_apart(tmp_path: Path, module: str):
+@pytest.mark.parametrize("arguments", [["--help"], ["seed=1"], ["evaluate", "--help"], ["sync", "run=x"]])
+def test_a_python_without_the_labs_packages_is_told_apart(tmp_path: Path, arguments: list[str]):
     bare = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
-    command = [sys.executable, "-S", "-m", module, "--help"]
+    command = [sys.executable, "-S", "-m", "battery_lab", *arguments]
     done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"error: \S+ lacks .*source \.venv/bin/activate.*\n", done.stderr), done.stderr
 
 
-def test_help_shows_commands_and_every_group_and_loads_nothing_heavy(tmp_path: Path):
-    done = start(tmp_path, "--help", PYTHONPROFILEIMPORTTIME="1")
+def test_the_help_of_train_shows_every_group_and_loads_nothing_heavy(tmp_path: Path):
+    done = start(tmp_path, "train", "--help", PYTHONPROFILEIMPORTTIME="1")
     out, err = done.communicate(timeout=60)
     assert done.returncode == 0
     for words in (
         "resume=outputs/runs/<run>",
         "algo: dqn, ppo, sac",
-        ".evaluate run=",
+        "battery-lab evaluate run=",
         "--config-dir",
         "reward/term: ",
     ):

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from battery_lab.cli import evaluate
 from tests.cli.terminal import figures, like, start
 from tests.compositions import write_market
 
 
 def test_judging_again_explains_itself(lab):
-    said = lab("--help", main=evaluate.main)
+    said = lab("evaluate", "--help")
     assert said.status == 0
     assert "run=outputs/runs/<run>" in said.out
 
@@ -24,7 +23,7 @@ def judge(lab, finished):
     """Run `.evaluate` on the finished run; returns the message and the figures of the newest judgement."""
 
     def run(*choices: str):
-        said = lab(f"run={finished.folder}", *choices, main=evaluate.main)
+        said = lab("evaluate", f"run={finished.folder}", *choices)
         judged = sorted(finished.folder.glob("evaluations/*/metrics.json"))
         return said, json.loads(judged[-1].read_text()) if judged else {}
 
@@ -71,7 +70,7 @@ def test_judging_on_another_market_takes_that_markets_prices(judge, finished, tm
         (["market=aemoo"], "market=aemoo is no option: market can be aemo, .*; did you mean market=aemo?"),
         (["market=aemo"], "market.path must be given: add market.path=... to the command"),
         (["market=aemo", "market.path=no"], "market.path=no: no such file, folder or glob, relative to .*"),
-        (["seed=1", "seed=2"], "seed=1 and seed=2 cannot be had together: leave one out"),
+        (["seed=1", "seed=2"], "seed=1 and seed=2 cannot be combined: leave one out"),
         (["battery"], "'battery' must be written as key=value, .*"),
     ],
 )
@@ -82,15 +81,15 @@ def test_a_mistake_in_judging_ends_in_one_message(judge, choices: list[str], mes
 
 
 def test_a_mistake_in_judging_is_all_that_another_process_says(finished):
-    process = start(finished.home, f"run={finished.folder}", "market=aemo", module="battery_lab.cli.evaluate")
+    process = start(finished.home, "evaluate", f"run={finished.folder}", "market=aemo")
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
     assert err == "error: market.path must be given: add market.path=... to the command\n"
 
 
 def test_judging_wants_a_run(lab, tmp_path: Path):
-    assert lab("market=aemo", main=evaluate.main).err.startswith("error: run=<folder> must name the folder of a run")
-    said = lab(f"run={tmp_path}", main=evaluate.main)
+    assert lab("evaluate", "market=aemo").err.startswith("error: run=<folder> must name the folder of a run")
+    said = lab("evaluate", f"run={tmp_path}")
     assert said.err == f"error: run={tmp_path} must name a run folder that holds trial.yaml, and it holds none\n"
 
 
@@ -108,7 +107,7 @@ def test_judging_wants_a_run(lab, tmp_path: Path):
 def test_a_damaged_file_of_a_run_is_named(lab, finished, tmp_path: Path, file: str, text: str):
     shutil.copytree(finished.folder, tmp_path / "run")
     (tmp_path / "run" / file).write_text(text)
-    said = lab("run=run", main=evaluate.main)
+    said = lab("evaluate", "run=run")
     assert said.status == 1
     assert said.err.startswith(f"error: run/{file} "), said.err
     assert len(said.err.splitlines()) == 1

@@ -50,7 +50,7 @@ def test_a_rerun_takes_single_values_but_no_groups(lab, monkeypatch, finished):
     said = lab(f"rerun={finished.folder}", "algo=sac")
     assert said.err.startswith("error: algo=sac cannot be chosen with rerun=, which takes the stored choices")
     assert "did you mean algo.lr?" in lab(f"rerun={finished.folder}", "algo.lrr=1").err
-    assert "leave it out" in lab(f"rerun={finished.folder}", "--config-dir", "mine").err
+    assert "omit it" in lab(f"rerun={finished.folder}", "--config-dir", "mine").err
 
 
 def test_a_sweep_of_reruns_lands_among_the_sweeps(lab, monkeypatch, tmp_path, finished):

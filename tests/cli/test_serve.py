@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from battery_lab.cli import export, serve
+from battery_lab.cli.commands import export
 from battery_lab.config.compose import build, compose
 from battery_lab.config.stored_trial import store_trial, trial
 from battery_lab.policies.policy import Policy, PolicyNetwork
@@ -52,17 +52,17 @@ def exported(kept):
 
 
 @pytest.mark.parametrize(
-    ("main", "words"),
-    [(export.main, ("run=outputs/runs/<run>", "to=<folder>")), (serve.main, ("model=", "port=8080", "host=", "/ping"))],
+    ("command", "words"),
+    [("export", ("run=outputs/runs/<run>", "to=<folder>")), ("serve", ("model=", "port=8080", "host=", "/ping"))],
 )
-def test_each_explains_itself(lab, main, words):
-    said = lab("--help", main=main)
+def test_each_explains_itself(lab, command, words):
+    said = lab(command, "--help")
     assert (said.status, said.err) == (0, "")
     assert all(word in said.out for word in words)
 
 
 def test_exporting_says_where_and_what_next(lab, kept, tmp_path):
-    said = lab(f"run={kept}", "to=mine", main=export.main)
+    said = lab("export", f"run={kept}", "to=mine")
     assert (said.status, said.err) == (0, "")
     assert said.out.endswith("actions out; serve it with: battery-lab serve model=mine\n") and said.out.startswith(
         "exported to mine: "
@@ -83,7 +83,7 @@ def acts(run):
 
 
 def test_a_server_does_what_the_policy_does_and_ends_when_told_to(exported):
-    process = start(exported.parent, f"model={exported}", "port=0", module="battery_lab.cli.serve")
+    process = start(exported.parent, "serve", f"model={exported}", "port=0")
     try:
         line = process.stdout.readline()
         port = int(re.search(r" on http://127\.0\.0\.1:(\d+)/invocations; Ctrl-C ends it$", line)[1])
@@ -120,31 +120,31 @@ def test_a_server_for_others_says_so(lab, exported, monkeypatch):
     asked = []
     monkeypatch.setattr("battery_lab.serving.server.listen", lambda *where: asked.append(where) or Everywhere())
     monkeypatch.setattr("battery_lab.serving.server.serve", lambda artifact, listening, said: print(said))
-    said = lab(f"model={exported}", "host=0.0.0.0", main=serve.main)
+    said = lab("serve", f"model={exported}", "host=0.0.0.0")
     assert asked == [("0.0.0.0", 8080)]
     first, second = said.out.splitlines()
-    assert first == "whoever reaches this machine may ask, and nobody is asked who they are"
+    assert first == "any machine that reaches this one can send requests, without authentication"
     assert second == f"serving ppo of {exported / 'model'} on http://0.0.0.0:8080/invocations; Ctrl-C ends it"
 
 
 @pytest.mark.parametrize(
-    ("main", "choices", "message"),
+    ("command", "choices", "message"),
     [
-        (export.main, ["to=x"], "run=<folder> must name the folder of a run, .*"),
-        (export.main, ["run=none"], "run=none must name a run folder that holds trial.yaml, and it holds none"),
-        (export.main, ["run"], "'run' must be written as key=value, for instance run=outputs/runs/<run>"),
-        (serve.main, ["x"], "'x' must be written as key=value, for instance model=outputs/runs/<run>"),
-        (export.main, ["run=x", "to="], "to= must name a folder, which is made if missing: choose another"),
-        (export.main, ["run=a", "run=b"], "run=a and run=b cannot be had together: leave one out"),
-        (export.main, ["rum=a"], "'rum=a' must be one of run=..., to=..."),
-        (serve.main, ["port=1"], "model=<folder> must name an exported policy, .*"),
-        (serve.main, ["model=none"], "model=none must name an exported policy, and holds no model.json: export one .*"),
-        (serve.main, ["model=a", "port=web"], "port must be a whole number, 0 (any that is free) to 65535, got 'web'"),
-        (serve.main, ["modle=a"], "'modle=a' must be one of model=..., port=..., host=..."),
+        ("export", ["to=x"], "run=<folder> must name the folder of a run, .*"),
+        ("export", ["run=none"], "run=none must name a run folder that holds trial.yaml, and it holds none"),
+        ("export", ["run"], "'run' must be written as key=value, for instance run=outputs/runs/<run>"),
+        ("serve", ["x"], "'x' must be written as key=value, for instance model=outputs/runs/<run>"),
+        ("export", ["run=x", "to="], "to= must name a folder, which is made if missing: choose another"),
+        ("export", ["run=a", "run=b"], "run=a and run=b cannot be combined: leave one out"),
+        ("export", ["rum=a"], "'rum=a' must be one of run=..., to=..."),
+        ("serve", ["port=1"], "model=<folder> must name an exported policy, .*"),
+        ("serve", ["model=none"], "model=none must name an exported policy, and holds no model.json: export one .*"),
+        ("serve", ["model=a", "port=web"], "port must be a whole number, 0 (any free port) to 65535, got 'web'"),
+        ("serve", ["modle=a"], "'modle=a' must be one of model=..., port=..., host=..."),
     ],
 )
-def test_a_mistake_ends_in_one_message(lab, main, choices, message):
-    said = lab(*choices, main=main)
+def test_a_mistake_ends_in_one_message(lab, command, choices, message):
+    said = lab(command, *choices)
     assert (said.status, said.out) == (1, "")
     assert like(f"error: {message}\n", said.err), said.err
 
@@ -157,26 +157,26 @@ def test_a_mistake_ends_in_one_message(lab, main, choices, message):
     ],
 )
 def test_a_place_that_cannot_be_had_ends_in_one_message(lab, exported, choices, message):
-    said = lab(f"model={exported}", *choices, main=serve.main)
+    said = lab("serve", f"model={exported}", *choices)
     assert (said.status, said.err) == (1, f"error: {message}\n")
 
 
 def test_a_run_that_was_not_exported_says_how_to(lab, kept, tmp_path):
     shutil.copytree(kept, tmp_path / "run", ignore=shutil.ignore_patterns("model"))
-    said = lab("model=run", main=serve.main)
+    said = lab("serve", "model=run")
     assert said.err.endswith("export one first, with battery-lab export run=run\n")
 
 
 def test_a_run_without_a_policy_is_told(lab, kept, tmp_path):
     shutil.copytree(kept, tmp_path / "run", ignore=shutil.ignore_patterns("policy", "model"))
-    said = lab("run=run", main=export.main)
+    said = lab("export", "run=run")
     assert (said.status, said.err) == (1, "error: run/policy holds no policy.json: name the folder of a finished run\n")
     assert not (tmp_path / "run" / "model").exists()
 
 
 def test_a_place_that_is_a_file_is_told(lab, kept, tmp_path):
     (tmp_path / "file").write_text("mine")
-    said = lab(f"run={kept}", "to=file", main=export.main)
+    said = lab("export", f"run={kept}", "to=file")
     assert (said.status, said.err) == (
         1,
         "error: to=file must name a folder, which is made if missing: choose another\n",
@@ -189,9 +189,9 @@ def test_a_policy_that_the_run_no_longer_keeps_is_not_served(lab, exported, tmp_
     weights = tmp_path / "run" / "policy" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\0")
     for model in ("run", "run/model"):
-        said = lab(f"model={model}", main=serve.main)
+        said = lab("serve", f"model={model}")
         again = "export again, with battery-lab export run=run"
-        assert said.err == f"error: run keeps another policy than was exported from it: {again}\n"
+        assert said.err == f"error: run holds another policy than the one exported from it: {again}\n"
 
 
 def test_a_policy_of_an_earlier_version_is_exported_by_its_market(lab, exported, tmp_path):
@@ -200,6 +200,6 @@ def test_a_policy_of_an_earlier_version_is_exported_by_its_market(lab, exported,
     spec = json.loads(path.read_text())
     del spec["layout"], spec["action"]
     path.write_text(json.dumps(spec))
-    assert lab("run=run", "to=mine", main=export.main).err == ""
+    assert lab("export", "run=run", "to=mine").err == ""
     mine, other = ((folder / "model.json").read_text() for folder in (tmp_path / "mine", exported / "model"))
     assert json.loads(mine) == json.loads(other)

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from battery_lab.cli.error_messages import told
+from battery_lab.cli.error_messages import exit_message
 from battery_lab.common.errors import ConfigError, causes
 from battery_lab.common.signals import Stopped, stop_at_once
 from battery_lab.experiment import checkpoint
@@ -36,11 +36,11 @@ def test_a_run_that_is_stopped_saves_a_checkpoint_and_says_how_to_go_on(lab, mon
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    told_so = re.fullmatch(r"stopped by SIGTERM, with a checkpoint in \S+\ngo on with: (python .*)\n", err)
+    told_so = re.fullmatch(r"stopped by SIGTERM, with a checkpoint in \S+\nresume with: (.*)\n", err)
     assert told_so, err
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     done = checkpoint.latest(folder / "checkpoints")[1].env_steps
-    resume = told_so[1].removeprefix("python -m battery_lab ")
+    resume = told_so[1].removeprefix("battery-lab ")
     assert resume == f"resume={folder.relative_to(tmp_path)}"
     said = lab(resume, f"train.env_steps={done + 1}")
     assert said.status == 0
@@ -66,13 +66,13 @@ def test_a_run_that_is_killed_goes_on_to_the_end_of_one_that_is_not(lab, tmp_pat
 def test_ctrl_c_ends_with_the_status_that_shells_expect(tmp_path: Path):
     (tmp_path / "checkpoints" / "000000000005").mkdir(parents=True)
     (tmp_path / "checkpoints" / "000000000005" / "state.json").write_text("{}")
-    message, status = told(Interrupted(signal.SIGINT, tmp_path / "x"), tmp_path)
+    message, status = exit_message(Interrupted(signal.SIGINT, tmp_path / "x"), tmp_path)
     assert status == 130
-    assert message == f"stopped by SIGINT, with a checkpoint in {tmp_path / 'x'}\ngo on with: {resume(tmp_path)}"
+    assert message == f"stopped by SIGINT, with a checkpoint in {tmp_path / 'x'}\nresume with: {resume(tmp_path)}"
 
 
 def resume(folder: Path) -> str:
-    return f"python -m battery_lab resume={folder}"
+    return f"battery-lab resume={folder}"
 
 
 def send_at(patch: pytest.MonkeyPatch, target: object, name: str, number: int) -> None:
@@ -91,7 +91,7 @@ def send_at(patch: pytest.MonkeyPatch, target: object, name: str, number: int) -
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("battery_lab.cli.train", "check_groups"),
+        ("battery_lab.cli.train_arguments", "check_groups"),
         ("battery_lab.cli.run_trial", "build"),
         ("battery_lab.envs.loader.WorldSource", "open"),
         ("battery_lab.rllib.ray_runtime.ray", "init"),
@@ -128,10 +128,10 @@ def test_a_stop_that_comes_out_as_another_error_is_told_as_a_stop():
         finally:
             raise ConfigError("what it broke off")
     except ConfigError as error:
-        assert told(error) == ("stopped at once by SIGTERM; start again", 143)
+        assert exit_message(error) == ("stopped at once by SIGTERM; start again", 143)
 
 
-def test_an_error_raised_again_out_of_what_it_caused_is_told():
+def test_an_error_raised_again_out_of_what_it_caused_is_exit_message():
     first = ConfigError("seed must be smaller")
     try:
         try:
@@ -141,7 +141,7 @@ def test_an_error_raised_again_out_of_what_it_caused_is_told():
             raise first from None
     except ConfigError as error:
         assert len(list(causes(error))) == 2
-        assert told(error) == ("error: seed must be smaller", 1)
+        assert exit_message(error) == ("error: seed must be smaller", 1)
 
 
 def test_ray_leaves_sigterm_to_the_lab(monkeypatch):
@@ -203,7 +203,7 @@ def test_a_full_disk_is_named_with_the_way_on(lab, monkeypatch, tmp_path: Path):
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     assert said.status == 1
     way_on = re.escape(resume(folder.relative_to(tmp_path)))
-    assert re.fullmatch(rf"error: no space left for \S+/part-\S+: free some, then go on with: {way_on}\n", said.err)
+    assert re.fullmatch(rf"error: no space left for \S+/part-\S+: free some, then resume with: {way_on}\n", said.err)
 
 
 def test_a_full_disk_is_seen_through_what_came_of_it():
@@ -213,5 +213,5 @@ def test_a_full_disk_is_seen_through_what_came_of_it():
         except OSError as error:
             raise RuntimeError("could not save") from error
     except RuntimeError as error:
-        assert told(error) == ("error: no space left for weights: free some, then start again", 1)
-    assert told(RuntimeError("could not save")) is None
+        assert exit_message(error) == ("error: no space left for weights: free some space, then start again", 1)
+    assert exit_message(RuntimeError("could not save")) is None

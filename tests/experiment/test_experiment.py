@@ -17,7 +17,7 @@ from filelock import FileLock
 from rich.console import Console
 from safetensors.numpy import load_file
 
-from battery_lab.cli.evaluate import evaluate
+from battery_lab.cli.commands import evaluate
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.config.compose import build
 from battery_lab.envs.battery.environment import BatteryWorld
@@ -236,7 +236,7 @@ def test_newest_checkpoints_are_kept(finished):
 
 def test_second_evaluation_gives_the_same_metrics(finished):
     _, folder, metrics = finished
-    again = evaluate([f"run={folder}"])
+    again = evaluate.main([f"run={folder}"])
     assert {key: metrics[key] for key in again} == again
     assert len((folder / "test_looks.jsonl").read_text().splitlines()) >= 2
 
@@ -368,7 +368,7 @@ def other_prices(folder):
 def test_evaluation_refuses_overrides_that_change_the_policy(finished, choice):
     _, folder, _ = finished
     with pytest.raises(ConfigError, match="cannot change, as the policy is already trained"):
-        evaluate([f"run={folder}", choice])
+        evaluate.main([f"run={folder}", choice])
 
 
 def test_policy_with_other_action_levels_is_refused(finished):

@@ -34,17 +34,17 @@ def write_demand(path):
     return path
 
 
-def start(folder, module, *arguments):
+def start(folder, *arguments):
     """Start a command in a folder, with the environment's own folder on PYTHONPATH."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *map(str, PATHS)])}
-    command = [sys.executable, "-m", module, *map(str, arguments)]
+    command = [sys.executable, "-m", "battery_lab", *map(str, arguments)]
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
-def run(folder, module, *arguments):
-    process = start(folder, module, *arguments)
+def run(folder, *arguments):
+    process = start(folder, *arguments)
     output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     return output
@@ -60,7 +60,7 @@ def choices(folder):
 def sweep(tmp_path_factory):
     """A sweep of two trials over the built-in launcher."""
     folder = tmp_path_factory.mktemp("inventory")
-    run(folder, "battery_lab", *choices(folder), "seed=0,1")
+    run(folder, *choices(folder), "seed=0,1")
     return folder / "sweep"
 
 
@@ -70,7 +70,7 @@ def job(tmp_path_factory):
     folder = tmp_path_factory.mktemp("job")
     launcher = ("launcher=sagemaker_rehearsal", "hydra.launcher.poll_interval_s=1", f"outputs={folder / 'outputs'}")
     try:
-        run(folder, "battery_lab", *choices(folder), *launcher, "seed=0")
+        run(folder, *choices(folder), *launcher, "seed=0")
         yield folder / "sweep" / "0"
     finally:
         for path in folder.glob("outputs/rehearsal/*/address.json"):
@@ -100,9 +100,9 @@ def test_reports_show_its_own_metrics_and_plots(sweep):
 
 @pytest.mark.walk
 def test_a_stored_policy_is_evaluated_with_the_overrides_that_it_declares(sweep):
-    output = run(sweep.parent, "battery_lab.cli.evaluate", f"run={sweep / '0'}", "env.price=12")
+    output = run(sweep.parent, "evaluate", f"run={sweep / '0'}", "env.price=12")
     assert "foresight" in output and "EUR/day" in output
-    process = start(sweep.parent, "battery_lab.cli.evaluate", f"run={sweep / '0'}", "market.path=x")
+    process = start(sweep.parent, "evaluate", f"run={sweep / '0'}", "market.path=x")
     output, _ = process.communicate(timeout=200)
     assert process.returncode == 1 and "market.path" in output
 

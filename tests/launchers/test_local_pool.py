@@ -147,5 +147,5 @@ def test_a_stop_ends_trials_and_says_how_to_go_on(app, number):
     launcher.send_signal(number)
     said, _ = launcher.communicate(timeout=60)
     assert app.ends() == [(0, "stopped", None)]
-    assert f"stopped by {number.name}; go on with: python -m battery_lab sweep.resume=sweep" in said
+    assert f"stopped by {number.name}; resume with: battery-lab sweep.resume=sweep" in said
     assert gone(app.processes(0)[0]) and app.processes(1) == []

@@ -46,7 +46,7 @@ def test_a_stop_ends_trials_on_the_cluster(app):
     launcher.send_signal(signal.SIGINT)
     said, _ = launcher.communicate(timeout=60)
     assert app.ends() == [(0, "stopped", None)]
-    assert "stopped by SIGINT; go on with" in said
+    assert "stopped by SIGINT; resume with" in said
     until(lambda: gone(app.processes(0)[0]))
 
 

@@ -18,7 +18,7 @@ def test_a_stop_lets_trials_save_a_checkpoint(tmp_path):
     until(lambda: all(path.exists() and path.stat().st_size for path in curves), seconds=180)
     driver.send_signal(signal.SIGINT)
     assert driver.wait(120) == 128 + signal.SIGINT
-    assert "stopped by SIGINT; go on with: python -m battery_lab sweep.resume=" in (tmp_path / "said").read_text()
+    assert "stopped by SIGINT; resume with: battery-lab sweep.resume=" in (tmp_path / "said").read_text()
     states = {e["number"]: e["state"] for e in sweep.events() if e["event"] == "ended"}
     assert states == {0: "stopped", 1: "stopped"}
     assert all((checkpoint_steps(sweep.folder / number) or 0) > 0 for number in "01")

@@ -21,7 +21,7 @@ def test_an_interrupted_search_goes_on(search, tmp_path):
     until(lambda: len(done(app)) >= 2, seconds=180)
     first.send_signal(signal.SIGINT)
     said, _ = first.communicate(timeout=120)
-    assert "stopped by SIGINT; go on with" in said
+    assert "stopped by SIGINT; resume with" in said
     before = done(app)
     assert len(before) < 6
     status, said = app.run(*choices, "does=nodes")

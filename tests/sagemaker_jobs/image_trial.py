@@ -23,7 +23,7 @@ import numpy as np
 from rich.console import Console
 from sagemaker_jobs.submit.uploads import ENTRY, source_archive
 
-from battery_lab.cli.export import export
+from battery_lab.cli.commands import export
 from battery_lab.config.compose import build, compose
 from battery_lab.config.stored_trial import store_trial
 from battery_lab.serving.artifact import Artifact
@@ -93,7 +93,7 @@ def main() -> None:
         local, job = metrics(run / "metrics.json"), metrics(base / "model" / "metrics.json")
         if local != job:
             sys.exit(f"the metrics differ: locally {local}, as a job {job}")
-        policy = Artifact(export([f"run={run}"]))
+        policy = Artifact(export.main([f"run={run}"]))
         observation = np.random.default_rng(0).normal(size=(1000, policy.size)).astype(np.float32)
         with container(root, base, programs) as (client, _, line):
             status, answer = client.ask(body={"instances": observation.tolist()})

@@ -43,9 +43,9 @@ class Lab:
         assert process.returncode == status, output
         return folder
 
-    def run(self, module, *arguments):
+    def run(self, *arguments):
         """Run another command of the lab; returns its output."""
-        process = self._start_process([sys.executable, "-m", module, *arguments])
+        process = self._start_process([sys.executable, "-m", "battery_lab", *arguments])
         output, _ = process.communicate(timeout=300)
         assert process.returncode == 0, output
         return output

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from battery_lab.cli import export
+from battery_lab.cli.commands import export
 from battery_lab.serving.artifact import Artifact
 from battery_lab.sweep.trial_folder import checkpoint_steps
 from tests.launchers.app import until
@@ -114,7 +114,7 @@ def test_experiment_analytics_sorts_runs_by_a_metric(both, monkeypatch):
 
 def test_a_log_is_followed_to_its_end(both):
     lab, _, jobs = both
-    output = lab.run("battery_lab.sweep", "logs", str(jobs), "1")
+    output = lab.run("sweep", "logs", str(jobs), "1")
     assert "metrics env_steps=512 " in output
     assert output.splitlines()[-1].endswith("Reporting training SUCCESS")
 

@@ -17,8 +17,8 @@ ALGOS = ("ppo", "dqn")
 TIMES = {"train/seconds", "train/env_steps_per_second"}
 
 
-def run(home: Path, *arguments: str, module: str = "battery_lab") -> str:
-    process = start(home, *arguments, module=module)
+def run(home: Path, *arguments: str) -> str:
+    process = start(home, *arguments)
     out, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return out
@@ -35,7 +35,7 @@ def stored(request, tmp_path_factory):
 
 
 def test_a_stored_run_is_evaluated_to_the_same_figures(stored):
-    run(stored.parent, f"run={stored.name}", module="battery_lab.cli.evaluate")
+    run(stored.parent, "evaluate", f"run={stored.name}")
     (folder,) = (stored / "evaluations").iterdir()
     metrics = json.loads((folder / "metrics.json").read_text())
     assert {key: value for key, value in figures(stored).items() if key in metrics} == {
@@ -44,7 +44,7 @@ def test_a_stored_run_is_evaluated_to_the_same_figures(stored):
 
 
 def test_a_stored_run_is_exported(stored):
-    run(stored.parent, f"run={stored.name}", module="battery_lab.cli.export")
+    run(stored.parent, "export", f"run={stored.name}")
     assert (stored / "model" / GRAPH).is_file()
 
 

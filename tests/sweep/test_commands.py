@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from battery_lab.cli import sweep as command
+from battery_lab.cli.main import main
 from battery_lab.config.sweep_name import store_command
 from battery_lab.sweep import commands
 from battery_lab.sweep.journal import Journal, State
@@ -37,7 +37,7 @@ def sweep(tmp_path):
 def said(capsys):
     def run(*arguments, status=0):
         try:
-            command.main(list(arguments))
+            main(["sweep", *arguments])
             ended = 0
         except SystemExit as end:
             ended = end.code or 0
@@ -104,10 +104,13 @@ def test_collect_writes_a_row_a_trial(sweep, said):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["stat"], "stat is no command: .sweep does status, retry, collect"),
-        (["status"], "status wants the folder of a sweep"),
+        (
+            ["stat"],
+            "battery-lab sweep has collect, logs, retry, status; did you mean battery-lab sweep status?",
+        ),
+        (["status"], "status needs the folder of a sweep"),
         (["status", "nowhere"], "nowhere must be the folder of a sweep, which holds journal.jsonl, and it holds none"),
-        (["collect", "{sweep}", "1"], "collect takes a folder alone, got 1 too"),
+        (["collect", "{sweep}", "1"], "collect takes only the folder of a sweep, got also 1"),
         (["retry", "{sweep}", "x"], "x must be the number of a trial"),
         (["retry", "{sweep}", "0"], r"trial 0 is done: retry takes trials that failed (\[1\]) or were stopped"),
         (["retry", "{sweep}", "9"], "trial 9 is none of the sweep"),

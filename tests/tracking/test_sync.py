@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from battery_lab.cli.sync import main
+from battery_lab.cli.main import main
 from battery_lab.tracking import NoTracking, RunLog
 from tests.tracking.runs import Run, client, points, stored, tracker
 
@@ -14,7 +14,7 @@ from tests.tracking.runs import Run, client, points, stored, tracker
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """Run the command, which must fail; return its error message, one line."""
     with pytest.raises(SystemExit) as ended:
-        main(list(arguments))
+        main(["sync", *arguments])
     assert ended.value.code not in (0, None)
     output = capsys.readouterr().err + (str(ended.value.code) if isinstance(ended.value.code, str) else "")
     assert output.startswith("error: ")
@@ -35,9 +35,9 @@ def test_unsent_results_arrive_later_and_only_once(outputs: Path, capsys: pytest
     (outputs / "store").unlink()
     (outputs / "store").mkdir()
     (outputs / "mlflow.db").rename(outputs / "store" / "mlflow.db")
-    main([f"run={run.folder}"])
+    main(["sync", f"run={run.folder}"])
     assert "14 new points" in capsys.readouterr().out
-    main([f"run={run.folder}"])
+    main(["sync", f"run={run.folder}"])
     assert " 0 new points" in capsys.readouterr().out
     (outputs / "store" / "mlflow.db").rename(outputs / "mlflow.db")
     assert points(run.folder)["train/reward"] == [(step, float(step)) for step in range(6)]
@@ -57,7 +57,7 @@ def test_killed_run_is_sent_from_another_directory_to_its_store(outputs: Path, m
     log.close()
     (outputs / "elsewhere").mkdir()
     monkeypatch.chdir(outputs / "elsewhere")
-    main(["run=../run"])
+    main(["sync", "run=../run"])
     assert points(run.folder)["train/reward"] == [(step, float(step)) for step in range(4)]
     assert stored(run.folder).info.status == "KILLED"
     assert list((outputs / "elsewhere").iterdir()) == []
@@ -70,7 +70,7 @@ def test_run_without_tracking_goes_to_the_default_store(outputs: Path) -> None:
     (run.folder / "trial.yaml").write_text(
         "seed: 0\noutputs: outputs\ntracking:\n  _target_: battery_lab.tracking.NoTracking\n"
     )
-    main([f"run={run.folder}"])
+    main(["sync", f"run={run.folder}"])
     assert len(points(run.folder)["train/reward"]) == 3
     artifacts = stored(run.folder).info.artifact_uri.removeprefix("file://")
     assert Path(artifacts).is_relative_to(outputs / "mlartifacts")
@@ -111,7 +111,7 @@ def test_damaged_run_is_reported_in_one_line_and_the_others_sent(
     else:
         (broken.folder / file).write_text(text)
     with pytest.raises(SystemExit) as ended:
-        main([f"run={broken.folder}", f"run={run.folder}"])
+        main(["sync", f"run={broken.folder}", f"run={run.folder}"])
     output = capsys.readouterr()
     assert ended.value.code == 1
     assert output.err.startswith("error: ")
@@ -137,5 +137,5 @@ def test_invalid_arguments_are_named(
 
 
 def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--help"])
+    main(["sync", "--help"])
     assert "battery-lab sync run=outputs/runs/<run>" in capsys.readouterr().out

@@ -13,7 +13,8 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra_plugins.battery_lab_launchers._compose_trial import Composed, written
 from omegaconf import OmegaConf
 
-from battery_lab.cli.runner import Ended
+from battery_lab.cli.command_exit import CommandExit
+from battery_lab.cli.error_messages import ExitMessage
 from battery_lab.common.errors import LabError
 from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.journal import State
@@ -75,8 +76,8 @@ def failure(trials: Sequence[Trial]) -> LabError:
     )
 
 
-def told_stop(number: int, folder: Path) -> Ended:
+def told_stop(number: int, folder: Path) -> CommandExit:
     """Return what a person is told who stopped a sweep, with what goes on with it."""
-    again = f"python -m battery_lab sweep.resume={shlex.quote(os.path.relpath(folder))}"
-    message = f"stopped by {signal.Signals(number).name}; go on with: {again}"
-    return Ended((message, 128 + number), KeyboardInterrupt())
+    again = f"battery-lab sweep.resume={shlex.quote(os.path.relpath(folder))}"
+    message = f"stopped by {signal.Signals(number).name}; resume with: {again}"
+    return CommandExit(ExitMessage(message, 128 + number), KeyboardInterrupt())

@@ -20,16 +20,16 @@ def main() -> None:
     _stop_with(os.getppid())
     import cloudpickle
 
-    from battery_lab.cli.error_messages import ASK
-    from battery_lab.cli.runner import clear_ending
+    from battery_lab.cli.command_exit import exit_with_message
+    from battery_lab.cli.error_messages import TRACEBACK_VARIABLE
 
     # The command above sets it to have Hydra raise what goes wrong; here a mistake is to be one line of the log.
-    os.environ.pop(ASK, None)
+    os.environ.pop(TRACEBACK_VARIABLE, None)
     # Written a moment ago by the process that started this one.
     task: Mapping[str, Any] = cloudpickle.load(sys.stdin.buffer)
     if cores := task["cores"]:
         os.sched_setaffinity(0, cores)
-    with clear_ending():
+    with exit_with_message():
         from hydra_plugins.battery_lab_launchers._trial_job import run
 
         told = run(task["job"])

@@ -27,7 +27,7 @@ def run_trial(content: bytes) -> bytes:
     """
     import cloudpickle
 
-    from battery_lab.cli.runner import Ended
+    from battery_lab.cli.command_exit import CommandExit
     from battery_lab.common.errors import LabError
     from battery_lab.common.signals import stop_at_once
     from battery_lab.sweep.trial_id import source_digest
@@ -47,10 +47,10 @@ def run_trial(content: bytes) -> bytes:
             from hydra_plugins.battery_lab_launchers._trial_job import run
 
             return run(cloudpickle.loads(sent["job"]))
-    except Ended as ended:
-        if ended.ending[1] < 128:
+    except CommandExit as command_exit:
+        if command_exit.exit_message.status < 128:
             raise
-        print(ended.ending[0], flush=True)
+        print(command_exit.exit_message.text, flush=True)
     except KeyboardInterrupt as stop:
         print(stop, flush=True)
     return STOPPED

@@ -72,7 +72,7 @@ class Sweep:
 
         Raises:
             LabError: the sweep is run by somebody else right now, or an option is at fault.
-            Ended: a signal stopped it.
+            CommandExit: a signal stopped it.
         """
         with SweepDisplay(self.console, self.folder) as display:
             launch = Scheduler(self.journal, source, pool, self.options, display)
@@ -128,7 +128,7 @@ def launch(launcher: HydraLauncher, job_overrides: Sequence[Sequence[str]], pool
 
     Raises:
         LabError: the sweep is run by somebody else right now, or an option is at fault.
-        Ended: a signal stopped it.
+        CommandExit: a signal stopped it.
     """
     sweep = Sweep(launcher)
     if sweep.options.dry_run:

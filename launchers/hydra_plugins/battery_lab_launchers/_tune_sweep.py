@@ -41,7 +41,7 @@ def search(arguments: list[str], launcher: Any, context: HydraContext, options: 
 
     Raises:
         LabError: an option is at fault, or no trial came to its end.
-        Ended: a signal stopped it.
+        CommandExit: a signal stopped it.
     """
     if not isinstance(launcher, RayLauncher):
         raise ConfigError("sweeper=tune runs its trials on a Ray cluster alone: add launcher=ray")

@@ -239,22 +239,22 @@ def report_failure(error: BaseException) -> int:
     Returns:
         The exit status.
     """
-    from battery_lab.cli.error_messages import told
+    from battery_lab.cli.error_messages import exit_message
     from battery_lab.experiment.trainer import Interrupted
 
     if isinstance(error, Interrupted):
         print(error, flush=True)
         return 128 + error.number
-    message: Any = told(error)
+    message = exit_message(error)
     if message is None:
         traceback.print_exception(error)
-        message = f"{type(error).__name__}: {error}", 1
-    reason = " ".join(str(message[0]).removeprefix("error: ").split())
+    text, status = message or (f"{type(error).__name__}: {error}", 1)
+    reason = " ".join(text.removeprefix("error: ").split())
     print(reason, flush=True)
     failure = base_folder(os.environ) / "output" / "failure"
     failure.parent.mkdir(parents=True, exist_ok=True)
     failure.write_text(reason[:LONGEST_REASON])
-    return int(message[1]) or 1
+    return status or 1
 
 
 def base_folder(environment: Mapping[str, str]) -> Path:

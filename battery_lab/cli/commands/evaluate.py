@@ -1,11 +1,11 @@
-"""`battery-lab evaluate run=<folder>`: judge a stored policy again, on another market if asked.
+"""battery-lab evaluate: evaluate a trained policy again, also on other markets.
 
     battery-lab evaluate run=outputs/runs/<run>
     battery-lab evaluate run=outputs/runs/<run> market=aemo market.path=prices/ battery.wear_per_mwh=0
 
-The policy sees any market through the scales that it was trained with. What is judged, and what it is compared with,
-is composed from the run's own trial.yaml; choices on the command line replace the run's. Each judgement is a look at
-test time, is noted as one in the run folder, and is kept there under evaluations/.
+The choices of the run's trial.yaml apply, except for those that you give. The policy keeps the observation scales that
+it was trained with. Each evaluation uses test time and is noted as a look at it. Results go to evaluations/ in the run
+folder.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from battery_lab.cli.runner import command, folder_in, keyed
+from battery_lab.cli.arguments import key_values, run_folder
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import build
@@ -23,21 +23,15 @@ from battery_lab.config.stored_trial import trial
 from battery_lab.config.validation import quiet
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command."""
-    command(evaluate, __doc__, arguments)
-
-
-def evaluate(arguments: list[str]) -> dict[str, float]:
-    """Judge a stored policy and return its metrics.
+def main(arguments: list[str]) -> dict[str, float]:
+    """Evaluate a trained policy and return its metrics.
 
     Raises:
-        LabError: there is no such run, a choice is at fault, or the policy does not fit the market.
+        LabError: there is no such run, a choice is wrong, or the policy does not fit the market.
     """
-    chosen = keyed(arguments)
-    if not chosen.get("run"):
-        raise ConfigError("run=<folder> must name the folder of a run, for instance run=outputs/runs/<run>")
-    run = folder_in(chosen.pop("run"))
+    chosen = key_values(arguments)
+    run = run_folder(chosen)
+    del chosen["run"]
     config = trial(run, [f"{key}={value}" for key, value in chosen.items()])
     _check_overrides(chosen, (*evaluation_overrides(config), "outputs"))
     from rich.console import Console
@@ -61,7 +55,3 @@ def _check_overrides(keys: Iterable[str], allowed: Sequence[str]) -> None:
                 f"{key} cannot change, as the policy is already trained: battery-lab evaluate takes "
                 f"{', '.join(allowed)}; to train another policy, use battery-lab train"
             )
-
-
-if __name__ == "__main__":
-    main()

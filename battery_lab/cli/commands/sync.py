@@ -1,11 +1,11 @@
-"""`battery-lab sync run=<folder>`: send run folders to MLflow, now or again.
+"""battery-lab sync: send finished or interrupted runs to MLflow.
 
     battery-lab sync run=outputs/runs/<run>
     battery-lab sync run=outputs/runs/<run> run=outputs/runs/<other> tracking.uri=http://127.0.0.1:5000
 
-Sends the composition, curves, figures, report and policy of each run to where its trial was tracked, to the lab's own
-store if it was not, or to tracking.uri= and tracking.experiment=. What the store holds already is not sent twice, so
-the command may be repeated. Passwords of a server are read from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
+Sends configuration, curves, metrics, report and policy of each run to the MLflow store of its trial, or to the one that
+tracking.uri= and tracking.experiment= name. Runs that were not tracked go to the lab's own store. The command can be
+repeated: nothing is sent twice. It reads credentials from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from battery_lab.cli.error_messages import told, wants_traceback
-from battery_lab.cli.runner import command, folder_in
+from battery_lab.cli.arguments import folder
+from battery_lab.cli.error_messages import exit_message, shows_traceback
 from battery_lab.common.errors import ConfigError, LabError, damaged
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import build_part, resolve
@@ -33,16 +33,11 @@ ANEW = "remove it to send the run as a new one"
 ALLOWED = ("run", "tracking.uri", "tracking.experiment", "tracking.artifacts")
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command."""
-    command(send_all, __doc__, arguments)
-
-
-def send_all(arguments: list[str]) -> None:
-    """Send every run folder that is named; what is wrong with one is told, and the others go on.
+def main(arguments: list[str]) -> None:
+    """Send all run folders that are named. An error of one is printed, and the others are still sent.
 
     Raises:
-        ConfigError: the arguments cannot be read.
+        ConfigError: an argument cannot be read.
         SystemExit: a folder could not be sent.
     """
     runs, overrides = _split(arguments)
@@ -51,10 +46,10 @@ def send_all(arguments: list[str]) -> None:
         try:
             print(send(run, overrides), flush=True)
         except Exception as error:
-            ending = told(error)
-            if ending is None or wants_traceback():
+            message = exit_message(error)
+            if message is None or shows_traceback():
                 raise
-            print(ending[0], file=sys.stderr)
+            print(message.text, file=sys.stderr)
             failed = True
     if failed:
         sys.exit(1)
@@ -134,13 +129,9 @@ def _split(arguments: list[str]) -> tuple[list[Path], list[str]]:
         if not sign or key not in ALLOWED:
             raise ConfigError(f"{argument!r} must be one of {', '.join(f'{name}=...' for name in ALLOWED)}")
         if key == "run":
-            runs.append(folder_in(value))
+            runs.append(folder(value))
         else:
             overrides.append(argument)
     if not runs:
         raise ConfigError("run=<folder> must name the folder of a run")
     return runs, overrides
-
-
-if __name__ == "__main__":
-    main()

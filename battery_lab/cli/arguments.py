@@ -1,0 +1,76 @@
+"""Arguments of subcommands: ``key=value``, as in choices for Hydra."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from battery_lab.common.errors import ConfigError
+
+
+def key_values(arguments: Sequence[str], names: Sequence[str] | None = None) -> dict[str, str]:
+    """Return ``key=value`` arguments by key.
+
+    Args:
+        arguments: as they were typed.
+        names: the keys that are allowed; None: any.
+
+    Raises:
+        ConfigError: an argument has another form, is not allowed or is there twice.
+    """
+    chosen: dict[str, str] = {}
+    for argument in arguments:
+        key, sign, value = argument.partition("=")
+        if not sign:
+            example = f"{names[0] if names else 'run'}=outputs/runs/<run>"
+            raise ConfigError(f"{argument!r} must be written as key=value, for instance {example}")
+        if names is not None and key not in names:
+            raise ConfigError(f"{argument!r} must be one of {', '.join(f'{name}=...' for name in names)}")
+        if key in chosen:
+            raise ConfigError(f"{key}={chosen[key]} and {key}={value} cannot be combined: leave one out")
+        chosen[key] = value
+    return chosen
+
+
+def run_folder(chosen: dict[str, str]) -> Path:
+    """Return the folder that ``run=`` names.
+
+    Raises:
+        ConfigError: there is no ``run=``.
+    """
+    if not chosen.get("run"):
+        raise ConfigError("run=<folder> must name the folder of a run, for instance run=outputs/runs/<run>")
+    return folder(chosen["run"])
+
+
+def folder(value: str) -> Path:
+    """Return the folder that a value of the command line names."""
+    return Path(value.strip("'\"")).expanduser()
+
+
+def sweep_folder(command: str, arguments: Sequence[str]) -> tuple[Path, list[str]]:
+    """Return the sweep folder, which is the first argument, and the other arguments.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not arguments:
+        raise ConfigError(f"{command} needs the folder of a sweep: battery-lab sweep {command} outputs/sweeps/<sweep>")
+    return folder(arguments[0]), list(arguments[1:])
+
+
+def trial_number(text: str) -> int:
+    """Return the number of a trial of a sweep.
+
+    Raises:
+        ConfigError: the argument is no number.
+    """
+    if not text.isdecimal():
+        raise ConfigError(f"{text} must be the number of a trial: first the folder of the sweep, then numbers")
+    return int(text)
+
+
+def refuse_more(command: str, rest: Sequence[str]) -> None:
+    """Raise ConfigError where a command that takes a folder alone is given more."""
+    if rest:
+        raise ConfigError(f"{command} takes only the folder of a sweep, got also {' '.join(rest)}")

@@ -1,0 +1,18 @@
+"""battery-lab sweep collect: write the results of all trials to results.csv in the sweep folder.
+
+    battery-lab sweep collect outputs/sweeps/<sweep>
+
+If trials run as jobs elsewhere, the results of finished jobs are fetched first.
+"""
+
+from __future__ import annotations
+
+from battery_lab.cli.arguments import refuse_more, sweep_folder
+from battery_lab.sweep import commands
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command."""
+    folder, rest = sweep_folder("collect", arguments)
+    refuse_more("collect", rest)
+    commands.collect(folder)

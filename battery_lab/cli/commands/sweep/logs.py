@@ -1,0 +1,20 @@
+"""battery-lab sweep logs: print the log of a trial.
+
+    battery-lab sweep logs outputs/sweeps/<sweep> 2
+
+The log of a job elsewhere is followed until the job ends.
+"""
+
+from __future__ import annotations
+
+from battery_lab.cli.arguments import sweep_folder, trial_number
+from battery_lab.common.errors import ConfigError
+from battery_lab.sweep import commands
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command."""
+    folder, rest = sweep_folder("logs", arguments)
+    if len(rest) != 1:
+        raise ConfigError(f"logs needs the folder of a sweep and the number of one trial, got {len(rest)} numbers")
+    commands.logs(folder, trial_number(rest[0]))

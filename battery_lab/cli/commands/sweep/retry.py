@@ -1,0 +1,18 @@
+"""battery-lab sweep retry: run failed trials of a sweep again.
+
+    battery-lab sweep retry outputs/sweeps/<sweep>         all trials that failed
+    battery-lab sweep retry outputs/sweeps/<sweep> 2 5     trials 2 and 5
+
+If the sweep is running, it takes up these trials; otherwise this command resumes the sweep.
+"""
+
+from __future__ import annotations
+
+from battery_lab.cli.arguments import sweep_folder, trial_number
+from battery_lab.sweep import commands
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command."""
+    folder, rest = sweep_folder("retry", arguments)
+    commands.retry(folder, [trial_number(text) for text in rest])

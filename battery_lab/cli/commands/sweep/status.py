@@ -1,0 +1,18 @@
+"""battery-lab sweep status: show the state of each trial of a sweep.
+
+    battery-lab sweep status outputs/sweeps/<sweep>
+
+The state says which trials are waiting, running, done, stopped or failed, and why a trial failed.
+"""
+
+from __future__ import annotations
+
+from battery_lab.cli.arguments import refuse_more, sweep_folder
+from battery_lab.sweep import commands
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command."""
+    folder, rest = sweep_folder("status", arguments)
+    refuse_more("status", rest)
+    commands.status(folder)

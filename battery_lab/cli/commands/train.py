@@ -1,0 +1,31 @@
+"""battery-lab train: train a policy, evaluate it and write a report.
+
+    battery-lab train reward=degradation algo=ppo
+    battery-lab train resume=outputs/runs/<run>
+    battery-lab train rerun=outputs/runs/<run> seed=1
+    battery-lab train --multirun algo=ppo,dqn seed=range(0,5) hydra.launcher.parallel=2
+    battery-lab train sweep.resume=outputs/sweeps/<sweep>
+
+The help of this command comes from Hydra, as it depends on what is chosen: see conf/config.yaml.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import hydra
+
+from battery_lab.cli.hydra_entry import hydra_errors_explained, hydra_raises
+from battery_lab.cli.run_trial import run_trial
+from battery_lab.cli.train_arguments import hydra_arguments
+from battery_lab.config.compose import register_resolvers
+from battery_lab.config.paths import conf_dir
+
+
+def main(arguments: list[str]) -> None:
+    """Compose a trial from the arguments and run it; with --multirun, a sweep of trials."""
+    register_resolvers()
+    arguments = hydra_arguments(arguments)
+    sys.argv[1:] = arguments
+    with hydra_errors_explained(arguments), hydra_raises():
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_trial)()

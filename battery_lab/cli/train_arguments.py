@@ -1,0 +1,130 @@
+"""Arguments of `battery-lab train`: ``resume=``, ``rerun=`` and ``sweep.resume=`` become arguments for Hydra."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.utils import get_args_parser
+from omegaconf import OmegaConf
+
+from battery_lab.cli.arguments import folder
+from battery_lab.common.errors import ConfigError
+from battery_lab.common.run_folder import RunFolder
+from battery_lab.config.overrides import AROUND, check_groups, check_one_each, group_of, is_group
+from battery_lab.config.paths import conf_dir
+from battery_lab.config.stored_trial import leaves, load_trial
+from battery_lab.config.sweep_name import load_command
+
+RERUN_FOLDER = "${outputs}/runs/${now:%Y-%m-%d_%H-%M-%S}_rerun_${short_id:}"
+MULTIRUN = {"--multirun", "-m"}
+CONFIG_FLAGS = {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"}
+
+
+def hydra_arguments(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments as Hydra reads them.
+
+    Raises:
+        LabError: a stored run or sweep cannot be read, or an argument is wrong.
+    """
+    return _flags_first(_from_stored_trial(_from_sweep(list(arguments))))
+
+
+def _flags_first(arguments: list[str]) -> list[str]:
+    """Return flags and then choices, which is the order that argparse needs.
+
+    Raises:
+        ConfigError: a flag is unknown, a group is given no option, or --config-dir names no folder.
+    """
+    given, unknown = get_args_parser().parse_known_args(arguments)
+    for argument in unknown:
+        if argument.startswith("-"):
+            key = argument.lstrip("-").partition("=")[0]
+            raise ConfigError(
+                f"{argument} is not a flag: choices are written without dashes, as {key}=...; flags are --help, "
+                "--multirun, --cfg job and --config-dir, and --hydra-help lists the others"
+            )
+    if given.config_dir and not Path(given.config_dir).is_dir():
+        raise ConfigError(f"--config-dir {given.config_dir}: no such folder, seen from {Path.cwd()}")
+    choices = [*given.overrides, *unknown]
+    check_groups(choices, sweep=given.multirun)
+    check_one_each(choices)
+    return [*(argument for argument in arguments if argument not in choices), *choices]
+
+
+def _from_sweep(arguments: list[str]) -> list[str]:
+    """Replace ``sweep.resume=<folder>`` by the command that started the sweep; other arguments override its own.
+
+    Raises:
+        LabError: the folder holds no sweep that can be read, or paths in the command count from another folder.
+    """
+    resumed = _chosen(arguments, "sweep.resume=")
+    if not resumed:
+        return arguments
+    sweep = folder(resumed[-1].partition("=")[2])
+    rest = [argument for argument in arguments if argument not in resumed and argument not in MULTIRUN]
+    replaced = {"hydra.sweep.dir", *(argument.partition("=")[0] for argument in rest)}
+    command, directory = load_command(sweep)
+    if directory is not None and Path(directory) != Path.cwd():
+        raise ConfigError(
+            f"the sweep {sweep.resolve()} was started in {directory}, and its paths are relative to that folder: "
+            "go there first (cd)"
+        )
+    stored = [argument for argument in command if argument.partition("=")[0] not in replaced]
+    return ["--multirun", *stored, *rest, f"hydra.sweep.dir={_quoted(sweep.resolve())}"]
+
+
+def _from_stored_trial(arguments: list[str]) -> list[str]:
+    """Replace ``resume=<folder>`` or ``rerun=<folder>`` by flags that compose the folder's own trial.yaml.
+
+    Values among the arguments override those of the stored trial.
+
+    Raises:
+        LabError: the folder holds no trial that can be read, or a choice would replace a part of it.
+    """
+    stored = _chosen(arguments, "resume=", "rerun=")
+    if not stored:
+        return arguments
+    if len(stored) > 1:
+        raise ConfigError(f"{stored[0]} and {stored[1]} cannot be combined: leave one out")
+    name, _, text = stored[0].partition("=")
+    run = folder(text)
+    load_trial(run, name)
+    rest = [argument for argument in arguments if argument not in stored]
+    _check_values_only(name, rest)
+    # A stored trial has no groups around it: they are added.
+    rest = [f"+{argument.lstrip('+')}" if is_group(argument) else argument for argument in rest]
+    if MULTIRUN & set(rest) and not any(group_of(argument) == "launcher" for argument in rest):
+        rest.append("+launcher=local")
+    flags = ["--config-dir", str(run.resolve()), "--config-name", Path(RunFolder.TRIAL).stem]
+    target = run.resolve() if name == "resume" else RERUN_FOLDER
+    return [*flags, f"{name}={_quoted(run)}", f"hydra.run.dir={_quoted(target)}", *_hydra_settings(), *rest]
+
+
+def _chosen(arguments: Sequence[str], *prefixes: str) -> list[str]:
+    return [argument for argument in arguments if argument.startswith(prefixes) and not argument.endswith("=null")]
+
+
+def _check_values_only(name: str, arguments: Sequence[str]) -> None:
+    """Raise ConfigError where an argument would replace a whole part of a stored trial."""
+    for argument in arguments:
+        if is_group(argument) and group_of(argument) not in AROUND:
+            raise ConfigError(
+                f"{argument} cannot be combined with {name}=, which takes the stored choices: change single values "
+                "(algo.lr=...), or start a new run"
+            )
+        if argument.partition("=")[0] in CONFIG_FLAGS:
+            raise ConfigError(f"{argument} cannot be combined with {name}=, which takes the stored choices: omit it")
+
+
+def _hydra_settings() -> list[str]:
+    """Return the lab's settings of Hydra, which a stored trial does not hold, as overrides."""
+    own: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "config.yaml"), resolve=False)
+    settings = leaves({key: own["hydra"][key] for key in ("job_logging", "sweep") if key in own["hydra"]}, "hydra")
+    return [f"{key}={_quoted(value)}" for key, value in settings.items()]
+
+
+def _quoted(value: object) -> str:
+    escaped = str(value).replace("'", "\\'")
+    return f"'{escaped}'"
