@@ -45,12 +45,12 @@ def vector(num_envs: int = 1, overrides: Sequence[str] = (), seed: int = 0) -> B
 
 
 def _world(overrides: Sequence[str]) -> BatteryWorld:
-    from battery_lab.config.compose import build_part, compose, resolve
-    from battery_lab.config.validation import check_targets
+    from battery_lab.config.build import build_part, resolve
+    from battery_lab.config.compose import compose
     from battery_lab.envs.battery.environment import BatteryMarket
 
     config = compose(["env=battery", *overrides])
-    check_targets({"env": resolve(config)["env"]})
+    resolve(config)
     env: BatteryMarket = build_part(config, "env")
     return env.open(env.offers[0])
 

@@ -12,8 +12,8 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
+from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.compose import build
 from battery_lab.config.stored_trial import trial
 from battery_lab.envs.loader import WorldSource
 from battery_lab.experiment.experiment import choose_actions
@@ -34,7 +34,7 @@ def save(panel: Panel, path: Path) -> None:
 
 def main(run: Path, folder: Path) -> None:
     """Save the learning curve and the median week."""
-    experiment = build(trial(run, []))
+    experiment = build_experiment(trial(run, []))
     world = WorldSource(env=experiment.env, actions=choose_actions(experiment.env, experiment.algo)).open()
     curves = pd.DataFrame(read_lines(RunFolder(run).curves)[0])
     frame = pd.read_parquet(RunFolder(run).dispatch)

@@ -78,12 +78,13 @@ def _call(*arguments: str) -> str:
 def start(algo: str, outputs: str, begun: float) -> dict[str, float]:
     """Start a default trial, take its first training step and judge what it has by then; returns seconds."""
     # Imports are a part of what is waited for.
-    from battery_lab.config.compose import build, compose
+    from battery_lab.cli.build_experiment import build_experiment
+    from battery_lab.config.compose import compose
     from battery_lab.envs.loader import WorldSource
     from battery_lab.experiment.experiment import choose_actions
 
     composing = time.time()
-    experiment = build(compose([f"algo={algo}", "reward=regret", "tracking=none", f"outputs={outputs}"]))
+    experiment = build_experiment(compose([f"algo={algo}", "reward=regret", "tracking=none", f"outputs={outputs}"]))
     source = WorldSource(env=experiment.env, actions=choose_actions(experiment.env, experiment.algo))
     algorithm: Any = experiment.build_algorithm(source)
     learner = algorithm.learner_group._learner

@@ -10,7 +10,9 @@ from typing import Any
 # RLlib imports TensorFlow where that is installed, which costs 5 s of every start.
 os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
 
-from battery_lab.config.compose import build, compose, resolve
+from battery_lab.cli.build_experiment import build_experiment
+from battery_lab.config.build import resolve
+from battery_lab.config.compose import compose
 from battery_lab.envs.loader import WorldSource
 from battery_lab.experiment.experiment import Experiment, choose_actions
 
@@ -76,7 +78,7 @@ class Workload:
 
     def experiment(self, *choices: str) -> Experiment:
         """Build the lab's own experiment, with further choices."""
-        experiment: Experiment = build(compose([*self.overrides, *choices]))
+        experiment: Experiment = build_experiment(compose([*self.overrides, *choices]))
         return experiment
 
     @cached_property

@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "policies": {"envs", "networks", "serving"},
     "tracking": set(),
     "experiment": {"algos", "envs", "networks", "policies", "report", "rllib", "tracking"},
-    "config": {"experiment", "tracking"},
+    "config": {"tracking"},
     "sweep": {"config", "experiment", "tracking"},
     "gym_registration": {"config", "envs.battery"},
     "cli": {"config", "experiment", "policies", "serving", "sweep", "tracking"},

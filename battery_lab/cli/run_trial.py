@@ -11,11 +11,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.cli.command_exit import CommandExit
 from battery_lab.cli.error_messages import exit_message
 from battery_lab.common.errors import LabError
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.compose import build, register_resolvers
+from battery_lab.config.compose import register_resolvers
 from battery_lab.config.stored_trial import (
     check_resumed,
     note_choices,
@@ -43,7 +44,7 @@ def run_trial(config: DictConfig) -> float:
             if not in_sweep:
                 check_resumed(config, folder)
             check_unfinished(folder, config.train.env_steps, config.train.stop_on_plateau)
-        experiment = build(config)
+        experiment = build_experiment(config)
         store_trial(config, folder)
         metrics: dict[str, float] = experiment.run(folder, resume=resumed, console=console)
     except BaseException as error:

@@ -83,7 +83,7 @@ def options(path: str) -> Callable[[type[T]], type[T]]:
             try:
                 original(self, **values)
             except ValidationError as error:
-                raise _config_error(type(self), _AT.get() or path, values, error) from None
+                raise config_error(type(self), _AT.get() or path, values, error) from None
 
         validated.__init__ = __init__  # type: ignore[method-assign, assignment]
         return cast(type[T], validated)
@@ -105,8 +105,10 @@ def _fields(cls: type) -> dict[str, FieldInfo]:
     return cast(dict[str, FieldInfo], cls.__pydantic_fields__)  # type: ignore[attr-defined]
 
 
-def _config_error(cls: type, path: str, values: dict[str, Any], error: ValidationError) -> ConfigError:
-    first = error.errors(include_url=False)[0]
+def config_error(cls: type, path: str, values: dict[str, Any], error: ValidationError) -> ConfigError:
+    """Return the first error of a validation as one that names the field, the rule and the value."""
+    # A misspelt option is also a missing one; its own name says more.
+    first = min(error.errors(include_url=False), key=lambda item: item["type"] != "unexpected_keyword_argument")
     raised = first.get("ctx", {}).get("error")
     if isinstance(raised, ConfigError):
         return raised
@@ -114,7 +116,7 @@ def _config_error(cls: type, path: str, values: dict[str, Any], error: Validatio
     name = str(first["loc"][0]) if first["loc"] else ""
     place = f"{path}.{name}" if name else path
     if name in fields and name not in values:
-        return ConfigError(f"{place} is missing: {cls.__name__} needs it")
+        return ConfigError(f"{place} is missing: {cls.__name__} needs it, so set it in the YAML of {path}")
     if name and name not in fields:
         close = difflib.get_close_matches(name, fields, n=1)
         hint = f"; did you mean {path}.{close[0]}?" if close else ""

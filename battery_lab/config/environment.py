@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from omegaconf import DictConfig, OmegaConf
 
-from battery_lab.common.errors import ConfigError
-from battery_lab.config.validation import TARGET, quiet
+from battery_lab.config.build import TARGET, import_target
 
 
 def evaluation_overrides(config: DictConfig) -> tuple[str, ...]:
@@ -29,10 +26,4 @@ def _declared(config: DictConfig, name: str) -> tuple[str, ...]:
     target = OmegaConf.select(config, f"env.{TARGET}")
     if target is None:
         return ()
-    module, _, attribute = str(target).rpartition(".")
-    try:
-        with quiet():
-            environment = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"env.{TARGET}={target} cannot be imported: {error}. Is its folder on PYTHONPATH?") from None
-    return tuple(getattr(environment, name, ()))
+    return tuple(getattr(import_target("env", str(target)), name, ()))

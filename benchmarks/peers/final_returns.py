@@ -10,7 +10,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 
-from battery_lab.config.compose import build, compose
+from battery_lab.cli.build_experiment import build_experiment
+from battery_lab.config.compose import compose
 from battery_lab.envs.base import ActionMeaning
 from battery_lab.envs.layout import Layout
 from battery_lab.envs.loader import WorldSource
@@ -84,7 +85,7 @@ def returns(
     shared = [f"algo={algo}", "tracking=none", "market.years=2", f"seed={seed}", f"train.env_steps={env_steps}"]
     # Budgets are small: compiled steps are to have a part in what is learned.
     early = [f"rollout.{name}=500" for name in ("compile_after", "compile_after_off_policy") if path == "array"]
-    experiment: Experiment = build(compose([*shared, *overrides, *apart([f"rollout={path}"]), *early]))
+    experiment: Experiment = build_experiment(compose([*shared, *overrides, *apart([f"rollout={path}"]), *early]))
     source: Any = CartPoleSource() if cartpole else _battery(experiment)
     built = experiment.build_algorithm(source)
     steps, reached = training(built), []

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.cli.commands import export
-from battery_lab.config.compose import build, compose
+from battery_lab.config.compose import compose
 from battery_lab.config.stored_trial import store_trial, trial
 from battery_lab.policies.policy import Policy, PolicyNetwork
 from battery_lab.serving.artifact import Artifact
@@ -25,7 +26,7 @@ def kept(tmp_path_factory):
     """A run folder with a trial and a policy of it, which nobody trained: what counts here is that it acts."""
     home = tmp_path_factory.mktemp("home")
     config = compose(tiny(home))
-    experiment, run = build(config), home / "run"
+    experiment, run = build_experiment(config), home / "run"
     run.mkdir()
     store_trial(config, run)
     world = experiment.env.open("discrete")
@@ -73,7 +74,7 @@ def test_exporting_says_where_and_what_next(lab, kept, tmp_path):
 
 def acts(run):
     """Observations of the run's own validation time and others, and what its policy does."""
-    experiment = build(trial(run, []))
+    experiment = build_experiment(trial(run, []))
     world, seen = experiment.env.open("discrete"), []
     policy = experiment.load_policy(world, run)
     world.evaluate(lambda observation: seen.append(observation[0].copy()) or policy(observation), "validation")

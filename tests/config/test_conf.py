@@ -15,10 +15,11 @@ from hydra.core.singleton import Singleton
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
+from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.common.errors import ConfigError
-from battery_lab.config.compose import build, compose, register_resolvers, resolve
+from battery_lab.config.build import build, build_part, resolve
+from battery_lab.config.compose import compose, register_resolvers
 from battery_lab.config.paths import conf_dir
-from battery_lab.config.validation import check_targets
 from tests.compositions import part
 
 CONF = conf_dir()
@@ -56,7 +57,7 @@ def targets(node: object) -> list[str]:
 
 
 def test_the_defaults_compose_and_build():
-    experiment = build(compose([]))
+    experiment = build_experiment(compose([]))
     assert type(experiment.algo).__name__ == "PPO"
     assert experiment.train.env_steps == 2_000_000
     assert experiment.seed == 0
@@ -65,7 +66,7 @@ def test_the_defaults_compose_and_build():
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_into_a_trial_and_builds(option: str):
     config = composed(option)
-    experiment = build(config)
+    experiment = build_experiment(config)
     assert experiment.config == resolve(config)
     assert all(dataclasses.is_dataclass(part) for part in (experiment.env, experiment.algo, experiment.network))
 
@@ -164,13 +165,13 @@ def test_a_baseline_can_be_left_out_and_another_put_in():
 @pytest.mark.parametrize("algo", ["ppo", "dqn", "sac"])
 def test_the_budget_can_be_chosen_for_every_algorithm(algo: str):
     config = compose([f"algo={algo}", "train.env_steps=12345", "+reward/term=[exploration]"])
-    experiment = build(config)
+    experiment = build_experiment(config)
     assert experiment.train.env_steps == 12345
     assert experiment.env.reward.terms["exploration"].anneal_steps == 12345
 
 
 def test_a_whole_number_may_be_written_as_a_power_of_ten():
-    experiment = build(compose(["train.env_steps=2e6", "algo.num_envs=1e2", "+reward/term=[exploration]"]))
+    experiment = build_experiment(compose(["train.env_steps=2e6", "algo.num_envs=1e2", "+reward/term=[exploration]"]))
     given = (experiment.train.env_steps, experiment.algo.num_envs, experiment.env.reward.terms["exploration"])
     assert [type(value) for value in given[:2]] == [int, int]
     assert experiment.config["train"]["env_steps"] == 2_000_000
@@ -208,12 +209,10 @@ def test_a_value_of_another_type_is_named_with_its_field(override: str, message:
 
 
 def test_a_key_that_an_option_lacks_is_named(tmp_path: Path):
-    plain = resolve(compose([]))
-    del plain["battery"]["power_mw"]
-    with pytest.raises(
-        ConfigError, match="battery.power_mw is missing: battery_lab.envs.battery.physics.Battery needs it"
-    ):
-        check_targets(plain)
+    config = OmegaConf.create(resolve(compose([])))
+    del config.battery["power_mw"]
+    with pytest.raises(ConfigError, match="battery.power_mw is missing: Battery needs it, so set it in the YAML of"):
+        build_part(config, "battery")
 
 
 def test_a_part_that_no_module_has_is_named():

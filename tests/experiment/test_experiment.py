@@ -17,9 +17,9 @@ from filelock import FileLock
 from rich.console import Console
 from safetensors.numpy import load_file
 
+from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.cli.commands import evaluate
 from battery_lab.common.errors import ConfigError, DataError
-from battery_lab.config.compose import build
 from battery_lab.envs.battery.environment import BatteryWorld
 from battery_lab.experiment import checkpoint, results
 from battery_lab.experiment.experiment import Experiment, choose_actions
@@ -54,7 +54,7 @@ def run(folder, algo, *overrides, resume=False) -> dict[str, float]:
     config = small(folder.parent / f"data_{algo}", algo, *overrides)
     folder.mkdir(exist_ok=True)
     store(config, folder)
-    experiment: Experiment = replace(build(config), tracking=TRACKER)
+    experiment: Experiment = replace(build_experiment(config), tracking=TRACKER)
     return experiment.run(folder, resume=resume, console=console())
 
 
@@ -332,7 +332,7 @@ def test_policy_observes_another_market_with_the_scales_of_its_training(finished
     monkeypatch.setattr(results, "evaluate_test", evaluate_test)
     config = small(folder.parent / f"data_{algo}", algo, f"market.path={other_prices(tmp_path)}")
     with pytest.raises(Killed):
-        reevaluate(build(config), folder, tmp_path / "again", console())
+        reevaluate(build_experiment(config), folder, tmp_path / "again", console())
     stored = json.loads((folder / "policy" / "policy.json").read_text())["observation_state"]
     assert worlds[0].observation_state() == stored
     assert worlds[0].digest != checkpoint.latest(folder / "checkpoints")[1].data
@@ -375,4 +375,4 @@ def test_policy_with_other_action_levels_is_refused(finished):
     algo, folder, _ = finished
     config = small(folder.parent / f"data_{algo}", algo, "env.action_levels=5")
     with pytest.raises(ConfigError, match=r"trained with 3 action outputs \(env\.action_levels\).*evaluated with 5"):
-        reevaluate(build(config), folder, folder / "again", console())
+        reevaluate(build_experiment(config), folder, folder / "again", console())

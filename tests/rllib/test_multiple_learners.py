@@ -11,7 +11,7 @@ import ray
 from rich.console import Console
 from safetensors.numpy import load_file
 
-from battery_lab.config.compose import build
+from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.experiment import checkpoint, results
 from battery_lab.experiment.trainer import Trainer
 from tests.compositions import same_arrays, small
@@ -34,7 +34,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "write_report", lambda *args, **kwargs: None)
 
     def running(algo, resume=False):
-        experiment = build(small(tmp_path, algo, *SHORT, *CHOSEN[algo]))
+        experiment = build_experiment(small(tmp_path, algo, *SHORT, *CHOSEN[algo]))
         (tmp_path / algo).mkdir(exist_ok=True)
         return experiment.run(tmp_path / algo, resume=resume, console=Console(file=open(os.devnull, "w")))  # noqa: SIM115
 

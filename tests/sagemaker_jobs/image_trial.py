@@ -23,8 +23,9 @@ import numpy as np
 from rich.console import Console
 from sagemaker_jobs.submit.uploads import ENTRY, source_archive
 
+from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.cli.commands import export
-from battery_lab.config.compose import build, compose
+from battery_lab.config.compose import compose
 from battery_lab.config.stored_trial import store_trial
 from battery_lab.serving.artifact import Artifact
 from tests.compositions import SMALL, write_market
@@ -89,7 +90,7 @@ def main() -> None:
         config, run = compose(choices), folder / "run"
         run.mkdir()
         store_trial(config, run)
-        build(config).run(run, resume=False, console=Console(file=io.StringIO()))
+        build_experiment(config).run(run, resume=False, console=Console(file=io.StringIO()))
         local, job = metrics(run / "metrics.json"), metrics(base / "model" / "metrics.json")
         if local != job:
             sys.exit(f"the metrics differ: locally {local}, as a job {job}")

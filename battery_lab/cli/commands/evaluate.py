@@ -15,12 +15,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from battery_lab.cli.arguments import key_values, run_folder
+from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.compose import build
 from battery_lab.config.environment import evaluation_overrides
+from battery_lab.config.quiet_imports import quiet_imports
 from battery_lab.config.stored_trial import trial
-from battery_lab.config.validation import quiet
 
 
 def main(arguments: list[str]) -> dict[str, float]:
@@ -36,11 +36,11 @@ def main(arguments: list[str]) -> dict[str, float]:
     _check_overrides(chosen, (*evaluation_overrides(config), "outputs"))
     from rich.console import Console
 
-    with quiet():
+    with quiet_imports():
         from battery_lab.experiment.reevaluate import reevaluate
 
     folder = RunFolder(run).evaluations / datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S_%f")
-    experiment = build(config)
+    experiment = build_experiment(config)
     metrics: dict[str, float] = reevaluate(experiment, run, folder, Console())
     RunFolder(folder).choices.write_text(json.dumps(chosen, indent=1))
     print(f"written to {folder}")

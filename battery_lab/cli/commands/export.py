@@ -16,9 +16,9 @@ from pathlib import Path
 from battery_lab.cli.arguments import folder, key_values, run_folder
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.compose import algo_name, build_part, resolve
+from battery_lab.config.build import algo_name, build_part, resolve
+from battery_lab.config.quiet_imports import quiet_imports
 from battery_lab.config.stored_trial import trial
-from battery_lab.config.validation import check_targets, quiet
 
 
 def main(arguments: list[str]) -> Path:
@@ -33,9 +33,8 @@ def main(arguments: list[str]) -> Path:
     if chosen.get("to") == "" or (target.exists() and not target.is_dir()):
         raise ConfigError(f"to={chosen.get('to')} must name a folder, which is made if missing: choose another")
     config = trial(run, [])
-    plain = resolve(config)
-    check_targets({name: plain[name] for name in ("network", "env")})
-    with quiet():
+    resolve(config)
+    with quiet_imports():
         from battery_lab.policies.onnx_export import export_policy
 
         network, env = build_part(config, "network"), build_part(config, "env")

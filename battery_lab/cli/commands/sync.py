@@ -21,9 +21,8 @@ from battery_lab.cli.arguments import folder
 from battery_lab.cli.error_messages import exit_message, shows_traceback
 from battery_lab.common.errors import ConfigError, LabError, damaged
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.compose import build_part, resolve
+from battery_lab.config.build import build_part, resolve
 from battery_lab.config.stored_trial import trial
-from battery_lab.config.validation import check_targets
 from battery_lab.tracking.mlflow_client import Address
 from battery_lab.tracking.mlflow_sync import RunSync
 from battery_lab.tracking.mlflow_tracking import MlflowTracking, reason
@@ -66,7 +65,6 @@ def send(run: Path, overrides: list[str]) -> str:
         raise ConfigError(f"run={run} must name a run folder, and there is none")
     _check_sync_state(run)
     config = _tracked_by_mlflow(run, overrides)
-    check_targets({"tracking": resolve(config)["tracking"]})
     address = _address(run, build_part(config, "tracking"), overrides)
     delivery = RunSync(run, run.resolve().name, resolve(config), address)
     where = f"{public(address.uri)}, experiment {address.experiment}"

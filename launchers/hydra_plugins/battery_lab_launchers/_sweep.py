@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from filelock import FileLock, Timeout
 from hydra.core.utils import JobReturn, configure_log, setup_globals
@@ -20,9 +20,8 @@ from rich.console import Console
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.compose import algo_name
+from battery_lab.config.build import algo_name, build_part
 from battery_lab.config.sweep_name import store_command
-from battery_lab.config.validation import check_targets, whole
 from battery_lab.sweep.dry_run import planned, rate_of, rendered_plan
 from battery_lab.sweep.duration_estimate import rates
 from battery_lab.sweep.interfaces import Pool, RemotePool, Trial, TrialSource
@@ -185,7 +184,7 @@ def _options(config: DictConfig) -> SweepOptions:
     node = OmegaConf.select(config, "sweep")
     if node is None:
         return DEFAULTS
+    if "_target_" in node:
+        return cast(SweepOptions, build_part(config, "sweep"))
     plain: Any = OmegaConf.to_container(node, resolve=True)
-    if "_target_" in plain:
-        check_targets({"sweep": plain})
-    return replace(DEFAULTS, **{name: value for name, value in whole(plain).items() if name != "_target_"})
+    return replace(DEFAULTS, **plain)

@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.compose import build_part, resolve
+from battery_lab.config.build import build_part, resolve
 from battery_lab.config.stored_trial import load_trial
 from battery_lab.sweep.journal import Entry, Journal, State
 from battery_lab.tracking import Status

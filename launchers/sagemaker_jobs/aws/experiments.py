@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.compose import resolve
+from battery_lab.config.build import resolve
 from battery_lab.config.environment import metric_names
 from battery_lab.config.stored_trial import load_trial
 from battery_lab.sweep.trial_folder import read_metrics

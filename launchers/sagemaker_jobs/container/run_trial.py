@@ -124,7 +124,8 @@ def _run_trial(job: Job) -> None:
     from omegaconf import OmegaConf
     from rich.console import Console
 
-    from battery_lab.config.compose import build, register_resolvers
+    from battery_lab.cli.build_experiment import build_experiment
+    from battery_lab.config.compose import register_resolvers
     from battery_lab.config.environment import data_keys, metric_names
     from battery_lab.config.stored_trial import load_trial, store_trial
     from sagemaker_jobs.container.metric_lines import metric_line, reported_metrics
@@ -137,7 +138,7 @@ def _run_trial(job: Job) -> None:
         OmegaConf.update(config, key, data_path(str(OmegaConf.select(config, key)), channel))
     config.outputs = str(job.sweep.parent / "outputs")
     reported = reported_metrics(metric_names(config))
-    experiment, console = build(config), Console(width=120, no_color=True)
+    experiment, console = build_experiment(config), Console(width=120, no_color=True)
     store_trial(config, folder)
     if job.evaluate and job.start is not None:
         metrics = _evaluate(experiment, job.start, folder, console)
@@ -177,10 +178,10 @@ def _train(
 
 def export_served_policy(experiment: Any, folder: Path, model: Path) -> None:
     """Export the policy in the form that the image serves; a failure is printed and does not end the job."""
-    from battery_lab.config.validation import quiet
+    from battery_lab.config.quiet_imports import quiet_imports
 
     try:
-        with quiet():
+        with quiet_imports():
             from battery_lab.policies.onnx_export import export_policy
 
             export_policy(RunFolder(folder).policy, experiment.network, experiment.env, experiment.name, model)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from battery_lab.config.compose import build_part
+from battery_lab.config.build import build_part
 from battery_lab.tracking.mlflow_client import connect
 from battery_lab.tracking.mlflow_sweep_run import sweep_run
 from battery_lab.tracking.mlflow_tracking import reason
