@@ -199,8 +199,8 @@ def test_a_whole_number_may_be_written_as_a_power_of_ten():
         ),
         ("network.shared_value=yes please", "network.shared_value must be true or false, got 'yes please'"),
         ("network.activation=3", "network.activation must be one of relu, tanh, silu, gelu, elu, got 3"),
-        ("seed=-1", "seed must be a whole number from 0, got -1"),
-        ("seed=one", "seed must be a whole number from 0, got 'one'"),
+        ("seed=-1", "seed must be a whole number, 0 or more, got -1"),
+        ("seed=one", "seed must be a whole number, 0 or more, got 'one'"),
     ],
 )
 def test_a_value_of_another_type_is_named_with_its_field(override: str, message: str):
