@@ -26,6 +26,7 @@ from battery_lab.sweep.trial_folder import Watch, is_locked, read_metrics
 
 RESULTS, LOG, REMOTE = "results.csv", "trial.log", "remote.json"
 READERS = "hydra_plugins.battery_lab_launchers._"
+OLD_READERS = {f"{READERS}collecting": f"{READERS}sagemaker_remote"}  # in sweeps of earlier versions
 
 
 def _opened(folder: Path) -> Journal:
@@ -151,7 +152,7 @@ def _elsewhere(folder: Path) -> Any:
         raise ConfigError(f"{folder / REMOTE} is damaged ({error}): give the sweep's command again") from None
     if not name.startswith(READERS):
         raise ConfigError(f"{folder / REMOTE} must name a part of {READERS}*, got {name!r}: is it a sweep of the lab?")
-    return importlib.import_module(name)
+    return importlib.import_module(OLD_READERS.get(name, name))
 
 
 def _row(folder: Path, entry: Entry) -> Mapping[str, Any]:

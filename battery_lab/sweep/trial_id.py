@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 import battery_lab
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.experiment.checkpoint import list_checkpoints
@@ -93,10 +95,9 @@ def source_digest(program: Path | None = None) -> str:
 def package_versions() -> Iterator[str]:
     """Yield the names and versions of the packages that the lab declares, without its extras."""
     try:
-        wanted = metadata.requires("battery-lab") or []
+        declared = metadata.requires("battery-lab") or []
     except metadata.PackageNotFoundError:
-        wanted = []
-    for requirement in wanted:
-        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
-        if "extra ==" not in requirement:
-            yield f"{name} {metadata.version(name)}"
+        declared = []
+    for requirement in map(Requirement, declared):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield f"{requirement.name} {metadata.version(requirement.name)}"

@@ -1,0 +1,61 @@
+"""The record of a sweep's jobs is read as it was written, also by an earlier version of the lab."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from sagemaker_jobs.aws.s3_layout import S3Layout
+from sagemaker_jobs.collect.job_record import RECORD, JobRecord
+
+from battery_lab.common.errors import ConfigError
+from battery_lab.sweep.commands import logs
+from battery_lab.sweep.journal import Journal
+from tests.sagemaker_jobs.conftest import missing
+
+# As written before the launchers' files were renamed.
+EARLIER = {
+    "reader": "hydra_plugins.battery_lab_launchers._collecting",
+    "region": "eu-west-1",
+    "bucket": "lab",
+    "prefix": "battery_lab",
+    "lead": "battery-lab-01234567",
+    "checkpoints": "auto",
+    "key": None,
+    "prices": {"ml.c5.xlarge": 0.2},
+    "currency": "USD",
+    "experiment": "sweep",
+    "judged": "/runs/0",
+    "rehearsal": None,
+    "asked": ["a"],
+    "jobs": {"3": ["a", "0123456789abcdef"]},
+}
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path):
+    (tmp_path / RECORD).write_text(json.dumps(EARLIER))
+    record = JobRecord.read(tmp_path)
+    assert record.layout == S3Layout("lab", "battery_lab", "battery-lab-01234567", "auto")
+    assert (record.evaluated_run, record.stop_requested) == (Path("/runs/0"), {"a"})
+    record.add_job(4, "b", "fedcba9876543210")
+    assert JobRecord.read(tmp_path) == record
+    assert JobRecord.known_jobs(tmp_path, "battery-lab-01234567") == record.jobs
+    assert JobRecord.known_jobs(tmp_path, "battery-lab-76543210") == {}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}"])
+def test_a_damaged_record_is_an_error(tmp_path, content):
+    (tmp_path / RECORD).write_text(content)
+    with pytest.raises(ConfigError, match="is damaged"):
+        JobRecord.read(tmp_path)
+
+
+@pytest.mark.skipif(bool(missing()), reason=f"the extra aws is not installed: {missing()}")
+def test_commands_read_the_sweep_of_an_earlier_version(tmp_path):
+    journal = Journal(tmp_path)
+    journal.read()
+    journal.add_trial("trial", "source", [])
+    (tmp_path / RECORD).write_text(json.dumps(EARLIER))
+    with pytest.raises(ConfigError, match=r"trial 0 must be one of those that were sent, \[3\]"):
+        logs(tmp_path, 0)
