@@ -17,6 +17,7 @@ PACKAGE = "battery_lab"
 MODULES = {
     "algos.encoder": "algos.rllib_encoder",
     "algos.off_policy": "algos.off_policy_options",
+    "baselines.random": "baselines.random_dispatch",
     "baselines.rule": "baselines.percentile_rule",
     "battery": "envs.battery.physics",
     "checkpoint": "experiment.checkpoint",
@@ -50,6 +51,7 @@ MODULES = {
     "problem": "envs.battery.problem",
     "registration": "gym_registration",
     "results": "experiment.results",
+    "rewards.undelivered": "rewards.undelivered_energy",
     "rollout.acting": "rllib.runners.action_sampling",
     "rollout.advantages": "rllib.learners.advantages",
     "rollout.agreement": "rllib.gradient_step.equivalence",
@@ -89,10 +91,12 @@ MODULES = {
 # (New module, old name in it) -> (module, name) now, for what was renamed or split off.
 RENAMED = {
     ("baselines.percentile_rule", "Rule"): ("baselines.percentile_rule", "PercentileRule"),
+    ("baselines.random_dispatch", "Random"): ("baselines.random_dispatch", "RandomDispatch"),
     ("observations.observation_set", "Layout"): ("envs.layout", "Layout"),
     ("observations.past_features", "Ahead"): ("observations.forecast_features", "ForecastHours"),
     ("observations.past_features", "Calendar"): ("observations.calendar_features", "Calendar"),
     ("observations.past_features", "HourOfDay"): ("observations.calendar_features", "HourOfDay"),
+    ("rewards.undelivered_energy", "Undelivered"): ("rewards.undelivered_energy", "UndeliveredEnergy"),
     ("rllib.backends", "ArrayRollout"): ("rllib.backends", "ArrayBackend"),
     ("rllib.backends", "StockRollout"): ("rllib.backends", "StockBackend"),
     ("rllib.runners.checkpointed_runner", "LabEnvRunner"): (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -31,9 +33,15 @@ ERCOT_HEADER = (
 )
 
 
+@cache
+def defaults(option: str) -> Any:
+    """Return the options of conf/market/<option>.yaml."""
+    return OmegaConf.load(CONF / f"{option}.yaml")
+
+
 def market(option: str, path: Path | str, **changes: Any) -> Any:
     """Return the market of conf/market/<option>.yaml for a path, without a cache, with some options changed."""
-    options = OmegaConf.load(CONF / f"{option}.yaml")
+    options = deepcopy(defaults(option))
     OmegaConf.set_struct(options, True)
     OmegaConf.update(options, "cache", None)
     for name, value in ({"path": str(path)} | changes).items():

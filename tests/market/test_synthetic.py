@@ -28,8 +28,13 @@ SEEDS = (0, 1, 2, 3, 4)
 DAY = 288
 
 
+@cache
+def defaults(group: str, name: str) -> Any:
+    return OmegaConf.load(CONF / group / f"{name}.yaml")
+
+
 def option(group: str, name: str, *changes: str) -> Any:
-    config = OmegaConf.merge(OmegaConf.load(CONF / group / f"{name}.yaml"), OmegaConf.from_dotlist(list(changes)))
+    config = OmegaConf.merge(defaults(group, name), OmegaConf.from_dotlist(list(changes)))
     return instantiate(config, _convert_="all")
 
 

@@ -15,7 +15,7 @@ from battery_lab.rewards.potential import Potential
 from battery_lab.rewards.regret import Regret
 from battery_lab.rewards.revenue import Revenue
 from battery_lab.rewards.soc_limit import SocLimit
-from battery_lab.rewards.undelivered import Undelivered
+from battery_lab.rewards.undelivered_energy import UndeliveredEnergy
 from battery_lab.rewards.wear import Wear
 from tests.factories import make_battery, wavy_prices
 from tests.rewards.cases import TableValue, dispatch, make_context, random_dispatch
@@ -71,7 +71,7 @@ def test_undelivered_counts_soc_limits_and_power_limit() -> None:
     context = make_context([50.0], LOSSLESS)
     done = dispatch(context, [0] * 4, [10, 20, 33, 20], [10, 14, -10, -10])
     assert done.power_mw == pytest.approx([6, 10, -3, -10])
-    term = Undelivered(weight=1.0, price_per_mwh=2.0).bind(context)
+    term = UndeliveredEnergy(weight=1.0, price_per_mwh=2.0).bind(context)
     assert term(done) == pytest.approx([-8, -8, -14, 0])
 
 
@@ -151,8 +151,8 @@ POTENTIAL = {"weight": 1.0, "gamma": 0.99, "window_days": 7.0}
         (SocLimit, SOC_LIMIT | {"margin_soc": -0.1}, "reward.terms.soc_limit.margin_soc"),
         (SocLimit, SOC_LIMIT | {"margin_soc": 1.0}, "reward.terms.soc_limit.margin_soc"),
         (SocLimit, SOC_LIMIT | {"price_per_h": -1.0}, "reward.terms.soc_limit.price_per_h"),
-        (Undelivered, {"weight": 1.0, "price_per_mwh": -1.0}, "reward.terms.undelivered.price_per_mwh"),
-        (Undelivered, {"weight": 1.0, "price_per_mwh": float("inf")}, "reward.terms.undelivered.price_per_mwh"),
+        (UndeliveredEnergy, {"weight": 1.0, "price_per_mwh": -1.0}, "reward.terms.undelivered.price_per_mwh"),
+        (UndeliveredEnergy, {"weight": 1.0, "price_per_mwh": float("inf")}, "reward.terms.undelivered.price_per_mwh"),
         (CycleCost, {"weight": 1.0, "price_per_cycle": -1.0}, "reward.terms.cycle_cost.price_per_cycle"),
         (Potential, POTENTIAL | {"gamma": 0.0}, "reward.terms.potential.gamma"),
         (Potential, POTENTIAL | {"gamma": 1.01}, "reward.terms.potential.gamma"),

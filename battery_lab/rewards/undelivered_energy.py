@@ -14,7 +14,7 @@ from battery_lab.rewards.term import BoundTerm, Term
 
 
 @options("reward.terms.undelivered")
-class Undelivered(Term):
+class UndeliveredEnergy(Term):
     """Minus ``price_per_mwh`` x abs(energy requested - energy delivered), both at the grid connection.
 
     It counts what the SoC limits cut off and what exceeds ``battery.power_mw``.

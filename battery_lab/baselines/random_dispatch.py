@@ -13,7 +13,7 @@ from battery_lab.envs.battery.problem import DispatchProblem
 
 
 @options("env.baselines.random")
-class Random:
+class RandomDispatch:
     """Charge, hold or discharge at full power with equal probability.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from battery_lab.baselines.random import Random
+from battery_lab.baselines.random_dispatch import RandomDispatch
 from battery_lab.common.errors import ConfigError
 from tests.baselines.shared import make_baseline, make_problem
 from tests.factories import wavy_prices
@@ -25,4 +25,4 @@ def test_another_seed_gives_another_schedule() -> None:
 
 def test_negative_seed_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"env\.baselines\.random\.seed must be a whole number, 0 or more, got -1"):
-        Random(seed=-1)
+        RandomDispatch(seed=-1)
