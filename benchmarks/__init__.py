@@ -1,3 +1,3 @@
-"""How fast the lab is and how well it learns, beside others."""
+"""Benchmarks: speed and learning of the lab beside RLlib, Stable-Baselines3 and plain torch loops."""
 
-import battery_lab  # noqa: F401  torch's threads then wait for one another, on every side, as the lab has them wait
+import battery_lab  # noqa: F401  It sets how long torch's threads spin, here for every implementation.

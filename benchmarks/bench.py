@@ -1,18 +1,19 @@
-"""How fast the lab trains, beside stock RLlib, Stable-Baselines3 and plain torch loops, on the same work.
+"""Training speed of the lab beside stock RLlib, Stable-Baselines3 and plain torch loops on the same workload.
 
 python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|grow|waits|sweeps|all] [--repeats 5] [--seconds 60]
-                           [--threads CORES] [--out outputs/bench.json]
+                           [--threads CORES] [--implementations lab,sb3] [--out outputs/bench.json]
 
-Each side runs in a process of its own, one at a time, all of them once before any of them again, so that what else a
-machine does hits all alike. What a line says:
+Each implementation runs in a process of its own, one at a time. All of them run once before any runs again, so that a
+temporarily slow machine affects all alike. Parts: `main` compares all implementations, `grow` scales the workload up,
+`waits` measures start and evaluation times, `sweeps` the overhead of sweeps. The columns of the tables:
 
-    env steps/s   from the first step on, so that compilation and warming up count in (off-policy: once the replay
-                  memory holds as much as everybody's, when learning begins); median of the repetitions, least to most
-    compiled      the same of the last half of that time, when what had to be compiled is; if need be the run goes on
-    lab x         how many times faster the lab is, repetition by repetition, compilation counted in, and without
-                  (where there is a lab_compiled, which takes its program over early, that one)
-    of matmul     share of what the matrix products of the same work alone would allow on the same threads
-    memory        the most that the process held; and its children, which are Ray's
+    env steps/s   from the first step, including compilation and warm-up; off-policy from the time when the replay
+                  memory is full and learning begins. Median of the repetitions (minimum to maximum).
+    compiled      the same over the last half of that time, after compilation; the run is extended if necessary
+    lab x         how many times faster the lab is, per repetition, with and without compilation (without: lab_compiled,
+                  which uses its program early, where it is measured)
+    of matmul     fraction of the speed that the workload's matrix products alone would allow with the same threads
+    memory        peak memory of the process, plus that of its children (Ray's processes)
 """
 
 from __future__ import annotations
@@ -30,85 +31,86 @@ from typing import Any
 
 from benchmarks import markdown_tables, startup_time, sweep_overhead
 from benchmarks.implementations import (
-    ALL_SIDES,
+    ALL_IMPLEMENTATIONS,
+    IMPLEMENTATIONS,
+    LAB,
     LAB_COMPILED,
     MATMUL,
-    OURS,
-    SHORT,
-    SIDES,
+    TIME_FRACTION,
     Groups,
     available,
-    grow_groups,
     main_groups,
+    scaling_groups,
 )
-from benchmarks.timing import LONGEST, ratios, spread
+from benchmarks.timing import MAX_TIME_RATIO, ratios, spread
 
 COUNTED, COMPILED = "env_steps_per_second", "env_steps_per_second_steady"
-# By side, then by repetition: what benchmarks.run_implementation prints.
+# By implementation, then by repetition: the output of benchmarks.run_implementation.
 Runs = dict[str, dict[int, dict[str, Any]]]
 
 
-def spawn(side: str, work: Mapping[str, Any], seconds: float, threads: int) -> dict[str, Any]:
-    """Run one side in a process of its own.
+def spawn(implementation: str, workload: Mapping[str, Any], seconds: float, threads: int) -> dict[str, Any]:
+    """Run one implementation in a process of its own.
 
     Raises:
-        RuntimeError: it failed, with the end of what it wrote.
-        subprocess.TimeoutExpired: it did not end; a clock runs for ``LONGEST`` times its seconds at most.
+        RuntimeError: it failed; the message contains the end of its output.
+        subprocess.TimeoutExpired: it did not end, though a clock ends after ``MAX_TIME_RATIO`` times its seconds.
     """
-    task = {"side": side, "seconds": seconds, "threads": threads, "work": work}
-    with tempfile.TemporaryDirectory() as fresh:
-        # Nothing compiled before is at hand, or its cost would not be seen.
-        own = {"OMP_NUM_THREADS": str(threads), "TORCHINDUCTOR_CACHE_DIR": fresh}
-        done = subprocess.run(
+    task = {"implementation": implementation, "seconds": seconds, "threads": threads, "workload": workload}
+    with tempfile.TemporaryDirectory() as cache:
+        # An empty cache, so that the cost of compilation is measured.
+        environment = {"OMP_NUM_THREADS": str(threads), "TORCHINDUCTOR_CACHE_DIR": cache}
+        process = subprocess.run(
             [sys.executable, "-m", "benchmarks.run_implementation", json.dumps(task)],
-            env=os.environ | own,
+            env=os.environ | environment,
             capture_output=True,
             text=True,
             check=False,
-            timeout=LONGEST * seconds + 600,
+            timeout=MAX_TIME_RATIO * seconds + 600,
         )
-    if done.returncode:
-        raise RuntimeError(f"{side} failed on {work}:\n{done.stderr[-3000:]}")
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    if process.returncode:
+        raise RuntimeError(f"{implementation} failed on {workload}:\n{process.stderr[-3000:]}")
+    return dict(json.loads(process.stdout.splitlines()[-1]))
 
 
 def measure(groups: Groups, options: argparse.Namespace) -> tuple[dict[str, Runs], list[str]]:
-    """Run every side of every group once, and then all again, as often as asked; returns failures beside the runs."""
-    results: dict[str, Runs] = {name: {} for name in groups}
+    """Run every implementation of every group once per repetition; returns the results and the failures."""
+    results: dict[str, Runs] = {group: {} for group in groups}
     failures: list[str] = []
-    order = [(repeat, name, side) for repeat in range(options.repeats) for name in groups for side in groups[name][1]]
-    for number, (repeat, name, side) in enumerate(order, 1):
-        head = f"[{number}/{len(order)}] {name} {side}"
+    order = [
+        (repeat, group, name) for repeat in range(options.repeats) for group in groups for name in groups[group][1]
+    ]
+    for number, (repeat, group, name) in enumerate(order, 1):
+        prefix = f"[{number}/{len(order)}] {group} {name}"
         try:
-            seconds = SHORT.get(side, 1.0) * options.seconds
-            result = spawn(side, groups[name][0] | {"seed": repeat}, seconds, options.threads)
+            seconds = TIME_FRACTION.get(name, 1.0) * options.seconds
+            result = spawn(name, groups[group][0] | {"seed": repeat}, seconds, options.threads)
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             failures.append(str(error))
-            print(f"{head} failed", flush=True)
+            print(f"{prefix} failed", flush=True)
             continue
-        results[name].setdefault(side, {})[repeat] = result
-        print(f"{head}: {result[COUNTED]:,.0f} env steps/s", flush=True)
-    return {name: runs for name, runs in results.items() if runs}, failures
+        results[group].setdefault(name, {})[repeat] = result
+        print(f"{prefix}: {result[COUNTED]:,.0f} env steps/s", flush=True)
+    return {group: runs for group, runs in results.items() if runs}, failures
 
 
-def summary(runs: Runs) -> dict[str, Any]:
-    """What the repetitions of one group say, by side; ratios where the lab is among them."""
-    ours = next((runs[side] for side in OURS if side in runs), {})
-    told: dict[str, Any] = {}
-    for side, repeats in runs.items():
-        counted = _values(repeats, COUNTED)
-        told[side] = {COUNTED: spread(counted.values())}
-        if side == MATMUL:
+def summarise(runs: Runs) -> dict[str, Any]:
+    """Return the statistics of one group by implementation, with ratios if the lab is among them."""
+    lab_runs = next((runs[name] for name in LAB if name in runs), {})
+    summaries: dict[str, Any] = {}
+    for name, repeats in runs.items():
+        summary = summaries[name] = {COUNTED: spread(_values(repeats, COUNTED).values())}
+        if name == MATMUL:
             continue
         for field in (COMPILED, "slowest_step_s", "memory_mb", "children_memory_mb"):
-            told[side][field] = spread(_values(repeats, field).values())
-        for name, field, lab in (("", COUNTED, ours), ("_steady", COMPILED, runs.get(LAB_COMPILED, ours))):
-            theirs = _values(repeats, field)
-            if side not in OURS and lab.keys() & theirs.keys():
-                told[side][f"lab_ratio{name}"] = ratios(_values(lab, field), theirs)
-            if theirs.keys() & runs.get(MATMUL, {}).keys():
-                told[side][f"matmul_share{name}"] = ratios(theirs, _values(runs[MATMUL], COUNTED))
-    return told
+            summary[field] = spread(_values(repeats, field).values())
+        for suffix, field, lab in (("", COUNTED, lab_runs), ("_steady", COMPILED, runs.get(LAB_COMPILED, lab_runs))):
+            values = _values(repeats, field)
+            if name not in LAB and lab.keys() & values.keys():
+                summary[f"lab_ratio{suffix}"] = ratios(_values(lab, field), values)
+            if values.keys() & runs.get(MATMUL, {}).keys():
+                summary[f"matmul_share{suffix}"] = ratios(values, _values(runs[MATMUL], COUNTED))
+    return summaries
 
 
 def _values(repeats: Mapping[int, Mapping[str, Any]], field: str) -> dict[int, float]:
@@ -116,12 +118,15 @@ def _values(repeats: Mapping[int, Mapping[str, Any]], field: str) -> dict[int, f
 
 
 def medians(summaries: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """The names that scripts rely on: by algorithm and side, median env steps/s with compilation counted in."""
-    return {name: {side: told[COUNTED]["median"] for side, told in sides.items()} for name, sides in summaries.items()}
+    """Return the median env steps/s including compilation by algorithm and implementation; scripts read these names."""
+    return {
+        group: {name: summary[COUNTED]["median"] for name, summary in implementations.items()}
+        for group, implementations in summaries.items()
+    }
 
 
-def machine(options: argparse.Namespace) -> dict[str, Any]:
-    """Where and how this was measured."""
+def machine_info(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the machine and the settings of the measurement."""
     models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
         "cpu": models[0].partition(":")[2].strip() if models else platform.machine(),
@@ -134,87 +139,96 @@ def machine(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _names(text: str) -> list[str]:
+    return text.split(",")
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--algos", type=lambda text: text.split(","), default=list(SIDES), help="ppo,dqn,sac")
-    parser.add_argument("--part", choices=(*PARTS, "all"), default="main", help="what is measured")
-    parser.add_argument("--repeats", type=int, default=5, help="how often each side runs")
-    parser.add_argument("--seconds", type=float, default=60, help="how long each side is timed")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of torch; all cores")
-    parser.add_argument("--sides", type=lambda text: text.split(","), help="only these, for instance lab,sb3")
-    parser.add_argument("--out", type=Path, default=Path("outputs/bench.json"), help="where figures go")
+    parser.add_argument("--algos", type=_names, default=list(IMPLEMENTATIONS), help="ppo,dqn,sac")
+    parser.add_argument("--part", choices=(*PARTS, "all"), default="main", help="what to measure")
+    parser.add_argument("--repeats", type=int, default=5, help="repetitions of each implementation")
+    parser.add_argument("--seconds", type=float, default=60, help="measuring time of each implementation")
+    parser.add_argument(
+        "--threads", type=int, default=len(os.sched_getaffinity(0)), help="torch threads; default: cores"
+    )
+    parser.add_argument("--implementations", "--sides", type=_names, help="only these, for example lab,sb3")
+    parser.add_argument("--out", type=Path, default=Path("outputs/bench.json"), help="output file")
     options = parser.parse_args(arguments)
-    known = {"--algos": (options.algos, SIDES), "--sides": (options.sides or (), ALL_SIDES)}
-    for flag, (asked, names) in known.items():
-        if unknown := set(asked) - set(names):
-            parser.error(f"{flag} knows {', '.join(names)}, not {', '.join(sorted(unknown))}")
+    known = {
+        "--algos": (options.algos, IMPLEMENTATIONS),
+        "--implementations": (options.implementations or (), ALL_IMPLEMENTATIONS),
+    }
+    for flag, (requested, names) in known.items():
+        if unknown := set(requested) - set(names):
+            parser.error(f"{flag} must be among {', '.join(names)}, got {', '.join(sorted(unknown))}")
     for flag in ("repeats", "seconds", "threads"):
         if (value := getattr(options, flag)) <= 0:
-            parser.error(f"--{flag} must be above 0, got {value}")
+            parser.error(f"--{flag} must be greater than 0, got {value}")
     return options
 
 
-# What to write, what to print, and what failed.
-Found = tuple[dict[str, Any], str, list[str]]
+# JSON to store, text to print, and failures.
+PartResult = tuple[dict[str, Any], str, list[str]]
 
 
-def one_size(options: argparse.Namespace, about: dict[str, Any]) -> Found:
-    """Compare all sides at one size."""
-    runs, failures = measure(available(main_groups(options.algos), options.sides), options)
-    found = {name: summary(sides) for name, sides in runs.items()}
-    written = {**medians(found), "detail": found, "machine": dict.fromkeys(found, about)}
-    return written, markdown_tables.main(found), failures
+def main_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
+    """Compare all implementations at one size."""
+    runs, failures = measure(available(main_groups(options.algos), options.implementations), options)
+    summaries = {group: summarise(results) for group, results in runs.items()}
+    output = {**medians(summaries), "detail": summaries, "machine": dict.fromkeys(summaries, machine)}
+    return output, markdown_tables.main_tables(summaries), failures
 
 
-def growing(options: argparse.Namespace, about: dict[str, Any]) -> Found:
-    """Compare the lab with stock RLlib on more and more work."""
-    runs, failures = measure(available(grow_groups(), options.sides), options)
-    found = {name: summary(sides) for name, sides in runs.items()}
-    return {"grow": found, "grow_machine": about}, markdown_tables.grow(found), failures
+def grow_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
+    """Compare the lab with stock RLlib on increasing workloads."""
+    runs, failures = measure(available(scaling_groups(), options.implementations), options)
+    summaries = {group: summarise(results) for group, results in runs.items()}
+    return {"grow": summaries, "grow_machine": machine}, markdown_tables.scaling_table(summaries), failures
 
 
-def waiting(options: argparse.Namespace, about: dict[str, Any]) -> Found:
-    """Time what is waited for beside training."""
+def waits_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
+    """Measure start and evaluation times."""
     try:
-        found = startup_time.measure(options.algos, options.repeats)
+        seconds = startup_time.measure(options.algos, options.repeats)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         return {}, "", [str(error)]
-    return {"waits": found, "waits_machine": about}, startup_time.shown(found), []
+    return {"waits": seconds, "waits_machine": machine}, startup_time.table(seconds), []
 
 
-def sweeping(options: argparse.Namespace, about: dict[str, Any]) -> Found:
-    """Time sweeps beside the commands of their trials."""
+def sweeps_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
+    """Compare sweeps with separate commands for their trials."""
     try:
-        found = sweep_overhead.measure(options.repeats)
+        seconds = sweep_overhead.measure(options.repeats)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         return {}, "", [str(error)]
-    return {"sweeps": found, "sweeps_machine": about}, sweep_overhead.shown(found), []
+    return {"sweeps": seconds, "sweeps_machine": machine}, sweep_overhead.table(seconds), []
 
 
-PARTS = {"main": one_size, "grow": growing, "waits": waiting, "sweeps": sweeping}
+PARTS = {"main": main_part, "grow": grow_part, "waits": waits_part, "sweeps": sweeps_part}
 
 
-def store(out: Path, found: dict[str, Any]) -> None:
-    """Add figures to a file; those of other algorithms stay, and so does what is told of how they were made."""
-    written = json.loads(out.read_text()) if out.exists() else {}
-    both = {name: written.get(name, {}) | found[name] for name in ("detail", "machine") if name in found}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(written | found | both, indent=1) + "\n")
+def store(path: Path, output: dict[str, Any]) -> None:
+    """Add figures to a file, and keep those of other parts and other algorithms."""
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    merged = {name: stored.get(name, {}) | output[name] for name in ("detail", "machine") if name in output}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(stored | output | merged, indent=1) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write, part by part; returns 1 if anything failed."""
+    """Measure, print and store part by part; returns 1 if anything failed."""
     options = parse(arguments)
-    about = machine(options)
-    print(f"{about['cpu']}, {about['cores']} cores; torch threads of every side: {options.threads}", flush=True)
+    machine = machine_info(options)
+    print(f"{machine['cpu']}, {machine['cores']} cores; {options.threads} torch threads per implementation", flush=True)
     failures: list[str] = []
     for name, part in PARTS.items():
         if options.part in (name, "all"):
-            found, told, failed = part(options, about)
+            output, text, failed = part(options, machine)
             failures += failed
-            print(told, flush=True)
-            store(options.out, found)
+            print(text, flush=True)
+            store(options.out, output)
     print(f"\nwritten to {options.out}", *failures, sep="\n")
     return int(bool(failures))
 

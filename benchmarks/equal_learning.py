@@ -1,15 +1,15 @@
-"""Whether rollout=array learns what rollout=stock learns: final returns over seeds, and how far they may be apart.
+"""Equal learning: final returns of rollout=array and rollout=stock over seeds, with confidence intervals.
 
 python -m benchmarks.equal_learning [--tasks cartpole_ppo,battery_ppo (or with dqn, sac)]
                                     [--seeds 0] [--scale 1.0] [--workers CORES]
                                     [--out outputs/equal_learning.json]
 
-Seeds run side by side with one thread each. A return is that of the final policy at its best guess (greedy): on
-CartPole-v1 the mean of 100 episodes, on the battery (a made market, reward=regret) profit a day on validation time.
-A seed gives both paths the same first weights and the same worlds, so that the difference of means, array less stock,
-comes with the 95 % interval of paired seeds (Student's t), as shares of stock's mean; equal is what lies within 5 %.
-Beside it stands the interval of seeds that have nothing in common (Welch 1947). The same is told of the policy at half
-the budget, where all may still be on the way.
+Seeds run in parallel with one thread each. A return is that of the greedy final policy: on CartPole-v1 the mean of 100
+episodes, on the battery (synthetic market, reward=regret) the profit per day on validation time. A seed gives both
+backends the same initial weights and environments. The difference of means, array minus stock, is reported as a
+fraction of stock's mean, with the 95 % interval of paired seeds (Student's t). The backends are equal if the interval
+lies within 5 %. The interval of unpaired seeds (Welch 1947) is reported too. Both are also reported for the policy at
+half of the budget, where learning may not be finished.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-PATHS = ("stock", "array")
+BACKENDS = ("stock", "array")
 MARGIN = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Something to learn.
+    """A learning task.
 
     Attributes:
         algo: the algorithm.
-        seeds: how many are compared.
-        env_steps: the budget, at which stock RLlib reaches a good return.
-        overrides: choices, as on the lab's command line.
-        cartpole: whether the environment is CartPole-v1, or the one that is composed.
+        seeds: number of seeds to compare.
+        env_steps: the budget, with which stock RLlib reaches a good return.
+        overrides: overrides of the lab's command line.
+        cartpole: whether the environment is CartPole-v1 instead of the composed one.
     """
 
     algo: str
@@ -54,8 +54,8 @@ class Task:
     cartpole: bool
 
 
-# One environment, as RLlib takes its updates by rounds of sampling, and one of several environments is longer than it
-# should be wherever some begin anew: with 8 of them and fragments of 4 stock took an eighth fewer updates.
+# One environment: RLlib counts its updates by rounds of sampling, and with several environments a round is too long
+# whenever some of them reset. With 8 environments and fragments of 4, stock took an eighth fewer updates.
 OFF_POLICY = (
     *("algo.num_envs=1", "algo.fragment=32", "algo.batch=128", "algo.training_intensity=32", "algo.gamma=0.99"),
     *("algo.learning_starts=1024", "algo.iteration_steps=1024", "algo.replay.capacity=50000"),
@@ -88,7 +88,7 @@ TASKS = {
     ),
     "battery_ppo": Task(
         algo="ppo",
-        seeds=15,  # of five the interval is wider than the margin
+        seeds=15,  # With five, the interval is wider than the margin.
         env_steps=1_000_000,
         cartpole=False,
         overrides=("algo.num_envs=64", "algo.fragment=128", "algo.minibatch=1024", "reward=regret"),
@@ -102,44 +102,44 @@ TASKS = {
 }
 
 
-def train(name: str, path: str, seed: int, scale: float) -> dict[str, Any]:
-    """Train one policy and judge it; in a process of its own.
+def train(name: str, backend: str, seed: int, scale: float) -> dict[str, Any]:
+    """Train and evaluate one policy, in a process of its own.
 
     Args:
-        name: of the task.
-        path: ``array`` or ``stock``.
-        seed: of the trial.
-        scale: share of the task's budget.
+        name: name of the task.
+        backend: ``array`` or ``stock``.
+        seed: seed of the trial.
+        scale: fraction of the task's budget.
     """
-    # RLlib warns of each library that it does without, each time anew.
+    # RLlib warns about each optional library that is missing.
     logging.disable(logging.WARNING)
-    # Here, as the parent process needs none of it.
+    # Not at the top: the parent process does not need it.
     import torch
 
     from benchmarks.peers.final_returns import returns
 
     logging.disable(logging.NOTSET)
     torch.set_num_threads(1)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     task = TASKS[name]
-    halfway, final = returns(task.algo, task.overrides, path, seed, round(scale * task.env_steps), task.cartpole)
-    seconds = time.perf_counter() - begun
-    return {"task": name, "path": path, "seed": seed, "seconds": seconds, "halfway": halfway, "final": final}
+    halfway, final = returns(task.algo, task.overrides, backend, seed, round(scale * task.env_steps), task.cartpole)
+    seconds = time.perf_counter() - start
+    return {"task": name, "backend": backend, "seed": seed, "seconds": seconds, "halfway": halfway, "final": final}
 
 
 def compare(stock: Sequence[float], array: Sequence[float]) -> dict[str, Any]:
-    """Return the difference of means with its 95 % intervals, as shares of stock's mean.
+    """Return the difference of means with its 95 % intervals, as fractions of stock's mean.
 
     Args:
-        stock: final returns, a seed each.
-        array: those of the same seeds, in the same order.
+        stock: one return per seed.
+        array: returns of the same seeds, in the same order.
     """
     from scipy.stats import ttest_ind, ttest_rel
 
     base = statistics.mean(stock)
     difference = statistics.mean(array) - base
     with warnings.catch_warnings():
-        # Of returns that scarcely differ, as at a ceiling, which are told below.
+        # scipy warns about returns that hardly differ, such as maximum returns; ``spreads`` reports them.
         warnings.simplefilter("ignore", RuntimeWarning)
         low, high = _interval(ttest_rel(array, stock), difference, abs(base))
         welch = _interval(ttest_ind(array, stock, equal_var=False), difference, abs(base))
@@ -155,95 +155,99 @@ def compare(stock: Sequence[float], array: Sequence[float]) -> dict[str, Any]:
 
 
 def _interval(test: Any, difference: float, base: float) -> list[float]:
-    """Return a test's 95 % interval as shares; where nothing scatters, which scipy has none for, the difference."""
-    found = [float(bound) for bound in test.confidence_interval(0.95)]
-    return [(difference if math.isnan(bound) else bound) / base for bound in found]
+    """Return a test's 95 % interval as fractions; without any variance scipy returns nan, and this the difference."""
+    bounds = [float(bound) for bound in test.confidence_interval(0.95)]
+    return [(difference if math.isnan(bound) else bound) / base for bound in bounds]
 
 
 def collect(options: argparse.Namespace) -> tuple[list[dict[str, Any]], int]:
-    """Train all seeds of all tasks on both paths, and return what each gave, and how many failed."""
+    """Train all seeds of all tasks with both backends; returns the results and the number of failures."""
     jobs = [
-        (name, path, seed)
+        (name, backend, seed)
         for name in options.tasks
         for seed in range(options.seeds or TASKS[name].seeds)
-        for path in options.paths
+        for backend in options.backends
     ]
-    found = []
-    # A process a job, as RLlib and torch keep state.
+    results = []
+    # One process per job, because RLlib and torch keep state.
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         futures = {pool.submit(train, *job, options.scale): job for job in jobs}
         for number, future in enumerate(as_completed(futures), 1):
-            name, path, seed = futures[future]
-            head = f"[{number}/{len(jobs)}] {name} rollout={path} seed {seed}"
+            name, backend, seed = futures[future]
+            prefix = f"[{number}/{len(jobs)}] {name} rollout={backend} seed {seed}"
             if error := future.exception():
-                print(f"{head} failed: {error}", flush=True)
+                print(f"{prefix} failed: {error}", flush=True)
                 continue
-            done = future.result()
-            found.append(done)
-            figures = f"{done['halfway']:,.1f} halfway, {done['final']:,.1f} at the end"
-            print(f"{head}: {figures}, {done['seconds']:.0f} s", flush=True)
-    return found, len(jobs) - len(found)
+            result = future.result()
+            results.append(result)
+            returns = f"{result['halfway']:,.1f} halfway, {result['final']:,.1f} at the end"
+            print(f"{prefix}: {returns}, {result['seconds']:.0f} s", flush=True)
+    return results, len(jobs) - len(results)
 
 
-def report(name: str, done: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Print one task's comparison and return it."""
-    told: dict[str, Any] = {}
+def report(name: str, results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Print and return the comparison of one task."""
+    comparison: dict[str, Any] = {}
     for when in ("halfway", "final"):
-        by_path = {
-            path: [one[when] for one in sorted(done, key=lambda one: one["seed"]) if one["path"] == path]
-            for path in PATHS
+        by_backend = {
+            backend: [run[when] for run in sorted(results, key=lambda run: run["seed"]) if run["backend"] == backend]
+            for backend in BACKENDS
         }
         print(f"\n{name}, {when}")
-        for path, values in by_path.items():
-            print(f"  {path}: {', '.join(f'{value:,.1f}' for value in values)}")
-        told[when] = {"returns": by_path}
-        if all(len(values) > 1 for values in by_path.values()):
-            told[when] |= compare(by_path["stock"], by_path["array"])
-            (low, high), welch = told[when]["interval"], told[when]["welch_interval"]
-            verdict = "within" if told[when]["within_margin"] else "NOT within"
-            difference = told[when]["difference"]
-            # All at a ceiling, say, where a difference could not show.
-            bare = "" if told[when]["spreads"] else ": no seed differs from another"
-            print(f"  array less stock: {difference:+.1%} ({low:+.1%} to {high:+.1%}), {verdict} {MARGIN:.0%}{bare}")
-            print(f"  of seeds that are not paired: {welch[0]:+.1%} to {welch[1]:+.1%}")
-    return told
+        for backend, values in by_backend.items():
+            print(f"  {backend}: {', '.join(f'{value:,.1f}' for value in values)}")
+        comparison[when] = {"returns": by_backend}
+        if all(len(values) > 1 for values in by_backend.values()):
+            comparison[when] |= compare(by_backend["stock"], by_backend["array"])
+            (low, high), welch = comparison[when]["interval"], comparison[when]["welch_interval"]
+            verdict = "within" if comparison[when]["within_margin"] else "NOT within"
+            difference = comparison[when]["difference"]
+            # For example, all returns are the maximum, where no difference could show.
+            note = "" if comparison[when]["spreads"] else ": all seeds are equal"
+            print(f"  array minus stock: {difference:+.1%} ({low:+.1%} to {high:+.1%}), {verdict} {MARGIN:.0%}{note}")
+            print(f"  unpaired seeds: {welch[0]:+.1%} to {welch[1]:+.1%}")
+    return comparison
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train, compare, print and write; returns 1 where equality within the margin is not shown by all seeds."""
+    """Train, compare, print and store; returns 1 unless all tasks are equal within the margin."""
     names = list(TASKS)
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    # With the others stock RLlib takes several times as long.
-    chosen = [name for name in names if name.endswith("ppo")]
-    parser.add_argument("--tasks", type=lambda text: text.split(","), default=chosen, help=",".join(names))
-    parser.add_argument("--seeds", type=int, default=0, help="how many; 0: as many as each task wants")
-    parser.add_argument("--paths", type=lambda text: text.split(","), default=list(PATHS), help="stock,array")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the budgets, for a try")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="seeds side by side")
-    parser.add_argument("--out", type=Path, default=Path("outputs/equal_learning.json"), help="where figures go")
+    # Stock RLlib takes several times as long with the other algorithms.
+    default = [name for name in names if name.endswith("ppo")]
+    parser.add_argument("--tasks", type=lambda text: text.split(","), default=default, help=",".join(names))
+    parser.add_argument("--seeds", type=int, default=0, help="number of seeds; 0: the default of each task")
+    parser.add_argument(
+        "--backends", "--paths", type=lambda text: text.split(","), default=list(BACKENDS), help="stock,array"
+    )
+    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the budgets, for a quick test")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="parallel seeds")
+    parser.add_argument("--out", type=Path, default=Path("outputs/equal_learning.json"), help="output file")
     options = parser.parse_args(arguments)
     if unknown := set(options.tasks) - set(TASKS):
-        parser.error(f"--tasks knows {', '.join(TASKS)}, not {', '.join(sorted(unknown))}")
+        parser.error(f"--tasks must be among {', '.join(TASKS)}, got {', '.join(sorted(unknown))}")
     for flag, least in (("seeds", 0), ("workers", 1), ("scale", 1e-6)):
         if (value := getattr(options, flag)) < least:
             parser.error(f"--{flag} must be at least {least}, got {value}")
     os.environ |= {"OMP_NUM_THREADS": "1", "RLLIB_TEST_NO_TF_IMPORT": "1"}
     with tempfile.TemporaryDirectory(prefix="battery_lab_") as cache:
-        # The first training of a task compiles for all others.
+        # The first run of a task compiles for all others.
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
-        done, failed = collect(options)
+        results, failed = collect(options)
     command = " ".join(["python -m benchmarks.equal_learning", *(sys.argv[1:] if arguments is None else arguments)])
-    found = {
-        name: report(name, [one for one in done if one["task"] == name]) | {"command": command}
+    comparisons = {
+        name: report(name, [run for run in results if run["task"] == name]) | {"command": command}
         for name in options.tasks
     }
-    written = json.loads(options.out.read_text()) if options.out.exists() else {}
+    stored = json.loads(options.out.read_text()) if options.out.exists() else {}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(written | found, indent=1) + "\n")
+    options.out.write_text(json.dumps(stored | comparisons, indent=1) + "\n")
     print(f"\nwritten to {options.out}")
     if failed:
-        print(f"{failed} trainings failed: nothing is shown by those that are left")
-    return int(failed > 0 or not all(told["final"].get("within_margin", False) for told in found.values()))
+        print(f"{failed} runs failed, so the comparison is not valid")
+    return int(
+        failed > 0 or not all(comparison["final"].get("within_margin", False) for comparison in comparisons.values())
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The benchmark's figures as tables of Markdown."""
+"""Markdown tables of the benchmark's figures."""
 
 from __future__ import annotations
 
@@ -8,61 +8,61 @@ from typing import Any
 Summary = Mapping[str, Any]
 
 
-def main(found: Mapping[str, Summary]) -> str:
-    """One table a group."""
-    return "\n".join(f"\n{name}\n\n{group(sides)}" for name, sides in found.items())
+def main_tables(summaries: Mapping[str, Summary]) -> str:
+    """Return one table per group."""
+    return "\n".join(f"\n{name}\n\n{group_table(implementations)}" for name, implementations in summaries.items())
 
 
-def group(sides: Summary) -> str:
-    """The sides of one group."""
-    heads = ("", "env steps/s", "compiled", "lab x", "lab x, compiled", "of matmul", "compiled", "memory")
+def group_table(implementations: Summary) -> str:
+    """Return a table with one row per implementation of a group."""
+    header = ("", "env steps/s", "compiled", "lab x", "lab x, compiled", "of matmul", "compiled", "memory")
     rows = []
-    for side, told in sides.items():
-        fields = [rate(told, "env_steps_per_second"), rate(told, "env_steps_per_second_steady")]
-        fields += [times(told, "lab_ratio"), times(told, "lab_ratio_steady")]
-        fields += [share(told, "matmul_share"), share(told, "matmul_share_steady"), memory(told)]
-        rows.append([side, *fields])
-    return markdown(heads, rows)
+    for name, summary in implementations.items():
+        cells = [rate_cell(summary, "env_steps_per_second"), rate_cell(summary, "env_steps_per_second_steady")]
+        cells += [ratio_cell(summary, "lab_ratio"), ratio_cell(summary, "lab_ratio_steady")]
+        cells += [share_cell(summary, "matmul_share"), share_cell(summary, "matmul_share_steady"), memory_cell(summary)]
+        rows.append([name, *cells])
+    return markdown(header, rows)
 
 
-def grow(cells: Mapping[str, Summary]) -> str:
-    """One row a size."""
-    heads = ("", "lab, env steps/s", "compiled", "rllib_vector", "lab x", "memory of the lab", "of rllib_vector")
+def scaling_table(summaries: Mapping[str, Summary]) -> str:
+    """Return a table with one row per workload size."""
+    header = ("", "lab, env steps/s", "compiled", "rllib_vector", "lab x", "memory of the lab", "of rllib_vector")
     rows = []
-    for name, sides in cells.items():
-        lab, stock = sides.get("lab", {}), sides.get("rllib_vector", {})
-        fields = [rate(lab, "env_steps_per_second"), rate(lab, "env_steps_per_second_steady")]
-        fields += [rate(stock, "env_steps_per_second"), times(stock, "lab_ratio"), memory(lab), memory(stock)]
-        rows.append([name, *fields])
-    return markdown(heads, rows)
+    for name, implementations in summaries.items():
+        lab, stock = implementations.get("lab", {}), implementations.get("rllib_vector", {})
+        cells = [rate_cell(lab, "env_steps_per_second"), rate_cell(lab, "env_steps_per_second_steady")]
+        cells += [rate_cell(stock, "env_steps_per_second"), ratio_cell(stock, "lab_ratio")]
+        rows.append([name, *cells, memory_cell(lab), memory_cell(stock)])
+    return markdown(header, rows)
 
 
-def rate(told: Summary, field: str) -> str:
-    """Median, least and most of a rate; empty where there is none."""
-    values = told.get(field)
+def rate_cell(summary: Summary, field: str) -> str:
+    """Return median, minimum and maximum of a rate; empty if it was not measured."""
+    values = summary.get(field)
     return f"{values['median']:,.0f} ({values['min']:,.0f} to {values['max']:,.0f})" if values else ""
 
 
-def times(told: Summary, field: str) -> str:
-    """The same of a ratio."""
-    values = told.get(field)
+def ratio_cell(summary: Summary, field: str) -> str:
+    """Return median, minimum and maximum of a ratio; empty if it was not measured."""
+    values = summary.get(field)
     return f"{values['median']:.2f} ({values['min']:.2f} to {values['max']:.2f})" if values else ""
 
 
-def share(told: Summary, field: str) -> str:
-    """The median of a share."""
-    values = told.get(field)
+def share_cell(summary: Summary, field: str) -> str:
+    """Return the median of a share; empty if it was not measured."""
+    values = summary.get(field)
     return f"{values['median']:.0%}" if values else ""
 
 
-def memory(told: Summary) -> str:
-    """What the process held at most, and its children."""
-    if "memory_mb" not in told:
+def memory_cell(summary: Summary) -> str:
+    """Return the peak memory of the process and of its children; empty if it was not measured."""
+    if "memory_mb" not in summary:
         return ""
-    return f"{told['memory_mb']['median']:,.0f} + {told['children_memory_mb']['median']:,.0f} MB"
+    return f"{summary['memory_mb']['median']:,.0f} + {summary['children_memory_mb']['median']:,.0f} MB"
 
 
-def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of Markdown."""
-    lines = [heads, ["---", *("---:" for _ in heads[1:])], *rows]
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; all columns but the first are right-aligned."""
+    lines = [header, ["---", *("---:" for _ in header[1:])], *rows]
     return "\n".join("|" + "|".join(line) + "|" for line in lines)

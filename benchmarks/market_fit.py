@@ -1,9 +1,9 @@
-"""How near the synthetic market comes to a real one: the table of docs/market.md.
+"""Fit of the synthetic market: statistics beside those of a real market, as in the table of docs/market.md.
 
 python benchmarks/market_fit.py --aemo PATH [--seeds 0 1 2 3 4] [--pictures docs/images]
 
-PATH is a file, folder or glob of AEMO's PRICE_AND_DEMAND files; without it only the synthetic columns are printed.
-Pictures want it too. Both sides are judged by the lab's own baselines on the last 365 days, fitted on what is left
+PATH is a file, folder or glob of AEMO's PRICE_AND_DEMAND files. Without it, only the synthetic columns are printed and
+no picture is drawn. The lab's baselines are evaluated on the last 365 days of each market, and fitted on the time
 before the 120 days of validation time.
 """
 
@@ -32,33 +32,33 @@ BASELINES = {"rule": "percentile rule", "stochastic_dp": "stochastic DP", "reced
 
 
 def option(group: str, name: str, **changes: Any) -> Any:
-    """Build one option of conf/ with some values changed."""
+    """Build an option of conf/ with some values changed."""
     return instantiate(OmegaConf.merge(OmegaConf.load(CONF / group / f"{name}.yaml"), changes), _convert_="all")
 
 
 def asinh(price: np.ndarray) -> np.ndarray:
-    """Squash prices so that spikes do not drown the rest."""
+    """Return squashed prices, which spikes do not dominate."""
     return np.asarray(np.arcsinh(price / 50))
 
 
 def hourly(values: np.ndarray, per_hour: int) -> np.ndarray:
-    """Means of whole hours."""
+    """Return hourly means."""
     return np.asarray(values[: len(values) // per_hour * per_hour].reshape(-1, per_hour).mean(1))
 
 
 def correlation(values: np.ndarray, lag: int) -> float:
-    """Autocorrelation at a lag."""
+    """Return the autocorrelation at a lag."""
     return float(np.corrcoef(values[:-lag], values[lag:])[0, 1])
 
 
 def runs(mask: np.ndarray) -> np.ndarray:
-    """Lengths of unbroken runs of True."""
+    """Return the lengths of consecutive runs of True."""
     edges = np.flatnonzero(np.diff(np.r_[0, mask.astype(int), 0]))
     return np.asarray(edges[1::2] - edges[::2])
 
 
 def distribution(series: MarketSeries) -> dict[str, float]:
-    """What prices are like, whatever their order."""
+    """Return statistics of prices that do not depend on their order."""
     price = series.price
     facts = {"mean": price.mean(), "standard deviation": price.std(), "least": price.min(), "most": price.max()}
     facts |= {f"quantile {100 * q:g} %": np.quantile(price, q) for q in QUANTILES}
@@ -66,7 +66,7 @@ def distribution(series: MarketSeries) -> dict[str, float]:
 
 
 def dynamics(series: MarketSeries) -> dict[str, float]:
-    """How prices follow one another."""
+    """Return statistics of the sequence of prices."""
     price, squashed = series.price, asinh(series.price)
     facts = {f"autocorrelation, {name}": correlation(price, lag) for name, lag in LAGS.items()}
     facts |= {f"the same of asinh, {name}": correlation(squashed, lag) for name, lag in LAGS.items()}
@@ -82,7 +82,7 @@ def dynamics(series: MarketSeries) -> dict[str, float]:
 
 
 def profiles(series: MarketSeries) -> dict[str, float]:
-    """Prices by hour of the day, weekday, season and year."""
+    """Return statistics by hour of the day, weekday, season and year."""
     frame = pd.DataFrame({"price": series.price, "negative": series.price < 0})
     local = series.local_start.tz_convert("Etc/GMT-10")
     facts = {}
@@ -101,7 +101,7 @@ def profiles(series: MarketSeries) -> dict[str, float]:
 
 
 def predictability(series: MarketSeries) -> dict[str, float]:
-    """R2 on test time of a ridge regression of asinh(price/50) on lags, days before and the clock; not the forecast."""
+    """Return R2 on test time of a ridge regression of asinh(price / 50) on lags, past days and the clock."""
     x, end = asinh(series.price), len(series)
     means = {w: pd.Series(x).rolling(w).mean().to_numpy() for w in (12, 288, 2016)}
     train_end, test = end - (TEST_DAYS + VALIDATION_DAYS) * 288, end - TEST_DAYS * 288
@@ -114,18 +114,18 @@ def predictability(series: MarketSeries) -> dict[str, float]:
         angle = 2 * np.pi * series.hour[t + ahead] / 24
         columns += [wave(k * angle) for k in (1, 2, 3, 4) for wave in (np.sin, np.cos)]
         features, target = np.stack(columns, 1), x[t + ahead]
-        fit, judge = t + ahead < train_end, t >= test
+        fit, test_rows = t + ahead < train_end, t >= test
         middle, scale = features[fit].mean(0), features[fit].std(0)
         features = np.c_[(features - middle) / scale, np.ones(len(t))]
         square = features[fit].T @ features[fit] + 10 * np.eye(features.shape[1])
         weights = np.linalg.solve(square, features[fit].T @ target[fit])
-        error = target[judge] - features[judge] @ weights
-        facts[f"R2 {name} ahead"] = 1 - float((error**2).mean() / target[judge].var())
+        error = target[test_rows] - features[test_rows] @ weights
+        facts[f"R2 {name} ahead"] = 1 - float((error**2).mean() / target[test_rows].var())
     return facts
 
 
 def foresight(series: MarketSeries) -> dict[str, float]:
-    """What is known of hourly prices a day ahead, as rank correlation."""
+    """Return rank correlations of hourly prices with the day before and with the forecast."""
     price = pd.Series(hourly(series.price, 12))
     facts = {"rank correlation with the day before": price.corr(price.shift(24), method="spearman")}
     forecast = pd.Series(hourly(series.columns.get("price_forecast", np.full(len(series), np.nan)), 12))
@@ -134,7 +134,7 @@ def foresight(series: MarketSeries) -> dict[str, float]:
 
 
 def shares(series: MarketSeries) -> dict[str, float]:
-    """What policies without learning earn on test time, as shares of perfect foresight."""
+    """Return the profits of the baselines on test time, as fractions of perfect foresight."""
     first = len(series) - TEST_DAYS * 288
     facts = {}
     for wear in (0.0, 10.0):
@@ -157,22 +157,22 @@ def _profit(problem: DispatchProblem, name: str) -> float:
 
 
 def facts_of(series: MarketSeries) -> dict[str, float]:
-    """Everything that the table holds of one market."""
+    """Return all statistics of a market."""
     parts = (distribution, dynamics, profiles, predictability, foresight, shares)
     return {name: float(value) for part in parts for name, value in part(series).items()}
 
 
 def show(value: float) -> str:
-    """A number with three figures or so."""
+    """Format a number with about three significant digits."""
     if np.isnan(value):
         return "-"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 5 else f"{value:.3f}"
 
 
-def picture(path: Path, real: MarketSeries, made: MarketSeries, start: str) -> None:
-    """Draw two weeks of both markets."""
+def picture(path: Path, real: MarketSeries, synthetic: MarketSeries, start: str) -> None:
+    """Plot two weeks of both markets."""
     figure, axes = plt.subplots(2, 1, figsize=(10, 4.4), sharex=True, sharey=True)
-    for axis, series in zip(axes, (real, made), strict=True):
+    for axis, series in zip(axes, (real, synthetic), strict=True):
         local = series.local_start.tz_convert("Etc/GMT-10").tz_localize(None)
         inside = (local >= start) & (local < pd.Timestamp(start) + pd.Timedelta(days=14))
         axis.plot(local[inside], series.price[inside], linewidth=0.7)
@@ -185,11 +185,11 @@ def picture(path: Path, real: MarketSeries, made: MarketSeries, start: str) -> N
 
 
 def main() -> None:
-    """Print the table, and draw the pictures if asked."""
+    """Print the table, and draw pictures if requested."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--aemo", help="file, folder or glob of PRICE_AND_DEMAND files")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="market seeds")
-    parser.add_argument("--pictures", type=Path, help="folder for pictures; wants --aemo")
+    parser.add_argument("--pictures", type=Path, help="folder for pictures; needs --aemo")
     arguments = parser.parse_args()
     markets = [option("market", "synthetic", seed=seed).load() for seed in arguments.seeds]
     if arguments.aemo:

@@ -1,6 +1,6 @@
-"""Save two pictures of a run's report as PNG, for the README.
+"""Pictures for the README: two plots of a run's report as PNG files.
 
-Run it as `python benchmarks/report_pictures.py outputs/runs/<run> docs/images`.
+python benchmarks/report_pictures.py outputs/runs/<run> docs/images
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from battery_lab.tracking.run_log import read_lines
 
 
 def save(panel: Panel, path: Path) -> None:
-    """Draw a panel at the size it has in the report."""
-    # White paper, as a README may stand on any ground.
+    """Draw a panel at its size in the report."""
+    # White, because a README may have any background.
     with matplotlib.rc_context(RC | {"savefig.facecolor": "white"}):
         figure = Figure(figsize=panel.size, layout="constrained")
         panel.draw(figure)

@@ -1,6 +1,7 @@
-"""One side of the benchmark, once, in a process of its own; prints what it measured as JSON on the last line.
+"""One run of one implementation in a process of its own; prints its measurements as JSON on the last line.
 
-python -m benchmarks.run_implementation '{"side": "lab", "seconds": 10, "threads": 2, "work": {"algo": "ppo"}}'
+python -m benchmarks.run_implementation \
+        '{"implementation": "lab", "seconds": 10, "threads": 2, "workload": {"algo": "ppo"}}'
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from typing import Any
 import torch
 
 from benchmarks import matmul_bound, timing
-from benchmarks.implementations import CHOICES, MATMUL, SAMPLING
+from benchmarks.implementations import MATMUL, OVERRIDES, SAMPLING
 from benchmarks.timing import Clock
 from benchmarks.workload import HIDDEN, Workload
 
 
-def run(side: str, work: Workload, seconds: float) -> dict[str, Any]:
-    """Run one side and return what was measured; torch's threads are set."""
-    space = work.vector_env()
-    observation, actions = space.single_observation_space.shape[0], space.single_action_space
-    if side == MATMUL:
+def run(implementation: str, workload: Workload, seconds: float) -> dict[str, Any]:
+    """Run one implementation with torch's current number of threads, and return its measurements."""
+    env = workload.vector_env()
+    observation, actions = env.single_observation_space.shape[0], env.single_action_space
+    if implementation == MATMUL:
         outputs = int(getattr(actions, "n", 0)) or 2 * actions.shape[0]
-        return {"env_steps_per_second": matmul_bound.bound(work, observation, outputs, seconds)}
-    _warm_up(work)
-    clock = Clock(seconds, 0 if work.on_policy or side in SAMPLING else work.fill)
-    children_memory_mb = _train(side, work, clock)
+        return {"env_steps_per_second": matmul_bound.bound(workload, observation, outputs, seconds)}
+    _warm_up(workload)
+    clock = Clock(seconds, 0 if workload.on_policy or implementation in SAMPLING else workload.fill)
+    children_memory_mb = _train(implementation, workload, clock)
     marks = clock.marks
     return {
         "env_steps_per_second": timing.rate(marks, seconds),
@@ -42,9 +43,9 @@ def run(side: str, work: Workload, seconds: float) -> dict[str, Any]:
     }
 
 
-def _warm_up(work: Workload) -> None:
-    """Load what is loaded on first use, in which nobody is to have a part: compiled physics, torch's optimisers."""
-    env = work.vector_env()
+def _warm_up(workload: Workload) -> None:
+    """Load what is loaded on first use and belongs to no implementation: compiled physics and torch's optimizers."""
+    env = workload.vector_env()
     env.reset()
     env.step(env.action_space.sample())
     layer = torch.nn.Linear(1, 1)
@@ -52,52 +53,56 @@ def _warm_up(work: Workload) -> None:
     torch.optim.Adam(layer.parameters(), fused=True).step()
 
 
-def _train(side: str, work: Workload, clock: Clock) -> float:
-    """Train until time is up, and return the memory of the processes that helped, MB."""
-    if side == "sb3":
+def _train(implementation: str, workload: Workload, clock: Clock) -> float:
+    """Train until the clock ends, and return the memory of the child processes in MB."""
+    if implementation == "sb3":
         from benchmarks.peers import sb3
 
-        sb3.train(work, clock)
-    elif side.startswith("torch"):
-        _torch(work, clock, compiled=side == "torch_compiled")
+        sb3.train(workload, clock)
+    elif implementation.startswith("torch"):
+        _train_torch_loop(workload, clock, compiled=implementation == "torch_compiled")
     else:
-        return _rllib(side, work, clock)
+        return _train_rllib(implementation, workload, clock)
     return timing.children_memory_mb()
 
 
-def _torch(work: Workload, clock: Clock, compiled: bool) -> None:
+def _train_torch_loop(workload: Workload, clock: Clock, compiled: bool) -> None:
     from benchmarks.peers import torch_dqn, torch_ppo, torch_sac
 
-    torch.manual_seed(work.seed)
-    env = work.vector_env()
-    if work.on_policy:
-        clock.follow(torch_ppo.train(env, work.options, HIDDEN, compiled))
+    torch.manual_seed(workload.seed)
+    env = workload.vector_env()
+    if workload.on_policy:
+        clock.follow(torch_ppo.train(env, workload.options, HIDDEN, compiled))
     else:
-        loop = torch_dqn if work.algo == "dqn" else torch_sac
-        clock.follow(loop.train(env, work.options, HIDDEN, work.updates, compiled))
+        loop = torch_dqn if workload.algo == "dqn" else torch_sac
+        clock.follow(loop.train(env, workload.options, HIDDEN, workload.updates, compiled))
 
 
-def _rllib(side: str, work: Workload, clock: Clock) -> float:
+def _train_rllib(implementation: str, workload: Workload, clock: Clock) -> float:
     from benchmarks.peers import lab, rllib_single
 
-    built = rllib_single.ppo(work) if side == "rllib_single" else lab.algorithm(work, CHOICES[side])
-    clock.follow(lab.sampling(built, work) if side in SAMPLING else lab.training(built))
-    # Its runners go with it, and are to be measured first.
+    if implementation == "rllib_single":
+        algorithm = rllib_single.ppo(workload)
+    else:
+        algorithm = lab.algorithm(workload, OVERRIDES[implementation])
+    sampling = implementation in SAMPLING
+    clock.follow(lab.sampling(algorithm, workload) if sampling else lab.training(algorithm))
+    # Before stop(), which ends the runners.
     children = timing.children_memory_mb()
-    built.stop()
+    algorithm.stop()
     return children
 
 
 def main(text: str) -> None:
-    """Run what the JSON says."""
+    """Run the task in a JSON text."""
     warnings.filterwarnings("ignore")
     task = json.loads(text)
     torch.set_num_threads(task["threads"])
-    result = run(task["side"], Workload(**task["work"]), task["seconds"])
+    result = run(task["implementation"], Workload(**task["workload"]), task["seconds"])
     threads = torch.get_num_threads()
     sys.stdout.flush()
     print(json.dumps(result | {"threads": threads}), flush=True)
-    # Ray's and torch's own farewells cost seconds and tell nothing.
+    # Skips the shutdown of Ray and torch, which takes seconds.
     os._exit(0)
 
 

@@ -1,8 +1,8 @@
-"""What a person waits for beside training: help, a start, and a year of test time.
+"""Startup time: seconds of `--help`, of a trial's start, and of evaluating a year of test time.
 
-python -m benchmarks.startup_time '{"algo": "ppo", "outputs": "/tmp/somewhere", "begun": 1790000000.0}'
+python -m benchmarks.startup_time '{"algo": "ppo", "outputs": "/tmp/somewhere", "started_at": 1790000000.0}'
 
-prints, as JSON on the last line, what one start took; `make bench BENCH="--part waits"` runs it for all algorithms.
+prints the seconds of one start as JSON on the last line. `make bench BENCH="--part waits"` runs it for all algorithms.
 """
 
 from __future__ import annotations
@@ -20,85 +20,89 @@ from benchmarks import markdown_tables
 from benchmarks.timing import spread
 
 HELP, YEAR = "help, s", "year of test time, s"
-START, COMPOSED = "start, s", "of it from compose on, s"
+START, WITHOUT_IMPORTS = "start, s", "start without imports, s"
 
 
 def measure(algos: Sequence[str], repeats: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Return seconds (median, least, most) by algorithm and what is waited for; all repeat in turn.
+    """Return the spread of seconds by algorithm and phase; all phases run once per repetition.
 
-    A start is from the call of Python to the end of the iteration with the first training step: it composes the default
-    trial with reward=regret, reads the market, makes features and the reward's table, starts Ray, and for DQN and SAC
-    fills the memory as far as they want. A year of test time is one policy's way through it.
+    A start lasts from the call of Python to the end of the iteration with the first gradient step. It composes the
+    default trial with reward=regret, loads the market, computes features and the reward's table, starts Ray, and fills
+    the replay memory of DQN and SAC until learning begins. The year of test time is one evaluation of one policy.
     """
-    found: dict[str, dict[str, list[float]]] = {}
+    measured: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as outputs:
         for repeat in range(repeats + 1):
-            waits = {"": {HELP: _help()}} | {algo: _started(algo, outputs) for algo in algos}
+            phases = {"": {HELP: _help()}} | {algo: _start(algo, outputs) for algo in algos}
             if not repeat:
-                continue  # what can be cached is from now on
-            for algo, seconds in waits.items():
+                continue  # The first repetition fills the caches.
+            for algo, seconds in phases.items():
                 for name, value in seconds.items():
-                    found.setdefault(algo, {}).setdefault(name, []).append(value)
-    return {algo: {name: spread(values) for name, values in waits.items()} for algo, waits in found.items()}
+                    measured.setdefault(algo, {}).setdefault(name, []).append(value)
+    return {algo: {name: spread(values) for name, values in phases.items()} for algo, phases in measured.items()}
 
 
-def shown(found: dict[str, dict[str, dict[str, float]]]) -> str:
-    """Return the figures as a table of Markdown."""
+def table(measured: dict[str, dict[str, dict[str, float]]]) -> str:
+    """Return the figures as a Markdown table."""
     rows = [
-        [algo, name, f"{told['median']:.2f} ({told['min']:.2f} to {told['max']:.2f})"]
-        for algo, waits in found.items()
-        for name, told in waits.items()
+        [algo, name, f"{seconds['median']:.2f} ({seconds['min']:.2f} to {seconds['max']:.2f})"]
+        for algo, phases in measured.items()
+        for name, seconds in phases.items()
     ]
-    return "\n" + markdown_tables.markdown(("", "", "median (least to most)"), rows)
+    return "\n" + markdown_tables.markdown(("", "", "median (minimum to maximum)"), rows)
 
 
 def _help() -> float:
-    begun = time.time()
-    _call("-m", "battery_lab", "--help")
-    return time.time() - begun
+    started_at = time.time()
+    _run_python("-m", "battery_lab", "--help")
+    return time.time() - started_at
 
 
-def _started(algo: str, outputs: str) -> dict[str, float]:
-    task = {"algo": algo, "outputs": outputs, "begun": time.time()}
-    return dict(json.loads(_call("-m", "benchmarks.startup_time", json.dumps(task)).splitlines()[-1]))
+def _start(algo: str, outputs: str) -> dict[str, float]:
+    task = {"algo": algo, "outputs": outputs, "started_at": time.time()}
+    return dict(json.loads(_run_python("-m", "benchmarks.startup_time", json.dumps(task)).splitlines()[-1]))
 
 
-def _call(*arguments: str) -> str:
-    """Run Python and return what it printed.
+def _run_python(*arguments: str) -> str:
+    """Run Python and return its output.
 
     Raises:
-        RuntimeError: it failed, with the end of what it wrote.
+        RuntimeError: it failed; the message contains the end of its output.
     """
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=600)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stderr[-3000:]}")
-    return done.stdout
+    process = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=600)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} failed:\n{process.stderr[-3000:]}")
+    return process.stdout
 
 
-def start(algo: str, outputs: str, begun: float) -> dict[str, float]:
-    """Start a default trial, take its first training step and judge what it has by then; returns seconds."""
-    # Imports are a part of what is waited for.
+def start(algo: str, outputs: str, started_at: float) -> dict[str, float]:
+    """Start a default trial, train until its first gradient step, and evaluate the policy; returns seconds."""
+    # Imports are part of the start.
     from battery_lab.cli.build_experiment import build_experiment
     from battery_lab.config.compose import compose
     from battery_lab.envs.loader import WorldSource
     from battery_lab.experiment.experiment import choose_actions
 
-    composing = time.time()
+    imported_at = time.time()
     experiment = build_experiment(compose([f"algo={algo}", "reward=regret", "tracking=none", f"outputs={outputs}"]))
     source = WorldSource(env=experiment.env, actions=choose_actions(experiment.env, experiment.algo))
     algorithm: Any = experiment.build_algorithm(source)
     learner = algorithm.learner_group._learner
     while not learner._gradient_steps:
         algorithm.train()
-    trained = time.time()
+    trained_at = time.time()
     world, policy = source.open(), experiment.copy_policy(algorithm, source, env_steps=0)
-    judged = time.perf_counter()
+    evaluation_start = time.perf_counter()
     world.evaluate(policy, "test")
-    return {START: trained - begun, COMPOSED: trained - composing, YEAR: time.perf_counter() - judged}
+    return {
+        START: trained_at - started_at,
+        WITHOUT_IMPORTS: trained_at - imported_at,
+        YEAR: time.perf_counter() - evaluation_start,
+    }
 
 
 if __name__ == "__main__":
-    found = start(**json.loads(sys.argv[1]))
-    print(json.dumps(found), flush=True)
-    # Ray's and torch's own farewells cost seconds and tell nothing.
+    seconds = start(**json.loads(sys.argv[1]))
+    print(json.dumps(seconds), flush=True)
+    # Skips the shutdown of Ray and torch, which takes seconds.
     os._exit(0)

@@ -1,4 +1,4 @@
-"""What a sweep costs and gains: the same trials as commands, as a sweep one by one, and as a sweep two at a time."""
+"""Sweep overhead: the time of a sweep's trials as separate commands, as a sequential sweep, and two at a time."""
 
 from __future__ import annotations
 
@@ -15,58 +15,61 @@ from benchmarks.timing import spread
 
 TRIALS, STEPS = 4, 1_000_000
 COMMANDS, ONE, TWO = "commands, s", "sweep, one at a time, s", "sweep, two at a time, s"
-COST, GAIN = "a launcher's own cost, s a trial", "two at a time is faster, x"
+COST, GAIN = "overhead of the launcher, s per trial", "speed-up of two at a time, x"
 
 
 def measure(repeats: int) -> dict[str, dict[str, float]]:
-    """Return seconds (median, least, most), what a sweep adds to a trial, and how much two at a time gain.
+    """Return the spread of seconds, of the overhead per trial, and of the speed-up of two trials at a time.
 
-    The trials are the main job's with a shorter budget, one core each, and differ in their seeds. All three ways go in
-    turn, on one store of trials that is there before.
+    The trials are the main job with a shorter budget, one core each and different seeds. All three ways run once per
+    repetition, and log to the same trial store, which exists before.
     """
-    found: dict[str, list[float]] = {name: [] for name in (COMMANDS, ONE, TWO, COST, GAIN)}
+    measured: dict[str, list[float]] = {name: [] for name in (COMMANDS, ONE, TWO, COST, GAIN)}
     with tempfile.TemporaryDirectory() as scratch:
         outputs = Path(scratch)
-        _lab(outputs, f"seed={TRIALS}")  # what can be cached is from now on
+        _run_lab(outputs, f"seed={TRIALS}")  # Fills the caches.
         for repeat in range(repeats):
-            took = {
-                COMMANDS: sum(_lab(outputs, f"seed={seed}") for seed in range(TRIALS)),
-                ONE: _lab(outputs, *_swept(outputs / f"one{repeat}", 1)),
-                TWO: _lab(outputs, *_swept(outputs / f"two{repeat}", 2), cores=2),
+            seconds = {
+                COMMANDS: sum(_run_lab(outputs, f"seed={seed}") for seed in range(TRIALS)),
+                ONE: _run_lab(outputs, *_sweep_overrides(outputs / f"one{repeat}", 1)),
+                TWO: _run_lab(outputs, *_sweep_overrides(outputs / f"two{repeat}", 2), cores=2),
             }
-            took |= {COST: (took[ONE] - took[COMMANDS]) / TRIALS, GAIN: took[ONE] / took[TWO]}
-            for name, value in took.items():
-                found[name].append(value)
-    return {name: spread(values) for name, values in found.items()}
+            seconds |= {COST: (seconds[ONE] - seconds[COMMANDS]) / TRIALS, GAIN: seconds[ONE] / seconds[TWO]}
+            for name, value in seconds.items():
+                measured[name].append(value)
+    return {name: spread(values) for name, values in measured.items()}
 
 
-def shown(found: dict[str, dict[str, float]]) -> str:
-    """Return the figures as a table of Markdown."""
-    rows = [[name, f"{told['median']:.2f} ({told['min']:.2f} to {told['max']:.2f})"] for name, told in found.items()]
-    return "\n" + markdown_tables.markdown((f"{TRIALS} trials", "median (least to most)"), rows)
+def table(measured: dict[str, dict[str, float]]) -> str:
+    """Return the figures as a Markdown table."""
+    rows = [
+        [name, f"{values['median']:.2f} ({values['min']:.2f} to {values['max']:.2f})"]
+        for name, values in measured.items()
+    ]
+    return "\n" + markdown_tables.markdown((f"{TRIALS} trials", "median (minimum to maximum)"), rows)
 
 
-def _swept(folder: Path, parallel: int) -> Sequence[str]:
+def _sweep_overrides(folder: Path, parallel: int) -> Sequence[str]:
     seeds = ",".join(map(str, range(TRIALS)))
     launcher = (f"hydra.launcher.parallel={parallel}", "hydra.launcher.cores=1")
     return "--multirun", f"seed={seeds}", f"hydra.sweep.dir={folder}", *launcher
 
 
-def _lab(outputs: Path, *choices: str, cores: int = 1) -> float:
-    """Give the lab's command, on so many cores; returns how long it took.
+def _run_lab(outputs: Path, *overrides: str, cores: int = 1) -> float:
+    """Run the lab's command on a number of cores, and return its seconds.
 
     Raises:
-        RuntimeError: it failed, with the end of what it wrote.
+        RuntimeError: it failed; the message contains the end of its output.
     """
     trial = ("reward=degradation", f"train.env_steps={STEPS}", f"outputs={outputs}")
-    command = [sys.executable, "-m", "battery_lab", *trial, *choices]
-    begun, whole = time.monotonic(), os.sched_getaffinity(0)
+    command = [sys.executable, "-m", "battery_lab", *trial, *overrides]
+    start, all_cores = time.monotonic(), os.sched_getaffinity(0)
     try:
-        # What is started inherits them.
-        os.sched_setaffinity(0, sorted(whole)[:cores])
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
+        # The child process inherits the affinity.
+        os.sched_setaffinity(0, sorted(all_cores)[:cores])
+        process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
     finally:
-        os.sched_setaffinity(0, whole)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command[1:])} failed:\n{(done.stdout + done.stderr)[-3000:]}")
-    return time.monotonic() - begun
+        os.sched_setaffinity(0, all_cores)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command[1:])} failed:\n{(process.stdout + process.stderr)[-3000:]}")
+    return time.monotonic() - start

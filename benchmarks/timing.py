@@ -1,4 +1,4 @@
-"""Clocks, memory and the arithmetic of the benchmark; nothing here knows of an algorithm."""
+"""Clocks, rates, memory and summary statistics of the benchmark."""
 
 from __future__ import annotations
 
@@ -9,36 +9,43 @@ from itertools import pairwise
 from pathlib import Path
 
 Marks = Sequence[tuple[int, float]]
-LONGEST = 3  # times the seconds asked, after which a clock ends in any case
+MAX_TIME_RATIO = 3  # to the requested seconds, after which a clock ends in any case
 
 
 class Clock:
-    """Takes down how far a training was, and when.
+    """Records the environment steps of a training run over time.
 
-    It runs for the time asked, and on until half of that went by without a step of a tenth of it or more: those are
-    compilations, after which there must be something to measure. Three times the time asked is the end in any case.
+    It runs for the requested time, and continues until half of that time has passed without a long step, which is one
+    of at least a tenth of the requested time. Such a step is a compilation, and the speed after it must be measured.
+    The clock ends after ``MAX_TIME_RATIO`` times the requested time in any case.
     """
 
     def __init__(self, seconds: float, fill: int = 0, now: Callable[[], float] = time.perf_counter) -> None:
-        """Run for so many seconds, once so many environment steps are done that do not count."""
+        """Set up a clock.
+
+        Args:
+            seconds: the requested time.
+            fill: environment steps that fill the replay memory, before time starts.
+            now: returns the present time in seconds.
+        """
         self.seconds, self.fill, self._now = seconds, fill, now
         self.marks: list[tuple[int, float]] = []
-        self._calm_since = 0.0
+        self._last_long_step = 0.0
 
     def mark(self, env_steps: int) -> bool:
-        """Note the environment steps so far; returns whether to go on."""
+        """Record the environment steps so far, and return whether to continue."""
         now = self._now()
         if env_steps < self.fill:
             return True
         if not self.marks or now - self.marks[-1][1] >= self.seconds / 10:
-            self._calm_since = now
+            self._last_long_step = now
         self.marks.append((env_steps, now))
-        passed, calm = now - self.marks[0][1], now - self._calm_since
-        return passed < self.seconds or (calm < self.seconds / 2 and passed < LONGEST * self.seconds)
+        elapsed, calm = now - self.marks[0][1], now - self._last_long_step
+        return elapsed < self.seconds or (calm < self.seconds / 2 and elapsed < MAX_TIME_RATIO * self.seconds)
 
     def follow(self, training: Iterable[int]) -> None:
-        """Consume a training that yields its environment steps after each of its own steps, until time is up."""
-        # What is compiled in the very first step counts too.
+        """Run a training loop, which yields its environment steps after each iteration, until the time is up."""
+        # A compilation in the first iteration counts too.
         self.mark(0)
         for env_steps in training:
             if not self.mark(env_steps):
@@ -46,13 +53,13 @@ class Clock:
 
 
 def rate(marks: Marks, seconds: float) -> float:
-    """Environment steps per second over the time asked, from its first on: compilation and warming up counted in."""
+    """Return environment steps per second over the requested time, including compilation and warm-up."""
     within = [mark for mark in marks if mark[1] - marks[0][1] < seconds]
     return _between(marks[0], marks[min(len(within), len(marks) - 1)])
 
 
 def steady_rate(marks: Marks, seconds: float) -> float:
-    """The same over the last half of that time, when what had to be compiled is."""
+    """Return environment steps per second over the last half of the requested time, after compilation."""
     early = [mark for mark in marks[:-1] if marks[-1][1] - mark[1] >= seconds / 2]
     return _between(early[-1] if early else marks[0], marks[-1])
 
@@ -62,37 +69,37 @@ def _between(first: tuple[int, float], last: tuple[int, float]) -> float:
 
 
 def slowest_step(marks: Marks) -> float:
-    """The longest time between two marks, seconds: where something was compiled in the foreground, that."""
+    """Return the longest time between two marks in seconds, such as a compilation in the foreground."""
     return max(after[1] - before[1] for before, after in pairwise(marks))
 
 
 def spread(values: Iterable[float]) -> dict[str, float]:
-    """Median, least and most."""
+    """Return median, minimum and maximum."""
     values = list(values)
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def ratios(ours: Mapping[int, float], theirs: Mapping[int, float]) -> dict[str, float]:
-    """How many times faster we are, repetition by repetition: what slows a machine slows both sides of one."""
-    both = sorted(ours.keys() & theirs.keys())
-    return spread(ours[repeat] / theirs[repeat] for repeat in both)
+def ratios(numerators: Mapping[int, float], denominators: Mapping[int, float]) -> dict[str, float]:
+    """Return the spread of ratios per repetition: a slow machine slows both rates of the same repetition."""
+    repetitions = sorted(numerators.keys() & denominators.keys())
+    return spread(numerators[repeat] / denominators[repeat] for repeat in repetitions)
 
 
 def peak_memory_mb() -> float:
-    """The most memory that this process ever held, MB."""
+    """Return the peak memory of this process in MB."""
     return _status_mb(Path("/proc/self/status"), "VmHWM")
 
 
 def children_memory_mb() -> float:
-    """The same of all processes below this one, for instance Ray's; pages shared between them count in each."""
-    return sum(_status_mb(path, "VmHWM") for path in _below(Path("/proc/self").resolve().name))
+    """Return the sum of the peak memory of all descendant processes in MB; shared pages count in each."""
+    return sum(_status_mb(path, "VmHWM") for path in _descendants(Path("/proc/self").resolve().name))
 
 
-def _below(process: str) -> Iterator[Path]:
+def _descendants(process: str) -> Iterator[Path]:
     for task in Path(f"/proc/{process}/task").glob("*/children"):
         for child in task.read_text().split():
             yield Path(f"/proc/{child}/status")
-            yield from _below(child)
+            yield from _descendants(child)
 
 
 def _status_mb(path: Path, field: str) -> float:

@@ -1,4 +1,4 @@
-"""What every side of the benchmark is given to do: the same environment, network, batch, epochs and discount."""
+"""Workload of the benchmark: environment, network, batch, epochs and discount, the same for all implementations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-# RLlib imports TensorFlow where that is installed, which costs 5 s of every start.
+# RLlib imports TensorFlow if it is installed, which adds 5 s to every start.
 os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
 
 from battery_lab.cli.build_experiment import build_experiment
@@ -17,23 +17,23 @@ from battery_lab.envs.loader import WorldSource
 from battery_lab.experiment.experiment import Experiment, choose_actions
 
 HIDDEN = (128, 128)
-# Transitions in the replay memory, drawn with an untrained policy, before time is taken.
+# Transitions in the replay memory, sampled by an untrained policy, before time starts.
 FILL = 50 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """One algorithm at one size.
+    """An algorithm at one size.
 
     Attributes:
-        algo: ppo, dqn or sac; sac has continuous actions, which is all that Stable-Baselines3 offers, the others
-            three levels of power.
-        observation: ``window``, 292 numbers, or ``compact``, about 70.
-        num_envs: environments a runner.
-        fragment: steps of each environment a sampling.
-        runners: remote runners; 0 samples in the process that learns.
-        seed: of the trial.
-        fill: off-policy only: transitions in memory before time is taken.
+        algo: ppo, dqn or sac. SAC has continuous actions, the only ones that Stable-Baselines3 supports; the others
+            have three power levels.
+        observation: ``window`` with 292 numbers, or ``compact`` with about 70.
+        num_envs: environments per runner.
+        fragment: steps per environment in each sampling.
+        runners: remote runners; with 0, the process that learns also samples.
+        seed: seed of the trial.
+        fill: transitions in the replay memory before time starts, off-policy only.
     """
 
     algo: str
@@ -46,12 +46,12 @@ class Workload:
 
     @property
     def on_policy(self) -> bool:
-        """Whether there is no replay memory."""
+        """Whether the algorithm has no replay memory."""
         return self.algo == "ppo"
 
     @property
     def overrides(self) -> list[str]:
-        """The choices, as on the lab's command line."""
+        """Overrides of the lab's command line."""
         shared = [
             *(f"algo={self.algo}", f"observation={self.observation}", "reward=degradation", "tracking=none"),
             *("market=synthetic", "market.years=2", f"network.hidden={list(HIDDEN)}", "train.env_steps=100000000"),
@@ -61,29 +61,29 @@ class Workload:
         if self.on_policy:
             return [*shared, "algo.epochs=4", "algo.minibatch=1024"]
         replay = [f"algo.learning_starts={self.fill}", "algo.replay.capacity=300000", "algo.iteration_steps=1024"]
-        # Stable-Baselines3 has neither double nor dueling Q-learning: nobody is to do more work than it.
+        # Stable-Baselines3 has neither double nor dueling Q-learning, and all must do the same work.
         plain = ["algo.double=false", "algo.dueling=false"] if self.algo == "dqn" else ["env.actions=continuous"]
         return [*shared, "algo.batch=1024", "algo.training_intensity=16", *replay, *plain]
 
     @cached_property
     def options(self) -> dict[str, Any]:
-        """The options of the algorithm as the lab composes them, for the peers to take theirs from."""
+        """The algorithm's options as the lab composes them; the other implementations use the same values."""
         return dict(resolve(compose(self.overrides))["algo"])
 
     @property
     def updates(self) -> int:
-        """Off-policy only: gradient steps a sampling."""
+        """Gradient steps per sampling, off-policy only."""
         sampled = self.fragment * self.num_envs
         return max(1, round(self.options["training_intensity"] * sampled / self.options["batch"]))
 
-    def experiment(self, *choices: str) -> Experiment:
-        """Build the lab's own experiment, with further choices."""
-        experiment: Experiment = build_experiment(compose([*self.overrides, *choices]))
+    def experiment(self, *overrides: str) -> Experiment:
+        """Build the lab's experiment with further overrides."""
+        experiment: Experiment = build_experiment(compose([*self.overrides, *overrides]))
         return experiment
 
     @cached_property
     def source(self) -> WorldSource:
-        """The environment, the same for all sides."""
+        """The source of the environments, the same for all implementations."""
         experiment = self.experiment()
         return WorldSource(env=experiment.env, actions=choose_actions(experiment.env, experiment.algo))
 

@@ -1,4 +1,4 @@
-"""What a policy has learned after a budget, on CartPole-v1 or on the battery, as a trial builds it."""
+"""Final returns: the return of a policy after a training budget, on CartPole-v1 or on the battery."""
 
 from __future__ import annotations
 
@@ -17,43 +17,42 @@ from battery_lab.envs.layout import Layout
 from battery_lab.envs.loader import WorldSource
 from battery_lab.experiment.experiment import Experiment, choose_actions
 from battery_lab.policies.policy import Policy
-from benchmarks.peers.lab import apart, training
+from benchmarks.peers.lab import training, with_private_cache
 
 EPISODES = 100
 
 
 class CartPole(CartPoleVectorEnv):
-    """Gymnasium's own vector environment, seeded, with the account that the lab's runners ask for."""
+    """Gymnasium's vector environment with a seed of its own, and the log that the lab's runners read."""
 
     def __init__(self, num_envs: int, seed: int) -> None:
-        """Make N poles."""
         super().__init__(num_envs, max_episode_steps=500)
         self._seed: int | None = seed
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        """Begin all episodes, the first time with the seed given at first."""
+        """Reset all environments, the first time with the seed of the constructor."""
         seed, self._seed = self._seed if seed is None else seed, None
         return super().reset(seed=seed, options=options)
 
     def take_log(self) -> dict[str, float]:
-        """Return nothing: there is no account."""
+        """Return an empty log."""
         return {}
 
 
 @dataclass(frozen=True)
 class CartPoleSource:
-    """Stands where the lab has a market: makes environments and says what stands where in an observation."""
+    """Source of CartPole environments, in place of the lab's ``WorldSource``."""
 
     actions = "discrete"
 
     @property
     def layout(self) -> Layout:
-        """Four numbers, without a window."""
+        """Four numbers without a window."""
         return Layout(names=("x", "speed", "angle", "turn"), window_first=0, window_size=0)
 
     @property
     def action(self) -> ActionMeaning:
-        """Pushes to the left and to the right."""
+        """A push to the left or to the right."""
         return ActionMeaning(name="push", values=(-1.0, 1.0))
 
     def open(self) -> CartPoleSource:
@@ -61,40 +60,42 @@ class CartPoleSource:
         return self
 
     def observation_state(self) -> dict[str, Any]:
-        """Return nothing: nothing was fitted."""
+        """Return an empty state: nothing was fitted."""
         return {}
 
     def vector_env(self, num_envs: int, seed: int) -> gym.vector.VectorEnv[Any, Any, Any]:
-        """Make N poles."""
+        """Return CartPole environments."""
         return CartPole(num_envs, seed)
 
 
 def returns(
-    algo: str, overrides: Sequence[str], path: str, seed: int, env_steps: int, cartpole: bool
+    algo: str, overrides: Sequence[str], backend: str, seed: int, env_steps: int, cartpole: bool
 ) -> tuple[float, float]:
-    """Train a policy to the end of a budget and return what it reaches, halfway and there.
+    """Train a policy and return its returns at half of the budget and at its end.
 
     Args:
         algo: the algorithm.
-        overrides: further choices, as on the command line.
-        path: ``array`` or ``stock``.
-        seed: of the trial.
+        overrides: further overrides of the command line.
+        backend: ``array`` or ``stock``.
+        seed: seed of the trial.
         env_steps: the budget.
-        cartpole: whether on CartPole-v1, or on the battery.
+        cartpole: whether to train on CartPole-v1 instead of the battery.
     """
     shared = [f"algo={algo}", "tracking=none", "market.years=2", f"seed={seed}", f"train.env_steps={env_steps}"]
-    # Budgets are small: compiled steps are to have a part in what is learned.
-    early = [f"rollout.{name}=500" for name in ("compile_after", "compile_after_off_policy") if path == "array"]
-    experiment: Experiment = build_experiment(compose([*shared, *overrides, *apart([f"rollout={path}"]), *early]))
+    # Budgets are small, and part of the learning must use the compiled program.
+    early = [f"rollout.{name}=500" for name in ("compile_after", "compile_after_off_policy") if backend == "array"]
+    experiment: Experiment = build_experiment(
+        compose([*shared, *overrides, *with_private_cache([f"rollout={backend}"]), *early])
+    )
     source: Any = CartPoleSource() if cartpole else _battery(experiment)
-    built = experiment.build_algorithm(source)
-    steps, reached = training(built), []
-    for goal in (env_steps / 2, env_steps):
-        next(done for done in steps if done >= goal)
-        policy = experiment.copy_policy(built, source, env_steps=0)
-        reached.append(_cartpole_return(policy) if cartpole else _profit(source, policy))
-    built.stop()
-    return reached[0], reached[1]
+    algorithm = experiment.build_algorithm(source)
+    steps, results = training(algorithm), []
+    for target in (env_steps / 2, env_steps):
+        next(count for count in steps if count >= target)
+        policy = experiment.copy_policy(algorithm, source, env_steps=0)
+        results.append(_cartpole_return(policy) if cartpole else _profit(source, policy))
+    algorithm.stop()
+    return results[0], results[1]
 
 
 def _battery(experiment: Experiment) -> WorldSource:

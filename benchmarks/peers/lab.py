@@ -1,4 +1,4 @@
-"""The lab itself, on its fast path or on stock RLlib's, as a trial builds it."""
+"""The lab's algorithms with rollout=array or rollout=stock, built as in a trial."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from typing import Any
 from benchmarks.workload import Workload
 
 
-def algorithm(work: Workload, choices: Sequence[str]) -> Any:
-    """Build the RLlib algorithm of a trial, composed with further choices."""
-    return work.experiment(*apart(choices)).build_algorithm(work.source)
+def algorithm(workload: Workload, overrides: Sequence[str]) -> Any:
+    """Build the RLlib algorithm of a trial with further overrides."""
+    return workload.experiment(*with_private_cache(overrides)).build_algorithm(workload.source)
 
 
-def apart(choices: Sequence[str]) -> list[str]:
-    """Return choices, with a place for compiled programs beside torch's own, and not among those of the lab's user."""
-    if "rollout=array" not in choices:
-        return [*choices]
+def with_private_cache(overrides: Sequence[str]) -> list[str]:
+    """Return overrides with a cache of compiled programs beside torch's, not the cache of the lab's user."""
+    if "rollout=array" not in overrides:
+        return [*overrides]
     cache = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR") or tempfile.mkdtemp())
-    return [*choices, f"rollout.cache={cache / 'battery_lab'}"]
+    return [*overrides, f"rollout.cache={cache / 'battery_lab'}"]
 
 
-def training(built: Any) -> Iterator[int]:
-    """Train for ever, and yield the environment steps so far."""
+def training(algorithm: Any) -> Iterator[int]:
+    """Train forever, and yield the environment steps so far."""
     while True:
-        yield int(built.train()["env_runners"]["num_env_steps_sampled_lifetime"])
+        yield int(algorithm.train()["env_runners"]["num_env_steps_sampled_lifetime"])
 
 
-def sampling(built: Any, work: Workload) -> Iterator[int]:
-    """Sample for ever without learning, and yield the environment steps so far."""
+def sampling(algorithm: Any, workload: Workload) -> Iterator[int]:
+    """Sample forever without learning, and yield the environment steps so far."""
     env_steps = 0
     while True:
-        built.env_runner.sample()
-        env_steps += work.fragment * work.num_envs
+        algorithm.env_runner.sample()
+        env_steps += workload.fragment * workload.num_envs
         yield env_steps

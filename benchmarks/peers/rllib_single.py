@@ -1,4 +1,4 @@
-"""Stock RLlib on a single gymnasium environment, set up as its tutorials do; none of the lab's extensions."""
+"""Stock RLlib on single gymnasium environments, set up as in its tutorials, without the lab's extensions."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from battery_lab.rllib.ray_runtime import start_ray
 from benchmarks.workload import HIDDEN, Workload
 
 
-def ppo(work: Workload) -> Any:
-    """Build PPO; RLlib steps the environments one after the other."""
-    world, options = work.source.open(), work.options
-    seeds = iter(range(work.seed, work.seed + 65536))
+def ppo(workload: Workload) -> Any:
+    """Build PPO; RLlib steps the environments in sequence."""
+    world, options = workload.source.open(), workload.options
+    seeds = iter(range(workload.seed, workload.seed + 65536))
 
     def make(env_config: dict[str, Any]) -> gym.Env[Any, Any]:
-        # One market for all of them, or the start would take minutes.
+        # One market for all environments; otherwise the start would take minutes.
         return BatteryEnv(world.vector_env(1, next(seeds), staggered=False))  # type: ignore[call-arg, arg-type]
 
     register_env("battery", make)
-    start_ray(work.runners)
+    start_ray(workload.runners)
     config = (
         PPOConfig()
         .environment("battery")
         .env_runners(
-            num_env_runners=work.runners,
-            num_envs_per_env_runner=work.num_envs,
-            rollout_fragment_length=work.fragment,
+            num_env_runners=workload.runners,
+            num_envs_per_env_runner=workload.num_envs,
+            rollout_fragment_length=workload.fragment,
         )
         .rl_module(
             model_config=DefaultModelConfig(
@@ -48,10 +48,10 @@ def ppo(work: Workload) -> Any:
             vf_loss_coeff=options["value_coeff"],
             grad_clip=options["grad_clip"],
             use_kl_loss=False,
-            train_batch_size_per_learner=work.fragment * work.num_envs,
+            train_batch_size_per_learner=workload.fragment * workload.num_envs,
             minibatch_size=options["minibatch"],
             num_epochs=options["epochs"],
         )
-        .debugging(seed=work.seed, log_level="ERROR")
+        .debugging(seed=workload.seed, log_level="ERROR")
     )
     return config.build_algo()

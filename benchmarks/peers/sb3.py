@@ -20,28 +20,27 @@ from benchmarks.workload import HIDDEN, Workload
 
 
 class LabVecEnv(VecEnv):
-    """The lab's vector environment as Stable-Baselines3 wants one: new episodes begin within the step.
+    """The lab's vector environment with the interface of Stable-Baselines3, which resets within the step.
 
-    One call steps all. Where episodes end, the true last observation is in the info, and new ones begin at once; the
-    lab's environment would do so on the next step, so that its own beginning is called here.
+    One call steps all environments. Where an episode ends, its last observation is in the info, and the next episode
+    starts in the same call. The lab's environment resets on the next step, so its reset is called here.
     """
 
     def __init__(self, env: BatteryVectorEnv) -> None:
-        """Wrap an environment."""
         self.env = env
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> NDArray[np.float32]:
-        """Begin all episodes."""
+        """Reset all environments."""
         return self.env.reset()[0]
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Remember the actions."""
-        self._given = actions
+        """Store the actions."""
+        self._actions = actions
 
     def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
-        """Take the step."""
-        observation, reward, terminated, truncated, _ = self.env.step(self._given)
+        """Step all environments, and reset those whose episode ended."""
+        observation, reward, terminated, truncated, _ = self.env.step(self._actions)
         done, infos = terminated | truncated, [{} for _ in range(self.num_envs)]
         if done.any():
             for i in np.flatnonzero(done):
@@ -55,30 +54,29 @@ class LabVecEnv(VecEnv):
         return observation, reward.astype(np.float32), done, infos
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """Return an attribute for each environment."""
         return [getattr(self.env, attr_name)] * self.num_envs
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Refuse: nobody needs it."""
+        """Not supported."""
         raise NotImplementedError
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-        """Refuse: nobody needs it."""
+        """Not supported."""
         raise NotImplementedError
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """No wrappers."""
+        """Return False: there are no wrappers."""
         return [False] * self.num_envs
 
 
 class SharedLayers(BaseFeaturesExtractor):
-    """The hidden layers, below policy and value alike."""
+    """Hidden layers shared by policy and value."""
 
     def __init__(self, observation_space: Any, hidden: Sequence[int] = HIDDEN) -> None:
-        """Make the layers."""
         super().__init__(observation_space, hidden[-1])
         sizes = [observation_space.shape[0], *hidden]
         pairs = zip(sizes[:-1], sizes[1:], strict=True)
@@ -86,38 +84,37 @@ class SharedLayers(BaseFeaturesExtractor):
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return the features."""
-        out: Tensor = self.net(observation)
-        return out
+        features: Tensor = self.net(observation)
+        return features
 
 
 class Marker(BaseCallback):
-    """Marks the clock before each sampling, and ends the training when time is up."""
+    """Marks the clock before each sampling, and ends training when the time is up."""
 
     def __init__(self, clock: Clock) -> None:
-        """Take a clock."""
         super().__init__()
-        self.clock, self._going = clock, True
+        self.clock, self._continues = clock, True
 
     def _on_rollout_start(self) -> None:
-        self._going = self.clock.mark(self.num_timesteps)
+        self._continues = self.clock.mark(self.num_timesteps)
 
     def _on_step(self) -> bool:
-        return self._going
+        return self._continues
 
 
-def train(work: Workload, clock: Clock) -> None:
-    """Train until time is up."""
-    model = MODELS[work.algo](work, LabVecEnv(work.vector_env()))
+def train(workload: Workload, clock: Clock) -> None:
+    """Train until the clock ends."""
+    model = MODELS[workload.algo](workload, LabVecEnv(workload.vector_env()))
     model.learn(10**9, callback=Marker(clock), log_interval=100)
 
 
-def _ppo(work: Workload, env: VecEnv) -> PPO:
-    options = work.options
+def _ppo(workload: Workload, env: VecEnv) -> PPO:
+    options = workload.options
     return PPO(
         "MlpPolicy",
         env,
         learning_rate=options["lr"],
-        n_steps=work.fragment,
+        n_steps=workload.fragment,
         batch_size=options["minibatch"],
         n_epochs=options["epochs"],
         gamma=options["gamma"],
@@ -127,28 +124,28 @@ def _ppo(work: Workload, env: VecEnv) -> PPO:
         vf_coef=options["value_coeff"],
         max_grad_norm=options["grad_clip"],
         policy_kwargs={"features_extractor_class": SharedLayers, "net_arch": []},
-        seed=work.seed,
+        seed=workload.seed,
         device="cpu",
     )
 
 
-def _off_policy(work: Workload) -> dict[str, Any]:
-    options = work.options
+def _off_policy(workload: Workload) -> dict[str, Any]:
+    options = workload.options
     return {
         "policy_kwargs": {"net_arch": list(HIDDEN), "activation_fn": torch.nn.ReLU},
         "buffer_size": options["replay"]["capacity"],
         "learning_starts": options["learning_starts"],
         "batch_size": options["batch"],
         "gamma": options["gamma"],
-        "train_freq": (work.fragment, "step"),
-        "gradient_steps": work.updates,
-        "seed": work.seed,
+        "train_freq": (workload.fragment, "step"),
+        "gradient_steps": workload.updates,
+        "seed": workload.seed,
         "device": "cpu",
     }
 
 
-def _dqn(work: Workload, env: VecEnv) -> DQN:
-    options = work.options
+def _dqn(workload: Workload, env: VecEnv) -> DQN:
+    options = workload.options
     return DQN(
         "MlpPolicy",
         env,
@@ -157,20 +154,20 @@ def _dqn(work: Workload, env: VecEnv) -> DQN:
         exploration_initial_eps=options["epsilon_start"],
         exploration_final_eps=options["epsilon_end"],
         max_grad_norm=options["grad_clip"],
-        **_off_policy(work),
+        **_off_policy(workload),
     )
 
 
-def _sac(work: Workload, env: VecEnv) -> SAC:
-    options = work.options
+def _sac(workload: Workload, env: VecEnv) -> SAC:
+    options = workload.options
     return SAC(
         "MlpPolicy",
         env,
-        learning_rate=options["critic_lr"],  # one for policy, critics and temperature
+        learning_rate=options["critic_lr"],  # Shared by policy, critics and temperature.
         ent_coef=f"auto_{options['initial_alpha']}",
         target_entropy=-options["target_entropy"],
         tau=options["tau"],
-        **_off_policy(work),
+        **_off_policy(workload),
     )
 
 

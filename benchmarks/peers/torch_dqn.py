@@ -1,4 +1,4 @@
-"""Deep Q-learning (Mnih et al. 2015) as a plain loop, to compare the lab's speed with."""
+"""Deep Q-learning (Mnih et al. 2015) as a plain torch loop."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from benchmarks.peers.torch_replay import Replay, Stepper
 def train(
     env: Any, options: dict[str, Any], hidden: tuple[int, int], updates: int, compiled: bool = False
 ) -> Iterator[int]:
-    """Train for ever, and yield the environment steps so far after each sampling.
+    """Train forever, and yield the environment steps so far after each sampling.
 
     Args:
-        env: a vector environment that begins anew on the step after an episode's end.
-        options: by the names of conf/algo/dqn.yaml, n_step 1, neither double nor dueling; rates stay as at the start.
-        hidden: units of the layers.
+        env: a vector environment that resets on the step after the end of an episode.
+        options: options of conf/algo/dqn.yaml, with n_step 1, neither double nor dueling; the initial learning rate and
+            epsilon stay constant.
+        hidden: sizes of the hidden layers.
         updates: gradient steps after each ``fragment`` steps of all environments.
-        compiled: whether to use ``torch.compile`` on the loss.
+        compiled: whether to apply ``torch.compile`` to the loss.
     """
     n, size, levels = env.num_envs, env.single_observation_space.shape[0], int(env.single_action_space.n)
     first, second = hidden
@@ -34,11 +35,11 @@ def train(
     memory = Replay(options["replay"]["capacity"], size, torch.tensor(0))
     stepper = Stepper(env, memory)
 
-    def loss_of(seen: Tensor, after: Tensor, action: Tensor, reward: Tensor, terminated: Tensor) -> Tensor:
+    def loss_of(obs: Tensor, next_obs: Tensor, action: Tensor, reward: Tensor, terminated: Tensor) -> Tensor:
         with torch.no_grad():
-            goal = reward + options["gamma"] * (1 - terminated) * target(after).max(1).values
-        value = net(seen).gather(1, action[:, None]).squeeze(1)
-        return nn.functional.smooth_l1_loss(value, goal)
+            expected = reward + options["gamma"] * (1 - terminated) * target(next_obs).max(1).values
+        value = net(obs).gather(1, action[:, None]).squeeze(1)
+        return nn.functional.smooth_l1_loss(value, expected)
 
     loss_of = torch.compile(loss_of) if compiled else loss_of
     synced = 0

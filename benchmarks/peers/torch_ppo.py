@@ -1,4 +1,4 @@
-"""Proximal policy optimisation (Schulman et al. 2017) as a plain loop, to compare the lab's speed with."""
+"""Proximal policy optimisation (Schulman et al. 2017) as a plain torch loop."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from torch import Tensor, nn
 
 
 class ActorCritic(nn.Module):
-    """Action scores and value on shared layers."""
+    """Action logits and value on shared layers."""
 
     def __init__(self, observation: int, actions: int, hidden: tuple[int, int]) -> None:
-        """Make the layers."""
         super().__init__()
         first, second = hidden
         self.encoder = nn.Sequential(nn.Linear(observation, first), nn.ReLU(), nn.Linear(first, second), nn.ReLU())
         self.policy, self.value = nn.Linear(second, actions), nn.Linear(second, 1)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logarithms of the actions' probabilities, and the value."""
+        """Return the log-probabilities of all actions, and the value."""
         features = self.encoder(observation)
         return torch.log_softmax(self.policy(features), -1), self.value(features).squeeze(-1)
 
 
 def advantages(rewards: Tensor, values: Tensor, terminated: Tensor, ended: Tensor, gamma: float, lam: float) -> Tensor:
-    """Return generalised advantage estimates (Schulman et al. 2016), (T, N); ``values`` has a row more."""
+    """Return generalised advantage estimates (Schulman et al. 2016), (T, N); ``values`` is (T + 1, N)."""
     deltas = rewards + gamma * values[1:] * ~terminated - values[:-1]
     carry, out = torch.zeros_like(deltas[0]), torch.empty_like(deltas)
     for t in reversed(range(len(deltas))):
@@ -36,13 +35,13 @@ def advantages(rewards: Tensor, values: Tensor, terminated: Tensor, ended: Tenso
 
 
 def train(env: Any, options: dict[str, Any], hidden: tuple[int, int], compiled: bool = False) -> Iterator[int]:
-    """Train for ever, and yield the environment steps so far after each batch.
+    """Train forever, and yield the environment steps so far after each batch.
 
     Args:
-        env: a vector environment that begins anew on the step after an episode's end.
-        options: by the names of conf/algo/ppo.yaml; rates stay as at the start.
-        hidden: units of the layers.
-        compiled: whether to use ``torch.compile`` on the loss.
+        env: a vector environment that resets on the step after the end of an episode.
+        options: options of conf/algo/ppo.yaml; the initial learning rate and entropy weight stay constant.
+        hidden: sizes of the hidden layers.
+        compiled: whether to apply ``torch.compile`` to the loss.
     """
     rows, n, size = options["fragment"], env.num_envs, env.single_observation_space.shape[0]
     net = ActorCritic(size, int(env.single_action_space.n), hidden)
@@ -52,8 +51,8 @@ def train(env: Any, options: dict[str, Any], hidden: tuple[int, int], compiled: 
     terminated, truncated, valid = (torch.empty(rows, n, dtype=torch.bool) for _ in range(3))
     low, high = 1 - options["clip"], 1 + options["clip"]
 
-    def loss_of(seen: Tensor, action: Tensor, old: Tensor, advantage: Tensor, target: Tensor) -> Tensor:
-        logs, value = net(seen)
+    def loss_of(obs: Tensor, action: Tensor, old: Tensor, advantage: Tensor, target: Tensor) -> Tensor:
+        logs, value = net(obs)
         ratio = torch.exp(logs.gather(1, action[:, None]).squeeze(1) - old)
         gain = torch.min(ratio * advantage, ratio.clamp(low, high) * advantage)
         error = (value - target).square().clamp(max=options["value_clip"])
@@ -67,7 +66,7 @@ def train(env: Any, options: dict[str, Any], hidden: tuple[int, int], compiled: 
         obs[0] = obs[-1]
         with torch.no_grad():
             for t in range(rows):
-                # The row after an episode's end only resets: its action does nothing, and nothing is learned from it.
+                # The step after the end of an episode only resets; it is not a transition.
                 valid[t] = ~ended
                 logs = net(obs[t])[0]
                 actions[t] = torch.multinomial(logs.exp(), 1).squeeze(1)
@@ -79,16 +78,16 @@ def train(env: Any, options: dict[str, Any], hidden: tuple[int, int], compiled: 
             over = terminated | truncated
             gains = advantages(rewards, values, terminated, over, options["gamma"], options["gae_lambda"])
         used = valid.flatten().nonzero().squeeze(1)
-        seen, action, before = obs[:-1].flatten(0, 1), actions.flatten(), old.flatten()
+        flat_obs, action, before = obs[:-1].flatten(0, 1), actions.flatten(), old.flatten()
         targets, gains = (gains + values[:-1]).flatten(), gains.flatten()
         gains = (gains - gains[used].mean()) / (gains[used].std() + 1e-4)
         batches = -(-len(used) // options["minibatch"])
         for _ in range(options["epochs"]):
-            # A last minibatch that is short is filled up from the first, as RLlib does: all have one size.
+            # A short last minibatch is filled with rows of the first one, as in RLlib.
             order = used[torch.randperm(len(used))].repeat(2)[: batches * options["minibatch"]]
-            for some in order.view(batches, -1):
-                columns = (seen, action, before, gains, targets)
-                loss = loss_of(*(column.index_select(0, some) for column in columns))
+            for rows_of_minibatch in order.view(batches, -1):
+                columns = (flat_obs, action, before, gains, targets)
+                loss = loss_of(*(column.index_select(0, rows_of_minibatch) for column in columns))
                 adam.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(net.parameters(), options["grad_clip"])

@@ -1,4 +1,4 @@
-"""A plain replay memory, for the plain loops."""
+"""Replay memory of the plain torch loops."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor
 
 
 class Replay:
-    """The last transitions, each with both of its observations, drawn uniformly."""
+    """Uniform replay of the latest transitions, each stored with both observations."""
 
     def __init__(self, capacity: int, observation: int, action: Tensor) -> None:
-        """Set memory aside; ``action`` is one, for its shape and type."""
+        """Allocate memory; ``action`` is an example, for its shape and dtype."""
         self._capacity, self._next, self.count = capacity, 0, 0
         self._parts = [
             torch.empty(capacity, observation),
@@ -24,7 +24,7 @@ class Replay:
         ]
 
     def add(self, *parts: Tensor) -> None:
-        """Take in (N, ...) observations, next observations, actions, rewards and whether that was the end."""
+        """Add (N, ...) observations, next observations, actions, rewards and termination flags."""
         places = (self._next + torch.arange(len(parts[0]))) % self._capacity
         for kept, new in zip(self._parts, parts, strict=True):
             kept[places] = new.to(kept.dtype)
@@ -32,23 +32,22 @@ class Replay:
         self.count = min(self.count + len(places), self._capacity)
 
     def draw(self, batch: int) -> list[Tensor]:
-        """Return a batch of each part."""
+        """Return a random batch of each column."""
         places = torch.randint(self.count, (batch,))
         return [kept.index_select(0, places) for kept in self._parts]
 
 
 class Stepper:
-    """Steps an environment that begins anew on the step after an episode's end, into a memory."""
+    """Steps a vector environment that resets on the step after the end of an episode, and stores its transitions."""
 
     def __init__(self, env: Any, memory: Replay) -> None:
-        """Reset the environment."""
         self._env, self._memory = env, memory
         self.observation = torch.from_numpy(env.reset()[0])
         self._ended = np.zeros(env.num_envs, bool)
         self.env_steps = 0
 
     def step(self, actions: Tensor) -> None:
-        """Take a step and remember it, but for environments that only reset in it."""
+        """Take a step and store it, except in environments that only reset."""
         after, reward, terminated, truncated, _ = self._env.step(actions.numpy())
         live = torch.from_numpy(np.flatnonzero(~self._ended))
         parts = (self.observation, torch.from_numpy(after), actions)

@@ -1,4 +1,4 @@
-"""Soft actor-critic (Haarnoja et al. 2018) as a plain loop, to compare the lab's speed with."""
+"""Soft actor-critic (Haarnoja et al. 2018) as a plain torch loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.peers.torch_replay import Replay, Stepper
 
 
 def dense(size: int, hidden: tuple[int, int], outputs: int) -> nn.Sequential:
-    """Return a network."""
+    """Return a network with two hidden layers."""
     first, second = hidden
     return nn.Sequential(
         *(nn.Linear(size, first), nn.ReLU(), nn.Linear(first, second), nn.ReLU(), nn.Linear(second, outputs))
@@ -22,35 +22,33 @@ def dense(size: int, hidden: tuple[int, int], outputs: int) -> nn.Sequential:
 
 
 class Actor(nn.Module):
-    """A Gaussian squashed to actions between -1 and 1."""
+    """A tanh-squashed Gaussian policy, with actions from -1 to 1."""
 
     def __init__(self, size: int, hidden: tuple[int, int], actions: int) -> None:
-        """Make the layers."""
         super().__init__()
         self.net = dense(size, hidden, 2 * actions)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return actions and the logarithm of their density."""
+        """Return sampled actions and their log-densities."""
         mean, log_std = self.net(observation).chunk(2, -1)
         log_std = log_std.clamp(-20, 2)
         noise = torch.randn_like(mean)
         raw = mean + log_std.exp() * noise
-        # log(1 - tanh(x)^2), in a form that does not overflow.
+        # log(1 - tanh(x)^2) in a form that does not overflow.
         squash = 2 * (math.log(2) - raw - nn.functional.softplus(-2 * raw))
         density = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi) - squash
         return raw.tanh(), density.sum(-1)
 
 
 class Critics(nn.Module):
-    """Two judges of actions, of which the more sober one is believed."""
+    """Twin critics."""
 
     def __init__(self, size: int, hidden: tuple[int, int]) -> None:
-        """Make the layers."""
         super().__init__()
         self.one, self.two = dense(size, hidden, 1), dense(size, hidden, 1)
 
     def forward(self, observation: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both values."""
+        """Return the values of both critics."""
         both = torch.cat([observation, action], -1)
         return self.one(both).squeeze(-1), self.two(both).squeeze(-1)
 
@@ -58,14 +56,14 @@ class Critics(nn.Module):
 def train(
     env: Any, options: dict[str, Any], hidden: tuple[int, int], updates: int, compiled: bool = False
 ) -> Iterator[int]:
-    """Train for ever, and yield the environment steps so far after each sampling.
+    """Train forever, and yield the environment steps so far after each sampling.
 
     Args:
-        env: a vector environment with actions from -1 to 1 that begins anew on the step after an episode's end.
-        options: by the names of conf/algo/sac.yaml, n_step 1.
-        hidden: units of the layers.
+        env: a vector environment with actions from -1 to 1 that resets on the step after the end of an episode.
+        options: options of conf/algo/sac.yaml, with n_step 1.
+        hidden: sizes of the hidden layers.
         updates: gradient steps after each ``fragment`` steps of all environments.
-        compiled: whether to use ``torch.compile`` on the losses.
+        compiled: whether to apply ``torch.compile`` to the losses.
     """
     size, actions = env.single_observation_space.shape[0], env.single_action_space.shape[0]
     actor, critics = Actor(size, hidden, actions), Critics(size + actions, hidden)
@@ -78,22 +76,22 @@ def train(
     memory = Replay(options["replay"]["capacity"], size, torch.empty(actions))
     stepper = Stepper(env, memory)
 
-    def critic_loss(seen: Tensor, after: Tensor, action: Tensor, reward: Tensor, terminated: Tensor) -> Tensor:
+    def critic_loss(obs: Tensor, next_obs: Tensor, action: Tensor, reward: Tensor, terminated: Tensor) -> Tensor:
         with torch.no_grad():
-            following, density = actor(after)
-            value = torch.min(*targets(after, following)) - log_alpha.exp() * density
-            goal = reward + options["gamma"] * (1 - terminated) * value
-        one, two = critics(seen, action)
-        return (nn.functional.mse_loss(one, goal) + nn.functional.mse_loss(two, goal)) / 2
+            next_action, density = actor(next_obs)
+            value = torch.min(*targets(next_obs, next_action)) - log_alpha.exp() * density
+            expected = reward + options["gamma"] * (1 - terminated) * value
+        one, two = critics(obs, action)
+        return (nn.functional.mse_loss(one, expected) + nn.functional.mse_loss(two, expected)) / 2
 
-    def actor_loss(seen: Tensor) -> tuple[Tensor, Tensor]:
-        action, density = actor(seen)
-        value = torch.min(*critics(seen, action))
+    def actor_loss(obs: Tensor) -> tuple[Tensor, Tensor]:
+        action, density = actor(obs)
+        value = torch.min(*critics(obs, action))
         return (log_alpha.exp().detach() * density - value).mean(), density.detach().mean()
 
-    def descend(adam: torch.optim.Optimizer, loss: Tensor, net: nn.Module) -> None:
+    def minimise(adam: torch.optim.Optimizer, loss: Tensor, net: nn.Module) -> None:
         adam.zero_grad()
-        # The policy's loss passes through the critics, whose weights it is not for.
+        # The policy's loss passes through the critics, and must not change their weights.
         loss.backward(inputs=list(net.parameters()))
         nn.utils.clip_grad_norm_(net.parameters(), options["grad_clip"])
         adam.step()
@@ -108,9 +106,9 @@ def train(
         if stepper.env_steps > options["learning_starts"]:
             for _ in range(updates):
                 batch = memory.draw(options["batch"])
-                descend(critic_adam, critic_loss(*batch), critics)
+                minimise(critic_adam, critic_loss(*batch), critics)
                 loss, density = actor_loss(batch[0])
-                descend(actor_adam, loss, actor)
+                minimise(actor_adam, loss, actor)
                 alpha_adam.zero_grad()
                 (-log_alpha * (density + entropy)).backward()
                 alpha_adam.step()

@@ -1,4 +1,4 @@
-"""What is waited for beside training, and behind `slow` one start."""
+"""Startup time, and as a slow test one real start."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from benchmarks import bench, startup_time, sweep_overhead
 
 
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have each start take a second longer than the one before."""
+    """Make each start take a second longer than the one before."""
     starts: dict[str, int] = {}
 
-    def started(algo: str, outputs: str) -> dict[str, float]:
+    def start(algo: str, outputs: str) -> dict[str, float]:
         starts[algo] = starts.get(algo, 0) + 1
         return {startup_time.START: float(starts[algo])}
 
-    monkeypatch.setattr(startup_time, "_started", started)
+    monkeypatch.setattr(startup_time, "_start", start)
     monkeypatch.setattr(startup_time, "_help", lambda: 0.5)
 
 
-def test_the_first_of_each_fills_the_cache_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_repetition_fills_the_caches_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     fake(monkeypatch)
     found = startup_time.measure(["ppo", "dqn"], 3)
     assert found["dqn"] == {startup_time.START: {"median": 3.0, "min": 2.0, "max": 4.0}}
     assert found[""][startup_time.HELP]["median"] == 0.5
-    assert "|ppo|start, s|3.00 (2.00 to 4.00)|" in startup_time.shown(found)
+    assert "|ppo|start, s|3.00 (2.00 to 4.00)|" in startup_time.table(found)
 
 
-def test_waits_are_written_beside_other_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_startup_times_are_stored_beside_other_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake(monkeypatch)
     out = tmp_path / "b.json"
     out.write_text('{"ppo": {"lab": 10.0}}')
@@ -41,30 +41,30 @@ def test_waits_are_written_beside_other_parts(monkeypatch: pytest.MonkeyPatch, t
     assert written["waits"]["ppo"][startup_time.START]["median"] == 2.0
 
 
-def test_what_fails_is_told_with_its_last_words() -> None:
-    with pytest.raises(RuntimeError, match="no bread left"):
-        startup_time._call("-c", "raise SystemExit('no bread left')")
+def test_failed_command_is_reported_with_its_output() -> None:
+    with pytest.raises(RuntimeError, match="no space left"):
+        startup_time._run_python("-c", "raise SystemExit('no space left')")
 
 
-def test_a_start_that_fails_leaves_what_was_measured(
+def test_failed_start_keeps_the_output_of_other_parts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def failing(algo: str, outputs: str) -> dict[str, float]:
-        raise RuntimeError("no bread left")
+        raise RuntimeError("no space left")
 
     fake(monkeypatch)
-    monkeypatch.setattr(startup_time, "_started", failing)
+    monkeypatch.setattr(startup_time, "_start", failing)
     monkeypatch.setattr(bench, "measure", lambda groups, options: ({}, []))
     monkeypatch.setattr(sweep_overhead, "measure", lambda repeats: {})
     out = tmp_path / "b.json"
     assert bench.main(["--part", "all", "--repeats", "1", "--out", str(out)]) == 1
     assert "grow" in json.loads(out.read_text())
-    assert "no bread left" in capsys.readouterr().out
+    assert "no space left" in capsys.readouterr().out
 
 
 @pytest.mark.slow
-def test_a_start_is_timed(tmp_path: Path) -> None:
-    begun = time.time()
-    found = startup_time._started("sac", str(tmp_path))
-    assert 0 < found[startup_time.COMPOSED] < found[startup_time.START] < time.time() - begun
+def test_real_start_is_measured(tmp_path: Path) -> None:
+    started_at = time.time()
+    found = startup_time._start("sac", str(tmp_path))
+    assert 0 < found[startup_time.WITHOUT_IMPORTS] < found[startup_time.START] < time.time() - started_at
     assert 0 < found[startup_time.YEAR] < 60
