@@ -1,9 +1,9 @@
-"""The lab's environments under gymnasium ids, composed from conf/ like those of a trial.
+"""Gymnasium registration: the lab's environments under gymnasium ids, composed from conf/ like those of a trial.
 
     gymnasium.make("battery_lab.gym_registration:battery_lab/Battery-v0", overrides=["observation=window"])
     gymnasium.make_vec("battery_lab.gym_registration:battery_lab/Battery-v0", num_envs=64)
 
-The part before the colon has gymnasium import this module, which registers the ids.
+Gymnasium imports the module before the colon, which registers the ids.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BATTERY = "battery_lab/Battery-v0"
 
 
 def register() -> None:
-    """Register the ids."""
+    """Register the ids, once."""
     if BATTERY not in gym.registry:
         gym.register(BATTERY, entry_point=f"{__name__}:single", vector_entry_point=f"{__name__}:vector")
 
@@ -31,8 +31,8 @@ def single(overrides: Sequence[str] = (), seed: int = 0) -> BatteryEnv:
     """Return one battery on training time.
 
     Args:
-        overrides: choices as on the command line.
-        seed: of the first episode, until ``reset`` gives another.
+        overrides: overrides as on the command line.
+        seed: seed of all random draws until ``reset`` gets one.
     """
     from battery_lab.envs.battery.single_env import BatteryEnv
 

@@ -1,1 +1,1 @@
-"""Environments: vector environments of whole arrays, and what each hands to evaluation and report."""
+"""Environments: their interfaces, loading, and one folder per environment."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What stands where in an observation.
+    """Names and places of the numbers in an observation.
 
     Attributes:
-        names: one name a number.
-        window_first: where the window over time begins, oldest value first.
-        window_size: how many values it has; 0 if the set has none.
+        names: one name per number.
+        window_first: index of the first value of the time window, whose oldest value comes first.
+        window_size: number of values in the window; 0 without a window.
     """
 
     names: tuple[str, ...]
@@ -21,5 +21,5 @@ class Layout:
 
     @property
     def size(self) -> int:
-        """How many numbers an observation has."""
+        """Number of values in an observation."""
         return len(self.names)

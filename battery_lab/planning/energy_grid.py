@@ -1,9 +1,10 @@
-"""A grid of stored energy on which full charge and discharge steps are whole levels, and dynamic programming on it.
+"""Energy grid: evenly spaced levels of stored energy, and dynamic programming on them.
 
-The optimum, the receding horizon and the stochastic dynamic programme share it. A step of the dynamic programme lets
-the battery move to any level within reach. The best target within reach is a sliding-window maximum (charging and
-discharging have one cost a level each), taken by doubling the window: a few passes over the levels that the compiler
-turns into vector instructions. It assumes nothing about the shape of the value, so negative prices stay exact.
+Full charge and discharge steps span whole levels. Perfect foresight, the receding horizon and the stochastic dynamic
+programme share the grid. One Bellman backup lets the battery move to any level within reach. The best target within
+reach is a sliding-window maximum, because charging and discharging each have one cost per level. The maximum is taken
+by doubling the window: a few passes over the levels that compile to vector instructions. No shape of the value function
+is assumed, so negative prices stay exact.
 """
 
 from __future__ import annotations
@@ -17,29 +18,29 @@ import numpy as np
 from battery_lab.common.errors import require
 from battery_lab.envs.battery.physics import Array, Battery, Limits
 
-NO_VALUE = -1e300  # finite, so that the compiler may assume there are neither infinities nor NaNs
-GAIN = 1e-7  # a move must earn more than this; smaller gains are rounding (V runs to millions)
-ON_LEVEL = 1e-6  # a level this close, in levels, is the same level
+NO_VALUE = -1e300  # finite, so that the compiler may exclude infinities and NaNs
+GAIN = 1e-7  # least gain of a move; smaller gains are rounding errors (values reach millions)
+ON_LEVEL = 1e-6  # positions this close, in levels, count as equal
 MOST_LEVELS = 20_000
-FINEST = 1e-5  # the least share of its usable energy that a battery must move in an interval
-VECTORISED = {"nnan", "ninf", "nsz"}  # without it a maximum is not one instruction
+FINEST = 1e-5  # least share of usable energy that one interval must be able to move
+VECTORISED = {"nnan", "ninf", "nsz"}  # lets a maximum compile to one instruction
 
 
 class EnergyGrid(NamedTuple):
-    """A battery over one dispatch interval on evenly spaced levels of stored energy; one of them is its start.
+    """A battery over one dispatch interval, on evenly spaced levels of stored energy that include its start.
 
     Attributes:
         lowest_mwh: stored energy of level 0, MWh.
-        step_mwh: stored energy from one level to the next, MWh.
-        size: how many levels there are.
-        floor: the lowest level that discharging may reach; lower ones are reached by self-discharge only.
-        charge: the most levels that an interval's charging rises by.
-        discharge: the most levels that an interval's discharging falls by.
-        bought_mwh: energy bought at the grid connection to rise by one level, MWh.
-        sold_mwh: energy sold at the grid connection on falling by one level, MWh.
-        grid_fee_per_mwh: what the network charges for a MWh bought, in money.
-        wear_per_mwh: what a MWh sold costs in wear, in money.
-        limits: the battery over the interval, off the grid.
+        step_mwh: stored energy between two levels, MWh.
+        size: number of levels.
+        floor: lowest level that discharging may reach; only self-discharge reaches lower ones.
+        charge: largest number of levels that charging rises by in an interval.
+        discharge: largest number of levels that discharging falls by in an interval.
+        bought_mwh: energy bought at the grid connection per level of rise, MWh.
+        sold_mwh: energy sold at the grid connection per level of fall, MWh.
+        grid_fee_per_mwh: network charge per MWh bought, in the market's currency.
+        wear_per_mwh: wear cost per MWh sold, in the market's currency.
+        limits: the battery's limits over the interval.
     """
 
     lowest_mwh: float
@@ -56,17 +57,17 @@ class EnergyGrid(NamedTuple):
 
 
 def fit_grid(battery: Battery, interval_h: float, *, at_least: int, tolerance: float) -> EnergyGrid:
-    """Find the fewest levels that fit a battery's steps and limits.
+    """Return the grid with the fewest levels that fits a battery's steps and limits.
 
     Args:
         battery: the battery.
         interval_h: length of a dispatch interval, hours.
-        at_least: fewest levels that are wanted, for moves at part power.
-        tolerance: the share of full power and of usable energy that rounding to whole levels may lose. Where no grid
-            of up to 20,000 levels keeps it, the one that loses least is taken.
+        at_least: smallest number of levels, for moves at part power.
+        tolerance: largest share of full power and of usable energy lost by rounding to whole levels. If no grid of up
+            to 20,000 levels keeps it, the grid with the smallest loss is returned.
 
     Returns:
-        The levels; the battery's start is one of them to rounding.
+        The grid; the battery's start is one of its levels, up to rounding.
 
     Raises:
         ConfigError: the battery would need more than 100,000 intervals to fill.
@@ -74,7 +75,7 @@ def fit_grid(battery: Battery, interval_h: float, *, at_least: int, tolerance: f
     limits, start = battery.limits(interval_h), battery.energy_start_mwh
     rise = limits.power_mwh * limits.charge_efficiency
     fall = limits.power_mwh / limits.discharge_efficiency
-    # Self-discharge takes the store below the floor of discharging, down to nothing.
+    # Self-discharge takes the store below the minimum of discharging, down to zero.
     lowest = 0.0 if limits.retention < 1 else limits.energy_min_mwh
     above, below = limits.energy_max_mwh - start, start - lowest
     rule = f"must move at least {FINEST * 100}% of the usable {above + below} MWh in an interval of {interval_h} h"
@@ -98,22 +99,22 @@ def fit_grid(battery: Battery, interval_h: float, *, at_least: int, tolerance: f
 
 
 def coarse_grid(battery: Battery, interval_h: float) -> EnergyGrid:
-    """Return a grid for plans on uncertain prices: what its rounding loses is far below what they do not know."""
+    """Return a coarse grid for plans on uncertain prices, whose uncertainty far exceeds its rounding error."""
     return fit_grid(battery, interval_h, at_least=100, tolerance=5e-3)
 
 
 def _best_step(rise: float, fall: float, above: float, below: float, at_least: int, tolerance: float) -> float:
-    """Search level sizes that divide a full step, a side of the start or the usable energy, the coarsest first."""
+    """Search, coarsest first, level sizes that divide a full step, a side of the start or the usable energy."""
     usable = above + below
     parts = np.arange(1, MOST_LEVELS + 1)
     step = np.concatenate([length / parts for length in (rise, fall, above, below, usable) if length > 0])
-    finest = min(usable / MOST_LEVELS, rise)  # a full step must be a level at least
+    finest = min(usable / MOST_LEVELS, rise)  # a full step spans at least one level
     step = -np.sort(-step[(step <= usable / at_least) & (step >= finest)])
     size = np.floor(above / step + ON_LEVEL) + np.floor(below / step + ON_LEVEL)
     lost = 1 - size * step / usable
     for full in (rise, fall):
         whole = np.floor(full / step + ON_LEVEL)
-        # A full step that spans the whole store never binds, so that its rounding loses nothing.
+        # A full step that spans the whole store never binds, so its rounding loses nothing.
         lost = np.maximum(lost, np.where(whole >= size, 0.0, 1 - whole * step / full))
     good = np.flatnonzero(lost <= tolerance)
     return float(step[good[0] if len(good) else int(np.argmin(lost))])
@@ -121,13 +122,13 @@ def _best_step(rise: float, fall: float, above: float, below: float, at_least: i
 
 @nb.njit(cache=True, fastmath=VECTORISED)
 def bellman_backup(after: Array, value: Array, work: Array, price: float, grid: EnergyGrid) -> None:
-    """Step the value of stored energy back over one interval (Bellman's equation).
+    """Compute the value of stored energy at the start of an interval from that at its end (Bellman's equation).
 
     Args:
-        after: (size,) value at the interval's end.
+        after: (size,) value at the end of the interval.
         value: (size,) value at its start, written here; may be ``after`` itself.
-        work: (4, size) room to work in.
-        price: the interval's price per MWh.
+        work: (4, size) scratch space.
+        price: price of the interval per MWh.
         grid: the battery on its grid.
     """
     bought, sold = _costs(price, grid)
@@ -149,13 +150,13 @@ def bellman_backup(after: Array, value: Array, work: Array, price: float, grid: 
 
 @nb.njit(cache=True)
 def _costs(price: float, grid: EnergyGrid) -> tuple[float, float]:
-    """What rising by one level costs and what falling by one earns, in money."""
+    """Return the cost of rising by one level and the gain of falling by one, in the market's currency."""
     return (price + grid.grid_fee_per_mwh) * grid.bought_mwh, (price - grid.wear_per_mwh) * grid.sold_mwh
 
 
 @nb.njit(cache=True, fastmath=VECTORISED)
 def _highest_ahead(x: Array, other: Array, window: int) -> Array:
-    """The maximum of x[i : i + window], by doubling; ends in one of the two arrays."""
+    """Return the maximum of x[i : i + window], by doubling, in one of the two arrays."""
     n, span = len(x), 1
     while span < min(window, n):
         shift = min(span, window - span, n - span)
@@ -168,7 +169,7 @@ def _highest_ahead(x: Array, other: Array, window: int) -> Array:
 
 @nb.njit(cache=True, fastmath=VECTORISED)
 def _highest_behind(x: Array, other: Array, window: int) -> Array:
-    """The maximum of x[i - window + 1 : i + 1], by doubling; ends in one of the two arrays."""
+    """Return the maximum of x[i - window + 1 : i + 1], by doubling, in one of the two arrays."""
     n, span = len(x), 1
     while span < min(window, n):
         shift = min(span, window - span, n - span)
@@ -180,14 +181,14 @@ def _highest_behind(x: Array, other: Array, window: int) -> Array:
 
 
 @nb.njit(cache=True, fastmath=VECTORISED)
-def _higher(one: Array, two: Array, out: Array) -> None:
+def _higher(first: Array, second: Array, out: Array) -> None:
     for i in range(len(out)):
-        out[i] = one[i] if one[i] > two[i] else two[i]
+        out[i] = first[i] if first[i] > second[i] else second[i]
 
 
 @nb.njit(cache=True)
 def _decay(value: Array, kept: Array, grid: EnergyGrid) -> None:
-    """Turn the value of what self-discharge leaves into the value of what was there before it."""
+    """Turn the value after self-discharge into the value before it."""
     kept[:] = value
     for i in range(grid.size):
         energy = grid.lowest_mwh + i * grid.step_mwh
@@ -196,7 +197,7 @@ def _decay(value: Array, kept: Array, grid: EnergyGrid) -> None:
 
 @nb.njit(cache=True)
 def interpolate(value: Array, position: float) -> float:
-    """Interpolate a value at a position in levels; beyond the ends it goes on as a straight line."""
+    """Interpolate a value linearly at a position in levels; extrapolates beyond the ends."""
     i = min(max(int(position), 0), len(value) - 2)
     worth: float = value[i] + (position - i) * (value[i + 1] - value[i])
     return worth
@@ -204,16 +205,16 @@ def interpolate(value: Array, position: float) -> float:
 
 @nb.njit(cache=True)
 def greedy_action(after: Array, energy_mwh: float, price: float, grid: EnergyGrid) -> float:
-    """Choose the move that earns most now and later.
+    """Return the move with the largest sum of profit and value.
 
     Args:
-        after: (size,) value of stored energy at the interval's end.
+        after: (size,) value of stored energy at the end of the interval.
         energy_mwh: stored energy at its start.
-        price: the interval's price per MWh.
+        price: price of the interval per MWh.
         grid: the battery on its grid.
 
     Returns:
-        The request at the grid connection in MWh, + sold, - bought; 0 where nothing earns more.
+        The request at the grid connection in MWh, + sold, - bought; 0 if no move earns more than holding.
     """
     bought, sold = _costs(price, grid)
     at = (energy_mwh * grid.limits.retention - grid.lowest_mwh) / grid.step_mwh

@@ -1,4 +1,4 @@
-"""Perfect foresight: the most that a battery could have earned, and what stored energy was worth on the way."""
+"""Perfect foresight: the optimal schedule with all prices known, and the value of stored energy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TABLE_BYTES = 200_000_000
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
-    """The schedule of perfect foresight.
+    """The perfect-foresight schedule.
 
     Attributes:
         request_mw: (T,) power in each interval, + discharges; the battery delivers it in full.
@@ -30,18 +30,19 @@ class Plan:
 
 
 def plan(price: Array, battery: Battery, interval_h: float) -> Plan:
-    """Dispatch a battery at any power with every price known.
+    """Return the optimal schedule of a battery with every price known.
 
-    The battery starts at its ``soc_start``, and energy left at the end is worth nothing. Solved by backward induction
-    over stored energy (Bellman 1957), which stays exact where negative prices make the linear programme burn energy.
-    Without self-discharge it is exact on its grid of energy; with it, values between levels are interpolated.
+    The battery starts at its ``soc_start``, and energy left at the end is worth nothing. The schedule is found by
+    backward induction over stored energy (Bellman 1957), which stays exact at negative prices, where the linear
+    programme would buy and sell at once. Without self-discharge it is exact on its energy grid; with it, values between
+    levels are interpolated.
 
     Args:
         price: (T,) currency per MWh.
         battery: the battery.
         interval_h: length of an interval, hours.
     """
-    price = np.array(price, np.float64)  # a copy: compiled code is kept for writable arrays only
+    price = np.array(price, np.float64)  # a copy: numba caches compiled code for writable arrays only
     block = isqrt(max(len(price) - 1, 0)) + 1
     request = _schedule(price, battery.energy_start_mwh, optimum_grid(battery, interval_h), block) / interval_h
     power, energy = battery.run(request, interval_h)
@@ -59,13 +60,13 @@ def plan(price: Array, battery: Battery, interval_h: float) -> Plan:
 
 
 def optimum_grid(battery: Battery, interval_h: float) -> EnergyGrid:
-    """Return the grid that the optimum is solved on."""
+    """Return the grid of the perfect-foresight schedule."""
     return fit_grid(battery, interval_h, at_least=400, tolerance=1e-3)
 
 
 @nb.njit(cache=True)
 def _schedule(price: Array, energy: float, grid: EnergyGrid, block: int) -> Array:
-    """The best requests in MWh; values are kept at each block's end and worked out again inside a block."""
+    """Return the best requests in MWh; values are stored at block ends and recomputed within a block."""
     rows, work = len(price), np.empty((4, grid.size))
     ends = np.zeros(((rows + block - 1) // block + 1, grid.size))
     value = np.zeros(grid.size)
@@ -88,16 +89,16 @@ def _schedule(price: Array, energy: float, grid: EnergyGrid, block: int) -> Arra
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HindsightValue:
-    """What stored energy was worth to perfect foresight at the start of each row.
+    """The perfect-foresight value of stored energy at the start of each row.
 
-    Kept as each row's value at the lowest energy (float64) and differences from it (float32), because V over years
-    runs to millions, of which float32 would keep half a unit: too coarse for V[t + 1] - V[t].
+    Each row holds its value at the lowest energy (float64) and differences from it (float32). Values over years reach
+    millions, which float32 rounds to half a unit: too coarse for V[t + 1] - V[t].
 
     Attributes:
         base: (T + 1,) value at ``lowest_mwh``.
         above: (T + 1, M) float32, value at M evenly spaced energies less ``base``.
-        lowest_mwh: stored energy of the first of them.
-        step_mwh: stored energy from one to the next.
+        lowest_mwh: first of these energies.
+        step_mwh: distance between two of them.
     """
 
     base: Array
@@ -107,13 +108,13 @@ class HindsightValue:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the table holds."""
+        """Size of the table in bytes."""
         return self.base.nbytes + self.above.nbytes
 
     def at(self, row: NDArray[np.int64], energy_mwh: Array) -> Array:
-        """Return (N,) the best profit from the start of each row on, holding (N,) stored energy in MWh.
+        """Return the (N,) best profit from the start of each row to the end, for (N,) stored energy in MWh.
 
-        Row T, after the last, is worth nothing. Values between the table's energies are interpolated.
+        The value of row T, after the last one, is zero. Values between the table's energies are interpolated.
 
         Raises:
             IndexError: a row is not in the table.
@@ -160,7 +161,7 @@ def _look_up(
     for n in range(len(row)):
         t = row[n]
         if t < 0 or t >= len(base):
-            raise IndexError("row outside the table of hindsight values")
+            raise IndexError("row is outside the table of hindsight values")
         position = (energy[n] - lowest) / step
         i = min(max(int(position), 0), last)
         low, high = above[t, i], above[t, i + 1]

@@ -1,1 +1,1 @@
-"""A trained policy on its own: load, save, export."""
+"""Trained policies on their own: save, load, export."""

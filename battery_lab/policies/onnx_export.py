@@ -1,4 +1,4 @@
-"""From the policy that a run kept to one that needs neither the lab nor its data."""
+"""ONNX export: a run's policy as a graph that needs neither the lab nor its data."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from battery_lab.policies.policy import Policy, load, read_meaning, read_spec
 from battery_lab.serving.artifact import ABOUT, ACTION, GRAPH, OBSERVATION, About, Artifact, weights_digest
 
 CHECKED = 1024
-# Of how far the outputs for an observation lie apart, and of the precision of numbers as large as they are.
+# Relative to the spread of the outputs for an observation, and to the float32 precision at their size.
 TOLERANCE, ROUNDING = 1e-4, 16 * float(np.finfo(np.float32).eps)
 
 
 class Deciding(nn.Module):
-    """A policy's network with its decision behind it, so that a graph of both needs no code around it."""
+    """A policy's network followed by its decision, so that the graph needs no code around it."""
 
     def __init__(self, policy: Policy) -> None:
-        """Take the policy's network."""
+        """Take the network and the decision of a policy."""
         super().__init__()
         self.network, self._decision = policy.network, policy.decision
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return (N,) discrete or (N, 1) continuous actions for (N, D) observations.
 
-        A discrete action is -1 where the outputs are no numbers, of which the largest would be any.
+        A discrete action is -1 if an output is not finite, as the largest output is then undefined.
         """
         out: Tensor = self.network(observation)
         if self._decision == "argmax":
@@ -49,17 +49,18 @@ def export_policy(stored: Path, network: Network, env: Environment, name: str, f
 
     Args:
         stored: folder of the policy.
-        network: that it was trained with.
-        env: likewise; opened only for a policy that does not say itself what its numbers mean, as earlier ones.
-        name: what it goes by.
-        folder: where the exported one goes; made if missing.
+        network: the network that it was trained with.
+        env: the environment that it was trained on; opened only for a policy of an earlier version, which does not
+            define its observation and actions.
+        name: name of the policy.
+        folder: folder of the exported policy; created if missing.
 
     Raises:
-        DataError: there is no policy, or one of other actions than its environment's.
-        LabError: the policy is none to act by, or the network has parts that ONNX does not know, or that come out
-            otherwise there.
+        DataError: there is no policy, or its actions differ from those of its environment.
+        LabError: the policy's outputs are not finite, or the network has parts that ONNX does not support or computes
+            differently.
     """
-    layout, action = read_meaning(stored) or _asked(stored, env)
+    layout, action = read_meaning(stored) or _meaning_from_env(stored, env)
     policy = load(stored, network.encoder(layout), network.out_features, layout=layout, action=action)
     outputs = policy.network.head.out_features
     if policy.decision == "argmax" and outputs != len(action.values):
@@ -82,13 +83,13 @@ def export_policy(stored: Path, network: Network, env: Environment, name: str, f
         (place / GRAPH).write_bytes(graph)
         about.write(place)
         _check_same(policy, Artifact(place))
-        # Who loads between the two finds that they are not of one another.
+        # A reader between the two replacements detects by their hashes that they do not match.
         for file in (GRAPH, ABOUT):
             os.replace(place / file, folder / file)
     return about
 
 
-def _asked(stored: Path, env: Environment) -> tuple[Layout, ActionMeaning]:
+def _meaning_from_env(stored: Path, env: Environment) -> tuple[Layout, ActionMeaning]:
     spec = read_spec(stored)
     world = env.open(spec["actions"], spec["observation_state"])
     return world.layout, world.action
@@ -111,27 +112,29 @@ def _graph(policy: Policy) -> bytes:
             )
     except torch.onnx.errors.OnnxExporterError as error:
         reason = " ".join(str(error).split())[:500]
-        raise LabError(f"the network cannot be exported to ONNX: {reason}; build it of parts that ONNX knows") from None
+        raise LabError(
+            f"the network cannot be exported to ONNX: {reason}; build it from parts that ONNX supports"
+        ) from None
     return bytes(program.model_proto.SerializeToString())
 
 
 def _check_same(policy: Policy, artifact: Artifact) -> None:
-    """Raise LabError where the graph acts otherwise than the policy, or that has come to nothing."""
+    """Raise LabError if the graph acts differently from the policy, or the policy's outputs are not finite."""
     observation = np.random.default_rng(0).normal(size=(CHECKED, policy.layout.size)).astype(np.float32)
     with torch.inference_mode():
         out = policy.network(torch.from_numpy(observation)).numpy()
     if not np.isfinite(out).all():
-        raise LabError("the policy gives outputs that are no numbers: its training diverged; train another one")
-    mine, its = policy(observation), artifact(observation)
+        raise LabError("the policy's outputs are not finite, as its training diverged: train another policy")
+    trained, exported = policy(observation), artifact(observation)
     if policy.decision == "argmax":
-        # Where two actions are equally good, rounding decides.
+        # Between equally good actions, rounding decides.
         rows = np.arange(CHECKED)
         equal = TOLERANCE * np.ptp(out, axis=1) + ROUNDING * np.abs(out).max(axis=1)
-        differs = out[rows, mine] - out[rows, its] > equal
+        differs = out[rows, trained] - out[rows, exported] > equal
     else:
-        differs = ~(np.abs(mine - its) <= TOLERANCE)
+        differs = ~(np.abs(trained - exported) <= TOLERANCE)
     if differs.any():
         raise LabError(
-            f"the exported network acts otherwise than the trained one in {int(differs.sum())} of {CHECKED} cases: "
-            "it holds a part that ONNX Runtime computes in another way; choose another network"
+            f"the exported network acts differently from the trained one in {int(differs.sum())} of {CHECKED} cases: "
+            "ONNX Runtime computes a part of it differently; choose another network"
         )

@@ -1,4 +1,4 @@
-"""A trained policy on its own: a network, what it sees and what its numbers mean; stored without pickle."""
+"""Trained policy: a network and the meaning of its inputs and outputs, stored without pickle."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SPEC, WEIGHTS = "policy.json", "weights.safetensors"
 
 
 class PolicyNetwork(nn.Module):
-    """An encoder and a linear head, from (N, D) observations to (N, K) scores or action means."""
+    """An encoder and a linear head: (N, D) observations to (N, K) scores or action means."""
 
     def __init__(self, encoder: nn.Module, in_features: int, outputs: int) -> None:
-        """Put a fresh head on an encoder."""
+        """Add a new head to an encoder."""
         super().__init__()
         self.encoder = encoder
         self.head = nn.Linear(in_features, outputs)
@@ -45,13 +45,13 @@ class Policy:
     """A deterministic policy.
 
     Attributes:
-        network: from observations to scores or means.
+        network: maps observations to scores or means.
         decision: ``argmax`` over scores, ``clipped_mean`` or ``tanh_mean`` of a continuous action.
         actions: the kind of actions, ``discrete`` or ``continuous``.
-        layout: what stands where in an observation.
-        action: what its actions ask for.
+        layout: names and places of the numbers in an observation.
+        action: the meaning of the actions.
         observation_state: what was fitted on training time, as JSON.
-        env_steps: after how many environment steps of training it was taken.
+        env_steps: environment steps of training before it was copied.
     """
 
     network: PolicyNetwork
@@ -74,7 +74,7 @@ class Policy:
             return np.asarray(out.tanh() if self.decision == "tanh_mean" else out.clamp(-1.0, 1.0))
 
     def save(self, folder: Path) -> None:
-        """Write the policy to a folder: JSON and safetensors, nothing that runs when it is read."""
+        """Write the policy to a folder as JSON and safetensors, which execute no code when read."""
         folder.mkdir(parents=True, exist_ok=True)
         spec = {
             "format": FORMAT,
@@ -101,16 +101,16 @@ def copied(
     observation_state: Mapping[str, Any],
     env_steps: int,
 ) -> Policy:
-    """Copy a policy out of a network that goes on learning.
+    """Copy a policy from a network that continues to train.
 
     Args:
-        actor: the encoder and the head that are trained, and the decision.
+        actor: the trained encoder and head, and the decision.
         encoder: another encoder of the same network and observation layout; its weights are replaced.
-        actions: see ``Policy``, as for the others.
-        layout: likewise.
-        action: likewise.
-        observation_state: likewise.
-        env_steps: likewise.
+        actions: see ``Policy``.
+        layout: see ``Policy``.
+        action: see ``Policy``.
+        observation_state: see ``Policy``.
+        env_steps: see ``Policy``.
     """
     trained, head, decision = actor
     network = PolicyNetwork(encoder, head.in_features, head.out_features)
@@ -128,10 +128,10 @@ def copied(
 
 
 def read_spec(folder: Path) -> dict[str, Any]:
-    """Read what a stored policy says of itself.
+    """Read the specification of a stored policy.
 
     Raises:
-        DataError: there is no policy, or not one that this version reads.
+        DataError: there is no policy, or this version cannot read it.
     """
     try:
         spec = json.loads((folder / SPEC).read_text())
@@ -140,46 +140,46 @@ def read_spec(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(f"{folder / SPEC} cannot be read: {error}") from None
     if not isinstance(spec, dict) or spec.get("format") != FORMAT:
-        raise DataError(f"{folder / SPEC} is not a policy of format {FORMAT}, which is what this version reads")
+        raise DataError(f"{folder / SPEC} is not a policy of format {FORMAT}, which this version reads")
     missing = sorted(FIELDS - set(spec))
     if missing:
-        raise DataError(f"{folder / SPEC} lacks {', '.join(missing)}: bring back a whole one, or train another policy")
+        raise DataError(f"{folder / SPEC} lacks {', '.join(missing)}: restore a complete file, or train another policy")
     return spec
 
 
 def read_meaning(folder: Path) -> tuple[Layout, ActionMeaning] | None:
-    """Read what stands where in the observations of a stored policy, and what its actions ask for.
+    """Read the observation layout and the meaning of the actions of a stored policy.
 
     Returns:
-        Both; None where it was stored before policies said so.
+        Both; None if the policy was stored by a version that did not store them.
 
     Raises:
-        DataError: there is no such policy, or it is damaged.
+        DataError: there is no policy, or it is damaged.
     """
     spec = read_spec(folder)
     if "layout" not in spec:
         return None
     try:
         layout, action = spec["layout"], spec["action"]
-        seen = Layout(**{**layout, "names": tuple(map(str, layout["names"]))})
-        asked = ActionMeaning(name=str(action["name"]), values=tuple(map(float, action["values"])))
+        observation = Layout(**{**layout, "names": tuple(map(str, layout["names"]))})
+        meaning = ActionMeaning(name=str(action["name"]), values=tuple(map(float, action["values"])))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{folder / SPEC} does not say what its numbers mean ({type(error).__name__}: {error}): bring back a whole "
-            "one, or train another policy"
+            f"{folder / SPEC} does not define its observation and actions ({type(error).__name__}: {error}): restore a "
+            "complete file, or train another policy"
         ) from None
-    return seen, asked
+    return observation, meaning
 
 
 def load(folder: Path, encoder: nn.Module, in_features: int, *, layout: Layout, action: ActionMeaning) -> Policy:
-    """Read a policy that ``Policy.save`` wrote.
+    """Read a policy written by ``Policy.save``.
 
     Args:
-        folder: where it was saved.
+        folder: folder of the policy.
         encoder: an encoder of the same network and observation layout; its weights are replaced.
-        in_features: how many features it returns.
-        layout: what stands where in an observation.
-        action: what actions ask for.
+        in_features: number of features that the encoder returns.
+        layout: names and places of the numbers in an observation.
+        action: the meaning of the actions.
 
     Raises:
         DataError: there is no policy, or its weights do not fit the encoder.

@@ -1,4 +1,4 @@
-"""An exported policy: it acts as the trained one does, and says what its numbers mean."""
+"""Exported policies act like the trained ones, and describe their inputs and outputs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.serving.exported import LAYOUT, MEANING, exported, network, policy, s
     ("decision", "name"),
     [("argmax", "mlp"), ("argmax", "window_conv"), ("tanh_mean", "mlp"), ("clipped_mean", "window_conv")],
 )
-def test_it_acts_as_the_trained_one_does(tmp_path, decision, name):
+def test_the_exported_policy_acts_like_the_trained_one(tmp_path, decision, name):
     trained, artifact = exported(tmp_path, decision, name)
     for rows in (1, 2, 501):
         observation = seen(rows)
@@ -35,7 +35,7 @@ def test_it_acts_as_the_trained_one_does(tmp_path, decision, name):
     assert len(np.unique(artifact(seen(501)))) > 1
 
 
-def test_it_says_what_its_numbers_mean(tmp_path):
+def test_the_exported_policy_describes_its_inputs_and_outputs(tmp_path):
     _, artifact = exported(tmp_path)
     about = json.loads((tmp_path / "model" / ABOUT).read_text())
     graph, weights = (tmp_path / "model" / GRAPH, tmp_path / "policy" / "weights.safetensors")
@@ -54,19 +54,19 @@ def test_it_says_what_its_numbers_mean(tmp_path):
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [ABOUT, GRAPH]
 
 
-def test_an_answer_says_what_its_action_asks_for(tmp_path):
+def test_a_prediction_holds_the_action_and_its_request(tmp_path):
     trained, artifact = exported(tmp_path)
     observation = seen(64)
-    for answer, action in zip(artifact.answers(observation), trained(observation), strict=True):
-        assert answer == {"action": action, "request_mw": (-10.0, 0.0, 10.0)[action]}
+    for prediction, action in zip(artifact.predictions(observation), trained(observation), strict=True):
+        assert prediction == {"action": action, "request_mw": (-10.0, 0.0, 10.0)[action]}
 
 
-def test_a_continuous_action_asks_for_power_between_the_bounds(tmp_path):
+def test_a_continuous_action_requests_power_between_the_bounds(tmp_path):
     trained, artifact = exported(tmp_path, "tanh_mean")
     observation = seen(64)
-    for answer, action in zip(artifact.answers(observation), trained(observation)[:, 0], strict=True):
-        assert answer["action"] == pytest.approx(action, abs=1e-5)
-        assert answer["request_mw"] == pytest.approx(10 * action, abs=1e-4)
+    for prediction, action in zip(artifact.predictions(observation), trained(observation)[:, 0], strict=True):
+        assert prediction["action"] == pytest.approx(action, abs=1e-5)
+        assert prediction["request_mw"] == pytest.approx(10 * action, abs=1e-4)
 
 
 def test_the_graph_is_one_file_of_plain_operators_with_any_number_of_rows(tmp_path):
@@ -89,7 +89,7 @@ def test_exporting_again_replaces_what_was_there(tmp_path):
     np.testing.assert_array_equal(artifact(seen(300)), other(seen(300)))
 
 
-def test_a_policy_that_does_not_say_what_its_numbers_mean_is_told_by_its_environment(tmp_path):
+def test_a_policy_of_an_earlier_version_takes_layout_and_actions_from_its_environment(tmp_path):
     trained = policy()
     trained.save(tmp_path / "policy")
     spec = json.loads((tmp_path / "policy" / SPEC).read_text())
@@ -107,7 +107,7 @@ def test_a_policy_that_does_not_say_what_its_numbers_mean_is_told_by_its_environ
     np.testing.assert_array_equal(Artifact(tmp_path / "model")(seen(300)), trained(seen(300)))
 
 
-def test_a_policy_of_more_actions_than_are_known_is_refused(tmp_path):
+def test_a_policy_with_more_actions_than_its_environment_is_rejected(tmp_path):
     policy().save(tmp_path / "policy")
     spec = json.loads((tmp_path / "policy" / SPEC).read_text())
     spec["action"]["values"] = [-10.0, 10.0]
@@ -117,7 +117,7 @@ def test_a_policy_of_more_actions_than_are_known_is_refused(tmp_path):
 
 
 class Untraceable(nn.Module):
-    """Does what cannot be made a graph of."""
+    """Branches on data, which cannot be traced."""
 
     def forward(self, observation):
         scale = 1.0 if float(observation.detach().sum()) > 0 else 2.0
@@ -135,33 +135,33 @@ def test_a_network_that_onnx_cannot_hold_is_told(tmp_path):
     odd = type(trained.network)(Untraceable(), LAYOUT.size, 3)
     object.__setattr__(trained, "network", odd.eval())
     trained.save(tmp_path / "policy")
-    with pytest.raises(LabError, match=r"cannot be exported to ONNX: .*build it of parts that ONNX knows"):
+    with pytest.raises(LabError, match=r"cannot be exported to ONNX: .*build it from parts that ONNX supports"):
         export_policy(tmp_path / "policy", Odd(), None, "ppo", tmp_path / "model")
     assert not (tmp_path / "model" / ABOUT).exists()
 
 
 @pytest.mark.parametrize("decision", ["argmax", "clipped_mean"])
-def test_a_policy_whose_training_diverged_is_not_exported(tmp_path, decision):
+def test_a_diverged_policy_is_not_exported(tmp_path, decision):
     trained = policy(decision)
     with torch.no_grad():
         trained.network.head.bias[0] = float("nan")
     trained.save(tmp_path / "policy")
-    with pytest.raises(LabError, match="gives outputs that are no numbers: its training diverged"):
+    with pytest.raises(LabError, match="outputs are not finite, as its training diverged"):
         export_policy(tmp_path / "policy", network(), None, "ppo", tmp_path / "model")
     assert list((tmp_path / "model").iterdir()) == []
 
 
 @pytest.mark.parametrize(("decision", "offset"), [("argmax", 0.0), ("argmax", 1e4), ("clipped_mean", 0.0)])
-def test_a_graph_that_acts_otherwise_is_not_kept(tmp_path, monkeypatch, decision, offset):
-    # Another policy's graph, whose scores are as far from 0.
-    other, mine = (policy(decision, seed=seed) for seed in (7, 0))
+def test_a_graph_that_acts_differently_is_removed(tmp_path, monkeypatch, decision, offset):
+    # The graph of another policy, whose scores have the same offset.
+    other, trained = (policy(decision, seed=seed) for seed in (7, 0))
     with torch.no_grad():
-        for one in (other, mine):
-            one.network.head.bias += offset
+        for each in (other, trained):
+            each.network.head.bias += offset
     made = onnx_export._graph(other)
     monkeypatch.setattr(onnx_export, "_graph", lambda _: made)
-    mine.save(tmp_path / "policy")
-    with pytest.raises(LabError, match=r"acts otherwise than the trained one in \d+ of 1024 cases"):
+    trained.save(tmp_path / "policy")
+    with pytest.raises(LabError, match=r"acts differently from the trained one in \d+ of 1024 cases"):
         export_policy(tmp_path / "policy", network(), None, "ppo", tmp_path / "model")
     assert list((tmp_path / "model").iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""A stored policy: what its numbers mean, that all of it comes back, and that nothing else passes for one."""
+"""Stored policies: decisions, round trip, and errors for missing or damaged files."""
 
 from __future__ import annotations
 
@@ -38,29 +38,29 @@ def make_policy(head, decision="argmax", actions="discrete"):
 SEEN = np.array([[-3.0], [-0.5], [0.0], [0.5], [3.0]], np.float32)
 
 
-def test_argmax_takes_the_level_of_the_highest_score():
+def test_argmax_returns_the_action_with_the_highest_score():
     assert make_policy([-1.0, 0.5, 1.0])(SEEN).tolist() == [0, 0, 0, 2, 2]
 
 
-def test_a_mean_is_clipped_or_squashed_to_the_range_of_actions():
+def test_a_mean_is_clipped_or_squashed_to_the_action_range():
     clipped = make_policy([1.0], "clipped_mean", "continuous")(SEEN)
     assert clipped.tolist() == [[-1.0], [-0.5], [0.0], [0.5], [1.0]]
     squashed = make_policy([1.0], "tanh_mean", "continuous")(SEEN)
     np.testing.assert_allclose(squashed, np.tanh(SEEN), rtol=1e-6)
 
 
-def test_all_of_a_policy_comes_back(tmp_path):
+def test_a_stored_policy_is_loaded_complete(tmp_path):
     policy = make_policy([1.0], "tanh_mean", "continuous")
     policy.save(tmp_path)
-    again = load(tmp_path, nn.Identity(), 1, **MEANING)
+    loaded = load(tmp_path, nn.Identity(), 1, **MEANING)
     for field in ("decision", "actions", "layout", "action", "observation_state", "env_steps"):
-        assert getattr(again, field) == getattr(policy, field)
-    np.testing.assert_array_equal(again(SEEN), policy(SEEN))
+        assert getattr(loaded, field) == getattr(policy, field)
+    np.testing.assert_array_equal(loaded(SEEN), policy(SEEN))
     assert read_meaning(tmp_path) == (policy.layout, policy.action)
-    assert not again.network.training
+    assert not loaded.network.training
 
 
-def test_a_decision_that_nothing_knows_is_refused():
+def test_an_unknown_decision_is_rejected():
     with pytest.raises(ConfigError, match=r"policy\.decision must be one of .*got 'guess'"):
         replace(make_policy([1.0]), decision="guess")
 
@@ -74,25 +74,25 @@ def test_a_decision_that_nothing_knows_is_refused():
         ('{"format": 2}', "is not a policy of format 1"),
     ],
 )
-def test_what_is_no_policy_is_refused_with_its_file(tmp_path, text, message):
+def test_a_file_that_is_not_a_policy_is_rejected_by_name(tmp_path, text, message):
     (tmp_path / SPEC).write_text(text)
     with pytest.raises(DataError, match=f"{SPEC} {message}"):
         read_spec(tmp_path)
 
 
 @pytest.mark.parametrize("part", ["layout", "action"])
-@pytest.mark.parametrize("told", [None, [], {"names": 3}])
-def test_a_policy_that_does_not_say_what_its_numbers_mean_is_refused_where_that_matters(tmp_path, part, told):
+@pytest.mark.parametrize("damaged", [None, [], {"names": 3}])
+def test_a_policy_with_a_damaged_layout_or_action_cannot_be_read_without_its_environment(tmp_path, part, damaged):
     make_policy([1.0]).save(tmp_path)
     spec = json.loads((tmp_path / SPEC).read_text())
-    (tmp_path / SPEC).write_text(json.dumps({**spec, part: told}))
-    with pytest.raises(DataError, match=r"does not say what its numbers mean .* train another policy"):
+    (tmp_path / SPEC).write_text(json.dumps({**spec, part: damaged}))
+    with pytest.raises(DataError, match=r"does not define its observation and actions .* train another policy"):
         read_meaning(tmp_path)
-    # Who has the environment knows them.
+    # With the environment at hand they are known.
     assert load(tmp_path, nn.Identity(), 1, **MEANING).env_steps == 4096
 
 
-def test_a_policy_of_an_earlier_version_does_not_say(tmp_path):
+def test_a_policy_of_an_earlier_version_has_no_layout_or_action(tmp_path):
     make_policy([1.0]).save(tmp_path)
     spec = json.loads((tmp_path / SPEC).read_text())
     del spec["layout"], spec["action"]
@@ -100,7 +100,7 @@ def test_a_policy_of_an_earlier_version_does_not_say(tmp_path):
     assert read_meaning(tmp_path) is None
 
 
-def test_weights_that_are_missing_foreign_or_cut_off_are_refused(tmp_path):
+def test_missing_foreign_or_truncated_weights_are_rejected(tmp_path):
     make_policy([1.0, 2.0, 3.0]).save(tmp_path)
     weights = (tmp_path / WEIGHTS).read_bytes()
     with pytest.raises(DataError, match="does not hold the weights of this network"):

@@ -1,1 +1,1 @@
-"""A battery on a wholesale power market."""
+"""Battery environment: dispatch of a battery on a wholesale power market."""

@@ -1,4 +1,4 @@
-"""What baselines ask for, worked out once a market, battery and period, and kept beside the runs."""
+"""Baseline cache: the requests of baselines, computed once per market, battery and period."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from battery_lab.common.atomic_write import atomic_path
 from battery_lab.envs.battery.problem import DispatchProblem
 
 PACKAGE = Path(__file__).resolve().parents[2]
-# What baselines are worked out with, besides their own files.
+# Code that the requests depend on, besides the baselines themselves.
 SOURCES = (
     *("envs/battery/physics", "envs/battery/problem", "market/series"),
     *("planning/energy_grid", "planning/perfect_foresight"),
 )
 
 
-def kept_requests(cache: str, name: str, baseline: Baseline, problem: DispatchProblem) -> NDArray[np.float64]:
-    """Return what a baseline asks for, from the cache if neither the problem nor the code has changed since.
+def cached_requests(cache: str, name: str, baseline: Baseline, problem: DispatchProblem) -> NDArray[np.float64]:
+    """Return the requests of a baseline, from the cache unless the problem or the code has changed.
 
     Args:
-        cache: folder for what is worked out once a market and battery.
-        name: of the baseline.
-        baseline: asks where nothing is kept, or what is kept is damaged.
-        problem: what it is asked on.
+        cache: folder of the cache.
+        name: name of the baseline.
+        baseline: computes the requests if the cache has none, or a damaged file.
+        problem: the problem to dispatch.
 
     Returns:
-        (T,) the power it wants in each interval, MW.
+        (T,) requested power in each interval, MW.
     """
     path = Path(cache) / "baselines" / f"{name}-{_key(baseline, problem)}.npy"
     try:
@@ -41,13 +41,13 @@ def kept_requests(cache: str, name: str, baseline: Baseline, problem: DispatchPr
             return np.asarray(stored, np.float64)
     except (OSError, ValueError, EOFError):
         pass
-    asked = baseline.requests(problem)
+    requests = baseline.requests(problem)
     # A cache that cannot be written costs time, not the run.
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as part:
-            np.save(part, asked)
-    return asked
+            np.save(part, requests)
+    return requests
 
 
 def _key(baseline: Baseline, problem: DispatchProblem) -> str:
@@ -57,7 +57,7 @@ def _key(baseline: Baseline, problem: DispatchProblem) -> str:
 
 
 def _sources(baseline: type) -> str:
-    """Return a hash of the code that a baseline's requests come from, so that a change in it is seen at once."""
+    """Return a hash of the code that a baseline's requests depend on."""
     own = inspect.getsourcefile(baseline)
     hasher = hashlib.sha256(baseline.__qualname__.encode())
     for path in sorted({*(PACKAGE / f"{source}.py" for source in SOURCES), *(PACKAGE / "baselines").glob("*.py")}):

@@ -15,7 +15,7 @@ from battery_lab.common.options import Int, Unit, options
 from battery_lab.envs.base import ActionMeaning, Actor, Evaluation, Metric
 from battery_lab.envs.battery import evaluate_policy
 from battery_lab.envs.battery.actions import KINDS, ActionSet
-from battery_lab.envs.battery.baseline_cache import kept_requests
+from battery_lab.envs.battery.baseline_cache import cached_requests
 from battery_lab.envs.battery.dispatch import Dispatch
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.problem import DispatchProblem
@@ -193,7 +193,7 @@ class BatteryWorld:
         problem = self.problem(period)
         evaluations = {}
         for name, baseline in self._option.baselines.items():
-            dispatch = Dispatch.replay(problem, kept_requests(self._option.cache, name, baseline, problem))
+            dispatch = Dispatch.replay(problem, cached_requests(self._option.cache, name, baseline, problem))
             evaluations[name] = Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame())
         return evaluations
 

@@ -1,4 +1,4 @@
-"""Pictures of what a battery did on its market."""
+"""Plots of a battery's dispatch, for the report."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from battery_lab.envs.battery.week_plot import JUDGED, Frames, best_week, median_week, week_panel, words
+from battery_lab.envs.battery.week_plot import POLICY, Frames, best_week, median_week, week_panel, words
 from battery_lab.report import Panel
 from battery_lab.report.plot_style import BLUE, GREY, ORANGE, colours, legend_above, number_axis, short, symlog
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# A curve over the shares of a year needs no more points than it has pixels.
+# More points than pixels are not visible.
 SHARES = np.linspace(0, 1, 501)
-# SoC rests on its limits most of the time: cells centred on 0, 5, ... 100 % show it there and not beyond.
+# SoC is at its limits most of the time: cells centred on 0, 5, ... 100 % do not spread it beyond them.
 SOC_EDGES = np.arange(-0.025, 1.03, 0.05)
 
 
 def panels(frame: pd.DataFrame, currency: str, baselines: Frames) -> list[Panel]:
-    """Return the pictures of one policy over a period.
+    """Return the plots of one policy over a period.
 
     Args:
-        frame: as ``Dispatch.frame`` makes it.
-        currency: of prices and money.
-        baselines: the same of other policies over the same period, by name.
+        frame: a frame from ``Dispatch.frame``.
+        currency: currency of prices and money.
+        baselines: frames of other policies over the same period, by name.
     """
     return [
         week_panel(
-            "A week like any other",
-            "Of all whole weeks the one whose profit is the median. ",
+            "A median week",
+            "The complete week with the median profit. ",
             median_week,
             frame,
             currency,
@@ -40,7 +40,7 @@ def panels(frame: pd.DataFrame, currency: str, baselines: Frames) -> list[Panel]
         ),
         week_panel(
             "The best week",
-            "Of all whole weeks the one with the largest profit. ",
+            "The complete week with the largest profit. ",
             best_week,
             frame,
             currency,
@@ -66,14 +66,14 @@ def daily_profit(frame: pd.DataFrame) -> pd.Series[Any]:
 
 
 def price_curve(frame: pd.DataFrame, volume_mwh: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the price below which each share of some volume was traded.
+    """Return the price at or below which each share of a volume was traded.
 
     Args:
-        frame: with ``price``.
-        volume_mwh: (T,) what was traded an interval, zero or more.
+        frame: frame with a column ``price``.
+        volume_mwh: (T,) volume traded in each interval, zero or more.
 
     Returns:
-        (501,) prices at the shares 0 to 1; NaN where nothing was traded.
+        (501,) prices at the shares 0 to 1; NaN if nothing was traded.
     """
     traded = volume_mwh > 0
     if not traded.any():
@@ -82,8 +82,8 @@ def price_curve(frame: pd.DataFrame, volume_mwh: NDArray[np.float64]) -> NDArray
     order = np.argsort(price, kind="stable")
     share = np.cumsum(volume_mwh[traded][order])
     place = np.searchsorted(share / share[-1], SHARES)
-    found: NDArray[np.float64] = price[order][np.minimum(place, len(price) - 1)]
-    return found
+    curve: NDArray[np.float64] = price[order][np.minimum(place, len(price) - 1)]
+    return curve
 
 
 def _months(frame: pd.DataFrame, currency: str, baselines: Frames) -> Panel:
@@ -91,7 +91,7 @@ def _months(frame: pd.DataFrame, currency: str, baselines: Frames) -> Panel:
         axes = figure.subplots()
         own = monthly_profit(frame)
         place = np.arange(len(own))
-        axes.bar(place, own, color=BLUE, width=0.7, label=JUDGED)
+        axes.bar(place, own, color=BLUE, width=0.7, label=POLICY)
         for name, colour in colours(baselines).items():
             other = monthly_profit(baselines[name]).reindex(own.index)
             axes.hlines(other, place - 0.42, place + 0.42, color=colour, linewidth=2.5, label=words(name))
@@ -99,15 +99,15 @@ def _months(frame: pd.DataFrame, currency: str, baselines: Frames) -> Panel:
         held = days.groupby(days.dt.to_period("M").dt.to_timestamp().to_numpy()).size()
         axes.set_xticks(place, [_month_label(month, int(held[month])) for month in own.index])
         axes.axhline(0, color=GREY, linewidth=0.8)
-        axes.set_ylabel(f"profit in the month, {currency}")
+        axes.set_ylabel(f"profit per month, {currency}")
         number_axis(axes.yaxis)
         axes.grid(axis="x", visible=False)
         legend_above(axes, 3)
 
     return Panel(
         title="Profit by month",
-        caption="Local months. Bars are the policy, lines the others; a month that is not whole says how many days "
-        "of it are in the period.",
+        caption="Local months. Bars show the policy, lines the baselines. The label of an incomplete month gives its "
+        "number of days in the period.",
         draw=draw,
         size=(10.0, 4.4),
     )
@@ -125,17 +125,17 @@ def _days(frame: pd.DataFrame, currency: str, baselines: Frames) -> Panel:
             ranked = np.sort(daily_profit(baselines[name]))[::-1]
             axes.plot(*_shares(ranked), color=colour, linewidth=1.2, label=words(name))
         ranked = np.sort(daily_profit(frame))[::-1]
-        axes.plot(*_shares(ranked), color=BLUE, linewidth=2.4, label=JUDGED)
+        axes.plot(*_shares(ranked), color=BLUE, linewidth=2.4, label=POLICY)
         axes.axhline(0, color=GREY, linewidth=0.8)
         symlog(axes, ranked, (1, 2, 5))
         axes.set_title(_concentration(ranked))
-        axes.set(xlabel="share of days, best first, %", ylabel=f"profit in the day, {currency}", xlim=(0, 100))
+        axes.set(xlabel="share of days, best first, %", ylabel=f"profit per day, {currency}", xlim=(0, 100))
         axes.legend(loc="upper right", ncols=2)
 
     return Panel(
         title="Days by profit",
-        caption="Each policy's local days sorted by its own profit, the best first: a point says in what share of days "
-        "it earned at least so much. Linear about zero, logarithmic beyond.",
+        caption="Each policy's local days in order of its own profit, the best first. A point gives the share of days "
+        "with at least that profit. Linear near zero, logarithmic beyond.",
         draw=draw,
         size=(10.0, 4.4),
     )
@@ -146,7 +146,7 @@ def _shares(ranked: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def _concentration(ranked: NDArray[np.float64]) -> str:
-    """Say how few days half of the profit comes from."""
+    """Return how few days earned half of the profit, in words."""
     total = float(ranked.sum())
     if not total > 0:
         return f"{int((ranked < 0).sum())} of {len(ranked)} days lost money"
@@ -157,7 +157,7 @@ def _concentration(ranked: NDArray[np.float64]) -> str:
 def _soc(frame: pd.DataFrame, baselines: Frames) -> Panel:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        axes.stairs(soc_shares(frame) * 100, SOC_EDGES * 100, fill=True, color=BLUE, alpha=0.75, label=JUDGED)
+        axes.stairs(soc_shares(frame) * 100, SOC_EDGES * 100, fill=True, color=BLUE, alpha=0.75, label=POLICY)
         for name, colour in colours(baselines).items():
             other = soc_shares(baselines[name])
             axes.stairs(other * 100, SOC_EDGES * 100, color=colour, linewidth=1.3, label=words(name))
@@ -167,7 +167,7 @@ def _soc(frame: pd.DataFrame, baselines: Frames) -> Panel:
 
     return Panel(
         title="State of charge",
-        caption="Share of time in each cell of 5 % of capacity, centred on 0, 5, 10 ... %.",
+        caption="Share of time in cells of 5 % of capacity, centred on 0, 5, 10 ... %.",
         draw=draw,
         size=(10.0, 4.0),
     )
@@ -191,13 +191,13 @@ def _trading(frame: pd.DataFrame, currency: str) -> Panel:
             axes.plot(100 * SHARES, price_curve(frame, held), color=colour, label=label, linewidth=2)
         symlog(axes, frame["price"], (1, 2, 5))
         axes.axhline(0, color=GREY, linewidth=0.8)
-        axes.set(xlabel="share of the energy (market: of time), %", ylabel=f"price, {currency}/MWh", xlim=(0, 100))
+        axes.set(xlabel="share of energy (market: of time), %", ylabel=f"price, {currency}/MWh", xlim=(0, 100))
         axes.legend(loc="upper left")
 
     return Panel(
-        title="Prices it bought and sold at",
-        caption="A point says what share of the energy was bought or sold at that price or below; grey is the market's "
-        "own distribution of prices over time. Linear about zero, logarithmic beyond.",
+        title="Prices bought and sold at",
+        caption="A point gives the share of the energy that was bought or sold at that price or below. Grey is the "
+        "market's distribution of prices over time. Linear near zero, logarithmic beyond.",
         draw=draw,
         size=(10.0, 4.4),
     )

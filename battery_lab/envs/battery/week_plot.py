@@ -1,4 +1,4 @@
-"""A week of what a battery did, and which week to show."""
+"""Week plot: one week of dispatch, and the choice of the week."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-JUDGED = "this policy"
+POLICY = "this policy"
 Frames = Mapping[str, pd.DataFrame]
 
 
 def weeks(frame: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return the whole local weeks, Monday to Sunday; all of the period, if it holds none.
+    """Return the complete local weeks, Monday to Sunday; the whole period if it has none.
 
-    A week in which the clocks change is whole with an hour less or more.
+    A week with a clock change is complete with one hour less or more.
     """
     local = frame["local_start"].dt.tz_localize(None)
     monday = local.dt.normalize() - pd.to_timedelta(local.dt.day_of_week, unit="D")
     groups = [week for _, week in frame.groupby(monday.to_numpy())]
     rows = max((len(week) for week in groups), default=0)
-    whole = [week for week in groups if week["local_start"].dt.day_of_week.nunique() == 7 and len(week) >= 0.98 * rows]
-    return whole or [frame]
+    complete = [
+        week for week in groups if week["local_start"].dt.day_of_week.nunique() == 7 and len(week) >= 0.98 * rows
+    ]
+    return complete or [frame]
 
 
 def median_week(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the week whose profit is the median one; of an even number the lower of the two in the middle."""
+    """Return the week with the median profit; of an even number of weeks, the lower of the middle two."""
     ranked = sorted(weeks(frame), key=lambda week: float(week["profit"].sum()))
     return ranked[(len(ranked) - 1) // 2]
 
@@ -52,7 +54,7 @@ def week_panel(
     currency: str,
     baselines: Frames,
 ) -> Panel:
-    """Return a picture of one week of a period; ``choose`` is asked for it when it is drawn."""
+    """Return a plot of one week of a period; ``choose`` selects the week when the plot is drawn."""
 
     def draw(figure: Figure) -> None:
         week = choose(frame)
@@ -60,21 +62,21 @@ def week_panel(
         first, last = week["local_start"].iloc[0], week["local_start"].iloc[-1]
         figure.suptitle(f"{first:%a %d %b %Y} to {last:%a %d %b %Y}", x=0.01, ha="left", fontsize=11)
         _draw_price(rows[0], week, currency)
-        # By the prices of the whole period: in a week of spikes everyday ones would be one flat line.
+        # Scaled by the whole period: in a week of spikes, everyday prices would be a flat line.
         symlog(rows[0], frame["price"])
         _draw_power(rows[1], week)
         rows[2].fill_between(_hours(week), 100 * week["soc"], color=GREEN, alpha=0.35, linewidth=0)
         rows[2].plot(_hours(week), 100 * week["soc"], color=GREEN)
         rows[2].set(ylabel="SoC, %", ylim=(0, 100))
-        _draw_earned(rows[3], week, currency, baselines)
+        _draw_profit(rows[3], week, currency, baselines)
         _day_axis(rows[3], week)
         figure.align_ylabels(rows)
 
     return Panel(
         title=title,
-        caption=which + "Local time. The price axis is linear about zero and logarithmic beyond, so that spikes and "
-        "everyday prices are both seen. Power is what was delivered at the grid: up sells, down buys. The last row "
-        "adds up profit from the beginning of the week for every policy.",
+        caption=which + "Local time. The price axis is linear near zero and logarithmic beyond, to show both spikes "
+        "and everyday prices. Power is delivered power at the grid connection: up sells, down buys. The last row is "
+        "each policy's cumulative profit from the start of the week.",
         draw=draw,
         size=(10.0, 7.6),
     )
@@ -90,19 +92,19 @@ def _draw_power(axes: Axes, week: pd.DataFrame) -> None:
     power = week["power_mw"].to_numpy(np.float64)
     for sign, colour, name in ((1, ORANGE, "sells"), (-1, BLUE, "buys")):
         part = np.where(sign * power > 0, power, 0.0)
-        axes.fill_between(*_turns(week, part), step="post", color=colour, linewidth=0, label=name)
+        axes.fill_between(*_corners(week, part), step="post", color=colour, linewidth=0, label=name)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set_ylabel("power, MW")
     legend_above(axes, 2)
 
 
-def _draw_earned(axes: Axes, week: pd.DataFrame, currency: str, baselines: Frames) -> None:
+def _draw_profit(axes: Axes, week: pd.DataFrame, currency: str, baselines: Frames) -> None:
     colour = colours(baselines)
     for name, other in baselines.items():
         same = other[other["start"].isin(week["start"])]
-        axes.plot(*_turns(same, same["profit"].cumsum()), color=colour[name], linewidth=1.1, label=words(name))
-    axes.plot(*_turns(week, week["profit"].cumsum()), color=BLUE, linewidth=2.4, label=JUDGED)
-    axes.set_ylabel(f"profit so far,\n{currency}")
+        axes.plot(*_corners(same, same["profit"].cumsum()), color=colour[name], linewidth=1.1, label=words(name))
+    axes.plot(*_corners(week, week["profit"].cumsum()), color=BLUE, linewidth=2.4, label=POLICY)
+    axes.set_ylabel(f"cumulative\nprofit, {currency}")
     number_axis(axes.yaxis)
     legend_above(axes, 3)
 
@@ -110,7 +112,7 @@ def _draw_earned(axes: Axes, week: pd.DataFrame, currency: str, baselines: Frame
 def _day_axis(axes: Axes, week: pd.DataFrame) -> None:
     from matplotlib import dates
 
-    plain: Any = dates  # matplotlib's locators carry no annotations
+    plain: Any = dates  # matplotlib's locators have no annotations
     zone = week["local_start"].dt.tz
     axes.xaxis.set_major_locator(plain.DayLocator(tz=zone))
     axes.xaxis.set_major_formatter(plain.DateFormatter("%a %d", tz=zone))
@@ -120,9 +122,9 @@ def _day_axis(axes: Axes, week: pd.DataFrame) -> None:
 
 
 def zone_words(local: pd.Series[Any]) -> str:
-    """Return how far local time is from UTC, and the zone's name.
+    """Return the UTC offsets of local times, and the name of the zone.
 
-    A name alone can mislead: Etc/GMT-10 is ten hours ahead of UTC. Where the clocks change there are two distances.
+    A name alone can mislead: Etc/GMT-10 is ten hours ahead of UTC. With clock changes there are two offsets.
     """
     offsets = dict.fromkeys(f"UTC{start:%z}" for start in local)
     words = " and ".join(f"{offset[:-2]}:{offset[-2:]}" for offset in offsets)
@@ -131,12 +133,12 @@ def zone_words(local: pd.Series[Any]) -> str:
 
 
 def _hours(frame: pd.DataFrame) -> NDArray[np.datetime64]:
-    """Return the starts as an axis of time; it is UTC, in which no hour comes twice."""
+    """Return the starts in UTC, in which no hour occurs twice."""
     return np.asarray(frame["start"].dt.tz_convert("UTC").dt.tz_localize(None), "datetime64[s]")
 
 
-def _turns(frame: pd.DataFrame, values: ArrayLike) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
-    """Return the times and values of a curve without the points in the middle of its level parts."""
+def _corners(frame: pd.DataFrame, values: ArrayLike) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+    """Return the times and values of a curve without the inner points of its constant parts."""
     value = np.asarray(values, np.float64)
     changed = np.diff(value) != 0
     kept = np.concatenate([[True], changed]) | np.concatenate([changed, [True]])
@@ -144,5 +146,5 @@ def _turns(frame: pd.DataFrame, values: ArrayLike) -> tuple[NDArray[np.datetime6
 
 
 def words(name: str) -> str:
-    """Return a policy's name for a person."""
+    """Return the readable name of a policy."""
     return name.replace("_", " ").strip()

@@ -105,7 +105,7 @@ def test_a_baseline_has_a_line_in_every_month() -> None:
 
 
 def test_the_last_row_of_a_week_ends_at_its_profit() -> None:
-    figure = drawn(panel_of("A week like any other", weekly(5, 1, 9), {"rule": weekly(2, 3, 4)}))
+    figure = drawn(panel_of("A median week", weekly(5, 1, 9), {"rule": weekly(2, 3, 4)}))
     ends = {line.get_label(): line.get_ydata()[-1] for line in figure.axes[3].lines}
     assert ends == {"rule": 2 * 168, "this policy": 5 * 168}
 
@@ -162,7 +162,7 @@ def test_a_price_curve_counts_energy_and_not_intervals() -> None:
 
 def test_the_mean_prices_are_weighted_by_energy() -> None:
     frame = make_frame("2024-01-01", 3).assign(price=[10.0, 40.0, 100.0], power_mw=[-10.0, -5.0, 8.0])
-    labels = drawn(panel_of("Prices it bought and sold at", frame)).axes[0].get_legend_handles_labels()[1]
+    labels = drawn(panel_of("Prices bought and sold at", frame)).axes[0].get_legend_handles_labels()[1]
     assert labels == ["market, all hours, mean 50 EUR/MWh", "bought, mean 20 EUR/MWh", "sold, mean 100 EUR/MWh"]
 
 
