@@ -1,4 +1,4 @@
-"""The lab's own options, composed and built as a command would, on markets small enough for a test."""
+"""Compositions of the lab's options on markets small enough for a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small batteries and markets for tests, made here and nowhere else."""
+"""Factories of small batteries and markets for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lab's environments by their gymnasium ids."""
+"""Gymnasium ids of the lab's environments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_gymnasium_makes_many_batteries(overrides):
     assert observation.shape == (5, 3)
 
 
-def test_choices_are_those_of_the_command_line(overrides):
+def test_overrides_are_those_of_the_command_line(overrides):
     env = gym.make(BATTERY, overrides=[*overrides, "env.actions=continuous"])
     assert env.action_space == gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
     with pytest.raises(ConfigError, match="observation=none_such"):

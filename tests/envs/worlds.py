@@ -15,17 +15,17 @@ from tests.factories import make_battery, make_series, wavy_prices
 
 @dataclass(frozen=True, kw_only=True)
 class FixedMarket:
-    """A market that is a series at hand."""
+    """A market with a given series."""
 
     series: MarketSeries
 
     def load(self) -> MarketSeries:
-        """Return it."""
+        """Return the series."""
         return self.series
 
 
 def make_option(cache: Any, series: MarketSeries | None = None, **changes: Any) -> BatteryMarket:
-    """Return ``env=battery`` on 24 days of made prices, with some fields changed."""
+    """Return ``env=battery`` on 24 days of synthetic prices, with some fields changed."""
     fields: dict[str, Any] = {
         "battery": make_battery(wear_per_mwh=5.0),
         "market": FixedMarket(series=series or make_series(wavy_prices(24))),
@@ -49,5 +49,5 @@ def make_option(cache: Any, series: MarketSeries | None = None, **changes: Any) 
 def make_world(
     cache: Any, actions: str = "discrete", series: MarketSeries | None = None, **changes: Any
 ) -> BatteryWorld:
-    """Return that option with its data."""
+    """Return the world of that option."""
     return make_option(cache, series, **changes).open(actions)

@@ -1,4 +1,4 @@
-"""Perfect foresight: right on markets that one can do in the head, equal to a MILP, and equal to its own replay."""
+"""Perfect foresight: correct by hand on small markets, equal to a MILP, and equal to its own replay."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def lossless(**changes: float) -> Battery:
 
 
 def profit(price: np.ndarray, battery: Battery, interval_h: float, request_mw: np.ndarray) -> np.ndarray:
-    """The accounts, written once more and apart from the lab's."""
+    """Return the profit of each interval, independently of the lab's accounts."""
     mwh = battery.run(request_mw, interval_h)[0] * interval_h
     return price * mwh - battery.wear_per_mwh * np.maximum(mwh, 0) - battery.grid_fee_per_mwh * np.maximum(-mwh, 0)
 
 
 def milp_profit(price: np.ndarray, battery: Battery, interval_h: float) -> float:
-    """The best profit by HiGHS: bought, sold and stored energy, and a binary that forbids both at once."""
+    """Return the best profit by HiGHS, with a binary that forbids buying and selling at once."""
     rows, most = len(price), battery.power_mw * interval_h
     one, none = eye_array(rows), 0 * eye_array(rows)
     before = eye_array(rows, k=-1)
@@ -93,7 +93,7 @@ def test_holds_when_a_spread_does_not_pay_for_losses_wear_and_fees() -> None:
     assert plan(price, lossless(round_trip_efficiency=0.8, wear_per_mwh=spread / 0.8 + 1), 1.0).profit == 0
 
 
-def test_nothing_to_dispatch_earns_nothing() -> None:
+def test_an_empty_period_has_no_profit() -> None:
     best = plan(np.array([]), make_battery(), 1 / 12)
     assert best.profit == 0
     assert best.request_mw.shape == (0,)
@@ -139,7 +139,7 @@ intervals = st.sampled_from([1 / 12, 0.5, 1.0])
 
 @settings(max_examples=40)
 @given(batteries(), prices, intervals)
-def test_the_schedule_replayed_earns_what_the_value_of_the_start_promised(
+def test_a_replay_of_the_schedule_earns_the_value_of_the_start(
     battery: Battery, price: np.ndarray, interval_h: float
 ) -> None:
     best = plan(price, battery, interval_h)
@@ -150,7 +150,7 @@ def test_the_schedule_replayed_earns_what_the_value_of_the_start_promised(
     assert best.profit == pytest.approx(promised, rel=1e-6, abs=1e-3)
 
 
-def test_self_discharge_costs_a_little_and_the_schedule_still_earns_what_it_says() -> None:
+def test_self_discharge_costs_a_little_and_a_replay_earns_the_same_profit() -> None:
     price = wavy_prices(14)
     battery = make_battery(self_discharge_per_day=0.03)
     best, without = plan(price, battery, 1 / 12), plan(price, make_battery(), 1 / 12)
@@ -158,7 +158,7 @@ def test_self_discharge_costs_a_little_and_the_schedule_still_earns_what_it_says
     assert 0.95 * without.profit < best.profit < without.profit
 
 
-def test_wear_makes_it_cycle_less() -> None:
+def test_wear_reduces_cycling() -> None:
     price = wavy_prices(14)
     sold = [
         np.maximum(plan(price, make_battery(wear_per_mwh=wear), 1 / 12).request_mw, 0).sum()
@@ -167,7 +167,7 @@ def test_wear_makes_it_cycle_less() -> None:
     assert sold[0] > 1.1 * sold[1] > 1.1 * sold[2] > 0
 
 
-def test_a_battery_too_slow_for_any_grid_is_refused() -> None:
+def test_a_battery_too_slow_for_any_grid_is_rejected() -> None:
     with pytest.raises(ConfigError, match=r"battery\.power_mw must move at least .* got 0\.001"):
         plan(np.zeros(3), make_battery(power_mw=0.001), 1 / 12)
 
@@ -180,7 +180,7 @@ def test_a_year_of_five_minute_prices_takes_under_a_second_of_one_core() -> None
     assert time.process_time() - began < 1.0
 
 
-def test_the_value_table_of_four_years_keeps_to_its_memory() -> None:
+def test_the_value_table_of_four_years_fits_its_memory_limit() -> None:
     price, battery = wavy_prices(4 * 365 + 1), make_battery()
     table = hindsight(price, battery, 1 / 12)
     assert table.above.nbytes + table.base.nbytes == table.nbytes <= 200_000_000
@@ -193,7 +193,7 @@ def test_the_value_table_of_four_years_keeps_to_its_memory() -> None:
     assert promised > 1e6
 
 
-def test_after_the_last_row_energy_is_worth_nothing_and_beyond_it_there_is_no_value() -> None:
+def test_the_value_after_the_last_row_is_zero_and_undefined_beyond() -> None:
     table = hindsight(np.array([10.0, 30.0]), lossless(), 1.0)
     np.testing.assert_allclose(table.at(np.array([0, 1, 2]), np.array([0.0, 4.0, 4.0])), [80, 120, 0])
     for row in (-1, 3):
@@ -201,7 +201,7 @@ def test_after_the_last_row_energy_is_worth_nothing_and_beyond_it_there_is_no_va
             table.at(np.array([row]), np.array([0.0]))
 
 
-def test_what_cannot_be_sold_in_the_time_left_is_worth_nothing() -> None:
+def test_energy_that_cannot_be_sold_in_time_has_no_value() -> None:
     # 4 MWh can leave in the hour; the last hundredth cannot.
     table = hindsight(np.array([100.0]), lossless(capacity_mwh=4.01), 1.0)
     np.testing.assert_allclose(
@@ -210,7 +210,7 @@ def test_what_cannot_be_sold_in_the_time_left_is_worth_nothing() -> None:
 
 
 @pytest.mark.parametrize(("table_bytes", "tolerance"), [(200_000_000, 0.001), (1_000_000, 0.2)])
-def test_no_action_beats_hindsight_and_the_optimal_one_costs_nothing(
+def test_no_action_beats_hindsight_and_the_optimal_one_has_no_regret(
     table_bytes: int, tolerance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(perfect_foresight, "TABLE_BYTES", table_bytes)
@@ -227,7 +227,7 @@ def test_no_action_beats_hindsight_and_the_optimal_one_costs_nothing(
     rng = np.random.default_rng(0)
     row, energy = rng.integers(0, len(price), 20_000), rng.uniform(4, 36, 20_000)
     anything = regret(row, energy, rng.uniform(-10, 10, 20_000))
-    # Prices run to 5,000: an energy between two levels can be off by more, but rarely.
+    # Prices reach 5,000: between two levels the error can be larger, but rarely is.
     assert np.quantile(anything, 0.999) < 0.05
     assert anything.max() < 5
     assert anything.mean() < -10
@@ -237,8 +237,8 @@ def test_no_action_beats_hindsight_and_the_optimal_one_costs_nothing(
     assert abs(optimal.sum()) < 0.01
 
 
-def test_differences_of_value_survive_years_of_profit() -> None:
-    """float32 keeps half a unit of millions; regret needs hundredths."""
+def test_differences_of_value_stay_precise_over_years_of_profit() -> None:
+    """float32 rounds millions to half a unit; regret needs hundredths."""
     early, battery = wavy_prices(3, seed=5), make_battery()
     rich = np.concatenate([early, np.tile([-1000.0, 17_500.0], 10_000)])
     table = hindsight(rich, battery, 1 / 12)

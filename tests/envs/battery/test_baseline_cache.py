@@ -1,4 +1,4 @@
-"""What baselines ask for is worked out once, and again after any change that matters."""
+"""The requests of baselines are computed once, and again after any relevant change."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import pytest
 from battery_lab.baselines.percentile_rule import PercentileRule
 from battery_lab.baselines.perfect_foresight import PerfectForesight
 from battery_lab.envs.battery import baseline_cache
+from battery_lab.envs.battery.baseline_cache import cached_requests
 from tests.envs.worlds import make_world
 from tests.factories import make_battery, make_series, wavy_prices
 
 
-def test_baselines_are_worked_out_once_a_market_battery_and_period(tmp_path, monkeypatch):
+def test_baselines_are_computed_once_per_market_battery_and_period(tmp_path, monkeypatch):
     world = make_world(tmp_path)
     before = world.baselines("test")["rule"].metrics
-    monkeypatch.setattr(PercentileRule, "requests", lambda self, problem: pytest.fail("worked out again"))
+    monkeypatch.setattr(PercentileRule, "requests", lambda self, problem: pytest.fail("computed again"))
     assert make_world(tmp_path).baselines("test")["rule"].metrics == before
-    with pytest.raises(pytest.fail.Exception, match="worked out again"):
+    with pytest.raises(pytest.fail.Exception, match="computed again"):
         make_world(tmp_path, price_lag=1).baselines("test")
 
 
@@ -39,17 +40,17 @@ def test_baselines_are_worked_out_once_a_market_battery_and_period(tmp_path, mon
     ],
     ids=["prices", "battery", "training time", "parameter"],
 )
-def test_baselines_are_worked_out_again_where_anything_else_is_chosen(tmp_path, monkeypatch, changes):
+def test_baselines_are_computed_again_for_other_options(tmp_path, monkeypatch, changes):
     make_world(tmp_path).baselines("test")
-    asked = []
+    computed = []
     monkeypatch.setattr(
-        PercentileRule, "requests", lambda self, problem: asked.append(1) or np.zeros(problem.end - problem.first)
+        PercentileRule, "requests", lambda self, problem: computed.append(1) or np.zeros(problem.end - problem.first)
     )
     make_world(tmp_path, **changes).baselines("test")
-    assert asked
+    assert computed
 
 
-def test_baselines_of_equally_long_periods_are_kept_apart(tmp_path):
+def test_periods_of_equal_length_are_cached_separately(tmp_path):
     world = make_world(tmp_path, validation_days=4)
     world.baselines("validation")
     validation, test = (world.baselines(period)["perfect_foresight"].frame for period in ("validation", "test"))
@@ -57,53 +58,59 @@ def test_baselines_of_equally_long_periods_are_kept_apart(tmp_path):
     assert not np.array_equal(validation.request_mw, test.request_mw)
 
 
-def test_a_cache_file_of_another_length_is_worked_out_again(tmp_path):
+def test_a_cache_file_of_another_length_is_replaced(tmp_path):
     before = make_world(tmp_path).baselines("test")["rule"].metrics
     for path in (tmp_path / "baselines").iterdir():
         np.save(path, np.zeros(5))
     assert make_world(tmp_path).baselines("test")["rule"].metrics == before
 
 
-def test_a_damaged_cache_file_is_worked_out_again(tmp_path):
+def test_a_damaged_cache_file_is_replaced(tmp_path):
     before = make_world(tmp_path).baselines("test")["rule"].metrics
     for path in (tmp_path / "baselines").iterdir():
         path.write_bytes(path.read_bytes()[:100])
     assert make_world(tmp_path).baselines("test")["rule"].metrics == before
 
 
-def test_a_changed_baseline_is_worked_out_again(tmp_path, monkeypatch):
-    before = make_world(tmp_path).baselines("test")["rule"].metrics
-    monkeypatch.setattr(
-        "battery_lab.envs.battery.baseline_cache._sources", lambda baseline: "another state of the code"
-    )
-    monkeypatch.setattr(PercentileRule, "requests", lambda self, problem: np.zeros(problem.end - problem.first))
-    assert before["profit_per_day"] != 0
-    assert make_world(tmp_path).baselines("test")["rule"].metrics["profit_per_day"] == 0
+class Counting:
+    """A baseline that holds, and counts how often its requests are computed."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __repr__(self):
+        return "Counting()"
+
+    def requests(self, problem):
+        self.calls += 1
+        return np.zeros(problem.end - problem.first)
 
 
-def test_a_change_in_any_file_that_requests_come_from_is_a_change(tmp_path, monkeypatch):
-    package, mine = tmp_path / "package", tmp_path / "mine.py"
-    used = [*(baseline_cache.PACKAGE / f"{source}.py" for source in baseline_cache.SOURCES)]
-    used += (baseline_cache.PACKAGE / "baselines").glob("*.py")
-    copies = [package / path.relative_to(baseline_cache.PACKAGE) for path in used]
-    for path, copy in zip(used, copies, strict=True):
+def test_requests_are_computed_again_after_a_change_in_any_file_that_they_depend_on(tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    sources = [*(baseline_cache.PACKAGE / f"{source}.py" for source in baseline_cache.SOURCES)]
+    sources += (baseline_cache.PACKAGE / "baselines").glob("*.py")
+    copies = [package / path.relative_to(baseline_cache.PACKAGE) for path in sources]
+    for path, copy in zip(sources, copies, strict=True):
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
-    mine.write_text("class Mine: pass")
-    module = SimpleNamespace(__file__=str(mine))
-    monkeypatch.setitem(sys.modules, "mine", module)
+    expected = {"physics.py", "energy_grid.py", "perfect_foresight.py", "series.py", "percentile_rule.py"}
+    assert expected <= {path.name for path in copies}
+    # The class claims to come from a file that the test may change.
+    own = tmp_path / "counting_module.py"
+    own.write_text("class Counting: pass")
+    monkeypatch.setitem(sys.modules, "counting_module", SimpleNamespace(__file__=str(own)))
+    monkeypatch.setattr(Counting, "__module__", "counting_module")
     monkeypatch.setattr(baseline_cache, "PACKAGE", package)
-    baseline = type("Mine", (), {"__module__": "mine"})
-    seen = {baseline_cache._sources(baseline)}
-    for path in (*copies, mine):
-        path.write_bytes(path.read_bytes() + b"#")
-        seen.add(baseline_cache._sources(baseline))
-    assert len(seen) == len(copies) + 2
-    assert {"physics.py", "energy_grid.py", "perfect_foresight.py", "series.py", "percentile_rule.py"} <= {
-        path.name for path in copies
-    }
+    problem, baseline = make_world(tmp_path).problem("test"), Counting()
+    for computed, changed in enumerate((None, *copies, own), start=1):
+        if changed is not None:
+            changed.write_bytes(changed.read_bytes() + b"#")
+        for _ in range(2):
+            cached_requests(str(tmp_path), "counting", baseline, problem)
+        assert baseline.calls == computed, changed
 
 
-def test_a_cache_that_cannot_be_written_costs_no_run(tmp_path):
+def test_a_cache_that_cannot_be_written_does_not_stop_a_run(tmp_path):
     (tmp_path / "baselines").write_text("in the way")
     assert make_world(tmp_path).baselines("test")["rule"].metrics["profit_per_day"] != 0

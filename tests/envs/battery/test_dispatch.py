@@ -1,4 +1,4 @@
-"""The accounts of a schedule that one can do in the head."""
+"""Dispatch accounts of a schedule that can be checked by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BATTERY = make_battery(round_trip_efficiency=0.64, wear_per_mwh=2.0, grid_fee_pe
 
 @pytest.fixture
 def dispatch():
-    """Ten of 12 hours: at 50 it asks for 9.6 MW out of 20 MWh, at 20 for 5 MW in, and then for nothing."""
+    """Ten of 12 hours: sells 9.6 MW at 50 from 20 MWh stored, buys 5 MW at 20, then holds."""
     price = [0.0, 0.0, 50.0, 20.0, *[30.0] * 8]
     problem = DispatchProblem(
         series=make_series(price, 1.0), battery=BATTERY, first=2, end=12, train_end=1, price_lag=0
@@ -22,14 +22,14 @@ def dispatch():
     return Dispatch.replay(problem, np.array([9.6, -5.0, *[0.0] * 8]))
 
 
-def test_each_row_shows_the_energy_that_its_interval_begins_with(dispatch):
+def test_each_row_shows_the_energy_at_the_start_of_its_interval(dispatch):
     frame = dispatch.frame()
     np.testing.assert_allclose(frame.energy_mwh[:4], [20, 8, 12, 12])
     np.testing.assert_allclose(frame.soc, frame.energy_mwh / 40)
     np.testing.assert_allclose(dispatch.transition.energy_after_mwh[:3], [8, 12, 12])
 
 
-def test_rows_prices_and_times_are_those_of_the_judged_stretch(dispatch):
+def test_rows_prices_and_times_are_those_of_the_dispatched_stretch(dispatch):
     frame = dispatch.frame()
     assert dispatch.transition.row.tolist() == list(range(2, 12))
     assert frame.price[:3].tolist() == [50, 20, 30]
@@ -37,7 +37,7 @@ def test_rows_prices_and_times_are_those_of_the_judged_stretch(dispatch):
     assert frame.local_start[0].isoformat() == "2024-01-01T12:00:00+10:00"
 
 
-def test_money_and_cycles_are_a_day(dispatch):
+def test_money_and_cycles_are_per_day(dispatch):
     metrics, days = dispatch.metrics(), 10 / 24
     revenue = 50 * 9.6 - 20 * 5
     assert metrics["revenue_per_day"] == pytest.approx(revenue / days)

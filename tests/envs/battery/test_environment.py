@@ -1,4 +1,4 @@
-"""The world of a battery on a market: split by time, judged by its own accounts, compared with its own baselines."""
+"""The battery environment: time split, evaluation, baselines and options."""
 
 from __future__ import annotations
 
@@ -34,43 +34,45 @@ def test_a_policy_that_holds_earns_nothing(world):
     assert metrics == {"profit_per_day": 0.0, "revenue_per_day": 0.0, "equivalent_full_cycles_per_day": 0.0}
 
 
-def test_the_judgement_is_the_sum_of_its_intervals(world):
-    judged = world.evaluate(lambda seen: np.where(seen[:, 1] > 0.5, 2, 0), "test")
-    frame = judged.frame
+def test_an_evaluation_sums_its_intervals(world):
+    evaluated = world.evaluate(lambda observation: np.where(observation[:, 1] > 0.5, 2, 0), "test")
+    frame = evaluated.frame
     assert len(frame) == 4 * 288
-    assert judged.metrics["profit_per_day"] == pytest.approx(frame.profit.sum() / 4)
-    assert judged.metrics["revenue_per_day"] == pytest.approx((frame.price * frame.power_mw / 12).sum() / 4)
+    assert evaluated.metrics["profit_per_day"] == pytest.approx(frame.profit.sum() / 4)
+    assert evaluated.metrics["revenue_per_day"] == pytest.approx((frame.price * frame.power_mw / 12).sum() / 4)
     np.testing.assert_allclose(frame.profit, frame.revenue - frame.wear - frame.grid_fee)
     assert frame.soc.between(0.1, 0.9).all()
     discharged_mwh = frame.power_mw.clip(lower=0).sum() / 12 / 0.85**0.5
-    assert judged.metrics["equivalent_full_cycles_per_day"] == pytest.approx(discharged_mwh / 40 / 4)
+    assert evaluated.metrics["equivalent_full_cycles_per_day"] == pytest.approx(discharged_mwh / 40 / 4)
 
 
-def test_a_judgement_repeats_to_the_cent(world):
-    def actor(seen):
-        return np.where(seen[:, 1] > 0.2, 2, np.where(seen[:, 1] < -0.2, 0, 1))
+def test_an_evaluation_is_repeatable(world):
+    def actor(observation):
+        return np.where(observation[:, 1] > 0.2, 2, np.where(observation[:, 1] < -0.2, 0, 1))
 
     assert world.evaluate(actor, "test").metrics == world.evaluate(actor, "test").metrics
 
 
 def test_nothing_beats_perfect_foresight(world):
-    judged = {"policy": world.evaluate(lambda seen: np.where(seen[:, 1] > 0, 2, 0), "test")} | world.baselines("test")
-    shares = with_shares(world, judged)
+    evaluated = {
+        "policy": world.evaluate(lambda observation: np.where(observation[:, 1] > 0, 2, 0), "test")
+    } | world.baselines("test")
+    shares = with_shares(world, evaluated)
     assert shares["perfect_foresight"]["capture"] == 1.0
     assert all(metrics["capture"] <= 1.0 for metrics in shares.values())
     assert table(shares, world.score).index[0] == "perfect_foresight"
 
 
-def test_metrics_have_the_names_that_scripts_rely_on(world):
-    judged = {"ppo": world.evaluate(hold, "test")} | world.baselines("test")
-    flat = flat_metrics(with_shares(world, judged), "ppo")
+def test_metrics_have_their_documented_names(world):
+    evaluated = {"ppo": world.evaluate(hold, "test")} | world.baselines("test")
+    flat = flat_metrics(with_shares(world, evaluated), "ppo")
     assert {"test/profit_per_day", "test/revenue_per_day", "test/capture", "test/lift_over_rule",
             "test/equivalent_full_cycles_per_day", "baseline/rule/profit_per_day", "baseline/rule/revenue_per_day",
             "baseline/rule/capture", "baseline/perfect_foresight/profit_per_day"} <= set(flat)  # fmt: skip
     assert flat["test/lift_over_rule"] == -1.0
 
 
-def test_the_digest_tells_prices_and_splits_apart(tmp_path):
+def test_the_digest_changes_with_prices_and_split(tmp_path):
     changes = [{}, {"series": make_series(wavy_prices(24, seed=1))}, {"test_days": 5}, {"validation_days": 4}]
     # A day more of test and a day less of validation leave the end of training where it is.
     changes.append({"test_days": 5, "validation_days": 2})
@@ -79,7 +81,7 @@ def test_the_digest_tells_prices_and_splits_apart(tmp_path):
     assert make_world(tmp_path, series=make_series(wavy_prices(24))).digest == digests[0]
 
 
-def test_the_optimum_replayed_earns_what_it_says(world):
+def test_a_replay_of_the_optimum_earns_the_same_profit(world):
     problem = world.problem("test")
     frame = world.baselines("test")["perfect_foresight"].frame
     again = Dispatch.replay(problem, frame.request_mw.to_numpy())
@@ -87,19 +89,19 @@ def test_the_optimum_replayed_earns_what_it_says(world):
     np.testing.assert_allclose(frame.power_mw, frame.request_mw, atol=1e-9)
 
 
-def test_too_short_a_market_says_how_long_it_must_be(tmp_path):
+def test_a_short_market_is_rejected_with_the_needed_length(tmp_path):
     with pytest.raises(DataError, match=r"holds 8\.0 days, and the split needs at least 9\.0: 4 for test.*3 for valid"):
         make_world(tmp_path, series=make_series(wavy_prices(8)))
 
 
-def test_a_gap_in_the_judged_time_is_refused_with_its_place(tmp_path):
+def test_a_gap_in_evaluated_time_is_rejected_with_its_time(tmp_path):
     gap = np.zeros(24 * 288, bool)
     gap[22 * 288] = True
     with pytest.raises(DataError, match=r"gap at 2024-01-23 10:00.*market\.gaps=fill"):
         make_world(tmp_path, series=make_series(wavy_prices(24), gap=gap))
 
 
-def test_an_episode_that_fits_between_no_gaps_is_refused(tmp_path):
+def test_an_episode_that_does_not_fit_between_gaps_is_rejected(tmp_path):
     gap = np.zeros(24 * 288, bool)
     gap[: 17 * 288 : 288] = True
     with pytest.raises(ConfigError, match=r"env\.episode_days must fit between two gaps"):
@@ -120,7 +122,7 @@ def test_an_episode_that_fits_between_no_gaps_is_refused(tmp_path):
         ({"baselines": {}}, "env.baselines"),
     ],
 )
-def test_a_bad_option_is_named(tmp_path, change, named):
+def test_an_invalid_option_is_rejected_by_name(tmp_path, change, named):
     with pytest.raises(ConfigError, match=named):
         make_option(tmp_path, **change)
 
@@ -138,7 +140,7 @@ def test_hindsight_regret_is_never_positive_in_training(tmp_path):
     assert rewards.mean() < -1.0
 
 
-def test_nothing_is_fitted_on_judged_time_and_what_was_fitted_before_is_kept(tmp_path):
+def test_scales_are_fitted_on_training_time_only_and_stored_ones_are_kept(tmp_path):
     prices = wavy_prices(24)
     other = np.where(np.arange(len(prices)) < 17 * 288, prices, 7e3)
     world, changed = make_world(tmp_path), make_world(tmp_path, series=make_series(other))
@@ -149,6 +151,6 @@ def test_nothing_is_fitted_on_judged_time_and_what_was_fitted_before_is_kept(tmp
     assert elsewhere.observation_state() == world.observation_state()
 
 
-def test_an_episode_of_no_interval_is_refused(tmp_path):
+def test_an_episode_shorter_than_an_interval_is_rejected(tmp_path):
     with pytest.raises(ConfigError, match="env.episode_days must be at least one interval"):
         make_world(tmp_path, episode_days=0.001)

@@ -1,4 +1,4 @@
-"""A policy run through a period by stretches is the policy run in order."""
+"""Evaluating a policy by stretches equals running it in order."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from tests.factories import make_battery
 
 def in_order(problem, actor, observer, actions):
     energy = np.array([problem.battery.energy_start_mwh])
-    asked = []
+    requests = []
     for row in range(problem.first, problem.end):
         request = actions.request_mw(actor(observer(np.array([row]), energy)))
         _, energy = problem.battery.step(energy, request, problem.series.interval_h)
-        asked.append(request[0])
-    return np.array(asked)
+        requests.append(request[0])
+    return np.array(requests)
 
 
 def thresholds(observation):
-    """Sells what is dear and buys what is cheap, the more so the fuller it is: depends on soc at every step."""
+    """Sells at high prices and buys at low ones, with thresholds that depend on soc at every step."""
     soc, price = observation[:, 0], observation[:, 1]
     return np.where(price > 0.3 - 0.8 * soc, 2, np.where(price < -0.2 - 0.6 * soc, 0, 1))
 
 
 def restless(observation):
-    """Turns on the last digits of soc, so that no two energies ever lead to the same way."""
+    """Depends on the last digits of soc, so that runs from different energies never merge."""
     return (np.abs(observation[:, 0] * 1e4).astype(np.int64)) % 3
 
 
 @pytest.mark.parametrize("actor", [thresholds, restless])
 @pytest.mark.parametrize("changes", [{}, {"capacity_mwh": 400.0}, {"self_discharge_per_day": 0.2}])
-def test_stretches_give_the_run_in_order(tmp_path, actor, changes):
+def test_stretches_equal_the_run_in_order(tmp_path, actor, changes):
     world = make_world(tmp_path, battery=make_battery(**changes))
     problem, observer = world.problem("test"), world._observer
     actions = ActionSet(kind="discrete", levels=3, power_mw=10.0)
@@ -42,7 +42,7 @@ def test_stretches_give_the_run_in_order(tmp_path, actor, changes):
     np.testing.assert_array_equal(found, in_order(problem, actor, observer, actions))
 
 
-def test_a_continuous_policy_too(tmp_path):
+def test_stretches_equal_the_run_in_order_for_continuous_actions(tmp_path):
     world = make_world(tmp_path, "continuous")
     actions = ActionSet(kind="continuous", levels=3, power_mw=10.0)
 
@@ -54,7 +54,7 @@ def test_a_continuous_policy_too(tmp_path):
     np.testing.assert_array_equal(found, in_order(problem, actor, world._observer, actions))
 
 
-def test_a_period_to_the_end_of_the_series_that_stretches_do_not_divide(tmp_path):
+def test_a_period_that_stretches_do_not_divide_evenly(tmp_path):
     world = make_world(tmp_path, test_days=3)
     problem, actions = world.problem("test"), ActionSet(kind="discrete", levels=3, power_mw=10.0)
     assert (problem.end, (problem.end - problem.first) % evaluate_policy.STRETCHES > 0) == (len(problem.series), True)

@@ -1,4 +1,4 @@
-"""The laws of the battery: energy balances, limits hold, requests are delivered in part."""
+"""Battery physics: energy balance, limits and partial delivery."""
 
 from __future__ import annotations
 
@@ -49,13 +49,15 @@ def test_the_store_never_overshoots_its_limits(battery: Battery, request: np.nda
     power, energy = battery.run(request, interval_h)
     assert np.all(energy <= battery.energy_max_mwh)
     below = energy[1:] < battery.energy_min_mwh
-    assert np.all(power[below] <= 0), "only standing still goes below the floor, by self-discharge"
+    assert np.all(power[below] <= 0), "only self-discharge goes below the minimum"
     if battery.self_discharge_per_day == 0:
         assert not below.any()
 
 
 @given(batteries(), requests, intervals)
-def test_never_more_is_delivered_than_asked_or_rated(battery: Battery, request: np.ndarray, interval_h: float) -> None:
+def test_delivery_never_exceeds_the_request_or_rated_power(
+    battery: Battery, request: np.ndarray, interval_h: float
+) -> None:
     power, _ = battery.run(request, interval_h)
     assert np.all(power * request >= 0), "never against the request"
     most = np.minimum(np.abs(request), battery.power_mw)
@@ -63,7 +65,7 @@ def test_never_more_is_delivered_than_asked_or_rated(battery: Battery, request: 
 
 
 @given(batteries(), requests, intervals)
-def test_a_request_is_cut_only_by_a_limit(battery: Battery, request: np.ndarray, interval_h: float) -> None:
+def test_only_a_limit_reduces_a_request(battery: Battery, request: np.ndarray, interval_h: float) -> None:
     power, energy = battery.run(request, interval_h)
     cut = np.abs(power) < np.minimum(np.abs(request), battery.power_mw) * (1 - 1e-9)
     kept = energy[:-1] * (1 - battery.self_discharge_per_day) ** (interval_h / 24)
@@ -73,7 +75,7 @@ def test_a_request_is_cut_only_by_a_limit(battery: Battery, request: np.ndarray,
 
 
 @given(batteries(), requests, intervals)
-def test_many_batteries_at_once_do_what_one_does(battery: Battery, request: np.ndarray, interval_h: float) -> None:
+def test_many_batteries_step_like_one(battery: Battery, request: np.ndarray, interval_h: float) -> None:
     power, energy = battery.run(request, interval_h)
     stepped_power, stepped_energy = battery.step(energy[:-1], request, interval_h)
     np.testing.assert_array_equal(stepped_power, power)
@@ -81,7 +83,7 @@ def test_many_batteries_at_once_do_what_one_does(battery: Battery, request: np.n
 
 
 @given(st.floats(0.05, 1), st.floats(0, 1))
-def test_both_losses_make_the_round_trip(efficiency: float, share: float) -> None:
+def test_both_efficiencies_multiply_to_the_round_trip(efficiency: float, share: float) -> None:
     battery = make_battery(round_trip_efficiency=efficiency, charge_loss_share=share)
     assert battery.charge_efficiency * battery.discharge_efficiency == pytest.approx(efficiency, rel=1e-12)
     assert efficiency * (1 - 1e-12) <= battery.charge_efficiency <= 1
@@ -101,20 +103,20 @@ def test_all_loss_on_one_side() -> None:
     np.testing.assert_allclose(on_discharging.run(request, 1.0)[1], [20, 30, 20])
 
 
-def test_a_nearly_full_battery_takes_what_fits_and_a_nearly_empty_one_gives_what_it_has() -> None:
+def test_charge_stops_at_soc_max_and_discharge_at_soc_min() -> None:
     battery = make_battery(round_trip_efficiency=1.0)
     power, energy = battery.step(np.array([34.0, 7.0]), np.array([-10.0, 10.0]), 1.0)
     np.testing.assert_allclose(power, [-2, 3])
     np.testing.assert_allclose(energy, [36, 4])
 
 
-def test_a_day_of_standing_still_loses_the_days_share() -> None:
+def test_an_idle_day_loses_the_daily_self_discharge() -> None:
     battery = make_battery(self_discharge_per_day=0.05)
     _, energy = battery.run(np.zeros(288), 1 / 12)
     assert energy[-1] == pytest.approx(0.95 * 20, rel=1e-12)
 
 
-def test_a_store_drawn_below_its_floor_sells_nothing_and_can_be_charged() -> None:
+def test_a_store_below_its_minimum_sells_nothing_and_can_charge() -> None:
     battery = make_battery(self_discharge_per_day=0.5, soc_start=0.1, round_trip_efficiency=1.0)
     power, energy = battery.run(np.array([10.0, -10.0]), 24.0)
     np.testing.assert_allclose(power[0], 0.0)
@@ -122,13 +124,13 @@ def test_a_store_drawn_below_its_floor_sells_nothing_and_can_be_charged() -> Non
     assert energy[2] == battery.energy_max_mwh
 
 
-def test_a_store_above_its_ceiling_buys_nothing_and_can_be_sold() -> None:
+def test_a_store_above_its_maximum_buys_nothing_and_can_discharge() -> None:
     power, energy = make_battery(round_trip_efficiency=1.0).step(np.array([38.0, 38.0]), np.array([-10.0, 10.0]), 1.0)
     np.testing.assert_allclose(power, [0, 10])
     np.testing.assert_allclose(energy, [38, 28])
 
 
-def test_a_run_starts_where_it_is_told_to() -> None:
+def test_a_run_starts_at_the_given_energy() -> None:
     _, energy = make_battery(round_trip_efficiency=1.0).run(np.array([5.0]), 1.0, energy_mwh=30.0)
     np.testing.assert_allclose(energy, [30, 25])
 
@@ -148,10 +150,10 @@ BAD = {
 
 
 @pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in BAD.items() for value in values])
-def test_a_bad_number_is_refused_with_its_field_and_value(field: str, value: float) -> None:
+def test_an_invalid_number_is_rejected_with_field_and_value(field: str, value: float) -> None:
     with pytest.raises(ConfigError, match=rf"battery\.{field} must .*got {value!r}"):
         make_battery(**{field: value})
 
 
-def test_every_number_of_the_battery_is_checked() -> None:
+def test_every_field_of_the_battery_is_checked() -> None:
     assert set(BAD) == set(Battery.__dataclass_fields__)

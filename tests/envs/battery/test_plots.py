@@ -1,4 +1,4 @@
-"""The battery's pictures: the right week, accounts that add up, and no frame that stops a report."""
+"""Battery plots: selected weeks, sums, axes, and drawing of any frame."""
 
 from __future__ import annotations
 
@@ -48,31 +48,31 @@ def panel_of(title: str, frame: pd.DataFrame, baselines: dict[str, pd.DataFrame]
     return found[0]
 
 
-def test_the_week_shown_is_the_one_whose_profit_is_the_median() -> None:
+def test_the_median_week_has_the_median_profit() -> None:
     assert week_plot.median_week(weekly(5, 1, 9, 7, 3))["profit"].iloc[0] == 5
 
 
-def test_of_an_even_number_the_lower_of_the_two_weeks_in_the_middle_is_shown() -> None:
+def test_of_an_even_number_of_weeks_the_lower_middle_one_is_the_median() -> None:
     assert week_plot.median_week(weekly(9, 2, 4, 1))["profit"].iloc[0] == 2
 
 
-def test_the_best_week_is_the_one_with_the_largest_profit() -> None:
+def test_the_best_week_has_the_largest_profit() -> None:
     assert week_plot.best_week(weekly(-5, -1, -9))["profit"].iloc[0] == -1
 
 
-def test_weeks_run_from_monday_to_sunday_of_local_time_and_parts_of_weeks_are_left_out() -> None:
+def test_weeks_are_local_monday_to_sunday_without_incomplete_ones() -> None:
     weeks = week_plot.weeks(make_frame("2024-01-03 05:00", 24 * 20))
     assert [f"{week['local_start'].iloc[0]:%a %d %H}" for week in weeks] == ["Mon 08 00", "Mon 15 00"]
     assert [len(week) for week in weeks] == [168, 168]
 
 
 @pytest.mark.parametrize(("first", "hours"), [("2024-03-25", 167), ("2024-10-21", 169)])
-def test_a_week_in_which_the_clocks_change_is_whole(first: str, hours: int) -> None:
+def test_a_week_with_a_clock_change_is_complete(first: str, hours: int) -> None:
     frame = make_frame(pd.Timestamp(first) - pd.Timedelta(days=7), 168 + hours, zone="Europe/Berlin")
     assert [len(week) for week in week_plot.weeks(frame)] == [168, hours]
 
 
-def test_a_period_without_a_whole_week_is_shown_whole() -> None:
+def test_a_period_without_a_complete_week_is_one_week() -> None:
     assert len(week_plot.median_week(make_frame("2024-01-03", 50))) == 50
 
 
@@ -90,7 +90,7 @@ def test_days_are_local_and_sum_to_the_total() -> None:
     assert days.tolist() == [2, 24, 24]
 
 
-def test_the_bars_of_the_months_are_the_policys_and_a_part_of_a_month_says_so() -> None:
+def test_months_have_bars_of_the_policy_and_labels_for_incomplete_months() -> None:
     axes = drawn(panel_of("Profit by month", make_frame("2024-01-30", 24 * 31))).axes[0]
     assert [bar.get_height() for bar in axes.patches] == [48, 24 * 29]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["Jan\n2024\n2 d", "Feb"]
@@ -120,12 +120,12 @@ def test_the_last_row_of_a_week_ends_at_its_profit() -> None:
         ("UTC", "UTC+00:00"),
     ],
 )
-def test_the_axis_of_time_says_how_far_local_time_is_from_utc(zone: str, words: str) -> None:
+def test_the_time_axis_shows_the_utc_offset(zone: str, words: str) -> None:
     figure = drawn(panel_of("The best week", make_frame("2024-03-25", 24 * 7 - 1, zone=zone)))
     assert figure.axes[3].get_xlabel() == f"local time, {words}"
 
 
-def test_everyday_prices_are_told_apart_in_a_week_of_spikes() -> None:
+def test_everyday_prices_are_visible_in_a_week_of_spikes() -> None:
     frame = weekly(1, 1, 9)
     frame.loc[336:, "price"] += 10_000.0
     axes = drawn(panel_of("The best week", frame)).axes[0]
@@ -134,25 +134,25 @@ def test_everyday_prices_are_told_apart_in_a_week_of_spikes() -> None:
     assert sorted(tick for tick in axes.get_yticks() if low <= tick <= high) == [0, 100, 1000, 10_000]
 
 
-def test_no_numbers_crowd_about_zero() -> None:
+def test_tick_labels_do_not_overlap_near_zero() -> None:
     frame = make_frame("2024-01-01", 96, np.repeat([300.0, 100.0, -30.0, -3.0], 24))
     axes = drawn(panel_of("Days by profit", frame)).axes[0]
     inner = [tick for tick in axes.get_yticks() if abs(tick) < axes.yaxis.get_transform().linthresh]
     assert inner == [0]
 
 
-def test_soc_is_shown_at_its_limits_and_not_beyond_them() -> None:
+def test_soc_is_not_drawn_beyond_its_limits() -> None:
     frame = pd.DataFrame({"soc": [0.1, 0.1 - 1e-12, 0.9 + 1e-12, 0.5]})
     shares = plots.soc_shares(frame)
     centres = (plots.SOC_EDGES[1:] + plots.SOC_EDGES[:-1]) / 2
     assert dict(zip(centres[shares > 0].round(2), shares[shares > 0], strict=True)) == {0.1: 0.5, 0.5: 0.25, 0.9: 0.25}
 
 
-def test_empty_and_full_are_shares_of_time_too() -> None:
+def test_empty_and_full_count_as_shares_of_time() -> None:
     assert plots.soc_shares(pd.DataFrame({"soc": [0.0, 1.0]}))[[0, -1]].tolist() == [0.5, 0.5]
 
 
-def test_a_price_curve_counts_energy_and_not_intervals() -> None:
+def test_a_price_curve_weights_by_energy() -> None:
     frame = pd.DataFrame({"price": [50.0, 5.0, 900.0]})
     curve = plots.price_curve(frame, np.array([30.0, 10.0, 0.0]))
     below = plots.SHARES < 0.25
@@ -160,13 +160,13 @@ def test_a_price_curve_counts_energy_and_not_intervals() -> None:
     assert (curve[plots.SHARES > 0.25] == 50).all()
 
 
-def test_the_mean_prices_are_weighted_by_energy() -> None:
+def test_mean_prices_are_weighted_by_energy() -> None:
     frame = make_frame("2024-01-01", 3).assign(price=[10.0, 40.0, 100.0], power_mw=[-10.0, -5.0, 8.0])
     labels = drawn(panel_of("Prices bought and sold at", frame)).axes[0].get_legend_handles_labels()[1]
     assert labels == ["market, all hours, mean 50 EUR/MWh", "bought, mean 20 EUR/MWh", "sold, mean 100 EUR/MWh"]
 
 
-def test_a_title_says_how_few_days_earn_half_of_the_profit() -> None:
+def test_the_title_counts_the_days_that_earn_half_of_the_profit() -> None:
     frame = make_frame("2024-01-01", 96, np.repeat([100.0, 10.0, -1.0, 1.0], 24))
     text = svg(panel_of("Days by profit", frame), "p")
     assert "the best 1 of 4 days earned half of the profit; 1 lost money" in text
@@ -181,14 +181,14 @@ def frames() -> dict[str, pd.DataFrame]:
 
 
 @pytest.mark.parametrize("case", frames())
-def test_every_picture_of_any_period_can_be_drawn(case: str) -> None:
+def test_every_plot_can_be_drawn_for_any_period(case: str) -> None:
     frame = frames()[case]
     for place, panel in enumerate(plots.panels(frame, "$", {"<rule>": frame})):
         text = svg(panel, f"p{place}")
         assert text.startswith("<svg") and "</svg>" in text
 
 
-def test_the_frame_of_a_real_dispatch_has_what_the_pictures_need() -> None:
+def test_the_frame_of_a_dispatch_can_be_drawn() -> None:
     problem = DispatchProblem(
         series=make_series(wavy_prices(12)), battery=make_battery(), first=0, end=12 * 288, train_end=0, price_lag=0
     )

@@ -1,4 +1,4 @@
-"""The vector environment: gymnasium's rules, the accounts, and episodes that repeat."""
+"""The battery vector environment: gymnasium's contract, accounts, episodes and state."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_single_environment_passes_gymnasiums_checker(actions, tmp_path):
     check_env(env, skip_render_check=True)
 
 
-def test_the_vector_environment_says_how_it_resets_and_what_its_spaces_are(world):
+def test_the_vector_environment_declares_autoreset_and_spaces(world):
     env = world.vector_env(5, 0)
     assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
     assert env.single_action_space == gym.spaces.Discrete(3)
@@ -53,14 +53,14 @@ def test_the_vector_environment_says_how_it_resets_and_what_its_spaces_are(world
     assert env.action_space.shape == (5,)
 
 
-def test_the_same_seed_gives_the_same_episodes_and_another_seed_others(world):
+def test_episodes_depend_on_the_seed(world):
     first, again, other = (roll(world.vector_env(4, 9), 700, seed) for seed in (3, 3, 4))
     for one, two in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, two)
     assert not np.array_equal(first[0], other[0])
 
 
-def test_an_unstaggered_episode_lasts_its_length_and_begins_anew_on_the_next_step(world):
+def test_an_unstaggered_episode_has_full_length_and_resets_on_the_next_step(world):
     env = world.vector_env(2, 0, staggered=False)
     seen, rewards, ends = roll(env, EPISODE + 2, 0)
     assert np.flatnonzero(ends[:, 0]).tolist() == [EPISODE - 1]
@@ -105,7 +105,7 @@ def test_wear_and_fees_are_in_profit_and_not_in_revenue(tmp_path):
     assert sold > 0 < bought
 
 
-def test_terms_are_logged_apart_and_cleared(world):
+def test_terms_are_logged_separately_and_cleared(world):
     env = world.vector_env(2, 0)
     env.reset(seed=1)
     env.step(np.array([2, 0]))
@@ -115,7 +115,7 @@ def test_terms_are_logged_apart_and_cleared(world):
     assert env.take_log()["reward_terms/revenue"] == 0.0
 
 
-def test_a_restored_environment_goes_on_as_if_nothing_had_happened(world):
+def test_a_restored_environment_continues_identically(world):
     env, other = world.vector_env(4, 0), world.vector_env(4, 77)
     roll(env, 300, 2)
     state = env.get_state()
@@ -138,12 +138,12 @@ def test_a_state_is_a_copy(world):
         env.set_state(state)
 
 
-def test_a_seed_of_zero_is_a_seed_too(world):
+def test_zero_is_a_valid_seed(world):
     env = world.vector_env(4, 5)
     np.testing.assert_array_equal(env.reset(seed=0)[0], env.reset(seed=0)[0])
 
 
-def test_a_reset_after_an_end_begins_at_once_and_leaves_what_was_returned(world):
+def test_a_reset_after_an_end_starts_at_once_and_keeps_returned_arrays(world):
     env = world.vector_env(2, 0, staggered=False)
     env.reset(seed=0)
     for _ in range(EPISODE):
@@ -165,7 +165,7 @@ def test_an_observation_is_of_the_interval_that_is_dispatched_next(world):
         seen = env.step(np.full(64, 2))[0]
 
 
-def test_stored_energy_is_drawn_from_all_between_the_limits(world):
+def test_initial_energy_covers_the_range_between_the_limits(world):
     env = world.vector_env(2000, 0)
     env.reset(seed=0)
     energy = env.get_state()["energy"]
@@ -173,7 +173,7 @@ def test_stored_energy_is_drawn_from_all_between_the_limits(world):
     assert energy.mean() == pytest.approx(20, abs=1)
 
 
-def test_rewards_are_given_for_what_each_battery_did_also_while_others_begin_anew(world, monkeypatch):
+def test_each_battery_gets_its_own_reward_while_others_reset(world, monkeypatch):
     env, done, reward = world.vector_env(64, 0), [], BoundShaping.__call__
     env.reset(seed=0)
     told = []
@@ -194,7 +194,7 @@ def test_rewards_are_given_for_what_each_battery_did_also_while_others_begin_ane
     assert min(len(transition.row) for transition in done) < 64
 
 
-def test_training_touches_no_row_of_validation_or_test(tmp_path):
+def test_training_uses_no_row_of_validation_or_test(tmp_path):
     prices = wavy_prices(24)
     poisoned = np.where(np.arange(len(prices)) < TRAIN_END, prices, np.nan)
     env = make_world(tmp_path, series=make_series(poisoned)).vector_env(64, 0)
@@ -227,7 +227,7 @@ def test_any_odd_number_of_levels_spans_full_charge_to_full_discharge(tmp_path, 
     assert (np.sign(moved[levels // 2 + 1 :]) == -1).all()
 
 
-def test_episodes_never_touch_a_gap(tmp_path):
+def test_episodes_contain_no_gap(tmp_path):
     gap = np.zeros(24 * 288, bool)
     gap[10 * 288 : 10 * 288 + 5] = True
     series = make_series(wavy_prices(24), gap=gap)
@@ -239,7 +239,7 @@ def test_episodes_never_touch_a_gap(tmp_path):
             assert not gap[row:end].any()
 
 
-def test_episodes_begin_wherever_history_and_a_whole_episode_without_a_gap_fit(tmp_path):
+def test_episodes_start_at_every_row_with_history_and_no_gap_ahead(tmp_path):
     gap = np.zeros(24 * 288, bool)
     gap[10 * 288 : 10 * 288 + 5] = True
     for lag in (0, 1):
