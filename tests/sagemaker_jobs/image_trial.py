@@ -98,7 +98,7 @@ def main() -> None:
         observation = np.random.default_rng(0).normal(size=(1000, policy.size)).astype(np.float32)
         with container(root, base, programs) as (client, _, line):
             status, answer = client.ask(body={"instances": observation.tolist()})
-        if status != 200 or answer["predictions"] != policy.answers(observation):
+        if status != 200 or answer["predictions"] != policy.predictions(observation):
             sys.exit(f"the served actions differ from those of the policy: {line}{status} {str(answer)[:400]}")
         actions = len({prediction["action"] for prediction in answer["predictions"]})
         print(

@@ -147,7 +147,7 @@ def test_the_image_serves_what_a_job_trained(both, tmp_path):
     with container(lay_out(tmp_path / "image"), tmp_path / "ml") as (client, _, _):
         status, answer = client.ask(body={"instances": observation.tolist()})
     assert status == 200, answer
-    assert answer["predictions"] == policy.answers(observation)
+    assert answer["predictions"] == policy.predictions(observation)
     assert len({action["request_mw"] for action in answer["predictions"]}) > 1
 
 
