@@ -1,1 +1,1 @@
-"""Hydra and OmegaConf: compose a configuration, validate it, build its parts, store it with a run."""
+"""Configuration: compose, validate and build trials; Hydra and OmegaConf are used here and in `cli` only."""

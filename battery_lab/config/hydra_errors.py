@@ -1,4 +1,7 @@
-"""Hydra's errors, explained: which option or key was meant, in one message."""
+"""Hydra errors: an adapter that turns the texts of Hydra's exceptions into messages that name what was meant.
+
+Hydra has no error codes, so this reads the texts of one minor version, ``HYDRA``. A test checks version and texts.
+"""
 
 from __future__ import annotations
 
@@ -12,30 +15,31 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from battery_lab.common.errors import ConfigError
 from battery_lab.config.paths import conf_dir
 
-OWN = "; one of your own is <folder>/{path}.yaml, with --config-dir <folder> in front"
+HYDRA = "1.3"  # the minor version of hydra-core whose texts are read here
+OWN = "; to add your own, write <folder>/{path}.yaml and pass --config-dir <folder>"
 
 
 def several(override: str, listed: bool = True) -> str:
-    """Return what to say of several values where there can be one.
+    """Return the message for several values where one is possible.
 
     Args:
         override: as it was written.
-        listed: whether the values may be meant as a list or as text.
+        listed: whether the values could also be a list or a text.
     """
     key, _, value = override.partition("=")
     meant = f'; a list is "{key}=[{value}]", and text with commas in it "{key}=\'{value}\'"' if listed else ""
-    return f"{override} is more than one trial can take: with --multirun in front each makes a trial of its own{meant}"
+    return f"{override} has several values: add --multirun to run one trial per value{meant}"
 
 
 def explained(
     error: HydraException, config: Mapping[str, Any], options_with: Callable[[str], Sequence[str]]
 ) -> ConfigError:
-    """Return what Hydra says of a choice, with what could be meant.
+    """Return the error of a choice with a suggestion of what was meant.
 
     Args:
-        error: Hydra's.
-        config: a composed configuration, for the names in it.
-        options_with: returns the options of a key's group under which there is such a key.
+        error: raised by Hydra.
+        config: a composed configuration, whose names are suggested.
+        options_with: returns the choices of a key's group that have the key.
     """
     if isinstance(error, OverrideParseException):
         return ConfigError(
@@ -50,14 +54,14 @@ def explained(
         if found:
             key = found[1].partition("@")[0]
             if key.startswith("hydra.launcher."):
-                return ConfigError(f"{key} is no option of the launcher that is chosen: conf/launcher has them all")
+                return ConfigError(f"{key} is not an option of the chosen launcher: see conf/launcher for its options")
             return ConfigError(no_key(key, config, options_with(key)))
         found = re.match(r"(Ambiguous value for argument|Sweep parameters) '([^\n]+)'", text)
         if found:
             return ConfigError(several(found[2], listed=found[1].startswith("Ambiguous")))
         found = re.match(r"Could not append to config. An item is already at '([^']+)'", text)
         if found:
-            return ConfigError(f"{found[1]} is there already: write {found[1]}=... without the +")
+            return ConfigError(f"{found[1]} exists already: write {found[1]}=... without the +")
         found = re.match(r"Could not delete from config. '([^']+)' does not exist", text)
         if found:
             return ConfigError(f"~{found[1]}: {no_key(found[1], config)}")
@@ -66,28 +70,28 @@ def explained(
 
 
 def no_option(path: str, options: Sequence[str] | None = None, otherwise: str = "") -> str:
-    """Return what to say of an option that is not there.
+    """Return the message for an option that does not exist.
 
     Args:
         path: such as ``algo/pppo``.
-        options: the names that are; None: those of the lab's own.
-        otherwise: what to add if it is like none of them; with the path put in for ``{path}``.
+        options: the names that exist; None: those of conf/.
+        otherwise: added if no name is similar; ``{path}`` stands for the path.
     """
     group, _, name = path.removesuffix(".yaml").rpartition("/")
     names = sorted(options or (file.stem for file in (conf_dir() / group).glob("*.yaml")))
     if not group or not names:
-        return f"{path} is no option: there is no such file in conf/ or in the folder given with --config-dir"
+        return f"{path} is not an option: there is no such file in conf/ or in the folder given with --config-dir"
     meant = _meant(name, names, f"{group}=") or (otherwise.format(path=f"{group}/{name}") if name else "")
-    return f"{group}={name} is no option: {group} can be {', '.join(names)}{meant}"
+    return f"{group}={name} is not an option: {group} can be {', '.join(names)}{meant}"
 
 
 def no_key(key: str, config: Mapping[str, Any], options: Sequence[str] = ()) -> str:
-    """Return what to say of a key that is not there.
+    """Return the message for a key that does not exist.
 
     Args:
         key: as it was written.
-        config: where it is not.
-        options: choices under which it would be.
+        config: the configuration.
+        options: choices of its group that have the key.
     """
     parent, rest = "", key.split(".")
     node: Any = config
@@ -95,7 +99,7 @@ def no_key(key: str, config: Mapping[str, Any], options: Sequence[str] = ()) -> 
         parent, node = f"{parent}{rest[0]}.", node[rest[0]]
         rest = rest[1:]
     if not parent and len(rest) > 1 and rest[0] in node:
-        return f"{key} is no option: {rest[0]} is a single value, so write {rest[0]}=..."
+        return f"{key} is not an option: {rest[0]} is a single value, so write {rest[0]}=..."
     names = sorted(str(name) for name in node if not str(name).startswith("_"))
     if not parent:
         names = sorted({*names, *_groups()} - {"resume", "rerun", "choices"})
@@ -104,9 +108,9 @@ def no_key(key: str, config: Mapping[str, Any], options: Sequence[str] = ()) -> 
         places = sorted(place for place in _keys(config) if place.endswith(f".{key}"))
         meant = f"; did you mean {' or '.join(places[:3])}?" if places else ""
     if options:
-        meant = f"; there is one with {' or '.join(options)}"
+        meant = f"; it exists with {' or '.join(options)}"
     where = f"{parent.rstrip('.')} has" if parent else "there are"
-    return f"{key} is no option: {where} {', '.join(names) or 'none'}{meant}"
+    return f"{key} is not an option: {where} {', '.join(names) or 'none'}{meant}"
 
 
 def _meant(name: str, names: Sequence[str], before: str = "", after: str = "") -> str:

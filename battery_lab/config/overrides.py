@@ -1,4 +1,4 @@
-"""What stands on the command line: choices of groups, values, and sweeps over either."""
+"""Overrides: what the command line chooses, which is an option of a group, a value, or a sweep over either."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.config.hydra_errors import no_option, several
 from battery_lab.config.paths import conf_dir
 
-# Groups of the sweep as a whole, and what is kept where; no trial differs from another by them.
+# Groups that configure the sweep as a whole, and where results are kept: all trials of a sweep share them.
 AROUND = ("launcher", "sweeper", "sweep")
 SHARED = (*AROUND, "tracking", "outputs")
 
@@ -29,11 +29,11 @@ def group_of(override: str) -> str:
 
 
 def check_groups(overrides: Sequence[str], sweep: bool = False) -> None:
-    """Raise ConfigError where a group is given what cannot be an option, of which Hydra says too little.
+    """Raise ConfigError where a group is given something that cannot be an option; Hydra's own message is unclear.
 
     Args:
         overrides: choices, as on the command line.
-        sweep: whether a group may be given several, each for a trial of its own.
+        sweep: whether a group may have several options, one per trial.
     """
     for override in overrides:
         if is_group(override) and not override.startswith("~"):
@@ -44,7 +44,7 @@ def check_groups(overrides: Sequence[str], sweep: bool = False) -> None:
 
 
 def check_one_each(overrides: Sequence[str]) -> None:
-    """Raise ConfigError where a sweep is given several of what all its trials share."""
+    """Raise ConfigError where a sweep varies what all its trials share."""
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
         if key.partition("@")[0].partition(".")[0] in SHARED and (options := _options(override))[1:]:
@@ -54,10 +54,10 @@ def check_one_each(overrides: Sequence[str]) -> None:
 
 
 def yaml_value(override: str) -> Any:
-    """Return the value of an override as Hydra reads it; what it cannot read, as text.
+    """Return the value of an override as Hydra reads it, or its text if Hydra cannot read it.
 
     Raises:
-        ConfigError: there are several.
+        ConfigError: it has several values.
     """
     parsed = _parsed(override)
     if parsed is None:
@@ -69,12 +69,12 @@ def yaml_value(override: str) -> Any:
 
 
 def _options(override: str) -> list[str]:
-    """Return each option that a group is given in a sweep, as it could be given alone."""
+    """Return the options that an override sweeps over."""
     parsed = _parsed(override)
     value = parsed.value() if parsed else None
     if parsed is None or not isinstance(value, Sweep | Glob):
         return [override.partition("=")[2]]
-    # A pattern takes what there is, so none of it can be wrong.
+    # A pattern selects existing options, so all are valid.
     return [] if isinstance(value, Glob) else list(parsed.sweep_string_iterator())
 
 

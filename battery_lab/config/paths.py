@@ -1,4 +1,4 @@
-"""Where the options lie: in the package when it was installed, beside it in a checkout."""
+"""Paths: the folder of the lab's options, in the installed package or beside it in a checkout."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def conf_dir(package: Path = PACKAGE) -> Path:
-    """Return the absolute folder of the lab's own options.
+    """Return the folder of the lab's options.
 
     Args:
         package: the folder of the installed or checked-out package.
 
     Raises:
-        LabError: no such folder came with the package.
+        LabError: the package has no such folder.
     """
     places = (package / "conf", package.parent / "conf")
     for place in places:

@@ -1,4 +1,4 @@
-"""The trial that a run folder keeps: written, read again, changed, and held to what it began as."""
+"""Stored trial: writes the trial.yaml of a run folder, reads it, applies overrides, and checks a resumed trial."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from battery_lab.config.hydra_errors import no_key
 from battery_lab.config.overrides import AROUND, check_groups, group_of, is_group, yaml_value
 
 CHOICES = "choices"
-# What may change when a run goes on: how long it trains, and where things are kept. The rest makes another trial.
+# Keys that may change when a run is resumed: the budget, and where results are kept. Others define another trial.
 MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun", "sweep.", "rollout.cache")
 
 
 def store_trial(config: DictConfig, folder: Path) -> None:
-    """Write the composed trial, which `resume=`, `rerun=` and `.evaluate` compose from again.
+    """Write a composed trial, from which `resume=`, `rerun=` and `battery-lab evaluate` compose.
 
-    References between groups stay references, so that a value that is changed later is changed everywhere.
+    References between groups are kept, so that a later override of a value applies everywhere.
     """
     stored = config.copy()
     stored.resume = stored.rerun = None
@@ -31,12 +31,12 @@ def store_trial(config: DictConfig, folder: Path) -> None:
 
 
 def note_choices(config: DictConfig, chosen: Mapping[str, str | None]) -> None:
-    """Have a trial say which options it was composed from; one that is composed from a stored trial says so already.
+    """Record in a trial which options it was composed from; a stored trial has that record already.
 
     Args:
-        config: the trial; changes.
-        chosen: options by group; those of Hydra's own groups, of the sweep around it, and of baselines by their name,
-            say nothing of a trial.
+        config: the trial, which is changed.
+        chosen: options by group. Groups of Hydra and of the sweep, and options placed elsewhere with ``@``, are left
+            out.
     """
     own = {
         str(group): option
@@ -51,11 +51,11 @@ def load_trial(run: Path, name: str = "run") -> DictConfig:
     """Read the trial of a run folder.
 
     Args:
-        run: the folder.
-        name: the argument that names it.
+        run: the run folder.
+        name: the argument that names it, for the message.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: the folder holds no trial.
         DataError: it is damaged.
     """
     path = RunFolder(run).trial
@@ -63,7 +63,7 @@ def load_trial(run: Path, name: str = "run") -> DictConfig:
         raise ConfigError(f"{name}={run} must name a run folder that holds {path.name}, and it holds none")
     try:
         stored = OmegaConf.load(path)
-    except Exception as error:  # What YAML, its text or the disk can raise has no common name.
+    except Exception as error:  # Errors of YAML, decoding and the disk have no common class.
         raise damaged(path, error) from None
     if not isinstance(stored, DictConfig) or not stored:
         raise damaged(path, "it holds no trial")
@@ -72,17 +72,17 @@ def load_trial(run: Path, name: str = "run") -> DictConfig:
 
 
 def update_targets(config: DictConfig) -> None:
-    """Give each ``_target_`` that an earlier version stored the name that its class has now."""
+    """Replace each ``_target_`` of an earlier version by the current name of the class."""
     for path, name in leaves(OmegaConf.to_container(config, resolve=False)).items():
         if path.endswith("_target_") and (current := current_name(str(name))) != name:
             OmegaConf.update(config, path, current)
 
 
 def trial(run: Path, overrides: list[str]) -> DictConfig:
-    """Return a run's stored trial with other choices put in.
+    """Return a run's stored trial with overrides applied.
 
     Raises:
-        ConfigError: the folder holds no trial, or an override names what is not there.
+        ConfigError: the folder holds no trial, or an override names a key or option that does not exist.
         DataError: the trial is damaged.
     """
     stored = load_trial(run)
@@ -99,12 +99,12 @@ def trial(run: Path, overrides: list[str]) -> DictConfig:
         rest = [o for o in rest if o != override and o not in inside]
     for override in rest:
         key = override.partition("=")[0]
-        _check_there(key, stored)
+        _check_exists(key, stored)
         OmegaConf.update(stored, key, yaml_value(override), merge=True)
     return stored
 
 
-def _check_there(key: str, stored: DictConfig) -> None:
+def _check_exists(key: str, stored: DictConfig) -> None:
     parent, _, name = key.rpartition(".")
     above = OmegaConf.select(stored, parent) if parent else stored
     if not OmegaConf.is_dict(above) or name not in above:
@@ -112,21 +112,21 @@ def _check_there(key: str, stored: DictConfig) -> None:
 
 
 def check_resumed(config: DictConfig, folder: Path) -> None:
-    """Raise LabError where a run would go on as another trial than it began as."""
-    both = (load_trial(folder), config)
-    stored, wanted = (leaves(OmegaConf.to_container(one, resolve=False)) for one in both)
-    changed = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
+    """Raise LabError where a resumed run would become another trial."""
+    trials = (load_trial(folder), config)
+    stored, resumed = (leaves(OmegaConf.to_container(trial, resolve=False)) for trial in trials)
+    changed = sorted(key for key in stored.keys() | resumed.keys() if stored.get(key) != resumed.get(key))
     changed = [key for key in changed if not key.startswith(MAY_CHANGE)]
     if changed:
         keys = " and ".join(changed)
         raise LabError(
-            f"{keys} cannot change with resume=, which goes on with the same trial (train.* and tracking.* may): "
+            f"{keys} cannot change with resume=, which continues the same trial (train.* and tracking.* may change): "
             f"leave {keys} out, or start another trial with rerun={folder} {changed[0]}=..."
         )
 
 
 def leaves(node: Any, path: str = "") -> dict[str, Any]:
-    """Return the values of nested mappings by their whole keys."""
+    """Return the values of nested mappings by their full keys, such as ``train.env_steps``."""
     if isinstance(node, list) and any(isinstance(child, dict) for child in node):
         node = {str(place): child for place, child in enumerate(node)}
     if isinstance(node, dict) and node:

@@ -17,36 +17,36 @@ from tests.cli.in_process import InThisProcess
 from tests.cli.terminal import ROOT, like, start, tiny
 
 MISTAKES = [
-    ("algo=pppo", "algo=pppo is no option: algo can be dqn, ppo, sac; did you mean algo=ppo?"),
-    ("algo=", "algo= is no option: algo can be dqn, ppo, sac"),
-    ("algo=null", "algo=null is no option: algo can be dqn, ppo, sac"),
-    ("train=5", "train=5 is no option: train can be default"),
-    ("+reward/term=[waer]", "reward/term=waer is no option: reward/term can be .*; did you mean reward/term=wear?"),
+    ("algo=pppo", "algo=pppo is not an option: algo can be dqn, ppo, sac; did you mean algo=ppo?"),
+    ("algo=", "algo= is not an option: algo can be dqn, ppo, sac"),
+    ("algo=null", "algo=null is not an option: algo can be dqn, ppo, sac"),
+    ("train=5", "train=5 is not an option: train can be default"),
+    ("+reward/term=[waer]", "reward/term=waer is not an option: reward/term can be .*; did you mean reward/term=wear?"),
     (
         "reward=calm",
-        "reward=calm is no option: reward can be .*; one of your own is <folder>/reward/calm.yaml, with --config-dir "
-        "<folder> in front",
+        "reward=calm is not an option: reward can be .*; to add your own, write <folder>/reward/calm.yaml and pass "
+        "--config-dir <folder>",
     ),
     (
         "reward.terms.wear.weight=2",
-        "reward.terms.wear.weight is no option: reward.terms has regret; there is one with reward=degradation or "
+        "reward.terms.wear.weight is not an option: reward.terms has regret; it exists with reward=degradation or "
         "reward=potential",
     ),
-    ("rollout=stock rollout.compile=false", "rollout.compile is no option: rollout has none; there is one with .*"),
-    ("algo.clip=0.3 algo=sac", "algo.clip is no option: algo has actor_lr, .*; there is one with algo=ppo"),
-    ("algoo=ppo", "algoo is no option: there are algo, .*; did you mean algo?"),
-    ("algoo.lr=1", "algoo.lr is no option: .*; did you mean algo.lr?"),
-    ("algo.lrr=1", "algo.lrr is no option: algo has clip, .*; did you mean algo.lr?"),
+    ("rollout=stock rollout.compile=false", "rollout.compile is not an option: rollout has none; it exists with .*"),
+    ("algo.clip=0.3 algo=sac", "algo.clip is not an option: algo has actor_lr, .*; it exists with algo=ppo"),
+    ("algoo=ppo", "algoo is not an option: there are algo, .*; did you mean algo?"),
+    ("algoo.lr=1", "algoo.lr is not an option: .*; did you mean algo.lr?"),
+    ("algo.lrr=1", "algo.lrr is not an option: algo has clip, .*; did you mean algo.lr?"),
     ("+algo.lrr=1", "algo.lrr is not an option of PPO, .*; did you mean algo.lr?"),
-    ("battery.wear=3", "battery.wear is no option: .*; did you mean battery.wear_per_mwh?"),
-    ("wear_per_mwh=3", "wear_per_mwh is no option: .*; did you mean battery.wear_per_mwh?"),
+    ("battery.wear=3", "battery.wear is not an option: .*; did you mean battery.wear_per_mwh?"),
+    ("wear_per_mwh=3", "wear_per_mwh is not an option: .*; did you mean battery.wear_per_mwh?"),
     (
         "env.baselines.rule.low=0.1",
-        "env.baselines.rule.low is no option: .* did you mean env.baselines.rule.low_quantile?",
+        "env.baselines.rule.low is not an option: .* did you mean env.baselines.rule.low_quantile?",
     ),
-    ("seed.x=1", "seed.x is no option: seed is a single value, so write seed=..."),
-    ("+algo.lr=1", "algo.lr is there already: write algo.lr=... without the +"),
-    ("~algo.lrr", "~algo.lrr: algo.lrr is no option: .*; did you mean algo.lr?"),
+    ("seed.x=1", "seed.x is not an option: seed is a single value, so write seed=..."),
+    ("+algo.lr=1", "algo.lr exists already: write algo.lr=... without the +"),
+    ("~algo.lrr", "~algo.lrr: algo.lrr is not an option: .*; did you mean algo.lr?"),
     ("~algo.lr", "algo.lr is missing: PPO needs it, so set it in the YAML of algo"),
     ("~algo", "algo must be chosen: algo=... can be dqn, ppo, sac"),
     ("ppo", "'ppo' is not a command: battery-lab has evaluate, .*. Choices are written as key=value."),
@@ -94,7 +94,7 @@ def test_names_are_looked_up_in_the_users_own_options_too(lab, tmp_path: Path):
     said = lab("--config-dir", "mine", "algo=slow", "algo.slownes=4")
     assert "did you mean algo.slowness?" in said.err
     said = lab("--config-dir", "mine", "algo=slw")
-    assert said.err == "error: algo=slw is no option: algo can be dqn, ppo, sac, slow; did you mean algo=slow?\n"
+    assert said.err == "error: algo=slw is not an option: algo can be dqn, ppo, sac, slow; did you mean algo=slow?\n"
     assert "--config-dir" not in lab("--config-dir", "mine", "algo=slow", "--cfg", "job").err
 
 

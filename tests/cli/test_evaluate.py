@@ -58,8 +58,8 @@ def test_judging_on_another_market_takes_that_markets_prices(judge, finished, tm
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        (["battery.wear=3"], "battery.wear is no option: .*; did you mean battery.wear_per_mwh?"),
-        (["batery.power_mw=3"], "batery.power_mw is no option: .*; did you mean battery.power_mw?"),
+        (["battery.wear=3"], "battery.wear is not an option: .*; did you mean battery.wear_per_mwh?"),
+        (["batery.power_mw=3"], "batery.power_mw is not an option: .*; did you mean battery.power_mw?"),
         (["battery.power_mw=x"], "battery.power_mw must be greater than 0 MW, got 'x'"),
         (["battery.power_mw=-1"], "battery.power_mw must be greater than 0 MW, got -1"),
         (
@@ -67,7 +67,7 @@ def test_judging_on_another_market_takes_that_markets_prices(judge, finished, tm
             "algo.lr cannot change, as the policy is already trained: .* takes market, battery, .*",
         ),
         (["observation=window"], "observation cannot change, as the policy is already trained: .*"),
-        (["market=aemoo"], "market=aemoo is no option: market can be aemo, .*; did you mean market=aemo?"),
+        (["market=aemoo"], "market=aemoo is not an option: market can be aemo, .*; did you mean market=aemo?"),
         (["market=aemo"], "market.path must be given: add market.path=... to the command"),
         (["market=aemo", "market.path=no"], "market.path=no: no such file, folder or glob, relative to .*"),
         (["seed=1", "seed=2"], "seed=1 and seed=2 cannot be combined: leave one out"),

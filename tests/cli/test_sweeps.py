@@ -34,7 +34,7 @@ def test_a_sweep_runs_each_algorithm_with_each_seed(sweep):
 
 
 def test_every_sweep_of_the_readme_can_be_typed(sweep):
-    lines = re.findall(r"python -m battery_lab ((?:-m|--multirun) [^`#\n]+)", README)
+    lines = re.findall(r"battery-lab ((?:-m|--multirun) [^`#\n]+)", README)
     assert lines
     for line in lines:
         said, taken = sweep(*shlex.split(line))
@@ -111,22 +111,21 @@ def test_lists_walk_together_and_seeds_repeat(sweep):
             "sweeper=zip walks lists of one length, and algo.lr has 2, algo.gamma has 3: make them as long, or use "
             "sweeper=grid",
         ),
-        ("-m algo=ppo,saac", "algo=saac is no option: algo can be dqn, ppo, sac; did you mean algo=sac?"),
-        ("-m algo=ppo,null", "algo=null is no option: algo can be dqn, ppo, sac"),
-        ("-m algo=range(1,3)", "algo=1 is no option: algo can be dqn, ppo, sac"),
+        ("-m algo=ppo,saac", "algo=saac is not an option: algo can be dqn, ppo, sac; did you mean algo=sac?"),
+        ("-m algo=ppo,null", "algo=null is not an option: algo can be dqn, ppo, sac"),
+        ("-m algo=range(1,3)", "algo=1 is not an option: algo can be dqn, ppo, sac"),
         (
             "reward=degradation,regret",
-            "reward=degradation,regret is more than one trial can take: with --multirun in front each makes a trial of "
-            "its own",
+            "reward=degradation,regret has several values: add --multirun to run one trial per value",
         ),
         (
             "seed=1,2",
-            "seed=1,2 is more than one trial can take: with --multirun in front each makes a trial of its own; "
+            "seed=1,2 has several values: add --multirun to run one trial per value; "
             'a list is "seed=[1,2]", and text with commas in it "seed=\'1,2\'"',
         ),
         (
             "seed=range(0,3)",
-            "seed=range(0,3) is more than one trial can take: with --multirun in front each makes a trial of its own",
+            "seed=range(0,3) has several values: add --multirun to run one trial per value",
         ),
     ],
 )

@@ -57,7 +57,7 @@ def test_a_folder_of_something_else_is_told(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"arguments": "x"}', '{"arguments": [1]}', "\xff"])
 def test_a_damaged_command_is_told(tmp_path, text):
     (tmp_path / COMMAND).write_text(text, encoding="latin-1")
-    with pytest.raises(DataError, match="is damaged .*give the sweep's own command again"):
+    with pytest.raises(DataError, match="is damaged .*run the sweep's own command again"):
         load_command(tmp_path)
 
 
