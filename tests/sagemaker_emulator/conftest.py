@@ -1,4 +1,4 @@
-"""What the emulator's tests share: one emulator, and a bucket with an entry point in it."""
+"""Shared emulator of its tests, with a bucket and an entry point in it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ from pathlib import Path
 
 import pytest
 
-NEEDED = ("moto", "flask", "sagemaker", "sagemaker_training")  # flask stands for what moto[server] brings
-# Without them only test_needs.py is collected, which says so.
+NEEDED = ("moto", "flask", "sagemaker", "sagemaker_training")  # flask: of moto[server]
+# Without them only test_needs.py is collected, which reports it.
 collect_ignore = (
     []
     if all(find_spec(name) for name in NEEDED)
     else [path.name for path in Path(__file__).parent.glob("test_*.py") if path.name != "test_needs.py"]
 )
 os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests that use an emulator as walks."""
+    starting = {"shared", "tmp_path", "tmp_path_factory"}
+    for item in items:
+        if Path(__file__).parent in item.path.parents and starting & set(item.fixturenames):
+            item.add_marker(pytest.mark.walk)
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +40,6 @@ def shared(tmp_path_factory):
 
 @pytest.fixture
 def lab(shared):
-    """The shared emulator, with nothing that goes wrong left from other tests."""
+    """The shared emulator, without faults of other tests."""
     yield shared
     shared.emulator.faults.clear()

@@ -1,4 +1,4 @@
-"""Jobs for the tests: an entry point that does what a hyperparameter says, and the requests that start it."""
+"""Jobs for tests: an entry point whose behaviour is a hyperparameter, and requests that start it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/lab:1"
 BUCKET = "lab-bucket"
 LOGS = "/aws/sagemaker/TrainingJobs"
 METRICS = [{"Name": "capture", "Regex": r"capture=(-?[0-9.]+)"}]
-NEVER = "ml.c4.xlarge"  # a type of which there is none, so that jobs wait
+NEVER = "ml.c4.xlarge"  # a type without capacity, so that jobs wait
 PATIENCE_S = 60
 WAITING = {"InstanceType": NEVER, "InstanceCount": 1, "VolumeSizeInGB": 10}
 ENTRY = """
@@ -40,13 +40,13 @@ if does == "well":
     for value in ("-1", "0.5", "0.75"):
         print(f"capture={value}", flush=True)
     channel = pathlib.Path(os.environ["SM_CHANNEL_MARKET"]) if "SM_CHANNEL_MARKET" in os.environ else None
-    told = {
+    content = {
         "hyperparameters": json.loads(os.environ["SM_HPS"]),
         "files": sorted(str(path.relative_to(channel)) for path in channel.rglob("*")) if channel else [],
         "environment": dict(os.environ),
         "resources": json.loads((base / "input/config/resourceconfig.json").read_text()),
     }
-    pathlib.Path(os.environ["SM_MODEL_DIR"], "told.json").write_text(json.dumps(told))
+    pathlib.Path(os.environ["SM_MODEL_DIR"], "seen.json").write_text(json.dumps(content))
     pathlib.Path(os.environ["SM_OUTPUT_DATA_DIR"], "report.txt").write_text("a report")
 elif does == "raise":
     raise ValueError("capacity_mwh must be positive: -1" + "x" * 3000)
@@ -61,7 +61,7 @@ elif does == "deaf":
     print("ready", flush=True)
     time.sleep(60)
 elif does == "count":
-    # As long as nothing was restored it counts without end; a second run says where it went on.
+    # Without a restored checkpoint it runs for ever; a second run reports the checkpoint.
     path = checkpoints / "count"
     start = int(path.read_text()) if path.exists() else None
     if start is not None:
@@ -74,11 +74,11 @@ elif does == "count":
 elif does == "family":
     child = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
     daemons = [subprocess.Popen([sys.executable, "-c", child], start_new_session=True) for _ in range(2)]
-    print("pids", os.getpid(), *(one.pid for one in daemons), flush=True)
+    print("pids", os.getpid(), *(daemon.pid for daemon in daemons), flush=True)
     print("ready", flush=True)
     time.sleep(60)
 elif does == "meet":
-    # The first host listens, the others tell it their names; their addresses are those of /etc/hosts.
+    # The first host listens, the others send it their names; the addresses are those of /etc/hosts.
     me, hosts = os.environ["SM_CURRENT_HOST"], json.loads(os.environ["SM_HOSTS"])
     assert socket.gethostname() == me and pathlib.Path("/opt/ml/input/config").is_dir()
     address = (socket.gethostbyname(hosts[0]), 6371)
@@ -93,12 +93,12 @@ elif does == "meet":
                 break
             except ConnectionRefusedError:
                 time.sleep(0.05)
-    told = {
+    content = {
         "resources": json.loads((base / "input/config/resourceconfig.json").read_text()),
         "files": os.listdir(os.environ["SM_CHANNEL_MARKET"]) if "SM_CHANNEL_MARKET" in os.environ else None,
         "first": pathlib.Path("/proc/1/cmdline").read_text(),
     }
-    pathlib.Path(os.environ["SM_MODEL_DIR"], f"{me}.json").write_text(json.dumps(told))
+    pathlib.Path(os.environ["SM_MODEL_DIR"], f"{me}.json").write_text(json.dumps(content))
 """
 
 
@@ -106,10 +106,10 @@ class Lab:
     """An emulator with a bucket and the entry point in it."""
 
     def __init__(self, emulator: Any) -> None:
-        """Fill an emulator that runs."""
+        """Fill a running emulator."""
         self.emulator = emulator
         self.sagemaker = emulator.client("sagemaker")
-        # Sends what the other client would not let pass.
+        # Sends requests that the other client would reject.
         self.unchecked = emulator.client("sagemaker", parameter_validation=False)
         self.s3 = emulator.client("s3")
         self.logs = emulator.client("logs")
@@ -119,7 +119,7 @@ class Lab:
         self.s3.put_object(Bucket=BUCKET, Key="code/source.tar.gz", Body=packed({"entry.py": ENTRY}))
 
     def request(self, does: str = "well", **changes: Any) -> dict[str, Any]:
-        """Return a request of CreateTrainingJob with a name of its own; a change to None leaves a member out."""
+        """Return a request of CreateTrainingJob with a new name; a change to None omits a member."""
         name = f"job-{next(self._numbers)}-{does}"
         program = {
             "sagemaker_program": '"entry.py"',
@@ -152,9 +152,9 @@ class Lab:
         return self.request(ResourceConfig=WAITING, **changes)
 
     def stop(self, name: str) -> dict[str, Any]:
-        """Stop a job, wait for its end and return what Describe tells."""
+        """Stop a job, wait for its end and return its description."""
         self.sagemaker.stop_training_job(TrainingJobName=name)
-        return self.ended(name)
+        return self.finished(name)
 
     def start(self, request: dict[str, Any]) -> str:
         self.sagemaker.create_training_job(**request)
@@ -163,16 +163,16 @@ class Lab:
     def describe(self, name: str) -> dict[str, Any]:
         return self.sagemaker.describe_training_job(TrainingJobName=name)
 
-    def ended(self, name: str) -> dict[str, Any]:
-        """Wait for a job's end and return what Describe tells."""
-        return until(lambda: self._if_over(name), f"{name} has not ended")
+    def finished(self, name: str) -> dict[str, Any]:
+        """Wait for a job's end and return its description."""
+        return until(lambda: self._if_finished(name), f"{name} has not ended")
 
-    def _if_over(self, name: str) -> dict[str, Any] | None:
-        told = self.describe(name)
-        return told if told["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") else None
+    def _if_finished(self, name: str) -> dict[str, Any] | None:
+        job = self.describe(name)
+        return job if job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
-    def said(self, name: str) -> str:
-        """Return what all hosts of a job have written."""
+    def output(self, name: str) -> str:
+        """Return the output of all hosts of a job."""
         try:
             streams = self.logs.describe_log_streams(logGroupName=LOGS, logStreamNamePrefix=f"{name}/")["logStreams"]
         except ClientError:
@@ -186,8 +186,8 @@ class Lab:
         return "\n".join(lines)
 
     def ready(self, name: str) -> None:
-        """Wait until the entry point has said so."""
-        until(lambda: "\nready" in self.said(name), f"{name} is not ready")
+        """Wait until the entry point is ready."""
+        until(lambda: "\nready" in self.output(name), f"{name} is not ready")
 
     def object(self, key: str) -> bytes | None:
         try:
@@ -214,14 +214,14 @@ def packed(files: dict[str, str]) -> bytes:
 
 
 def until(look: Any, complaint: str) -> Any:
-    """Look until there is something; fails after a while."""
+    """Poll until a condition is true, and return its value; fails after some time."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        if found := look():
-            return found
+        if value := look():
+            return value
         time.sleep(0.05)
     raise AssertionError(complaint)
 
 
-def statuses(told: dict[str, Any]) -> list[str]:
-    return [one["Status"] for one in told["SecondaryStatusTransitions"]]
+def statuses(job: dict[str, Any]) -> list[str]:
+    return [transition["Status"] for transition in job["SecondaryStatusTransitions"]]

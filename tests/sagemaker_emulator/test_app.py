@@ -1,4 +1,4 @@
-"""Who is let in, what goes wrong on request, and what is told of requests."""
+"""Access keys, faults and the log of requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ONCE = {"retries": {"total_max_attempts": 1}}
         ("sts", "get_caller_identity", "InvalidClientTokenId"),
     ],
 )
-def test_another_key_is_refused(lab, service, operation, code):
+def test_other_access_keys_are_refused(lab, service, operation, code):
     endpoint = lab.emulator.endpoint_url
     stranger = boto3.Session("AKIAIOSFODNN7EXAMPLE", "secret", region_name="eu-west-1")
     with pytest.raises(ClientError) as refused:
@@ -36,7 +36,7 @@ def test_another_key_is_refused(lab, service, operation, code):
 
 
 @pytest.mark.parametrize("path", ["/", f"/{BUCKET}", "/moto-api/reset", "/emulator/requests", "/emulator/faults"])
-def test_without_a_key_there_is_nothing(lab, path):
+def test_requests_without_a_key_are_refused(lab, path):
     for data in (None, b"{}"):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"{lab.emulator.endpoint_url}{path}", data=data)
@@ -44,38 +44,38 @@ def test_without_a_key_there_is_nothing(lab, path):
     assert lab.emulator.client("sts").get_caller_identity()["Account"] == lab.emulator.account
 
 
-def test_an_address_signed_beforehand_is_let_in(lab):
+def test_presigned_urls_are_accepted(lab):
     lab.s3.put_object(Bucket=BUCKET, Key="signed", Body=b"1")
     address = lab.s3.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": "signed"})
     assert urllib.request.urlopen(address).read() == b"1"
 
 
 @pytest.mark.parametrize("kind", ["throttle", "error_before"])
-def test_clients_try_again_after_what_has_no_effect(lab, kind):
+def test_clients_retry_after_faults_without_effect(lab, kind):
     lab.emulator.faults.add("CreateTrainingJob", kind, times=2)
     name = lab.start(lab.waiting())
-    codes = [one["status"] for one in _created(lab, name)]
+    codes = [each["status"] for each in _created(lab, name)]
     assert codes == [400 if kind == "throttle" else 500] * 2 + [200]
     lab.stop(name)
 
 
-def test_an_answer_that_is_lost_leaves_a_job_which_a_second_try_finds(lab):
+def test_a_retry_after_a_lost_answer_finds_the_job_in_use(lab):
     lab.emulator.faults.add("CreateTrainingJob", "error_after")
     request = lab.waiting()
     with pytest.raises(lab.sagemaker.exceptions.ResourceInUse):
         lab.start(request)
     name = request["TrainingJobName"]
-    assert [one["status"] for one in _created(lab, name)] == [500, 400]
+    assert [each["status"] for each in _created(lab, name)] == [500, 400]
     assert lab.describe(name)["TrainingJobStatus"] == "InProgress"
     lab.stop(name)
 
 
 def _created(lab, name):
     found = lab.emulator.requests("CreateTrainingJob")
-    return [one for one in found if one["parameters"].get("TrainingJobName") == name]
+    return [each for each in found if each["parameters"].get("TrainingJobName") == name]
 
 
-def test_a_client_that_does_not_try_again_sees_the_error(lab):
+def test_a_client_without_retries_gets_the_error(lab):
     impatient = lab.emulator.client("sagemaker", **ONCE)
     for kind, code in (("throttle", "ThrottlingException"), ("error_before", "InternalFailure")):
         lab.emulator.faults.add("ListModels", kind)
@@ -86,7 +86,7 @@ def test_a_client_that_does_not_try_again_sees_the_error(lab):
 
 
 @pytest.mark.parametrize("kind", ["throttle", "error_before", "error_after"])
-def test_s3_can_fail_too(lab, kind):
+def test_clients_of_s3_retry_after_faults(lab, kind):
     key, body = f"faulty/{kind}", b"x" * 300_000
     for operation in ("PutObject", "HeadObject", "GetObject", "ListObjectsV2"):
         lab.emulator.faults.add(operation, kind)
@@ -94,12 +94,12 @@ def test_s3_can_fail_too(lab, kind):
     assert lab.s3.head_object(Bucket=BUCKET, Key=key)["ContentLength"] == len(body)
     assert lab.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == body
     assert lab.s3.list_objects_v2(Bucket=BUCKET, Prefix=key)["KeyCount"] == 1
-    found = [one for one in lab.emulator.requests() if key in one["parameters"].values()]
+    found = [each for each in lab.emulator.requests() if key in each["parameters"].values()]
     bad = 503 if kind == "throttle" else 500
-    assert [one["status"] for one in found] == [bad, 200] * 4
+    assert [each["status"] for each in found] == [bad, 200] * 4
 
 
-def test_parts_of_an_object_can_fail(lab):
+def test_uploads_of_parts_can_fail(lab):
     lab.emulator.faults.add("UploadPart", "error_before", skip=1)
     made = lab.s3.create_multipart_upload(Bucket=BUCKET, Key="parts")
     parts = []
@@ -111,29 +111,29 @@ def test_parts_of_an_object_can_fail(lab):
         Bucket=BUCKET, Key="parts", UploadId=made["UploadId"], MultipartUpload={"Parts": parts}
     )
     assert lab.s3.head_object(Bucket=BUCKET, Key="parts")["ContentLength"] == (5 << 20) + 3
-    assert [one["status"] for one in lab.emulator.requests("UploadPart")] == [200, 500, 200]
+    assert [each["status"] for each in lab.emulator.requests("UploadPart")] == [200, 500, 200]
 
 
-def test_an_answer_can_take_its_time(lab):
+def test_an_answer_can_be_slow(lab):
     lab.emulator.faults.add("ListModels", "slow", seconds=0.5)
     began = time.monotonic()
     lab.sagemaker.list_models()
     assert time.monotonic() - began >= 0.5
 
 
-def test_a_fault_that_there_is_not_is_refused(lab):
+def test_an_unknown_fault_is_refused(lab):
     with pytest.raises(ValueError, match="kind must be one of throttle, error_before, error_after, slow, not 'flood'"):
         lab.emulator.faults.add("ListModels", "flood")
     with pytest.raises(ValueError, match="there is no GET /emulator/weather"):
         lab.emulator.control("GET", "weather")
 
 
-def test_the_jobs_own_requests_are_told_of_and_the_emulators_are_not(lab):
+def test_requests_of_jobs_are_logged_and_those_of_the_emulator_are_not(lab):
     before = len(lab.emulator.requests("GetObject"))
     name = lab.start(lab.request())
-    lab.ended(name)
+    lab.finished(name)
     found = lab.emulator.requests("GetObject")[before:]
-    assert [one["parameters"]["Key"] for one in found] == ["code/source.tar.gz"]
+    assert [each["parameters"]["Key"] for each in found] == ["code/source.tar.gz"]
     assert not lab.emulator.requests("PutLogEvents")
 
 
@@ -149,16 +149,16 @@ def test_a_body_that_is_not_json_is_refused(lab):
     assert json.load(refused.value)["__type"] == "SerializationException"
 
 
-def test_requests_end_up_in_order(lab):
+def test_requests_are_logged_in_order(lab):
     lab.sagemaker.list_models(NameContains="first")
     lab.sagemaker.list_models(NameContains="second")
-    seen = until(lambda: lab.emulator.requests("ListModels")[-2:], "nothing was told")
-    assert [one["parameters"] for one in seen] == [{"NameContains": "first"}, {"NameContains": "second"}]
-    assert {one["region"] for one in seen} == {"eu-west-1"}
+    seen = until(lambda: lab.emulator.requests("ListModels")[-2:], "no request was logged")
+    assert [each["parameters"] for each in seen] == [{"NameContains": "first"}, {"NameContains": "second"}]
+    assert {each["region"] for each in seen} == {"eu-west-1"}
 
 
 @pytest.mark.parametrize(("points", "compressed"), [(1, False), (400, True)])
-def test_bodies_that_a_client_compresses_are_read(lab, points, compressed):
+def test_compressed_bodies_are_read(lab, points, compressed):
     client, sent = lab.emulator.client("cloudwatch"), []
     client.meta.events.register(
         "before-send", lambda request, **_: sent.append(request.headers.get("Content-Encoding"))
@@ -167,11 +167,11 @@ def test_bodies_that_a_client_compresses_are_read(lab, points, compressed):
     name = f"of-{points}"
     client.put_metric_data(Namespace=name, MetricData=data)
     assert bool(sent[-1]) == compressed
-    told = client.get_paginator("list_metrics").paginate(Namespace=name)
-    assert len([one for page in told for one in page["Metrics"]]) == points
+    pages = client.get_paginator("list_metrics").paginate(Namespace=name)
+    assert len([metric for page in pages for metric in page["Metrics"]]) == points
 
 
-def test_a_compressed_body_that_is_not_is_told(lab):
+def test_an_invalid_compressed_body_is_refused(lab):
     client = lab.emulator.client("cloudwatch")
     data = [{"MetricName": f"metric-{n}", "Value": 0.0} for n in range(400)]
 

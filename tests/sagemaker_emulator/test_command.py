@@ -1,4 +1,4 @@
-"""The command itself: where it tells that it is, and how it ends."""
+"""The command: its address file, and how it exits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.sagemaker_emulator.test_jobs import alive
 RAN = namespaces_work() is None
 
 
-def test_help_says_what_is_not_modelled():
+def test_help_lists_what_is_not_modelled():
     said = subprocess.run([sys.executable, "-m", "sagemaker_emulator", "--help"], capture_output=True, text=True)
     assert said.returncode == 0 and "Not modelled" in said.stdout and "--spot-discount" in said.stdout
     wrong = [sys.executable, "-m", "sagemaker_emulator", "--work", "x", "--quota", "many"]
@@ -27,7 +27,7 @@ def test_help_says_what_is_not_modelled():
     assert said.returncode == 2 and "must be NAME=NUMBER, not 'many'" in said.stderr
 
 
-def test_the_address_is_for_its_user_alone_and_goes_at_the_end(tmp_path):
+def test_only_the_user_can_read_the_address_which_is_removed_at_the_end(tmp_path):
     with Emulator(tmp_path) as emulator:
         path = tmp_path / "address.json"
         assert path.stat().st_mode & 0o777 == 0o600
@@ -49,7 +49,7 @@ def test_the_address_is_for_its_user_alone_and_goes_at_the_end(tmp_path):
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_nothing_of_a_job_outlives_the_emulator(tmp_path, how):
+def test_jobs_end_with_the_emulator(tmp_path, how):
     with Emulator(tmp_path, isolation="namespaces" if RAN and how == signal.SIGTERM else "plain") as emulator:
         lab = Lab(emulator)
         name = lab.start(lab.request("family"))
@@ -63,7 +63,7 @@ def test_nothing_of_a_job_outlives_the_emulator(tmp_path, how):
 
 
 def under(pid):
-    """Return the processes below one, from anywhere on this machine."""
+    """Return the descendants of a process."""
     parents = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -73,12 +73,12 @@ def under(pid):
             except OSError:
                 continue
     found = list(parents.get(pid, []))
-    for one in found:
-        found += parents.get(one, [])
+    for process in found:
+        found += parents.get(process, [])
     return found
 
 
-def test_it_ends_after_a_while_without_work(tmp_path):
+def test_an_idle_emulator_exits(tmp_path):
     with Emulator(tmp_path, idle=3) as emulator:
         lab = Lab(emulator)
         name = lab.start(lab.waiting())

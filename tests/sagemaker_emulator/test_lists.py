@@ -24,10 +24,10 @@ def jobs(tmp_path_factory):
 
 
 def names(answer):
-    return [one["TrainingJobName"] for one in answer["TrainingJobSummaries"]]
+    return [each["TrainingJobName"] for each in answer["TrainingJobSummaries"]]
 
 
-def test_a_page_holds_ten_and_leads_to_the_next(jobs):
+def test_a_page_has_ten_jobs_and_a_token_of_the_next(jobs):
     first = jobs.sagemaker.list_training_jobs(NameContains="SWEEP")
     assert names(first) == [f"sweep-{number:02}" for number in range(10)]
     second = jobs.sagemaker.list_training_jobs(NameContains="SWEEP", NextToken=first["NextToken"])
@@ -40,13 +40,13 @@ def test_a_page_holds_ten_and_leads_to_the_next(jobs):
         jobs.sagemaker.list_training_jobs(MaxResults=101)
 
 
-def test_jobs_are_listed_by_status_and_in_order(jobs):
+def test_lists_are_filtered_and_sorted(jobs):
     stopped = jobs.sagemaker.list_training_jobs(StatusEquals="Stopped")
     assert names(stopped) == ["other-stopped"]
     summary = stopped["TrainingJobSummaries"][0]
-    told = jobs.describe("other-stopped")
+    job = jobs.describe("other-stopped")
     for member in ("TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus"):
-        assert summary[member] == told[member]
+        assert summary[member] == job[member]
     under_way = jobs.sagemaker.list_training_jobs(StatusEquals="InProgress", SortBy="Name", SortOrder="Descending")
     assert names(under_way)[:2] == ["sweep-11", "sweep-10"]
     after = jobs.sagemaker.list_training_jobs(CreationTimeAfter=jobs.describe("sweep-09")["CreationTime"])
@@ -55,7 +55,7 @@ def test_jobs_are_listed_by_status_and_in_order(jobs):
     assert names(before) == ["sweep-00"]
 
 
-def test_regions_have_jobs_of_their_own(jobs):
+def test_regions_have_separate_jobs(jobs):
     elsewhere = jobs.emulator.session.client(
         "sagemaker", region_name="us-east-1", endpoint_url=jobs.emulator.endpoint_url
     )
@@ -64,7 +64,7 @@ def test_regions_have_jobs_of_their_own(jobs):
         elsewhere.describe_training_job(TrainingJobName="sweep-01")
 
 
-def test_one_list_too_many_is_throttled(jobs):
+def test_lists_above_the_rate_limit_are_throttled(jobs):
     impatient = jobs.emulator.client("sagemaker", retries={"total_max_attempts": 1})
     with pytest.raises(ClientError, match="ThrottlingException.*Rate exceeded"):
         for _ in range(4):
@@ -72,12 +72,12 @@ def test_one_list_too_many_is_throttled(jobs):
     jobs.sagemaker.list_endpoints()  # as this client tries again
 
 
-def test_jobs_are_found_by_what_they_are(jobs):
+def test_search_finds_jobs_by_their_properties(jobs):
     def found(*filters, **more):
         answer = jobs.sagemaker.search(
             Resource="TrainingJob", SearchExpression={"Filters": list(filters)} | more.pop("expression", {}), **more
         )
-        return [one["TrainingJob"]["TrainingJobName"] for one in answer["Results"]]
+        return [each["TrainingJob"]["TrainingJobName"] for each in answer["Results"]]
 
     tagged = {"Name": "Tags.sweep", "Operator": "Equals", "Value": "s1"}
     high = {"Name": "HyperParameters.alpha", "Operator": "Equals", "Value": "1.1"}
@@ -95,7 +95,7 @@ def test_jobs_are_found_by_what_they_are(jobs):
         found({"Name": "Colour", "Operator": "Equals", "Value": "red"})
 
 
-def test_tags_come_and_go(jobs):
+def test_tags_can_be_added_and_deleted(jobs):
     arn = jobs.describe("sweep-00")["TrainingJobArn"]
     jobs.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "trial", "Value": "7"}])
     jobs.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["sweep"])

@@ -1,4 +1,4 @@
-"""Hosts with namespaces of their own: several to a job, a real /opt/ml, and daemons that die with it."""
+"""Hosts with namespaces: several per job, a real /opt/ml, and daemons that end with the job."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def lab(tmp_path_factory):
         yield Lab(emulator)
 
 
-def test_two_groups_of_hosts_meet(lab):
+def test_hosts_of_two_groups_can_connect(lab):
     for name in ("a", "b", "c"):
         lab.s3.put_object(Bucket=BUCKET, Key=f"shards/{name}", Body=b"1")
     groups = [
@@ -38,10 +38,10 @@ def test_two_groups_of_hosts_meet(lab):
         InputDataConfig=[{"ChannelName": "market", "DataSource": {"S3DataSource": source}}],
     )
     here = Path("/opt/ml").exists()
-    told = lab.ended(lab.start(request))
-    assert told["TrainingJobStatus"] == "Completed", told.get("FailureReason")
-    assert told["ResourceConfig"]["InstanceGroups"] == groups
-    files = lab.unpacked(f"out/{told['TrainingJobName']}/output/model.tar.gz")
+    job = lab.finished(lab.start(request))
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert job["ResourceConfig"]["InstanceGroups"] == groups
+    files = lab.unpacked(f"out/{job['TrainingJobName']}/output/model.tar.gz")
     assert json.loads(files["met.json"]) == ["algo-2", "algo-3"]
     first, second, third = (json.loads(files[f"algo-{number}.json"]) for number in (1, 2, 3))
     assert first["files"] is None and sorted(second["files"] + third["files"]) == ["a", "b", "c"]
@@ -51,19 +51,19 @@ def test_two_groups_of_hosts_meet(lab):
     assert resources["hosts"] == ["algo-1", "algo-2", "algo-3"]
     assert resources["current_host"] == "algo-3" and resources["current_group_name"] == "runners"
     assert resources["current_instance_type"] == "ml.c5.2xlarge"
-    assert [(one["instance_group_name"], one["hosts"]) for one in resources["instance_groups"]] == [
+    assert [(each["instance_group_name"], each["hosts"]) for each in resources["instance_groups"]] == [
         ("learners", ["algo-1"]),
         ("runners", ["algo-2", "algo-3"]),
     ]
     assert Path("/opt/ml").exists() == here
 
 
-def test_what_was_not_copied_yet_is_lost_with_a_spot_instance(lab):
+def test_files_that_were_not_copied_are_lost_with_a_spot_instance(lab):
     name = lab.start(lab.spot("count"))
     lab.ready(name)
     lab.emulator.interrupt(name)
     # It counts from the start again, and without end.
-    until(lambda: lab.said(name).count("\nready") == 2, "it did not start again")
+    until(lambda: lab.output(name).count("\nready") == 2, "it did not start again")
     assert lab.object(f"checkpoints/{name}/count") is None
     assert "Interrupted" in statuses(lab.stop(name))
     assert lab.object(f"checkpoints/{name}/count") == b"7"

@@ -1,4 +1,4 @@
-"""What the emulator needs, and what it must not."""
+"""Dependencies of the emulator."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ PACKAGE = Path(__file__).parents[2] / "launchers" / "sagemaker_emulator"
 
 
 @pytest.mark.parametrize("name", NEEDED)
-def test_what_it_needs_is_there(name):
+def test_needed_packages_are_installed(name):
     pytest.importorskip(name, reason=f"the emulator and its tests need {name}")
 
 
-def test_it_knows_nothing_of_the_lab():
-    files = sorted(PACKAGE.glob("*.py"))
-    assert len(files) > 10
+def test_the_emulator_does_not_mention_the_lab():
+    files = sorted(PACKAGE.rglob("*.py"))
+    assert files
     for path in files:
         text = path.read_text()
         assert "battery_lab" not in text and "hydra" not in text, path

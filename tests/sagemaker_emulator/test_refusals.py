@@ -1,4 +1,4 @@
-"""Requests that the service would refuse."""
+"""Requests that the service refuses."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def changed(request, changes):
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_request_is_refused(lab, case):
+def test_an_invalid_request_is_refused(lab, case):
     changes, words = WRONG[case]
     request = changed(lab.request(), changes)
     with pytest.raises(ClientError, match=words) as refused:
@@ -108,7 +108,7 @@ def test_a_wrong_request_is_refused(lab, case):
         lab.sagemaker.describe_training_job(TrainingJobName=request["TrainingJobName"][:63].replace("_", "-"))
 
 
-def test_a_name_serves_once(lab):
+def test_a_name_in_use_is_refused(lab):
     name = lab.start(lab.waiting())
     with pytest.raises(lab.sagemaker.exceptions.ResourceInUse, match="must be unique"):
         lab.start(lab.waiting(TrainingJobName=name))
@@ -117,7 +117,7 @@ def test_a_name_serves_once(lab):
         lab.start(lab.waiting(TrainingJobName=name))
 
 
-def test_more_instances_than_the_quota_are_refused_until_others_are_free(lab):
+def test_instances_above_the_quota_are_refused_until_others_are_free(lab):
     names = [lab.start(lab.waiting()) for _ in range(2)]
     words = (
         rf"The account-level service limit '{NEVER} for training job usage' is 2 Instances, with current "
@@ -130,7 +130,7 @@ def test_more_instances_than_the_quota_are_refused_until_others_are_free(lab):
     lab.stop(names[1])
 
 
-def test_every_mistake_is_told_at_once():
+def test_all_violations_are_reported_at_once():
     with pytest.raises(AwsError) as refused:
         validate("sagemaker", "AddTags", {"ResourceArn": 7 * "x", "Tags": [{"Key": "größe 1"}], "Colour": 1})
     assert refused.value.message.startswith("3 validation errors detected: ")

@@ -1,4 +1,4 @@
-"""The SageMaker SDK against the emulator: an estimator, runs of experiments and their analytics."""
+"""The SageMaker SDK with the emulator: an estimator, runs of experiments and their analytics."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.sagemaker_emulator.lab import BUCKET, ENTRY, IMAGE, METRICS, ROLE
 
 
 @pytest.fixture
-def no_way_out(monkeypatch):
-    """Let nothing but this machine be reached, and fail where that was tried."""
+def loopback_only(monkeypatch):
+    """Allow connections to this machine only, and fail the test if others were tried."""
     connect, tried = socket.socket.connect, []
 
     def guarded(self, address):
@@ -30,8 +30,8 @@ def no_way_out(monkeypatch):
 
 
 @pytest.fixture
-def session(lab, monkeypatch, tmp_path, no_way_out):
-    """A session of the SDK that knows the emulator alone, with the settings of nobody's home."""
+def session(lab, monkeypatch, tmp_path, loopback_only):
+    """A session of the SDK with the emulator, without settings of the user."""
     for name, value in lab.emulator.environment.items():
         monkeypatch.setenv(name, value)
     for name in ("SAGEMAKER_ADMIN_CONFIG_OVERRIDE", "SAGEMAKER_USER_CONFIG_OVERRIDE"):
@@ -41,14 +41,14 @@ def session(lab, monkeypatch, tmp_path, no_way_out):
     hook = sys.excepthook
     sagemaker = pytest.importorskip("sagemaker")
     sys.excepthook = hook  # importing the SDK replaces it
-    # It sleeps 5 s before it looks for the first time, in attach and before it prints logs.
-    hurried = types.ModuleType("time")
-    vars(hurried).update(vars(time) | {"sleep": lambda _: time.sleep(0.05)})
-    monkeypatch.setattr("sagemaker.session.time", hurried)
+    # The SDK sleeps 5 s before its first request in attach and before it prints logs.
+    without_sleep = types.ModuleType("time")
+    vars(without_sleep).update(vars(time) | {"sleep": lambda _: time.sleep(0.05)})
+    monkeypatch.setattr("sagemaker.session.time", without_sleep)
     return sagemaker.Session(boto_session=lab.emulator.session, default_bucket=BUCKET)
 
 
-def test_an_estimator_fits_and_is_attached_to(lab, session, tmp_path, capsys):
+def test_an_estimator_can_be_fitted_and_attached(lab, session, tmp_path, capsys):
     from sagemaker.rl import RLEstimator
 
     (tmp_path / "entry.py").write_text(ENTRY)
@@ -71,20 +71,20 @@ def test_an_estimator_fits_and_is_attached_to(lab, session, tmp_path, capsys):
     )
     estimator.fit(wait=False)
     name = estimator.latest_training_job.name
-    lab.ended(name)
+    lab.finished(name)
     attached = RLEstimator.attach(name, sagemaker_session=session)
     assert attached.latest_training_job.name == name and attached.hyperparameters()["alpha"] == "0.25"
     session.logs_for_job(name, wait=False)
-    said = capsys.readouterr().out
-    assert "capture=0.75" in said
+    output = capsys.readouterr().out
+    assert "capture=0.75" in output
     assert estimator.model_data == f"s3://{BUCKET}/fitted/{name}/output/model.tar.gz"
-    seen = json.loads(lab.unpacked(f"fitted/{name}/output/model.tar.gz")["told.json"])
+    seen = json.loads(lab.unpacked(f"fitted/{name}/output/model.tar.gz")["seen.json"])
     assert seen["hyperparameters"] == {"does": "well", "alpha": 0.25}
     frame = estimator.training_job_analytics.dataframe()
     assert "capture" in set(frame["metric_name"])
 
 
-def test_runs_have_parameters_metrics_and_files_and_one_search_sorts_them(lab, session, tmp_path):
+def test_runs_hold_parameters_metrics_and_files_and_are_sorted_by_one_search(lab, session, tmp_path):
     from sagemaker.analytics import ExperimentAnalytics
     from sagemaker.experiments import Run, load_run
 
@@ -116,20 +116,20 @@ def test_runs_have_parameters_metrics_and_files_and_one_search_sorts_them(lab, s
     _check_values(lab)
 
 
-def test_a_job_goes_on_with_the_run_in_which_it_was_started(lab, session, monkeypatch):
+def test_a_job_loads_the_run_that_started_it(lab, session, monkeypatch):
     from sagemaker.experiments import Run, load_run
 
     with Run(experiment_name="fits", run_name="one", sagemaker_session=session) as run:
         config = run.experiment_config
     name = lab.start(lab.waiting(ExperimentConfig=config))
-    # As in the job, whose environment has it.
+    # As in the environment of the job.
     monkeypatch.setenv("TRAINING_JOB_ARN", lab.describe(name)["TrainingJobArn"])
     with load_run(sagemaker_session=session) as run:
         assert (run.experiment_name, run.run_name) == ("fits", "one")
         run.log_parameter("inside", 1)
     lab.stop(name)
     found = lab.sagemaker.list_trial_components(ExperimentName="fits", SortBy="Name", SortOrder="Ascending")
-    assert [one["TrialComponentName"] for one in found["TrialComponentSummaries"]] == [
+    assert [each["TrialComponentName"] for each in found["TrialComponentSummaries"]] == [
         "fits-one",
         f"{name}-aws-training-job",
     ]
@@ -138,7 +138,7 @@ def test_a_job_goes_on_with_the_run_in_which_it_was_started(lab, session, monkey
 
 
 def _check_values(lab):
-    """The values themselves can be read back, by steps and by statistics of time."""
+    """Check that values can be read, by step and by statistics over time."""
     filters = [{"Name": "Parameters.algo", "Operator": "Equals", "Value": "low"}]
     found = lab.sagemaker.search(Resource="ExperimentTrialComponent", SearchExpression={"Filters": filters})["Results"]
     arn = found[0]["TrialComponent"]["TrialComponentArn"]
@@ -147,15 +147,15 @@ def _check_values(lab):
     query = {"MetricName": "capture", "ResourceArn": arn, "MetricStat": "Last"}
     steps = query | {"Period": "IterationNumber", "XAxisType": "IterationNumber"}
     hours = query | {"Period": "OneHour", "XAxisType": "Timestamp", "MetricStat": "Max"}
-    one, other, none = metrics.batch_get_metrics(
+    by_step, by_hour, none = metrics.batch_get_metrics(
         MetricQueries=[steps, hours, steps | {"ResourceArn": arn.replace("low", "nobody")}]
     )["MetricQueryResults"]
-    assert (one["XAxisValues"], one["MetricValues"]) == ([0, 10, 20], [0.1, 0.2, 0.7])
-    assert max(other["MetricValues"]) == 0.7 and other["XAxisValues"][0] % 3600 == 0
+    assert (by_step["XAxisValues"], by_step["MetricValues"]) == ([0, 10, 20], [0.1, 0.2, 0.7])
+    assert max(by_hour["MetricValues"]) == 0.7 and by_hour["XAxisValues"][0] % 3600 == 0
     assert none["Status"] == "ValidationError"
 
 
-def test_names_of_experiments_serve_once(lab):
+def test_names_of_experiments_are_unique(lab):
     lab.sagemaker.create_experiment(ExperimentName="once")
     with pytest.raises(lab.sagemaker.exceptions.ClientError, match=r"Experiment with name \(once\) already exists"):
         lab.sagemaker.create_experiment(ExperimentName="once")
@@ -172,22 +172,22 @@ def test_names_of_experiments_serve_once(lab):
         lab.sagemaker.create_trial(TrialName="lost", ExperimentName="nobodys")
 
 
-def test_a_job_of_an_experiment_makes_a_component_of_its_own(lab):
+def test_a_job_of_an_experiment_has_a_trial_component(lab):
     lab.sagemaker.create_experiment(ExperimentName="jobs")
     lab.sagemaker.create_trial(TrialName="jobs-trial", ExperimentName="jobs")
     config = {"ExperimentName": "jobs", "TrialName": "jobs-trial", "TrialComponentDisplayName": "A-job"}
     request = lab.request(ExperimentConfig=config)
     request["HyperParameters"]["alpha"] = "0.5"
-    told = lab.ended(lab.start(request))
-    assert told["ExperimentConfig"] == config
-    made = lab.sagemaker.describe_trial_component(TrialComponentName=f"{told['TrainingJobName']}-aws-training-job")
+    job = lab.finished(lab.start(request))
+    assert job["ExperimentConfig"] == config
+    made = lab.sagemaker.describe_trial_component(TrialComponentName=f"{job['TrainingJobName']}-aws-training-job")
     assert made["DisplayName"] == "A-job" and made["Status"]["PrimaryStatus"] == "Completed"
-    assert made["Source"]["SourceArn"] == told["TrainingJobArn"]
+    assert made["Source"]["SourceArn"] == job["TrainingJobArn"]
     assert made["Parameters"]["alpha"] == {"NumberValue": 0.5} and made["Parameters"]["does"] == {"StringValue": "well"}
     assert made["Parameters"]["SageMaker.InstanceType"] == {"StringValue": "ml.c5.xlarge"}
-    assert [(one["MetricName"], one["Max"], one["Last"], one["Count"]) for one in made["Metrics"]] == [
+    assert [(each["MetricName"], each["Max"], each["Last"], each["Count"]) for each in made["Metrics"]] == [
         ("capture", 0.75, 0.75, 3)
     ]
     filters = [{"Name": "Parents.TrialName", "Operator": "Equals", "Value": "jobs-trial"}]
     found = lab.sagemaker.search(Resource="ExperimentTrialComponent", SearchExpression={"Filters": filters})["Results"]
-    assert [one["TrialComponent"]["TrialComponentName"] for one in found] == [made["TrialComponentName"]]
+    assert [each["TrialComponent"]["TrialComponentName"] for each in found] == [made["TrialComponentName"]]

@@ -10,6 +10,14 @@ import pytest
 from tests.sagemaker_jobs.stub_sweeps import stub_archive
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests that use the emulator as walks."""
+    for item in items:
+        if "shared_emulator" in item.fixturenames:
+            item.add_marker(pytest.mark.walk)
+
+
 @pytest.fixture(scope="session")
 def shared_emulator(tmp_path_factory):
     if missing():

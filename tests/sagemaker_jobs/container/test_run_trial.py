@@ -196,6 +196,7 @@ def test_the_status_of_a_killed_trial_is_passed_on(tmp_path):
     assert subprocess.run([sys.executable, str(entry)], check=False).returncode == 137
 
 
+@pytest.mark.walk
 def test_a_missing_extra_is_reported_with_the_command_that_installs_it(tmp_path):
     (tmp_path / "boto3.py").write_text("raise ModuleNotFoundError(\"No module named 'boto3'\", name='boto3')")
     variables = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *PATHS])}

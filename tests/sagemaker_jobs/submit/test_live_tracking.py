@@ -16,6 +16,7 @@ from tests.sagemaker_jobs.conftest import missing
 from tests.sagemaker_jobs.lab_sweeps import JOBS, Lab, metrics
 
 pytestmark = [
+    pytest.mark.walk,
     pytest.mark.slow,
     pytest.mark.skipif(bool(missing()), reason=f"the extra aws or the emulator is not installed: {missing()}"),
 ]
