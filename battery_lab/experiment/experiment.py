@@ -44,9 +44,12 @@ def choose_actions(env: Environment, algo: Algo) -> str:
         if kind in algo.action_kinds:
             return kind
     name = type(algo).__name__.lower()
+    kinds, remedy = " and ".join(algo.action_kinds), "choose another algorithm"
+    if not hasattr(env, "actions"):
+        raise ConfigError(f"algo={name} supports only {kinds} actions, and env offers {env.offers[0]} ones: {remedy}")
     raise ConfigError(
-        f"env.actions={env.offers[0]} cannot be learned by algo={name}, which supports only "
-        f"{' and '.join(algo.action_kinds)} actions: set env.actions={algo.action_kinds[0]} or choose another algorithm"
+        f"env.actions={env.offers[0]} cannot be learned by algo={name}, which supports only {kinds} actions: "
+        f"set env.actions={algo.action_kinds[0]} or {remedy}"
     )
 
 

@@ -58,8 +58,11 @@ def _check_fits(spec: Mapping[str, Any], world: World, space: gym.Space[Any]) ->
     """Raise ConfigError if observations or actions differ from those in training."""
     outputs = getattr(space, "n", None) or int(np.prod(space.shape or (1,)))
     for quantity, trained, now in (
-        ("action outputs (env.action_levels)", int(spec["outputs"]), outputs),
+        ("action outputs", int(spec["outputs"]), outputs),
         ("numbers in an observation", int(spec["observation_size"]), world.layout.size),
     ):
         if trained != now:
-            raise ConfigError(f"the policy was trained with {trained} {quantity}, and cannot be evaluated with {now}")
+            raise ConfigError(
+                f"the policy was trained with {trained} {quantity}, and cannot be evaluated with {now}: "
+                "use the options of env and observation that it was trained with"
+            )

@@ -1,4 +1,4 @@
-"""Window convolution: convolutions over the price window, and dense layers over all features."""
+"""Window convolution: convolutions over the time window, and dense layers over all features."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class WindowConv:
         """
         if layout.window_size == 0:
             raise ConfigError(
-                "network=window_conv needs a window of prices, and the observation set has none: "
+                "network=window_conv needs a time window, and the observation set has none: "
                 "choose observation=window or network=mlp"
             )
         act = ACTIVATIONS[self.activation]

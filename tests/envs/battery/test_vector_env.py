@@ -64,7 +64,7 @@ def test_an_unstaggered_episode_has_full_length_and_resets_on_the_next_step(worl
     env = world.vector_env(2, 0, staggered=False)
     seen, rewards, ends = roll(env, EPISODE + 2, 0)
     assert np.flatnonzero(ends[:, 0]).tolist() == [EPISODE - 1]
-    # The step after the end only resets: no reward, whatever the action was.
+    # The step after the end only resets: no reward, for any action.
     assert rewards[EPISODE].tolist() == [0.0, 0.0]
     assert rewards[EPISODE + 1].any() or rewards[EPISODE - 1].any()
     assert not np.array_equal(seen[EPISODE], seen[EPISODE + 1])
@@ -176,7 +176,7 @@ def test_initial_energy_covers_the_range_between_the_limits(world):
 def test_each_battery_gets_its_own_reward_while_others_reset(world, monkeypatch):
     env, done, reward = world.vector_env(64, 0), [], BoundShaping.__call__
     env.reset(seed=0)
-    told = []
+    energies = []
     monkeypatch.setattr(BoundShaping, "__call__", lambda self, what: done.append(what) or reward(self, what))
     for t in range(200):
         before, action = env.get_state(), np.random.default_rng(t).integers(0, 3, 64)
@@ -186,9 +186,9 @@ def test_each_battery_gets_its_own_reward_while_others_reset(world, monkeypatch)
         np.testing.assert_array_equal(done[t].energy_mwh, before["energy"][live])
         np.testing.assert_array_equal(done[t].energy_after_mwh, after["energy"][live])
         np.testing.assert_array_equal(done[t].request_mw, 10.0 * (action[live] - 1))
-        told.append((done[t].energy_mwh.copy(), done[t].energy_after_mwh.copy()))
+        energies.append((done[t].energy_mwh.copy(), done[t].energy_after_mwh.copy()))
     # Terms may keep what they were given.
-    for transition, (before, after) in zip(done, told, strict=True):
+    for transition, (before, after) in zip(done, energies, strict=True):
         np.testing.assert_array_equal(transition.energy_mwh, before)
         np.testing.assert_array_equal(transition.energy_after_mwh, after)
     assert min(len(transition.row) for transition in done) < 64
