@@ -1,1 +1,1 @@
-"""The memory of a sweep: its journal, who its trials are, and what their folders hold. Knows nothing of Hydra."""
+"""Sweeps: the journal, the identity of trials, the scheduler and the commands. Independent of Hydra."""

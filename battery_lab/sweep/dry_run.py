@@ -1,4 +1,4 @@
-"""What a sweep would do, as a table: each trial, what it takes, and how long."""
+"""Dry run of a sweep: a table of the trials that would run, with their resources and durations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from battery_lab.common.duration import clock
 from battery_lab.sweep.interfaces import Trial
-from battery_lab.sweep.progress_table import varied
+from battery_lab.sweep.progress_table import differing_choices
 from battery_lab.sweep.trial_folder import checkpoint_steps, read_result
 
 
@@ -20,61 +20,63 @@ class Plan:
 
     Attributes:
         trial: the trial.
-        done_steps: environment steps that are trained already; None where the trial is done.
-        seconds: that the rest may take; None where no earlier run tells.
+        start_steps: environment steps that it would start from. None: the trial is done.
+        seconds: estimated duration. None: no earlier run to estimate it from.
     """
 
     trial: Trial
-    done_steps: int | None
+    start_steps: int | None
     seconds: float | None
 
 
-def planned(trial: Trial, anew: bool, rate: float | None) -> Plan:
-    """Return what would become of a trial.
+def plan_trial(trial: Trial, is_outdated: bool, speed: float | None) -> Plan:
+    """Return what a launch would do with a trial.
 
     Args:
         trial: the trial.
-        anew: whether what is in its folder is another source's and would be set aside.
-        rate: environment steps a second of earlier runs of its algorithm; None where there is none.
+        is_outdated: whether its folder comes from another version of the lab and would be moved aside.
+        speed: environment steps per second of earlier runs of its algorithm. None: unknown.
     """
-    if not anew and (trial.entry.state.settled or read_result(trial.folder) is not None):
-        return Plan(trial=trial, done_steps=None, seconds=0.0)
-    done = 0 if anew else checkpoint_steps(trial.folder) or 0
-    seconds = max(0, trial.budget - done) / rate if rate and trial.budget is not None else None
-    return Plan(trial=trial, done_steps=done, seconds=seconds)
+    if not is_outdated and (trial.entry.state.settled or read_result(trial.folder) is not None):
+        return Plan(trial=trial, start_steps=None, seconds=0.0)
+    start = 0 if is_outdated else checkpoint_steps(trial.folder) or 0
+    seconds = max(0, trial.budget - start) / speed if speed and trial.budget is not None else None
+    return Plan(trial=trial, start_steps=start, seconds=seconds)
 
 
-def rendered_plan(plans: Sequence[Plan], takes: str, parallel: int) -> Table:
-    """Return the table of a dry run, with its sum as the caption."""
+def plan_table(plans: Sequence[Plan], trial_resources: str, max_parallel: int) -> Table:
+    """Return the table of a dry run, with a summary as its caption."""
     table = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
-    for name in ("trial", "choices", "it would", "env steps", "takes", "time"):
+    for name in ("trial", "choices", "action", "env steps", "resources", "time"):
         table.add_column(name, justify="right" if name in ("trial", "env steps", "time") else "left")
-    choices = varied([plan.trial.entry for plan in plans])
+    choices = differing_choices([plan.trial.entry for plan in plans])
     for plan in plans:
-        table.add_row(*_cells(plan, escape(choices[plan.trial.number]), takes))
-    table.caption = _summed(plans, parallel)
+        table.add_row(*_cells(plan, escape(choices[plan.trial.number]), trial_resources))
+    table.caption = _summary(plans, max_parallel)
     return table
 
 
-def _cells(plan: Plan, choices: str, takes: str) -> tuple[str, ...]:
+def _cells(plan: Plan, choices: str, trial_resources: str) -> tuple[str, ...]:
     budget = "" if plan.trial.budget is None else f"{plan.trial.budget:,}"
-    if plan.done_steps is None:
-        return str(plan.trial.number), choices, "be passed over: it is done", budget, "", ""
-    does = f"go on from step {plan.done_steps:,}" if plan.done_steps else "begin"
-    time = "?" if plan.seconds is None else clock(plan.seconds)
-    return str(plan.trial.number), choices, does, budget, takes, time
+    if plan.start_steps is None:
+        return str(plan.trial.number), choices, "skip: done", budget, "", ""
+    action = f"resume from step {plan.start_steps:,}" if plan.start_steps else "start"
+    duration = "?" if plan.seconds is None else clock(plan.seconds)
+    return str(plan.trial.number), choices, action, budget, trial_resources, duration
 
 
-def _summed(plans: Sequence[Plan], parallel: int) -> str:
-    left = [plan for plan in plans if plan.done_steps is not None]
-    known = [plan.seconds for plan in left if plan.seconds is not None]
-    total = f"{len(left)} of {len(plans)} trials would run, {parallel} at a time; nothing was begun"
+def _summary(plans: Sequence[Plan], max_parallel: int) -> str:
+    runs = [plan for plan in plans if plan.start_steps is not None]
+    known = [plan.seconds for plan in runs if plan.seconds is not None]
+    total = f"{len(runs)} of {len(plans)} trials would run, {max_parallel} at a time; nothing was started"
     if not known:
-        return f"{total}. How long they take cannot be told, as no earlier run of their algorithms is in outputs/"
-    rest = f", without {len(left) - len(known)} of which no earlier run tells" if len(known) < len(left) else ""
-    return f"{total}. Training would take about {clock(sum(known) / min(parallel, len(known)))}{rest}"
+        return f"{total}. No estimate of the duration: outputs/ has no earlier run of these algorithms"
+    missing = len(runs) - len(known)
+    rest = f", not counting {missing} trials without an earlier run of their algorithm" if missing else ""
+    duration = clock(sum(known) / min(max_parallel, len(known)))
+    return f"{total}. Training would take about {duration}{rest}"
 
 
-def rate_of(rates: Mapping[str, float], algo: str | None) -> float | None:
-    """Return the pace of an algorithm, if it is known."""
-    return rates.get(algo) if algo else None
+def speed_of(speeds: Mapping[str, float], algo: str | None) -> float | None:
+    """Return the environment steps per second of an algorithm. None: unknown."""
+    return speeds.get(algo) if algo else None

@@ -1,4 +1,4 @@
-"""What a sweep is made of: trials and their endings, where they come from, where they run, and who is shown them."""
+"""Interfaces of a sweep: trials and their outcomes, where trials come from, where they run and who displays them."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from battery_lab.sweep.journal import Entry, State
-from battery_lab.sweep.trial_folder import Progress, Watch
+from battery_lab.sweep.journal import Entry, Journal, State
+from battery_lab.sweep.trial_folder import Progress, ProgressReader
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a try ended.
+    """The outcome of one attempt at a trial.
 
     Attributes:
-        number: of the trial.
+        number: number of the trial.
         state: DONE, PRUNED, STOPPED or FAILED.
-        result: what it returned, if it is done.
+        result: return value of the trial, if it is done.
         reason: why it failed.
-        raised: whether it failed by an error of its own, and not by what somebody did to its process.
-        machine_lost: whether the machine that it ran on was lost, which is no fault of the trial's.
-        detached: whether it goes on where it runs, with nobody who waits for it here.
-        payload: what a launcher has to hand on.
+        raised: whether the trial itself raised an error, rather than being killed from outside.
+        machine_lost: whether its machine was lost. Such an attempt does not count as a try.
+        detached: whether the trial keeps running although this process no longer waits for it.
+        payload: object that the launcher passes through, such as Hydra's JobReturn.
     """
 
     number: int
@@ -36,70 +36,17 @@ class Outcome:
     payload: Any = None
 
 
-class Pool(Protocol):
-    """Where trials run."""
-
-    def open(self) -> None:
-        """Get ready, before the first trial is begun.
-
-        Raises:
-            ConfigError: there is no such place.
-        """
-
-    @property
-    def has_capacity(self) -> bool:
-        """Whether another trial can be begun."""
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether any trial is under way."""
-
-    @property
-    def trial_resources(self) -> str:
-        """What a trial takes, in words."""
-
-    @property
-    def max_parallel(self) -> int:
-        """How many trials run at once."""
-
-    def start(self, number: int, folder: Path, job: Any) -> None:
-        """Begin a trial, whose end :meth:`wait` will tell of under its number."""
-
-    def wait(self, seconds: float) -> Iterable[Outcome]:
-        """Wait for so long at most, and tell of trials that ended."""
-
-    def stop(self, number: int | None = None, by_signal: bool = False) -> None:
-        """Ask a trial to stop, with a checkpoint if it trains; None: all of them, because of a signal or not."""
-
-    def close(self) -> None:
-        """End what still runs, at once."""
-
-
-@runtime_checkable
-class RemotePool(Protocol):
-    """A pool that sends trials elsewhere, and can say what it would send."""
-
-    def validate(self, job: Any) -> None:
-        """Raise ConfigError where a trial cannot be sent; asked for all of them before the first is."""
-
-    def preview(self, number: int, folder: Path, job: Any) -> str:
-        """Return what would be sent for a trial."""
-
-    def cost_limit(self, trials: int, tries: int) -> str:
-        """Return what so many trials cost at most, in words; empty where that is not known."""
-
-
 @dataclass(kw_only=True, eq=False)
 class Trial:
-    """A trial of the sweep as this launch knows it.
+    """A trial of the sweep, as the current launch sees it.
 
     Attributes:
-        entry: what the journal knows; changes.
-        folder: where it keeps all.
-        budget: environment steps that it is to train; None where that says nothing.
-        job: makes what is sent to the pool; takes the folder to resume, or None.
-        outcome: how it ended in this launch, or before.
-        tries: how often it was begun in this launch, or since somebody asked for it again.
+        entry: the journal's record of the trial. Replaced as the trial proceeds.
+        folder: run folder of the trial.
+        budget: environment steps to train. None: unknown.
+        job: makes the job that a pool runs. Takes the folder to resume from, or None.
+        outcome: outcome in this launch or before. None: not finished.
+        tries: attempts in this launch, or since a retry was requested.
     """
 
     entry: Entry
@@ -108,35 +55,102 @@ class Trial:
     job: Callable[[Path | None], Any]
     outcome: Outcome | None = None
     tries: int = 0
-    watch: Watch = field(init=False)
+    progress_reader: ProgressReader = field(init=False)
 
     def __post_init__(self) -> None:
-        self.watch = Watch(self.folder)
+        self.progress_reader = ProgressReader(self.folder)
 
     @property
     def number(self) -> int:
-        """Its number in the sweep."""
         return self.entry.number
 
 
-class Display(Protocol):
-    """Shows a sweep to a person."""
+class Pool(Protocol):
+    """A place where trials run: processes of this machine, a Ray cluster, a cloud service."""
 
-    def show(self, trials: Sequence[Trial]) -> None:
-        """Show what all trials are at."""
+    def open(self) -> None:
+        """Prepare the pool. Called once, before the first trial starts.
 
-    def report(self, trial: Trial, trials: Sequence[Trial]) -> None:
-        """Tell that a trial, one of those that are known so far, began or ended."""
+        Raises:
+            ConfigError: the pool is not available.
+        """
+
+    @property
+    def has_capacity(self) -> bool:
+        """Whether another trial can start."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any trial is running."""
+
+    @property
+    def trial_resources(self) -> str:
+        """Resources of one trial as text, such as ``2 cores``."""
+
+    @property
+    def max_parallel(self) -> int:
+        """Number of trials that run at once."""
+
+    def start(self, number: int, folder: Path, job: Any) -> None:
+        """Start a trial. :meth:`wait` returns its outcome under the same number."""
+
+    def wait(self, seconds: float) -> Iterable[Outcome]:
+        """Wait at most this long, and return the outcomes of trials that finished."""
+
+    def stop(self, number: int | None = None, by_signal: bool = False) -> None:
+        """Request that a trial stops, with a checkpoint if it is training.
+
+        Args:
+            number: number of the trial. None: all trials.
+            by_signal: whether a signal to this process is the cause.
+        """
+
+    def close(self) -> None:
+        """Terminate the trials that are still running, at once."""
+
+
+@runtime_checkable
+class RemotePool(Protocol):
+    """A pool that submits trials to another service, and can show what it would submit."""
+
+    def validate(self, job: Any) -> None:
+        """Raise ConfigError if a trial cannot be submitted. Called for all trials before the first one starts."""
+
+    def preview(self, number: int, folder: Path, job: Any) -> str:
+        """Return the request that would submit a trial."""
+
+    def cost_limit(self, trials: int, tries: int) -> str:
+        """Return the maximum cost of this many trials as text. Empty: unknown."""
+
+
+class RemoteJobs(Protocol):
+    """The jobs of a sweep on another service, as `battery-lab sweep` sees them from another shell."""
+
+    def collect(self, folder: Path, journal: Journal) -> None:
+        """Download the results of finished jobs into the sweep's folder, and record them in its journal."""
+
+    def logs(self, folder: Path, number: int) -> None:
+        """Print the log of a trial's job until the job ends."""
 
 
 class TrialSource(Protocol):
-    """Where the trials of a launch come from."""
+    """A source of trials: a fixed list, or a search that proposes one trial after another."""
 
     def next_trials(self) -> Sequence[Trial]:
-        """Return trials to begin next, asked for when there is room; none where it has none for now, or for good."""
+        """Return the trials to start next. Called when the pool has capacity. Empty: none at present."""
 
     def should_prune(self, trial: Trial, progress: Progress) -> bool:
-        """Return whether a trial that runs need not come to its end, by how far it has come."""
+        """Return whether a running trial should stop early."""
 
     def on_finished(self, trial: Trial) -> None:
-        """Hear of a trial that came to an end, in this launch or before; it will not be tried again by itself."""
+        """Receive a trial that finished, in this launch or before, and will not be retried automatically."""
+
+
+class Display(Protocol):
+    """Shows the state of a sweep to the user."""
+
+    def show(self, trials: Sequence[Trial]) -> None:
+        """Show the state of all trials."""
+
+    def report(self, trial: Trial, trials: Sequence[Trial]) -> None:
+        """Report that one of the trials started or finished."""

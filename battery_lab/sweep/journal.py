@@ -1,12 +1,12 @@
-"""The journal of a sweep: what became of each trial, one JSON line an event, only ever appended to.
+"""Sweep journal: one JSON line per event, append-only, safe for several processes.
 
-    {"event": "listed", "number": 0, "identity": "...", "source": "...", "choices": ["algo=ppo"], "at": 1790000000.0}
-    {"event": "begun", "number": 0, "folder": "0", "budget": 2000000, "env_steps": 0, "at": ...}
-    {"event": "ended", "number": 0, "state": "done", "result": 0.54, "reason": null, "raised": false, "at": ...}
-    {"event": "again", "number": 0, "at": ...}
+    {"event": "added", "number": 0, "identity": "...", "source": "...", "choices": ["algo=ppo"], "at": 1790000000.0}
+    {"event": "started", "number": 0, "folder": "0", "budget": 2000000, "env_steps": 0, "at": ...}
+    {"event": "finished", "number": 0, "state": "done", "result": 0.54, "reason": null, "raised": false, "at": ...}
+    {"event": "retry", "number": 0, "at": ...}
 
-A kill at any byte costs the line that was being written and no other: what cannot be read is passed over, and the next
-event begins a line of its own.
+A kill at any byte loses at most the line that was being written. Readers skip lines that they cannot parse, and the
+next event starts on a new line.
 """
 
 from __future__ import annotations
@@ -24,43 +24,45 @@ from typing import Any
 from battery_lab.common.errors import DataError
 
 JOURNAL = "journal.jsonl"
+# Event names of earlier versions, whose journals must stay readable.
+OLD_EVENTS = {"listed": "added", "begun": "started", "ended": "finished", "again": "retry"}
 
 
 class State(StrEnum):
-    """What a trial of a sweep is at: a line of the journal, or of its tables, says so in this word."""
+    """State of a trial, as written in the journal and shown in tables."""
 
     WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
-    PRUNED = "pruned"  # a search ended it early, as others do better
-    STOPPED = "stopped"  # a person did, with the sweep
+    PRUNED = "pruned"  # stopped early by a search
+    STOPPED = "stopped"  # stopped by the user, together with the sweep
     FAILED = "failed"
 
     @property
     def settled(self) -> bool:
-        """Whether there is nothing more to do."""
+        """Whether nothing is left to do."""
         return self in (State.DONE, State.PRUNED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What the journal knows of a trial.
+    """The journal's record of a trial.
 
     Attributes:
-        number: of the trial in its sweep, from 0; names its folder.
-        identity: of its configuration.
-        source: of the lab's source and packages when it was listed.
+        number: number of the trial in its sweep, from 0. Also the name of its folder.
+        identity: digest of its configuration and data.
+        source: digest of the lab's source and packages that the trial runs with.
         choices: its overrides, as on the command line.
-        state: what it is at; RUNNING also where it was killed together with the sweep.
-        tries: how often it was begun.
-        folder: where it keeps all, seen from the sweep's; empty before it was begun.
-        budget: environment steps that it is to train; None where that says nothing.
-        env_steps: environment steps that its last try went on from.
-        result: what it returned; None before it is done.
-        reason: why it failed; None if it did not.
-        raised: whether it failed by an error of its own, and not by what somebody did to its process.
-        started_at: when its last try began, in unix seconds; None before.
-        finished_at: when it ended; None while it has not.
+        state: current state. RUNNING also if the trial was killed together with the sweep.
+        tries: number of attempts so far.
+        folder: run folder, relative to the sweep's folder. Empty: not started yet.
+        budget: environment steps to train. None: unknown.
+        env_steps: environment steps that the last attempt resumed from.
+        result: return value. None: not done.
+        reason: why it failed. None: it did not.
+        raised: whether the trial itself raised an error, rather than being killed from outside.
+        started_at: start of the last attempt in Unix seconds. None: not started yet.
+        finished_at: end of the last attempt in Unix seconds. None: not finished.
     """
 
     number: int
@@ -80,96 +82,105 @@ class Entry:
 
 
 class Journal:
-    """Reads and appends events; several processes may."""
+    """Reads and appends the events of a sweep. Several processes may use one journal at a time."""
 
     def __init__(self, folder: Path, dry: bool = False) -> None:
-        """Remember the sweep's folder; nothing is written before the first event.
+        """Prepare the journal of a sweep. Nothing is written before the first event.
 
         Args:
-            folder: of the sweep.
-            dry: whether events are taken in and not written.
+            folder: folder of the sweep.
+            dry: whether to keep events in memory only.
         """
         self.folder, self.path, self._dry = folder, folder / JOURNAL, dry
         self.entries: dict[int, Entry] = {}
-        self._wishes: list[int] = []
+        self._retry_requests: list[int] = []
         self._offset = 0
 
     def read(self) -> None:
-        """Take in what was appended since, by whomever.
+        """Read the events that any process appended since the last call.
 
         Raises:
             DataError: the file cannot be read.
         """
-        for event in self._news():
-            # What some other program wrote says too little.
+        for event in self._new_events():
+            # Skip events with missing or wrong fields, which another program wrote.
             with suppress(KeyError, TypeError, ValueError):
                 self._apply(event)
 
     def take_retry_requests(self) -> list[int]:
-        """Return the numbers of trials that somebody asked for once more since this was called last."""
+        """Return the numbers of trials for which a retry was requested since the last call."""
         self.read()
-        wishes, self._wishes = self._wishes, []
-        return wishes
+        requests, self._retry_requests = self._retry_requests, []
+        return requests
 
     @property
     def next_number(self) -> int:
-        """The number that the next new trial will have."""
+        """Number of the next new trial."""
         return max(self.entries, default=-1) + 1
 
     def add_trial(self, identity: str, source: str, choices: Sequence[str]) -> Entry:
-        """Give a trial that is new its number; one that is to be run anew by another source keeps the number it had."""
+        """Add a trial, or reset a known one that is to run with another source. A known trial keeps its number."""
         known = self.find(identity)
         number = known.number if known else self.next_number
-        self._append("listed", number, identity=identity, source=source, choices=list(choices))
+        self._append("added", number, identity=identity, source=source, choices=list(choices))
         return self.entries[number]
 
     def record_start(self, number: int, folder: Path, budget: int | None, env_steps: int) -> Entry:
-        """Note that a try begins, or goes on from environment steps of an earlier one."""
-        place = os.path.relpath(folder, self.folder)
-        self._append("begun", number, folder=place, budget=budget, env_steps=env_steps)
+        """Record that an attempt starts.
+
+        Args:
+            number: number of the trial.
+            folder: run folder of the trial.
+            budget: environment steps to train. None: unknown.
+            env_steps: environment steps of the checkpoint that it resumes from. 0: it starts over.
+        """
+        relative = os.path.relpath(folder, self.folder)
+        self._append("started", number, folder=relative, budget=budget, env_steps=env_steps)
         return self.entries[number]
 
     def record_outcome(
         self, number: int, state: State, result: Any = None, reason: str | None = None, raised: bool = False
     ) -> Entry:
-        """Note how a try ended; a result that JSON has no word for is kept as null."""
-        self._append("ended", number, state=state.value, result=_plain(result), reason=reason, raised=raised)
+        """Record the outcome of an attempt. A result that JSON cannot represent is stored as null."""
+        self._append("finished", number, state=state.value, result=_jsonable(result), reason=reason, raised=raised)
         return self.entries[number]
 
     def request_retry(self, number: int) -> Entry:
-        """Ask for a trial once more that failed or was stopped; has no effect on another."""
-        self._append("again", number)
+        """Request another attempt at a trial. Has no effect unless the trial failed or was stopped."""
+        self._append("retry", number)
         return self.entries[number]
 
     def find(self, identity: str) -> Entry | None:
-        """Return the trial of an identity, if it was listed."""
+        """Return the trial of an identity. None: there is no such trial."""
         return next((entry for entry in self.entries.values() if entry.identity == identity), None)
 
-    def _append(self, event: str, number: int, **facts: Any) -> None:
+    def _append(self, event: str, number: int, **fields: Any) -> None:
         self.read()
-        noted = {"event": event, "number": number, **facts, "at": round(time.time(), 3)}
+        content = {"event": event, "number": number, **fields, "at": round(time.time(), 3)}
         if self._dry:
-            self._apply(noted)
+            self._apply(content)
             return
-        line = json.dumps(noted).encode() + b"\n"
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._write(json.dumps(content).encode() + b"\n")
+        self.read()
+
+    def _write(self, line: bytes) -> None:
         handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             size = os.fstat(handle).st_size
-            torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-            # One write, which no other process's can come between; and the disk has it before anything builds on it.
-            whole = b"\n" + line if torn else line
-            written = os.write(handle, whole)
+            is_torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+            data = b"\n" + line if is_torn else line
+            # A single write, so that lines of several processes do not mix. Synced, as callers rely on it.
+            written = os.write(handle, data)
             os.fsync(handle)
         except OSError as error:
             raise DataError(f"the journal {self.path} cannot be written: {error.strerror}") from None
         finally:
             os.close(handle)
-        if written < len(whole):
-            raise DataError(f"the journal {self.path} cannot be written: the disk is full; make room and go on")
-        self.read()
+        if written < len(data):
+            raise DataError(f"the journal {self.path} cannot be written: the disk is full; free space and resume")
 
-    def _news(self) -> Iterator[Mapping[str, Any]]:
+    def _new_events(self) -> Iterator[Mapping[str, Any]]:
         try:
             with self.path.open("rb") as file:
                 file.seek(self._offset)
@@ -178,9 +189,9 @@ class Journal:
             return
         except OSError as error:
             raise DataError(f"the journal {self.path} cannot be read: {error.strerror}") from None
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        for line in whole.splitlines():
+        complete = data[: data.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        for line in complete.splitlines():
             try:
                 event = json.loads(line)
             except ValueError:
@@ -190,29 +201,28 @@ class Journal:
 
     def _apply(self, event: Mapping[str, Any]) -> None:
         number, at = event["number"], event.get("at")
-        if event["event"] == "listed":
-            facts = {name: event[name] for name in ("identity", "source")}
-            self.entries[number] = Entry(number=number, choices=tuple(event["choices"]), **facts)
+        kind = OLD_EVENTS.get(event["event"], event["event"])
+        if kind == "added":
+            fields = {name: event[name] for name in ("identity", "source")}
+            self.entries[number] = Entry(number=number, choices=tuple(event["choices"]), **fields)
             return
         entry = self.entries.get(number)
         if entry is None:
             return
-        if event["event"] == "begun":
-            told = {name: event[name] for name in ("folder", "budget", "env_steps")}
-            entry = replace(
-                entry, state=State.RUNNING, tries=entry.tries + 1, started_at=at, finished_at=None, reason=None
-            )
-            entry = replace(entry, **told)
-        elif event["event"] == "ended":
-            told = {name: event[name] for name in ("result", "reason", "raised")}
-            entry = replace(entry, state=State(event["state"]), finished_at=at, **told)
-        elif event["event"] == "again" and entry.state in (State.FAILED, State.STOPPED):
+        if kind == "started":
+            fields = {name: event[name] for name in ("folder", "budget", "env_steps")}
+            entry = replace(entry, state=State.RUNNING, tries=entry.tries + 1, reason=None, **fields)
+            entry = replace(entry, started_at=at, finished_at=None)
+        elif kind == "finished":
+            fields = {name: event[name] for name in ("result", "reason", "raised")}
+            entry = replace(entry, state=State(event["state"]), finished_at=at, **fields)
+        elif kind == "retry" and entry.state in (State.FAILED, State.STOPPED):
             entry = replace(entry, state=State.WAITING)
-            self._wishes.append(number)
+            self._retry_requests.append(number)
         self.entries[number] = entry
 
 
-def _plain(value: Any) -> Any:
+def _jsonable(value: Any) -> Any:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):

@@ -1,32 +1,28 @@
-"""How a sweep goes about its trials, whatever launches them: a choice of conf/sweep."""
+"""Options of a sweep: a choice of conf/sweep, the same for every launcher."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from battery_lab.common.errors import require, require_choice
+from pydantic import Field
 
-ON_FAILURE = ("continue", "stop")
+from battery_lab.common.options import Int, options
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("sweep")
 class SweepOptions:
     """A choice of conf/sweep.
 
     Attributes:
-        resume: folder of the sweep to go on with; None: the one that the overrides name.
-        tries: how often a trial is tried before it counts as failed.
-        on_failure: what becomes of the others then: ``continue``, or ``stop``, each with a checkpoint.
-        reuse: whether results and checkpoints count that another source or other packages of the lab made.
+        resume: folder of the sweep to resume. None: the folder that the overrides name.
+        tries: number of attempts per trial and launch before the trial counts as failed.
+        on_failure: effect of a failed trial on the others. ``stop`` stops them with a checkpoint and starts no more.
+        reuse: whether results and checkpoints of another version of the lab or its packages count.
         dry_run: whether to print the trials and run none.
     """
 
     resume: str | None
-    tries: int
-    on_failure: str
+    tries: Annotated[Int, Field(ge=1)]
+    on_failure: Literal["continue", "stop"]
     reuse: bool
     dry_run: bool
-
-    def __post_init__(self) -> None:
-        require(self.tries >= 1, "sweep.tries", "must be a whole number from 1", self.tries)
-        require_choice("sweep.on_failure", self.on_failure, ON_FAILURE)

@@ -1,4 +1,4 @@
-"""What the folder of a trial says of it, also where the sweep around it was killed."""
+"""Trial folders: result, checkpoint and progress of a trial, read from its run folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RESULT = "validation/capture"
 
 
 def read_metrics(folder: Path) -> dict[str, float | None] | None:
-    """Return the figures of a trial that came to its end; None if it did not."""
+    """Return the final metrics of a trial. None: it has not finished."""
     try:
         return RunFolder(folder).read_metrics()
     except (OSError, ValueError):
@@ -28,22 +28,22 @@ def read_metrics(folder: Path) -> dict[str, float | None] | None:
 
 
 def read_result(folder: Path) -> float | None:
-    """Return the result of a trial that came to its end, NaN if it has none; None if it did not."""
-    figures = read_metrics(folder)
-    if figures is None:
+    """Return the validation capture of a finished trial, NaN if it has none. None: it has not finished."""
+    metrics = read_metrics(folder)
+    if metrics is None:
         return None
-    value = figures.get(RESULT)
+    value = metrics.get(RESULT)
     return float(value) if isinstance(value, int | float) else math.nan
 
 
 def checkpoint_steps(folder: Path) -> int | None:
-    """Return the environment steps of the newest checkpoint; None if there is none."""
+    """Return the environment steps of the newest checkpoint. None: there is no checkpoint."""
     checkpoints = list_checkpoints(RunFolder(folder).checkpoints)
     return int(checkpoints[-1].name) if checkpoints else None
 
 
 def is_locked(folder: Path) -> bool:
-    """Return whether a run goes on in the folder."""
+    """Return whether a process is using the folder."""
     lock = RunFolder(folder).lock
     if not lock.exists():
         return False
@@ -54,37 +54,37 @@ def is_locked(folder: Path) -> bool:
         return True
 
 
-def move_aside(folder: Path, name: str) -> None:
-    """Keep what another source of the lab made of a trial, beside the folder, and leave its place free.
+def move_aside(folder: Path, suffix: str) -> None:
+    """Rename the folder of a trial that another version of the lab made, by appending a suffix.
 
     Raises:
-        LabError: a run goes on in the folder.
+        LabError: a run is using the folder.
     """
     if not folder.exists():
         return
     if is_locked(folder):
-        raise LabError(f"{folder} belongs to a run of another source of the lab that goes on: wait for it, or stop it")
-    kept = folder.with_name(f"{folder.name}.{name}")
-    while kept.exists():
-        kept = kept.with_name(f"{kept.name}_")
-    folder.rename(kept)
+        raise LabError(f"{folder} is in use by a run of another version of the lab: wait until it ends, or stop it")
+    target = folder.with_name(f"{folder.name}.{suffix}")
+    while target.exists():
+        target = target.with_name(f"{target.name}_")
+    folder.rename(target)
 
 
 def reset_folder(folder: Path) -> None:
-    """Take away what an earlier try left, so that the next one begins at the start.
+    """Remove the files of earlier attempts, so that the next attempt starts over.
 
-    Where there is a checkpoint in it, all is kept in ``earlier-<number>``: what made a try fail from there may have
-    been the machine's fault after all.
+    If there is a checkpoint, the files are moved to ``earlier-<number>`` instead, since the machine may have been the
+    cause of the failure.
     """
-    left = [folder / name for name in RunFolder.RESULTS if (folder / name).exists()]
+    files = [folder / name for name in RunFolder.RESULTS if (folder / name).exists()]
     if checkpoint_steps(folder) is not None:
-        kept = folder / f"{EARLIER}{sum(1 for _ in folder.glob(f'{EARLIER}*'))}"
-        kept.mkdir()
-        # Checkpoints last: a kill amid this leaves a place from which the next try starts over again.
-        for path in sorted(left, key=lambda path: path.name == RunFolder.CHECKPOINTS):
-            path.rename(kept / path.name)
+        backup = folder / f"{EARLIER}{sum(1 for _ in folder.glob(f'{EARLIER}*'))}"
+        backup.mkdir()
+        # Checkpoints last: after a kill in between, the next attempt finds the checkpoint and comes here again.
+        for path in sorted(files, key=lambda path: path.name == RunFolder.CHECKPOINTS):
+            path.rename(backup / path.name)
         return
-    for path in left:
+    for path in files:
         if path.is_dir():
             shutil.rmtree(path)
         else:
@@ -93,57 +93,57 @@ def reset_folder(folder: Path) -> None:
 
 @dataclass
 class Progress:
-    """How far a trial has come, by the curves in its folder.
+    """Progress of a trial, read from its curves.
 
     Attributes:
-        env_steps: trained on so far.
-        capture: the best on validation so far; None before the first look.
-        rate: environment steps a second of the present try; None where that cannot be told yet.
-        looks: environment steps of each look at validation, and the best capture by then.
+        env_steps: environment steps trained so far.
+        capture: best validation capture so far. None: not validated yet.
+        steps_per_second: environment steps per second of the current attempt. None: unknown.
+        validations: for each validation, its environment steps and the best capture up to then.
     """
 
     env_steps: int = 0
     capture: float | None = None
-    rate: float | None = None
-    looks: list[tuple[int, float]] = field(default_factory=list)
+    steps_per_second: float | None = None
+    validations: list[tuple[int, float]] = field(default_factory=list)
 
 
-class Watch:
-    """Reads the curves of a trial as they grow."""
+class ProgressReader:
+    """Reads the curves of a trial while they grow."""
 
-    def __init__(self, folder: Path, since: float = 0.0) -> None:
-        """Remember the folder, which need not be there yet.
+    def __init__(self, folder: Path, started_at: float = 0.0) -> None:
+        """Prepare to read. The folder need not exist yet.
 
         Args:
-            folder: of the trial.
-            since: when the present try began, in unix seconds, as its pace is none of the tries before it.
+            folder: run folder of the trial.
+            started_at: start of the current attempt in Unix seconds. Its speed excludes earlier attempts.
         """
-        self._path, self._since = RunFolder(folder).curves, since
-        self._begin()
+        self._path, self._started_at = RunFolder(folder).curves, started_at
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._offset = 0
         self._first: tuple[int, float] | None = None
         self.progress = Progress()
 
-    def look(self) -> Progress:
-        """Return how far it has come by now."""
+    def read(self) -> Progress:
+        """Return the current progress."""
         if self._path.exists() and self._path.stat().st_size < self._offset:
-            self._begin()
+            self._reset()
         lines, self._offset = read_lines(self._path, self._offset)
         for line in lines:
-            self._take(line)
+            self._add(line)
         return self.progress
 
-    def _take(self, line: dict[str, Any]) -> None:
-        progress, at = self.progress, line.get(TIME) or 0.0
+    def _add(self, line: dict[str, Any]) -> None:
+        progress, time = self.progress, line.get(TIME) or 0.0
         progress.env_steps = int(line[STEPS] or 0)
         if (capture := line.get(RESULT)) is not None:
             progress.capture = capture if progress.capture is None else max(progress.capture, capture)
-            progress.looks.append((progress.env_steps, progress.capture))
-        if at < self._since:
+            progress.validations.append((progress.env_steps, progress.capture))
+        if time < self._started_at:
             return
-        if self._first is None or at <= self._first[1] or progress.env_steps < self._first[0]:
-            self._first = (progress.env_steps, at)
+        if self._first is None or time <= self._first[1] or progress.env_steps < self._first[0]:
+            self._first = (progress.env_steps, time)
         else:
-            progress.rate = (progress.env_steps - self._first[0]) / (at - self._first[1])
+            progress.steps_per_second = (progress.env_steps - self._first[0]) / (time - self._first[1])

@@ -1,4 +1,4 @@
-"""Who a trial is: the same on every machine and in every sweep, whatever its folder, if it would do the same."""
+"""Trial identity: digests of a trial's configuration and data, and of the lab's source."""
 
 from __future__ import annotations
 
@@ -24,14 +24,13 @@ PATH_KEYS = re.compile(r"(^|_)(path|file|folder|dir)$")
 CHUNK = 1 << 20
 
 
-def identity(config: Mapping[str, Any]) -> str:
-    """Return the digits that two trials share if they are of the same choices, values and data.
+def trial_identity(config: Mapping[str, Any]) -> str:
+    """Return a digest that two trials share if they have the same choices, values and data.
 
-    A path counts as what the file or the folder holds, so that data which moved are the same and data which changed
-    are not.
+    A path counts as the contents of its file or folder: moved data give the same digest, changed data another one.
 
     Args:
-        config: the composed choices as plain values.
+        config: composed configuration as plain values.
     """
     return trial_digest({key: _with_contents(key, value) for key, value in config.items()})
 
@@ -42,11 +41,11 @@ def _with_contents(key: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_with_contents(key, child) for child in value]
     if isinstance(value, str) and PATH_KEYS.search(key):
-        # A path may be a pattern; whatever is there by its very name is that.
+        # A path may be a glob pattern; an existing file of exactly that name takes precedence.
         text = str(Path(value).expanduser())
-        there = [text] if Path(text).exists() else sorted(glob(text, recursive=True))
-        if there:
-            return f"contents {' '.join(contents_digest(Path(path).resolve()) for path in there)}"
+        paths = [text] if Path(text).exists() else sorted(glob(text, recursive=True))
+        if paths:
+            return f"contents {' '.join(contents_digest(Path(path).resolve()) for path in paths)}"
     return value
 
 
@@ -64,7 +63,7 @@ def contents_digest(path: Path) -> str:
 
 @cache
 def run_digest(run: Path) -> str:
-    """Return a digest of what others go on from in a run folder, whatever else is written there later."""
+    """Return a digest of the files in a run folder that other trials resume from."""
     checkpoints = list_checkpoints(RunFolder(run).checkpoints)
     parts = [RunFolder(run).trial, RunFolder(run).policy, *checkpoints[-1:]]
     return hashlib.sha256(" ".join(contents_digest(part) for part in parts if part.exists()).encode()).hexdigest()
@@ -76,12 +75,12 @@ def _files(path: Path) -> Iterator[Path]:
 
 @cache
 def source_digest(program: Path | None = None) -> str:
-    """Return 16 digits of the lab's own source and of the versions of what it builds on.
+    """Return 16 digits that identify the lab's source and the versions of its packages.
 
-    Choices are not part of it: whatever of conf/ goes into a trial is in its configuration.
+    The files of conf/ are not included: what they contribute to a trial is in the trial's configuration.
 
     Args:
-        program: the file of what trials run, where that is not the lab's.
+        program: file of the task function that trials run, if it is not part of the lab.
     """
     hasher = hashlib.sha256()
     for file in sorted(PACKAGE.rglob("*.py")):
@@ -93,7 +92,7 @@ def source_digest(program: Path | None = None) -> str:
 
 
 def package_versions() -> Iterator[str]:
-    """Yield the names and versions of the packages that the lab declares, without its extras."""
+    """Yield names and versions of the packages that the lab requires, without its extras."""
     try:
         declared = metadata.requires("battery-lab") or []
     except metadata.PackageNotFoundError:

@@ -1,25 +1,25 @@
-"""Trials of a sweep in the process of the test, which sees what they do and may change it."""
+"""A local pool that runs trials in the process of the test, where the test can patch and observe them."""
 
 from __future__ import annotations
 
 from hydra_plugins.battery_lab_launchers._local_pool import LocalPool
-from hydra_plugins.battery_lab_launchers._trial_job import ending, run
+from hydra_plugins.battery_lab_launchers._trial_job import read_outcome, run_trial_job
 
 
 class InThisProcess(LocalPool):
-    """Runs a trial when it is begun, where tests see what it does."""
+    """Runs each trial at once, in this process."""
 
-    def __init__(self, **options):  # noqa: D107
-        super().__init__(**options)
-        self.ended = []
+    def __init__(self, options):
+        super().__init__(options)
+        self.outcomes = []
 
     @property
     def is_busy(self):
-        return bool(self.ended)
+        return bool(self.outcomes)
 
     def start(self, number, folder, job):
-        self.ended.append(ending(number, run(job)))
+        self.outcomes.append(read_outcome(number, run_trial_job(job)))
 
     def wait(self, seconds):
-        ended, self.ended = self.ended, []
-        return ended
+        outcomes, self.outcomes = self.outcomes, []
+        return outcomes

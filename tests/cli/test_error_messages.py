@@ -148,7 +148,7 @@ def test_a_sweep_names_every_trial_that_failed_and_goes_on(lab, monkeypatch, tmp
     )
     # Each trial says so in its log as well, which is the launcher's own here.
     *_, last = said.err.splitlines()
-    assert last.startswith(f"error: 2 of 3 trials failed: {first}; {second}. What each printed is in ")
+    assert last.startswith(f"error: 2 of 3 trials failed: {first}; {second}. Their output is in ")
     assert "Traceback" not in said.err
     assert len(list(tmp_path.glob("outputs/sweeps/*/*/trial.yaml"))) == 1
 

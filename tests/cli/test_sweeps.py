@@ -72,9 +72,9 @@ def test_the_same_sweep_again_runs_what_is_new(sweep, tmp_path):
 def test_a_dry_run_says_what_would_be_done_and_leaves_nothing(sweep, tmp_path):
     said, taken = sweep("-m", "algo=ppo,dqn", "seed=0,1", "sweep.dry_run=true", "hydra.launcher.parallel=2")
     assert (said.status, said.err, taken) == (0, "", [])
-    assert re.search(r"1 +algo=ppo +seed=1 +begin +2,000,000 +1 core +\?", said.out), said.out
-    assert re.search(r"3 +algo=dqn +seed=1 +begin", said.out)
-    assert "4 of 4 trials would run, 2 at a time; nothing was begun" in said.out
+    assert re.search(r"1 +algo=ppo +seed=1 +start +2,000,000 +1 core +\?", said.out), said.out
+    assert re.search(r"3 +algo=dqn +seed=1 +start", said.out)
+    assert "4 of 4 trials would run, 2 at a time; nothing was started" in said.out
     assert list(tmp_path.glob("outputs/sweeps/*")) == []
 
 
@@ -97,18 +97,18 @@ def test_lists_walk_together_and_seeds_repeat(sweep):
         ("-m sweep.tries=1,2", "sweep.tries=1,2 cannot be swept, as all trials of a sweep share one sweep.tries: .*"),
         ("-m tracking=mlflow,none", "tracking=mlflow,none cannot be swept, as all trials of a sweep share .*"),
         ("-m outputs=a,b", "outputs=a,b cannot be swept, as all trials of a sweep share one outputs: .*"),
-        ("-m sweep.tries=0", "sweep.tries must be a whole number from 1, got 0"),
-        ("-m sweep.tries=x", "sweep.tries must be a whole number, got 'x'"),
-        ("-m sweep.on_failure=go", "sweep.on_failure must be one of ('continue', 'stop'), got 'go'"),
+        ("-m sweep.tries=0", "sweep.tries must be a whole number, 1 or more, got 0"),
+        ("-m sweep.tries=x", "sweep.tries must be a whole number, 1 or more, got 'x'"),
+        ("-m sweep.on_failure=go", "sweep.on_failure must be one of continue, stop, got 'go'"),
         ("sweep.resume=nowhere", "sweep.resume=nowhere must name the folder of a sweep, which holds sweep.json"),
-        ("-m seed=0 hydra.launcher.parallel=0", "hydra.launcher.parallel must be a whole number from 1, got 0"),
+        ("-m seed=0 hydra.launcher.parallel=0", "hydra.launcher.parallel must be a whole number, 1 or more, got 0"),
         (
             "sweeper=tune algo.lr=interval(1e-5,1e-3)",
-            "sweeper=tune runs its trials on a Ray cluster alone: add launcher=ray",
+            "sweeper=tune runs its trials on a Ray cluster only: add launcher=ray",
         ),
         (
             "-m sweeper=zip algo.lr=1e-3,1e-4 algo.gamma=0.9,0.95,0.99",
-            "sweeper=zip walks lists of one length, and algo.lr has 2, algo.gamma has 3: make them as long, or use "
+            "sweeper=zip needs lists of equal length, but algo.lr has 2, algo.gamma has 3: make them equal, or use "
             "sweeper=grid",
         ),
         ("-m algo=ppo,saac", "algo=saac is not an option: algo can be dqn, ppo, sac; did you mean algo=sac?"),

@@ -1,4 +1,4 @@
-"""A sweep seen and mended from another shell."""
+"""Sweep commands from another shell: status, retry, collect and logs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from battery_lab.sweep.journal import Journal, State
 
 @pytest.fixture
 def sweep(tmp_path):
-    """A sweep with a trial that is done, one that failed, one that was running and one that was to come."""
+    """A killed sweep with four trials: done, failed, running and waiting."""
     folder = tmp_path / "sweep"
     journal = Journal(folder)
     for number in range(4):
@@ -28,98 +28,139 @@ def sweep(tmp_path):
         journal.record_start(number, folder / str(number), 100, 0)
     journal.record_outcome(0, State.DONE, 0.5)
     (folder / "0" / "metrics.json").write_text(json.dumps({"validation/capture": 0.5, "test/capture": 0.4}))
+    (folder / "0" / "trial.log").write_text("training\n")
     journal.record_outcome(1, State.FAILED, reason="no such file")
     (folder / "2" / "curves.jsonl").write_text('{"env_steps": 50, "time": 1.0, "validation/capture": 0.25}\n')
     return folder
 
 
 @pytest.fixture
-def said(capsys):
+def run(capsys):
+    """Run the command in this process, check its exit status and return its output or error message."""
+
     def run(*arguments, status=0):
         try:
             main(["sweep", *arguments])
-            ended = 0
+            returned = 0
         except SystemExit as end:
-            ended = end.code or 0
+            returned = end.code or 0
         captured = capsys.readouterr()
-        assert ended == status, captured
+        assert returned == status, captured
         return captured.out if status == 0 else captured.err
 
     return run
 
 
-def test_status_of_a_sweep_that_was_killed(sweep, said):
-    text = said("status", str(sweep))
+class RecordedRemoteJobs:
+    """Remote jobs that record calls. ``collect`` settles trial 2."""
+
+    def __init__(self):
+        self.calls = []
+
+    def collect(self, folder, journal):
+        self.calls.append(("collect", folder))
+        journal.record_outcome(2, State.DONE, 0.75)
+
+    def logs(self, folder, number):
+        self.calls.append(("logs", folder, number))
+
+
+def test_status_of_a_killed_sweep(sweep, run):
+    text = run("status", str(sweep))
     assert re.search(r"0 +seed=0 +done +0\.500", text), text
     assert re.search(r"1 +seed=1 +failed .*no such file", text)
     assert re.search(r"2 +seed=2 +stopped +50% +0\.250 +its sweep was killed", text)
     assert re.search(r"3 +seed=3 +waiting", text)
-    assert f"{sweep} does not go on right now: 1 waiting, 1 done, 1 stopped, 1 failed" in text
+    assert f"{sweep} is not running: 1 waiting, 1 done, 1 stopped, 1 failed" in text
 
 
-def test_status_of_a_sweep_that_goes_on(sweep, said):
+def test_status_of_a_running_sweep(sweep, run):
     with FileLock(sweep / ".lock"):
-        text = said("status", str(sweep))
-    assert re.search(r"2 +seed=2 +running", text) and "goes on right now" in text
+        text = run("status", str(sweep))
+    assert re.search(r"2 +seed=2 +running", text) and f"{sweep} is running" in text
 
 
-def test_retry_asks_the_sweep_that_goes_on(sweep, said):
+def test_retry_sends_a_request_to_a_running_sweep(sweep, run):
     with FileLock(sweep / ".lock"):
-        assert said("retry", str(sweep)) == f"the sweep that goes on in {sweep} tries again: 1\n"
+        assert run("retry", str(sweep)) == f"the running sweep in {sweep} retries trial 1\n"
     journal = Journal(sweep)
     assert journal.take_retry_requests() == [1]
 
 
-def test_retry_goes_on_with_a_sweep_that_does_not(sweep, monkeypatch, said, tmp_path):
-    (tmp_path / "begun").mkdir()
-    monkeypatch.chdir(tmp_path / "begun")
+def test_retry_resumes_a_sweep_that_is_not_running(sweep, monkeypatch, run, tmp_path):
+    (tmp_path / "start").mkdir()
+    monkeypatch.chdir(tmp_path / "start")
     store_command(sweep, ["seed=0,1"])
     monkeypatch.chdir(tmp_path)
-    called = []
-    monkeypatch.setattr(commands.os, "execv", lambda _, arguments: called.append((arguments[1:], os.getcwd())))
-    said("retry", str(sweep), "1")
-    assert called == [(["-m", "battery_lab", f"sweep.resume={sweep}"], str(tmp_path / "begun"))]
+    calls = []
+    monkeypatch.setattr(commands.os, "execv", lambda _, arguments: calls.append((arguments[1:], os.getcwd())))
+    assert run("retry", str(sweep), "1") == f"resuming the sweep in {sweep}, which retries trial 1\n"
+    assert calls == [(["-m", "battery_lab", f"sweep.resume={sweep}"], str(tmp_path / "start"))]
     journal = Journal(sweep)
     journal.read()
     assert journal.entries[1].state == State.WAITING
 
 
-def test_retry_where_nothing_failed(sweep, said):
+def test_retry_without_failed_trials_does_nothing(sweep, run):
     journal = Journal(sweep)
     journal.read()
     journal.record_outcome(1, State.DONE, 0.1)
-    assert said("retry", str(sweep)) == f"no trial of {sweep} has failed\n"
+    assert run("retry", str(sweep)) == f"no trial of {sweep} has failed\n"
 
 
-def test_collect_writes_a_row_a_trial(sweep, said):
-    assert said("collect", str(sweep)) == f"{sweep / 'results.csv'}: 1 of 4 trials are done\n"
-    found = pd.read_csv(sweep / "results.csv")
-    assert found["trial"].tolist() == [0, 1, 2, 3]
-    assert found["choice.seed"].tolist() == [0, 1, 2, 3]
-    assert found["state"].tolist() == ["done", "failed", "running", "waiting"]
-    assert found["env_steps"].tolist() == [0, 0, 50, 0] and found["result"].tolist()[0] == 0.5
-    assert found["test/capture"].tolist()[0] == 0.4 and found["test/capture"].isna().tolist()[1:] == [True] * 3
+def test_collect_writes_one_row_per_trial(sweep, run):
+    assert run("collect", str(sweep)) == f"{sweep / 'results.csv'}: 1 of 4 trials are done\n"
+    results = pd.read_csv(sweep / "results.csv")
+    assert results["trial"].tolist() == [0, 1, 2, 3]
+    assert results["choice.seed"].tolist() == [0, 1, 2, 3]
+    assert results["state"].tolist() == ["done", "failed", "running", "waiting"]
+    assert results["env_steps"].tolist() == [0, 0, 50, 0] and results["result"].tolist()[0] == 0.5
+    assert results["test/capture"].tolist()[0] == 0.4 and results["test/capture"].isna().tolist()[1:] == [True] * 3
+
+
+def test_collect_downloads_results_of_remote_jobs_first(sweep, capsys):
+    remote = RecordedRemoteJobs()
+    commands.collect(sweep, remote)
+    assert remote.calls == [("collect", sweep)]
+    assert capsys.readouterr().out == f"{sweep / 'results.csv'}: 2 of 4 trials are done\n"
+
+
+def test_collect_leaves_remote_jobs_to_the_command_that_follows_them(sweep):
+    remote = RecordedRemoteJobs()
+    with FileLock(sweep / ".lock"), pytest.raises(commands.ConfigError, match="in use by a running command"):
+        commands.collect(sweep, remote)
+    assert remote.calls == []
+
+
+def test_logs_prints_the_output_of_a_trial(sweep, run):
+    assert run("logs", str(sweep), "0") == "training\n"
+
+
+def test_logs_follows_the_job_of_a_remote_trial_that_is_not_done(sweep, capsys):
+    remote = RecordedRemoteJobs()
+    commands.logs(sweep, 0, remote)
+    commands.logs(sweep, 1, remote)
+    assert remote.calls == [("logs", sweep, 1)]
+    assert capsys.readouterr().out == "training\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (
-            ["stat"],
-            "battery-lab sweep has collect, logs, retry, status; did you mean battery-lab sweep status?",
-        ),
+        (["stat"], "battery-lab sweep has collect, logs, retry, status; did you mean battery-lab sweep status?"),
         (["status"], "status needs the folder of a sweep"),
-        (["status", "nowhere"], "nowhere must be the folder of a sweep, which holds journal.jsonl, and it holds none"),
+        (["status", "nowhere"], "nowhere must be the folder of a sweep, but it has no journal.jsonl"),
         (["collect", "{sweep}", "1"], "collect takes only the folder of a sweep, got also 1"),
         (["retry", "{sweep}", "x"], "x must be the number of a trial"),
-        (["retry", "{sweep}", "0"], r"trial 0 is done: retry takes trials that failed (\[1\]) or were stopped"),
-        (["retry", "{sweep}", "9"], "trial 9 is none of the sweep"),
+        (["retry", "{sweep}", "0"], "trial 0 is done: retry takes trials that failed ([1]) or were stopped"),
+        (["retry", "{sweep}", "9"], "trial 9 is not in the sweep"),
+        (["logs", "{sweep}", "9"], "trial 9 is not in the sweep, which has [0, 1, 2, 3]"),
+        (["logs", "{sweep}", "1"], "trial 1 has no output yet: there is no "),
     ],
 )
-def test_mistakes_are_told(sweep, said, arguments, message):
-    given = [argument.format(sweep=sweep) for argument in arguments]
-    assert message.replace("\\", "") in said(*given, status=1)
+def test_errors(sweep, run, arguments, message):
+    assert message in run(*(argument.format(sweep=sweep) for argument in arguments), status=1)
 
 
-def test_help(said):
-    assert "battery-lab sweep retry" in said("--help")
+def test_help(run):
+    assert "battery-lab sweep retry" in run("--help")

@@ -1,4 +1,4 @@
-"""The journal holds what was told to it, whatever a kill leaves of it."""
+"""The journal keeps every recorded event, whatever a kill leaves of the file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from battery_lab.sweep.journal import JOURNAL, Journal, State
@@ -18,8 +18,8 @@ def read(folder):
     return journal
 
 
-def lived(folder):
-    """A journal with a trial that is done, one that failed and one that has yet to begin."""
+def filled(folder):
+    """Return a journal with three trials: done, failed and not started."""
     journal = Journal(folder)
     for name in ("a", "b", "c"):
         journal.add_trial(name, "source", [f"algo={name}"])
@@ -31,8 +31,8 @@ def lived(folder):
     return journal
 
 
-def test_another_process_reads_what_was_noted(tmp_path):
-    journal = lived(tmp_path)
+def test_another_process_reads_the_same_entries(tmp_path):
+    journal = filled(tmp_path)
     assert read(tmp_path).entries == journal.entries
     done, failed, waiting = journal.entries.values()
     assert (done.state, done.result, done.tries, done.choices) == (State.DONE, 0.5, 1, ("algo=a",))
@@ -41,12 +41,29 @@ def test_another_process_reads_what_was_noted(tmp_path):
     assert (waiting.state, waiting.started_at) == (State.WAITING, None)
 
 
-def test_a_kill_at_any_byte_costs_one_event_at_most(tmp_path):
-    lived(tmp_path / "whole")
+def test_journals_of_earlier_versions_are_read(tmp_path):
+    events = [
+        {"event": "listed", "number": 0, "identity": "a", "source": "s", "choices": ["algo=a"], "at": 1.0},
+        {"event": "begun", "number": 0, "folder": "0", "budget": 100, "env_steps": 0, "at": 2.0},
+        {"event": "ended", "number": 0, "state": "failed", "result": None, "reason": "x", "raised": True, "at": 3.0},
+    ]
+    (tmp_path / JOURNAL).write_text("".join(json.dumps(event) + "\n" for event in events))
+    (entry,) = read(tmp_path).entries.values()
+    assert (entry.state, entry.tries, entry.reason) == (State.FAILED, 1, "x")
+    assert (entry.started_at, entry.finished_at) == (2.0, 3.0)
+    with (tmp_path / JOURNAL).open("a") as file:
+        file.write(json.dumps({"event": "again", "number": 0, "at": 4.0}) + "\n")
+    assert read(tmp_path).entries[0].state == State.WAITING
+
+
+def test_a_kill_at_any_byte_loses_at_most_one_event(tmp_path):
+    filled(tmp_path / "whole")
     data = (tmp_path / "whole" / JOURNAL).read_bytes()
     lines = data.splitlines(keepends=True)
     ends = [sum(map(len, lines[:count])) for count in range(len(lines) + 1)]
-    for cut in range(len(data) + 1):
+    # Every third byte of each line, and the bytes around each line end.
+    cuts = {*range(0, len(data), 3), *ends, *(end - 1 for end in ends[1:])}
+    for cut in sorted(cuts):
         folder = tmp_path / str(cut)
         folder.mkdir()
         (folder / JOURNAL).write_bytes(data[:cut])
@@ -55,43 +72,51 @@ def test_a_kill_at_any_byte_costs_one_event_at_most(tmp_path):
         (folder / "kept").mkdir()
         (folder / "kept" / JOURNAL).write_bytes(b"".join(lines[:kept]))
         assert journal.entries == read(folder / "kept").entries, cut
-        # And what is noted then is not lost in what the kill left.
+        # The next event is not lost in the torn line.
         entry = journal.add_trial("new", "source", [])
         assert read(folder).entries == journal.entries and read(folder).entries[entry.number].identity == "new"
 
 
+@settings(max_examples=30)
 @given(st.binary(max_size=200))
-def test_what_no_journal_wrote_is_passed_over(tmp_path_factory, data):
+def test_lines_that_cannot_be_parsed_are_skipped(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("torn")
-    lived(folder)
-    wanted = read(folder).entries
+    filled(folder)
+    expected = read(folder).entries
     with (folder / JOURNAL).open("ab") as file:
         file.write(data.replace(b"\n", b"") + b"\n")
-    assert read(folder).entries == wanted
+    assert read(folder).entries == expected
 
 
 @pytest.mark.parametrize(
-    "event", [{"event": "begun", "number": 9}, {"event": "ended", "number": 0}, {"number": 0}, [1]]
+    "event",
+    [
+        {"event": "started", "number": 9},
+        {"event": "finished", "number": 0},
+        {"event": ["x"], "number": 0},
+        {"number": 0},
+        [1],
+    ],
 )
-def test_events_that_say_too_little_change_nothing(tmp_path, event):
-    wanted = lived(tmp_path).entries
+def test_incomplete_events_change_nothing(tmp_path, event):
+    expected = filled(tmp_path).entries
     with (tmp_path / JOURNAL).open("a") as file:
         file.write(json.dumps(event) + "\n")
-    assert read(tmp_path).entries == wanted
+    assert read(tmp_path).entries == expected
 
 
-def test_numbers_stay_and_new_trials_get_the_next_one(tmp_path):
-    lived(tmp_path)
+def test_known_trials_keep_their_number_and_new_ones_get_the_next(tmp_path):
+    filled(tmp_path)
     journal = read(tmp_path)
     assert journal.find("b").number == 1 and journal.find("d") is None
     assert journal.add_trial("d", "source", []).number == 3
-    anew = journal.add_trial("b", "another source", ["algo=b"])
-    assert (anew.number, anew.state, anew.source, anew.tries) == (1, State.WAITING, "another source", 0)
+    reset = journal.add_trial("b", "another source", ["algo=b"])
+    assert (reset.number, reset.state, reset.source, reset.tries) == (1, State.WAITING, "another source", 0)
     assert read(tmp_path).entries == journal.entries
 
 
-def test_a_wish_from_another_process_is_told_once(tmp_path):
-    journal, other = lived(tmp_path), read(tmp_path)
+def test_a_retry_request_of_another_process_is_returned_once(tmp_path):
+    journal, other = filled(tmp_path), read(tmp_path)
     other.request_retry(1)
     other.request_retry(0)
     journal.record_start(2, tmp_path / "2", None, 0)
@@ -101,8 +126,8 @@ def test_a_wish_from_another_process_is_told_once(tmp_path):
     assert journal.entries[0].state == State.DONE
 
 
-def test_several_writers_tear_no_line(tmp_path):
-    lived(tmp_path)
+def test_lines_of_several_writers_do_not_mix(tmp_path):
+    filled(tmp_path)
 
     def write(number):
         journal = read(tmp_path)
@@ -115,7 +140,7 @@ def test_several_writers_tear_no_line(tmp_path):
     for thread in threads:
         thread.join()
     lines = [line for line in (tmp_path / JOURNAL).read_text().splitlines() if line]
-    assert sum(json.loads(line)["event"] == "ended" for line in lines) == 2 + 60
+    assert sum(json.loads(line)["event"] == "finished" for line in lines) == 2 + 60
 
 
 def test_a_dry_journal_writes_nothing(tmp_path):
@@ -125,7 +150,7 @@ def test_a_dry_journal_writes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("result", [float("nan"), object(), {"deep": {1, 2}}])
-def test_a_result_that_json_cannot_hold_is_kept_as_none(tmp_path, result):
-    journal = lived(tmp_path)
+def test_a_result_that_json_cannot_represent_is_stored_as_null(tmp_path, result):
+    journal = filled(tmp_path)
     journal.record_outcome(2, State.DONE, result)
     assert read(tmp_path).entries[2].result is None

@@ -1,4 +1,4 @@
-"""The loop around a sweep: what is done is passed over, what was begun is gone on with, and nothing is lost."""
+"""The scheduler skips trials that are done, resumes those with a checkpoint, and retries failures."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from battery_lab.sweep.options import SweepOptions
 from battery_lab.sweep.scheduler import FixedTrials, Scheduler
 
 OPTIONS = {"resume": None, "tries": 1, "on_failure": "continue", "reuse": False, "dry_run": False}
+DONE, RAISED = {"state": State.DONE, "result": 0.5}, {"state": State.FAILED, "reason": "bad", "raised": True}
+KILLED = {"state": State.FAILED, "reason": "killed by SIGKILL"}
 
 
-class Silent:
+class NoDisplay:
     def show(self, trials):
         pass
 
@@ -27,11 +29,14 @@ class Silent:
 
 
 class ScriptedPool:
-    """Two places for trials, whose ends a test has written down: for each trial a list, a try an item."""
+    """A pool of two places. A test scripts the outcomes: for each trial a list with one item per attempt.
 
-    def __init__(self, endings, between=None):  # noqa: D107
-        self.endings = {number: deque(ends) for number, ends in endings.items()}
-        self.began, self.now, self.stopped, self.between = [], {}, False, between
+    ``on_wait(pool)`` is called at each wait.
+    """
+
+    def __init__(self, outcomes, on_wait=None):
+        self.outcomes = {number: deque(items) for number, items in outcomes.items()}
+        self.starts, self.running, self.stopped, self.on_wait = [], set(), False, on_wait
         self.opened = False
 
     def open(self):
@@ -40,225 +45,229 @@ class ScriptedPool:
 
     @property
     def has_capacity(self):
-        return len(self.now) < 2
+        return len(self.running) < 2
 
     @property
     def is_busy(self):
-        return bool(self.now)
+        return bool(self.running)
+
+    @property
+    def started(self):
+        return [number for number, _ in self.starts]
 
     def start(self, number, folder, job):
-        assert self.opened and number not in self.now
-        self.began.append((number, job))
-        self.now[number] = folder
+        assert self.opened and number not in self.running
+        self.starts.append((number, job))
+        self.running.add(number)
 
     def wait(self, seconds):
-        if self.between:
-            self.between(self)
-        for number in list(self.now):
+        if self.on_wait:
+            self.on_wait(self)
+        for number in sorted(self.running):
             if self.stopped:
-                end = {"state": State.STOPPED}
-            elif self.endings[number]:
-                end = self.endings[number].popleft()
+                outcome = {"state": State.STOPPED}
+            elif self.outcomes[number]:
+                outcome = self.outcomes[number].popleft()
             else:
                 continue
-            del self.now[number]
-            yield Outcome(number=number, **end)
+            self.running.remove(number)
+            yield Outcome(number=number, **outcome)
 
     def stop(self, number=None, by_signal=False):
         self.stopped = True
 
     def close(self):
-        self.now.clear()
+        self.running.clear()
 
 
-DONE, FAILED = {"state": State.DONE, "result": 0.5}, {"state": State.FAILED, "reason": "bad", "raised": True}
-KILLED = {"state": State.FAILED, "reason": "killed by SIGKILL"}
+def launch(folder, outcomes, count=3, on_wait=None, source=FixedTrials, kind=ScriptedPool, **options):
+    """Launch trials with a scripted pool; return the pool and the states in the journal as another process reads it.
 
-
-def launched(folder, endings, count=3, between=None, source=FixedTrials, kind=ScriptedPool, **options):
-    """Scheduler some trials; returns the pool and the journal as another process reads it."""
+    The job of a trial is the folder that it resumes from, or None.
+    """
     journal = Journal(folder)
     journal.read()
     trials = []
     for number in range(count):
         entry = journal.find(str(number)) or journal.add_trial(str(number), "source", [f"seed={number}"])
         trials.append(Trial(entry=entry, folder=folder / str(entry.number), budget=100, job=lambda resume: resume))
-    pool = kind(endings, between)
-    launch = Scheduler(journal, source(trials), pool, SweepOptions(**OPTIONS | options), Silent())
-    launch.run()
-    again = Journal(folder)
-    again.read()
-    assert again.entries == journal.entries == {trial.number: trial.entry for trial in trials}
-    pool.stopped_by = launch.stopped_by
-    return pool, {number: entry.state for number, entry in again.entries.items()}
+    pool = kind(outcomes, on_wait)
+    scheduler = Scheduler(journal, source(trials), pool, SweepOptions(**OPTIONS | options), NoDisplay())
+    scheduler.run()
+    stored = Journal(folder)
+    stored.read()
+    assert stored.entries == journal.entries == {trial.number: trial.entry for trial in trials}
+    pool.stopped_by = scheduler.stopped_by
+    return pool, {number: entry.state for number, entry in stored.entries.items()}
 
 
-def checkpoint(folder, steps):
+def write_checkpoint(folder, steps):
     path = folder / "checkpoints" / f"{steps:012d}"
     path.mkdir(parents=True)
     (path / "state.json").write_text("{}")
 
 
+def write_metrics(folder, capture):
+    folder.mkdir(exist_ok=True)
+    (folder / "metrics.json").write_text(json.dumps({"validation/capture": capture}))
+
+
 def test_every_trial_runs_once(tmp_path):
-    pool, states = launched(tmp_path, {0: [DONE], 1: [DONE], 2: [DONE]})
-    assert pool.began == [(0, None), (1, None), (2, None)]
+    pool, states = launch(tmp_path, {0: [DONE], 1: [DONE], 2: [DONE]})
+    assert pool.starts == [(0, None), (1, None), (2, None)]
     assert set(states.values()) == {State.DONE}
 
 
-def test_what_is_done_is_passed_over_and_what_failed_runs_again(tmp_path):
-    launched(tmp_path, {0: [DONE], 1: [FAILED], 2: [DONE]})
+def test_next_launch_skips_done_trials_and_runs_failed_ones(tmp_path):
+    launch(tmp_path, {0: [DONE], 1: [RAISED], 2: [DONE]})
     for number in range(3):
         (tmp_path / str(number)).mkdir(exist_ok=True)
-    pool, states = launched(tmp_path, {1: [DONE], 3: [DONE]}, count=4)
-    assert [number for number, _ in pool.began] == [1, 3]
+    pool, states = launch(tmp_path, {1: [DONE], 3: [DONE]}, count=4)
+    assert pool.started == [1, 3]
     assert set(states.values()) == {State.DONE}
 
 
-def test_a_trial_whose_folder_is_gone_runs_again(tmp_path):
-    launched(tmp_path, {0: [DONE]}, count=1)
-    pool, _ = launched(tmp_path, {0: [DONE]}, count=1)
-    assert pool.began == [(0, None)]
+def test_a_done_trial_without_its_folder_runs_again(tmp_path):
+    launch(tmp_path, {0: [DONE]}, count=1)
+    pool, _ = launch(tmp_path, {0: [DONE]}, count=1)
+    assert pool.starts == [(0, None)]
 
 
-def test_a_trial_that_ended_when_the_sweep_was_killed_is_done(tmp_path):
+def test_a_trial_with_metrics_is_done_even_if_its_sweep_was_killed(tmp_path):
     journal = Journal(tmp_path)
     journal.add_trial("0", "source", [])
     journal.record_start(0, tmp_path / "0", 100, 0)
-    (tmp_path / "0").mkdir()
-    (tmp_path / "0" / "metrics.json").write_text(json.dumps({"validation/capture": 0.25}))
-    pool, states = launched(tmp_path, {}, count=1)
-    assert pool.began == [] and states == {0: State.DONE}
-    again = Journal(tmp_path)
-    again.read()
-    assert again.entries[0].result == 0.25
+    write_metrics(tmp_path / "0", 0.25)
+    pool, states = launch(tmp_path, {}, count=1)
+    assert pool.starts == [] and states == {0: State.DONE}
+    stored = Journal(tmp_path)
+    stored.read()
+    assert stored.entries[0].result == 0.25
 
 
-def test_what_was_running_goes_on_from_its_checkpoint(tmp_path):
+def test_an_interrupted_trial_resumes_from_its_checkpoint(tmp_path):
     journal = Journal(tmp_path)
     journal.add_trial("0", "source", [])
     journal.record_start(0, tmp_path / "0", 100, 0)
-    checkpoint(tmp_path / "0", 50)
-    pool, _ = launched(tmp_path, {0: [DONE]}, count=1)
-    assert pool.began == [(0, tmp_path / "0")]
+    write_checkpoint(tmp_path / "0", 50)
+    pool, _ = launch(tmp_path, {0: [DONE]}, count=1)
+    assert pool.starts == [(0, tmp_path / "0")]
 
 
-def test_without_a_checkpoint_it_begins_anew_in_a_clean_folder(tmp_path):
+def test_a_trial_without_a_checkpoint_starts_over_in_a_clean_folder(tmp_path):
     folder = tmp_path / "0"
     (folder / "policy").mkdir(parents=True)
     for name in ("curves.jsonl", "trial.log", "mlflow.json"):
         (folder / name).write_text("{}")
-    pool, _ = launched(tmp_path, {0: [DONE]}, count=1)
-    assert pool.began == [(0, None)]
+    pool, _ = launch(tmp_path, {0: [DONE]}, count=1)
+    assert pool.starts == [(0, None)]
     assert {path.name for path in folder.iterdir()} == {"trial.log", "mlflow.json"}
 
 
-@pytest.mark.parametrize(("end", "resumed"), [(FAILED, False), (KILLED, True)])
-def test_a_checkpoint_from_which_a_trial_fails_by_itself_is_tried_once(tmp_path, end, resumed):
-    checkpoint(tmp_path / "0", 50)
-    pool, _ = launched(tmp_path, {0: [end, DONE]}, count=1, tries=2)
-    assert pool.began == [(0, tmp_path / "0"), (0, tmp_path / "0" if resumed else None)]
+@pytest.mark.parametrize(("outcome", "resumes"), [(RAISED, False), (KILLED, True)])
+def test_a_checkpoint_from_which_a_trial_raised_is_not_used_again(tmp_path, outcome, resumes):
+    write_checkpoint(tmp_path / "0", 50)
+    pool, _ = launch(tmp_path, {0: [outcome, DONE]}, count=1, tries=2)
+    assert pool.starts == [(0, tmp_path / "0"), (0, tmp_path / "0" if resumes else None)]
 
 
-def test_tries_are_counted_and_a_lost_machine_is_none(tmp_path):
-    pool, states = launched(
-        tmp_path, {0: [FAILED, FAILED, DONE], 1: [KILLED | {"machine_lost": True}, FAILED, DONE]}, count=2, tries=2
-    )
-    assert [number for number, _ in pool.began].count(0) == 2
-    assert [number for number, _ in pool.began].count(1) == 3
-    assert states == {0: State.FAILED, 1: State.DONE}
-
-
-def test_others_go_on_after_a_failure_or_stop_if_asked(tmp_path):
-    _, states = launched(tmp_path / "on", {0: [FAILED], 1: [DONE], 2: [DONE]})
-    assert states == {0: State.FAILED, 1: State.DONE, 2: State.DONE}
-    pool, states = launched(tmp_path / "stop", {0: [FAILED], 1: []}, on_failure="stop")
-    assert states == {0: State.FAILED, 1: State.STOPPED, 2: State.WAITING}
-    assert [number for number, _ in pool.began] == [0, 1]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_what_runs_and_begins_nothing(tmp_path, number):
-    pool, states = launched(tmp_path, {0: [], 1: []}, between=lambda _: os.kill(os.getpid(), number))
-    assert pool.stopped_by == number
-    assert states == {0: State.STOPPED, 1: State.STOPPED, 2: State.WAITING}
-    pool, states = launched(tmp_path, {0: [DONE], 1: [DONE], 2: [DONE]})
-    assert set(states.values()) == {State.DONE}
-
-
-class StoppedAtAStart(ScriptedPool):
-    def start(self, number, folder, job):
-        super().start(number, folder, job)
-        os.kill(os.getpid(), signal.SIGINT)
-
-
-class StoppedAtATrial(FixedTrials):
-    def next_trials(self):
-        os.kill(os.getpid(), signal.SIGINT)
-        return super().next_trials()
-
-
-@pytest.mark.parametrize(("amid", "began"), [({"kind": StoppedAtAStart}, [0]), ({"source": StoppedAtATrial}, [])])
-def test_a_signal_may_come_amid_anything(tmp_path, amid, began):
-    pool, states = launched(tmp_path, {0: [], 1: [], 2: []}, **amid)
-    assert [number for number, _ in pool.began] == began and pool.stopped_by == signal.SIGINT
-    assert states == {n: State.STOPPED if n in began else State.WAITING for n in range(3)}
-
-
-def test_a_trial_that_had_its_figures_when_its_process_was_killed_is_done(tmp_path):
-    def finish(pool):
-        (tmp_path / "0").mkdir(exist_ok=True)
-        (tmp_path / "0" / "metrics.json").write_text(json.dumps({"validation/capture": 0.25}))
-
-    pool, states = launched(tmp_path, {0: [KILLED]}, count=1, between=finish, tries=2)
-    assert [number for number, _ in pool.began] == [0]
-    assert states == {0: State.DONE}
-
-
-def test_a_wish_that_was_granted_is_not_granted_again(tmp_path):
-    launched(tmp_path, {0: [FAILED]}, count=1)
-    Journal(tmp_path).request_retry(0)
-    (tmp_path / "0").mkdir()
-    launched(tmp_path, {0: [DONE]}, count=1)
-    pool, states = launched(tmp_path, {1: [DONE], 0: [FAILED]}, count=2)
-    assert [number for number, _ in pool.began] == [1]
-    assert states == {0: State.DONE, 1: State.DONE}
-
-
-def test_what_a_try_left_that_failed_by_itself_is_kept_beside(tmp_path):
-    checkpoint(tmp_path / "0", 50)
+def test_starting_over_keeps_the_files_of_the_failed_attempt(tmp_path):
+    write_checkpoint(tmp_path / "0", 50)
     (tmp_path / "0" / "curves.jsonl").write_text("{}")
-    launched(tmp_path, {0: [FAILED, DONE]}, count=1, tries=2)
+    launch(tmp_path, {0: [RAISED, DONE]}, count=1, tries=2)
     kept = tmp_path / "0" / "earlier-0"
     assert (kept / "checkpoints" / f"{50:012d}" / "state.json").exists() and (kept / "curves.jsonl").exists()
     assert not (tmp_path / "0" / "checkpoints").exists()
 
 
-def test_a_wish_from_another_shell_is_taken_up_while_the_sweep_goes_on(tmp_path):
-    def wish(pool):
-        other = Journal(tmp_path)
-        other.read()
-        if other.entries[0].state == State.FAILED and len(pool.began) == 2:
-            other.request_retry(0)
-            pool.endings[1].append(DONE)
+def test_a_lost_machine_does_not_count_as_a_try(tmp_path):
+    lost = KILLED | {"machine_lost": True}
+    pool, states = launch(tmp_path, {0: [RAISED, RAISED, DONE], 1: [lost, RAISED, DONE]}, count=2, tries=2)
+    assert pool.started.count(0) == 2
+    assert pool.started.count(1) == 3
+    assert states == {0: State.FAILED, 1: State.DONE}
 
-    pool, states = launched(tmp_path, {0: [FAILED, DONE], 1: []}, count=2, between=wish)
-    assert [number for number, _ in pool.began] == [0, 1, 0]
+
+def test_on_failure_decides_whether_other_trials_continue(tmp_path):
+    _, states = launch(tmp_path / "continue", {0: [RAISED], 1: [DONE], 2: [DONE]})
+    assert states == {0: State.FAILED, 1: State.DONE, 2: State.DONE}
+    pool, states = launch(tmp_path / "stop", {0: [RAISED], 1: []}, on_failure="stop")
+    assert states == {0: State.FAILED, 1: State.STOPPED, 2: State.WAITING}
+    assert pool.started == [0, 1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_running_trials_and_starts_no_more(tmp_path, number):
+    pool, states = launch(tmp_path, {0: [], 1: []}, on_wait=lambda _: os.kill(os.getpid(), number))
+    assert pool.stopped_by == number
+    assert states == {0: State.STOPPED, 1: State.STOPPED, 2: State.WAITING}
+    pool, states = launch(tmp_path, {0: [DONE], 1: [DONE], 2: [DONE]})
+    assert set(states.values()) == {State.DONE}
+
+
+class SignalAtStart(ScriptedPool):
+    def start(self, number, folder, job):
+        super().start(number, folder, job)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+class SignalAtNextTrials(FixedTrials):
+    def next_trials(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        return super().next_trials()
+
+
+@pytest.mark.parametrize(("during", "started"), [({"kind": SignalAtStart}, [0]), ({"source": SignalAtNextTrials}, [])])
+def test_a_signal_may_arrive_at_any_time(tmp_path, during, started):
+    pool, states = launch(tmp_path, {0: [], 1: [], 2: []}, **during)
+    assert pool.started == started and pool.stopped_by == signal.SIGINT
+    assert states == {n: State.STOPPED if n in started else State.WAITING for n in range(3)}
+
+
+def test_a_trial_killed_after_it_wrote_its_metrics_is_done(tmp_path):
+    pool, states = launch(
+        tmp_path, {0: [KILLED]}, count=1, on_wait=lambda _: write_metrics(tmp_path / "0", 0.25), tries=2
+    )
+    assert pool.started == [0]
+    assert states == {0: State.DONE}
+
+
+def test_a_retry_request_is_fulfilled_once(tmp_path):
+    launch(tmp_path, {0: [RAISED]}, count=1)
+    Journal(tmp_path).request_retry(0)
+    (tmp_path / "0").mkdir()
+    launch(tmp_path, {0: [DONE]}, count=1)
+    pool, states = launch(tmp_path, {1: [DONE], 0: [RAISED]}, count=2)
+    assert pool.started == [1]
     assert states == {0: State.DONE, 1: State.DONE}
 
 
-def test_a_folder_that_a_killed_sweep_left_running_is_waited_for(tmp_path):
+def test_a_running_sweep_fulfills_retry_requests_of_another_process(tmp_path):
+    def request(pool):
+        other = Journal(tmp_path)
+        other.read()
+        if other.entries[0].state == State.FAILED and len(pool.starts) == 2:
+            other.request_retry(0)
+            pool.outcomes[1].append(DONE)
+
+    pool, states = launch(tmp_path, {0: [RAISED, DONE], 1: []}, count=2, on_wait=request)
+    assert pool.started == [0, 1, 0]
+    assert states == {0: State.DONE, 1: State.DONE}
+
+
+def test_a_trial_waits_until_its_folder_is_unlocked(tmp_path):
     (tmp_path / "0").mkdir()
     (tmp_path / "0" / "curves.jsonl").write_text("")
-    held = FileLock(tmp_path / "0" / ".lock")
-    held.acquire()
+    lock = FileLock(tmp_path / "0" / ".lock")
+    lock.acquire()
     ticks = []
 
     def release(pool):
-        ticks.append([number for number, _ in pool.began])
+        ticks.append(pool.started)
         assert (tmp_path / "0" / "curves.jsonl").exists() or len(ticks) > 2
         if len(ticks) == 2:
-            held.release()
+            lock.release()
 
-    pool, states = launched(tmp_path, {0: [DONE], 1: [DONE]}, count=2, between=release)
-    assert [number for number, _ in pool.began] == [1, 0] and ticks[:2] == [[1], [1]]
+    pool, states = launch(tmp_path, {0: [DONE], 1: [DONE]}, count=2, on_wait=release)
+    assert pool.started == [1, 0] and ticks[:2] == [[1], [1]]
     assert set(states.values()) == {State.DONE}

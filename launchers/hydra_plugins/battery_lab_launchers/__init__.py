@@ -1,1 +1,5 @@
-"""Hydra plugins that run the trials of a sweep: found by Hydra itself; what takes time to import is in ``_`` files."""
+"""Hydra plugins that run the trials of a sweep.
+
+Hydra imports every file without a leading underscore at each command, so these stay light: options and a class that
+imports the rest from ``_`` files when a sweep starts.
+"""

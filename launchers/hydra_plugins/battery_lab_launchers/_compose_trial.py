@@ -1,4 +1,4 @@
-"""From one of Hydra's lists of overrides to a trial that the sweep's journal knows."""
+"""Trial composition: turns one of Hydra's lists of overrides into a trial of the sweep's journal."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.journal import Entry, Journal
 from battery_lab.sweep.options import SweepOptions
 from battery_lab.sweep.trial_folder import move_aside
-from battery_lab.sweep.trial_id import identity, run_digest, source_digest
+from battery_lab.sweep.trial_id import run_digest, source_digest, trial_identity
 
 
 class HydraLauncher(Protocol):
-    """A launcher that Hydra has set up."""
+    """A launcher after Hydra called its ``setup``."""
 
     config: DictConfig
     hydra_context: HydraContext
@@ -32,18 +32,18 @@ class HydraLauncher(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Composed:
-    """What one list of overrides makes.
+class ComposedTrial:
+    """The trial of one list of overrides.
 
     Attributes:
-        config: composed, with Hydra's own node in it.
-        trial: who it is and what the journal knows of it; equal ones are one.
-        anew: whether what an earlier launch left is of another source, and does not count.
+        config: composed configuration, including Hydra's own node.
+        trial: the trial. Equal lists of overrides share one.
+        is_outdated: whether results of an earlier launch come from another version of the lab and do not count.
     """
 
     config: DictConfig
     trial: Trial
-    anew: bool
+    is_outdated: bool
 
 
 def compose_trial(
@@ -52,75 +52,79 @@ def compose_trial(
     journal: Journal,
     trials: dict[int, Trial],
     options: SweepOptions,
-) -> Composed:
-    """Compose a trial, and find it in the journal or list it there.
+) -> ComposedTrial:
+    """Compose a trial, and find it in the journal or add it.
 
     Args:
-        launcher: set up by Hydra.
-        overrides: of the trial.
-        journal: of the sweep.
-        trials: those of this launch by number; changes.
-        options: of the sweep.
+        launcher: the launcher, after setup.
+        overrides: overrides of the trial.
+        journal: journal of the sweep.
+        trials: trials of this launch by number. A new trial is added to it.
+        options: options of the sweep.
     """
     config = launcher.hydra_context.config_loader.load_sweep_config(launcher.config, overrides)
     source = source_digest(_program(launcher.task_function))
-    name = identity({**_plain(config), **_of_launcher(config)})
+    identity = trial_identity({**_plain(config), **_launcher_choices(config)})
     choices = tuple(choices_of_trials(filter_overrides(overrides)))
-    known = journal.find(name)
+    known = journal.find(identity)
     number = known.number if known else journal.next_number
     with open_dict(config), read_write(config.hydra):
         config.hydra.job.id = config.hydra.job.num = number
-        # Where the sweep lies was said by the command, of whose overrides a trial knows but its own.
+        # The trial's own overrides do not include hydra.sweep.dir, which the command may set.
         config.hydra.sweep.dir = str(journal.folder)
-    place = journal.folder / _resolved(config, "hydra.sweep.subdir")
-    anew = known is not None and known.source != source and not options.reuse
-    if known is not None and anew and not options.dry_run:
-        # Before the journal has the new source, as a kill amid the two must not make old results those of the new one.
-        move_aside(place, known.source)
-    entry = journal.add_trial(name, source, choices) if known is None or anew else known
+    folder = journal.folder / _resolve(config, "hydra.sweep.subdir")
+    is_outdated = known is not None and known.source != source and not options.reuse
+    if known is not None and is_outdated and not options.dry_run:
+        # Before the journal records the new source: after a kill in between, old results must not count as new ones.
+        move_aside(folder, known.source)
+    entry = journal.add_trial(identity, source, choices) if known is None or is_outdated else known
     if number not in trials:
-        job = partial(_sent, launcher, config, entry)
-        trials[number] = Trial(entry=entry, folder=place, budget=_budget(config), job=job)
-    return Composed(config=config, trial=trials[number], anew=anew)
+        job = partial(_trial_job, launcher, config, entry)
+        trials[number] = Trial(entry=entry, folder=folder, budget=_budget(config), job=job)
+    return ComposedTrial(config=config, trial=trials[number], is_outdated=is_outdated)
 
 
 def _program(task: TaskFunction) -> Path | None:
-    """Return the file that what trials run is written in, if there is one."""
+    """Return the file that defines the task function. None: there is no such file."""
     try:
         file = inspect.getsourcefile(inspect.unwrap(task))
-    except TypeError:  # some other kind of what can be called
+    except TypeError:  # a callable that is not a function
         return None
     return Path(file).resolve() if file and Path(file).is_file() else None
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
-    """Return the trial's own part of a configuration as plain values."""
-    before = HydraConfig.instance().cfg
+    """Return a configuration without Hydra's own node, as plain values."""
+    previous = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)
     try:
         own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         plain: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=False)
     finally:
-        HydraConfig.instance().cfg = before
+        HydraConfig.instance().cfg = previous
     return {str(key): value for key, value in plain.items()}
 
 
-def _of_launcher(config: DictConfig) -> dict[str, Any]:
-    """Return what a launcher has trials do that their own choices do not say: from what to go on, and how far."""
-    start, judges = (OmegaConf.select(config, f"hydra.launcher.{key}") for key in ("checkpoint", "evaluate_only"))
-    if start is None:
+def _launcher_choices(config: DictConfig) -> dict[str, Any]:
+    """Return the launcher options that change a trial's result: the checkpoint to start from, and evaluate_only."""
+    checkpoint, evaluate = (
+        OmegaConf.select(config, f"hydra.launcher.{key}") for key in ("checkpoint", "evaluate_only")
+    )
+    if checkpoint is None:
         return {}
-    of = str(start) if str(start).startswith("s3://") else run_digest(Path(str(start)).expanduser().resolve())
-    return {"start": {"of": of, "judged": bool(judges)}}
+    path = str(checkpoint)
+    digest = path if path.startswith("s3://") else run_digest(Path(path).expanduser().resolve())
+    # Part of stored identities, so the keys must not change.
+    return {"start": {"of": digest, "judged": bool(evaluate)}}
 
 
-def _resolved(config: DictConfig, key: str) -> str:
-    before = HydraConfig.instance().cfg
+def _resolve(config: DictConfig, key: str) -> str:
+    previous = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)
     try:
         return str(OmegaConf.select(config, key))
     finally:
-        HydraConfig.instance().cfg = before
+        HydraConfig.instance().cfg = previous
 
 
 def _budget(config: DictConfig) -> int | None:
@@ -128,8 +132,8 @@ def _budget(config: DictConfig) -> int | None:
     return int(steps) if isinstance(steps, int | float) else None
 
 
-def _sent(launcher: HydraLauncher, config: DictConfig, entry: Entry, resume: Path | None) -> TrialJob:
-    """Return a trial as it is sent to where it runs, to begin, or to go on from the checkpoint in a folder."""
+def _trial_job(launcher: HydraLauncher, config: DictConfig, entry: Entry, resume: Path | None) -> TrialJob:
+    """Return the job of a trial that starts over, or resumes from the checkpoint in a folder."""
     if "resume" in config:
         config.resume = None if resume is None else str(resume)
     return TrialJob(
@@ -143,7 +147,7 @@ def _sent(launcher: HydraLauncher, config: DictConfig, entry: Entry, resume: Pat
     )
 
 
-def written(overrides: ListConfig) -> list[str]:
-    """Return overrides as they were typed, whatever they refer to."""
+def plain_overrides(overrides: ListConfig) -> list[str]:
+    """Return overrides as typed, with interpolations unresolved."""
     plain: Any = OmegaConf.to_container(overrides, resolve=False)
     return [str(override) for override in plain]

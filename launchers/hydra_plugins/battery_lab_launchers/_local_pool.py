@@ -1,4 +1,4 @@
-"""Trials in processes of this machine: each with its own cores, its own log, and no way to outlive the launcher."""
+"""Local pool: trials in processes of this machine, each with its own cores and log, none outliving the launcher."""
 
 from __future__ import annotations
 
@@ -11,17 +11,27 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Annotated
 
 import cloudpickle
-from hydra_plugins.battery_lab_launchers._trial_job import STOPPED_BY_OTHERS, TrialJob, ending
+from hydra_plugins.battery_lab_launchers._trial_job import STOPPED_FROM_OUTSIDE, TrialJob, read_outcome
+from pydantic import Field
 
-from battery_lab.common.errors import ConfigError, require
+from battery_lab.common.errors import ConfigError
+from battery_lab.common.options import Int, options
 from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import State
 
 LOG = "trial.log"
-STOPS = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+STOP_STATUSES = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+
+
+@options("hydra.launcher")
+class LocalOptions:
+    """Validated options of the launcher, which LocalLauncherConf describes."""
+
+    parallel: Annotated[Int, Field(ge=1)]
+    cores: Annotated[Int, Field(ge=1)] | None
 
 
 @dataclass(eq=False)
@@ -31,77 +41,67 @@ class _Running:
     slot: int
     process: subprocess.Popen[bytes]
     pipe: IO[bytes]
-    told: bytearray = field(default_factory=bytearray)
-    unwanted: bool = False
+    received: bytearray = field(default_factory=bytearray)
+    stop_requested: bool = False
 
 
 class LocalPool:
-    """Processes for trials, some at a time."""
+    """Runs a limited number of trials at a time, each in its own process."""
 
-    def __init__(self, *, parallel: int, cores: int | None) -> None:
-        """Share the cores out.
-
-        Args:
-            parallel: trials at once.
-            cores: of each; None: an equal share.
+    def __init__(self, options: LocalOptions) -> None:
+        """Divide the cores among the trials.
 
         Raises:
-            ConfigError: there are fewer cores than that takes.
+            ConfigError: there are not enough cores.
         """
-        there = (
-            sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-        )
-        require(parallel >= 1, "hydra.launcher.parallel", "must be a whole number from 1", parallel)
-        require(cores is None or cores >= 1, "hydra.launcher.cores", "must be null or a whole number from 1", cores)
-        each = cores or max(1, len(there) // parallel)
-        if parallel * each > len(there):
+        has_affinity = hasattr(os, "sched_getaffinity")
+        available = sorted(os.sched_getaffinity(0)) if has_affinity else list(range(os.cpu_count() or 1))
+        parallel = options.parallel
+        self.cores = cores = options.cores or max(1, len(available) // parallel)
+        if parallel * cores > len(available):
             raise ConfigError(
-                f"hydra.launcher.parallel={parallel} trials of {each} core{'s' * (each > 1)} take more than the "
-                f"{len(there)} that there are: set hydra.launcher.parallel={max(1, len(there) // each)} or fewer cores"
+                f"hydra.launcher.parallel={parallel} trials of {cores} core{'s' * (cores > 1)} need more than the "
+                f"{len(available)} available cores: set hydra.launcher.parallel={max(1, len(available) // cores)} or "
+                "lower hydra.launcher.cores"
             )
-        self.cores = each
-        self._shares = [set(there[slot * each : (slot + 1) * each]) for slot in range(parallel)]
+        self._shares = [set(available[slot * cores : (slot + 1) * cores]) for slot in range(parallel)]
         self._running: dict[int, _Running] = {}
         self._selector = selectors.DefaultSelector()
 
     def open(self) -> None:
-        """Do nothing: this machine is there."""
+        pass
 
     @property
     def trial_resources(self) -> str:
-        """What a trial takes of the machine, in words."""
         return f"{self.cores} core{'s' * (self.cores > 1)}"
 
     @property
     def max_parallel(self) -> int:
-        """How many trials run at once."""
         return len(self._shares)
 
     @property
     def has_capacity(self) -> bool:
-        """Whether another trial can begin."""
         return len(self._running) < len(self._shares)
 
     @property
     def is_busy(self) -> bool:
-        """Whether any trial runs."""
         return bool(self._running)
 
     def start(self, number: int, folder: Path, job: TrialJob) -> None:
-        """Begin a trial.
+        """Start a trial.
 
         Args:
-            number: by which its end will be told.
-            folder: of the trial, made if missing; what the trial prints goes to ``trial.log`` in it.
-            job: what it is.
+            number: number of the trial.
+            folder: run folder of the trial, created if missing. Output goes to its ``trial.log``.
+            job: the trial.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        slot = min(set(range(len(self._shares))) - {one.slot for one in self._running.values()})
+        slot = min(set(range(len(self._shares))) - {running.slot for running in self._running.values()})
         content = cloudpickle.dumps({"job": job, "cores": self._cores_of(slot)})
         reading, writing = os.pipe()
         try:
             with (folder / LOG).open("ab") as log:
-                process = _child(writing, log)
+                process = _start_worker(writing, log)
         except OSError:
             os.close(reading)
             raise
@@ -112,12 +112,11 @@ class LocalPool:
         self._running[number] = running
         self._selector.register(running.pipe, selectors.EVENT_READ, running)
         assert process.stdin is not None
-        # One that died before it read is told of like any other.
+        # A process that died before it read its input is reported by wait().
         with suppress(BrokenPipeError), process.stdin as stdin:
             stdin.write(content)
 
     def wait(self, seconds: float) -> Iterator[Outcome]:
-        """Wait for trials to end, for so long at most; yields those that did."""
         for key, _ in self._selector.select(seconds):
             self._read(key.data)
         for running in list(self._running.values()):
@@ -125,17 +124,15 @@ class LocalPool:
                 self._read(running)
                 running.pipe.close()
                 del self._running[running.number]
-                yield _ending(running)
+                yield _outcome(running)
 
     def stop(self, number: int | None = None, by_signal: bool = False) -> None:
-        """Ask a trial to stop, with a checkpoint if it trains; None: all of them."""
         for running in self._running.values():
             if number in (None, running.number) and running.process.poll() is None:
-                running.unwanted = True
+                running.stop_requested = True
                 running.process.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
-        """End what still runs, at once."""
         for running in list(self._running.values()):
             with suppress(ProcessLookupError):
                 os.killpg(running.process.pid, signal.SIGKILL)
@@ -146,12 +143,12 @@ class LocalPool:
 
     def _read(self, running: _Running) -> None:
         while data := running.pipe.read(1 << 16):
-            running.told += data
+            running.received += data
         if (data == b"" or running.process.returncode is not None) and running.pipe in self._selector.get_map():
             self._selector.unregister(running.pipe)
 
 
-def _child(writing: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start_worker(writing: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "hydra_plugins.battery_lab_launchers._local_worker", str(writing)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
@@ -159,30 +156,30 @@ def _child(writing: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
         stdout=log,
         stderr=subprocess.STDOUT,
         pass_fds=(writing,),
-        # Ctrl-C is for the launcher, which lets trials checkpoint.
+        # Ctrl-C reaches the launcher only, which stops the trials with a checkpoint.
         process_group=0,
     )
 
 
-def _ending(running: _Running) -> Outcome:
-    code, number = running.process.returncode, running.number
-    if code == 0 and running.told:
-        return ending(number, bytes(running.told))
-    if code in STOPS or code == -signal.SIGTERM:
-        if running.unwanted:
+def _outcome(running: _Running) -> Outcome:
+    status, number = running.process.returncode, running.number
+    if status == 0 and running.received:
+        return read_outcome(number, bytes(running.received))
+    if status in STOP_STATUSES or status == -signal.SIGTERM:
+        if running.stop_requested:
             return Outcome(number=number, state=State.STOPPED)
-        return Outcome(number=number, state=State.FAILED, reason=STOPPED_BY_OTHERS)
-    if code < 0:
-        return Outcome(number=number, state=State.FAILED, reason=_killed(-code))
-    reason = f"its process ended with status {code}: {_last_line(running.log)}"
+        return Outcome(number=number, state=State.FAILED, reason=STOPPED_FROM_OUTSIDE)
+    if status < 0:
+        return Outcome(number=number, state=State.FAILED, reason=_killed_by(-status))
+    reason = f"its process exited with status {status}: {_last_line(running.log)}"
     return Outcome(number=number, state=State.FAILED, reason=reason, raised=True)
 
 
-def _killed(number: int) -> str:
-    why = ", as the system does with what takes too much memory" if number == signal.SIGKILL else ""
-    return f"killed by {signal.Signals(number).name}{why}"
+def _killed_by(number: int) -> str:
+    hint = ", possibly by the system because it was out of memory" if number == signal.SIGKILL else ""
+    return f"killed by {signal.Signals(number).name}{hint}"
 
 
 def _last_line(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no output"

@@ -1,6 +1,6 @@
-"""The process of a trial: ``python -m hydra_plugins.battery_lab_launchers._local_worker <number of a pipe>``.
+"""Process of a local trial: ``python -m hydra_plugins.battery_lab_launchers._local_worker <file descriptor>``.
 
-The launcher that starts it sends the trial on standard input and reads what became of it from the pipe.
+The launcher sends the trial on standard input, and reads its outcome from the pipe with that file descriptor.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def main() -> None:
-    """Run the trial and say how it ended."""
+    """Run the trial and send its outcome."""
     _stop_with(os.getppid())
     import cloudpickle
 
     from battery_lab.cli.command_exit import exit_with_message
     from battery_lab.cli.error_messages import TRACEBACK_VARIABLE
 
-    # The command above sets it to have Hydra raise what goes wrong; here a mistake is to be one line of the log.
+    # The main command sets it so that Hydra raises errors. Here an error is to be one line in the log.
     os.environ.pop(TRACEBACK_VARIABLE, None)
-    # Written a moment ago by the process that started this one.
+    # Safe to unpickle: the parent process has just written it.
     task: Mapping[str, Any] = cloudpickle.load(sys.stdin.buffer)
     if cores := task["cores"]:
         os.sched_setaffinity(0, cores)
     with exit_with_message():
-        from hydra_plugins.battery_lab_launchers._trial_job import run
+        from hydra_plugins.battery_lab_launchers._trial_job import run_trial_job
 
-        told = run(task["job"])
+        outcome = run_trial_job(task["job"])
         with os.fdopen(int(sys.argv[1]), "wb") as pipe:
-            pipe.write(told)
+            pipe.write(outcome)
 
 
 def _stop_with(parent: int) -> None:
-    """Have this process stop, with a checkpoint if it trains, once the launcher is gone, which may be killed."""
+    """Have this process receive SIGTERM when the launcher exits, even if it is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:

@@ -1,4 +1,4 @@
-"""Trials as tasks of a Ray cluster: driver and runners reserved together, what is lost begun again elsewhere."""
+"""Ray pool: trials as tasks of a Ray cluster, each in a placement group with its runners and learners."""
 
 from __future__ import annotations
 
@@ -8,26 +8,37 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cloudpickle
 import ray
-from hydra_plugins.battery_lab_launchers._ray_worker import STOP, STOPPED, run_trial
-from hydra_plugins.battery_lab_launchers._trial_job import STOPPED_BY_OTHERS, TrialJob, ending
+from hydra_plugins.battery_lab_launchers._ray_worker import STOP_FILE, STOPPED, run_trial
+from hydra_plugins.battery_lab_launchers._trial_job import STOPPED_FROM_OUTSIDE, TrialJob, read_outcome
 from omegaconf import OmegaConf
+from pydantic import Field
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
 from ray.util.placement_group import PlacementGroup, placement_group, placement_group_table, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from battery_lab.common.errors import ConfigError, require
+from battery_lab.common.errors import ConfigError
+from battery_lab.common.options import options
 from battery_lab.rllib.ray_runtime import connect_ray, start_ray
 from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import State
 
-# Each in a process of its own, which no other trial was in, and never begun again behind our back.
+# Each in a new worker process. Retries are up to the sweep's scheduler, not Ray.
 REMOTE_TRIAL = ray.remote(max_calls=1, max_retries=0)(run_trial)
-# How long a cluster may take to find out that a node is gone, whose tasks break off at once.
-LOST_WITHIN_S = 40.0
+# A lost node's tasks fail at once, but the cluster may need this long to report the node as dead.
+NODE_DEATH_REPORT_S = 40.0
+
+
+@options("hydra.launcher")
+class RayOptions:
+    """Validated options of the launcher, which RayLauncherConf describes."""
+
+    address: str
+    cpus: Annotated[float, Field(ge=1)]
+    gpus: Annotated[float, Field(ge=0)]
 
 
 @dataclass(eq=False)
@@ -38,32 +49,21 @@ class _Running:
     content: bytes
     task: Any = None
     node: str | None = None
-    broken: float | None = None
-    unwanted: bool = False
+    crashed_at: float | None = None
+    stop_requested: bool = False
 
 
 class RayPool:
-    """A Ray cluster, as trials see it."""
+    """Runs trials on a Ray cluster."""
 
-    def __init__(self, *, address: str, cpus: float, gpus: float) -> None:
-        """Remember which cluster it is.
-
-        Args:
-            address: of its head; ``local`` starts one.
-            cpus: of a trial's own process.
-            gpus: of a trial's own process.
-
-        Raises:
-            ConfigError: an option is at fault.
-        """
-        require(cpus >= 1, "hydra.launcher.cpus", "must be a number from 1", cpus)
-        require(gpus >= 0, "hydra.launcher.gpus", "must be a number from 0", gpus)
-        self._own = {"CPU": float(cpus)} | ({"GPU": float(gpus)} if gpus else {})
-        self._address = address
+    def __init__(self, options: RayOptions) -> None:
+        """Store the options. The cluster is contacted by :meth:`open`."""
+        self._resources = {"CPU": options.cpus} | ({"GPU": options.gpus} if options.gpus else {})
+        self._address = options.address
         self._running: dict[int, _Running] = {}
 
     def open(self) -> None:
-        """Join the cluster, or start one here.
+        """Connect to the cluster, or start one on this machine.
 
         Raises:
             ConfigError: there is no such cluster.
@@ -75,128 +75,121 @@ class RayPool:
 
     @property
     def trial_resources(self) -> str:
-        """What a trial takes of the cluster, in words."""
-        return " and ".join(f"{count:g} {kind}" for kind, count in self._own.items())
+        return " and ".join(f"{count:g} {kind}" for kind, count in self._resources.items())
 
     @property
     def max_parallel(self) -> int:
-        """How many trials of the smallest kind run at once."""
+        """Number of trials without runners that run at once."""
         if self._address != "local":
             self.open()
-        there = ray.cluster_resources() if ray.is_initialized() else {"CPU": float(os.cpu_count() or 1)}
-        return max(1, int(min(there.get(kind, 0) / count for kind, count in self._own.items())))
+        available = ray.cluster_resources() if ray.is_initialized() else {"CPU": float(os.cpu_count() or 1)}
+        return max(1, int(min(available.get(kind, 0) / count for kind, count in self._resources.items())))
 
     @property
     def has_capacity(self) -> bool:
-        """Whether another trial may be begun: one of them waits for a place at most, and the others in the journal."""
+        """Whether another trial can start: at most one waits for its placement, the others in the journal."""
         return all(running.task is not None for running in self._running.values())
 
     @property
     def is_busy(self) -> bool:
-        """Whether any trial is under way."""
         return bool(self._running)
 
     def start(self, number: int, folder: Path, job: TrialJob) -> None:
-        """Reserve a place for a trial and its runners and learners, in which it begins as soon as there is one.
+        """Request a placement group for a trial, its runners and learners. The trial starts when it is ready.
 
         Args:
-            number: by which its end will be told.
-            folder: of the trial, made if missing; all nodes must see it.
-            job: what it is.
+            number: number of the trial.
+            folder: run folder of the trial, created if missing. All nodes must be able to access it.
+            job: the trial.
 
         Raises:
-            ConfigError: the cluster could never hold it.
+            ConfigError: the trial needs more than the whole cluster has.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / STOP).unlink(missing_ok=True)
-        bundles = [self._own, *_runners(job)]
+        (folder / STOP_FILE).unlink(missing_ok=True)
+        bundles = [self._resources, *_actor_bundles(job)]
         self._check_fits(bundles)
-        # The trial by itself, so that a node with another lab can say so before it reads it.
+        # The job is pickled separately, so that a node with another version can report that before it unpickles it.
         content = cloudpickle.dumps({"job": cloudpickle.dumps(job), "folder": str(folder), "source": job.source})
         self._running[number] = _Running(number, folder, placement_group(bundles, strategy="PACK"), content)
 
     def wait(self, seconds: float) -> Iterator[Outcome]:
-        """Wait for trials to end, for so long at most; yields those that did."""
-        for running in [r for r in self._running.values() if r.unwanted and r.task is None]:
+        for running in [r for r in self._running.values() if r.stop_requested and r.task is None]:
             self._free(running)
             yield Outcome(number=running.number, state=State.STOPPED)
-        self._place()
+        self._start_placed()
         tasks = {running.task: running for running in self._running.values() if running.task is not None}
         if not tasks:
-            # None has a place yet, or there is none at all.
             time.sleep(min(seconds, 0.1))
             return
         if not ray.wait(list(tasks), num_returns=1, timeout=seconds)[0]:
             return
-        # All that ended, as one whose node may be lost stays among them for a while.
+        # All finished tasks, since a task whose node may be lost stays among them for a while.
         for task in ray.wait(list(tasks), num_returns=len(tasks), timeout=0)[0]:
-            if (ended := self._ending(tasks[task])) is not None:
+            if (outcome := self._outcome(tasks[task])) is not None:
                 self._free(tasks[task])
-                yield ended
+                yield outcome
 
     def stop(self, number: int | None = None, by_signal: bool = False) -> None:
-        """Ask a trial to stop, with a checkpoint if it trains; None: all of them."""
         for running in self._running.values():
             if number in (None, running.number):
-                running.unwanted = True
-                (running.folder / STOP).touch()
+                running.stop_requested = True
+                (running.folder / STOP_FILE).touch()
 
     def close(self) -> None:
-        """End what still runs, at once."""
         for running in list(self._running.values()):
             if running.task is not None:
                 with suppress(RayError, ValueError):
                     ray.cancel(running.task, force=True)
             self._free(running)
 
-    def _place(self) -> None:
-        """Begin the trials whose place is there."""
+    def _start_placed(self) -> None:
+        """Start the trials whose placement group is ready."""
         for running in self._running.values():
             if running.task is None and running.place.wait(0):
                 strategy = PlacementGroupSchedulingStrategy(
                     running.place, placement_group_bundle_index=0, placement_group_capture_child_tasks=True
                 )
                 task = REMOTE_TRIAL.options(
-                    num_cpus=self._own["CPU"],
-                    num_gpus=self._own.get("GPU", 0),
+                    num_cpus=self._resources["CPU"],
+                    num_gpus=self._resources.get("GPU", 0),
                     scheduling_strategy=strategy,
                     name=f"trial {running.number}",
                 )
                 running.node = placement_group_table(running.place)["bundles_to_node_id"][0]
                 running.task = task.remote(running.content)
 
-    def _ending(self, running: _Running) -> Outcome | None:
-        """Return how a trial's task ended; None while it cannot be told yet whether its node is lost."""
+    def _outcome(self, running: _Running) -> Outcome | None:
+        """Return the outcome of a finished task. None: it is not known yet whether its node is lost."""
         number = running.number
         try:
-            told = ray.get(running.task)
+            data = ray.get(running.task)
         except OutOfMemoryError as error:
             return Outcome(number=number, state=State.FAILED, reason=f"out of memory: {_first_line(error)}")
         except (WorkerCrashedError, NodeDiedError) as error:
-            return self._broken(running, error)
+            return self._crash_outcome(running, error)
         except RayTaskError as error:
-            # Such as a node's that does not see the folder: nothing against the trial's checkpoint.
+            # For example, the node cannot access the folder. The trial's checkpoint stays usable.
             return Outcome(number=number, state=State.FAILED, reason=" ".join(str(error.cause).split()))
         except RayError as error:
             return Outcome(number=number, state=State.FAILED, reason=_first_line(error))
-        if told == STOPPED:
-            if running.unwanted:
+        if data == STOPPED:
+            if running.stop_requested:
                 return Outcome(number=number, state=State.STOPPED)
-            return Outcome(number=number, state=State.FAILED, reason=STOPPED_BY_OTHERS)
-        return ending(number, told)
+            return Outcome(number=number, state=State.FAILED, reason=STOPPED_FROM_OUTSIDE)
+        return read_outcome(number, data)
 
-    def _broken(self, running: _Running, error: RayError) -> Outcome | None:
+    def _crash_outcome(self, running: _Running, error: RayError) -> Outcome | None:
         number, now = running.number, time.monotonic()
-        lost = not any(node["Alive"] for node in ray.nodes() if node["NodeID"] == running.node)
-        if lost or isinstance(error, NodeDiedError):
+        is_lost = not any(node["Alive"] for node in ray.nodes() if node["NodeID"] == running.node)
+        if is_lost or isinstance(error, NodeDiedError):
             return Outcome(number=number, state=State.FAILED, reason="its node was lost", machine_lost=True)
-        running.broken = running.broken or now
-        if now - running.broken < LOST_WITHIN_S:
+        running.crashed_at = running.crashed_at or now
+        if now - running.crashed_at < NODE_DEATH_REPORT_S:
             time.sleep(0.1)
             return None
-        return Outcome(
-            number=number, state=State.FAILED, reason="its process was killed, which may have been for memory"
-        )
+        reason = "its process was killed, possibly because it was out of memory"
+        return Outcome(number=number, state=State.FAILED, reason=reason)
 
     def _free(self, running: _Running) -> None:
         remove_placement_group(running.place)
@@ -204,27 +197,27 @@ class RayPool:
 
     @staticmethod
     def _check_fits(bundles: Sequence[Mapping[str, float]]) -> None:
-        there = ray.cluster_resources()
+        available = ray.cluster_resources()
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         for kind in ("CPU", "GPU"):
+            option = f"hydra.launcher.{kind.lower()}s"
             largest = max((node.get(kind, 0) for node in nodes), default=0)
-            most = max(bundle.get(kind, 0) for bundle in bundles)
-            if most > largest:
+            needed = max(bundle.get(kind, 0) for bundle in bundles)
+            if needed > largest:
                 raise ConfigError(
-                    f"a trial's own process takes {most:g} {kind}s, and the largest node of the cluster has "
-                    f"{largest:g}: lower hydra.launcher.{kind.lower()}s, or add such a node"
+                    f"a trial's own process needs {needed:g} {kind}s, but the largest node of the cluster has "
+                    f"{largest:g}: lower {option}, or add a larger node"
                 )
-            wanted = sum(bundle.get(kind, 0) for bundle in bundles)
-            if wanted > there.get(kind, 0):
+            total = sum(bundle.get(kind, 0) for bundle in bundles)
+            if total > available.get(kind, 0):
                 raise ConfigError(
-                    f"a trial takes {wanted:g} {kind}s, for itself and its runners and learners, and the cluster has "
-                    f"{there.get(kind, 0):g}: lower hydra.launcher.{kind.lower()}s or algo.num_env_runners, or add "
-                    "nodes"
+                    f"a trial with its runners and learners needs {total:g} {kind}s, but the cluster has "
+                    f"{available.get(kind, 0):g}: lower {option} or algo.num_env_runners, or add nodes"
                 )
 
 
-def _runners(job: TrialJob) -> list[dict[str, float]]:
-    """Return what the runners and learners of a trial take beside its own process."""
+def _actor_bundles(job: TrialJob) -> list[dict[str, float]]:
+    """Return the resources of a trial's runners and learners, beside its own process."""
     runners, learners, gpus = (
         OmegaConf.select(job.config, f"algo.{name}") or 0
         for name in ("num_env_runners", "num_learners", "gpus_per_learner")

@@ -1,4 +1,4 @@
-"""What a Ray worker does with a trial; importable by name on every node, so that no code travels."""
+"""Ray worker: the remote function that runs a trial. Nodes import it by name, so that no code is sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-STOP, STOPPED = ".stop", b"stopped"
+STOP_FILE, STOPPED = ".stop", b"stopped"
 LOG = "trial.log"
 
 
@@ -17,13 +17,13 @@ def run_trial(content: bytes) -> bytes:
     """Run a trial that the launcher of a sweep sent.
 
     Args:
-        content: the trial, pickled by itself, its folder and the digest of the lab's source.
+        content: pickled mapping of the pickled job, the trial's folder and the launcher's source digest.
 
     Returns:
-        What ``_job.ending`` reads, or ``STOPPED``.
+        The outcome for ``_trial_job.read_outcome``, or ``STOPPED``.
 
     Raises:
-        LabError: this node does not see the trial's folder, or has another lab.
+        LabError: this node cannot access the trial's folder, or has another version of the lab.
     """
     import cloudpickle
 
@@ -32,40 +32,42 @@ def run_trial(content: bytes) -> bytes:
     from battery_lab.common.signals import stop_at_once
     from battery_lab.sweep.trial_id import source_digest
 
-    # From the launcher, over a connection that Ray's token guards.
-    sent: dict[str, Any] = cloudpickle.loads(content)
-    folder, node = Path(sent["folder"]), os.uname().nodename
+    # Safe to unpickle: it comes from the launcher, over a connection that Ray's token protects.
+    message: dict[str, Any] = cloudpickle.loads(content)
+    folder, node = Path(message["folder"]), os.uname().nodename
     if not folder.is_dir():
-        raise LabError(f"{node} does not see {folder}: put outputs= on storage that all nodes of the cluster share")
-    if source_digest() != sent["source"]:
-        raise LabError(f"{node} has another lab, or other packages of it, than the launcher: install the same there")
-    _write_to(folder / LOG)
+        raise LabError(f"{node} cannot access {folder}: put outputs= on storage that all nodes of the cluster share")
+    if source_digest() != message["source"]:
+        raise LabError(
+            f"{node} has another version of the lab or its packages than the launcher: install the same version there"
+        )
+    _redirect_output(folder / LOG)
     try:
         with stop_at_once():
-            # Not before: what asks Ray's own worker to stop ends it without a word.
-            threading.Thread(target=_watch, args=(folder / STOP,), daemon=True).start()
-            from hydra_plugins.battery_lab_launchers._trial_job import run
+            # Only now: until here, SIGTERM would end Ray's worker without an outcome.
+            threading.Thread(target=_watch, args=(folder / STOP_FILE,), daemon=True).start()
+            from hydra_plugins.battery_lab_launchers._trial_job import run_trial_job
 
-            return run(cloudpickle.loads(sent["job"]))
+            return run_trial_job(cloudpickle.loads(message["job"]))
     except CommandExit as command_exit:
         if command_exit.exit_message.status < 128:
             raise
         print(command_exit.exit_message.text, flush=True)
-    except KeyboardInterrupt as stop:
-        print(stop, flush=True)
+    except KeyboardInterrupt as interrupt:
+        print(interrupt, flush=True)
     return STOPPED
 
 
-def _write_to(log: Path) -> None:
-    """Have all that this process prints go to a file, as Ray would mix it with what others print."""
+def _redirect_output(log: Path) -> None:
+    """Redirect the output of this process to a file. Ray would mix it with the output of other workers."""
     handle = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     for stream in (1, 2):
         os.dup2(handle, stream)
     os.close(handle)
 
 
-def _watch(path: Path) -> None:
-    """Stop the trial, with a checkpoint if it trains, once the launcher asks for it in the folder."""
-    while not path.exists():
+def _watch(stop_file: Path) -> None:
+    """Send SIGTERM to this process when the launcher creates the stop file."""
+    while not stop_file.exists():
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from hydra_plugins.battery_lab_launchers._sagemaker_rehearsal import rehearse
-from hydra_plugins.battery_lab_launchers._tracking import has_ended, track
+from hydra_plugins.battery_lab_launchers._sweep_tracking import is_finished, track_sweep
 from sagemaker_jobs.aws.connection import Connection, check_extra
 from sagemaker_jobs.aws.errors import aws_errors
 from sagemaker_jobs.aws.experiments import log_run, run_name
@@ -86,9 +86,9 @@ def _open(folder: Path) -> tuple[JobRecord, Connection]:
 
 def _track(folder: Path, journal: Journal) -> None:
     trials = {entry.number: folder / (entry.folder or str(entry.number)) for entry in journal.entries.values()}
-    done = [trials[entry.number] for entry in journal.entries.values() if has_ended(entry, trials[entry.number])]
+    done = [trials[entry.number] for entry in journal.entries.values() if is_finished(entry, trials[entry.number])]
     if done:
-        track(load_trial(done[0]), journal, done, stopped=False)
+        track_sweep(load_trial(done[0]), journal, done, stopped=False)
 
 
 def logs(folder: Path, number: int) -> None:

@@ -1,4 +1,4 @@
-"""From Hydra's lists of overrides to trials with a memory, and from their endings back to what Hydra wants."""
+"""Sweep launch: composes the trials of a sweep, runs them with a pool, and tracks the sweep as a whole."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from typing import Any, cast
 
 from filelock import FileLock, Timeout
 from hydra.core.utils import JobReturn, configure_log, setup_globals
-from hydra_plugins.battery_lab_launchers._compose_trial import Composed, HydraLauncher, compose_trial, written
-from hydra_plugins.battery_lab_launchers._job_returns import answer, answered, told_stop
-from hydra_plugins.battery_lab_launchers._tracking import has_ended, track
+from hydra_plugins.battery_lab_launchers._compose_trial import (
+    ComposedTrial,
+    HydraLauncher,
+    compose_trial,
+    plain_overrides,
+)
+from hydra_plugins.battery_lab_launchers._job_returns import completed_return, job_return, stop_error
+from hydra_plugins.battery_lab_launchers._sweep_tracking import is_finished, track_sweep
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -22,8 +27,8 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.build import algo_name, build_part
 from battery_lab.config.sweep_name import store_command
-from battery_lab.sweep.dry_run import planned, rate_of, rendered_plan
-from battery_lab.sweep.duration_estimate import rates
+from battery_lab.sweep.dry_run import plan_table, plan_trial, speed_of
+from battery_lab.sweep.duration_estimate import steps_per_second
 from battery_lab.sweep.interfaces import Pool, RemotePool, Trial, TrialSource
 from battery_lab.sweep.journal import Journal, State
 from battery_lab.sweep.options import SweepOptions
@@ -31,18 +36,20 @@ from battery_lab.sweep.progress_table import SweepDisplay
 from battery_lab.sweep.scheduler import FixedTrials, Scheduler
 
 MULTIRUN = "multirun.yaml"
+# For Hydra applications other than the lab, which have no conf/sweep.
 DEFAULTS = SweepOptions(resume=None, tries=1, on_failure="continue", reuse=False, dry_run=False)
 
 
 class Sweep:
-    """A sweep as one launcher sees it: its folder, its journal and the trials that it is given."""
+    """A sweep of one launcher: its folder, its journal and its trials.
+
+    Attributes:
+        trials: trials of this launch by number.
+        detached: whether trials keep running although this process no longer waits for them.
+    """
 
     def __init__(self, launcher: HydraLauncher) -> None:
-        """Find the folder and read its journal; nothing is written yet.
-
-        Args:
-            launcher: set up by Hydra.
-        """
+        """Find the folder of the sweep. Nothing is written yet."""
         setup_globals()
         config = launcher.config
         configure_log(config.hydra.hydra_logging, config.hydra.verbose)
@@ -50,60 +57,60 @@ class Sweep:
         self.folder = Path(str(config.hydra.sweep.dir)).resolve()
         self.console = Console()
         self.journal = Journal(self.folder, dry=self.options.dry_run)
-        self.composed: list[Composed] = []
+        self.composed: list[ComposedTrial] = []
         self.trials: dict[int, Trial] = {}
         self.detached = False
-        resumed = OmegaConf.select(config, "resume")
-        if resumed is not None:
+        resume = OmegaConf.select(config, "resume")
+        if resume is not None:
             raise ConfigError(
-                f"resume={resumed} goes on with one run, and this is a sweep: leave out what makes it one, or go on "
-                "with a sweep by sweep.resume=<folder>, or begin one with a run's trial by rerun=<folder>"
+                f"resume={resume} resumes a single run, but this is a sweep. To resume a sweep, use "
+                "sweep.resume=<folder>; to sweep from a run's trial, use rerun=<folder>"
             )
 
-    def compose(self, overrides: Sequence[str]) -> Composed:
-        """Compose a trial, and find it in the journal or list it there."""
-        one = compose_trial(self.launcher, list(overrides), self.journal, self.trials, self.options)
-        self.composed.append(one)
-        return one
+    def compose(self, overrides: Sequence[str]) -> ComposedTrial:
+        """Compose a trial, and find it in the journal or add it."""
+        composed = compose_trial(self.launcher, list(overrides), self.journal, self.trials, self.options)
+        self.composed.append(composed)
+        return composed
 
     def run(self, source: TrialSource, pool: Pool) -> None:
         """Run the trials of a source that are not done.
 
         Raises:
-            LabError: the sweep is run by somebody else right now, or an option is at fault.
-            CommandExit: a signal stopped it.
+            LabError: an option is invalid, or the pool is not available.
+            CommandExit: a signal stopped the sweep.
         """
         with SweepDisplay(self.console, self.folder) as display:
-            launch = Scheduler(self.journal, source, pool, self.options, display)
-            launch.run()
-        self.detached = launch.detached
+            scheduler = Scheduler(self.journal, source, pool, self.options, display)
+            scheduler.run()
+        self.detached = scheduler.detached
         if self.detached:
-            self._tell_left()
+            self._print_detached()
         else:
-            ended = {one.trial.folder for one in self.composed if has_ended(one.trial.entry, one.trial.folder)}
-            track(self.composed[0].config, self.journal, ended, launch.stopped_by is not None)
-        if launch.stopped_by is not None:
-            raise told_stop(launch.stopped_by, self.folder)
+            trials = [composed.trial for composed in self.composed]
+            finished = {trial.folder for trial in trials if is_finished(trial.entry, trial.folder)}
+            track_sweep(self.composed[0].config, self.journal, finished, scheduler.stopped_by is not None)
+        if scheduler.stopped_by is not None:
+            raise stop_error(scheduler.stopped_by, self.folder)
 
-    def _tell_left(self) -> None:
-        """Tell how to hear of what goes on elsewhere."""
+    def _print_detached(self) -> None:
+        """Print how to get the results of jobs that keep running."""
         entries = [trial.entry for trial in self.trials.values()]
         waiting = sum(entry.state == State.WAITING for entry in entries)
-        rest = f", which also begins {waiting} that wait for a place" if waiting else ""
-        place = shlex.quote(str(self.folder))
+        rest = f", which also starts {waiting} waiting trials" if waiting else ""
         self.console.print(
-            "jobs go on without this command: bring home what is done with battery-lab sweep collect "
-            f"{place}, or follow them again with the same command{rest}",
+            "jobs continue without this command. Download finished results with: battery-lab sweep collect "
+            f"{shlex.quote(str(self.folder))}. Follow the jobs again with the same command{rest}",
             soft_wrap=True,
             highlight=False,
         )
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep others from running the sweep meanwhile.
+    def locked(self) -> Iterator[None]:
+        """Lock the sweep's folder, store the command and read the journal.
 
         Raises:
-            ConfigError: somebody does already.
+            ConfigError: another process is running the sweep.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / RunFolder.LOCK)
@@ -111,7 +118,7 @@ class Sweep:
             lock.acquire(timeout=0)
         except Timeout:
             raise ConfigError(
-                f"{self.folder} is a sweep that goes on right now: look at it with battery-lab sweep status "
+                f"the sweep in {self.folder} is running already: see battery-lab sweep status "
                 f"{shlex.quote(str(self.folder))}, or choose another hydra.sweep.dir"
             ) from None
         try:
@@ -123,64 +130,64 @@ class Sweep:
 
 
 def launch(launcher: HydraLauncher, job_overrides: Sequence[Sequence[str]], pool: Pool) -> list[JobReturn]:
-    """Run the trials of a sweep that are not done; returns one answer for each list of overrides.
+    """Run the trials of a sweep that are not done, and return one JobReturn per list of overrides.
 
     Raises:
-        LabError: the sweep is run by somebody else right now, or an option is at fault.
-        CommandExit: a signal stopped it.
+        LabError: another process is running the sweep, or an option is invalid.
+        CommandExit: a signal stopped the sweep.
     """
     sweep = Sweep(launcher)
     if sweep.options.dry_run:
-        return show(sweep, job_overrides, pool)
-    with sweep.held():
+        return dry_run(sweep, job_overrides, pool)
+    with sweep.locked():
         composed = [sweep.compose(overrides) for overrides in job_overrides]
         trials = list(sweep.trials.values())
-        _check(trials, pool)
+        _validate(trials, pool)
         sweep.run(FixedTrials(trials), pool)
     if sweep.detached and not any(trial.entry.state == State.FAILED for trial in trials):
-        return [answered(one, one.trial.entry.result, JobReturn()) for one in composed]
-    return [answer(one, trials) for one in composed]
+        return [completed_return(item, item.trial.entry.result) for item in composed]
+    return [job_return(item, trials) for item in composed]
 
 
-def _check(trials: Sequence[Trial], pool: Pool) -> None:
-    """Raise ConfigError where a trial that is not done cannot be sent, before any is."""
+def _validate(trials: Sequence[Trial], pool: Pool) -> None:
+    """Raise ConfigError if a trial cannot be submitted, before any is."""
     if isinstance(pool, RemotePool):
         for trial in trials:
             if not trial.entry.state.settled:
                 pool.validate(trial.job(None))
 
 
-def show(sweep: Sweep, job_overrides: Sequence[Sequence[str]], pool: Pool) -> list[JobReturn]:
-    """Print what would be done."""
+def dry_run(sweep: Sweep, job_overrides: Sequence[Sequence[str]], pool: Pool) -> list[JobReturn]:
+    """Print what a launch would do, and return one JobReturn per list of overrides."""
     sweep.journal.read()
     composed = [sweep.compose(overrides) for overrides in job_overrides]
     folder = sweep.folder
-    known = rates([folder, folder.parent.parent / "runs", *folder.parent.glob("*/")])
-    plans = [planned(one.trial, one.anew, rate_of(known, algo_name(one.config))) for one in composed]
-    sweep.console.print(rendered_plan(plans, pool.trial_resources, pool.max_parallel))
-    _check(list(sweep.trials.values()), pool)
+    speeds = steps_per_second([folder, folder.parent.parent / "runs", *folder.parent.glob("*/")])
+    plans = [plan_trial(item.trial, item.is_outdated, speed_of(speeds, algo_name(item.config))) for item in composed]
+    sweep.console.print(plan_table(plans, pool.trial_resources, pool.max_parallel))
+    _validate(list(sweep.trials.values()), pool)
     if isinstance(pool, RemotePool):
-        left = {plan.trial.number: plan.trial for plan in plans if plan.done_steps is not None}.values()
-        for trial in left:
+        runs = {plan.trial.number: plan.trial for plan in plans if plan.start_steps is not None}.values()
+        for trial in runs:
             print(pool.preview(trial.number, trial.folder, trial.job(None)))
-        print(pool.cost_limit(len(left), sweep.options.tries), end="")
-    # Hydra's sweepers have made it by now.
+        print(pool.cost_limit(len(runs), sweep.options.tries), end="")
+    # Hydra's sweepers have created the folder by now.
     if folder.is_dir() and {path.name for path in folder.iterdir()} <= {MULTIRUN}:
         shutil.rmtree(folder)
-    return [answered(one, None, JobReturn()) for one in composed]
+    return [completed_return(item, None) for item in composed]
 
 
 def _arguments(config: DictConfig) -> list[str]:
-    """Return the arguments of the command that Hydra was started with, but for the flag that makes it a sweep."""
-    given = [*written(config.hydra.overrides.hydra), *written(config.hydra.overrides.task)]
-    own = [source.path for source in config.hydra.runtime.config_sources if source.provider == "command-line"]
-    # What goes on from the trial of a run finds the folder of that by itself.
-    flags = ["--config-dir", own[0]] if own and not any(argument.startswith("rerun=") for argument in given) else []
-    return [*flags, *given]
+    """Return the arguments of the command, without the flag that makes it a sweep."""
+    arguments = [*plain_overrides(config.hydra.overrides.hydra), *plain_overrides(config.hydra.overrides.task)]
+    folders = [source.path for source in config.hydra.runtime.config_sources if source.provider == "command-line"]
+    # rerun= finds the folder of its run's configuration itself.
+    is_rerun = any(argument.startswith("rerun=") for argument in arguments)
+    flags = ["--config-dir", folders[0]] if folders and not is_rerun else []
+    return [*flags, *arguments]
 
 
 def _options(config: DictConfig) -> SweepOptions:
-    """Return the choice of conf/sweep; an application of another kind may have none."""
     node = OmegaConf.select(config, "sweep")
     if node is None:
         return DEFAULTS

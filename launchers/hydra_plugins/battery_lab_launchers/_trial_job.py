@@ -1,4 +1,4 @@
-"""A trial as it is sent to the process or machine that runs it, and what comes back."""
+"""Trial jobs: what a process or node receives to run a trial, and what it sends back."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import State
 from battery_lab.sweep.trial_id import source_digest
 
-STOPPED_BY_OTHERS = "somebody else than the sweep stopped its process"
+STOPPED_FROM_OUTSIDE = "its process was stopped from outside the sweep"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialJob:
-    """What a process needs to run a trial.
+    """Everything that a process needs to run a trial.
 
     Attributes:
-        config: composed, with Hydra's own node in it.
-        task: what Hydra was given to run.
-        identity: of the trial, as the sweep's journal knows it.
-        source: digest of the lab's source that the launcher runs.
-        counts_as: digest of the source whose result it counts as; another one with sweep.reuse=true.
-        context: Hydra's.
-        singletons: the state of Hydra's singletons.
+        config: composed configuration, including Hydra's own node.
+        task: task function that Hydra runs.
+        identity: digest of the trial, as in the sweep's journal.
+        source: digest of the launcher's source.
+        counts_as: digest of the source whose result this counts as. Differs from ``source`` with sweep.reuse=true.
+        context: Hydra's context.
+        singletons: state of Hydra's singletons.
     """
 
     config: DictConfig
@@ -45,53 +45,52 @@ class TrialJob:
     singletons: Any
 
 
-def run(job: TrialJob) -> bytes:
-    """Run a trial; returns what :func:`ending` reads."""
+def run_trial_job(job: TrialJob) -> bytes:
+    """Run a trial and return its outcome, serialized for :func:`read_outcome`."""
     if source_digest() != job.source:
-        return _failed(
-            f"{os.uname().nodename} has another lab, or other packages of it, than the launcher when it began: give "
-            "the same command again once it is the same everywhere",
+        return _failure(
+            f"{os.uname().nodename} has another version of the lab or its packages than the launcher had when it "
+            "started: run the same command again once the versions are the same everywhere",
             raised=False,
         )
     setup_globals()
     Singleton.set_state(job.singletons)
     HydraConfig.instance().set_config(job.config)
-    told = run_job(
+    job_return = run_job(
         task_function=job.task,
         config=job.config,
         job_dir_key="hydra.sweep.dir",
         job_subdir_key="hydra.sweep.subdir",
         hydra_context=job.context,
     )
-    if told.status == JobStatus.FAILED:
-        error = told._return_value
+    if job_return.status == JobStatus.FAILED:
+        error = job_return._return_value
         if isinstance(error, LabError):
-            # A mistake, which its message tells in full, says nothing against the trial's checkpoint.
-            return _failed(str(error), raised=False)
-        # The log of the trial is where its own traceback belongs, which does not travel, as no error does: it may hold
-        # anything, and need not come to be again from what it holds.
+            # A user error: the trial's checkpoint stays usable.
+            return _failure(str(error), raised=False)
+        # The traceback goes to the trial's log. The error itself is not sent, as it might not be picklable.
         traceback.print_exception(error)
-        return _failed(f"{type(error).__name__}: {error}", raised=True)
+        return _failure(f"{type(error).__name__}: {error}", raised=True)
     try:
-        content: bytes = cloudpickle.dumps({"done": cloudpickle.dumps(told)})
+        content: bytes = cloudpickle.dumps({"done": cloudpickle.dumps(job_return)})
         return content
     except Exception as error:
-        return _failed(f"{told.return_value!r} cannot be sent to the launcher: {error}", raised=True)
+        return _failure(f"its result {job_return.return_value!r} cannot be pickled: {error}", raised=True)
 
 
-def _failed(text: str, raised: bool) -> bytes:
-    content: bytes = cloudpickle.dumps({"reason": " ".join(text.split()), "raised": raised})
+def _failure(reason: str, raised: bool) -> bytes:
+    content: bytes = cloudpickle.dumps({"reason": " ".join(reason.split()), "raised": raised})
     return content
 
 
-def ending(number: int, data: bytes) -> Outcome:
-    """Read how a trial ended from what its process, which this one started, sent back."""
-    sent: dict[str, Any] = cloudpickle.loads(data)
-    if "done" not in sent:
-        return Outcome(number=number, state=State.FAILED, **sent)
+def read_outcome(number: int, data: bytes) -> Outcome:
+    """Return the outcome that a trial's process, which this process started, sent back."""
+    message: dict[str, Any] = cloudpickle.loads(data)
+    if "done" not in message:
+        return Outcome(number=number, state=State.FAILED, **message)
     try:
-        told: JobReturn = cloudpickle.loads(sent["done"])
+        job_return: JobReturn = cloudpickle.loads(message["done"])
     except Exception as error:
-        reason = f"what it returned cannot be read by the launcher: {error}"
+        reason = f"its result cannot be unpickled by the launcher: {error}"
         return Outcome(number=number, state=State.FAILED, reason=reason, raised=True)
-    return Outcome(number=number, state=State.DONE, result=told.return_value, payload=told)
+    return Outcome(number=number, state=State.DONE, result=job_return.return_value, payload=job_return)

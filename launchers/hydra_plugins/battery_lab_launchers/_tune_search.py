@@ -1,4 +1,4 @@
-"""A search as a source of trials: Ray Tune says what to try and what to end early, the sweep's journal remembers."""
+"""Tune search: a source of trials that asks Ray Tune what to try next and what to stop early."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ STEPS = "env_steps"
 
 
 class RandomSearch(Searcher):  # type: ignore[misc]
-    """Draws points by Tune's own domains; the k-th is the same whenever it is drawn."""
+    """Draws points from Tune's domains. The k-th point depends on the seed and k only."""
 
     def __init__(self, domains: Mapping[str, Any], seed: int) -> None:
-        """Remember the domains."""
         super().__init__(metric=RESULT, mode="max")
         self._domains, self._seed, self._count = domains, seed, 0
 
@@ -34,51 +33,51 @@ class RandomSearch(Searcher):  # type: ignore[misc]
         return {key: _plain(domain.sample(random_state=generator)) for key, domain in self._domains.items()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Do nothing: what comes out changes no draw."""
+        """Ignore the result."""
 
 
 @dataclass(eq=False, kw_only=True)
 class Point:
-    """A point of the space, with the trials that it is tried by.
+    """A point of the search space, with the trials that evaluate it.
 
     Attributes:
-        name: by which the searcher knows it.
+        name: name of the point in the searcher.
         params: its value for each key.
-        trials: one for each repeat.
-        suggested: whether the searcher came up with it in this launch.
-        told: whether the searcher heard what came out.
-        looks: how many looks at validation the scheduler heard of.
-        pruned: whether the scheduler ended it.
+        trials: its trials, one per repeat.
+        is_suggested: whether the searcher suggested it in this launch.
+        is_reported: whether its result was reported to the searcher.
+        validations: number of validations reported to Tune's scheduler.
+        is_pruned: whether Tune's scheduler stopped it.
     """
 
     name: str
     params: Mapping[str, Any]
     trials: Sequence[Trial]
-    suggested: bool
-    told: bool = False
-    looks: int = 0
-    pruned: bool = False
+    is_suggested: bool
+    is_reported: bool = False
+    validations: int = 0
+    is_pruned: bool = False
 
     @property
-    def finished(self) -> bool:
-        """Whether all its trials have come to an end."""
+    def is_finished(self) -> bool:
+        """Whether all its trials have an outcome."""
         return all(trial.outcome is not None for trial in self.trials)
 
     @property
-    def whole(self) -> bool:
-        """Whether all its trials came to the end of their budget."""
+    def is_complete(self) -> bool:
+        """Whether all its trials trained to the end of their budget."""
         return all(trial.outcome is not None and trial.outcome.state == State.DONE for trial in self.trials)
 
     @property
     def value(self) -> float | None:
-        """The mean of its trials' captures; None where one failed."""
+        """Mean capture of its trials. None: a trial failed or is not finished."""
         results = [trial.outcome.result for trial in self.trials if trial.outcome and trial.outcome.state.settled]
-        known = [float(result) for result in results if isinstance(result, int | float) and np.isfinite(result)]
-        return sum(known) / len(known) if known and len(known) == len(self.trials) else None
+        finite = [float(result) for result in results if isinstance(result, int | float) and np.isfinite(result)]
+        return sum(finite) / len(finite) if finite and len(finite) == len(self.trials) else None
 
 
-class Search:
-    """Where the trials of a search come from."""
+class TuneSearch:
+    """A source of trials whose points a Tune searcher suggests and a Tune scheduler prunes."""
 
     def __init__(
         self,
@@ -86,93 +85,93 @@ class Search:
         searcher: Searcher,
         scheduler: AsyncHyperBandScheduler | None,
         samples: int,
-        make: Callable[[Sequence[str]], Trial],
+        make_trial: Callable[[Sequence[str]], Trial],
     ) -> None:
-        """Begin a search.
+        """Prepare a search.
 
         Args:
-            space: what is searched.
-            searcher: Tune's; knows the space.
-            scheduler: Tune's, which ends trials early; None ends none.
-            samples: how many points are tried in all.
-            make: composes a trial from its overrides, and finds or lists it in the journal.
+            space: the search space.
+            searcher: Tune's searcher, set up for the space.
+            scheduler: Tune's scheduler, which stops trials early. None: no trial is stopped.
+            samples: number of points to try, including those of earlier launches.
+            make_trial: composes a trial from its overrides, and finds it in the journal or adds it.
         """
         self._space, self._searcher, self._scheduler = space, searcher, scheduler
-        self._samples, self._make = samples, make
+        self._samples, self._make_trial = samples, make_trial
         self._earlier: list[Mapping[str, Any]] = []
         self._trials: dict[int, Trial] = {}
         self.points: list[Point] = []
 
-    def go_on_with(self, choices: Sequence[Sequence[str]]) -> None:
-        """Have the points that an interrupted search tried come first, rather than others.
+    def resume_points(self, choices: Sequence[Sequence[str]]) -> None:
+        """Have the points of an interrupted search come first.
 
         Args:
-            choices: the overrides of each trial in the journal, in the order of their numbers.
+            choices: overrides of each trial in the journal, ordered by trial number.
         """
-        for one in choices:
-            point = self._space.point(one)
+        for overrides in choices:
+            point = self._space.point(overrides)
             if point is not None and point not in self._earlier:
                 self._earlier.append(point)
 
     def next_trials(self) -> Sequence[Trial]:
-        """Return the trials of the next point that has any of its own."""
+        """Return the new trials of the next point that has any."""
         while len(self.points) < self._samples:
             name = f"point {len(self.points)}"
-            suggested = not self._earlier
-            params = self._searcher.suggest(name) if suggested else self._earlier.pop(0)
+            is_suggested = not self._earlier
+            params = self._searcher.suggest(name) if is_suggested else self._earlier.pop(0)
             if not isinstance(params, Mapping):
                 return []
-            made = [self._make(overrides) for overrides in self._space.overrides(params)]
+            made = [self._make_trial(overrides) for overrides in self._space.overrides(params)]
             new = [trial for trial in made if trial.number not in self._trials]
             self._trials |= {trial.number: trial for trial in new}
             trials = [self._trials[trial.number] for trial in made]
-            self.points.append(Point(name=name, params=params, trials=trials, suggested=suggested))
+            self.points.append(Point(name=name, params=params, trials=trials, is_suggested=is_suggested))
             if self._scheduler is not None:
-                self._scheduler.on_trial_add(None, _as_tunes(self.points[-1]))
+                self._scheduler.on_trial_add(None, _tune_trial(self.points[-1]))
             if new:
                 return new
-            self._tell(self.points[-1])
+            self._report(self.points[-1])
         return []
 
     def should_prune(self, trial: Trial, progress: Progress) -> bool:
-        """Return whether other points did better than a trial's with as many environment steps."""
+        """Return whether the trial's points are behind others at the same environment steps."""
         points = [point for point in self.points if trial in point.trials]
         for point in points:
-            self._look_at(point)
-        return all(point.pruned for point in points) and progress.env_steps < (trial.budget or 0)
+            self._report_validations(point)
+        return all(point.is_pruned for point in points) and progress.env_steps < (trial.budget or 0)
 
     def on_finished(self, trial: Trial) -> None:
-        """Hear of a trial that came to an end."""
         for point in self.points:
             if trial in point.trials:
-                self._look_at(point)
-                self._tell(point)
+                self._report_validations(point)
+                self._report(point)
 
-    def _look_at(self, point: Point) -> None:
-        """Tell the scheduler of looks at validation that all trials of a point have had, whose mean counts."""
+    def _report_validations(self, point: Point) -> None:
+        """Report the mean of validations that all trials of a point have reached to Tune's scheduler."""
         if self._scheduler is None:
             return
-        looks = [trial.watch.look().looks for trial in point.trials]
-        for same in list(zip(*looks, strict=False))[point.looks :]:
+        validations = [trial.progress_reader.read().validations for trial in point.trials]
+        for same in list(zip(*validations, strict=False))[point.validations :]:
             result = {STEPS: max(steps for steps, _ in same), RESULT: float(np.mean([best for _, best in same]))}
-            action = self._scheduler.on_trial_result(None, _as_tunes(point), result)
-            point.looks, point.pruned = point.looks + 1, point.pruned or action == TrialScheduler.STOP
+            action = self._scheduler.on_trial_result(None, _tune_trial(point), result)
+            point.validations += 1
+            point.is_pruned = point.is_pruned or action == TrialScheduler.STOP
 
-    def _tell(self, point: Point) -> None:
-        """Tell the searcher what a point is worth, once."""
-        if point.told or not point.finished:
+    def _report(self, point: Point) -> None:
+        """Report the value of a finished point to the searcher, once."""
+        if point.is_reported or not point.is_finished:
             return
-        point.told = True
+        point.is_reported = True
         value = point.value
-        if point.suggested:
+        if point.is_suggested:
             result = None if value is None else {RESULT: value}
             self._searcher.on_trial_complete(point.name, result, error=value is None)
         elif value is not None:
             self._searcher.add_evaluated_point(dict(point.params), value)
 
 
-def _as_tunes(point: Point) -> Any:
-    """Return what Tune's ASHA wants to know of a point, which is a trial to it."""
+def _tune_trial(point: Point) -> Any:
+    """Return a point in the form that Tune's ASHA scheduler expects of a trial."""
     return SimpleNamespace(trial_id=point.name)
 
 

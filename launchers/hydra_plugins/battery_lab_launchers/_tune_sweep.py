@@ -1,101 +1,106 @@
-"""From Hydra's command to a search on a Ray cluster, and what came out of it."""
+"""Tune sweep: runs a search on a Ray cluster and writes its best point to the sweep's folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
-from hydra_plugins.battery_lab_launchers._job_returns import failure
-from hydra_plugins.battery_lab_launchers._ray_pool import RayPool
-from hydra_plugins.battery_lab_launchers._sweep import Sweep, show
-from hydra_plugins.battery_lab_launchers._tune_search import STEPS, Point, RandomSearch, Search
-from hydra_plugins.battery_lab_launchers._tune_space import Space, space
+from hydra_plugins.battery_lab_launchers._job_returns import failure_error
+from hydra_plugins.battery_lab_launchers._ray_pool import RayOptions, RayPool
+from hydra_plugins.battery_lab_launchers._sweep import Sweep, dry_run
+from hydra_plugins.battery_lab_launchers._tune_search import STEPS, Point, RandomSearch, TuneSearch
+from hydra_plugins.battery_lab_launchers._tune_space import Space, parse_space
 from hydra_plugins.battery_lab_launchers.ray_launcher import RayLauncher
 from omegaconf import DictConfig, OmegaConf
+from pydantic import Field
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search import Searcher
 
 from battery_lab.common.atomic_write import atomic_write
-from battery_lab.common.errors import ConfigError, require, require_choice
+from battery_lab.common.errors import ConfigError, require
+from battery_lab.common.options import Int, options
 from battery_lab.sweep.journal import State
 from battery_lab.sweep.trial_folder import RESULT
 
-RESULTS = "optimization_results.yaml"  # as Hydra's own searching sweepers call it
-SEARCHES = ("random", "optuna")
+RESULTS = "optimization_results.yaml"  # the name that Hydra's own optimizing sweepers use
 
 
-def search(arguments: list[str], launcher: Any, context: HydraContext, options: dict[str, Any]) -> float:
-    """Search the space that overrides describe, and write what was best to the sweep's folder.
+@options("hydra.sweeper")
+class TuneOptions:
+    """Validated options of the sweeper, which TuneSweeperConf describes."""
+
+    samples: Annotated[Int, Field(ge=1)]
+    search: Literal["random", "optuna"]
+    search_seed: Annotated[Int, Field(ge=0)]
+    prune: bool
+    grace_steps: Annotated[Int, Field(ge=1)] | None
+    reduction: Annotated[float, Field(gt=1)]
+    repeats: tuple[str, ...]
+
+
+def search(arguments: list[str], launcher: Any, context: HydraContext, values: dict[str, Any]) -> float:
+    """Search the space that overrides describe, and write the best point to the sweep's folder.
 
     Args:
-        arguments: the overrides.
-        launcher: set up by Hydra.
-        context: Hydra's.
-        options: of the sweeper.
+        arguments: overrides of the command.
+        launcher: the launcher, after setup.
+        context: Hydra's context.
+        values: options of the sweeper.
 
     Returns:
         The best validation capture.
 
     Raises:
-        LabError: an option is at fault, or no trial came to its end.
-        CommandExit: a signal stopped it.
+        LabError: an option is invalid, or no trial finished.
+        CommandExit: a signal stopped the search.
     """
     if not isinstance(launcher, RayLauncher):
-        raise ConfigError("sweeper=tune runs its trials on a Ray cluster alone: add launcher=ray")
-    _check(options)
+        raise ConfigError("sweeper=tune runs its trials on a Ray cluster only: add launcher=ray")
+    tune_options = TuneOptions(**values | {"repeats": list(values["repeats"])})
     parser = OverridesParser.create(config_loader=context.config_loader)
-    found = space(parser.parse_overrides(arguments), options["repeats"])
+    space = parse_space(parser.parse_overrides(arguments), tune_options.repeats)
     sweep = Sweep(launcher)
-    pool = RayPool(address=launcher.address, cpus=launcher.cpus, gpus=launcher.gpus)
+    pool = RayPool(RayOptions(address=launcher.address, cpus=launcher.cpus, gpus=launcher.gpus))
     if sweep.options.dry_run:
-        return _shown(sweep, found, options, pool)
-    with sweep.held():
+        return _dry_run(sweep, space, tune_options, pool)
+    with sweep.locked():
         earlier = [entry.choices for entry in sweep.journal.entries.values()]
-        source = Search(
-            found,
-            _searcher(found, options, len(earlier)),
-            _scheduler(launcher.config, options),
-            options["samples"],
+        source = TuneSearch(
+            space,
+            _searcher(space, tune_options, len(earlier)),
+            _scheduler(launcher.config, tune_options),
+            tune_options.samples,
             lambda overrides: sweep.compose(overrides).trial,
         )
-        if options["search"] != "random":
-            # A draw is the same every time; what learns from results must be told of those that there are.
-            source.go_on_with(earlier)
+        if tune_options.search != "random":
+            # Random search draws the same points again. Optuna must be given the earlier ones.
+            source.resume_points(earlier)
         sweep.run(source, pool)
-        return _concluded(sweep, source)
+        return _conclude(sweep, source)
 
 
-def _check(options: dict[str, Any]) -> None:
-    require_choice("hydra.sweeper.search", options["search"], SEARCHES)
-    for name in ("samples", "grace_steps"):
-        value = options[name]
-        known = value is None and name == "grace_steps"
-        require(known or value >= 1, f"hydra.sweeper.{name}", "must be a whole number from 1", value)
-    require(options["reduction"] > 1, "hydra.sweeper.reduction", "must be a number above 1", options["reduction"])
-
-
-def _searcher(found: Space, options: dict[str, Any], earlier: int) -> Searcher:
-    if options["search"] == "random":
-        return RandomSearch(found.domains, options["search_seed"])
-    for key in found.domains:
-        rule = f"must be random where {key} is searched, as Tune's Optuna takes no slash in a name"
+def _searcher(space: Space, tune_options: TuneOptions, earlier: int) -> Searcher:
+    if tune_options.search == "random":
+        return RandomSearch(space.domains, tune_options.search_seed)
+    for key in space.domains:
+        rule = f"must be random if {key} is searched, since Tune's Optuna search does not accept a slash in a name"
         require("/" not in key, "hydra.sweeper.search", rule, "optuna")
     from ray.tune.search.optuna import OptunaSearch
 
-    # Another seed after an interruption, or what was drawn before would be drawn again.
-    searcher = OptunaSearch(seed=options["search_seed"] + earlier)
-    searcher.set_search_properties(RESULT, "max", dict(found.domains))
+    # Another seed after an interruption, so that Optuna does not draw the same points again.
+    searcher = OptunaSearch(seed=tune_options.search_seed + earlier)
+    searcher.set_search_properties(RESULT, "max", dict(space.domains))
     return searcher
 
 
-def _scheduler(config: DictConfig, options: dict[str, Any]) -> AsyncHyperBandScheduler | None:
-    if not options["prune"]:
+def _scheduler(config: DictConfig, tune_options: TuneOptions) -> AsyncHyperBandScheduler | None:
+    if not tune_options.prune:
         return None
     budget = OmegaConf.select(config, "train.env_steps")
-    grace = options["grace_steps"] or OmegaConf.select(config, "train.validate_every")
+    grace = tune_options.grace_steps or OmegaConf.select(config, "train.validate_every")
     require(grace <= budget, "hydra.sweeper.grace_steps", f"must be at most train.env_steps={budget}", grace)
     return AsyncHyperBandScheduler(
         time_attr=STEPS,
@@ -103,41 +108,41 @@ def _scheduler(config: DictConfig, options: dict[str, Any]) -> AsyncHyperBandSch
         mode="max",
         max_t=int(budget),
         grace_period=int(grace),
-        reduction_factor=options["reduction"],
+        reduction_factor=tune_options.reduction,
     )
 
 
-def _shown(sweep: Sweep, found: Space, options: dict[str, Any], pool: RayPool) -> float:
-    """Print what would be tried first, as the rest of a search may depend on what comes out."""
-    searcher = _searcher(found, options, 0)
-    points = [searcher.suggest(f"point {number}") for number in range(options["samples"])]
-    show(sweep, [overrides for point in points for overrides in found.overrides(point)], pool)
+def _dry_run(sweep: Sweep, space: Space, tune_options: TuneOptions, pool: RayPool) -> float:
+    """Print the points to try if no result is known. Optuna's later points depend on results."""
+    searcher = _searcher(space, tune_options, 0)
+    points = [searcher.suggest(f"point {number}") for number in range(tune_options.samples)]
+    dry_run(sweep, [overrides for point in points for overrides in space.overrides(point)], pool)
     return float("nan")
 
 
-def _concluded(sweep: Sweep, source: Search) -> float:
+def _conclude(sweep: Sweep, source: TuneSearch) -> float:
     trials = list(sweep.trials.values())
-    valued = [(point.whole, point.value, point) for point in source.points if point.value is not None]
-    if not valued:
-        raise failure(trials)
-    # What was ended early is no match for what came to its end, whatever it was worth by then.
-    _, value, best = max(valued, key=lambda found: found[:2])
+    candidates = [(point.is_complete, point.value, point) for point in source.points if point.value is not None]
+    if not candidates:
+        raise failure_error(trials)
+    # Complete points come before pruned ones, whatever the pruned ones reached.
+    _, value, best = max(candidates, key=lambda candidate: candidate[:2])
     _write(sweep.folder / RESULTS, best, value, len(source.points))
     numbers = ", ".join(str(trial.number) for trial in best.trials)
     chosen = " ".join(f"{key}={value}" for key, value in best.params.items())
-    told = f"best of {len(source.points)}: {chosen}, validation capture {value:.3f} (trial {numbers})"
-    sweep.console.print(told, soft_wrap=True, highlight=False, markup=False)
+    message = f"best of {len(source.points)}: {chosen}, validation capture {value:.3f} (trial {numbers})"
+    sweep.console.print(message, soft_wrap=True, highlight=False, markup=False)
     if any(trial.entry.state == State.FAILED for trial in trials):
-        raise failure(trials)
+        raise failure_error(trials)
     return float(value)
 
 
 def _write(path: Path, best: Point, value: float, count: int) -> None:
-    told = {
+    content = {
         "name": "tune",
         "best_params": dict(best.params),
         "best_value": value,
         "trials": [trial.number for trial in best.trials],
         "points": count,
     }
-    atomic_write(path, yaml.safe_dump(told, sort_keys=False))
+    atomic_write(path, yaml.safe_dump(content, sort_keys=False))

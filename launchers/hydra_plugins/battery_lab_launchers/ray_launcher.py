@@ -1,6 +1,7 @@
-"""``launcher=ray``: each trial a task on a Ray cluster, with the processors and GPUs that it declares."""
+"""``launcher=ray``: runs trials as tasks of a Ray cluster, with the CPUs and GPUs that they declare."""
 
-# No postponed annotations: Hydra runs this file before Python knows its module, where dataclasses would look for them.
+# No `from __future__ import annotations`: Hydra executes this file before its module is in sys.modules, where
+# dataclasses would look up postponed annotations.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,23 +10,23 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import MISSING, DictConfig
 
 
 @dataclass
 class RayLauncherConf:
-    """Options of the launcher.
+    """Options of the launcher. Their defaults are in conf/launcher/ray.yaml.
 
     Attributes:
-        address: of the cluster's head, ``host:port``; ``local`` starts one on this machine, for this sweep.
-        cpus: CPUs of a trial's own process.
+        address: address of the cluster's head, ``host:port``. ``local`` starts a cluster on this machine for the sweep.
+        cpus: CPUs of a trial's own process. Each runner and learner takes one more.
         gpus: GPUs of a trial's own process.
     """
 
     _target_: str = "hydra_plugins.battery_lab_launchers.ray_launcher.RayLauncher"
-    address: str = "local"
-    cpus: float = 1
-    gpus: float = 0
+    address: str = MISSING
+    cpus: float = MISSING
+    gpus: float = MISSING
 
 
 ConfigStore.instance().store(
@@ -34,19 +35,19 @@ ConfigStore.instance().store(
 
 
 class RayLauncher(Launcher):
-    """Runs trials on a Ray cluster, as many at a time as it has room for."""
+    """Runs trials on a Ray cluster, as many at a time as it has resources for."""
 
     def __init__(self, address: str, cpus: float, gpus: float) -> None:
-        """Remember the options; they are checked when trials are launched."""
+        """Store the options. They are validated when trials are launched."""
         self.address, self.cpus, self.gpus = address, cpus, gpus
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra hands to a launcher."""
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run one trial for each list of overrides; trials are numbered by the sweep's journal."""
-        from hydra_plugins.battery_lab_launchers._ray_pool import RayPool
+        """Run one trial per list of overrides. The sweep's journal numbers the trials, not ``initial_job_idx``."""
+        from hydra_plugins.battery_lab_launchers._ray_pool import RayOptions, RayPool
         from hydra_plugins.battery_lab_launchers._sweep import launch
 
-        return launch(self, job_overrides, RayPool(address=self.address, cpus=self.cpus, gpus=self.gpus))
+        options = RayOptions(address=self.address, cpus=self.cpus, gpus=self.gpus)
+        return launch(self, job_overrides, RayPool(options))

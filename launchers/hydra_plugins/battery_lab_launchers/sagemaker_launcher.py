@@ -1,8 +1,9 @@
 """``launcher=sagemaker``: runs each trial as a SageMaker training job and downloads its results."""
 
-# No postponed annotations: Hydra runs this file before Python knows its module, where dataclasses would look for them.
+from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -34,7 +35,16 @@ class SageMakerLauncher(Launcher):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run one job per list of overrides; the sweep's journal numbers the trials."""
+        """Run one job per list of overrides. The sweep's journal numbers the trials, not ``initial_job_idx``."""
         from hydra_plugins.battery_lab_launchers._sagemaker_sweep import launch
 
         return launch(self, job_overrides)
+
+    @staticmethod
+    def remote_jobs(folder: Path) -> Any:
+        """Return the jobs of the sweep in a folder, for `battery-lab sweep`. None: it has no SageMaker jobs."""
+        if not (folder / "remote.json").is_file():
+            return None
+        from hydra_plugins.battery_lab_launchers import _sagemaker_remote
+
+        return _sagemaker_remote

@@ -1,39 +1,40 @@
-"""``sweeper=tune``: searches a space with Ray Tune's own searchers, and ends early what will not win."""
+"""``sweeper=tune``: searches a space with Ray Tune's search algorithms and stops unpromising trials early."""
 
-# No postponed annotations: Hydra runs this file before Python knows its module, where dataclasses would look for them.
+# No `from __future__ import annotations`: Hydra executes this file before its module is in sys.modules, where
+# dataclasses would look up postponed annotations.
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import MISSING, DictConfig
 
 
 @dataclass
 class TuneSweeperConf:
-    """Options of the sweeper.
+    """Options of the sweeper. Their defaults are in conf/sweeper/tune.yaml.
 
     Attributes:
-        samples: how many points of the space are tried.
-        search: ``random``, or ``optuna``, which learns from what came out.
-        search_seed: of the search; a trial has its own.
-        prune: whether trials end early that are behind others at the same environment steps (ASHA, Li et al. 2020).
-        grace_steps: environment steps that each trial is given; None: until its first validation.
-        reduction: one in so many goes on past each rung, and rungs are so many times further apart.
-        repeats: keys whose values repeat each point, rather than being searched.
+        samples: number of points of the space to try.
+        search: ``random``, or ``optuna``, which learns from earlier results.
+        search_seed: seed of the search, independent of the seeds of trials.
+        prune: whether to stop trials that are behind others at the same environment steps (ASHA, Li et al. 2020).
+        grace_steps: environment steps before a trial may be stopped. None: until its first validation.
+        reduction: one of this many trials continues past each rung, and rungs are spaced by this factor.
+        repeats: keys whose values repeat each point instead of being searched.
     """
 
     _target_: str = "hydra_plugins.battery_lab_launchers.tune_sweeper.TuneSweeper"
-    samples: int = 16
-    search: str = "random"
-    search_seed: int = 0
-    prune: bool = True
-    grace_steps: int | None = None
-    reduction: float = 3
-    repeats: list[str] = field(default_factory=lambda: ["seed"])
+    samples: int = MISSING
+    search: str = MISSING
+    search_seed: int = MISSING
+    prune: bool = MISSING
+    grace_steps: int | None = MISSING
+    reduction: float = MISSING
+    repeats: list[str] = MISSING
 
 
 ConfigStore.instance().store(
@@ -42,21 +43,20 @@ ConfigStore.instance().store(
 
 
 class TuneSweeper(Sweeper):
-    """Searches on a Ray cluster."""
+    """Searches for the best validation capture on a Ray cluster."""
 
     def __init__(self, **options: Any) -> None:
-        """Remember the options; they are checked when the search begins."""
+        """Store the options. They are validated when the search starts."""
         self.options = options
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra hands to a sweeper, and have the launcher set up."""
         self.context = hydra_context
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Search; returns the best validation capture that was found."""
+        """Run the search, and return the best validation capture."""
         from hydra_plugins.battery_lab_launchers._tune_sweep import search
 
         return search(arguments, self.launcher, self.context, self.options)

@@ -12,8 +12,6 @@ from battery_lab.common.errors import ConfigError
 from sagemaker_jobs.aws.s3_layout import S3Layout
 
 RECORD = "remote.json"
-# The module that reads the record; the commands of a sweep import it by this name.
-READER = "hydra_plugins.battery_lab_launchers._sagemaker_remote"
 
 
 @dataclass
@@ -57,7 +55,6 @@ class JobRecord:
     def write(self) -> None:
         """Write the record, whole or not at all."""
         content: dict[str, Any] = {
-            "reader": READER,
             "region": self.region,
             "bucket": self.layout.bucket,
             "prefix": self.layout.prefix,

@@ -8,6 +8,7 @@ import signal
 import threading
 
 import pytest
+from hydra_plugins.battery_lab_launchers import _sagemaker_remote
 from sagemaker_jobs.aws.errors import is_transient
 from sagemaker_jobs.aws.job_names import parse_job_name
 from sagemaker_jobs.collect.job_record import JobRecord
@@ -177,13 +178,13 @@ def test_jobs_that_were_left_can_be_followed_and_collected(emulator, tmp_path, c
     outcomes = sweep.run()
     assert {number: outcome.detached for number, outcome in outcomes.items()} == {0: True, 1: True}
     capsys.readouterr()
-    logs(sweep.folder, 0)
+    logs(sweep.folder, 0, _sagemaker_remote)
     lines = capsys.readouterr().out.splitlines()
     assert "starts from 0" in lines and any(line.startswith("metrics env_steps=5 ") for line in lines)
     assert lines[-1] == f"--- {JobRecord.read(sweep.folder).jobs[0][0]}: Completed"
 
     def collected():
-        collect(sweep.folder)
+        collect(sweep.folder, _sagemaker_remote)
         return all((sweep.folder / str(number) / "metrics.json").exists() for number in (0, 1))
 
     until(collected, seconds=60)

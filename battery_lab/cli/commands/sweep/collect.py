@@ -8,6 +8,7 @@ If trials run as jobs elsewhere, the results of finished jobs are fetched first.
 from __future__ import annotations
 
 from battery_lab.cli.arguments import refuse_more, sweep_folder
+from battery_lab.cli.remote_jobs import find_remote_jobs
 from battery_lab.sweep import commands
 
 
@@ -15,4 +16,4 @@ def main(arguments: list[str]) -> None:
     """Run the command."""
     folder, rest = sweep_folder("collect", arguments)
     refuse_more("collect", rest)
-    commands.collect(folder)
+    commands.collect(folder, find_remote_jobs(folder))
