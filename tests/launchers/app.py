@@ -1,4 +1,4 @@
-"""A small application of Hydra, whose trials do what a test wants, swept by the lab's launchers."""
+"""A small Hydra application whose trials do what a test asks for, swept by the lab's launchers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ import hydra
 @hydra.main(version_base="1.3", config_path=".", config_name="config")
 def app(cfg):
     here = pathlib.Path(hydra.core.hydra_config.HydraConfig.get().runtime.output_dir)
-    with (here / "begun").open("a") as file:
+    with (here / "processes").open("a") as file:
         file.write(f"{os.getpid()}\\n")
-    tries = len((here / "begun").read_text().split())
-    print("try", tries)
-    if cfg.does == "raise" or (cfg.does == "once" and tries == 1):
+    attempts = len((here / "processes").read_text().split())
+    print("attempt", attempts)
+    if cfg.does == "raise" or (cfg.does == "once" and attempts == 1):
         raise ValueError("no such thing")
-    if cfg.does == "odd":
-        class Odd(Exception):
+    if cfg.does == "unpicklable":
+        class Unpicklable(Exception):
             def __init__(self, name, code):
                 super().__init__(f"{name} has {code}")
-        raise Odd("it", 3)
-    if cfg.does == "end":
+        raise Unpicklable("it", 3)
+    if cfg.does == "terminate":
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
     if cfg.does == "die":
@@ -53,27 +53,35 @@ CONFIG = """
 defaults:
   - override hydra/launcher: battery_lab_local
   - _self_
-does: well
+does: nothing
 number: 0
 sweep: {resume: null, tries: 1, on_failure: continue, reuse: false, dry_run: false}
 hydra:
   sweep:
     dir: sweep
 """
+LOCAL = ("hydra/launcher=battery_lab_local", "hydra.launcher.parallel=1", "hydra.launcher.cores=null")
+RAY = (
+    "hydra/launcher=battery_lab_ray",
+    *("hydra.launcher.address=local", "hydra.launcher.cpus=1", "hydra.launcher.gpus=0"),
+)
 
 
 class App:
-    """A small application of Hydra, swept by the lab's launcher."""
+    """A small Hydra application in a folder of its own."""
 
-    def __init__(self, home: Path) -> None:  # noqa: D107
-        self.home = home
+    def __init__(self, home: Path, launcher: tuple[str, ...] = LOCAL) -> None:
+        self.home, self.launcher = home, launcher
         (home / "app.py").write_text(APP)
         (home / "config.yaml").write_text(CONFIG)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a sweep. An argument replaces the launcher's option of the same key."""
+        keys = {argument.partition("=")[0] for argument in arguments}
+        options = [option for option in self.launcher if option.partition("=")[0] not in keys]
         path = os.pathsep.join([str(ROOT), str(ROOT / "launchers")])
         return subprocess.Popen(
-            [sys.executable, "app.py", "-m", *arguments],
+            [sys.executable, "app.py", "-m", *options, *arguments],
             cwd=self.home,
             env=os.environ | {"PYTHONPATH": path},
             stdout=subprocess.PIPE,
@@ -82,20 +90,23 @@ class App:
         )
 
     def run(self, *arguments: str) -> tuple[int, str]:
+        """Run a sweep; return its exit status and output."""
         process = self.start(*arguments)
-        said, _ = process.communicate(timeout=120)
-        return process.returncode, said
+        output, _ = process.communicate(timeout=120)
+        return process.returncode, output
 
     def trial(self, number: int) -> Path:
         return self.home / "sweep" / str(number)
 
-    def ends(self) -> list[tuple[int, str, object]]:
+    def outcomes(self) -> list[tuple[int, str, object]]:
+        """Return number, state, and result or reason of each outcome in the journal."""
         lines = (self.home / "sweep" / "journal.jsonl").read_text().splitlines()
         events = [json.loads(line) for line in lines]
-        return [(e["number"], e["state"], e["result"] or e["reason"]) for e in events if e["event"] == "ended"]
+        return [(e["number"], e["state"], e["result"] or e["reason"]) for e in events if e["event"] == "finished"]
 
     def processes(self, number: int) -> list[int]:
-        path = self.trial(number) / "begun"
+        """Return the process IDs of a trial's attempts."""
+        path = self.trial(number) / "processes"
         return [int(process) for process in path.read_text().split()] if path.exists() else []
 
 
@@ -106,7 +117,7 @@ def until(condition, seconds=60):
         time.sleep(0.05)
 
 
-def gone(process: int) -> bool:
+def is_gone(process: int) -> bool:
     try:
         return "Z" in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:

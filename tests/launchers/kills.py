@@ -1,10 +1,10 @@
-"""Sweeps of tiny trials that are killed at random and gone on with: ``python -m tests.launchers.kills --runs 50``.
+"""Kill test: sweeps of tiny trials, killed at random and resumed: ``python -m tests.launchers.kills --runs 50``.
 
-Each run is a sweep of its own, killed three times with SIGKILL: its driver or one of its trials, at a random moment, in
-the middle of a line of its journal, of a checkpoint, or between the figures of a trial and its end. Half of the sweeps
-try twice, and half find their data elsewhere in the end. Then the same command goes on to the end. What came out is
-held to a sweep that nobody killed, and each trial to where it went on: from its last checkpoint, and never again once
-it was done.
+Each run is a separate sweep that is killed three times with SIGKILL: its driver or one of its trials, at a random time,
+within a line of its journal, within a checkpoint, or between the metrics of a trial and its end. Half of the sweeps
+have two tries per trial, and half have their data moved before the last command. Then the same command runs to the end.
+The results must equal those of a sweep that was not killed. Each trial must resume from its last checkpoint, and must
+not run again once it is done.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ PATHS = [str(path) for path in (KILLER, ROOT, ROOT / "launchers")]
 KILLS, TRIALS = 3, 4
 RATES = ("1e-3", "3e-4")
 MOVED = 0.5
-DRAWN = 8  # kills at most that are tried, as some come when all is done
+MAX_DRAWN = 8  # kills to draw at most, as some come after the sweep has finished
 BUDGET = ("train.env_steps=4096", "train.checkpoint_every=1024", "train.validate_every=1024")
 LOCAL = ("hydra.launcher.parallel=2",)
-# Figures that differ from run to run, as they are of its time and not of its numbers.
+# Metrics that measure time, and differ between equal runs.
 TIMES = ("train/seconds", "train/env_steps_per_second", "time")
 
 
 @dataclass(frozen=True)
 class Kill:
-    """A kill.
+    """When a sweep is killed.
 
     Attributes:
-        point: what ``killer/sitecustomize.py`` reads; empty: by time.
+        point: the value of ``KILL`` for ``killer/sitecustomize.py``. Empty: by time.
         after_s: seconds after the start, if by time.
-        driver: whether the driver is killed then, and not one of its trials.
+        driver: whether the driver is killed, rather than one of its trials.
     """
 
     point: str = ""
@@ -56,10 +56,10 @@ class Kill:
 
 
 def drawn(generator: random.Random, whole_s: float, trials: int) -> Kill:
-    """Draw a kill of a sweep of so many trials that takes so many seconds as a whole."""
+    """Draw a kill of a sweep with this number of trials and this duration."""
     kind = generator.choice(["time", "time", "journal", "checkpoint", "named", "figures"])
     if kind == "time":
-        # Not at its very end, which comes sooner where the machine is less busy than it was for the reference.
+        # Not near the end, since the sweep may be faster than the reference was.
         return Kill(after_s=generator.uniform(0.5, 0.7 * whole_s), driver=generator.random() < 0.5)
     most = {"journal": 2 * trials, "checkpoint": 40, "named": 4, "figures": 1}[kind]
     share = generator.random() if kind == "journal" else generator.choice([0, 1])
@@ -67,18 +67,18 @@ def drawn(generator: random.Random, whole_s: float, trials: int) -> Kill:
 
 
 class Sweep:
-    """A sweep of tiny trials in a folder of its own."""
+    """A sweep of tiny trials in its own folder."""
 
     def __init__(
         self, home: Path, budget: Sequence[str] = BUDGET, launcher: Sequence[str] = LOCAL, trials: int = TRIALS
     ) -> None:
-        """Make the folder and its market.
+        """Create the folder and its market data.
 
         Args:
             home: the folder.
-            budget: choices of how long trials are.
-            launcher: choices of where they run.
-            trials: two or four.
+            budget: overrides that set the length of trials.
+            launcher: overrides that choose the launcher.
+            trials: number of trials, two or four.
         """
         home.mkdir(parents=True, exist_ok=True)
         self.home, self.trials = home, trials
@@ -90,14 +90,19 @@ class Sweep:
         self.command.append(f"hydra.sweep.dir={self.folder}")
 
     def start(self, enter: Sequence[str] = (), **environment: str) -> subprocess.Popen[bytes]:
-        """Give the command, with variables of its environment, behind what has it run elsewhere."""
+        """Start the command.
+
+        Args:
+            enter: command prefix, such as one that enters a network namespace.
+            environment: additional environment variables.
+        """
         variables = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS)} | environment
-        with (self.home / "said").open("ab") as said:
+        with (self.home / "output.txt").open("ab") as output:
             command = [*enter, *self.command]
-            return subprocess.Popen(command, cwd=self.home, env=variables, stdout=said, stderr=said)
+            return subprocess.Popen(command, cwd=self.home, env=variables, stdout=output, stderr=output)
 
     def killed(self, kill: Kill) -> bool:
-        """Give the command and kill it, or one of its trials; returns whether the kill came before all was done."""
+        """Run the command and kill it or one of its trials; return whether the kill came before the end."""
         before, process = len(self.events()), self.start(KILL=kill.point)
         if not kill.point:
             time.sleep(kill.after_s)
@@ -113,20 +118,20 @@ class Sweep:
         return process.returncode == -signal.SIGKILL or bool(lost)
 
     def events(self) -> list[dict[str, Any]]:
-        """Return what the journal says, without what a kill tore."""
+        """Return the events of the journal, without torn lines."""
         path = self.folder / "journal.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         return [json.loads(line) for line in lines if _whole(line)]
 
     def move_data(self) -> None:
-        """Have the market's prices lie elsewhere, and say so in the command."""
+        """Move the price file, and change its path in the command."""
         (place,) = (n for n, choice in enumerate(self.command) if choice.startswith("market.path="))
         moved = self.home / "moved.csv"
         Path(self.command[place].partition("=")[2]).rename(moved)
         self.command[place] = f"market.path={moved}"
 
-    def places(self) -> dict[int, int | None]:
-        """Return where each trial has to go on, once none runs any more: None where it is done."""
+    def resume_points(self) -> dict[int, int | None]:
+        """Wait until no trial runs; return the steps that each must resume from. None: it is done."""
         deadline = time.monotonic() + 120
         while any(is_locked(self.folder / str(number)) for number in range(self.trials)):
             assert time.monotonic() < deadline, "a trial outlived its launcher"
@@ -134,22 +139,22 @@ class Sweep:
         folders = [self.folder / str(number) for number in range(self.trials)]
         return {n: None if read_result(f) is not None else checkpoint_steps(f) or 0 for n, f in enumerate(folders)}
 
-    def check_begins(self, places: dict[int, int | None], since: int) -> None:
-        """Hold the first try of each trial after so many events to where it had to go on."""
-        begun: dict[int, int] = {}
+    def check_starts(self, expected: dict[int, int | None], since: int) -> None:
+        """Check that the first attempt of each trial after this many events resumes from the expected steps."""
+        started: dict[int, int] = {}
         for event in self.events()[since:]:
-            if event["event"] == "begun":
-                begun.setdefault(event["number"], event["env_steps"])
-        assert begun.items() <= places.items(), f"trials went on from {begun} instead of {places}"
+            if event["event"] == "started":
+                started.setdefault(event["number"], event["env_steps"])
+        assert started.items() <= expected.items(), f"trials resumed from {started} instead of {expected}"
 
     def outcome(self) -> dict[str, Any]:
-        """Return what came out: figures and curves of each trial, and the store's runs."""
+        """Return the results: metrics and curves of each trial, and the runs in MLflow."""
         figures = {number: _figures(self.folder / str(number)) for number in range(self.trials)}
         return {"figures": figures, "runs": _runs(self.home)}
 
 
 def trials_of(driver: int) -> list[int]:
-    """Return the processes of trials that a driver started."""
+    """Return the process IDs of the trials that a driver started."""
     children = Path(f"/proc/{driver}/task/{driver}/children")
     return [int(child) for child in children.read_text().split()] if children.exists() else []
 
@@ -177,45 +182,45 @@ def _runs(home: Path) -> dict[str, Any]:
 
 
 def reference(home: Path, budget: Sequence[str] = BUDGET, trials: int = TRIALS) -> tuple[dict[str, Any], float]:
-    """Return what comes out of a sweep that nobody kills, and the seconds that it takes."""
-    sweep, begun = Sweep(home, budget, trials=trials), time.monotonic()
-    assert sweep.start().wait(600) == 0, (home / "said").read_text()
-    return sweep.outcome(), time.monotonic() - begun
+    """Return the results of a sweep that is not killed, and its duration in seconds."""
+    sweep, start = Sweep(home, budget, trials=trials), time.monotonic()
+    assert sweep.start().wait(600) == 0, (home / "output.txt").read_text()
+    return sweep.outcome(), time.monotonic() - start
 
 
 def run(
     seed: int, home: Path, wanted: dict[str, Any], whole_s: float, trials: int = TRIALS, most: int = KILLS
 ) -> list[Kill]:
-    """Kill a sweep some times, go on to its end, and hold what came out to what was wanted; returns the kills.
+    """Kill a sweep several times, resume it to its end, and compare its results; return the kills.
 
     Args:
-        seed: of what is drawn.
-        home: the folder of the sweep.
-        wanted: what comes out where nobody kills.
-        whole_s: seconds that this takes.
-        trials: of the sweep.
-        most: kills.
+        seed: seed of the random kills.
+        home: folder of the sweep.
+        wanted: results of a sweep that is not killed.
+        whole_s: duration of that sweep in seconds.
+        trials: number of trials.
+        most: number of kills.
 
     Raises:
-        AssertionError: something came out otherwise.
+        AssertionError: a result differs.
     """
     generator, sweep = random.Random(seed), Sweep(home, trials=trials)
     sweep.command.append(f"sweep.tries={generator.choice([1, 2])}")
     kills: list[Kill] = []
-    for _ in range(DRAWN):
-        kill, places, since = drawn(generator, whole_s, trials), sweep.places(), len(sweep.events())
+    for _ in range(MAX_DRAWN):
+        kill, expected, since = drawn(generator, whole_s, trials), sweep.resume_points(), len(sweep.events())
         kills += [kill] if sweep.killed(kill) else []
-        sweep.check_begins(places, since)
-        if len(kills) == most or set(sweep.places().values()) == {None}:
+        sweep.check_starts(expected, since)
+        if len(kills) == most or set(sweep.resume_points().values()) == {None}:
             break
     assert kills, f"seed {seed}: nothing was killed"
     if generator.random() < MOVED:
         sweep.move_data()
-    places, since = sweep.places(), len(sweep.events())
+    expected, since = sweep.resume_points(), len(sweep.events())
     status = sweep.start().wait(600)
-    said = (home / "said").read_text(errors="replace")[-4000:]
-    assert status == 0, f"seed {seed}, {kills}: {status}\n{said}"
-    sweep.check_begins(places, since)
+    output = (home / "output.txt").read_text(errors="replace")[-4000:]
+    assert status == 0, f"seed {seed}, {kills}: {status}\n{output}"
+    sweep.check_starts(expected, since)
     found = sweep.outcome()
     for part in wanted:
         assert found[part] == wanted[part], f"seed {seed}, {kills}: {part}\n{found[part]}\n{wanted[part]}"
@@ -234,27 +239,27 @@ def _whole(line: str) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Kill so many sweeps, and say which did not come out as they should."""
+    """Kill sweeps, and print which of them had different results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=int, default=50, help="sweeps, each of a seed of its own")
+    parser.add_argument("--runs", type=int, default=50, help="number of sweeps, each with its own seed")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     options = parser.parse_args(arguments)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="battery_lab_") as scratch:
         wanted, whole_s = reference(Path(scratch) / "whole")
-        print(f"a sweep that nobody kills takes {whole_s:.0f} s", flush=True)
+        print(f"a sweep that is not killed takes {whole_s:.0f} s", flush=True)
         for seed in range(options.first, options.first + options.runs):
-            begun = time.monotonic()
+            start = time.monotonic()
             try:
-                told = ", ".join(
+                kills = ", ".join(
                     kill.point or f"{kill.after_s:.1f} s"
                     for kill in run(seed, Path(scratch) / str(seed), wanted, whole_s)
                 )
-                print(f"seed {seed}: as it should, {time.monotonic() - begun:.0f} s ({told})", flush=True)
+                print(f"seed {seed}: passed, {time.monotonic() - start:.0f} s ({kills})", flush=True)
             except AssertionError as error:
                 failed += 1
                 print(f"seed {seed}: {error}", flush=True)
-    print(f"{options.runs - failed} of {options.runs} came out as they should")
+    print(f"{options.runs - failed} of {options.runs} passed")
     return int(failed > 0)
 
 

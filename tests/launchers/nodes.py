@@ -1,8 +1,8 @@
-"""A sweep on a cluster of two nodes, one of which is killed: ``python -m tests.launchers.nodes``.
+"""Node loss test: a sweep on a Ray cluster of two nodes, one of which is killed: ``python -m tests.launchers.nodes``.
 
-Each node is a ``ray start`` of its own. Where the rights allow, each has a network namespace and an address to itself,
-and nothing of it can be reached from outside; elsewhere both have this machine's. Once a trial on the second node has a
-checkpoint, everything that runs there is killed. What comes out is held to a sweep on this machine that nobody kills.
+Each node is a separate ``ray start``. With sufficient rights, each has its own network namespace and address, which
+cannot be reached from outside. Otherwise both share this machine's address. When a trial on the second node has a
+checkpoint, all processes of that node are killed. The results must equal those of a sweep on this machine.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ PATIENCE_S = 300
 
 @dataclass(frozen=True)
 class Place:
-    """Where a node is to be.
+    """The network of a node.
 
     Attributes:
-        address: by which the other one reaches it.
-        space: its network namespace; None: that of this process.
+        address: address at which the other node reaches it.
+        space: its network namespace. None: that of this process.
     """
 
     address: str
     space: str | None
 
     def command(self, *words: str) -> list[str]:
-        """Return a command that runs there."""
+        """Return a command that runs in the namespace."""
         return ["ip", "netns", "exec", self.space, *words] if self.space else list(words)
 
 
 @contextmanager
 def places() -> Iterator[list[Place]]:
-    """Yield two places with a cable between, or this machine twice."""
+    """Yield two connected namespaces, or this machine twice."""
     spaces = [f"lab{os.getpid()}{end}" for end in "ab"]
     commands = [["ip", "netns", "add", space] for space in spaces]
     commands.append(
@@ -61,7 +61,7 @@ def places() -> Iterator[list[Place]]:
     try:
         why = _first_failure(commands)
         if why:
-            print(f"both nodes have this machine's address, as there are no network namespaces here: {why}")
+            print(f"both nodes share this machine's address, as network namespaces are not available: {why}")
             yield [Place(ray.util.get_node_ip_address(), None)] * 2
         else:
             yield [Place(f"10.77.0.{number}", space) for number, space in enumerate(spaces, start=1)]
@@ -83,12 +83,12 @@ def _first_failure(commands: list[list[str]]) -> str | None:
 
 @contextmanager
 def node(place: Place, environment: dict[str, str], head: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a node of one CPU, which joins a head or is one; yields the process that all of it descends from."""
+    """Run a node with one CPU, as the head or connected to one; yield its root process."""
     joins = ["--head", f"--port={PORT}", "--include-dashboard=false"] if head is None else [f"--address={head}:{PORT}"]
     own = [f"--node-ip-address={place.address}", "--num-cpus=1", "--disable-usage-stats", "--block"]
     deadline = time.monotonic() + PATIENCE_S
     if head is not None:
-        # A node that finds no head gives up at once.
+        # A node exits at once if the head is not ready.
         health = place.command(*RAY, "health-check", "--address", f"{head}:{PORT}")
         while subprocess.run(health, env=environment, capture_output=True, check=False).returncode:
             assert time.monotonic() < deadline, "the head of the cluster did not come up"
@@ -101,7 +101,7 @@ def node(place: Place, environment: dict[str, str], head: str | None = None) -> 
 
 
 def kill(started: subprocess.Popen[bytes]) -> None:
-    """Kill a process and all that it started, at once."""
+    """Kill a process and all its descendants."""
     for process in (started.pid, *_below(started.pid)):
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
@@ -109,7 +109,7 @@ def kill(started: subprocess.Popen[bytes]) -> None:
 
 
 def _below(process: int) -> list[int]:
-    """Return the processes that one has started, and they."""
+    """Return the descendants of a process."""
     found = []
     for path in Path(f"/proc/{process}/task").glob("*/children"):
         with suppress(OSError):
@@ -118,7 +118,7 @@ def _below(process: int) -> list[int]:
 
 
 def at_work(process: int) -> list[Path]:
-    """Return the folders of trials that run in what a process started, by the logs that they write to."""
+    """Return the folders of trials that run below a process, found by their log files."""
     written = []
     for one in _below(process):
         with suppress(OSError):
@@ -127,13 +127,13 @@ def at_work(process: int) -> list[Path]:
 
 
 def has_checkpoint(trial: Path) -> bool:
-    """Return whether a trial that is under way has a place to go on from."""
+    """Return whether a running trial has a checkpoint."""
     run = RunFolder(trial)
     return bool(list(run.checkpoints.glob("[0-9]*"))) and not run.metrics.exists()
 
 
 def lose_a_node(home: Path) -> Sweep:
-    """Run a sweep on two nodes and kill the second one while a trial is at work there; returns it at its end."""
+    """Run a sweep on two nodes, kill the second one while it runs a trial, and return the finished sweep."""
     token = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
@@ -144,27 +144,27 @@ def lose_a_node(home: Path) -> Sweep:
         driver = sweep.start(here.command(), **token)
         deadline = time.monotonic() + PATIENCE_S
         while not any(map(has_checkpoint, at_work(second.pid))):
-            assert driver.poll() is None and time.monotonic() < deadline, (home / "said").read_text()
+            assert driver.poll() is None and time.monotonic() < deadline, (home / "output.txt").read_text()
             time.sleep(0.05)
         kill(second)
-        assert driver.wait(PATIENCE_S) == 0, (home / "said").read_text()
+        assert driver.wait(PATIENCE_S) == 0, (home / "output.txt").read_text()
     return sweep
 
 
 def main() -> int:
-    """Lose a node, and say what became of its trial."""
+    """Kill a node, and check that its trial resumed on the other one."""
     with tempfile.TemporaryDirectory(prefix="battery_lab_") as scratch:
         wanted, _ = reference(Path(scratch) / "whole", BUDGET)
         sweep = lose_a_node(Path(scratch) / "lost")
-        told, found = sweep.events(), sweep.outcome()
-        (lost,) = [event["number"] for event in told if event.get("reason") == "its node was lost"]
-        again = [event["env_steps"] for event in told if event["event"] == "begun" and event["number"] == lost][1]
-        print((sweep.home / "said").read_text())
-        print(f"trial {lost} was lost with its node, and went on from environment step {again:,}")
+        events, results = sweep.events(), sweep.outcome()
+        (lost,) = [event["number"] for event in events if event.get("reason") == "its node was lost"]
+        again = [event["env_steps"] for event in events if event["event"] == "started" and event["number"] == lost][1]
+        print((sweep.home / "output.txt").read_text())
+        print(f"trial {lost} was lost with its node, and resumed from environment step {again:,}")
         assert again > 0
         for part in wanted:
-            assert found[part] == wanted[part], f"{part}\n{found[part]}\n{wanted[part]}"
-        print(f"all {TRIALS} trials came out as those of a sweep that nobody killed")
+            assert results[part] == wanted[part], f"{part}\n{results[part]}\n{wanted[part]}"
+        print(f"all {TRIALS} trials have the same results as in a sweep that was not killed")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Sweeps that are killed at random come to the same end; `python -m tests.launchers.kills` does fifty larger ones."""
+"""Sweeps killed at random finish with the same results. `python -m tests.launchers.kills` runs fifty larger ones."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import pytest
 
 from tests.launchers.kills import reference, run
 
+pytestmark = pytest.mark.walk
+
 TRIALS, KILLS = 2, 2
-# Their kills: amid the fourth line of a journal and amid a checkpoint; of the driver, and amid the fourth line again.
+# Seed 4 kills within the fourth journal line and within a checkpoint; 47 kills the driver and within the fourth line.
 SEEDS = (4, 47)
 
 
 @pytest.fixture(scope="module")
-def wanted(tmp_path_factory):
-    """What comes out of a sweep that nobody kills, and how long that takes."""
+def expected(tmp_path_factory):
+    """Results and duration of a sweep that is not killed."""
     return reference(tmp_path_factory.mktemp("whole"), trials=TRIALS)
 
 
-def test_nobody_kills(wanted):
-    runs = wanted[0]["runs"]
+def test_a_sweep_is_tracked_as_a_parent_with_its_trials(expected):
+    runs = expected[0]["runs"]
     assert runs["parents"] == ["FINISHED"] and runs["of"]
     assert runs["children"] == [(str(number), "FINISHED") for number in range(TRIALS)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_sweep_that_is_killed_comes_to_the_same_end(seed, wanted, tmp_path):
-    run(seed, tmp_path, *wanted, TRIALS, KILLS)
+def test_a_killed_sweep_finishes_with_the_same_results(seed, expected, tmp_path):
+    run(seed, tmp_path, *expected, TRIALS, KILLS)

@@ -148,7 +148,6 @@ def test_logs_follows_the_job_of_a_remote_trial_that_is_not_done(sweep, capsys):
     ("arguments", "message"),
     [
         (["stat"], "battery-lab sweep has collect, logs, retry, status; did you mean battery-lab sweep status?"),
-        (["status"], "status needs the folder of a sweep"),
         (["status", "nowhere"], "nowhere must be the folder of a sweep, but it has no journal.jsonl"),
         (["collect", "{sweep}", "1"], "collect takes only the folder of a sweep, got also 1"),
         (["retry", "{sweep}", "x"], "x must be the number of a trial"),
@@ -164,3 +163,4 @@ def test_errors(sweep, run, arguments, message):
 
 def test_help(run):
     assert "battery-lab sweep retry" in run("--help")
+    assert "battery-lab sweep status outputs/sweeps/<sweep>" in run("status")
