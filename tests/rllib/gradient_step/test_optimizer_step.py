@@ -1,4 +1,4 @@
-"""Optimisers take the steps that torch's own calls would have them take."""
+"""Optimizer steps: they equal the steps of torch's own optimizers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from battery_lab.rllib.gradient_step.optimizer_step import (
 KINDS = {
     "adam": partial(Adam, lr=0.01, weight_decay=0.01, fused=True),
     "amsgrad": partial(Adam, lr=0.01, amsgrad=True, fused=True),
-    "adam in tensors of its own": partial(Adam, lr=0.01),
+    "adam not fused": partial(Adam, lr=0.01),
     "adamw": partial(AdamW, lr=0.01, fused=True),
     "sgd": partial(SGD, lr=0.01, momentum=0.9),
 }
@@ -39,18 +39,18 @@ def network(seed=0):
 
 
 def gradients(seed):
-    """What networks are given for gradients."""
+    """Return random gradients for ``network``."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(parameter.shape, generator=generator) for parameter in network().parameters()]
 
 
-def give(module, values):
+def set_gradients(module, values):
     for parameter, value in zip(module.parameters(), values, strict=True):
         parameter.grad = None if value is None else value.clone()
 
 
 def clip(module, clipping):
-    """Clip as RLlib does, by torch's own functions."""
+    """Clip as RLlib does, with torch's functions."""
     if not clipping.limit:
         return
     if clipping.by == "value":
@@ -64,86 +64,86 @@ def clip(module, clipping):
 
 @pytest.mark.parametrize("clipping", CLIPPINGS, ids=lambda clipping: f"{clipping.by} {clipping.limit}")
 @pytest.mark.parametrize("kind", KINDS)
-def test_steps_are_those_of_torch(kind, clipping):
+def test_steps_equal_those_of_torch(kind, clipping):
     ours, theirs = network(), network()
     optimizer, other = (KINDS[kind](module.parameters()) for module in (ours, theirs))
-    descent = OptimizerStep([("net", optimizer)], clipping)
+    step_optimizers = OptimizerStep([("net", optimizer)], clipping)
     for step in range(5):
         for module in (ours, theirs):
-            give(module, gradients(step))
+            set_gradients(module, gradients(step))
         for one in (optimizer, other):
             one.param_groups[0]["lr"] = 0.01 / (1 + step)
-        descent()
+        step_optimizers()
         clip(theirs, clipping)
         other.step()
     for found, wanted in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.allclose(found, wanted, atol=1e-7)
     assert is_plain_adam(optimizer) == (kind == "adam")
-    assert bool(descent._flat) == (kind == "adam" and clipping.by != "norm")
+    assert bool(step_optimizers._flat) == (kind == "adam" and clipping.by != "norm")
 
 
-def test_a_learning_rate_of_0_moves_moments_alone():
+def test_learning_rate_0_changes_only_the_moments():
     module = network()
     optimizer = KINDS["adam"](module.parameters())
-    descent = OptimizerStep([("net", optimizer)], CLIPPINGS[0])
+    step_optimizers = OptimizerStep([("net", optimizer)], CLIPPINGS[0])
     for step in range(3):
-        give(module, gradients(step))
+        set_gradients(module, gradients(step))
         if step == 2:
             optimizer.param_groups[0]["lr"] = 0.0
             before = copy.deepcopy(module.state_dict()), copy.deepcopy(optimizer.state_dict())
-        descent()
+        step_optimizers()
     assert all(torch.equal(value, before[0][name]) for name, value in module.state_dict().items())
     assert not torch.equal(optimizer.state_dict()["state"][0]["exp_avg"], before[1]["state"][0]["exp_avg"])
 
 
-def test_all_is_left_where_a_gradient_of_one_optimiser_is_not_finite():
+def test_no_optimizer_steps_if_a_gradient_of_one_is_not_finite():
     modules = [network(0), network(1)]
     optimizers = [(f"{place}", KINDS["adam"](module.parameters())) for place, module in enumerate(modules)]
-    descent = OptimizerStep(optimizers, CLIPPINGS[0])
+    step_optimizers = OptimizerStep(optimizers, CLIPPINGS[0])
     for step in range(3):
         for module in modules:
-            give(module, gradients(step))
+            set_gradients(module, gradients(step))
         if step == 2:
             modules[1][0].weight.grad[0, 0] = torch.inf
             before = [
                 copy.deepcopy((module.state_dict(), one.state_dict()["state"]))
                 for module, (_, one) in zip(modules, optimizers, strict=True)
             ]
-        told = descent()
-        assert bool(told[GRADIENTS_FINITE]) == (step < 2)
+        metrics = step_optimizers()
+        assert bool(metrics[GRADIENTS_FINITE]) == (step < 2)
     for module, (_, optimizer), (weights, kept) in zip(modules, optimizers, before, strict=True):
         assert all(torch.equal(value, weights[name]) for name, value in module.state_dict().items())
         for place, state in optimizer.state_dict()["state"].items():
             assert all(torch.equal(value, kept[place][name]) for name, value in state.items())
 
 
-def test_parameters_without_a_gradient_stay_whether_they_had_one_before_or_not():
+def test_parameters_without_a_gradient_do_not_change():
     ours, theirs = network(), network()
     optimizer, other = (KINDS["adam"](module.parameters()) for module in (ours, theirs))
-    descent = OptimizerStep([("net", optimizer)], CLIPPINGS[-1])
+    step_optimizers = OptimizerStep([("net", optimizer)], CLIPPINGS[-1])
     for step, without in enumerate([1, None, 0, None, 2, 2]):
         values = [None if place == without else value for place, value in enumerate(gradients(step))]
         for module in (ours, theirs):
-            give(module, values)
-        descent()
+            set_gradients(module, values)
+        step_optimizers()
         other.step()
     for found, wanted in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.allclose(found, wanted, atol=1e-7)
 
 
-def test_restored_optimisers_go_on_from_their_state():
+def test_restored_optimizers_continue_from_their_state():
     ours, theirs = network(), network()
     optimizer, other = (KINDS["adam"](module.parameters()) for module in (ours, theirs))
-    descent = OptimizerStep([("net", optimizer)], CLIPPINGS[-1])
+    step_optimizers = OptimizerStep([("net", optimizer)], CLIPPINGS[-1])
     for step in range(6):
         for module in (ours, theirs):
-            give(module, gradients(step))
+            set_gradients(module, gradients(step))
         if step == 3:
             for one in (optimizer, other):
                 state = copy.deepcopy(one.state_dict())
                 state["param_groups"][0]["lr"] = 0.2
                 one.load_state_dict(state)
-        descent()
+        step_optimizers()
         other.step()
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
     found, wanted = optimizer.state_dict()["state"], other.state_dict()["state"]
@@ -155,24 +155,24 @@ ALL, NONE = {0, 1, 2, 3}, set()
 
 @pytest.mark.parametrize("kind", ["adam", "sgd"])
 @pytest.mark.parametrize(
-    "given", [[ALL] * 5, [ALL, {0, 2, 3}, ALL, NONE, ALL], [ALL, {0, 1}, {1, 2}, {0, 1}, {0, 1}, ALL]], ids=str
+    "places_by_step", [[ALL] * 5, [ALL, {0, 2, 3}, ALL, NONE, ALL], [ALL, {0, 1}, {1, 2}, {0, 1}, {0, 1}, ALL]], ids=str
 )
-def test_a_resumed_run_rounds_as_one_that_never_stopped(kind, given):
-    """Whichever parameters have gradients in a step, and torch's own optimisers say the same but for rounding."""
+def test_resumed_run_equals_an_uninterrupted_one_to_the_bit(kind, places_by_step):
+    """For every set of parameters with gradients; torch's optimizers agree up to rounding."""
 
     def run(module, optimizer, start):
-        descent, states = OptimizerStep([("net", optimizer)], CLIPPINGS[-1]), []
-        for step, places in list(enumerate(given))[start:]:
+        step_optimizers, states = OptimizerStep([("net", optimizer)], CLIPPINGS[-1]), []
+        for step, places in list(enumerate(places_by_step))[start:]:
             states.append(copy.deepcopy((module.state_dict(), optimizer.state_dict())))
-            give(module, [v if place in places else None for place, v in enumerate(gradients(step))])
-            descent()
+            set_gradients(module, [v if place in places else None for place, v in enumerate(gradients(step))])
+            step_optimizers()
         return states
 
     module, theirs = network(), network()
     other = KINDS[kind](theirs.parameters())
     states = run(module, KINDS[kind](module.parameters()), 0)
-    for step, places in enumerate(given):
-        give(theirs, [v if place in places else None for place, v in enumerate(gradients(step))])
+    for step, places in enumerate(places_by_step):
+        set_gradients(theirs, [v if place in places else None for place, v in enumerate(gradients(step))])
         other.step()
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(module.parameters(), theirs.parameters(), strict=True))
     for start, (weights, state) in enumerate(states):
@@ -184,13 +184,13 @@ def test_a_resumed_run_rounds_as_one_that_never_stopped(kind, given):
         assert all(torch.equal(a, b) for a, b in zip(module.parameters(), resumed.parameters(), strict=True))
 
 
-def test_parameters_begin_where_tensors_of_their_own_do():
-    """Products round by it, and those of a run that is resumed are tensors of their own at first."""
+def test_parameters_have_aligned_addresses():
+    """Matrix products round differently at unaligned addresses, and a resumed run starts with aligned ones."""
     module = network()
     optimizer = KINDS["adam"](module.parameters())
-    descent = OptimizerStep([("net", optimizer)], CLIPPINGS[0])
-    give(module, gradients(0))
-    descent()
+    step_optimizers = OptimizerStep([("net", optimizer)], CLIPPINGS[0])
+    set_gradients(module, gradients(0))
+    step_optimizers()
     states = optimizer.state.values()
     kept = [*module.parameters(), *(state[name] for state in states for name in ("exp_avg", "exp_avg_sq"))]
     assert all(tensor.data_ptr() % 64 == 0 for tensor in kept)
@@ -211,30 +211,30 @@ def hook(module, optimizer):
 
 
 @pytest.mark.parametrize("change", [move, clear, hook])
-def test_what_is_changed_between_steps_is_noticed(change):
+def test_changes_between_steps_are_noticed(change):
     ours, theirs = network(), network()
     optimizer, other = (KINDS["adam"](module.parameters()) for module in (ours, theirs))
-    descent = OptimizerStep([("net", optimizer)], CLIPPINGS[-1])
+    step_optimizers = OptimizerStep([("net", optimizer)], CLIPPINGS[-1])
     for step in range(4):
         for module, one in ((ours, optimizer), (theirs, other)):
-            give(module, gradients(step))
+            set_gradients(module, gradients(step))
             if step == 2:
                 change(module, one)
-        descent()
+        step_optimizers()
         other.step()
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
 
 
-def test_an_optimiser_without_any_gradient_stands_still():
+def test_optimizer_without_gradients_does_not_step():
     module = network()
     optimizer = KINDS["adam"](module.parameters())
     before = copy.deepcopy(module.state_dict())
-    told = OptimizerStep([("net", optimizer)], CLIPPINGS[0])()
-    assert float(told["gradients_net_global_norm"]) == 0 and told[GRADIENTS_FINITE]
+    metrics = OptimizerStep([("net", optimizer)], CLIPPINGS[0])()
+    assert float(metrics["gradients_net_global_norm"]) == 0 and metrics[GRADIENTS_FINITE]
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
-def test_one_tensor_for_two_gradients_is_clipped_once():
+def test_shared_gradient_tensor_is_clipped_once():
     module = nn.ParameterList([nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))])
     optimizer = SGD(module.parameters(), lr=1.0)
     shared = torch.tensor([3.0, 4.0])
@@ -245,29 +245,29 @@ def test_one_tensor_for_two_gradients_is_clipped_once():
 
 
 @pytest.mark.parametrize("register", [register_optimizer_step_pre_hook, register_optimizer_step_post_hook])
-def test_what_all_optimisers_are_to_do_is_not_gone_round(register):
+def test_global_hooks_are_called(register):
     module, called = network(), []
     optimizer = KINDS["adam"](module.parameters())
-    descent = OptimizerStep([("net", optimizer)], CLIPPINGS[-1])
+    step_optimizers = OptimizerStep([("net", optimizer)], CLIPPINGS[-1])
     handle = register(lambda one, *arguments: called.append(one))
     try:
-        give(module, gradients(0))
-        descent()
+        set_gradients(module, gradients(0))
+        step_optimizers()
     finally:
         handle.remove()
     assert called == [optimizer]
     assert is_plain_adam(optimizer)
 
 
-@pytest.mark.parametrize("stands", ["a group more", "a hook", "a step of its own"])
-def test_what_changes_an_optimiser_is_not_gone_round(stands):
+@pytest.mark.parametrize("change", ["parameter group", "hook", "wrapped step"])
+def test_modified_optimizer_is_not_plain_adam(change):
     module = network()
     optimizer = KINDS["adam"](list(module.parameters())[:2])
     assert is_plain_adam(optimizer)
-    if stands == "a group more":
+    if change == "parameter group":
         optimizer.add_param_group({"params": list(module.parameters())[2:]})
-    elif stands == "a hook":
+    elif change == "hook":
         optimizer.register_step_post_hook(lambda *called: None)
     else:
-        torch.optim.lr_scheduler.ConstantLR(optimizer)  # wraps it
+        torch.optim.lr_scheduler.ConstantLR(optimizer)  # It wraps ``step``.
     assert not is_plain_adam(optimizer)

@@ -1,4 +1,4 @@
-"""DQN and SAC on arrays take the steps that RLlib's own learners take on the same batch."""
+"""The DQN and SAC learners on arrays: they equal RLlib's learners on the same batch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KINDS = {
 }
 
 
-def made(kind, learner, **options):
+def build_learner(kind, learner, **options):
     config, _, _, box = KINDS[kind]
     training = {"replay_buffer_config": {"type": "EpisodeReplayBuffer"}, "grad_clip": 0.5}
     if kind != "dqn":
@@ -44,9 +44,9 @@ def made(kind, learner, **options):
     return built
 
 
-def both(kind, **options):
+def build_both(kind, **options):
     _, ours, stock, _ = KINDS[kind]
-    ours, stock = made(kind, ours, **options), made(kind, stock, **options)
+    ours, stock = build_learner(kind, ours, **options), build_learner(kind, stock, **options)
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for tensor in ours.module[DEFAULT_MODULE_ID].state_dict().values():
@@ -55,7 +55,7 @@ def both(kind, **options):
     return ours, stock
 
 
-def drawn(box, size=96):
+def random_columns(box, size=96):
     rng = np.random.default_rng(5)
     actions = rng.uniform(-0.9, 0.9, (size, 1)).astype(np.float32) if box else rng.integers(0, 3, size)
     return {
@@ -83,8 +83,8 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("kind", "options"), OPTIONS)
 def test_losses_and_gradients_agree(kind, options):
-    ours, stock = both(kind, **options)
-    columns = drawn(KINDS[kind][3])
+    ours, stock = build_both(kind, **options)
+    columns = random_columns(KINDS[kind][3])
     tensors = {name: torch.from_numpy(values) for name, values in columns.items()}
     torch.manual_seed(0)
     batch = {DEFAULT_MODULE_ID: dict(tensors)}
@@ -106,7 +106,7 @@ def test_losses_and_gradients_agree(kind, options):
     shared = {"total_loss", "qf_loss", "qf_mean", "qf_max", "qf_min", "td_error_mean", "td_error"}
     assert set(figures) == shared | (set() if kind == "dqn" else of_sac)
     for name in figures.keys() - {"total_loss", "td_error"}:
-        logged = float(stock.metrics.peek((DEFAULT_MODULE_ID, name)))
+        logged = float(torch.as_tensor(stock.metrics.peek((DEFAULT_MODULE_ID, name))).detach())
         assert float(figures[name]) == pytest.approx(logged, rel=1e-3, abs=1e-6), name
     errors = stock.metrics.peek((DEFAULT_MODULE_ID, "td_error"))
     assert np.allclose(figures["td_error"], np.concatenate([np.atleast_1d(e) for e in errors]).ravel(), atol=1e-4)
@@ -114,8 +114,8 @@ def test_losses_and_gradients_agree(kind, options):
 
 @pytest.mark.parametrize(("kind", "options"), [("dqn", {}), ("sac", {"tau": 0.1}), ("dqn", {"tau": 0.3})])
 def test_updates_and_target_networks_agree_step_by_step(kind, options):
-    ours, stock = both(kind, target_network_update_freq=10, **options)
-    columns = drawn(False)
+    ours, stock = build_both(kind, target_network_update_freq=10, **options)
+    columns = random_columns(False)
     for steps in (5, 11, 15, 25):
         timesteps = {NUM_ENV_STEPS_SAMPLED_LIFETIME: steps}
         ours.update(batch=batch_of(columns), timesteps=timesteps)
@@ -130,10 +130,10 @@ def test_updates_and_target_networks_agree_step_by_step(kind, options):
     }
 
 
-def test_several_minibatches_in_one_update_are_several_steps():
-    one, other = made("sac", ArraySACLearner), made("sac", ArraySACLearner)
+def test_update_with_several_minibatches_equals_several_updates():
+    one, other = build_learner("sac", ArraySACLearner), build_learner("sac", ArraySACLearner)
     other.module.set_state(one.module.get_state())
-    columns = drawn(False)
+    columns = random_columns(False)
     halves = [{name: values[part] for name, values in columns.items()} for part in (slice(0, 48), slice(48, 96))]
     one.update(batch=batch_of(columns), minibatch_size=48, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: 9})
     for half in halves:
@@ -142,32 +142,32 @@ def test_several_minibatches_in_one_update_are_several_steps():
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
-def test_errors_come_back_in_the_order_of_the_batch():
+def test_errors_are_returned_in_the_order_of_the_batch():
     config = {"type": "EpisodeReplayBuffer", "prioritised": True}
-    ours = made("dqn", ArrayDQNLearner, replay_buffer_config=config, lr=0.0)
-    columns = drawn(False)
+    ours = build_learner("dqn", ArrayDQNLearner, replay_buffer_config=config, lr=0.0)
+    columns = random_columns(False)
     whole = ours.update(batch=batch_of(columns))[DEFAULT_MODULE_ID]["td_error"].peek()
     halves = ours.update(batch=batch_of(columns), minibatch_size=48)[DEFAULT_MODULE_ID]["td_error"].peek()
     assert np.allclose(np.concatenate([np.asarray(p) for p in whole]), np.concatenate([np.asarray(p) for p in halves]))
 
 
 @pytest.mark.parametrize("kind", ["dqn", "sac"])
-def test_an_update_tells_all_that_rllibs_tells(kind):
-    ours, stock = both(kind)
-    columns, steps = drawn(False), {NUM_ENV_STEPS_SAMPLED_LIFETIME: 9}
+def test_update_reports_all_metrics_of_rllib(kind):
+    ours, stock = build_both(kind)
+    columns, steps = random_columns(False), {NUM_ENV_STEPS_SAMPLED_LIFETIME: 9}
     found = ours.update(batch=batch_of(columns), timesteps=steps)[DEFAULT_MODULE_ID]
     tensors = {name: torch.from_numpy(values) for name, values in columns.items()}
     wanted = stock.update(batch=batch_of(tensors), timesteps=steps)[DEFAULT_MODULE_ID]
-    # Errors are told where a memory wants them; nothing is known of policies that sampled.
+    # Errors are reported to prioritised memories only, and the age of the sampling policy is unknown.
     assert set(wanted) - set(found) <= {"diff_num_grad_updates_vs_sampler_policy", "td_error"}
 
 
 @pytest.mark.parametrize("kind", ["dqn", "sac"])
-def test_a_restored_learner_takes_the_same_steps(kind):
-    ours = made(kind, KINDS[kind][1], target_network_update_freq=10, tau=0.5)
-    columns, steps = drawn(False), {NUM_ENV_STEPS_SAMPLED_LIFETIME: 12}
+def test_restored_learner_takes_the_same_steps(kind):
+    ours = build_learner(kind, KINDS[kind][1], target_network_update_freq=10, tau=0.5)
+    columns, steps = random_columns(False), {NUM_ENV_STEPS_SAMPLED_LIFETIME: 12}
     ours.update(batch=batch_of(columns), timesteps=steps)
-    other = made(kind, KINDS[kind][1], target_network_update_freq=10, tau=0.5)
+    other = build_learner(kind, KINDS[kind][1], target_network_update_freq=10, tau=0.5)
     other.set_state(ours.get_state())
     for learner in (ours, other):
         learner.update(batch=batch_of(columns), timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: 15})
@@ -177,7 +177,7 @@ def test_a_restored_learner_takes_the_same_steps(kind):
         assert torch.equal(ours.curr_log_alpha[DEFAULT_MODULE_ID], other.curr_log_alpha[DEFAULT_MODULE_ID])
 
 
-def test_squashed_samples_are_rllibs():
+def test_squashed_samples_equal_rllibs():
     inputs, noise = torch.randn(200, 4) * 3, torch.randn(200, 2)
     action, logp = squashed_sample(inputs, noise)
     dist = TorchSquashedGaussian.from_logits(inputs)
@@ -191,14 +191,14 @@ def test_squashed_samples_are_rllibs():
     assert math.isfinite(float(logp.sum()))
 
 
-def test_distributions_of_values_are_refused():
+def test_distributional_dqn_is_rejected():
     with pytest.raises(ConfigError, match="rollout=stock"):
-        made("dqn", ArrayDQNLearner, num_atoms=11)
+        build_learner("dqn", ArrayDQNLearner, num_atoms=11)
 
 
 @pytest.mark.parametrize("tau", [0.1, 1.0])
-def test_whole_numbers_of_a_network_are_copied_to_its_target(tau):
-    ours, _ = both("dqn", target_network_update_freq=1, tau=tau)
+def test_integer_buffers_are_copied_to_the_target_network(tau):
+    ours, _ = build_both("dqn", target_network_update_freq=1, tau=tau)
     module = ours._rl_module
     module.encoder.register_buffer("batches", torch.tensor(7))
     module._target_encoder.register_buffer("batches", torch.tensor(0))

@@ -1,4 +1,4 @@
-"""PPO on arrays learns from a fragment what RLlib's own learner learns from the same episodes."""
+"""The PPO learner on arrays: it equals RLlib's learner on the same episodes."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from tests.rllib.small_algorithms import ScriptedEnv, configured, episodes_of, g
 ADVANTAGES, TARGETS = Postprocessing.ADVANTAGES, Postprocessing.VALUE_TARGETS
 
 
-def made(learner, box=False, **options):
-    """Return a learner and a runner of the same module, and a fragment with ends and cuts in it."""
+def build_learner(learner, box=False, **options):
+    """Return a learner, and a fragment with terminated and truncated episodes."""
     training = {"use_kl_loss": True, "kl_coeff": 0.3, "entropy_coeff": 0.02, "vf_clip_param": 50.0, "grad_clip": 0.5}
     make = lambda num_envs, seed: ScriptedEnv((4, 6, 9), (True, False, False), num_envs, box)  # noqa: E731
     config = configured(PPOConfig().training(**training | options), make)
@@ -46,29 +46,29 @@ def made(learner, box=False, **options):
     return built, runner.sample(num_timesteps=150)[0]
 
 
-def both(box=False, **options):
-    ours, fragment = made(ArrayPPOLearner, box, **options)
-    stock, _ = made(PPOTorchLearner, box, **options)
+def build_both(box=False, **options):
+    ours, fragment = build_learner(ArrayPPOLearner, box, **options)
+    stock, _ = build_learner(PPOTorchLearner, box, **options)
     stock.module.set_state(ours.module.get_state())
     return ours, stock, fragment
 
 
 def stock_batch(stock, fragment):
-    """RLlib's own pipeline over the same transitions; True where a row is one of them."""
+    """Return RLlib's columns for the same transitions, and a mask of the rows that are transitions."""
     batch = stock._make_batch_if_necessary(TrainingData(episodes=episodes_of(fragment)))
     columns = batch.policy_batches[DEFAULT_MODULE_ID]
     return columns, columns[Columns.LOSS_MASK]
 
 
 def order_of(columns):
-    """An order that sorts transitions by what was seen: environment, episode, step."""
+    """Return an order by environment, episode and step, which the observations contain."""
     obs = np.asarray(columns[Columns.OBS])
     return np.lexsort(obs.T[::-1])
 
 
 @pytest.mark.parametrize("box", [False, True])
 def test_value_targets_and_advantages_agree(box):
-    ours, stock, fragment = both(box)
+    ours, stock, fragment = build_both(box)
     mine = ours.tensors(TrainingData(episodes=[fragment]))
     theirs, mask = stock_batch(stock, fragment)
     theirs = {name: values[mask] for name, values in theirs.items()}
@@ -76,7 +76,7 @@ def test_value_targets_and_advantages_agree(box):
     assert len(found) == len(wanted) == len(fragment)
     for name in (Columns.OBS, Columns.ACTIONS, Columns.ACTION_LOGP, Columns.ACTION_DIST_INPUTS, TARGETS):
         assert np.allclose(mine[name][found], theirs[name][wanted], rtol=1e-5, atol=1e-5), name
-    # RLlib standardises over rows that are no transitions too, which moves and stretches all advantages alike.
+    # RLlib also includes rows without a transition, which shifts and scales all advantages alike.
     values = stock.module[DEFAULT_MODULE_ID].compute_values(theirs).detach()
     raw = (theirs[TARGETS] - values).numpy()
     assert np.allclose(mine[ADVANTAGES][found], standardise(raw)[wanted], atol=1e-4)
@@ -90,7 +90,7 @@ def test_value_targets_and_advantages_agree(box):
     ids=["all", "no_kl", "no_critic", "clipped"],
 )
 def test_losses_and_gradients_agree(box, options):
-    ours, stock, fragment = both(box, **options)
+    ours, stock, fragment = build_both(box, **options)
     minibatch = {name: values[:64] for name, values in ours.tensors(TrainingData(episodes=[fragment])).items()}
     with torch.no_grad():
         for module in (ours.module, stock.module):
@@ -117,20 +117,20 @@ def test_losses_and_gradients_agree(box, options):
 
 
 @pytest.mark.parametrize("targets", [[2.0, 2.0, 2.0], [1.0, 1.1, 0.9], [0.0, 5.0, 9.0]])
-def test_explained_variance_is_rllibs_also_of_targets_that_do_not_vary(targets):
+def test_explained_variance_equals_rllibs_even_for_constant_targets(targets):
     values, targets = torch.tensor([0.0, 4.0, 8.0]), torch.tensor(targets)
     losses = PPOLoss(clip=0.2, value_clip=10.0, value_coeff=1.0, critic=True, kl=False)
     found = losses.value_loss(values, targets)[1]["vf_explained_var"]
     assert float(found) == pytest.approx(float(explained_variance(targets, values)))
 
 
-@pytest.mark.parametrize("barred", [None, torch.finfo(torch.float32).min, -torch.inf])
-def test_discrete_actions_are_as_likely_as_rllib_says(barred):
+@pytest.mark.parametrize("excluded", [None, torch.finfo(torch.float32).min, -torch.inf])
+def test_categorical_distribution_equals_rllibs(excluded):
     torch.manual_seed(0)
     logits, others = (torch.randn(50, 4) * 3 for _ in range(2))
     actions = torch.randint(3, (50,))
-    if barred is not None:
-        logits[:, 3] = others[:, 3] = barred
+    if excluded is not None:
+        logits[:, 3] = others[:, 3] = excluded
     found = []
     for kind in (TorchCategorical, None):
         inputs = logits.clone().requires_grad_()
@@ -144,15 +144,15 @@ def test_discrete_actions_are_as_likely_as_rllib_says(barred):
 
 
 def _inputs(minibatch, box):
-    """Without the KL term the runner keeps no distributions, which RLlib's learner reads all the same."""
+    """Return distribution inputs, which RLlib's learner also reads without the KL term."""
     missing = torch.zeros(len(minibatch[Columns.OBS]), 2 if box else 3)
     return minibatch.get(Columns.ACTION_DIST_INPUTS, missing)
 
 
-@pytest.mark.parametrize("how", ["global_norm", "norm", "value"])
-def test_steps_agree_with_each_way_of_clipping(how):
-    limit = {"grad_clip": 0.05, "grad_clip_by": how, "lr": 1e-2}
-    ours, stock, fragment = both(**limit)
+@pytest.mark.parametrize("method", ["global_norm", "norm", "value"])
+def test_steps_agree_for_each_clipping_method(method):
+    limit = {"grad_clip": 0.05, "grad_clip_by": method, "lr": 1e-2}
+    ours, stock, fragment = build_both(**limit)
     minibatch = ours.tensors(TrainingData(episodes=[fragment]))
     batch = {DEFAULT_MODULE_ID: minibatch}
     for _ in range(3):
@@ -166,9 +166,9 @@ def _parameters(learner):
     return list(learner.module[DEFAULT_MODULE_ID].parameters())
 
 
-def test_a_whole_update_moves_schedules_and_coefficients_as_rllib_does():
+def test_update_changes_schedules_and_coefficients_as_rllib_does():
     schedule = {"lr": [[0, 1e-3], [1000, 1e-5]], "entropy_coeff": [[0, 0.1], [1000, 0.0]], "kl_target": 1e-9}
-    ours, stock, fragment = both(**schedule)
+    ours, stock, fragment = build_both(**schedule)
     steps = {"num_env_steps_sampled_lifetime": 500}
     minibatches = {"num_epochs": 3, "minibatch_size": 50, "shuffle_batch_per_epoch": True, "timesteps": steps}
     found = ours.update(episodes=[copy.deepcopy(fragment)], **minibatches)[DEFAULT_MODULE_ID]
@@ -180,36 +180,36 @@ def test_a_whole_update_moves_schedules_and_coefficients_as_rllib_does():
     assert not missing
 
 
-def test_a_restored_learner_goes_on_with_its_coefficients():
+def test_restored_learner_keeps_its_coefficients():
     schedule = {"entropy_coeff": [[0, 0.1], [1000, 0.0]], "kl_target": 1e-9}
-    ours, stock, fragment = both(**schedule)
+    ours, stock, fragment = build_both(**schedule)
     ours.update(episodes=[fragment], minibatch_size=50, timesteps={"num_env_steps_sampled_lifetime": 500})
     for learner in (ArrayPPOLearner, CheckpointedPPOLearner):
-        other, _ = made(learner, **schedule)
+        other, _ = build_learner(learner, **schedule)
         other.set_state(ours.get_state())
         schedule_now = other.entropy_coeff_schedulers_per_module[DEFAULT_MODULE_ID]
         assert float(schedule_now.get_current_value()) == pytest.approx(0.05)
         assert float(other.curr_kl_coeffs_per_module[DEFAULT_MODULE_ID]) == pytest.approx(0.45)
 
 
-def test_whether_it_goes_without_a_compiled_program_is_restored(monkeypatch):
-    ours, other = made(ArrayPPOLearner)[0], made(ArrayPPOLearner)[0]
-    told = []
-    monkeypatch.setattr(other._steps, "reset", told.append)
-    for without in (True, False):
-        monkeypatch.setattr(type(ours._steps), "fell_back_to_autograd", without)
+def test_fall_back_to_autograd_is_restored(monkeypatch):
+    ours, other = build_learner(ArrayPPOLearner)[0], build_learner(ArrayPPOLearner)[0]
+    restored = []
+    monkeypatch.setattr(other._steps, "reset", restored.append)
+    for fell_back in (True, False):
+        monkeypatch.setattr(type(ours._steps), "fell_back_to_autograd", fell_back)
         other.set_state(ours.get_state())
     other.set_state({"rl_module": ours.get_state()["rl_module"]})
-    assert told == [True, False, False]
+    assert restored == [True, False, False]
 
 
-def test_learners_descend_the_mean_of_their_gradients(monkeypatch):
-    ours, stock, fragment = both()
+def test_several_learners_average_their_gradients(monkeypatch):
+    ours, stock, fragment = build_both()
     minibatch = {name: values[:64] for name, values in ours.tensors(TrainingData(episodes=[fragment])).items()}
     gradients_of(ours, minibatch)
     named = {name: p for name, p in ours._rl_module.named_parameters() if p.grad is not None}
     wanted = {name: 3 * parameter.grad / 2 for name, parameter in named.items()}
-    # The other learner found twice as much.
+    # The other learner has gradients twice as large.
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda flat: flat.add_(2 * flat))
     ours.config = ours.config.copy(copy_frozen=False).learners(num_learners=2)
     ours._average_gradients()
@@ -217,22 +217,22 @@ def test_learners_descend_the_mean_of_their_gradients(monkeypatch):
     assert all(torch.allclose(parameter.grad, wanted[name]) for name, parameter in named.items())
 
 
-def test_all_parameters_descend_at_once():
-    ours, _, fragment = both()
+def test_one_kernel_call_updates_all_parameters():
+    ours, _, fragment = build_both()
     ours.update(episodes=[fragment])
     assert set(ours._steps._optimizer_step._flat) == {"default_optimizer"}
 
 
-def test_weights_alone_do_not_set_the_count_of_steps_back():
-    ours, _, fragment = both()
+def test_setting_weights_alone_keeps_the_number_of_steps():
+    ours, _, fragment = build_both()
     ours.update(episodes=[fragment], minibatch_size=50)
-    taken = ours._gradient_steps
+    steps = ours._gradient_steps
     ours.set_state({"rl_module": ours.get_state()["rl_module"]})
-    assert ours._gradient_steps == taken > 0
+    assert ours._gradient_steps == steps > 0
 
 
-def test_minibatches_are_as_many_and_as_full_as_rllibs():
-    ours, stock, fragment = both()
+def test_number_and_size_of_minibatches_equal_rllibs():
+    ours, stock, fragment = build_both()
     seen = {"ours": [], "stock": []}
     step, update = ours.step, stock._update
     ours.step = lambda batch, timesteps: (seen["ours"].append(len(batch[Columns.OBS])), step(batch, timesteps))[1]
@@ -243,12 +243,12 @@ def test_minibatches_are_as_many_and_as_full_as_rllibs():
     ours.update(episodes=[fragment], num_epochs=4, minibatch_size=32, shuffle_batch_per_epoch=True)
     stock.update(episodes=episodes_of(fragment), num_epochs=4, minibatch_size=32, shuffle_batch_per_epoch=True)
     assert seen["ours"] == [32] * -(-4 * len(fragment) // 32)
-    # RLlib's minibatches also hold rows that are no transitions.
+    # RLlib's minibatches also contain rows without a transition.
     assert sum(seen["ours"]) == pytest.approx(sum(seen["stock"]), rel=0.1)
 
 
-def test_several_fragments_make_one_batch():
-    ours, fragment = made(ArrayPPOLearner)
+def test_several_fragments_form_one_batch():
+    ours, fragment = build_learner(ArrayPPOLearner)
     once = ours.tensors(TrainingData(episodes=[fragment]))
     parts = [fragment[:70], fragment.slice(slice(70, None))]
     twice = ours.tensors(TrainingData(episodes=parts))
@@ -259,18 +259,18 @@ def test_several_fragments_make_one_batch():
 def test_advantages_by_hand():
     rewards = np.array([[1.0], [2.0], [0.0], [3.0]], np.float32)
     values = np.array([[10.0], [20.0], [30.0], [40.0], [50.0]], np.float32)
-    cut = np.array([[False], [True], [False], [False]])
+    truncated = np.array([[False], [True], [False], [False]])
     valid = np.array([[True], [True], [False], [True]])
     none = np.zeros((4, 1), bool)
-    found = generalised_advantage_estimates(rewards, values, none, cut, valid, 0.5, 0.5)
-    # The cut bootstraps from the last observation's value, 30; nothing comes back over the reset.
+    found = generalised_advantage_estimates(rewards, values, none, truncated, valid, 0.5, 0.5)
+    # Truncation bootstraps from the value of the last observation, 30; nothing passes through the reset.
     assert found[:, 0].tolist() == [1 + 10 - 10 + 0.25 * (2 + 15 - 20), 2 + 15 - 20, 0, 3 + 25 - 40]
-    ended = generalised_advantage_estimates(rewards, values, cut, cut, valid, 0.5, 0.5)
+    ended = generalised_advantage_estimates(rewards, values, truncated, truncated, valid, 0.5, 0.5)
     assert ended[:, 0].tolist() == [1 + 10 - 10 + 0.25 * (2 - 20), 2 - 20, 0, 3 + 25 - 40]
 
 
-def test_gradients_that_are_no_numbers_do_not_ruin_the_policy(caplog):
-    ours, fragment = made(ArrayPPOLearner)
+def test_step_with_nan_gradients_is_skipped(caplog):
+    ours, fragment = build_learner(ArrayPPOLearner)
     minibatch = ours.tensors(TrainingData(episodes=[fragment]))
     minibatch[ADVANTAGES] = minibatch[ADVANTAGES] * float("nan")
     ours.step(minibatch, {})
@@ -278,8 +278,8 @@ def test_gradients_that_are_no_numbers_do_not_ruin_the_policy(caplog):
     assert "not finite" in caplog.text
 
 
-def test_a_run_whose_gradients_stay_no_numbers_ends_with_what_to_do():
-    ours, fragment = made(ArrayPPOLearner)
+def test_run_with_lasting_nan_gradients_ends_with_a_remedy():
+    ours, fragment = build_learner(ArrayPPOLearner)
     minibatch = ours.tensors(TrainingData(episodes=[fragment]))
     good, bad = minibatch, minibatch | {ADVANTAGES: minibatch[ADVANTAGES] * float("nan")}
     for _ in range(MAX_NON_FINITE_STEPS - 1):
@@ -294,7 +294,7 @@ def test_a_run_whose_gradients_stay_no_numbers_ends_with_what_to_do():
         ours.step(bad, {})
 
 
-def test_the_runner_acts_with_what_was_learned():
+def test_runner_acts_with_the_learned_weights():
     algorithm = configured(PPOConfig().training(minibatch_size=64, train_batch_size_per_learner=128)).build_algo()
     first = {name: values.clone() for name, values in algorithm.env_runner.module.state_dict().items()}
     algorithm.train()
@@ -305,28 +305,30 @@ def test_the_runner_acts_with_what_was_learned():
     algorithm.stop()
 
 
-def test_minibatches_are_rows_of_all_columns_in_memory_that_is_used_again():
-    chosen = MinibatchBuffer()
+def test_minibatch_buffer_gathers_rows_into_reused_memory():
+    buffer = MinibatchBuffer()
     columns = {"obs": torch.arange(12.0).reshape(6, 2), "actions": torch.arange(6)}
-    first = chosen(columns, torch.tensor([4, 0]))
+    first = buffer(columns, torch.tensor([4, 0]))
     assert first["obs"].tolist() == [[8, 9], [0, 1]] and first["actions"].tolist() == [4, 0]
-    second = chosen(columns, torch.tensor([5, 5]))
+    second = buffer(columns, torch.tensor([5, 5]))
     assert second["actions"].tolist() == [5, 5] and second["obs"].data_ptr() == first["obs"].data_ptr()
-    assert chosen(columns, torch.tensor([1, 2, 3]))["obs"].tolist() == [[2, 3], [4, 5], [6, 7]]
+    assert buffer(columns, torch.tensor([1, 2, 3]))["obs"].tolist() == [[2, 3], [4, 5], [6, 7]]
     doubles = {name: values.double() for name, values in columns.items()}
-    assert chosen(doubles, torch.tensor([1, 2, 3]))["obs"].dtype == torch.float64
-    assert chosen(columns, slice(2, 3))["actions"].tolist() == [2]
+    assert buffer(doubles, torch.tensor([1, 2, 3]))["obs"].dtype == torch.float64
+    assert buffer(columns, slice(2, 3))["actions"].tolist() == [2]
 
 
-def test_an_update_computes_with_the_threads_that_its_steps_want_and_gives_them_back(monkeypatch):
-    asked = keep_freed_memory.cache_info()
-    learner, fragment = made(ArrayPPOLearner)
-    called = keep_freed_memory.cache_info()
-    assert called.hits + called.misses == asked.hits + asked.misses + 2  # for the runner and the learner
+def test_update_uses_the_threads_of_its_steps_and_restores_them(monkeypatch):
+    before_build = keep_freed_memory.cache_info()
+    learner, fragment = build_learner(ArrayPPOLearner)
+    after_build = keep_freed_memory.cache_info()
+    assert (
+        after_build.hits + after_build.misses == before_build.hits + before_build.misses + 2
+    )  # By runner and learner.
     before, seen = torch.get_num_threads(), []
     monkeypatch.setattr(learner._steps, "threads", lambda number: before + 1 + number)
     step = learner.step
-    monkeypatch.setattr(learner, "step", lambda *given: (seen.append(torch.get_num_threads()), step(*given))[1])
+    monkeypatch.setattr(learner, "step", lambda *arguments: (seen.append(torch.get_num_threads()), step(*arguments))[1])
     for _ in range(2):
         learner.update(episodes=[fragment], minibatch_size=len(fragment) // 2, num_epochs=1)
     assert seen == [before + 1] * 2 + [before + 3] * 2
