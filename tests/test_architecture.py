@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from functools import cache
 from graphlib import TopologicalSorter
@@ -55,6 +56,7 @@ ONLY = {
     "omegaconf": {"cli", "config"},
     "ray": {"algos", "rllib"},
 }
+BATTERY = {"envs.battery", "envs.battery.core", "market", "observations", "planning", "rewards", "baselines"}
 # Rooms of numbers, and what they may import besides the standard library and the lab.
 NUMBERS = {
     room: {"numpy", "numba", "pydantic"} for room in ("envs.battery.core", "observations", "planning", "rewards")
@@ -162,10 +164,23 @@ def test_physics_planning_rewards_and_observations_need_numbers_alone(room):
 
 
 def test_only_the_battery_knows_of_a_battery():
-    battery = {"envs.battery", "envs.battery.core", "market", "observations", "planning", "rewards", "baselines"}
     for module in lab_modules():
-        if room_of(module) not in battery | {"gym_registration", None}:
-            assert not {room_of(name) for name in reachable(module)} & battery, module
+        if room_of(module) not in BATTERY | {"gym_registration", None}:
+            assert not {room_of(name) for name in reachable(module)} & BATTERY, module
+
+
+def test_only_the_battery_names_its_metrics_and_options():
+    # Others read them from the environment's class or from the world.
+    names = re.compile(
+        r"(\w+/)?(profit|revenue|equivalent_full_cycles)_per_day|(market|battery|env\.price_lag)(\.\w+)*"
+    )
+    for module, path in modules().items():
+        package = module.split(".")[0]
+        if package == "sagemaker_emulator" or (package == "battery_lab" and room_of(module) in BATTERY | {"common"}):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not names.fullmatch(node.value), (module, node.lineno, node.value)
 
 
 def test_the_lab_knows_nothing_of_launchers():

@@ -58,7 +58,7 @@ class Uploads:
         if size > MOST_DATA_BYTES:
             raise DataError(
                 f"{base} holds {size >> 30} GiB, more than the {MOST_DATA_BYTES >> 30} GiB that are uploaded: "
-                "copy it to S3 by other means and set market.path=s3://<bucket>/<prefix>"
+                "copy it to S3 by other means and name it as s3://<bucket>/<prefix>"
             )
         # Names count, because a job finds its data by them.
         digests = " ".join(f"{path.name} {contents_digest(path)}" for path in resolved)
