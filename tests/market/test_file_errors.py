@@ -1,4 +1,4 @@
-"""Errors in files and options: one message with the file, the row, the problem and the remedy."""
+"""Errors in files: one message with the file, the row, the problem and the remedy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from battery_lab.common.errors import ConfigError, DataError
+from battery_lab.common.errors import DataError
 from tests.market import operator_files as files
 
 NIGHT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -262,31 +262,3 @@ def test_stamps_with_and_without_an_offset(tmp_path: Path) -> None:
 def test_stamps_in_an_ambiguous_format(tmp_path: Path, stamp: str) -> None:
     file = table(tmp_path, f"{stamp},1")
     check_error("table", file, f"row 2: the time stamp is '{stamp}'", "such as 2024-01", **BERLIN)
-
-
-@pytest.mark.parametrize(
-    ("option", "changes", "message"),
-    [
-        ("aemo", {"gaps": "ignore"}, "market.gaps must be one of .*refuse.*got 'ignore'"),
-        ("aemo", {"max_gap_h": 0}, "market.max_gap_h must be greater than 0 hours, got 0"),
-        ("aemo", {"interval_minutes": 7}, "market.interval_minutes must be one of .*5.*60.*got 7"),
-        ("aemo", {"currency": "dollars"}, "market.currency must be an ISO 4217 code.*got 'dollars'"),
-        ("aemo", {"region": 1}, "market.region must be a name in the files or null, got 1"),
-        ("nyiso", {"time_zone": "Gotham"}, "market.time_zone must be an IANA time zone.*got 'Gotham'"),
-        ("ercot", {"time_zone": None}, "market.time_zone must be an IANA time zone.*got None"),
-        ("nyiso", {"stamps": "middle"}, "market.stamps must be one of .*start.*got 'middle'"),
-        ("nyiso", {"off_grid": "round"}, "market.off_grid must be one of .*drop.*got 'round'"),
-        ("table", BERLIN | {"stamps": "middle"}, "market.stamps must be one of"),
-        ("table", BERLIN | {"stamp_time_zone": "here"}, "market.stamp_time_zone must be an IANA time zone"),
-        ("table", BERLIN | {"columns.price": "p"}, "market.columns must have names .* other than .*got 'price'"),
-        ("table", BERLIN | {"lead_h.wind_mw": 24}, "market.lead_h must name columns of market.columns.*got 'wind_mw'"),
-        ("table", BERLIN | {"columns.a": "b", "lead_h.a": -1}, "market.lead_h.a must be 0 or more hours, got -1"),
-    ],
-)
-def test_invalid_option_names_the_field_the_rule_and_the_value(
-    option: str, changes: dict[str, Any], message: str
-) -> None:
-    # Hydra wraps the error and keeps its message.
-    with pytest.raises(Exception, match=message) as caught:
-        files.market(option, "x.csv", **changes)
-    assert isinstance(caught.value.__cause__ or caught.value, ConfigError)

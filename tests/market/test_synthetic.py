@@ -15,7 +15,6 @@ from omegaconf import OmegaConf
 
 from battery_lab.baselines.percentile_rule import PercentileRule
 from battery_lab.baselines.stochastic_dp import StochasticDP
-from battery_lab.common.errors import ConfigError
 from battery_lab.envs.battery.dispatch import Dispatch
 from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.market.series import MarketSeries
@@ -224,44 +223,3 @@ def test_forecast_of_an_hour_is_published_a_day_before_it_begins() -> None:
     moved = np.flatnonzero(before != after)[0]
     # The hour that starts at 201 * DAY was published at 200 * DAY, six steps before the change.
     assert moved > 201 * 24
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("seed=-1", "market.seed must be a whole number from 0"),
-        ("seed=0.5", "market.seed must be a whole number from 0"),
-        ("years=0", "market.years must be a whole number from 1 to 50, got 0"),
-        ("years=2.5", "market.years must be a whole number from 1 to 50, got 2.5"),
-        ("first_year=1900", "market.first_year must be a whole number from 1970 to 2200, got 1900"),
-        ("interval_minutes=7", "market.interval_minutes must be one of"),
-        ("price_floor=1", "market.price_floor must be from -1000000 to 0 currency per MWh, got 1"),
-        ("price_cap=0", "market.price_cap must be greater than 0 and at most 1000000 currency per MWh, got 0"),
-        ("regimes=[]", "market.regimes must be a list of at least 1"),
-        ("weather.seen_share=1.5", "market.weather.seen_share must be from 0 to 1, got 1.5"),
-        ("weather.spell_h=0", "market.weather.spell_h must be from 0.1 to 10000 hours, got 0"),
-        ("weather.spell_h=.nan", "market.weather.spell_h must be from 0.1 to 10000 hours, got nan"),
-        ("weather.mean_c=warm", "market.weather.mean_c must be from -50 to 50 degrees C, got 'warm'"),
-        ("demand.hourly_mw=[1,2]", "market.demand.hourly_mw must be a list of 24, each item from 0 to 1000000 MW"),
-        ("demand.weekend=-1", "market.demand.weekend must be from 0 to 10, got -1"),
-        ("renewables.wind_mw=-1", "market.renewables.wind_mw must be from 0 to 1000000 MW, got -1"),
-        ("renewables.latitude_deg=50", "market.renewables.latitude_deg must be a southern latitude"),
-        ("supply.needed_mw=[2,1]", "market.supply.needed_mw must rise from each item to the next"),
-        ("supply.price=[1,2]", "market.supply.price must be a list of 24 that never falls"),
-        ("supply.bid_h=0", "market.supply.bid_h must be from 0.01 to 10000 hours, got 0"),
-        ("spikes.tail=0", "market.spikes.tail must be from 0.1 to 100, got 0"),
-        ("plunges.last_h=0", "market.plunges.last_h must be from 0.0833333 to 1000 hours, got 0"),
-        ("forecast.error_mw=-5", "market.forecast.error_mw must be from 0 to 100000 MW, got -5"),
-    ],
-)
-def test_invalid_parameter_names_the_field_and_the_rule(change: str, message: str) -> None:
-    with pytest.raises(Exception) as caught:
-        market(change)
-    error = caught.value if isinstance(caught.value, ConfigError) else caught.value.__cause__
-    assert isinstance(error, ConfigError)
-    assert message in str(error)
-
-
-def test_invalid_regime_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="market.regimes.fuel must be from 0 to 20, got -1"):
-        replace(market().regimes[0], fuel=-1)
