@@ -1,4 +1,4 @@
-"""A lab to give commands to, and a run that one of them made."""
+"""Fixtures: run commands in this process, and a run that a command made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.cli.terminal import command, tiny
 
 @pytest.fixture
 def lab(monkeypatch, tmp_path):
-    """Run `python -m battery_lab` with some arguments, from an empty folder."""
+    """Run `battery-lab` with some arguments, from an empty folder."""
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     return partial(command, monkeypatch, tmp_path)
 
@@ -23,6 +23,6 @@ def finished(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(home / "ray_results"))
-        said = command(patch, home, *tiny(home))
+        output = command(patch, home, *tiny(home))
     (folder,) = (home / "outputs" / "runs").iterdir()
-    return SimpleNamespace(home=home, folder=folder, status=said.status, out=said.out, err=said.err)
+    return SimpleNamespace(home=home, folder=folder, status=output.status, out=output.out, err=output.err)

@@ -1,4 +1,4 @@
-"""A person at a terminal: commands in this process or in one of their own, and what they leave behind."""
+"""Commands as typed at a terminal, in this process or in one of their own."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ TIMES = {"train/seconds", "train/env_steps_per_second"}
 
 
 def tiny(folder: Path) -> list[str]:
-    """The choices of a trial that takes about a second, with its outputs in the present folder."""
+    """Return the choices of a trial that takes about a second, with its outputs in the current folder."""
     market = [choice for choice in write_market(folder / "data") if not choice.startswith("outputs=")]
     return ["tracking=none", *market, *SMALL, *SMALL_ALGOS["ppo"], *SMALL_NETWORK, "train.env_steps=1024"]
 
 
 @dataclass
-class Said:
-    """What a command left behind."""
+class Output:
+    """The exit status and output of a command."""
 
     status: int
     out: str
     err: str
 
 
-def command(patch: pytest.MonkeyPatch, home: Path, *arguments: str) -> Said:
-    """Run a command in this process, which is quicker than another one, with its output in no terminal."""
+def command(patch: pytest.MonkeyPatch, home: Path, *arguments: str) -> Output:
+    """Run a command in this process, which is faster than a new one, and capture its output."""
     patch.chdir(home)
     patch.setattr(sys, "argv", ["battery_lab", *arguments])
     patch.setattr(sys, "orig_argv", ["python", "-m", "battery_lab", *arguments])
@@ -55,10 +55,10 @@ def command(patch: pytest.MonkeyPatch, home: Path, *arguments: str) -> Said:
         except SystemExit as ended:
             status = ended.code
         finally:
-            # A command that was stopped keeps watch for signals until its process ends.
+            # A stopped command keeps its signal handlers until its process ends.
             for number, handler in before.items():
                 signal.signal(number, handler)
-    return Said(status, out.getvalue(), err.getvalue())
+    return Output(status, out.getvalue(), err.getvalue())
 
 
 def start(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:

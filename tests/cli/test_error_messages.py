@@ -1,4 +1,4 @@
-"""Mistakes in the choices of `python -m battery_lab`: each ends in one message that says what to do."""
+"""Errors in the choices of `battery-lab`: each ends in one message that says what to do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from battery_lab.experiment.experiment import Experiment
 from tests.cli.in_process import InThisProcess
 from tests.cli.terminal import ROOT, like, start, tiny
 
-MISTAKES = [
+ERRORS = [
     ("algo=pppo", "algo=pppo is not an option: algo can be dqn, ppo, sac; did you mean algo=ppo?"),
     ("algo=", "algo= is not an option: algo can be dqn, ppo, sac"),
     ("algo=null", "algo=null is not an option: algo can be dqn, ppo, sac"),
@@ -73,12 +73,12 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=[arguments for arguments, _ in MISTAKES])
-def test_a_mistake_ends_in_one_message_that_names_it(lab, tmp_path: Path, arguments: str, message: str):
-    said = lab(*arguments.split())
-    assert said.status == 1
-    assert like(f"error: {message}\n", said.err), said.err
-    assert said.out == ""
+@pytest.mark.parametrize(("arguments", "message"), ERRORS, ids=[arguments for arguments, _ in ERRORS])
+def test_an_error_ends_in_one_message_that_names_it(lab, tmp_path: Path, arguments: str, message: str):
+    output = lab(*arguments.split())
+    assert output.status == 1
+    assert like(f"error: {message}\n", output.err), output.err
+    assert output.out == ""
     # No folder is left of a run that did not begin.
     assert list(tmp_path.glob("outputs/runs/*")) == []
 
@@ -91,10 +91,10 @@ def test_names_are_looked_up_in_the_users_own_options_too(lab, tmp_path: Path):
     option = tmp_path / "mine" / "algo" / "slow.yaml"
     option.parent.mkdir(parents=True)
     option.write_text("defaults:\n  - ppo\n  - _self_\nslowness: 3\n")
-    said = lab("--config-dir", "mine", "algo=slow", "algo.slownes=4")
-    assert "did you mean algo.slowness?" in said.err
-    said = lab("--config-dir", "mine", "algo=slw")
-    assert said.err == "error: algo=slw is not an option: algo can be dqn, ppo, sac, slow; did you mean algo=slow?\n"
+    output = lab("--config-dir", "mine", "algo=slow", "algo.slownes=4")
+    assert "did you mean algo.slowness?" in output.err
+    output = lab("--config-dir", "mine", "algo=slw")
+    assert output.err == "error: algo=slw is not an option: algo can be dqn, ppo, sac, slow; did you mean algo=slow?\n"
     assert "--config-dir" not in lab("--config-dir", "mine", "algo=slow", "--cfg", "job").err
 
 
@@ -109,47 +109,47 @@ def test_names_are_looked_up_in_the_users_own_options_too(lab, tmp_path: Path):
 )
 @pytest.mark.parametrize("flags", [[], ["-m"]])
 def test_a_password_is_refused_before_anything_writes_it_down(lab, tmp_path: Path, flags: list[str], choice: str):
-    said = lab(*flags, choice, "seed=1")
-    assert said.status == 1
-    assert said.err.startswith(f"error: {choice.partition('=')[0]} must not contain a user, password or query")
-    assert "geheim" not in said.out + said.err
+    output = lab(*flags, choice, "seed=1")
+    assert output.status == 1
+    assert output.err.startswith(f"error: {choice.partition('=')[0]} must not contain a user, password or query")
+    assert "geheim" not in output.out + output.err
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.filterwarnings("error")
 def test_a_folder_of_options_that_is_not_there_is_named(lab, tmp_path: Path):
-    said = lab("--config-dir", "mine", "algo=slow")
-    assert said.status == 1
-    assert said.err == f"error: --config-dir mine: no such folder, seen from {tmp_path}\n"
+    output = lab("--config-dir", "mine", "algo=slow")
+    assert output.status == 1
+    assert output.err == f"error: --config-dir mine: no such folder, seen from {tmp_path}\n"
 
 
 def test_a_market_without_the_columns_that_a_feature_needs_is_refused_before_training(lab, tmp_path: Path):
-    said = lab(*tiny(tmp_path), "observation=forecast")
-    assert said.status == 1
-    assert re.fullmatch("error: .*price_forecast.*\n", said.err), said.err
-    assert "observation=" in said.err
+    output = lab(*tiny(tmp_path), "observation=forecast")
+    assert output.status == 1
+    assert re.fullmatch("error: .*price_forecast.*\n", output.err), output.err
+    assert "observation=" in output.err
 
 
 def test_outputs_that_cannot_be_a_folder_are_named(lab, tmp_path: Path):
     (tmp_path / "file").write_text("")
-    said = lab("outputs=file")
-    assert said.status == 1
-    assert re.fullmatch("error: file/runs/.*: Not a directory. Choose another folder or file.*\n", said.err)
+    output = lab("outputs=file")
+    assert output.status == 1
+    assert re.fullmatch("error: file/runs/.*: Not a directory. Choose another folder or file.*\n", output.err)
 
 
-def test_a_sweep_names_every_trial_that_failed_and_goes_on(lab, monkeypatch, tmp_path: Path):
+def test_a_sweep_continues_after_failed_trials_and_names_them(lab, monkeypatch, tmp_path: Path):
     monkeypatch.setattr(_local_pool, "LocalPool", InThisProcess)
     monkeypatch.setattr(Experiment, "run", lambda self, folder, **_: {"validation/capture": 0.0})
-    said = lab("-m", "tracking=none", "battery.power_mw=-3,4,-5")
-    assert said.status == 1
+    output = lab("-m", "tracking=none", "battery.power_mw=-3,4,-5")
+    assert output.status == 1
     first, second = (
         f"trial {number} (battery.power_mw={power}): battery.power_mw must be greater than 0 MW, got {power}"
         for number, power in ((0, -3), (2, -5))
     )
     # Each trial says so in its log as well, which is the launcher's own here.
-    *_, last = said.err.splitlines()
+    *_, last = output.err.splitlines()
     assert last.startswith(f"error: 2 of 3 trials failed: {first}; {second}. Their output is in ")
-    assert "Traceback" not in said.err
+    assert "Traceback" not in output.err
     assert len(list(tmp_path.glob("outputs/sweeps/*/*/trial.yaml"))) == 1
 
 
@@ -158,19 +158,19 @@ def test_a_damaged_trial_is_named(lab, tmp_path: Path, text: str):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "trial.yaml").write_text(text)
     for again in ("resume", "rerun"):
-        said = lab(f"{again}=run")
-        assert said.status == 1
-        assert re.fullmatch(r"error: run/trial\.yaml is damaged \(.*\): bring back a whole one, or .*\n", said.err)
+        output = lab(f"{again}=run")
+        assert output.status == 1
+        assert re.fullmatch(r"error: run/trial\.yaml is damaged \(.*\): bring back a whole one, or .*\n", output.err)
 
 
-def test_a_traceback_is_shown_where_it_is_asked_for(lab, monkeypatch):
+def test_a_traceback_is_shown_on_request(lab, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ConfigError, match="battery.power_mw must be greater"):
         lab("battery.power_mw=-3")
     assert os.environ["HYDRA_FULL_ERROR"] == "1"
 
 
-def test_an_error_of_the_labs_own_keeps_its_traceback(lab, monkeypatch):
+def test_an_unexpected_error_keeps_its_traceback(lab, monkeypatch):
     def broken(*arguments, **choices):
         raise ZeroDivisionError("ours")
 
@@ -183,26 +183,28 @@ def test_an_error_of_the_labs_own_keeps_its_traceback(lab, monkeypatch):
 HEAVY = {"torch", "ray", "mlflow", "gymnasium", "matplotlib", "pyarrow"}
 
 
-def imported(said: str) -> set[str]:
-    """The modules that a process says it imported."""
-    return set(re.findall(r"\| +(\S+)$", said, re.MULTILINE))
+def imported(text: str) -> set[str]:
+    """Return the modules that a process imported, from the output of -X importtime."""
+    return set(re.findall(r"\| +(\S+)$", text, re.MULTILINE))
 
 
+@pytest.mark.walk
 @pytest.mark.parametrize("choice", ["seed=one", "train.env_steps=2M", "train.env_steps=0"])
-def test_a_wrong_plain_value_is_told_before_anything_heavy_is_loaded(tmp_path: Path, choice: str):
+def test_a_wrong_plain_value_is_reported_before_heavy_imports(tmp_path: Path, choice: str):
     _, err = start(tmp_path, choice, PYTHONPROFILEIMPORTTIME="1").communicate(timeout=60)
     assert f"error: {choice.partition('=')[0]} must be" in err
     assert (HEAVY | {"numba", "pandas"}) & imported(err) == set()
 
 
-def test_a_wrong_battery_is_told_before_torch_and_ray_are_loaded(tmp_path: Path):
+@pytest.mark.walk
+def test_a_wrong_battery_is_reported_before_torch_and_ray_are_imported(tmp_path: Path):
     _, err = start(tmp_path, "battery.capacity_mwh=-4", PYTHONPROFILEIMPORTTIME="1").communicate(timeout=60)
     assert "error: battery.capacity_mwh must be greater than 0 MWh, got -4" in err
     assert {"torch", "ray", "mlflow"} & imported(err) == set()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["seed=1"], ["evaluate", "--help"], ["sync", "run=x"]])
-def test_a_python_without_the_labs_packages_is_told_apart(tmp_path: Path, arguments: list[str]):
+def test_a_python_without_the_labs_packages_says_so(tmp_path: Path, arguments: list[str]):
     bare = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
     command = [sys.executable, "-S", "-m", "battery_lab", *arguments]
     done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=60)
@@ -210,7 +212,8 @@ def test_a_python_without_the_labs_packages_is_told_apart(tmp_path: Path, argume
     assert re.fullmatch(r"error: \S+ lacks .*source \.venv/bin/activate.*\n", done.stderr), done.stderr
 
 
-def test_the_help_of_train_shows_every_group_and_loads_nothing_heavy(tmp_path: Path):
+@pytest.mark.walk
+def test_the_help_of_train_shows_every_group_without_heavy_imports(tmp_path: Path):
     done = start(tmp_path, "train", "--help", PYTHONPROFILEIMPORTTIME="1")
     out, err = done.communicate(timeout=60)
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""`battery-lab evaluate`: a stored policy judged again, on its own market and on others."""
+"""`battery-lab evaluate`: a stored policy evaluated again, on its own market and on others."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.cli.terminal import figures, like, start
 from tests.compositions import write_market
 
 
-def test_judging_again_explains_itself(lab):
-    said = lab("evaluate", "--help")
-    assert said.status == 0
-    assert "run=outputs/runs/<run>" in said.out
+def test_evaluate_has_help(lab):
+    output = lab("evaluate", "--help")
+    assert output.status == 0
+    assert "run=outputs/runs/<run>" in output.out
 
 
 @pytest.fixture
@@ -23,32 +23,32 @@ def judge(lab, finished):
     """Run `.evaluate` on the finished run; returns the message and the figures of the newest judgement."""
 
     def run(*choices: str):
-        said = lab("evaluate", f"run={finished.folder}", *choices)
+        output = lab("evaluate", f"run={finished.folder}", *choices)
         judged = sorted(finished.folder.glob("evaluations/*/metrics.json"))
-        return said, json.loads(judged[-1].read_text()) if judged else {}
+        return output, json.loads(judged[-1].read_text()) if judged else {}
 
     return run
 
 
-def test_judging_again_agrees_to_the_cent(judge, finished):
-    said, again = judge()
-    assert said.status == 0
+def test_evaluating_again_gives_the_same_figures(judge, finished):
+    output, again = judge()
+    assert output.status == 0
     own = figures(finished.folder)
     assert {key: own[key] for key in again} == again
 
 
-def test_judging_at_another_wear_price_changes_profit_and_not_revenue(judge, finished):
-    said, again = judge("battery.wear_per_mwh=25")
+def test_evaluating_at_another_wear_price_changes_profit_and_not_revenue(judge, finished):
+    output, again = judge("battery.wear_per_mwh=25")
     own, key = figures(finished.folder), "test/{}_per_day"
     assert again[key.format("revenue")] == pytest.approx(own[key.format("revenue")])
     wear, at_25 = (x[key.format("revenue")] - x[key.format("profit")] for x in (own, again))
     assert at_25 == pytest.approx(2.5 * wear)
 
 
-def test_judging_on_another_market_takes_that_markets_prices(judge, finished, tmp_path: Path):
+def test_evaluating_on_another_market_uses_its_prices(judge, finished, tmp_path: Path):
     other = [choice for choice in write_market(tmp_path / "other", seed=5) if not choice.startswith("outputs=")]
-    said, again = judge(*other)
-    assert said.status == 0, said.err
+    output, again = judge(*other)
+    assert output.status == 0, output.err
     best = "baseline/perfect_foresight/profit_per_day"
     assert again[best] != figures(finished.folder)[best]
     newest = sorted(finished.folder.glob("evaluations/*"))[-1]
@@ -74,23 +74,24 @@ def test_judging_on_another_market_takes_that_markets_prices(judge, finished, tm
         (["battery"], "'battery' must be written as key=value, .*"),
     ],
 )
-def test_a_mistake_in_judging_ends_in_one_message(judge, choices: list[str], message: str):
-    said, _ = judge(*choices)
-    assert said.status == 1
-    assert like(f"error: {message}\n", said.err), said.err
+def test_an_error_ends_in_one_message(judge, choices: list[str], message: str):
+    output, _ = judge(*choices)
+    assert output.status == 1
+    assert like(f"error: {message}\n", output.err), output.err
 
 
-def test_a_mistake_in_judging_is_all_that_another_process_says(finished):
+@pytest.mark.walk
+def test_an_error_is_the_only_output_of_a_process(finished):
     process = start(finished.home, "evaluate", f"run={finished.folder}", "market=aemo")
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
     assert err == "error: market.path must be given: add market.path=... to the command\n"
 
 
-def test_judging_wants_a_run(lab, tmp_path: Path):
+def test_evaluate_needs_a_run(lab, tmp_path: Path):
     assert lab("evaluate", "market=aemo").err.startswith("error: run=<folder> must name the folder of a run")
-    said = lab("evaluate", f"run={tmp_path}")
-    assert said.err == f"error: run={tmp_path} must name a run folder that holds trial.yaml, and it holds none\n"
+    output = lab("evaluate", f"run={tmp_path}")
+    assert output.err == f"error: run={tmp_path} must name a run folder that holds trial.yaml, and it holds none\n"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_judging_wants_a_run(lab, tmp_path: Path):
 def test_a_damaged_file_of_a_run_is_named(lab, finished, tmp_path: Path, file: str, text: str):
     shutil.copytree(finished.folder, tmp_path / "run")
     (tmp_path / "run" / file).write_text(text)
-    said = lab("evaluate", "run=run")
-    assert said.status == 1
-    assert said.err.startswith(f"error: run/{file} "), said.err
-    assert len(said.err.splitlines()) == 1
+    output = lab("evaluate", "run=run")
+    assert output.status == 1
+    assert output.err.startswith(f"error: run/{file} "), output.err
+    assert len(output.err.splitlines()) == 1

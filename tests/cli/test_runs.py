@@ -1,4 +1,4 @@
-"""A run as a person follows it, and how it goes on, repeats and keeps its choices."""
+"""A run: what it prints, and how it is resumed and repeated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_run_prints_plain_lines_where_there_is_no_terminal(finished):
     assert any(line.split()[:1] == ["perfect_foresight"] for line in lines)
 
 
-def test_a_run_folder_holds_what_was_chosen(finished):
+def test_a_run_folder_holds_the_choices(finished):
     assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_ppo_regret_[0-9a-f]{6}", finished.folder.name)
     assert "algo.num_envs=8" in OmegaConf.load(finished.folder / ".hydra" / "overrides.yaml")
     stored = OmegaConf.load(finished.folder / "trial.yaml")
@@ -47,8 +47,8 @@ def test_a_rerun_takes_single_values_but_no_groups(lab, monkeypatch, finished):
     monkeypatch.setattr(Experiment, "run", lambda self, folder, **_: taken.append(self) or {"validation/capture": 0.0})
     assert lab(f"rerun={finished.folder}", "seed=7", "battery.power_mw=5").status == 0
     assert (taken[0].seed, taken[0].env.battery.power_mw) == (7, 5)
-    said = lab(f"rerun={finished.folder}", "algo=sac")
-    assert said.err.startswith("error: algo=sac cannot be chosen with rerun=, which takes the stored choices")
+    output = lab(f"rerun={finished.folder}", "algo=sac")
+    assert output.err.startswith("error: algo=sac cannot be chosen with rerun=, which takes the stored choices")
     assert "did you mean algo.lr?" in lab(f"rerun={finished.folder}", "algo.lrr=1").err
     assert "omit it" in lab(f"rerun={finished.folder}", "--config-dir", "mine").err
 
@@ -60,15 +60,17 @@ def test_a_sweep_of_reruns_lands_among_the_sweeps(lab, monkeypatch, tmp_path, fi
 
 
 @pytest.mark.parametrize("choice", ["algo.lr=0.5", "seed=3", "battery.power_mw=5", "+reward.terms.x=1"])
-def test_a_run_does_not_go_on_as_another_trial(lab, finished, choice: str):
+def test_a_run_is_not_resumed_as_another_trial(lab, finished, choice: str):
     key = choice.partition("=")[0].lstrip("+")
-    said = lab(f"resume={finished.folder}", choice)
-    assert said.status == 1
-    assert re.fullmatch(rf"error: {key} cannot change with resume=, .* or start another trial .*\n", said.err), said.err
+    output = lab(f"resume={finished.folder}", choice)
+    assert output.status == 1
+    assert re.fullmatch(rf"error: {key} cannot change with resume=, .* or start another trial .*\n", output.err), (
+        output.err
+    )
     assert (finished.folder / "metrics.json").is_file()
 
 
-def test_a_run_goes_on_with_a_larger_budget_and_remembers_it(lab, monkeypatch, finished):
+def test_a_run_is_resumed_with_a_larger_budget_and_stores_it(lab, monkeypatch, finished):
     taken = []
     monkeypatch.setattr(Experiment, "run", lambda self, folder, **_: taken.append(self) or {"validation/capture": 0.0})
     before = (finished.folder / "trial.yaml").read_text()
@@ -85,7 +87,7 @@ CHOICES = {
 }  # fmt: skip
 
 
-def test_a_trial_says_what_it_was_composed_of_and_goes_on_saying_so(lab, monkeypatch, tmp_path, finished):
+def test_a_trial_records_its_options_and_keeps_the_record(lab, monkeypatch, tmp_path, finished):
     taken = []
     monkeypatch.setattr(Experiment, "run", lambda self, folder, **_: taken.append(self) or {"validation/capture": 0.0})
     before = (finished.folder / "trial.yaml").read_text()
@@ -99,7 +101,7 @@ def test_a_trial_says_what_it_was_composed_of_and_goes_on_saying_so(lab, monkeyp
     (finished.folder / "trial.yaml").write_text(before)
 
 
-def test_what_another_choice_is_put_in_for_is_said(finished, tmp_path):
+def test_an_override_of_a_stored_trial_updates_the_record(finished, tmp_path):
     assert trial(finished.folder, ["market=aemo", "market.path=x"]).choices == {**CHOICES, "market": "aemo"}
     assert trial(finished.folder, ["battery.power_mw=1"]).choices == CHOICES
     old = load_trial(finished.folder)
@@ -112,7 +114,7 @@ def looks(folder) -> list[str]:
     return [json.loads(line)["command"] for line in (folder / "test_looks.jsonl").read_text().splitlines()]
 
 
-def test_a_look_at_test_time_is_noted_with_the_command_that_was_typed(lab, finished, tmp_path):
+def test_a_look_at_test_time_is_noted_with_its_command(lab, finished, tmp_path):
     first, *_ = looks(finished.folder)
     assert shlex.split(first)[:4] == ["python", "-m", "battery_lab", "tracking=none"]
     typed = [f"rerun={finished.folder}", "seed=4", f"hydra.run.dir={tmp_path / 'with space'}"]
@@ -121,15 +123,15 @@ def test_a_look_at_test_time_is_noted_with_the_command_that_was_typed(lab, finis
     assert shlex.split(again) == ["python", "-m", "battery_lab", *typed]
 
 
-def test_a_finished_run_is_not_judged_again_without_a_word(lab, finished):
+def test_a_finished_run_is_not_evaluated_again_by_resuming_it(lab, finished):
     before, steps = looks(finished.folder), figures(finished.folder)["train/env_steps"]
-    said = lab(f"resume={finished.folder}")
-    assert said.status == 1
-    assert said.err == (
+    output = lab(f"resume={finished.folder}")
+    assert output.status == 1
+    assert output.err == (
         f"error: this run is finished, at {steps:.0f} environment steps: raise train.env_steps to resume it, "
         f"or evaluate it again with battery-lab evaluate run={finished.folder}\n"
     )
-    assert "run folder" not in said.out
+    assert "run folder" not in output.out
     assert looks(finished.folder) == before
 
 
@@ -147,7 +149,7 @@ def test_a_finished_run_is_not_judged_again_without_a_word(lab, finished):
         ("abc", 0, 0, 1024, None),
     ],
 )
-def test_a_run_is_finished_when_its_last_checkpoint_is_judged(tmp_path, budget, plateau, stale, judged_at, raises):
+def test_a_run_is_finished_when_its_last_checkpoint_was_evaluated(tmp_path, budget, plateau, stale, judged_at, raises):
     checkpoint = tmp_path / "checkpoints" / "000000001024"
     checkpoint.mkdir(parents=True)
     (checkpoint / "state.json").write_text(json.dumps({"env_steps": 1024, "stale": stale}))
@@ -160,7 +162,7 @@ def test_a_run_is_finished_when_its_last_checkpoint_is_judged(tmp_path, budget, 
         check_unfinished(tmp_path, budget, plateau)
 
 
-def test_a_damaged_checkpoint_or_figure_is_told_before_a_run_goes_on(tmp_path):
+def test_a_damaged_checkpoint_or_metrics_file_is_reported_before_resuming(tmp_path):
     checkpoint = tmp_path / "checkpoints" / "000000001024"
     checkpoint.mkdir(parents=True)
     (checkpoint / "state.json").write_text("{")

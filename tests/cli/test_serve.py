@@ -1,4 +1,4 @@
-"""`battery-lab export` and `.serve`: a run's policy taken out, and asked over HTTP."""
+"""`battery-lab export` and `battery-lab serve`: the policy of a run is exported and serves requests over HTTP."""
 
 from __future__ import annotations
 
@@ -56,16 +56,16 @@ def exported(kept):
     ("command", "words"),
     [("export", ("run=outputs/runs/<run>", "to=<folder>")), ("serve", ("model=", "port=8080", "host=", "/ping"))],
 )
-def test_each_explains_itself(lab, command, words):
-    said = lab(command, "--help")
-    assert (said.status, said.err) == (0, "")
-    assert all(word in said.out for word in words)
+def test_each_has_help(lab, command, words):
+    output = lab(command, "--help")
+    assert (output.status, output.err) == (0, "")
+    assert all(word in output.out for word in words)
 
 
-def test_exporting_says_where_and_what_next(lab, kept, tmp_path):
-    said = lab("export", f"run={kept}", "to=mine")
-    assert (said.status, said.err) == (0, "")
-    assert said.out.endswith("actions out; serve it with: battery-lab serve model=mine\n") and said.out.startswith(
+def test_export_prints_the_folder_and_the_next_command(lab, kept, tmp_path):
+    output = lab("export", f"run={kept}", "to=mine")
+    assert (output.status, output.err) == (0, "")
+    assert output.out.endswith("actions out; serve it with: battery-lab serve model=mine\n") and output.out.startswith(
         "exported to mine: "
     )
     assert (tmp_path / "mine" / "model.onnx").is_file()
@@ -83,7 +83,8 @@ def acts(run):
     return observation.tolist(), policy(observation).tolist()
 
 
-def test_a_server_does_what_the_policy_does_and_ends_when_told_to(exported):
+@pytest.mark.walk
+def test_a_server_acts_as_the_policy_and_stops_on_a_signal(exported):
     process = start(exported.parent, "serve", f"model={exported}", "port=0")
     try:
         line = process.stdout.readline()
@@ -117,13 +118,13 @@ class Everywhere:
         return "0.0.0.0", 8080
 
 
-def test_a_server_for_others_says_so(lab, exported, monkeypatch):
+def test_a_server_that_others_can_reach_warns(lab, exported, monkeypatch):
     asked = []
     monkeypatch.setattr("battery_lab.serving.server.listen", lambda *where: asked.append(where) or Everywhere())
-    monkeypatch.setattr("battery_lab.serving.server.serve", lambda artifact, listening, said: print(said))
-    said = lab("serve", f"model={exported}", "host=0.0.0.0")
+    monkeypatch.setattr("battery_lab.serving.server.serve", lambda artifact, listening, output: print(output))
+    output = lab("serve", f"model={exported}", "host=0.0.0.0")
     assert asked == [("0.0.0.0", 8080)]
-    first, second = said.out.splitlines()
+    first, second = output.out.splitlines()
     assert first == "any machine that reaches this one can send requests, without authentication"
     assert second == f"serving ppo of {exported / 'model'} on http://0.0.0.0:8080/invocations; Ctrl-C ends it"
 
@@ -144,10 +145,10 @@ def test_a_server_for_others_says_so(lab, exported, monkeypatch):
         ("serve", ["modle=a"], "'modle=a' must be one of model=..., port=..., host=..."),
     ],
 )
-def test_a_mistake_ends_in_one_message(lab, command, choices, message):
-    said = lab(command, *choices)
-    assert (said.status, said.out) == (1, "")
-    assert like(f"error: {message}\n", said.err), said.err
+def test_an_error_ends_in_one_message(lab, command, choices, message):
+    output = lab(command, *choices)
+    assert (output.status, output.out) == (1, "")
+    assert like(f"error: {message}\n", output.err), output.err
 
 
 @pytest.mark.parametrize(
@@ -157,45 +158,48 @@ def test_a_mistake_ends_in_one_message(lab, command, choices, message):
         (["port=99999"], "port must be 0 (any that is free) to 65535, got 99999"),
     ],
 )
-def test_a_place_that_cannot_be_had_ends_in_one_message(lab, exported, choices, message):
-    said = lab("serve", f"model={exported}", *choices)
-    assert (said.status, said.err) == (1, f"error: {message}\n")
+def test_an_address_that_is_not_available_ends_in_one_message(lab, exported, choices, message):
+    output = lab("serve", f"model={exported}", *choices)
+    assert (output.status, output.err) == (1, f"error: {message}\n")
 
 
 def test_a_run_that_was_not_exported_says_how_to(lab, kept, tmp_path):
     shutil.copytree(kept, tmp_path / "run", ignore=shutil.ignore_patterns("model"))
-    said = lab("serve", "model=run")
-    assert said.err.endswith("export one first, with battery-lab export run=run\n")
+    output = lab("serve", "model=run")
+    assert output.err.endswith("export one first, with battery-lab export run=run\n")
 
 
-def test_a_run_without_a_policy_is_told(lab, kept, tmp_path):
+def test_a_run_without_a_policy_is_refused(lab, kept, tmp_path):
     shutil.copytree(kept, tmp_path / "run", ignore=shutil.ignore_patterns("policy", "model"))
-    said = lab("export", "run=run")
-    assert (said.status, said.err) == (1, "error: run/policy holds no policy.json: name the folder of a finished run\n")
+    output = lab("export", "run=run")
+    assert (output.status, output.err) == (
+        1,
+        "error: run/policy holds no policy.json: name the folder of a finished run\n",
+    )
     assert not (tmp_path / "run" / "model").exists()
 
 
-def test_a_place_that_is_a_file_is_told(lab, kept, tmp_path):
+def test_a_target_that_is_a_file_is_refused(lab, kept, tmp_path):
     (tmp_path / "file").write_text("mine")
-    said = lab("export", f"run={kept}", "to=file")
-    assert (said.status, said.err) == (
+    output = lab("export", f"run={kept}", "to=file")
+    assert (output.status, output.err) == (
         1,
         "error: to=file must name a folder, which is made if missing: choose another\n",
     )
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_policy_that_the_run_no_longer_keeps_is_not_served(lab, exported, tmp_path):
+def test_a_policy_that_the_run_has_replaced_is_not_served(lab, exported, tmp_path):
     shutil.copytree(exported, tmp_path / "run")
     weights = tmp_path / "run" / "policy" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\0")
     for model in ("run", "run/model"):
-        said = lab("serve", f"model={model}")
+        output = lab("serve", f"model={model}")
         again = "export again, with battery-lab export run=run"
-        assert said.err == f"error: run holds another policy than the one exported from it: {again}\n"
+        assert output.err == f"error: run holds another policy than the one exported from it: {again}\n"
 
 
-def test_a_policy_of_an_earlier_version_is_exported_by_its_market(lab, exported, tmp_path):
+def test_a_policy_of_an_earlier_version_is_exported_with_the_layout_of_its_market(lab, exported, tmp_path):
     shutil.copytree(exported, tmp_path / "run")
     path = tmp_path / "run" / "policy" / "policy.json"
     spec = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""How a run stops: asked to, killed, or on a full disk; and what a person is told of the way on."""
+"""How a run stops on a signal, a kill or a full disk, and the message that says how to resume."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from battery_lab.rllib.ray_runtime import start_ray
 from tests.cli.terminal import ROOT, figures, start, tiny
 
 
-def test_a_run_that_is_stopped_saves_a_checkpoint_and_says_how_to_go_on(lab, monkeypatch, tmp_path: Path):
+@pytest.mark.walk
+def test_a_stopped_run_saves_a_checkpoint_and_prints_how_to_resume(lab, monkeypatch, tmp_path: Path):
     process = start(tmp_path, *tiny(tmp_path), "train.env_steps=1e9", "train.checkpoint_every=1e9")
     seen = ""
     while " steps " not in seen:
@@ -36,18 +37,19 @@ def test_a_run_that_is_stopped_saves_a_checkpoint_and_says_how_to_go_on(lab, mon
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    told_so = re.fullmatch(r"stopped by SIGTERM, with a checkpoint in \S+\nresume with: (.*)\n", err)
-    assert told_so, err
+    match = re.fullmatch(r"stopped by SIGTERM, with a checkpoint in \S+\nresume with: (.*)\n", err)
+    assert match, err
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     done = checkpoint.latest(folder / "checkpoints")[1].env_steps
-    resume = told_so[1].removeprefix("battery-lab ")
+    resume = match[1].removeprefix("battery-lab ")
     assert resume == f"resume={folder.relative_to(tmp_path)}"
-    said = lab(resume, f"train.env_steps={done + 1}")
-    assert said.status == 0
+    output = lab(resume, f"train.env_steps={done + 1}")
+    assert output.status == 0
     assert figures(folder)["train/env_steps"] > done
 
 
-def test_a_run_that_is_killed_goes_on_to_the_end_of_one_that_is_not(lab, tmp_path: Path):
+@pytest.mark.walk
+def test_a_killed_run_resumes_to_the_same_results(lab, tmp_path: Path):
     chosen = [*tiny(tmp_path), "train.env_steps=4096", "train.checkpoint_every=1024", "train.validate_every=1024"]
     whole, killed = (f"hydra.run.dir={tmp_path / name}" for name in ("whole", "killed"))
     assert lab(*chosen, whole).status == 0
@@ -102,16 +104,16 @@ def test_a_stop_before_training_is_one_line_and_leaves_no_folder(lab, monkeypatc
     monkeypatch.setattr("battery_lab.rllib.ray_runtime.ray.is_initialized", lambda: False)
     monkeypatch.setattr("battery_lab.rllib.ray_runtime.ray.init", lambda **_: None)
     send_at(monkeypatch, pkgutil.resolve_name(module), name, number)
-    said = lab(*tiny(tmp_path))
-    assert said.status == 128 + number
-    assert re.fullmatch(rf"stopped at once by {number.name}; .*start again\n", said.err), said.err
+    output = lab(*tiny(tmp_path))
+    assert output.status == 128 + number
+    assert re.fullmatch(rf"stopped at once by {number.name}; .*start again\n", output.err), output.err
     made = {path.name for path in tmp_path.glob("outputs/runs/*/*")}
     assert made <= {".hydra", ".lock", "battery_lab.log", "trial.yaml", "curves.jsonl"}
     assert "curves.jsonl" in made or not made
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_stopped_before_training_was_killed_and_did_not_fail(lab, monkeypatch, tmp_path: Path, number):
+def test_a_run_that_is_stopped_before_training_is_tracked_as_killed(lab, monkeypatch, tmp_path: Path, number):
     ends: list[str] = []
     tracking = SimpleNamespace(log=lambda *_: None, finish=ends.append)
     monkeypatch.setattr("battery_lab.tracking.NoTracking.start", lambda *_: tracking)
@@ -121,7 +123,7 @@ def test_a_run_that_is_stopped_before_training_was_killed_and_did_not_fail(lab, 
     assert ends == ["KILLED"]
 
 
-def test_a_stop_that_comes_out_as_another_error_is_told_as_a_stop():
+def test_a_stop_that_surfaces_as_another_error_is_reported_as_a_stop():
     try:
         try:
             raise Stopped(signal.SIGTERM)
@@ -182,14 +184,14 @@ with signals.stop_at_once():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_who_asks_twice_is_obeyed_without_a_word(number):
+def test_a_second_signal_ends_the_process_silently(number):
     done = subprocess.run(
         [sys.executable, "-c", SECOND.format(first=number.name)], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout, done.stderr) == (-number, f"stopped by {number.name}\n", "")
 
 
-def test_a_full_disk_is_named_with_the_way_on(lab, monkeypatch, tmp_path: Path):
+def test_a_full_disk_is_named_with_the_command_that_resumes(lab, monkeypatch, tmp_path: Path):
     sync, calls = checkpoint._sync, []
 
     def full(path):
@@ -199,14 +201,14 @@ def test_a_full_disk_is_named_with_the_way_on(lab, monkeypatch, tmp_path: Path):
         sync(path)
 
     monkeypatch.setattr(checkpoint, "_sync", full)
-    said = lab(*tiny(tmp_path), "train.checkpoint_every=512")
+    output = lab(*tiny(tmp_path), "train.checkpoint_every=512")
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
-    assert said.status == 1
+    assert output.status == 1
     way_on = re.escape(resume(folder.relative_to(tmp_path)))
-    assert re.fullmatch(rf"error: no space left for \S+/part-\S+: free some, then resume with: {way_on}\n", said.err)
+    assert re.fullmatch(rf"error: no space left for \S+/part-\S+: free some, then resume with: {way_on}\n", output.err)
 
 
-def test_a_full_disk_is_seen_through_what_came_of_it():
+def test_a_full_disk_is_recognised_through_the_errors_that_it_caused():
     try:
         try:
             raise OSError(errno.EDQUOT, "Disk quota exceeded", "weights")

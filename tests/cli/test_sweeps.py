@@ -1,4 +1,4 @@
-"""Several choices in one command: a trial of each with --multirun, and a word about it without."""
+"""Sweeps: several values in one command run one trial each with --multirun, and are an error without."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text()
 
 @pytest.fixture
 def sweep(lab, monkeypatch):
-    """Run a sweep whose trials train nothing; returns what was said and the experiments."""
+    """Run a sweep whose trials train nothing; returns what was output and the experiments."""
     monkeypatch.setattr(_local_pool, "LocalPool", InThisProcess)
     taken: list[Experiment] = []
     monkeypatch.setattr(Experiment, "run", lambda self, folder, **_: taken.append(self) or {"validation/capture": 0.0})
@@ -27,8 +27,8 @@ def sweep(lab, monkeypatch):
 
 
 def test_a_sweep_runs_each_algorithm_with_each_seed(sweep):
-    said, taken = sweep("--multirun", "algo=ppo,sac", "seed=range(0,3)")
-    assert (said.status, said.err) == (0, "")
+    output, taken = sweep("--multirun", "algo=ppo,sac", "seed=range(0,3)")
+    assert (output.status, output.err) == (0, "")
     trials = [(type(experiment.algo).__name__, experiment.seed) for experiment in taken]
     assert trials == list(itertools.product(("PPO", "SAC"), range(3)))
 
@@ -37,13 +37,13 @@ def test_every_sweep_of_the_readme_can_be_typed(sweep):
     lines = re.findall(r"battery-lab ((?:-m|--multirun) [^`#\n]+)", README)
     assert lines
     for line in lines:
-        said, taken = sweep(*shlex.split(line))
-        assert (said.status, said.err) == (0, ""), line
+        output, taken = sweep(*shlex.split(line))
+        assert (output.status, output.err) == (0, ""), line
         assert len(taken) > 1, line
         taken.clear()
 
 
-def test_each_trial_of_a_sweep_says_what_it_was_composed_of(sweep, tmp_path):
+def test_each_trial_of_a_sweep_records_its_options(sweep, tmp_path):
     _, taken = sweep("-m", "reward=degradation,regret")
     assert [experiment.config["choices"]["reward"] for experiment in taken] == ["degradation", "regret"]
     stored = sorted(tmp_path.glob("outputs/sweeps/*/*/trial.yaml"))
@@ -57,30 +57,30 @@ def test_a_pattern_and_a_choice_among_options_are_sweeps_too(sweep):
 
 
 def test_the_same_sweep_again_runs_what_is_new(sweep, tmp_path):
-    said, taken = sweep("-m", "seed=0,1")
-    assert (said.status, len(taken)) == (0, 2)
+    output, taken = sweep("-m", "seed=0,1")
+    assert (output.status, len(taken)) == (0, 2)
     for trial in tmp_path.glob("outputs/sweeps/*/[01]"):
         (trial / "metrics.json").write_text('{"validation/capture": 0.0}')
-    said, taken = sweep("-m", "seed=0,1", "sweep.tries=2")
-    assert (said.status, len(taken)) == (0, 2)
+    output, taken = sweep("-m", "seed=0,1", "sweep.tries=2")
+    assert (output.status, len(taken)) == (0, 2)
     (folder,) = tmp_path.glob("outputs/sweeps/*")
-    said, taken = sweep(f"sweep.resume={folder}", "seed=0,1,2")
-    assert (said.status, [one.seed for one in taken]) == (0, [0, 1, 2])
+    output, taken = sweep(f"sweep.resume={folder}", "seed=0,1,2")
+    assert (output.status, [one.seed for one in taken]) == (0, [0, 1, 2])
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["0", "1", "2"]
 
 
-def test_a_dry_run_says_what_would_be_done_and_leaves_nothing(sweep, tmp_path):
-    said, taken = sweep("-m", "algo=ppo,dqn", "seed=0,1", "sweep.dry_run=true", "hydra.launcher.parallel=2")
-    assert (said.status, said.err, taken) == (0, "", [])
-    assert re.search(r"1 +algo=ppo +seed=1 +start +2,000,000 +1 core +\?", said.out), said.out
-    assert re.search(r"3 +algo=dqn +seed=1 +start", said.out)
-    assert "4 of 4 trials would run, 2 at a time; nothing was started" in said.out
+def test_a_dry_run_prints_the_plan_and_leaves_no_files(sweep, tmp_path):
+    output, taken = sweep("-m", "algo=ppo,dqn", "seed=0,1", "sweep.dry_run=true", "hydra.launcher.parallel=2")
+    assert (output.status, output.err, taken) == (0, "", [])
+    assert re.search(r"1 +algo=ppo +seed=1 +start +2,000,000 +1 core +\?", output.out), output.out
+    assert re.search(r"3 +algo=dqn +seed=1 +start", output.out)
+    assert "4 of 4 trials would run, 2 at a time; nothing was started" in output.out
     assert list(tmp_path.glob("outputs/sweeps/*")) == []
 
 
-def test_lists_walk_together_and_seeds_repeat(sweep):
-    said, taken = sweep("-m", "sweeper=zip", "algo.lr=1e-3,1e-4", "algo.gamma=0.9,0.99", "seed=0,1")
-    assert (said.status, said.err) == (0, "")
+def test_zip_varies_lists_together_and_repeats_seeds(sweep):
+    output, taken = sweep("-m", "sweeper=zip", "algo.lr=1e-3,1e-4", "algo.gamma=0.9,0.99", "seed=0,1")
+    assert (output.status, output.err) == (0, "")
     trials = [(one.algo.lr, one.algo.gamma, one.seed) for one in taken]
     assert trials == [(lr, gamma, seed) for lr, gamma in ((1e-3, 0.9), (1e-4, 0.99)) for seed in (0, 1)]
 
@@ -129,9 +129,9 @@ def test_lists_walk_together_and_seeds_repeat(sweep):
         ),
     ],
 )
-def test_a_mistake_in_a_sweep_is_told_before_any_trial(sweep, tmp_path, arguments: str, message: str):
-    said, taken = sweep(*arguments.split())
-    assert said.status == 1
-    assert like(f"error: {message}\n", said.err), said.err
+def test_an_error_in_a_sweep_is_reported_before_any_trial(sweep, tmp_path, arguments: str, message: str):
+    output, taken = sweep(*arguments.split())
+    assert output.status == 1
+    assert like(f"error: {message}\n", output.err), output.err
     assert not taken
     assert list(tmp_path.glob("outputs/*/*/*/.hydra")) == []

@@ -1,27 +1,32 @@
-"""Runs of an earlier version are resumed, repeated, evaluated and exported as they would have been then."""
+"""Runs of an earlier version are resumed, repeated, evaluated and exported, with the figures of that version."""
 
 from __future__ import annotations
 
 import json
 import tarfile
-from pathlib import Path
 
 import pytest
 
 from battery_lab.serving.artifact import GRAPH
-from tests.cli.terminal import figures, start
+from tests.cli.terminal import command, figures
 from tests.compositions import write_market
 from tests.stored_runs.build import HERE, PRICES, RESUMED
 
 ALGOS = ("ppo", "dqn")
 TIMES = {"train/seconds", "train/env_steps_per_second"}
 
+pytestmark = pytest.mark.walk
 
-def run(home: Path, *arguments: str) -> str:
-    process = start(home, *arguments)
-    out, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    return out
+
+@pytest.fixture
+def run(monkeypatch, stored):
+    """Run a command in the folder around the stored run."""
+
+    def run_command(*arguments: str) -> None:
+        message = command(monkeypatch, stored.parent, *arguments)
+        assert message.status == 0, message.err
+
+    return run_command
 
 
 @pytest.fixture(scope="module", params=ALGOS)
@@ -34,8 +39,8 @@ def stored(request, tmp_path_factory):
     return home / request.param
 
 
-def test_a_stored_run_is_evaluated_to_the_same_figures(stored):
-    run(stored.parent, "evaluate", f"run={stored.name}")
+def test_a_stored_run_is_evaluated_to_the_same_figures(run, stored):
+    run("evaluate", f"run={stored.name}")
     (folder,) = (stored / "evaluations").iterdir()
     metrics = json.loads((folder / "metrics.json").read_text())
     assert {key: value for key, value in figures(stored).items() if key in metrics} == {
@@ -43,19 +48,19 @@ def test_a_stored_run_is_evaluated_to_the_same_figures(stored):
     }
 
 
-def test_a_stored_run_is_exported(stored):
-    run(stored.parent, "export", f"run={stored.name}")
+def test_a_stored_run_is_exported(run, stored):
+    run("export", f"run={stored.name}")
     assert (stored / "model" / GRAPH).is_file()
 
 
-def test_a_stored_trial_is_repeated_to_the_same_figures(stored):
-    run(stored.parent, f"rerun={stored.name}")
+def test_a_stored_trial_is_repeated_to_the_same_figures(run, stored):
+    run(f"rerun={stored.name}")
     (folder,) = (stored.parent / "outputs" / "runs").iterdir()
     assert figures(folder) == figures(stored)
     assert "battery_lab.battery." not in (folder / "trial.yaml").read_text()
 
 
-def test_a_stored_run_is_resumed_to_the_same_figures(stored):
-    run(stored.parent, f"resume={stored.name}", RESUMED)
+def test_a_stored_run_is_resumed_to_the_same_figures(run, stored):
+    run(f"resume={stored.name}", RESUMED)
     expected = json.loads((stored.parent / f"{stored.name}_resumed.json").read_text())
     assert figures(stored) == {key: value for key, value in expected.items() if key not in TIMES}
