@@ -1,11 +1,10 @@
-"""Every option of conf/, found and not listed: composed into a trial, built, and explained in its own YAML."""
+"""Every option of conf/ composes into a trial, builds, and is explained in its own YAML."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from functools import cache
-from pathlib import Path
 
 import pytest
 from hydra import compose as hydra_compose
@@ -25,7 +24,7 @@ from tests.compositions import part
 CONF = conf_dir()
 FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
 OPTIONS = [name.removesuffix(".yaml") for name in FILES if "/" in name]
-# What an option cannot be without, and what has no default that would do for every market.
+# Choices that an option needs, and values without a default that suits every market.
 NEEDED = {
     "market/table": ["market.time_zone=Europe/Berlin", "market.currency=EUR"],
     "market/ercot": ["market.settlement_point=HB_HOUSTON"],
@@ -127,14 +126,14 @@ def test_no_part_is_a_partial_function(file: str):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_option_says_what_it_is(file: str):
+def test_every_option_has_a_header_comment(file: str):
     """An option of one group may leave that to its keys."""
     named = {"algo/", "baseline/", "network/", "train/"}
     first = (CONF / file).read_text().splitlines()[0]
     assert first.startswith("#") or file.startswith(tuple(named))
 
 
-# --- how choices reach each other ---
+# --- references between groups ---
 
 
 def test_a_value_of_the_battery_reaches_the_environment():
@@ -143,7 +142,7 @@ def test_a_value_of_the_battery_reaches_the_environment():
     assert (env.battery.wear_per_mwh, env.battery.power_mw) == (3, 7)
 
 
-def test_another_market_takes_the_place_of_the_one_that_the_environment_brings():
+def test_another_market_replaces_the_default_of_the_environment():
     env = part(compose(["market=aemo", "market.path=prices/", "env.price_lag=1"]), "env")
     assert type(env.market).__name__ == "AemoMarket"
     assert env.price_lag == 1
@@ -155,7 +154,7 @@ def test_a_term_in_the_reward_reaches_the_environment():
     assert env.reward.terms["soc_limit"].weight == 2
 
 
-def test_a_baseline_can_be_left_out_and_another_put_in():
+def test_baselines_can_be_removed_and_added():
     slow = ["~env.baselines.random", "+baseline@env.baselines.slow_rule=rule", "env.baselines.slow_rule.window_days=28"]
     env = part(compose(slow), "env")
     assert "random" not in env.baselines
@@ -178,7 +177,7 @@ def test_a_whole_number_may_be_written_as_a_power_of_ten():
     assert given[2].anneal_steps == 2_000_000
 
 
-# --- what has another type than its field ---
+# --- wrong values ---
 
 
 @pytest.mark.parametrize(
@@ -203,24 +202,24 @@ def test_a_whole_number_may_be_written_as_a_power_of_ten():
         ("seed=one", "seed must be a whole number, 0 or more, got 'one'"),
     ],
 )
-def test_a_value_of_another_type_is_named_with_its_field(override: str, message: str):
+def test_a_wrong_value_is_named_with_its_field(override: str, message: str):
     with pytest.raises(ConfigError, match=message):
         build(compose([override]))
 
 
-def test_a_key_that_an_option_lacks_is_named(tmp_path: Path):
+def test_a_missing_key_is_named():
     config = OmegaConf.create(resolve(compose([])))
     del config.battery["power_mw"]
     with pytest.raises(ConfigError, match="battery.power_mw is missing: Battery needs it, so set it in the YAML of"):
         build_part(config, "battery")
 
 
-def test_a_part_that_no_module_has_is_named():
+def test_a_target_that_does_not_exist_is_named():
     with pytest.raises(ConfigError, match="algo._target_=nowhere.Algo cannot be imported: No module named 'nowhere'"):
         build(compose(["algo._target_=nowhere.Algo"]))
 
 
-def test_a_part_that_is_no_dataclass_is_refused():
+def test_a_target_that_is_not_a_dataclass_is_refused():
     with pytest.raises(ConfigError, match="algo._target_=builtins.dict must name a dataclass"):
         build(compose(["algo._target_=builtins.dict"]))
 

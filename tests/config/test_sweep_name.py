@@ -1,4 +1,4 @@
-"""The same command finds the same sweep again."""
+"""Sweep name: the same command finds the same sweep."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SWEEP = ["algo=ppo,dqn", "seed=range(0,5)"]
         *("tracking=none", "tracking.uri=http://127.0.0.1:5000", "hydra/launcher=basic", "+hydra.x=1"),
     ],
 )
-def test_who_runs_it_and_where_makes_no_other_sweep(beside):
+def test_launcher_and_outputs_do_not_change_the_name(beside):
     assert sweep_name([*SWEEP, beside]) == sweep_name(SWEEP) == sweep_name(SWEEP[::-1])
 
 
@@ -32,7 +32,7 @@ def test_who_runs_it_and_where_makes_no_other_sweep(beside):
         *([*SWEEP, "hydra.launcher.checkpoint=a"], [*SWEEP, "hydra.launcher.evaluate_only=true"]),
     ],
 )
-def test_another_choice_does(other):
+def test_another_choice_changes_the_name(other):
     assert sweep_name(other) != sweep_name(SWEEP)
 
 
@@ -49,13 +49,13 @@ def test_a_folder_keeps_its_command(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [COMMAND]
 
 
-def test_a_folder_of_something_else_is_told(tmp_path):
+def test_a_folder_without_a_sweep_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=re.escape(f"sweep.resume={tmp_path} must name the folder of a sweep")):
         load_command(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"arguments": "x"}', '{"arguments": [1]}', "\xff"])
-def test_a_damaged_command_is_told(tmp_path, text):
+def test_a_damaged_command_is_reported(tmp_path, text):
     (tmp_path / COMMAND).write_text(text, encoding="latin-1")
     with pytest.raises(DataError, match="is damaged .*run the sweep's own command again"):
         load_command(tmp_path)
