@@ -79,10 +79,10 @@ def under(pid):
 
 
 def test_an_idle_emulator_exits(tmp_path):
-    with Emulator(tmp_path, idle=3) as emulator:
+    with Emulator(tmp_path, idle=5) as emulator:
         lab = Lab(emulator)
         name = lab.start(lab.waiting())
-        time.sleep(3.5)  # with a job under way and no request
+        time.sleep(5.5)  # with a running job and without requests
         assert lab.stop(name)["TrainingJobStatus"] == "Stopped"
         until(lambda: not alive(emulator.pid), "it does not end")
     assert not (tmp_path / "address.json").exists()

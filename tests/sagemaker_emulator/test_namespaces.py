@@ -46,7 +46,7 @@ def test_hosts_of_two_groups_can_connect(lab):
     first, second, third = (json.loads(files[f"algo-{number}.json"]) for number in (1, 2, 3))
     assert first["files"] is None and sorted(second["files"] + third["files"]) == ["a", "b", "c"]
     assert {len(second["files"]), len(third["files"])} == {1, 2}
-    assert "supervise.py" in first["first"]
+    assert "host_supervisor.py" in first["first"]
     resources = third["resources"]
     assert resources["hosts"] == ["algo-1", "algo-2", "algo-3"]
     assert resources["current_host"] == "algo-3" and resources["current_group_name"] == "runners"
