@@ -9,82 +9,31 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import count, takewhile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from battery_lab.common.errors import DataError, LabError
+from battery_lab.common.errors import LabError
 from battery_lab.common.run_folder import RunFolder
 from sagemaker_jobs.container.channels import (
-    CHECKPOINT_CHANNEL,
     CODE,
     EVALUATED,
     TRIAL_CHANNEL,
     check_packages,
     copy_continued_run,
     copy_evaluated_run,
-    data_channel,
     data_path,
 )
-from sagemaker_jobs.container.ray_cluster import Hosts, ray_cluster
+from sagemaker_jobs.container.job import Job, base_folder
+from sagemaker_jobs.container.ray_cluster import ray_cluster
 
 SWEEP_FILES = ("sweep.json", RunFolder.SYNC_STATE)
-NUMBER, EVALUATE = "number", "BATTERY_LAB_EVALUATE"
+NUMBER = "number"
 LONGEST_REASON = 1024  # of the service
 # File with the environment steps of the checkpoint from which an earlier attempt failed by an error of the trial.
 FAILED_FROM = "failed_from"
 # Parts of the run folder that the launcher does not download with the results.
 NOT_DELIVERED = (RunFolder.CHECKPOINTS, RunFolder.LOCK, EVALUATED, FAILED_FROM)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """Folders and hosts of a job, from the variables that the training toolkit sets.
-
-    Attributes:
-        trial: the trial's channel.
-        data: the channels of its data, in the order in which the environment declares their keys.
-        start: the channel of a run to continue or evaluate; None if there is none.
-        evaluate: whether the job evaluates that run's policy instead of training.
-        sweep: folder that stands for the sweep's folder; the service saves it to S3 while the job runs.
-        model: folder of the policy, which the service keeps.
-        output: folder of all other results, which the service keeps.
-        hosts: of the job.
-    """
-
-    trial: Path
-    data: Sequence[Path]
-    start: Path | None
-    evaluate: bool
-    sweep: Path
-    model: Path
-    output: Path
-    hosts: Hosts
-
-    @classmethod
-    def read(cls, environment: Mapping[str, str]) -> Job:
-        """Read the environment variables of a job.
-
-        Raises:
-            DataError: the job has no trial.
-        """
-        trial, start = (environment.get(f"SM_CHANNEL_{name.upper()}") for name in (TRIAL_CHANNEL, CHECKPOINT_CHANNEL))
-        data = takewhile(bool, (environment.get(f"SM_CHANNEL_{data_channel(index).upper()}") for index in count()))
-        if not trial:
-            raise DataError(
-                f"the job has no channel {TRIAL_CHANNEL}, which holds the trial: send it by launcher=sagemaker"
-            )
-        return cls(
-            trial=Path(trial),
-            data=[Path(str(channel)) for channel in data],
-            start=Path(start) if start else None,
-            evaluate=environment.get(EVALUATE) == "1",
-            sweep=base_folder(environment) / "checkpoints",
-            model=Path(environment["SM_MODEL_DIR"]),
-            output=Path(environment["SM_OUTPUT_DATA_DIR"]),
-            hosts=Hosts.read(environment),
-        )
 
 
 def main() -> int:
@@ -256,11 +205,6 @@ def report_failure(error: BaseException) -> int:
     failure.parent.mkdir(parents=True, exist_ok=True)
     failure.write_text(reason[:LONGEST_REASON])
     return status or 1
-
-
-def base_folder(environment: Mapping[str, str]) -> Path:
-    """Return the folder that the service shares with the container."""
-    return Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 
 
 if __name__ == "__main__":

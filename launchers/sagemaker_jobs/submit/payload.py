@@ -8,7 +8,6 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from glob import glob
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.environment import data_keys, metric_names
+from battery_lab.config.environment import metric_names
 from battery_lab.config.stored_trial import note_choices, store_trial
 from battery_lab.config.sweep_name import choices_of_trials
 from battery_lab.sweep.trial_id import package_versions
@@ -25,7 +24,7 @@ from battery_lab.tracking.sync_state import read_sync_state, write_sync_state
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.experiments import create_experiment
 from sagemaker_jobs.aws.job_names import trial_digest
-from sagemaker_jobs.aws.s3_layout import S3Layout, split_uri
+from sagemaker_jobs.aws.s3_layout import S3Layout
 from sagemaker_jobs.container.channels import CODE, PACKAGES
 from sagemaker_jobs.container.ray_cluster import TOKEN
 from sagemaker_jobs.container.run_trial import NUMBER
@@ -33,6 +32,7 @@ from sagemaker_jobs.options.field_types import LONGEST_EXPERIMENT
 from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.submit import training_request
 from sagemaker_jobs.submit.custom_code import code_archive
+from sagemaker_jobs.submit.data_paths import data_files, data_paths
 from sagemaker_jobs.submit.live_tracking import config_for_job, create_sweep_run
 from sagemaker_jobs.submit.uploads import Uploads
 
@@ -210,49 +210,6 @@ class Sender:
 
 def _overrides(job: TrialJob) -> list[str]:
     return choices_of_trials([str(choice) for choice in job.config.hydra.overrides.task])
-
-
-def data_paths(config: DictConfig) -> dict[str, str]:
-    """Return the paths or URIs of a trial's data, by the configuration keys that its environment declares."""
-    return {key: channel_path(key, str(OmegaConf.select(config, key))) for key in data_keys(config)}
-
-
-def channel_path(key: str, path: str) -> str:
-    """Return a data path for a channel.
-
-    Args:
-        key: the configuration key that names the path.
-        path: on this machine or in S3.
-
-    Raises:
-        ConfigError: the path is a pattern in S3.
-    """
-    if not path.startswith("s3://"):
-        return path
-    name = split_uri(path)[1]
-    if any(sign in name for sign in "*?["):
-        raise ConfigError(f"{key}={path} must be an object or a folder in S3, as channels take no patterns")
-    # A channel takes all keys with a prefix: without the slash it would take folders with longer names, too.
-    return path if Path(name).suffix or path.endswith("/") else f"{path}/"
-
-
-def data_files(key: str, path: str) -> list[Path]:
-    """Return the file, the folder or the files of a pattern that a local path names.
-
-    Raises:
-        ConfigError: there are none, or they are in several folders.
-    """
-    expanded = Path(path).expanduser()
-    files = [expanded] if expanded.exists() else sorted(Path(name) for name in glob(str(expanded), recursive=True))
-    if not files:
-        raise ConfigError(
-            f"{key}={path} must be a file, a folder or a pattern on this machine, or s3://, but nothing is there"
-        )
-    if len({file.parent for file in files}) > 1:
-        raise ConfigError(
-            f"{key}={path} must match files of one folder, to be uploaded, but matches several: name the folder"
-        )
-    return files
 
 
 def experiment_name(sweep: str) -> str:
