@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
@@ -15,6 +15,8 @@ from battery_lab.envs.layout import Layout
 
 if TYPE_CHECKING:
     from battery_lab.report import Panel
+
+ActionKind = Literal["discrete", "continuous"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,14 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from battery_lab.common.errors import DataError, LabError
-from battery_lab.envs.base import ActionMeaning, Environment
+from battery_lab.envs.base import ActionKind, ActionMeaning, Environment
 from battery_lab.envs.layout import Layout
 from battery_lab.networks.base import Network
 from battery_lab.policies.policy import Policy, load, read_meaning, read_spec
@@ -69,7 +69,7 @@ def export_policy(stored: Path, network: Network, env: Environment, name: str, f
     about = About(
         name=name,
         observation=list(layout.names),
-        kind=policy.actions,
+        kind=cast(ActionKind, policy.actions),
         asks_for=action.name,
         values=list(action.values),
         observation_state=dict(policy.observation_state),

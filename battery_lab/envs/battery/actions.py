@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from battery_lab.common.errors import require
 from battery_lab.common.options import Int, Unit, options
-from battery_lab.envs.base import ActionMeaning
+from battery_lab.envs.base import ActionKind, ActionMeaning
 
 KINDS = ("discrete", "continuous")
 
@@ -27,7 +27,7 @@ class ActionSet:
         power_mw: full power.
     """
 
-    kind: Literal["discrete", "continuous"]
+    kind: ActionKind
     levels: Int
     power_mw: Annotated[float, Field(gt=0), Unit("MW")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 import pandas as pd
 from pydantic import Field, SkipValidation
@@ -12,7 +12,7 @@ from pydantic import Field, SkipValidation
 from battery_lab.baselines import Baseline
 from battery_lab.common.errors import require
 from battery_lab.common.options import Int, Unit, options
-from battery_lab.envs.base import ActionMeaning, Actor, Evaluation, Metric
+from battery_lab.envs.base import ActionKind, ActionMeaning, Actor, Evaluation, Metric
 from battery_lab.envs.battery import evaluate_policy
 from battery_lab.envs.battery.actions import KINDS, ActionSet
 from battery_lab.envs.battery.baseline_cache import cached_requests
@@ -116,7 +116,8 @@ class BatteryWorld:
             scaling: scales of the observations; None fits them on training time.
         """
         self._option, self._series = option, series
-        self._actions = ActionSet(kind=actions, levels=option.action_levels, power_mw=option.battery.power_mw)
+        kind = cast(ActionKind, actions)  # checked by ActionSet
+        self._actions = ActionSet(kind=kind, levels=option.action_levels, power_mw=option.battery.power_mw)
         self._split = split_time(
             series,
             test_days=option.test_days,
