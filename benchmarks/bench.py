@@ -3,7 +3,7 @@
 python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|grow|waits|sweeps|all] [--repeats 5] [--seconds 60]
                            [--threads CORES] [--implementations lab,sb3] [--out outputs/bench.json]
 
-Each implementation runs in a process of its own, one at a time. All of them run once before any runs again, so that a
+Each implementation runs in a separate process, one at a time. All of them run once before any runs again, so that a
 temporarily slow machine affects all alike. Parts: `main` compares all implementations, `grow` scales the workload up,
 `waits` measures start and evaluation times, `sweeps` the overhead of sweeps. The columns of the tables:
 
@@ -50,7 +50,7 @@ Runs = dict[str, dict[int, dict[str, Any]]]
 
 
 def spawn(implementation: str, workload: Mapping[str, Any], seconds: float, threads: int) -> dict[str, Any]:
-    """Run one implementation in a process of its own.
+    """Run one implementation in a separate process.
 
     Raises:
         RuntimeError: it failed; the message contains the end of its output.

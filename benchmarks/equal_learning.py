@@ -103,7 +103,7 @@ TASKS = {
 
 
 def train(name: str, backend: str, seed: int, scale: float) -> dict[str, Any]:
-    """Train and evaluate one policy, in a process of its own.
+    """Train and evaluate one policy, in a separate process.
 
     Args:
         name: name of the task.

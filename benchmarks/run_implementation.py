@@ -1,4 +1,4 @@
-"""One run of one implementation in a process of its own; prints its measurements as JSON on the last line.
+"""One run of one implementation in a separate process; prints its measurements as JSON on the last line.
 
 python -m benchmarks.run_implementation \
         '{"implementation": "lab", "seconds": 10, "threads": 2, "workload": {"algo": "ppo"}}'

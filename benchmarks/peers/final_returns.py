@@ -23,7 +23,7 @@ EPISODES = 100
 
 
 class CartPole(CartPoleVectorEnv):
-    """Gymnasium's vector environment with a seed of its own, and the log that the lab's runners read."""
+    """Gymnasium's vector environment with a fixed seed, and the log that the lab's runners read."""
 
     def __init__(self, num_envs: int, seed: int) -> None:
         super().__init__(num_envs, max_episode_steps=500)

@@ -96,7 +96,7 @@ class GradientSteps:
     def threads(self, number: int) -> int:
         """Return how many threads to compute step ``number`` with.
 
-        An urgent compiler gets a core of its own until the take-over: torch's threads wait for one another, so all of
+        An urgent compiler gets a separate core until the take-over: torch's threads wait for one another, so all of
         them stall when one has to share its core. The number of threads changes how sums are rounded. To keep runs
         reproducible it depends on the step alone, and not on whether the program was cached or could be compiled.
         """

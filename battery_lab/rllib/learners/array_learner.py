@@ -229,7 +229,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
                     group["fused"], group["foreach"] = True, False
 
     def _seed_update(self) -> None:
-        """Seed the random numbers of an update, if the learner has a process of its own.
+        """Seed the random numbers of an update, if the learner has a separate process.
 
         Checkpoints contain the random state of the main process only, and of several learners the state of the first
         one. A seed that depends only on the number of gradient steps makes a resumed run draw the same numbers.

@@ -71,8 +71,8 @@ def test_steps_equal_those_of_torch(kind, clipping):
     for step in range(5):
         for module in (ours, theirs):
             set_gradients(module, gradients(step))
-        for one in (optimizer, other):
-            one.param_groups[0]["lr"] = 0.01 / (1 + step)
+        for each in (optimizer, other):
+            each.param_groups[0]["lr"] = 0.01 / (1 + step)
         step_optimizers()
         clip(theirs, clipping)
         other.step()
@@ -139,10 +139,10 @@ def test_restored_optimizers_continue_from_their_state():
         for module in (ours, theirs):
             set_gradients(module, gradients(step))
         if step == 3:
-            for one in (optimizer, other):
-                state = copy.deepcopy(one.state_dict())
+            for each in (optimizer, other):
+                state = copy.deepcopy(each.state_dict())
                 state["param_groups"][0]["lr"] = 0.2
-                one.load_state_dict(state)
+                each.load_state_dict(state)
         step_optimizers()
         other.step()
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
