@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.compositions import SMALL, SMALL_ALGOS, SMALL_NETWORK, write_market
 from tests.launchers.kills import BUDGET, PATHS, TIMES
 
+PATIENCE_S = 900  # on a busy machine
 LOCAL, JOBS = ("hydra.launcher.parallel=2",), ("launcher=sagemaker_rehearsal", "hydra.launcher.poll_interval_s=1")
 
 
@@ -39,14 +40,17 @@ class Lab:
     def sweep(self, name, *choices, status=0):
         """Run a sweep; returns its folder."""
         process, folder = self.start(name, *choices)
-        output, _ = process.communicate(timeout=300)
+        try:
+            output, _ = process.communicate(timeout=PATIENCE_S)
+        finally:
+            process.kill()
         assert process.returncode == status, output
         return folder
 
     def run(self, *arguments):
         """Run another command of the lab; returns its output."""
         process = self._start_process([sys.executable, "-m", "battery_lab", *arguments])
-        output, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, output
         return output
 
