@@ -9,6 +9,7 @@ import pytest
 from sagemaker_jobs.aws.s3_layout import S3Layout
 from sagemaker_jobs.collect.job_record import RECORD, JobRecord
 
+from battery_lab.cli.remote_jobs import find_remote_jobs
 from battery_lab.common.errors import ConfigError
 from battery_lab.sweep.commands import logs
 from battery_lab.sweep.journal import Journal
@@ -58,4 +59,4 @@ def test_commands_read_the_sweep_of_an_earlier_version(tmp_path):
     journal.add_trial("trial", "source", [])
     (tmp_path / RECORD).write_text(json.dumps(EARLIER))
     with pytest.raises(ConfigError, match=r"trial 0 must be one of those that were sent, \[3\]"):
-        logs(tmp_path, 0)
+        logs(tmp_path, 0, find_remote_jobs(tmp_path))
