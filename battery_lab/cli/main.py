@@ -80,7 +80,7 @@ class FolderGroup(click.Group):
             return ["--help"]
         if self.default is None or (args and is_word(args[0])):
             close = difflib.get_close_matches(args[0], names, n=1)
-            hint = f"; did you mean {path} {close[0]}?" if close else ""
+            hint = f"; did you mean {path} {close[0]}?" if close else "."
             choice = " Choices are written as key=value." if self.default else ""
             raise ConfigError(f"{args[0]!r} is not a command: {path} has {', '.join(names)}{hint}{choice}")
         return [self.default, *args]
