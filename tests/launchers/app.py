@@ -92,7 +92,7 @@ class App:
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run a sweep; return its exit status and output."""
         process = self.start(*arguments)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=300)
         return process.returncode, output
 
     def trial(self, number: int) -> Path:
