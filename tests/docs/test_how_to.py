@@ -50,6 +50,12 @@ def project(tmp_path_factory):
     return folder
 
 
+def test_the_page_on_environments_includes_its_files():
+    page = (PAGES / "add-an-environment.md").read_text()
+    assert '\n--8<-- "tests/inventory_env/inventory.py"\n' in page
+    assert '\n--8<-- "tests/inventory_env/conf/env/inventory.yaml"\n' in page
+
+
 def test_every_page_is_tested():
     assert {page.stem for page in PAGES.glob("*.md")} == set(PAGE_TESTS)
 
