@@ -29,9 +29,7 @@ def atomic_path(path: Path, *, sync: bool = False) -> Iterator[Path]:
         if sync:
             for written in (*part.rglob("*"), part):
                 _sync(written)
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        os.replace(part, path)
+        replace_path(part, path)
         if sync:
             _sync(path.parent)
     finally:
@@ -42,6 +40,13 @@ def atomic_write(path: Path, content: str | bytes, *, sync: bool = False) -> Non
     """Write a file, text in UTF-8, whole or not at all."""
     with atomic_path(path, sync=sync) as part:
         part.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def replace_path(source: Path, target: Path) -> None:
+    """Move a file or a folder to a path on the same file system, and replace what is there, also a folder."""
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target, ignore_errors=True)
+    os.replace(source, target)
 
 
 def _sync(path: Path) -> None:

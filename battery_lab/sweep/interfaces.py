@@ -133,6 +133,15 @@ class RemoteJobs(Protocol):
         """Print the log of a trial's job until the job ends."""
 
 
+@runtime_checkable
+class RemoteLauncher(Protocol):
+    """A launcher plugin of Hydra whose trials run as jobs on another service."""
+
+    @staticmethod
+    def remote_jobs(folder: Path) -> RemoteJobs | None:
+        """Return the jobs of the sweep in a folder. None: this launcher did not submit it."""
+
+
 class TrialSource(Protocol):
     """A source of trials: a fixed list, or a search that proposes one trial after another."""
 

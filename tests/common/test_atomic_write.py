@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from battery_lab.common.atomic_write import atomic_path, atomic_write
+from battery_lab.common.atomic_write import atomic_path, atomic_write, replace_path
 
 
 @pytest.mark.parametrize("content", ["naïve\n", b"\x00\xff"])
@@ -49,3 +49,11 @@ def test_sync_reaches_the_disk_before_and_after_the_rename(tmp_path, monkeypatch
         part.mkdir()
         (part / "file").touch()
     assert events == ["sync", "sync", "rename", "sync"]
+
+
+def test_folder_moves_over_a_folder_that_holds_files(tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.txt").touch()
+    replace_path(tmp_path / "new", tmp_path / "old")
+    assert [path.name for path in tmp_path.rglob("*")] == ["old", "new.txt"]

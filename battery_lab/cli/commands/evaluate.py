@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from battery_lab.cli.arguments import key_values, run_folder
 from battery_lab.cli.build_experiment import build_experiment
+from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.environment import evaluation_overrides
@@ -42,7 +43,7 @@ def main(arguments: list[str]) -> dict[str, float]:
     folder = RunFolder(run).evaluations / datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S_%f")
     experiment = build_experiment(config)
     metrics: dict[str, float] = reevaluate(experiment, run, folder, Console())
-    RunFolder(folder).choices.write_text(json.dumps(chosen, indent=1))
+    atomic_write(RunFolder(folder).choices, json.dumps(chosen, indent=1))
     print(f"written to {folder}")
     return metrics
 

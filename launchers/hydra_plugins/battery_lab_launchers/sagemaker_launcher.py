@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    from battery_lab.sweep.interfaces import RemoteJobs
 
 # The options are in conf/launcher/sagemaker.yaml; sagemaker_jobs.options.job_options.JobOptions checks them.
 ConfigStore.instance().store(
@@ -41,9 +44,11 @@ class SageMakerLauncher(Launcher):
         return launch(self, job_overrides)
 
     @staticmethod
-    def remote_jobs(folder: Path) -> Any:
+    def remote_jobs(folder: Path) -> RemoteJobs | None:
         """Return the jobs of the sweep in a folder, for `battery-lab sweep`. None: it has no SageMaker jobs."""
-        if not (folder / "remote.json").is_file():
+        from sagemaker_jobs.collect.job_record import RECORD
+
+        if not (folder / RECORD).is_file():
             return None
         from hydra_plugins.battery_lab_launchers import _sagemaker_remote
 

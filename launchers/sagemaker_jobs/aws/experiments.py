@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.build import resolve
 from battery_lab.config.environment import metric_names
@@ -63,7 +64,7 @@ def log_run(connection: Connection, layout: S3Layout, experiment: str, run: str,
         line = f"could not log {run} to SageMaker Experiments ({reason}); to try again: {command}"
         print(line, file=sys.stderr, flush=True)
         return
-    (folder / RECEIPT).write_text(json.dumps({"experiment": experiment, "run": run}))
+    atomic_write(folder / RECEIPT, json.dumps({"experiment": experiment, "run": run}))
 
 
 def run_name(number: int, digest: str) -> str:

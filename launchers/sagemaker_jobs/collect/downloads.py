@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from battery_lab.common.atomic_write import atomic_path, atomic_write
+from battery_lab.common.atomic_write import atomic_path, atomic_write, replace_path
 from battery_lab.common.errors import DataError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.sweep.trial_folder import checkpoint_steps
@@ -18,7 +18,7 @@ from sagemaker_jobs.aws.errors import error_code
 from sagemaker_jobs.aws.logs import log_streams, read_lines
 from sagemaker_jobs.aws.s3_layout import S3Layout, split_uri
 from sagemaker_jobs.collect.bills import bill_totals, read_bills
-from sagemaker_jobs.collect.result_files import MOST_FILES, add_lines, replace, unpack
+from sagemaker_jobs.collect.result_files import MOST_FILES, add_lines, unpack
 
 LOG, PART = "trial.log", ".part-"
 MOST_CHECKPOINT_BYTES = 1 << 30
@@ -76,8 +76,8 @@ class Downloads:
             # The job has gone past the checkpoints of an earlier try on this machine.
             shutil.rmtree(RunFolder(folder).checkpoints, ignore_errors=True)
             for name in (*RunFolder.RESULTS, RunFolder.SYNC_STATE):
-                if name not in (RunFolder.METRICS, RunFolder.CHECKPOINTS):
-                    replace(run.path / name, folder / name)
+                if name not in (RunFolder.METRICS, RunFolder.CHECKPOINTS) and (run.path / name).exists():
+                    replace_path(run.path / name, folder / name)
             # Looks at test time count for the evaluated run, too.
             for looked_at in filter(None, (folder, self._evaluated_run)):
                 add_lines(run.test_looks, RunFolder(looked_at).test_looks)
@@ -108,7 +108,7 @@ class Downloads:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._connection.s3.download_file(bucket, f"{prefix}{name}", str(path))
             if checkpoint_steps(Path(scratch)) is not None:
-                replace(checkpoints, RunFolder(folder).checkpoints)
+                replace_path(checkpoints, RunFolder(folder).checkpoints)
 
     def log(self, folder: Path, job: str) -> None:
         """Download what a job printed, host after host; jobs in local mode print here."""

@@ -1,9 +1,7 @@
-"""Files of results: archives, and files that are moved or extended."""
+"""Files of results: archives, and files that are extended."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import tarfile
 from pathlib import Path
 
@@ -11,15 +9,6 @@ from battery_lab.common.errors import DataError
 from battery_lab.common.run_folder import RunFolder
 
 MOST_BYTES, MOST_FILES = 4 << 30, 10_000
-
-
-def replace(source: Path, target: Path) -> None:
-    """Move a file or a folder, if it exists, to where another may be."""
-    if not source.exists():
-        return
-    if target.is_dir():
-        shutil.rmtree(target)
-    os.replace(source, target)
 
 
 def add_lines(source: Path, target: Path) -> None:
