@@ -116,7 +116,8 @@ class _Builder:
         if TARGET not in node:
             return values
         target = import_target(path, str(values.pop(TARGET)))
-        with at(path):
+        # Some classes import RLlib when they check their values.
+        with at(path), quiet_imports():
             part = target(**(values if is_pydantic_dataclass(target) else checked_values(target, path, values)))
         for key, value in values.items():
             if isinstance(value, float | list):
