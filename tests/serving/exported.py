@@ -75,6 +75,10 @@ def seen(rows, seed=1):
     return np.random.default_rng(seed).normal(size=(rows, LAYOUT.size)).astype(np.float32)
 
 
+def body(rows):
+    return {"instances": seen(rows).tolist()}
+
+
 class Client:
     """A client of a server on this machine."""
 
