@@ -1,149 +1,14 @@
-"""The benchmark: its clocks, statistics and output, and as slow tests a short run of every implementation."""
+"""The benchmark: its runs, output and arguments, and as slow tests a short run of every implementation."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 
-from benchmarks import bench, implementations, markdown_tables, matmul_bound, timing
-from benchmarks.timing import Clock
-from benchmarks.workload import Workload
-
-
-def at(*times: float) -> Any:
-    """Return a function that returns these times, one per call."""
-    remaining = iter(times)
-    return lambda: next(remaining)
-
-
-# --- clocks ---
-
-
-def test_clock_ends_at_the_requested_time() -> None:
-    clock = Clock(2, now=at(*np.arange(0, 4, 0.1)))
-    continues = [clock.mark(step) for step in range(40)]
-    assert continues.index(False) == 20
-
-
-def test_clock_measures_half_of_the_time_after_a_compilation() -> None:
-    clock = Clock(2, now=at(0.0, *np.arange(1.9, 6, 0.1)))
-    continues = [clock.mark(step) for step in range(30)]
-    assert clock.marks[continues.index(False)][1] == pytest.approx(2.9)
-
-
-def test_clock_ends_at_three_times_the_requested_time() -> None:
-    clock = Clock(2, now=at(*np.arange(0, 20, 1.0)))
-    continues = [clock.mark(step) for step in range(15)]
-    assert clock.marks[continues.index(False)][1] == 6.0
-
-
-def test_time_starts_when_the_replay_memory_is_full() -> None:
-    clock = Clock(5, fill=100, now=at(0, 7, 8, 9))
-    assert [clock.mark(steps) for steps in (50, 99, 100, 110)] == [True] * 4
-    assert clock.marks == [(100, 8), (110, 9)]
-
-
-def test_clock_runs_a_training_loop_until_its_end() -> None:
-    steps = []
-
-    def training() -> Iterator[int]:
-        for step in range(1000):
-            steps.append(step)
-            yield 10 * (step + 1)
-
-    clock = Clock(1, now=at(*np.arange(0, 3, 0.05)))
-    clock.follow(training())
-    assert len(steps) == 20
-    assert clock.marks[0][0] == 0
-
-
-# --- rates ---
-
-
-COMPILES = [(0, 0.0), (100, 8.0), (300, 9.0), (500, 10.0), (700, 11.0), (900, 12.0), (1100, 13.0)]
-
-
-def test_rate_includes_compilation_and_ends_at_the_requested_time() -> None:
-    assert timing.rate(COMPILES, 10) == 50.0
-
-
-def test_steady_rate_covers_the_last_half_of_the_time() -> None:
-    assert timing.steady_rate(COMPILES, 10) == 200.0
-
-
-def test_rates_of_a_single_long_step() -> None:
-    marks = [(0, 0.0), (100, 50.0)]
-    assert timing.rate(marks, 10) == timing.steady_rate(marks, 10) == 2.0
-
-
-def test_slowest_step() -> None:
-    assert timing.slowest_step(COMPILES) == 8.0
-
-
-def test_ratios_are_computed_per_repetition() -> None:
-    # The machine was slow in the third repetition, which affects both rates alike.
-    assert timing.ratios({0: 4, 1: 6, 2: 1}, {0: 2, 1: 2, 2: 0.5}) == {"median": 2.0, "min": 2.0, "max": 3.0}
-
-
-def test_ratios_ignore_repetitions_without_both_rates() -> None:
-    assert timing.ratios({0: 4, 1: 6}, {1: 2, 2: 5})["median"] == 3.0
-
-
-def test_peak_memory_is_plausible() -> None:
-    assert 20 < timing.peak_memory_mb() < 1e6
-
-
-# --- matrix products ---
-
-
-def flops(shapes: list[matmul_bound.Shape]) -> int:
-    return sum(2 * m * k * n for m, k, n in shapes)
-
-
-def test_products_of_a_network_equal_the_count_of_torch() -> None:
-    sizes, rows = [292, 128, 128, 4], 64
-    net = torch.nn.Sequential(*(torch.nn.Linear(k, n) for k, n in zip(sizes[:-1], sizes[1:], strict=True)))
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        net(torch.ones(rows, 292)).sum().backward()
-    assert flops(matmul_bound.learning(rows, sizes)) == counter.get_total_flops()
-
-
-def test_sac_has_more_products_than_dqn_and_dqn_more_than_a_forward_pass() -> None:
-    dqn = flops(matmul_bound.update(Workload(algo="dqn", fragment=4), 292, 3))
-    sac = flops(matmul_bound.update(Workload(algo="sac", fragment=4), 292, 2))
-    assert sac > 3 * dqn
-    assert dqn > 3 * flops(matmul_bound.forward(1024, [292, 128, 128, 3]))
-
-
-def test_bound_combines_acting_and_learning(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Acting takes 1 ms for 64 steps, and each of 4 epochs 4 ms per 1,024.
-    times = iter((1e-3, 4e-3))
-    monkeypatch.setattr(matmul_bound, "seconds_each", lambda shapes, seconds: next(times))
-    assert matmul_bound.bound(Workload(algo="ppo"), 292, 3, 1.0) == pytest.approx(1 / (1e-3 / 64 + 4 * 4e-3 / 1024))
-
-
-# --- the workload ---
-
-
-@pytest.mark.parametrize("algo", ["dqn", "sac"])
-def test_updates_match_the_training_intensity(algo: str) -> None:
-    workload = Workload(algo=algo, fragment=4)
-    assert workload.updates * workload.options["batch"] / (workload.fragment * workload.num_envs) == 16
-
-
-def test_window_observation_has_292_numbers() -> None:
-    assert Workload(algo="ppo").vector_env().single_observation_space.shape == (292,)
-
-
-# --- output ---
+from benchmarks import bench, implementations, markdown_tables
 
 
 def run_of(rate: float) -> dict[str, Any]:
@@ -273,9 +138,6 @@ def test_invalid_arguments_are_rejected(arguments: list[str], message: str, caps
     with pytest.raises(SystemExit):
         bench.parse(arguments)
     assert message in capsys.readouterr().err
-
-
-# --- short runs ---
 
 
 @pytest.mark.slow
