@@ -5,9 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-import ray
 import torch
-import tree
 from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.sac import SACConfig
@@ -17,25 +15,10 @@ from ray.rllib.core.columns import Columns
 from battery_lab.common.errors import ConfigError
 from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
 from battery_lab.rllib.runners.checkpointed_runner import CheckpointedEnvRunner
-from battery_lab.rllib.runners.fragment import Fragment
+from tests.rllib.runners.scripted_runner import runner, scripted, sorted_rows
 from tests.rllib.small_algorithms import ScriptedEnv, by_columns, configured, episodes_of
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
-
-
-def scripted(lengths=(3, 5), terminates=(True, False), box=False):
-    return lambda num_envs, seed: ScriptedEnv(lengths, terminates, num_envs, box)
-
-
-def runner(config=None, make_env=None, array=True, **settings):
-    config = configured(config or PPOConfig(), make_env or scripted(), array, **settings)
-    return (ArrayEnvRunner if array else CheckpointedEnvRunner)(config=config)
-
-
-def sorted_rows(columns):
-    """Return all transitions as rows of numbers, sorted."""
-    rows = np.concatenate([values.reshape(len(values), -1) for values in columns.values()], axis=1).astype(np.float32)
-    return rows[np.lexsort(rows.T)]
 
 
 def separate_value():
@@ -59,30 +42,6 @@ def test_samples_equal_those_of_the_stock_runner(config, box):
         assert sorted(map(len, own_episodes)) == sorted(map(len, episodes))
         rows, expected = (sorted_rows(by_columns(some)) for some in (own_episodes, episodes))
         assert np.array_equal(rows, expected)
-
-
-def test_resets_are_not_transitions_and_final_observations_are_kept():
-    fragment = runner(num_envs_per_env_runner=1).sample(num_timesteps=7)[0]
-    assert fragment.obs[:, 0, 2].tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 4]
-    assert fragment.valid[:, 0].tolist() == [True] * 3 + [False] + [True] * 4
-    assert fragment.terminated[:, 0].tolist() == [False, False, True, False, False, False, False, False]
-    assert not fragment.truncated.any()
-    assert fragment.rewards[:, 0].tolist() == [1, 2, 3, 0, 11, 12, 13, 14]
-    assert len(fragment) == fragment.env_steps() == 7
-
-
-def test_fragment_continues_the_previous_one():
-    one = runner()
-    first, second = one.sample(num_timesteps=40)[0], one.sample(num_timesteps=40)[0]
-    assert np.array_equal(first.obs[-1], second.obs[0])
-    assert (first.row, second.row) == (0, len(first.valid))
-
-
-def test_forced_reset_leaves_a_gap_in_the_row_numbers():
-    one = runner()
-    first = one.sample(num_timesteps=40)[0]
-    second = one.sample(num_timesteps=40, force_reset=True)[0]
-    assert second.row == first.row + len(first.valid) + 1
 
 
 def test_counts_of_steps_and_episodes_equal_those_of_the_stock_runner():
@@ -180,61 +139,6 @@ def test_learning_from_complete_episodes(array):
     assert np.isfinite(result["learners"]["default_policy"]["total_loss"])
 
 
-@pytest.mark.parametrize("config", [PPOConfig, SACConfig])
-def test_greedy_actions_are_deterministic_and_within_bounds(config):
-    one = runner(config(), scripted(box=True))
-    first, second = one.sample(num_episodes=2, explore=False)[0], one.sample(num_episodes=2, explore=False)[0]
-    assert np.array_equal(first.actions[:3], second.actions[:3])
-    if config is SACConfig:
-        assert np.abs(first.actions).max() <= 1
-
-
-def test_epsilon_is_annealed_over_steps():
-    config = DQNConfig().training(epsilon=[[0, 1.0], [400, 0.0]])
-    one = runner(config, scripted((1000,), (False,)))
-    early = one.sample(num_timesteps=200)[0].actions
-    one.num_env_steps_sampled_lifetime = 600  # as the algorithm sets it in each iteration
-    late = one.sample(num_timesteps=200)[0]
-    assert len(np.unique(early)) == 3
-    greedy = [one._act(obs, explore=False, steps=0, random_actions=False)[0] for obs in late.obs[:-1]]
-    assert np.array_equal(np.stack(greedy), late.actions)
-
-
-def test_random_actions_need_no_module():
-    fragment = runner().sample(num_timesteps=200, random_actions=True)[0]
-    assert set(np.unique(fragment.actions)) == {0, 1, 2}
-    assert fragment.outputs == {}
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.uint8, np.int64])
-def test_observations_become_float32(dtype):
-    class Numbered(ScriptedEnv):
-        def _seen(self):
-            return super()._seen().astype(dtype)
-
-    fragment = runner(DQNConfig(), lambda n, seed: Numbered((3,), (True,), n)).sample(num_timesteps=20)[0]
-    assert fragment.obs.dtype == np.float32
-    assert fragment.obs[:3, 0, 2].tolist() == [0, 1, 2]
-
-
-def test_actions_are_unsquashed_to_the_bounds_of_the_environment():
-    seen = []
-
-    class Wide(ScriptedEnv):
-        def __init__(self, *args):
-            super().__init__(*args, box=True)
-            self.single_action_space = gym.spaces.Box(-10, 30, (1,))
-
-        def step(self, actions):
-            seen.append(actions.copy())
-            return super().step(actions)
-
-    make = lambda num_envs, seed: Wide((50,), (False,), num_envs)  # noqa: E731
-    fragment = runner(SACConfig(), make).sample(num_timesteps=80)[0]
-    assert np.abs(fragment.actions).max() <= 1
-    assert np.allclose(np.stack(seen), 10 + 20 * fragment.actions, atol=1e-5)
-
-
 def test_restored_runner_samples_the_same():
     one = runner()
     one.sample(num_timesteps=40)
@@ -299,24 +203,6 @@ def test_large_forward_passes_use_several_threads(monkeypatch):
     finally:
         torch.set_num_threads(before)
     assert set(seen[: len(seen) // 2]) == {1} and set(seen[len(seen) // 2 :]) == {2}
-
-
-def test_fragment_is_one_object_for_ray_and_rllib():
-    fragment = runner().sample(num_timesteps=40)[0]
-    assert tree.flatten([[fragment]]) == [fragment]
-    copy = ray.get(ray.put(fragment))
-    assert np.array_equal(copy.obs, fragment.obs) and len(copy) == len(fragment)
-
-
-@pytest.mark.parametrize("steps", [1, 17, 40, 99])
-def test_fragment_is_split_without_loss(steps):
-    fragment: Fragment = runner().sample(num_timesteps=100)[0]
-    first, rest = fragment[:steps], fragment.slice(slice(steps, None))
-    assert len(first) + len(rest) == len(fragment)
-    assert len(first) <= max(steps, 4)
-    assert np.array_equal(first.obs[-1], rest.obs[0])
-    assert rest.row == first.row + len(first.valid)
-    assert np.array_equal(np.concatenate([first.rewards, rest.rewards]), fragment.rewards)
 
 
 class StepCallback(RLlibCallback):
