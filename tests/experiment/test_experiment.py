@@ -4,58 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
-from dataclasses import replace
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
-import torch
 from filelock import FileLock
-from rich.console import Console
-from safetensors.numpy import load_file
 
 from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.cli.commands import evaluate
-from battery_lab.common.errors import ConfigError, DataError
-from battery_lab.envs.battery.environment import BatteryWorld
+from battery_lab.common.errors import ConfigError
 from battery_lab.experiment import checkpoint, results
-from battery_lab.experiment.experiment import Experiment, choose_actions
-from battery_lab.experiment.metrics import Validation
+from battery_lab.experiment.experiment import choose_actions
 from battery_lab.experiment.reevaluate import reevaluate
 from battery_lab.experiment.trainer import Interrupted
-from battery_lab.tracking import RunLog
-from tests.compositions import small, store, write_market
+from tests.compositions import small
+from tests.experiment.small_runs import TRACKER, Killed, console, killed, other_prices, run, same_result, stop_at
+
+pytestmark = pytest.mark.usefixtures("no_report")
 
 # SAC shares its run loop with DQN and takes longest.
 ALGOS = ("ppo", "dqn", pytest.param("sac", marks=pytest.mark.walk))
-
-
-class StatusTracker:
-    """Records the final status of runs by folder."""
-
-    def __init__(self):
-        self.statuses = {}
-
-    def start(self, folder, name, config):
-        return SimpleNamespace(log=lambda *_: None, finish=lambda status: self.statuses.update({folder: status}))
-
-
-TRACKER = StatusTracker()
-
-
-def console():
-    return Console(file=open(os.devnull, "w"))  # noqa: SIM115
-
-
-def run(folder, algo, *overrides, resume=False) -> dict[str, float]:
-    config = small(folder.parent / f"data_{algo}", algo, *overrides)
-    folder.mkdir(exist_ok=True)
-    store(config, folder)
-    experiment: Experiment = replace(build_experiment(config), tracking=TRACKER)
-    return experiment.run(folder, resume=resume, console=console())
 
 
 # For tests that train again: PPO in `make test`, the other algorithms in `make test-walks`.
@@ -68,63 +37,9 @@ TRAINS_AGAIN = pytest.mark.parametrize(
 
 @pytest.fixture(scope="module", params=ALGOS)
 def finished(request, tmp_path_factory):
-    """An uninterrupted run of each algorithm."""
+    """An uninterrupted run of each algorithm, with its report: `no_report` applies only after this."""
     folder = tmp_path_factory.mktemp("runs") / request.param
     return request.param, folder, run(folder, request.param)
-
-
-@pytest.fixture(autouse=True)
-def no_report(request, monkeypatch):
-    """Draw the report only for the test that reads it: it takes longer than the training."""
-    if "finished" not in request.fixturenames or request.node.originalname != WITH_REPORT:
-        monkeypatch.setattr(results, "write_report", lambda *args, **kwargs: None)
-
-
-WITH_REPORT = "test_run_folder_holds_all_results"
-
-
-def timeless(metrics):
-    return {key: value for key, value in metrics.items() if key not in TIMES}
-
-
-TIMES = {"train/seconds", "train/env_steps_per_second"}
-
-
-def same_result(folder, other):
-    first, second = (json.loads((f / "metrics.json").read_text()) for f in (folder, other))
-    assert timeless(first) == timeless(second)
-    weights, others = (load_file(f / "policy" / "weights.safetensors") for f in (folder, other))
-    assert all(np.array_equal(weights[key], others[key]) for key in weights)
-    # The best policy may be older than the stop; the last checkpoint is not.
-    last, other_last = (learned(f) for f in (folder, other))
-    assert last and all(np.array_equal(last[key], other_last[key]) for key in last)
-
-
-def learned(folder):
-    """Return the networks in the last checkpoint, a pickle that this test wrote."""
-    newest = checkpoint.latest(folder / "checkpoints")[0]
-    (path,) = (newest / "rllib" / "learner_group").rglob("default_policy/module_state.pkl")
-    return pickle.loads(path.read_bytes())
-
-
-def stop_at(monkeypatch, env_steps, how):
-    """Call ``how`` when a training logs this many steps."""
-    original = RunLog.log
-
-    def log(self, metrics, steps):
-        if steps >= env_steps:
-            how()
-        original(self, metrics, steps)
-
-    monkeypatch.setattr(RunLog, "log", log)
-
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing is saved."""
-
-
-def killed():
-    raise Killed
 
 
 def test_run_folder_holds_all_results(finished):
@@ -216,11 +131,6 @@ def test_resuming_a_finished_run_evaluates_again_without_training(finished):
     assert run(folder, algo, resume=True) == metrics
 
 
-def test_run_without_checkpoint_cannot_be_resumed(tmp_path):
-    with pytest.raises(DataError, match="holds no checkpoint: the run stopped before its first one"):
-        run(tmp_path / "empty", "ppo", resume=True)
-
-
 def test_incomplete_checkpoint_is_ignored(finished, tmp_path):
     _, folder, _ = finished
     checkpoints = folder / "checkpoints"
@@ -241,78 +151,9 @@ def test_second_evaluation_gives_the_same_metrics(finished):
     assert len((folder / "test_looks.jsonl").read_text().splitlines()) >= 2
 
 
-def test_plateau_stops_training(tmp_path, monkeypatch):
-    scores = iter([5.0, 4.0, 3.0, 2.0, 1.0])
-    monkeypatch.setattr(Validation, "__call__", lambda self, policy: (next(scores), {"validation/capture": 0.1}))
-    metrics = run(tmp_path / "run", "ppo", "train.stop_on_plateau=2", "train.validate_every=512")
-    # RLlib does not count the first step of an episode, so an iteration is a few steps longer.
-    assert 3 * 512 <= metrics["train/env_steps"] < 3 * 512 + 64
-    assert 512 <= metrics["validation/env_steps"] < 512 + 64
-
-
-def test_best_policy_on_validation_is_evaluated(tmp_path, monkeypatch):
-    evaluated = []
-    original = results.evaluate_test
-
-    def evaluate_test(world, policy, name):
-        evaluated.append(policy.env_steps)
-        return original(world, policy, name)
-
-    scores = iter([1.0, 9.0, 2.0, 3.0])
-    monkeypatch.setattr(results, "evaluate_test", evaluate_test)
-    monkeypatch.setattr(Validation, "__call__", lambda self, policy: (next(scores), {"validation/capture": 0.1}))
-    run(tmp_path / "run", "ppo", "train.validate_every=512")
-    assert len(evaluated) == 1
-    assert 1024 <= evaluated[0] < 1024 + 64
-
-
-def test_policies_are_chosen_on_validation_and_test_time_is_used_once(tmp_path, monkeypatch):
-    periods, original, baselines, copy_policy = (
-        [],
-        BatteryWorld.evaluate,
-        BatteryWorld.baselines,
-        Experiment.copy_policy,
-    )
-
-    def evaluate_period(self, actor, period):
-        # The look is recorded before the evaluation.
-        assert (tmp_path / "run" / "test_looks.jsonl").exists() == (period == "test")
-        periods.append(period)
-        return original(self, actor, period)
-
-    def as_trained(self, algorithm, *args):
-        policy = copy_policy(self, algorithm, *args)
-        encoder, head, _ = self.algo.actor(algorithm.env_runner.module)
-        for part, trained in ((policy.network.encoder, encoder), (policy.network.head, head)):
-            assert all(torch.equal(part.state_dict()[key], value) for key, value in trained.state_dict().items())
-        return policy
-
-    monkeypatch.setattr(BatteryWorld, "evaluate", evaluate_period)
-    monkeypatch.setattr(
-        BatteryWorld, "baselines", lambda self, period: periods.append(period) or baselines(self, period)
-    )
-    monkeypatch.setattr(Experiment, "copy_policy", as_trained)
-    metrics = run(tmp_path / "run", "ppo")
-    # Two evaluations and the baselines on validation, then the policy and the baselines on test.
-    assert periods == ["validation"] * 3 + ["test"] * 2
-    last = json.loads((tmp_path / "run" / "curves.jsonl").read_text().splitlines()[-1])
-    assert last["test/capture"] == metrics["test/capture"]
-
-
 def test_tracker_receives_the_status_of_a_finished_run(finished):
     _, folder, _ = finished
     assert TRACKER.statuses[folder] == "FINISHED"
-
-
-@pytest.mark.parametrize(("error", "status"), [(Interrupted(signal.SIGTERM, None), "KILLED"), (DataError(), "FAILED")])
-def test_tracker_receives_the_status_of_a_run_that_did_not_finish(tmp_path, monkeypatch, error, status):
-    def build_algorithm(self, source):
-        raise error
-
-    monkeypatch.setattr(Experiment, "build_algorithm", build_algorithm)
-    with pytest.raises(type(error)):
-        run(tmp_path / "run", "ppo")
-    assert TRACKER.statuses[tmp_path / "run"] == status
 
 
 def test_first_kind_of_actions_of_the_environment_is_chosen():
@@ -348,20 +189,6 @@ def test_running_run_is_refused(finished):
     algo, folder, _ = finished
     with FileLock(folder / ".lock"), pytest.raises(ConfigError, match="belongs to a run that is still running"):
         run(folder, algo, resume=True)
-
-
-def test_run_cannot_be_resumed_on_other_prices(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        stop_at(patch, 700, lambda: os.kill(os.getpid(), signal.SIGTERM))
-        with pytest.raises(Interrupted):
-            run(tmp_path / "run", "ppo")
-    with pytest.raises(ConfigError, match="the data, or their split by time, differ"):
-        run(tmp_path / "run", "ppo", f"market.path={other_prices(tmp_path)}", resume=True)
-
-
-def other_prices(folder):
-    """Write another market of the same length."""
-    return next(choice for choice in write_market(folder, seed=5) if choice.startswith("market.path=")).split("=")[1]
 
 
 @pytest.mark.parametrize("choice", ["env.action_levels=5", "env.actions=continuous", "observation=minimal", "seed=1"])

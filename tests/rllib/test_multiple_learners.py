@@ -15,7 +15,7 @@ from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.experiment import checkpoint, results
 from battery_lab.experiment.trainer import Trainer
 from tests.compositions import same_arrays, small
-from tests.experiment.test_experiment import learned
+from tests.experiment.small_runs import learned
 
 SHORT = ("train.env_steps=1024", "train.checkpoint_every=512")
 # SAC with continuous actions draws random numbers in the learner, which a resumed run must repeat.

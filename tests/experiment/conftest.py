@@ -1,0 +1,13 @@
+"""Fixtures for tests that run experiments."""
+
+from __future__ import annotations
+
+import pytest
+
+from battery_lab.experiment import results
+
+
+@pytest.fixture
+def no_report(monkeypatch):
+    """Write no report: it takes longer than the training."""
+    monkeypatch.setattr(results, "write_report", lambda *args, **kwargs: None)

@@ -1,0 +1,74 @@
+"""Selection of the policy: by its validation, with one evaluation on test time."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from battery_lab.envs.battery.environment import BatteryWorld
+from battery_lab.experiment import results
+from battery_lab.experiment.experiment import Experiment
+from battery_lab.experiment.metrics import Validation
+from tests.experiment.small_runs import run
+
+pytestmark = pytest.mark.usefixtures("no_report")
+
+
+def test_plateau_stops_training(tmp_path, monkeypatch):
+    scores = iter([5.0, 4.0, 3.0, 2.0, 1.0])
+    monkeypatch.setattr(Validation, "__call__", lambda self, policy: (next(scores), {"validation/capture": 0.1}))
+    metrics = run(tmp_path / "run", "ppo", "train.stop_on_plateau=2", "train.validate_every=512")
+    # RLlib does not count the first step of an episode, so an iteration is a few steps longer.
+    assert 3 * 512 <= metrics["train/env_steps"] < 3 * 512 + 64
+    assert 512 <= metrics["validation/env_steps"] < 512 + 64
+
+
+def test_best_policy_on_validation_is_evaluated(tmp_path, monkeypatch):
+    evaluated = []
+    original = results.evaluate_test
+
+    def evaluate_test(world, policy, name):
+        evaluated.append(policy.env_steps)
+        return original(world, policy, name)
+
+    scores = iter([1.0, 9.0, 2.0, 3.0])
+    monkeypatch.setattr(results, "evaluate_test", evaluate_test)
+    monkeypatch.setattr(Validation, "__call__", lambda self, policy: (next(scores), {"validation/capture": 0.1}))
+    run(tmp_path / "run", "ppo", "train.validate_every=512")
+    assert len(evaluated) == 1
+    assert 1024 <= evaluated[0] < 1024 + 64
+
+
+def test_policies_are_chosen_on_validation_and_test_time_is_used_once(tmp_path, monkeypatch):
+    periods, original, baselines, copy_policy = (
+        [],
+        BatteryWorld.evaluate,
+        BatteryWorld.baselines,
+        Experiment.copy_policy,
+    )
+
+    def evaluate_period(self, actor, period):
+        # The look is recorded before the evaluation.
+        assert (tmp_path / "run" / "test_looks.jsonl").exists() == (period == "test")
+        periods.append(period)
+        return original(self, actor, period)
+
+    def as_trained(self, algorithm, *args):
+        policy = copy_policy(self, algorithm, *args)
+        encoder, head, _ = self.algo.actor(algorithm.env_runner.module)
+        for part, trained in ((policy.network.encoder, encoder), (policy.network.head, head)):
+            assert all(torch.equal(part.state_dict()[key], value) for key, value in trained.state_dict().items())
+        return policy
+
+    monkeypatch.setattr(BatteryWorld, "evaluate", evaluate_period)
+    monkeypatch.setattr(
+        BatteryWorld, "baselines", lambda self, period: periods.append(period) or baselines(self, period)
+    )
+    monkeypatch.setattr(Experiment, "copy_policy", as_trained)
+    metrics = run(tmp_path / "run", "ppo")
+    # Two evaluations and the baselines on validation, then the policy and the baselines on test.
+    assert periods == ["validation"] * 3 + ["test"] * 2
+    last = json.loads((tmp_path / "run" / "curves.jsonl").read_text().splitlines()[-1])
+    assert last["test/capture"] == metrics["test/capture"]
