@@ -35,7 +35,7 @@ MODULES = {
     "errors": "common.errors",
     "evaluation": "experiment.metrics",
     "exporting": "policies.onnx_export",
-    "judging": "experiment.reevaluate",
+    "judging": "experiment.reevaluate",  # codespell:ignore judging
     "levels": "planning.energy_grid",
     "market.cache": "market.series_cache",
     "market.checks": "market.row_checks",
@@ -43,6 +43,7 @@ MODULES = {
     "market.grid": "market.interval_grid",
     "market.reader": "market.file_market",
     "market.rows": "market.file_rows",
+    "market.synthetic_offers": "market.synthetic_supply",
     "market.stamps": "market.timestamps",
     "observations.features": "observations.past_features",
     "observations.rolling": "market.rolling_statistics",

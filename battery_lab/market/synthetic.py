@@ -30,7 +30,7 @@ from battery_lab.market.synthetic_drivers import (
     Weather,
     fading,
 )
-from battery_lab.market.synthetic_offers import Plunges, Regime, Spikes, Supply
+from battery_lab.market.synthetic_supply import Plunges, Regime, Spikes, Supply
 
 TIME_ZONE = "Etc/GMT-10"
 UTC_OFFSET = np.timedelta64(10, "h")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from battery_lab.sweep.journal import Entry, Journal, State
-from battery_lab.sweep.trial_folder import Progress, ProgressReader
+from battery_lab.sweep.trial_folder import ProgressReader, TrialProgress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +148,7 @@ class TrialSource(Protocol):
     def next_trials(self) -> Sequence[Trial]:
         """Return the trials to start next. Called when the pool has capacity. Empty: none at present."""
 
-    def should_prune(self, trial: Trial, progress: Progress) -> bool:
+    def should_prune(self, trial: Trial, progress: TrialProgress) -> bool:
         """Return whether a running trial should stop early."""
 
     def on_finished(self, trial: Trial) -> None:

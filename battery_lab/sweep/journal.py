@@ -25,7 +25,7 @@ from battery_lab.common.errors import DataError
 
 JOURNAL = "journal.jsonl"
 # Event names of earlier versions, whose journals must stay readable.
-OLD_EVENTS = {"listed": "added", "begun": "started", "ended": "finished", "again": "retry"}
+OLD_EVENTS = {"listed": "added", "begun": "started", "ended": "finished", "again": "retry"}  # codespell:ignore begun
 
 
 class State(StrEnum):

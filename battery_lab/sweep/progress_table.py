@@ -16,7 +16,7 @@ from rich.table import Table
 from battery_lab.common.duration import clock
 from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.journal import Entry, State
-from battery_lab.sweep.trial_folder import Progress
+from battery_lab.sweep.trial_folder import TrialProgress
 
 STYLES = {State.DONE: "green", State.FAILED: "red", State.RUNNING: "cyan", State.STOPPED: "yellow"}
 LINE_INTERVAL_S = 60.0
@@ -31,19 +31,19 @@ def differing_choices(entries: Sequence[Entry]) -> dict[int, str]:
     return {e.number: " ".join(choice for choice in e.choices if choice not in shared) for e in entries}
 
 
-def time_left(progress: Progress, budget: int | None) -> float | None:
+def time_left(progress: TrialProgress, budget: int | None) -> float | None:
     """Return the seconds that a trial still needs at its present speed. None: unknown."""
     if not budget or not progress.steps_per_second or progress.steps_per_second <= 0:
         return None
     return max(0.0, (budget - progress.env_steps) / progress.steps_per_second)
 
 
-def _capture_text(entry: Entry, progress: Progress) -> str:
+def _capture_text(entry: Entry, progress: TrialProgress) -> str:
     value = entry.result if isinstance(entry.result, float) else progress.capture
     return "" if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
-def _cells(entry: Entry, progress: Progress, budget: int | None) -> tuple[str, str, str]:
+def _cells(entry: Entry, progress: TrialProgress, budget: int | None) -> tuple[str, str, str]:
     """Return the trained share of the budget, the capture, and the time taken or left, as text."""
     share = f"{min(1.0, progress.env_steps / budget):.0%}" if budget and progress.env_steps else ""
     duration = ""
@@ -54,7 +54,7 @@ def _cells(entry: Entry, progress: Progress, budget: int | None) -> tuple[str, s
     return share, _capture_text(entry, progress), duration
 
 
-def trial_table(rows: Sequence[tuple[Entry, Progress, int | None]]) -> Table:
+def trial_table(rows: Sequence[tuple[Entry, TrialProgress, int | None]]) -> Table:
     """Return the table of a sweep.
 
     Args:
@@ -114,13 +114,13 @@ class SweepDisplay:
             choices = differing_choices([other.entry for other in trials])[trial.number]
             self._print(trial.entry, trial.progress_reader.read(), trial.budget, choices)
 
-    def _print(self, entry: Entry, progress: Progress, budget: int | None, choices: str) -> None:
+    def _print(self, entry: Entry, progress: TrialProgress, budget: int | None, choices: str) -> None:
         share, capture, duration = _cells(entry, progress, budget)
         parts = [f"trial {entry.number}", choices, str(entry.state), share, f"capture {capture}" if capture else ""]
         parts += [duration, entry.reason or ""]
         self._console.print("  ".join(part for part in parts if part), soft_wrap=True, highlight=False, markup=False)
 
-    def _shortened(self, rows: Sequence[tuple[Entry, Progress, int | None]]) -> Table:
+    def _shortened(self, rows: Sequence[tuple[Entry, TrialProgress, int | None]]) -> Table:
         """Return a table that fits the screen, without the first of the settled trials if there are too many."""
         settled = [row for row in rows if row[0].state.settled]
         hidden = {row[0].number for row in settled[: max(0, len(rows) - MAX_ROWS)]}

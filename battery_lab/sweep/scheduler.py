@@ -13,8 +13,8 @@ from battery_lab.sweep.interfaces import Display, Outcome, Pool, Trial, TrialSou
 from battery_lab.sweep.journal import Journal, State
 from battery_lab.sweep.options import SweepOptions
 from battery_lab.sweep.trial_folder import (
-    Progress,
     ProgressReader,
+    TrialProgress,
     checkpoint_steps,
     is_locked,
     read_result,
@@ -36,7 +36,7 @@ class FixedTrials:
         trials, self._trials = self._trials, []
         return trials
 
-    def should_prune(self, trial: Trial, progress: Progress) -> bool:
+    def should_prune(self, trial: Trial, progress: TrialProgress) -> bool:
         return False
 
     def on_finished(self, trial: Trial) -> None:

@@ -92,7 +92,7 @@ def reset_folder(folder: Path) -> None:
 
 
 @dataclass
-class Progress:
+class TrialProgress:
     """Progress of a trial, read from its curves.
 
     Attributes:
@@ -124,9 +124,9 @@ class ProgressReader:
     def _reset(self) -> None:
         self._offset = 0
         self._first: tuple[int, float] | None = None
-        self.progress = Progress()
+        self.progress = TrialProgress()
 
-    def read(self) -> Progress:
+    def read(self) -> TrialProgress:
         """Return the current progress."""
         if self._path.exists() and self._path.stat().st_size < self._offset:
             self._reset()

@@ -16,7 +16,7 @@ from battery_lab.common.options import Unit, options
 from battery_lab.tracking import Status, Tracking
 from battery_lab.tracking.mlflow_client import Address
 from battery_lab.tracking.mlflow_sweep_run import finish_sweep_run
-from battery_lab.tracking.mlflow_sync import RunSync, is_synced
+from battery_lab.tracking.mlflow_upload import RunSync, is_synced
 from battery_lab.tracking.sync_state import public, read_sync_state, source_tags, write_sync_state
 
 SQLITE = "sqlite:///"

@@ -24,8 +24,8 @@ _PATIENCE_S = 60.0
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback needs no proxy
 
 
-class Connection:
-    """Connection to a running emulator."""
+class EmulatorConnection:
+    """EmulatorConnection to a running emulator."""
 
     def __init__(self, address: Mapping[str, Any]) -> None:
         """Read the content of its address.json."""
@@ -98,7 +98,7 @@ class Connection:
 class RemoteFaults:
     """Faults of an emulator."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: EmulatorConnection) -> None:
         """Store the connection."""
         self._connection = connection
 
@@ -120,7 +120,7 @@ class RemoteFaults:
         self._connection.control("DELETE", "faults")
 
 
-def connect(work: str | Path) -> Connection:
+def connect(work: str | Path) -> EmulatorConnection:
     """Connect to a running emulator.
 
     Args:
@@ -129,10 +129,10 @@ def connect(work: str | Path) -> Connection:
     Raises:
         FileNotFoundError: no emulator runs there.
     """
-    return Connection(json.loads((Path(work) / _ADDRESS).read_text()))
+    return EmulatorConnection(json.loads((Path(work) / _ADDRESS).read_text()))
 
 
-class Emulator(Connection):
+class Emulator(EmulatorConnection):
     """An emulator in a process of its own, which runs within a ``with`` statement."""
 
     def __init__(self, work: str | Path, **options: Any) -> None:

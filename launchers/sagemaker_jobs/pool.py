@@ -17,8 +17,8 @@ from sagemaker_jobs.aws.errors import ServiceError, aws_errors
 from sagemaker_jobs.aws.experiments import log_run, run_name
 from sagemaker_jobs.collect.bills import bill_of
 from sagemaker_jobs.collect.downloads import Downloads
-from sagemaker_jobs.collect.job_record import JobRecord
 from sagemaker_jobs.collect.outcome import collect_outcome
+from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.submit.dry_run import DryRun
 from sagemaker_jobs.submit.job_starter import JobStarter, RunningTrial
@@ -33,7 +33,7 @@ NOT_SENT = "it was not sent yet; the same command sends it"
 class SageMakerPool(DryRun):
     """Training jobs, at most ``max_parallel`` at a time."""
 
-    def __init__(self, options: JobOptions, connection: Connection, sender: Sender, record: JobRecord) -> None:
+    def __init__(self, options: JobOptions, connection: Connection, sender: Sender, record: SweepRecord) -> None:
         """Store the parts; nothing is requested from the service yet.
 
         Args:

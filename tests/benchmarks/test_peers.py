@@ -70,7 +70,7 @@ def test_sb3_environment_resets_within_the_step() -> None:
     hold = np.ones(16, np.int64)
     for _ in range(3000):
         observation, _, _, truncated, _ = ours.step(hold)
-        begun, _, done, infos = theirs.step(hold)
+        started, _, done, infos = theirs.step(hold)
         if truncated.any():
             break
     assert np.array_equal(done, truncated)
@@ -79,7 +79,7 @@ def test_sb3_environment_resets_within_the_step() -> None:
             assert np.array_equal(infos[i]["terminal_observation"], observation[i])
             assert infos[i]["TimeLimit.truncated"]
         else:
-            assert np.array_equal(begun[i], observation[i])
+            assert np.array_equal(started[i], observation[i])
     # The lab's environment resets one step later.
-    assert np.array_equal(begun[truncated], ours.step(hold)[0][truncated])
+    assert np.array_equal(started[truncated], ours.step(hold)[0][truncated])
     assert np.array_equal(theirs.step(hold)[0][truncated], ours.step(hold)[0][truncated])

@@ -19,35 +19,35 @@ def test_evaluate_has_help(lab):
 
 
 @pytest.fixture
-def judge(lab, finished):
-    """Run `.evaluate` on the finished run; returns the message and the figures of the newest judgement."""
+def evaluate(lab, finished):
+    """Evaluate the finished run again; returns the output and the metrics of the newest evaluation."""
 
     def run(*choices: str):
         output = lab("evaluate", f"run={finished.folder}", *choices)
-        judged = sorted(finished.folder.glob("evaluations/*/metrics.json"))
-        return output, json.loads(judged[-1].read_text()) if judged else {}
+        evaluations = sorted(finished.folder.glob("evaluations/*/metrics.json"))
+        return output, json.loads(evaluations[-1].read_text()) if evaluations else {}
 
     return run
 
 
-def test_evaluating_again_gives_the_same_figures(judge, finished):
-    output, again = judge()
+def test_evaluating_again_gives_the_same_figures(evaluate, finished):
+    output, again = evaluate()
     assert output.status == 0
     own = figures(finished.folder)
     assert {key: own[key] for key in again} == again
 
 
-def test_evaluating_at_another_wear_price_changes_profit_and_not_revenue(judge, finished):
-    output, again = judge("battery.wear_per_mwh=25")
+def test_evaluating_at_another_wear_price_changes_profit_and_not_revenue(evaluate, finished):
+    output, again = evaluate("battery.wear_per_mwh=25")
     own, key = figures(finished.folder), "test/{}_per_day"
     assert again[key.format("revenue")] == pytest.approx(own[key.format("revenue")])
     wear, at_25 = (x[key.format("revenue")] - x[key.format("profit")] for x in (own, again))
     assert at_25 == pytest.approx(2.5 * wear)
 
 
-def test_evaluating_on_another_market_uses_its_prices(judge, finished, tmp_path: Path):
+def test_evaluating_on_another_market_uses_its_prices(evaluate, finished, tmp_path: Path):
     other = [choice for choice in write_market(tmp_path / "other", seed=5) if not choice.startswith("outputs=")]
-    output, again = judge(*other)
+    output, again = evaluate(*other)
     assert output.status == 0, output.err
     best = "baseline/perfect_foresight/profit_per_day"
     assert again[best] != figures(finished.folder)[best]
@@ -59,7 +59,7 @@ def test_evaluating_on_another_market_uses_its_prices(judge, finished, tmp_path:
     ("choices", "message"),
     [
         (["battery.wear=3"], "battery.wear is not an option: .*; did you mean battery.wear_per_mwh?"),
-        (["batery.power_mw=3"], "batery.power_mw is not an option: .*; did you mean battery.power_mw?"),
+        (["batteri.power_mw=3"], "batteri.power_mw is not an option: .*; did you mean battery.power_mw?"),
         (["battery.power_mw=x"], "battery.power_mw must be greater than 0 MW, got 'x'"),
         (["battery.power_mw=-1"], "battery.power_mw must be greater than 0 MW, got -1"),
         (
@@ -74,8 +74,8 @@ def test_evaluating_on_another_market_uses_its_prices(judge, finished, tmp_path:
         (["battery"], "'battery' must be written as key=value, .*"),
     ],
 )
-def test_an_error_ends_in_one_message(judge, choices: list[str], message: str):
-    output, _ = judge(*choices)
+def test_an_error_ends_in_one_message(evaluate, choices: list[str], message: str):
+    output, _ = evaluate(*choices)
     assert output.status == 1
     assert like(f"error: {message}\n", output.err), output.err
 

@@ -143,7 +143,7 @@ def test_a_finished_run_is_not_evaluated_again_by_resuming_it(lab, finished):
         (1025, 0, 9, 1024, None),
         (9999, 3, 3, 1024, "train.stop_on_plateau"),
         (9999, 3, 2, 1024, None),
-        # It went on, and was stopped between its last checkpoint and its judgement.
+        # It resumed, and was stopped between its last checkpoint and its evaluation.
         (1024, 0, 0, 512, None),
         (1024, 0, 0, None, None),
         ("abc", 0, 0, 1024, None),

@@ -90,11 +90,11 @@ def test_a_server_acts_as_the_policy_and_stops_on_a_signal(exported):
         line = process.stdout.readline()
         port = int(re.search(r" on http://127\.0\.0\.1:(\d+)/invocations; Ctrl-C ends it$", line)[1])
         seen, done = acts(exported)
-        status, told = Client(port).ask(body={"instances": seen})
+        status, answer = Client(port).ask(body={"instances": seen})
         assert status == 200
-        assert [one["action"] for one in told["predictions"]] == done and len(set(done)) > 1
+        assert [prediction["action"] for prediction in answer["predictions"]] == done and len(set(done)) > 1
         power = np.array([-10.0, 0.0, 10.0])
-        assert [one["request_mw"] for one in told["predictions"]] == power[done].tolist()
+        assert [prediction["request_mw"] for prediction in answer["predictions"]] == power[done].tolist()
     finally:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
@@ -142,7 +142,7 @@ def test_a_server_that_others_can_reach_warns(lab, exported, monkeypatch):
         ("serve", ["port=1"], "model=<folder> must name an exported policy, .*"),
         ("serve", ["model=none"], "model=none must name an exported policy, and holds no model.json: export one .*"),
         ("serve", ["model=a", "port=web"], "port must be a whole number, 0 (any free port) to 65535, got 'web'"),
-        ("serve", ["modle=a"], "'modle=a' must be one of model=..., port=..., host=..."),
+        ("serve", ["mode=a"], "'mode=a' must be one of model=..., port=..., host=..."),
     ],
 )
 def test_an_error_ends_in_one_message(lab, command, choices, message):

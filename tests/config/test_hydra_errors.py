@@ -34,11 +34,11 @@ def conf(tmp_path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("sise=3", "sise is not an option: there are .*; did you mean size?"),
+        ("sizee=3", "sizee is not an option: there are .*; did you mean size?"),
         ("shape.radiuss=3", "shape.radiuss is not an option: shape has radius; did you mean shape.radius?"),
         ("shape.size=3", "shape.size is not an option: shape has radius; it exists with shape=other"),
         ("+size=3", "size exists already: write size=... without the +"),
-        ("~sise", "~sise: sise is not an option: .*; did you mean size?"),
+        ("~sizee", "~sizee: sizee is not an option: .*; did you mean size?"),
         ("shape=disk", "shape=disk is not an option: shape can be disc; did you mean shape=disc?"),
         ("shape=x", "shape=x is not an option: shape can be disc; to add your own, write <folder>/shape/x.yaml .*"),
         ("size", "'size' cannot be read: write key=value, .*"),

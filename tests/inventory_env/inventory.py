@@ -1,6 +1,6 @@
 """Inventory: one product in stock, ordered each day before the day's demand is known.
 
-A complete environment in one file, as somebody outside the lab would write it. The observation is the stock and the
+A complete environment in one file, written outside the lab. The observation is the stock and the
 demand of the day before; an action orders 0, 5 or 10 units; the reward is sales less the cost of the order.
 """
 

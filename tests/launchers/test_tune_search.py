@@ -13,7 +13,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler
 
 from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import State
-from battery_lab.sweep.trial_folder import Progress
+from battery_lab.sweep.trial_folder import TrialProgress
 
 
 class RecordingSearch(RandomSearch):
@@ -37,7 +37,7 @@ def make_search(*overrides, samples=3, scheduler=None, seed=0):
 
     def make_trial(overrides):
         number = numbers.setdefault(tuple(overrides), len(numbers))
-        progress = Progress()
+        progress = TrialProgress()
         reader = SimpleNamespace(read=lambda: progress)
         return SimpleNamespace(number=number, overrides=overrides, outcome=None, budget=90, progress_reader=reader)
 

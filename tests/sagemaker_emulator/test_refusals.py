@@ -21,7 +21,7 @@ SPOT = {"EnableManagedSpotTraining": True}
 WRONG = {
     "name": ({"TrainingJobName": "a_b"}, "at 'trainingJobName' failed .* regular expression pattern"),
     "long name": ({"TrainingJobName": "a" * 64}, "length less than or equal to 63"),
-    "role": ({"RoleArn": "arn:aws:iam::123456789012:user/somebody"}, "at 'roleArn' failed"),
+    "role": ({"RoleArn": "arn:aws:iam::123456789012:user/someone"}, "at 'roleArn' failed"),
     "instance type": ({"ResourceConfig.InstanceType": "ml.c5.huge"}, "resourceConfig.instanceType.*enum value set"),
     "count": ({"ResourceConfig.InstanceCount": 0}, "InstanceCount must be at least 1"),
     "many hosts": ({"ResourceConfig.InstanceCount": 2}, "--isolation namespaces"),

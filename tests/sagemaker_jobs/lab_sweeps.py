@@ -58,7 +58,7 @@ class Lab:
         # With an account that must not receive any request.
         variables = {
             "PYTHONPATH": os.pathsep.join(PATHS),
-            "AWS_PROFILE": "somebody",
+            "AWS_PROFILE": "someone",
             "AWS_ENDPOINT_URL_S3": "http://[::1]:1",
         }
         return subprocess.Popen(

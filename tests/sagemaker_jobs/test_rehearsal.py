@@ -94,12 +94,12 @@ def test_runs_of_jobs_are_children_of_their_sweep_in_mlflow(both):
 def test_experiment_analytics_sorts_runs_by_a_metric(both, monkeypatch):
     from sagemaker.analytics import ExperimentAnalytics
     from sagemaker_jobs.aws.connection import Connection
-    from sagemaker_jobs.collect.job_record import JobRecord
+    from sagemaker_jobs.collect.sweep_record import SweepRecord
 
     lab, _, jobs = both
     for name, value in lab.emulator().environment.items():
         monkeypatch.setenv(name, value)
-    record = JobRecord.read(jobs)
+    record = SweepRecord.read(jobs)
     runs = ExperimentAnalytics(
         experiment_name=record.experiment,
         search_expression={"Filters": [{"Name": "TrialComponentName", "Operator": "Contains", "Value": "trial-"}]},

@@ -44,7 +44,8 @@ def test_another_process_reads_the_same_entries(tmp_path):
 def test_journals_of_earlier_versions_are_read(tmp_path):
     events = [
         {"event": "listed", "number": 0, "identity": "a", "source": "s", "choices": ["algo=a"], "at": 1.0},
-        {"event": "begun", "number": 0, "folder": "0", "budget": 100, "env_steps": 0, "at": 2.0},
+        {"event": "begun"}  # codespell:ignore begun
+        | {"number": 0, "folder": "0", "budget": 100, "env_steps": 0, "at": 2.0},
         {"event": "ended", "number": 0, "state": "failed", "result": None, "reason": "x", "raised": True, "at": 3.0},
     ]
     (tmp_path / JOURNAL).write_text("".join(json.dumps(event) + "\n" for event in events))

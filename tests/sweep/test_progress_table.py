@@ -16,7 +16,7 @@ from battery_lab.sweep.progress_table import (
     time_left,
     trial_table,
 )
-from battery_lab.sweep.trial_folder import Progress
+from battery_lab.sweep.trial_folder import TrialProgress
 
 
 def entry(number, *choices, **fields):
@@ -34,7 +34,7 @@ def printed(table, width=200):
 
 
 def trial(record, progress=None, budget=100):
-    reader = SimpleNamespace(read=lambda: progress or Progress())
+    reader = SimpleNamespace(read=lambda: progress or TrialProgress())
     return SimpleNamespace(entry=record, number=record.number, progress_reader=reader, budget=budget)
 
 
@@ -47,11 +47,11 @@ def test_only_differing_choices_are_shown():
 @pytest.mark.parametrize(
     ("progress", "budget", "left"),
     [
-        (Progress(env_steps=50, steps_per_second=10.0), 100, 5.0),
-        (Progress(env_steps=120, steps_per_second=10.0), 100, 0.0),
-        (Progress(env_steps=50), 100, None),
-        (Progress(env_steps=50, steps_per_second=10.0), None, None),
-        (Progress(env_steps=50, steps_per_second=0.0), 100, None),
+        (TrialProgress(env_steps=50, steps_per_second=10.0), 100, 5.0),
+        (TrialProgress(env_steps=120, steps_per_second=10.0), 100, 0.0),
+        (TrialProgress(env_steps=50), 100, None),
+        (TrialProgress(env_steps=50, steps_per_second=10.0), None, None),
+        (TrialProgress(env_steps=50, steps_per_second=0.0), 100, None),
     ],
 )
 def test_time_left_follows_from_the_speed(progress, budget, left):
@@ -59,13 +59,13 @@ def test_time_left_follows_from_the_speed(progress, budget, left):
 
 
 def test_table_shows_the_state_of_each_trial():
-    running = Progress(env_steps=25, capture=0.25, steps_per_second=5.0)
+    running = TrialProgress(env_steps=25, capture=0.25, steps_per_second=5.0)
     rows = [
-        (finished(0, "a=1", state=State.DONE, result=0.5, seconds=65), Progress(env_steps=100), 100),
+        (finished(0, "a=1", state=State.DONE, result=0.5, seconds=65), TrialProgress(env_steps=100), 100),
         (entry(1, "a=2", state=State.RUNNING, started_at=0.0), running, 100),
-        (finished(2, "a=[x]", state=State.FAILED, reason="[no] such file", seconds=1), Progress(), 100),
-        (entry(3, "a=4"), Progress(), None),
-        (finished(4, "a=5", state=State.DONE, result=float("nan"), seconds=1), Progress(), None),
+        (finished(2, "a=[x]", state=State.FAILED, reason="[no] such file", seconds=1), TrialProgress(), 100),
+        (entry(3, "a=4"), TrialProgress(), None),
+        (finished(4, "a=5", state=State.DONE, result=float("nan"), seconds=1), TrialProgress(), None),
     ]
     lines = [line.split() for line in printed(trial_table(rows)).splitlines()]
     assert lines[0] == ["trial", "choices", "state", "progress", "capture", "time"]
@@ -82,7 +82,7 @@ def test_outside_a_terminal_each_event_is_one_line():
         done = finished(1, "a=[2]", "b=2", state=State.DONE, result=0.5, seconds=9)
         trials = [
             trial(entry(0, "a=[1]", "b=2", state=State.RUNNING)),
-            trial(done, Progress(env_steps=100)),
+            trial(done, TrialProgress(env_steps=100)),
         ]
         for item in trials:
             display.report(item, trials)

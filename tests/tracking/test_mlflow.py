@@ -14,7 +14,7 @@ import pytest
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.tracking import RunLog
-from battery_lab.tracking.mlflow_sync import RunSync
+from battery_lab.tracking.mlflow_upload import RunSync
 from battery_lab.tracking.sync_state import read_sync_state
 from tests.tracking.runs import Run, client, points, stored, tracker
 
@@ -181,14 +181,14 @@ def test_hanging_store_delays_neither_training_nor_its_end(outputs: Path, capfd:
     with socket.create_server(("127.0.0.1", 0)) as server:
         uri = f"http://127.0.0.1:{server.getsockname()[1]}"
         run = Run(outputs / "run", tracker(outputs, uri=uri, flush_every_s=0.01, finish_within_s=0.3))
-        begun = time.monotonic()
+        started = time.monotonic()
         tracking = run.train(range(200))
         server.settimeout(30)
         connection, _ = server.accept()
         tracking.log({}, 0)
-        trained = time.monotonic() - begun
+        trained = time.monotonic() - started
         tracking.finish("FINISHED")
-        ended = time.monotonic() - begun - trained
+        ended = time.monotonic() - started - trained
         connection.close()
     assert trained < 5
     assert 0.2 < ended < 2

@@ -24,11 +24,11 @@ from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.build import build_part, resolve
 from battery_lab.config.stored_trial import trial
 from battery_lab.tracking.mlflow_client import Address
-from battery_lab.tracking.mlflow_sync import RunSync
 from battery_lab.tracking.mlflow_tracking import MlflowTracking, reason
+from battery_lab.tracking.mlflow_upload import RunSync
 from battery_lab.tracking.sync_state import public, read_sync_state
 
-ANEW = "remove it to send the run as a new one"
+REMEDY = "remove it to send the run as a new one"
 ALLOWED = ("run", "tracking.uri", "tracking.experiment", "tracking.artifacts")
 
 
@@ -87,9 +87,9 @@ def _check_sync_state(run: Path) -> None:
     except FileNotFoundError:
         return
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise damaged(path, error, ANEW) from None
+        raise damaged(path, error, REMEDY) from None
     if not good:
-        raise damaged(path, "it does not say what was sent", ANEW)
+        raise damaged(path, "it does not say what was sent", REMEDY)
 
 
 def _tracked_by_mlflow(run: Path, overrides: list[str]) -> DictConfig:

@@ -15,7 +15,7 @@ import sys
 
 import hydra
 
-from battery_lab.cli.hydra_entry import hydra_errors_explained, hydra_raises
+from battery_lab.cli.hydra_error_handling import hydra_errors_explained, hydra_raises
 from battery_lab.cli.run_trial import run_trial
 from battery_lab.cli.train_arguments import hydra_arguments
 from battery_lab.config.compose import register_resolvers

@@ -115,7 +115,7 @@ def _launcher_choices(config: DictConfig) -> dict[str, Any]:
     path = str(checkpoint)
     digest = path if path.startswith("s3://") else run_digest(Path(path).expanduser().resolve())
     # Part of stored identities, so the keys must not change.
-    return {"start": {"of": digest, "judged": bool(evaluate)}}
+    return {"start": {"of": digest, "judged": bool(evaluate)}}  # codespell:ignore judged
 
 
 def _resolve(config: DictConfig, key: str) -> str:

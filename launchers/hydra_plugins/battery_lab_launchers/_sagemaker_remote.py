@@ -14,8 +14,8 @@ from sagemaker_jobs.aws.experiments import log_run, run_name
 from sagemaker_jobs.aws.logs import log_streams, read_lines
 from sagemaker_jobs.collect.bills import bill_of
 from sagemaker_jobs.collect.downloads import Downloads
-from sagemaker_jobs.collect.job_record import JobRecord
 from sagemaker_jobs.collect.outcome import collect_outcome
+from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.submit.training_jobs import RUNNING, TrainingJobs
 
 from battery_lab.common.errors import ConfigError, LabError
@@ -62,7 +62,7 @@ def collect(folder: Path, journal: Journal) -> None:
 
 
 def _collect_trial(
-    record: JobRecord, jobs: TrainingJobs, downloads: Downloads, number: int, trial: Path
+    record: SweepRecord, jobs: TrainingJobs, downloads: Downloads, number: int, trial: Path
 ) -> Outcome | None:
     """Download what a trial's job has left so far; returns the outcome of the trial, None while the job is running."""
     job, digest = record.jobs[number]
@@ -76,9 +76,9 @@ def _collect_trial(
         return collect_outcome(number, trial, description, bill, downloads, digest, job in record.stop_requested)
 
 
-def _open(folder: Path) -> tuple[JobRecord, Connection]:
+def _open(folder: Path) -> tuple[SweepRecord, Connection]:
     check_extra()
-    record = JobRecord.read(folder)
+    record = SweepRecord.read(folder)
     if record.rehearsal is not None:
         rehearse(record.rehearsal, record.layout.bucket)
     return record, Connection(record.region, record.layout.bucket)
@@ -102,7 +102,7 @@ def logs(folder: Path, number: int) -> None:
         raise ConfigError(f"trial {number} must be one of those that were sent, {sorted(record.jobs)}")
     jobs, followed = TrainingJobs(connection, record.layout.name_prefix), None
     # The sweep may start another attempt meanwhile.
-    while (job := JobRecord.read(folder).jobs[number][0]) != followed:
+    while (job := SweepRecord.read(folder).jobs[number][0]) != followed:
         with aws_errors(f"read the log of {job}"):
             _follow(connection, jobs, job)
         followed = job

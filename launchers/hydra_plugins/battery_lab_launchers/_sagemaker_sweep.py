@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from sagemaker_jobs.aws.connection import Connection, check_extra, region_of
 from sagemaker_jobs.aws.job_names import sweep_name_prefix
 from sagemaker_jobs.aws.s3_layout import S3Layout
-from sagemaker_jobs.collect.job_record import JobRecord
+from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.pool import SageMakerPool
 from sagemaker_jobs.submit.payload import Sender
@@ -59,7 +59,7 @@ def pool(options: JobOptions, sweep: Path, dry_run: bool, rehearsal: Path | None
     name_prefix = sweep_name_prefix(sweep.name, options.bucket, options.prefix)
     layout = S3Layout(options.bucket, options.prefix, name_prefix, options.checkpoint_s3_uri, options.output_kms_key)
     sender = Sender(options, layout, connection, sweep, dry_run)
-    record = JobRecord(
+    record = SweepRecord(
         folder=sweep,
         region=connection.region,
         layout=layout,
@@ -68,6 +68,6 @@ def pool(options: JobOptions, sweep: Path, dry_run: bool, rehearsal: Path | None
         experiment=sender.experiment,
         evaluated_run=options.evaluated_run,
         rehearsal=rehearsal,
-        jobs=JobRecord.known_jobs(sweep, name_prefix),
+        jobs=SweepRecord.known_jobs(sweep, name_prefix),
     )
     return SageMakerPool(options, connection, sender, record)

@@ -14,7 +14,7 @@ from ray.tune.search import Searcher
 
 from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.journal import State
-from battery_lab.sweep.trial_folder import RESULT, Progress
+from battery_lab.sweep.trial_folder import RESULT, TrialProgress
 
 STEPS = "env_steps"
 
@@ -133,7 +133,7 @@ class TuneSearch:
             self._report(self.points[-1])
         return []
 
-    def should_prune(self, trial: Trial, progress: Progress) -> bool:
+    def should_prune(self, trial: Trial, progress: TrialProgress) -> bool:
         """Return whether the trial's points are behind others at the same environment steps."""
         points = [point for point in self.points if trial in point.trials]
         for point in points:

@@ -41,7 +41,7 @@ def sweep_name_prefix(sweep: str, bucket: str, prefix: str) -> str:
     return f"{START}-{digest[:SWEEP_DIGITS]}"
 
 
-def trial_digest(identity: str, source: str) -> str:
+def job_digest(identity: str, source: str) -> str:
     """Return a digest of a trial's identity and of the lab's source."""
     return hashlib.sha256(f"{identity} {source}".encode()).hexdigest()[:TRIAL_DIGITS]
 

@@ -24,7 +24,7 @@ from sagemaker_jobs.container.channels import (
     copy_evaluated_run,
     data_path,
 )
-from sagemaker_jobs.container.job import Job, base_folder
+from sagemaker_jobs.container.job_environment import JobEnvironment, base_folder
 from sagemaker_jobs.container.ray_cluster import ray_cluster
 
 SWEEP_FILES = ("sweep.json", RunFolder.SYNC_STATE)
@@ -42,7 +42,7 @@ def main() -> int:
 
     try:
         with stop_at_once():
-            run(Job.read(os.environ))
+            run(JobEnvironment.read(os.environ))
     except KeyboardInterrupt as stop:
         print(stop, flush=True)
         return 128 + signal.SIGTERM
@@ -51,7 +51,7 @@ def main() -> int:
     return 0
 
 
-def run(job: Job) -> None:
+def run(job: JobEnvironment) -> None:
     """Run the trial on the leading host; other hosts serve it until it is done."""
     if job.hosts.current != job.hosts.leader:
         # It ends with the leading host, which has a checkpoint to save first.
@@ -69,7 +69,7 @@ def _import_custom_code(archive: Path) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(archive), os.environ.get("PYTHONPATH"))))
 
 
-def _run_trial(job: Job) -> None:
+def _run_trial(job: JobEnvironment) -> None:
     from omegaconf import OmegaConf
     from rich.console import Console
 
@@ -164,7 +164,7 @@ def noting_failure(folder: Path) -> Iterator[None]:
         raise
 
 
-def run_folder(job: Job) -> Path:
+def run_folder(job: JobEnvironment) -> Path:
     """Return the run folder, in a folder like the sweep's, so that the run finds its parent in a store of trials."""
     number = (job.trial / NUMBER).read_text().strip()
     folder = job.sweep / number
@@ -175,7 +175,7 @@ def run_folder(job: Job) -> Path:
     return folder
 
 
-def deliver(folder: Path, job: Job) -> None:
+def deliver(folder: Path, job: JobEnvironment) -> None:
     """Copy the results to where the service takes them from: the policy as the model, the rest as output."""
     shutil.copytree(RunFolder(folder).policy, RunFolder(job.model).policy, dirs_exist_ok=True)
     for name in (RunFolder.TRIAL, RunFolder.METRICS):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sagemaker_jobs.collect.bills import add_bill, bill_of, read_bills
-from sagemaker_jobs.collect.job_record import JobRecord
+from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.submit.payload import PreparedTrial, Sender
 from sagemaker_jobs.submit.training_jobs import COMPLETED, JobPostponedError, TrainingJobs
@@ -42,7 +42,7 @@ class RunningTrial:
 class JobStarter:
     """Starts the jobs of a sweep."""
 
-    def __init__(self, options: JobOptions, jobs: TrainingJobs, sender: Sender, record: JobRecord) -> None:
+    def __init__(self, options: JobOptions, jobs: TrainingJobs, sender: Sender, record: SweepRecord) -> None:
         """Store the parts.
 
         Args:

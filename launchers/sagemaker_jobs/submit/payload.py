@@ -23,7 +23,7 @@ from battery_lab.tracking.mlflow_sweep_run import COMMAND
 from battery_lab.tracking.sync_state import read_sync_state, write_sync_state
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.experiments import create_experiment
-from sagemaker_jobs.aws.job_names import trial_digest
+from sagemaker_jobs.aws.job_names import job_digest
 from sagemaker_jobs.aws.s3_layout import S3Layout
 from sagemaker_jobs.container.channels import CODE, PACKAGES
 from sagemaker_jobs.container.ray_cluster import TOKEN
@@ -147,7 +147,7 @@ class Sender:
         code_digest = "" if code is None else hashlib.sha256(code).hexdigest()
         return PreparedTrial(
             number=number,
-            digest=trial_digest(job.identity, f"{job.counts_as}{contents}{code_digest}"),
+            digest=job_digest(job.identity, f"{job.counts_as}{contents}{code_digest}"),
             overrides=_overrides(job),
             learners=int(OmegaConf.select(config, "algo.num_learners") or 0),
             config=config_for_job(config),

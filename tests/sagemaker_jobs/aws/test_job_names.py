@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sagemaker_jobs.aws.job_names import JobName, job_name, parse_job_name, sweep_name_prefix, trial_digest
+from sagemaker_jobs.aws.job_names import JobName, job_digest, job_name, parse_job_name, sweep_name_prefix
 from sagemaker_jobs.aws.s3_layout import S3Layout, split_uri
 
 from battery_lab.common.errors import DataError
@@ -12,14 +12,14 @@ PREFIX = "battery-lab-01234567"
 
 
 def test_a_name_can_be_parsed():
-    digest = trial_digest("abc", "def")
+    digest = job_digest("abc", "def")
     name = job_name(sweep_name_prefix("algo=ppo,dqn", "lab", "battery_lab"), 11, digest, 2)
     assert parse_job_name(name) == JobName(11, digest, 2)
     assert len(name) <= 63
 
 
 def test_the_digest_depends_on_the_trial_and_the_source():
-    assert len({trial_digest("abc", "def"), trial_digest("abc", "deg"), trial_digest("abd", "def")}) == 3
+    assert len({job_digest("abc", "def"), job_digest("abc", "deg"), job_digest("abx", "def")}) == 3
 
 
 def test_the_prefix_depends_on_the_sweep_and_its_place():
@@ -34,7 +34,7 @@ def test_names_of_other_jobs_are_not_parsed(name):
 
 def test_a_name_longer_than_the_service_allows_is_an_error():
     with pytest.raises(DataError, match="63 characters"):
-        job_name(sweep_name_prefix("a", "lab", "battery_lab"), 10**23, trial_digest("abc", "def"), 0)
+        job_name(sweep_name_prefix("a", "lab", "battery_lab"), 10**23, job_digest("abc", "def"), 0)
 
 
 def test_attempts_at_a_trial_share_a_checkpoint_uri():

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from sagemaker_jobs.container import channels, run_trial
-from sagemaker_jobs.container.job import Job
+from sagemaker_jobs.container.job_environment import JobEnvironment
 
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.experiment.trainer import Interrupted
@@ -27,7 +27,7 @@ def job(tmp_path, **changes):
     (trial / "number").write_text("3\n")
     variables = {"SAGEMAKER_BASE_DIR": str(tmp_path / "ml"), "SM_CHANNEL_TRIAL": str(trial)}
     variables |= {"SM_MODEL_DIR": str(tmp_path / "model"), "SM_OUTPUT_DATA_DIR": str(tmp_path / "output")}
-    return Job.read(variables | changes)
+    return JobEnvironment.read(variables | changes)
 
 
 def checkpoint(run, env_steps):
@@ -38,7 +38,7 @@ def checkpoint(run, env_steps):
 
 def test_a_job_without_a_trial_is_an_error():
     with pytest.raises(DataError, match="the job has no channel trial, which holds the trial"):
-        Job.read({"SM_MODEL_DIR": "m", "SM_OUTPUT_DATA_DIR": "o"})
+        JobEnvironment.read({"SM_MODEL_DIR": "m", "SM_OUTPUT_DATA_DIR": "o"})
 
 
 def test_files_of_the_sweep_are_in_the_parent_of_the_run_folder(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from hydra_plugins.battery_lab_launchers import _sagemaker_remote
 from sagemaker_jobs.aws.errors import is_transient
 from sagemaker_jobs.aws.job_names import parse_job_name
-from sagemaker_jobs.collect.job_record import JobRecord
+from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.submit import training_jobs
 
 from battery_lab.common.errors import DataError
@@ -181,7 +181,7 @@ def test_jobs_that_were_left_can_be_followed_and_collected(emulator, tmp_path, c
     logs(sweep.folder, 0, _sagemaker_remote)
     lines = capsys.readouterr().out.splitlines()
     assert "starts from 0" in lines and any(line.startswith("metrics env_steps=5 ") for line in lines)
-    assert lines[-1] == f"--- {JobRecord.read(sweep.folder).jobs[0][0]}: Completed"
+    assert lines[-1] == f"--- {SweepRecord.read(sweep.folder).jobs[0][0]}: Completed"
 
     def collected():
         collect(sweep.folder, _sagemaker_remote)

@@ -1,4 +1,4 @@
-"""MLflow sync: sends what a store does not hold yet of a run folder, and nothing twice."""
+"""MLflow upload: sends whatever the store lacks from a run folder, without duplicates."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ RECORD = "remote.json"
 
 
 @dataclass
-class JobRecord:
+class SweepRecord:
     """The jobs of a sweep.
 
     Attributes:
@@ -64,7 +64,7 @@ class JobRecord:
             "prices": self.prices,
             "currency": self.currency,
             "experiment": self.experiment,
-            "judged": self.evaluated_run and str(self.evaluated_run),
+            "judged": self.evaluated_run and str(self.evaluated_run),  # codespell:ignore judged
             "rehearsal": self.rehearsal and str(self.rehearsal),
             "asked": sorted(self.stop_requested),
             "jobs": {str(number): list(job) for number, job in self.jobs.items()},
@@ -81,7 +81,7 @@ class JobRecord:
         return earlier.jobs if earlier.layout.name_prefix == name_prefix else {}
 
     @classmethod
-    def read(cls, folder: Path) -> JobRecord:
+    def read(cls, folder: Path) -> SweepRecord:
         """Read the record of a sweep.
 
         Raises:
@@ -96,7 +96,7 @@ class JobRecord:
                 prices=dict(content["prices"]),
                 currency=content["currency"],
                 experiment=content["experiment"],
-                evaluated_run=content["judged"] and Path(content["judged"]),
+                evaluated_run=content["judged"] and Path(content["judged"]),  # codespell:ignore judged
                 rehearsal=content["rehearsal"] and Path(content["rehearsal"]),
                 stop_requested=set(content["asked"]),
                 jobs={int(number): (name, digest) for number, (name, digest) in content["jobs"].items()},

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from sagemaker_jobs.aws.s3_layout import S3Layout
-from sagemaker_jobs.collect.job_record import RECORD, JobRecord
+from sagemaker_jobs.collect.sweep_record import RECORD, SweepRecord
 
-from battery_lab.cli.remote_jobs import find_remote_jobs
+from battery_lab.cli.remote_job_lookup import find_remote_jobs
 from battery_lab.common.errors import ConfigError
 from battery_lab.sweep.commands import logs
 from battery_lab.sweep.journal import Journal
@@ -27,7 +27,7 @@ EARLIER = {
     "prices": {"ml.c5.xlarge": 0.2},
     "currency": "USD",
     "experiment": "sweep",
-    "judged": "/runs/0",
+    "judged": "/runs/0",  # codespell:ignore judged
     "rehearsal": None,
     "asked": ["a"],
     "jobs": {"3": ["a", "0123456789abcdef"]},
@@ -36,20 +36,20 @@ EARLIER = {
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
     (tmp_path / RECORD).write_text(json.dumps(EARLIER))
-    record = JobRecord.read(tmp_path)
+    record = SweepRecord.read(tmp_path)
     assert record.layout == S3Layout("lab", "battery_lab", "battery-lab-01234567", "auto")
     assert (record.evaluated_run, record.stop_requested) == (Path("/runs/0"), {"a"})
     record.add_job(4, "b", "fedcba9876543210")
-    assert JobRecord.read(tmp_path) == record
-    assert JobRecord.known_jobs(tmp_path, "battery-lab-01234567") == record.jobs
-    assert JobRecord.known_jobs(tmp_path, "battery-lab-76543210") == {}
+    assert SweepRecord.read(tmp_path) == record
+    assert SweepRecord.known_jobs(tmp_path, "battery-lab-01234567") == record.jobs
+    assert SweepRecord.known_jobs(tmp_path, "battery-lab-76543210") == {}
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}"])
 def test_a_damaged_record_is_an_error(tmp_path, content):
     (tmp_path / RECORD).write_text(content)
     with pytest.raises(ConfigError, match="is damaged"):
-        JobRecord.read(tmp_path)
+        SweepRecord.read(tmp_path)
 
 
 @pytest.mark.skipif(bool(missing()), reason=f"the extra aws is not installed: {missing()}")

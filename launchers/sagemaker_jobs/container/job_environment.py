@@ -1,4 +1,4 @@
-"""Job: the folders and hosts of a training job, as its container sees them."""
+"""Job environment: the folders and hosts of a training job, as its container sees them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVALUATE = "BATTERY_LAB_EVALUATE"  # environment variable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class JobEnvironment:
     """Folders and hosts of a job, from the variables that the training toolkit sets.
 
     Attributes:
@@ -39,7 +39,7 @@ class Job:
     hosts: Hosts
 
     @classmethod
-    def read(cls, environment: Mapping[str, str]) -> Job:
+    def read(cls, environment: Mapping[str, str]) -> JobEnvironment:
         """Read the environment variables of a job.
 
         Raises:
