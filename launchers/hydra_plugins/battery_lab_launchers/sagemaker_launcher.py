@@ -46,7 +46,7 @@ class SageMakerLauncher(Launcher):
     @staticmethod
     def remote_jobs(folder: Path) -> RemoteJobs | None:
         """Return the jobs of the sweep in a folder, for `battery-lab sweep`. None: it has no SageMaker jobs."""
-        from sagemaker_jobs.collect.job_record import RECORD
+        from sagemaker_jobs.collect.sweep_record import RECORD
 
         if not (folder / RECORD).is_file():
             return None
