@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import threading
 
 import pytest
-from hydra_plugins.battery_lab_launchers import _sagemaker_remote
 from sagemaker_jobs.aws.errors import is_transient
 from sagemaker_jobs.aws.job_names import parse_job_name
-from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.submit import training_jobs
 
 from battery_lab.common.errors import DataError
-from battery_lab.sweep.commands import collect, logs
-from battery_lab.sweep.journal import Journal, State
+from battery_lab.sweep.journal import State
 from tests.launchers.app import until
 from tests.sagemaker_jobs.stub_sweeps import SLOW, StubSweep
+from tests.sagemaker_jobs.submit.job_queries import created, metrics, name_prefix
 
-
-@pytest.fixture(autouse=True)
-def without_experiments(monkeypatch):
-    """Skip Experiments, which take as long as one of these jobs; test_rehearsal.py covers them."""
-    monkeypatch.setattr("sagemaker_jobs.pool.log_run", lambda *_: None)
-
-
-def metrics(sweep, number):
-    return json.loads((sweep.folder / str(number) / "metrics.json").read_text())
-
-
-def created(emulator, sweep):
-    names = [request["parameters"]["TrainingJobName"] for request in emulator.requests("CreateTrainingJob")]
-    return [name for name in names if name.startswith(name_prefix(sweep))]
-
-
-def name_prefix(sweep):
-    return json.loads((sweep.folder / "remote.json").read_text())["lead"]
+pytestmark = pytest.mark.usefixtures("without_experiments")
 
 
 def test_results_are_downloaded_and_two_jobs_run_at_a_time(emulator, tmp_path):
@@ -96,47 +75,6 @@ def _interrupt(emulator, sweep):
     emulator.interrupt(next(iter(created(emulator, sweep))))
 
 
-@pytest.mark.parametrize("choice", ["stop", "leave"])
-def test_ctrl_c_stops_jobs_or_leaves_them(emulator, tmp_path, choice):
-    steps = {"stop": 60, "leave": 12}[choice]
-    sweep = StubSweep(tmp_path / choice, [{**SLOW, "steps": steps}], {"on_interrupt": choice})
-    launch = sweep.launch()
-
-    def interrupt():
-        until(lambda: (sweep.folder / "0" / "curves.jsonl").exists(), seconds=60)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    launch.run()
-    thread.join()
-    assert launch.stopped_by == signal.SIGINT
-    (outcome,) = [trial.outcome for trial in sweep.trials_of_launch]
-    assert outcome.state == State.STOPPED and outcome.detached == (choice == "leave")
-    (name,) = created(emulator, sweep)
-    status = emulator.client("sagemaker").describe_training_job(TrainingJobName=name)["TrainingJobStatus"]
-    assert status == ("Stopped" if choice == "stop" else "InProgress")
-    # A second launch resumes a stopped trial with another job, and follows a job that was left.
-    assert sweep.run()[0].state == State.DONE
-    assert len(created(emulator, sweep)) == (2 if choice == "stop" else 1)
-    assert metrics(sweep, 0)["train/env_steps"] == steps
-    if choice == "stop":
-        log = (sweep.folder / "0" / "trial.log").read_text()
-        assert "starts from 0" not in log
-
-
-def test_a_launch_after_a_kill_finds_the_jobs_of_the_killed_one(emulator, tmp_path):
-    sweep = StubSweep(tmp_path / "killed", [{"steps": 4, "first_pace": 0.5}, {"steps": 1}])
-    sweep.launch()
-    sweep.job_pool.open()
-    for trial in sweep.trials_of_launch:
-        sweep.job_pool.start(trial.number, trial.folder, trial.job(None))
-    # These are in no journal, and their launcher is gone.
-    outcomes = StubSweep(sweep.folder, sweep.trials).run()
-    assert {outcome.state for outcome in outcomes.values()} == {State.DONE}
-    assert len(created(emulator, sweep)) == 2
-
-
 def test_faults_of_the_service_do_not_change_the_results(emulator, tmp_path):
     emulator.faults.add("ListTrainingJobs", "throttle", times=2)
     emulator.faults.add("CreateTrainingJob", "error_after", times=1)
@@ -170,89 +108,6 @@ def test_a_job_waits_while_the_quota_is_full(emulator, tmp_path, monkeypatch):
     sweep = StubSweep(tmp_path / "full", [{"steps": 1}])
     assert sweep.run()[0].state == State.DONE
     assert refusals == 0 and len(created(emulator, sweep)) == 1
-
-
-def test_jobs_that_were_left_can_be_followed_and_collected(emulator, tmp_path, capsys):
-    trials = [{"steps": 5, "first_pace": 0.5}, {"steps": 2}, {"steps": 1}]
-    sweep = StubSweep(tmp_path / "left", trials, {"wait": False})
-    outcomes = sweep.run()
-    assert {number: outcome.detached for number, outcome in outcomes.items()} == {0: True, 1: True}
-    capsys.readouterr()
-    logs(sweep.folder, 0, _sagemaker_remote)
-    lines = capsys.readouterr().out.splitlines()
-    assert "starts from 0" in lines and any(line.startswith("metrics env_steps=5 ") for line in lines)
-    assert lines[-1] == f"--- {SweepRecord.read(sweep.folder).jobs[0][0]}: Completed"
-
-    def collected():
-        collect(sweep.folder, _sagemaker_remote)
-        return all((sweep.folder / str(number) / "metrics.json").exists() for number in (0, 1))
-
-    until(collected, seconds=60)
-    assert metrics(sweep, 0)["train/env_steps"] == 5
-    # The same command sends those that had no place.
-    assert StubSweep(sweep.folder, trials, sweep.chosen).run()[2].detached
-    journal = Journal(sweep.folder)
-    journal.read()
-    assert [entry.state for entry in journal.entries.values()] == [State.DONE, State.DONE, State.STOPPED]
-
-
-def test_the_same_command_collects_jobs_that_were_left(emulator, tmp_path):
-    trials, chosen = [{"steps": 1}, {"steps": 2}, {"steps": 3}], {"wait": False}
-    sweep = StubSweep(tmp_path / "again", trials, chosen)
-    assert len(sweep.run()) == 2
-    client, names = emulator.client("sagemaker"), created(emulator, sweep)
-
-    def completed():
-        # One by one, as lists are throttled.
-        statuses = [client.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] for name in names]
-        return statuses == ["Completed"] * 2
-
-    until(completed, seconds=60)
-    again = StubSweep(sweep.folder, trials, chosen).run()
-    assert {number: outcome.state for number, outcome in again.items()} == {
-        0: State.DONE,
-        1: State.DONE,
-        2: State.STOPPED,
-    }
-    assert again[2].detached and len(created(emulator, sweep)) == 3
-
-
-@pytest.mark.parametrize("choice", ["stop", "leave"])
-def test_ctrl_c_while_jobs_are_sent_stops_or_leaves_them(emulator, tmp_path, monkeypatch, choice):
-    from sagemaker_jobs import pool
-
-    send, trials = pool.Sender.send, [{**SLOW, "steps": {"stop": 600, "leave": 12}[choice]}, {"steps": 1}]
-
-    def started():
-        objects = emulator.client("s3").list_objects_v2(Bucket="lab").get("Contents", [])
-        return [each["Key"] for each in objects if each["Key"].endswith("/starts")]
-
-    before = started()
-
-    def interrupt(*arguments):
-        send(*arguments)
-        # From then on the job handles SIGTERM.
-        until(lambda: len(started()) > len(before))
-        os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(pool.Sender, "send", interrupt)
-    sweep = StubSweep(tmp_path / f"sending-{choice}", trials, {"wait": False, "on_interrupt": choice})
-    launch = sweep.launch()
-    launch.run()
-    assert launch.stopped_by == signal.SIGINT and launch.detached == (choice == "leave")
-    assert [trial.outcome and trial.outcome.state for trial in sweep.trials_of_launch] == [State.STOPPED, None]
-    (name,) = created(emulator, sweep)
-    job = emulator.client("sagemaker").describe_training_job(TrainingJobName=name)
-    assert job["TrainingJobStatus"] == {"stop": "Stopped", "leave": "InProgress"}[choice]
-
-
-def test_jobs_that_are_left_are_not_stopped_one_by_one(emulator, tmp_path):
-    sweep = StubSweep(tmp_path / "pruned", [{}], {"on_interrupt": "leave"})
-    sweep.launch()
-    assert sweep.job_pool.has_capacity
-    sweep.job_pool.stop(by_signal=True)
-    sweep.job_pool.stop(0)
-    assert not sweep.job_pool.has_capacity
 
 
 def test_parameters_beyond_the_limit_of_experiments_are_reported(tmp_path, capsys):
