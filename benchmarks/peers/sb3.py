@@ -48,7 +48,7 @@ class LabVecEnv(VecEnv):
                     "terminal_observation": observation[i].copy(),
                     "TimeLimit.truncated": bool(truncated[i] and not terminated[i]),
                 }
-            self.env._begin(done)
+            self.env._start(done)
             self.env._done[:] = False
             observation = self.env._observer(self.env._row, self.env._energy)
         return observation, reward.astype(np.float32), done, infos
