@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +21,17 @@ from ray.rllib.utils.metrics import (
     WEIGHTS_SEQ_NO,
 )
 
-from battery_lab.common.errors import ConfigError, LabError, require_choice
+from battery_lab.common.errors import LabError
 from battery_lab.rllib.gradient_step.autograd import LossFunction, Tensors
 from battery_lab.rllib.gradient_step.gradient_steps import GradientSteps
 from battery_lab.rllib.gradient_step.optimizer_step import GRADIENTS_FINITE, GradientClipping
 from battery_lab.rllib.learners.minibatches import MinibatchBuffer, minibatches
+from battery_lab.rllib.learners.supported_features import check_learner, check_module
 from battery_lab.rllib.log_capture import WarningCapture
 from battery_lab.rllib.process_resources import keep_freed_memory, torch_threads
 
 # Keys of the learner's state.
 GRADIENT_STEPS, FELL_BACK = "battery_lab_gradient_steps", "battery_lab_uncompiled"
-# Methods that RLlib users override, and that an update on arrays does not call.
-UNSUPPORTED_OVERRIDES = (
-    *("_update", "compute_losses", "compute_loss_for_module", "compute_gradients", "apply_gradients"),
-    *("postprocess_gradients", "postprocess_gradients_for_module"),
-)
-CLIP_METHODS = ("global_norm", "norm", "value")
 MAX_NON_FINITE_STEPS = 100  # in a row
 log = logging.getLogger(__name__)
 _MODULE_STEPS = {NUM_MODULE_STEPS_TRAINED: "sum", NUM_MODULE_STEPS_TRAINED_LIFETIME: "lifetime_sum"}
@@ -79,12 +74,9 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         Raises:
             ConfigError: the configuration needs a feature that only RLlib's own learners have.
         """
-        self._check_config()
+        check_learner(type(self), self.config)
         super().build()
-        if overridden := overridden_methods(type(self._rl_module), self.unsupported_module_overrides):
-            raise ConfigError(
-                f"rollout=array does not call the module's own {', '.join(overridden)}: use rollout=stock, which does"
-            )
+        check_module(type(self._rl_module), self.unsupported_module_overrides)
         keep_freed_memory()
         self._warnings = WarningCapture() if self.config.num_learners else None
         self._gradient_steps = self._skipped = self._unreported = self._minibatch_size = 0
@@ -102,22 +94,6 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
             compile_after=options.get("compile_after", 0),
             urgent=options.get("compile_urgent", True),
         )
-
-    def _check_config(self) -> None:
-        config = self.config
-        require_choice("grad_clip_by", config.grad_clip_by, CLIP_METHODS)
-        overridden = overridden_methods(type(self), UNSUPPORTED_OVERRIDES)
-        for used, feature in (
-            (config._learner_connector is not None, "learner connectors"),
-            (config._torch_lr_scheduler_classes is not None, "torch's learning rate schedulers"),
-            (config._torch_grad_scaler_class is not None, "torch's gradient scalers"),
-            (config.policies_to_train is not None, "policies_to_train"),
-            (bool(config.algorithm_config_overrides_per_module), "algorithm_config_overrides_per_module"),
-            (config.torch_compile_learner, "torch_compile_learner, whose counterpart is rollout.compile"),
-            (bool(overridden), f"the learner's own {', '.join(overridden)}"),
-        ):
-            if used:
-                raise ConfigError(f"rollout=array does not support {feature}: use rollout=stock, which does")
 
     def update(
         self,
@@ -164,8 +140,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
                 self._unreported += 1
         self._minibatch_size = size
         if reports:
-            self._log(self._last_metrics, self._unreported, size)
-            self._unreported = 0
+            self._log_unreported()
         self.after_gradient_based_update(timesteps=timesteps or {})
         return self.metrics.reduce() if reports else {}
 
@@ -173,8 +148,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         """Return the metrics of all updates since the last report; empty if there were none."""
         if not self._unreported:
             return {}
-        self._log(self._last_metrics, self._unreported, self._minibatch_size)
-        self._unreported = 0
+        self._log_unreported()
         return self.metrics.reduce()
 
     def step(self, batch: Tensors, timesteps: Mapping[str, Any]) -> Mapping[str, torch.Tensor]:
@@ -251,6 +225,10 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         for gradient, mean in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
 
+    def _log_unreported(self) -> None:
+        self._log(self._last_metrics, self._unreported, self._minibatch_size)
+        self._unreported = 0
+
     def _log(self, metrics: Mapping[str, torch.Tensor], minibatches: int, size: int) -> None:
         """Log the metrics of an update, which had a number of minibatches of one size, under RLlib's names."""
         values = {name: float(value) for name, value in metrics.items()} | {WEIGHTS_SEQ_NO: self._weights_seq_no}
@@ -259,9 +237,3 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         for module, names in STEPS_TRAINED.items():
             for name, reduce in names.items():
                 self.metrics.log_value((module, name), minibatches * size, reduce=reduce)
-
-
-def overridden_methods(kind: type, names: Sequence[str]) -> list[str]:
-    """Return which of some methods a class overrides outside of RLlib, itself or by a mixin."""
-    owners = {name: next((base for base in kind.__mro__ if name in vars(base)), object) for name in names}
-    return [name for name, owner in owners.items() if not owner.__module__.startswith(("ray.", "builtins"))]
