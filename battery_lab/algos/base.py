@@ -19,7 +19,7 @@ from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.options import Int, Unit, options
 from battery_lab.envs.layout import Layout
 from battery_lab.networks.base import Network
-from battery_lab.rllib.backends import Backend
+from battery_lab.rllib.backends import Backend, Parts
 from battery_lab.rllib.runners.checkpointed_runner import EnvPlaceholder
 from battery_lab.rllib.runners.environment_log import EnvironmentLog
 
@@ -170,37 +170,45 @@ def base_config(
     Raises:
         ConfigError: this machine has fewer GPUs than requested.
     """
-    num_learners = algo.num_learners if isinstance(algo, LearnerOptions) else 0
-    gpus_per_learner = algo.gpus_per_learner if isinstance(algo, LearnerOptions) else 0
-    check_gpus(num_learners, gpus_per_learner)
-    rollout = setup.rollout.parts(config.algo_class, gradient_steps)
-    config.algo_class = rollout.algorithm or config.algo_class
-    parts = asdict(DefaultModelConfig()) | {"head_fcnet_hiddens": [], NETWORK: (setup.network, setup.layout)} | model
-
+    parts = setup.rollout.parts(config.algo_class, gradient_steps)
+    config.algo_class = parts.algorithm or config.algo_class
+    model_config = asdict(DefaultModelConfig()) | {"head_fcnet_hiddens": [], NETWORK: (setup.network, setup.layout)}
+    spec = RLModuleSpec(module_class=module, catalog_class=catalog, model_config=model_config | model)
     return (
         config.framework("torch")
         .environment(EnvPlaceholder, env_config={"make_env": setup.make_env, "seed": setup.seed})
-        .env_runners(
-            env_runner_cls=rollout.runner,
-            num_env_runners=algo.num_env_runners,
-            num_envs_per_env_runner=algo.num_envs,
-            gym_env_vectorize_mode="vector_entry_point",
-            rollout_fragment_length=algo.fragment,
-            # Wait for late runners: which samples are learned from must not depend on the machine's load.
-            sample_timeout_s=3600,
-        )
-        .learners(
-            num_learners=num_learners,
-            num_gpus_per_learner=gpus_per_learner,
-            learner_config_dict=dict(rollout.options),
-            **({"learner_class": rollout.learner} if rollout.learner else {}),
-        )
-        .rl_module(rl_module_spec=RLModuleSpec(module_class=module, catalog_class=catalog, model_config=parts))
+        .env_runners(**_runner_settings(algo, parts))
+        .learners(**_learner_settings(algo, parts))
+        .rl_module(rl_module_spec=spec)
         .callbacks(EnvironmentLog)
         # Iterations are measured in steps, not in time, so that runs are reproducible.
         .reporting(min_time_s_per_iteration=0, min_sample_timesteps_per_iteration=iteration_steps)
         .debugging(seed=setup.seed, log_level="ERROR")
     )
+
+
+def _runner_settings(algo: AlgoOptions, parts: Parts) -> dict[str, Any]:
+    return {
+        "env_runner_cls": parts.runner,
+        "num_env_runners": algo.num_env_runners,
+        "num_envs_per_env_runner": algo.num_envs,
+        "gym_env_vectorize_mode": "vector_entry_point",
+        "rollout_fragment_length": algo.fragment,
+        # Wait for late runners: which samples are learned from must not depend on the machine's load.
+        "sample_timeout_s": 3600,
+    }
+
+
+def _learner_settings(algo: AlgoOptions, parts: Parts) -> dict[str, Any]:
+    num_learners = algo.num_learners if isinstance(algo, LearnerOptions) else 0
+    gpus_per_learner = algo.gpus_per_learner if isinstance(algo, LearnerOptions) else 0
+    check_gpus(num_learners, gpus_per_learner)
+    settings = {
+        "num_learners": num_learners,
+        "num_gpus_per_learner": gpus_per_learner,
+        "learner_config_dict": dict(parts.options),
+    }
+    return settings | ({"learner_class": parts.learner} if parts.learner else {})
 
 
 def linear_schedule(first: float, last: float, steps: int) -> list[list[float]] | float:

@@ -16,6 +16,8 @@ from battery_lab.report.tables import columns
 from battery_lab.report.training_plots import training_panels
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+
     from battery_lab.envs.base import World
 
 
@@ -40,25 +42,16 @@ def write_report(
         panels: the plots of the environment.
         curves: one row per line of ``curves.jsonl``; may be empty.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("battery_lab.report", ".")
-    templates = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     summary = world.summary()
     training = training_panels(curves, world)
     looks = read_looks(folder)
-    page = templates.get_template("template.html").render(
+    page = _template().render(
         title=title,
         summary={**summary, **header(folder, list(summary))},
         policies=[str(name) for name in table.index],
         evaluated=looks[-1]["policy"] if looks else "",
         columns=columns(table, world),
-        sections=[
-            ("On test time", _plots(panels, "test")),
-            ("Training", _plots(training, "training")),
-        ],
+        sections=[("On test time", _plots(panels, "test")), ("Training", _plots(training, "training"))],
         looks=looks,
         trial=read_trial(folder),
     )
@@ -66,6 +59,18 @@ def write_report(
     # A name may hold bytes of a file name that is not UTF-8; they become question marks.
     run.write_report(page.encode("utf-8", "replace"))
     return run.report
+
+
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("battery_lab.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("template.html")
 
 
 def _plots(panels: Sequence[Panel], prefix: str) -> list[dict[str, str]]:

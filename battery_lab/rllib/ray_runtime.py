@@ -53,14 +53,8 @@ def start_ray(actors: int) -> None:
     silence_ray()
     shorten_startup()
     if ray.is_initialized():
-        cores = int(ray.cluster_resources().get("CPU", 0))
-        if cores >= actors:
+        if _has_cores(actors):
             return
-        if ray.get_runtime_context().namespace != NAMESPACE:
-            raise ConfigError(
-                f"algo.num_env_runners + algo.num_learners must be at most {cores}, the number of cores of the Ray "
-                f"cluster, got {actors}: choose fewer, or add cores to the cluster"
-            )
         ray.shutdown()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if "RAY_AUTH_TOKEN_PATH" not in os.environ:
@@ -81,6 +75,17 @@ def start_ray(actors: int) -> None:
     }
     with _keep_sigterm_handler(), _loopback_only():
         ray.init(**options)
+
+
+def _has_cores(actors: int) -> bool:
+    """Return whether the running Ray has a core per actor. Raise ConfigError if a cluster has too few."""
+    cores = int(ray.cluster_resources().get("CPU", 0))
+    if cores < actors and ray.get_runtime_context().namespace != NAMESPACE:
+        raise ConfigError(
+            f"algo.num_env_runners + algo.num_learners must be at most {cores}, the number of cores of the Ray "
+            f"cluster, got {actors}: choose fewer, or add cores to the cluster"
+        )
+    return cores >= actors
 
 
 def connect_ray(address: str) -> None:

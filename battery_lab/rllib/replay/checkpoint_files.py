@@ -78,10 +78,7 @@ def write(
         if previous is not None and name in earlier and _link(previous / name, folder / name, earlier[name]["bytes"]):
             files[name] = final[name] = earlier[name]
             continue
-        array = columns[segment.column][segment.ring]
-        parts = [array[place] for _, place in spans(segment.rows, len(array))]
-        location = {"ring": segment.ring, "column": segment.column, "row": segment.rows.start}
-        files[name] = location | _write(folder / name, parts)
+        files[name] = _write_segment(folder / name, segment, columns[segment.column][segment.ring])
         if segment.final:
             final[name] = files[name]
     for column, array in extra_arrays.items():
@@ -200,6 +197,13 @@ def _link(source: Path, target: Path, size: int) -> bool:
         target.unlink(missing_ok=True)
         return False
     return True
+
+
+def _write_segment(path: Path, segment: Segment, array: NDArray[Any]) -> dict[str, Any]:
+    """Write the rows of a segment, which may wrap around the ring's array, and return its index entry."""
+    parts = [array[place] for _, place in spans(segment.rows, len(array))]
+    location = {"ring": segment.ring, "column": segment.column, "row": segment.rows.start}
+    return location | _write(path, parts)
 
 
 def _write(path: Path, parts: Sequence[NDArray[Any]]) -> dict[str, Any]:
