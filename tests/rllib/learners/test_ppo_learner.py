@@ -1,4 +1,4 @@
-"""The PPO learner on arrays: it equals RLlib's learner on the same episodes."""
+"""The PPO learner on arrays: its batches, losses and steps equal those of RLlib's learner on the same episodes."""
 
 from __future__ import annotations
 
@@ -9,48 +9,17 @@ import numpy as np
 import pytest
 import torch
 from ray.rllib.algorithms.ppo import PPOConfig
-from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical
 from ray.rllib.core.learner.training_data import TrainingData
-from ray.rllib.evaluation.postprocessing import Postprocessing
 from ray.rllib.utils.torch_utils import explained_variance
 
-from battery_lab.common.errors import LabError
-from battery_lab.rllib.learners.advantages import generalised_advantage_estimates
-from battery_lab.rllib.learners.array_learner import MAX_NON_FINITE_STEPS
 from battery_lab.rllib.learners.distributions import distribution
-from battery_lab.rllib.learners.minibatches import MinibatchBuffer
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner, PPOLoss, standardise
 from battery_lab.rllib.process_resources import keep_freed_memory
-from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
-from battery_lab.rllib.stock_backend import CheckpointedPPOLearner
-from tests.rllib.small_algorithms import ScriptedEnv, configured, episodes_of, gradients_of
-
-ADVANTAGES, TARGETS = Postprocessing.ADVANTAGES, Postprocessing.VALUE_TARGETS
-
-
-def build_learner(learner, box=False, **options):
-    """Return a learner, and a fragment with terminated and truncated episodes."""
-    training = {"use_kl_loss": True, "kl_coeff": 0.3, "entropy_coeff": 0.02, "vf_clip_param": 50.0, "grad_clip": 0.5}
-    make = lambda num_envs, seed: ScriptedEnv((4, 6, 9), (True, False, False), num_envs, box)  # noqa: E731
-    config = configured(PPOConfig().training(**training | options), make)
-    config.learners(learner_class=ArrayPPOLearner)
-    runner = ArrayEnvRunner(config=config)
-    config.learners(learner_class=learner)
-    spaces = runner.get_spaces()
-    built = learner(config=config, module_spec=config.get_multi_rl_module_spec(spaces=spaces))
-    built.build()
-    built.module[DEFAULT_MODULE_ID].set_state(runner.module.get_state())
-    return built, runner.sample(num_timesteps=150)[0]
-
-
-def build_both(box=False, **options):
-    ours, fragment = build_learner(ArrayPPOLearner, box, **options)
-    stock, _ = build_learner(PPOTorchLearner, box, **options)
-    stock.module.set_state(ours.module.get_state())
-    return ours, stock, fragment
+from tests.rllib.learners.ppo_learners import ADVANTAGES, TARGETS, build_both, build_learner, parameters_of
+from tests.rllib.small_algorithms import configured, episodes_of, gradients_of
 
 
 def stock_batch(stock, fragment):
@@ -158,12 +127,8 @@ def test_steps_agree_for_each_clipping_method(method):
     for _ in range(3):
         ours.step(minibatch, {})
         stock._update(batch)
-    for mine, theirs in zip(_parameters(ours), _parameters(stock), strict=True):
+    for mine, theirs in zip(parameters_of(ours), parameters_of(stock), strict=True):
         assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-5)
-
-
-def _parameters(learner):
-    return list(learner.module[DEFAULT_MODULE_ID].parameters())
 
 
 def test_update_changes_schedules_and_coefficients_as_rllib_does():
@@ -178,29 +143,6 @@ def test_update_changes_schedules_and_coefficients_as_rllib_does():
     assert float(found["curr_kl_coeff"].peek()) == pytest.approx(0.45)
     missing = set(wanted) - set(found) - {"diff_num_grad_updates_vs_sampler_policy"}
     assert not missing
-
-
-def test_restored_learner_keeps_its_coefficients():
-    schedule = {"entropy_coeff": [[0, 0.1], [1000, 0.0]], "kl_target": 1e-9}
-    ours, stock, fragment = build_both(**schedule)
-    ours.update(episodes=[fragment], minibatch_size=50, timesteps={"num_env_steps_sampled_lifetime": 500})
-    for learner in (ArrayPPOLearner, CheckpointedPPOLearner):
-        other, _ = build_learner(learner, **schedule)
-        other.set_state(ours.get_state())
-        schedule_now = other.entropy_coeff_schedulers_per_module[DEFAULT_MODULE_ID]
-        assert float(schedule_now.get_current_value()) == pytest.approx(0.05)
-        assert float(other.curr_kl_coeffs_per_module[DEFAULT_MODULE_ID]) == pytest.approx(0.45)
-
-
-def test_fall_back_to_autograd_is_restored(monkeypatch):
-    ours, other = build_learner(ArrayPPOLearner)[0], build_learner(ArrayPPOLearner)[0]
-    restored = []
-    monkeypatch.setattr(other._steps, "reset", restored.append)
-    for fell_back in (True, False):
-        monkeypatch.setattr(type(ours._steps), "fell_back_to_autograd", fell_back)
-        other.set_state(ours.get_state())
-    other.set_state({"rl_module": ours.get_state()["rl_module"]})
-    assert restored == [True, False, False]
 
 
 def test_several_learners_average_their_gradients(monkeypatch):
@@ -221,14 +163,6 @@ def test_one_kernel_call_updates_all_parameters():
     ours, _, fragment = build_both()
     ours.update(episodes=[fragment])
     assert set(ours._steps._optimizer_step._flat) == {"default_optimizer"}
-
-
-def test_setting_weights_alone_keeps_the_number_of_steps():
-    ours, _, fragment = build_both()
-    ours.update(episodes=[fragment], minibatch_size=50)
-    steps = ours._gradient_steps
-    ours.set_state({"rl_module": ours.get_state()["rl_module"]})
-    assert ours._gradient_steps == steps > 0
 
 
 def test_number_and_size_of_minibatches_equal_rllibs():
@@ -256,44 +190,6 @@ def test_several_fragments_form_one_batch():
     assert not torch.equal(once[TARGETS], twice[TARGETS])
 
 
-def test_advantages_by_hand():
-    rewards = np.array([[1.0], [2.0], [0.0], [3.0]], np.float32)
-    values = np.array([[10.0], [20.0], [30.0], [40.0], [50.0]], np.float32)
-    truncated = np.array([[False], [True], [False], [False]])
-    valid = np.array([[True], [True], [False], [True]])
-    none = np.zeros((4, 1), bool)
-    found = generalised_advantage_estimates(rewards, values, none, truncated, valid, 0.5, 0.5)
-    # Truncation bootstraps from the value of the last observation, 30; nothing passes through the reset.
-    assert found[:, 0].tolist() == [1 + 10 - 10 + 0.25 * (2 + 15 - 20), 2 + 15 - 20, 0, 3 + 25 - 40]
-    ended = generalised_advantage_estimates(rewards, values, truncated, truncated, valid, 0.5, 0.5)
-    assert ended[:, 0].tolist() == [1 + 10 - 10 + 0.25 * (2 - 20), 2 - 20, 0, 3 + 25 - 40]
-
-
-def test_step_with_nan_gradients_is_skipped(caplog):
-    ours, fragment = build_learner(ArrayPPOLearner)
-    minibatch = ours.tensors(TrainingData(episodes=[fragment]))
-    minibatch[ADVANTAGES] = minibatch[ADVANTAGES] * float("nan")
-    ours.step(minibatch, {})
-    assert all(torch.isfinite(parameter).all() for parameter in _parameters(ours))
-    assert "not finite" in caplog.text
-
-
-def test_run_with_lasting_nan_gradients_ends_with_a_remedy():
-    ours, fragment = build_learner(ArrayPPOLearner)
-    minibatch = ours.tensors(TrainingData(episodes=[fragment]))
-    good, bad = minibatch, minibatch | {ADVANTAGES: minibatch[ADVANTAGES] * float("nan")}
-    for _ in range(MAX_NON_FINITE_STEPS - 1):
-        ours.step(bad, {})
-    ours.step(good, {})
-    for _ in range(MAX_NON_FINITE_STEPS - 1):
-        ours.step(bad, {})
-    ours.set_state(ours.get_state())
-    for _ in range(MAX_NON_FINITE_STEPS - 1):
-        ours.step(bad, {})
-    with pytest.raises(LabError, match=r"algo\.lr"):
-        ours.step(bad, {})
-
-
 def test_runner_acts_with_the_learned_weights():
     algorithm = configured(PPOConfig().training(minibatch_size=64, train_batch_size_per_learner=128)).build_algo()
     first = {name: values.clone() for name, values in algorithm.env_runner.module.state_dict().items()}
@@ -303,19 +199,6 @@ def test_runner_acts_with_the_learned_weights():
     assert all(torch.equal(acting[name], learned[name]) for name in acting)
     assert not all(torch.equal(acting[name], first[name]) for name in acting)
     algorithm.stop()
-
-
-def test_minibatch_buffer_gathers_rows_into_reused_memory():
-    buffer = MinibatchBuffer()
-    columns = {"obs": torch.arange(12.0).reshape(6, 2), "actions": torch.arange(6)}
-    first = buffer(columns, torch.tensor([4, 0]))
-    assert first["obs"].tolist() == [[8, 9], [0, 1]] and first["actions"].tolist() == [4, 0]
-    second = buffer(columns, torch.tensor([5, 5]))
-    assert second["actions"].tolist() == [5, 5] and second["obs"].data_ptr() == first["obs"].data_ptr()
-    assert buffer(columns, torch.tensor([1, 2, 3]))["obs"].tolist() == [[2, 3], [4, 5], [6, 7]]
-    doubles = {name: values.double() for name, values in columns.items()}
-    assert buffer(doubles, torch.tensor([1, 2, 3]))["obs"].dtype == torch.float64
-    assert buffer(columns, slice(2, 3))["actions"].tolist() == [2]
 
 
 def test_update_uses_the_threads_of_its_steps_and_restores_them(monkeypatch):
