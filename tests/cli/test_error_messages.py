@@ -65,7 +65,7 @@ ERRORS = [
     ),
     ("algo=dqn env.actions=continuous", "env.actions=continuous cannot be learned by algo=dqn, .* set env.actions=.*"),
     ("market.years=1", "market .* holds 365.0 days, and the split needs at least .*"),
-    ("network=window_conv", "network=window_conv needs a time window, .* choose observation=window, .*"),
+    ("network=window_conv", "network=window_conv needs a time window, .* choose observation=window or .*"),
     ("outputs=${nothing}", "hydra.run.dir cannot be resolved: Interpolation key 'nothing' not found"),
     ("resume=nowhere", "resume=nowhere must name a run folder that holds trial.yaml, and it holds none"),
     ("rerun=nowhere", "rerun=nowhere must name a run folder that holds trial.yaml, and it holds none"),
