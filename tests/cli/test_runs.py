@@ -7,12 +7,14 @@ import re
 import shlex
 
 import pytest
+from hydra_plugins.battery_lab_launchers import _local_pool
 from omegaconf import OmegaConf
 
 from battery_lab.common.errors import LabError
 from battery_lab.config.stored_trial import load_trial, store_trial, trial
 from battery_lab.experiment.experiment import Experiment
 from battery_lab.experiment.finished_run import check_unfinished
+from tests.cli.in_process import InThisProcess
 from tests.cli.terminal import figures
 
 
@@ -48,12 +50,13 @@ def test_a_rerun_takes_single_values_but_no_groups(lab, monkeypatch, finished):
     assert lab(f"rerun={finished.folder}", "seed=7", "battery.power_mw=5").status == 0
     assert (taken[0].seed, taken[0].env.battery.power_mw) == (7, 5)
     output = lab(f"rerun={finished.folder}", "algo=sac")
-    assert output.err.startswith("error: algo=sac cannot be chosen with rerun=, which takes the stored choices")
+    assert output.err.startswith("error: algo=sac cannot be combined with rerun=, which takes the stored choices")
     assert "did you mean algo.lr?" in lab(f"rerun={finished.folder}", "algo.lrr=1").err
     assert "omit it" in lab(f"rerun={finished.folder}", "--config-dir", "mine").err
 
 
 def test_a_sweep_of_reruns_lands_among_the_sweeps(lab, monkeypatch, tmp_path, finished):
+    monkeypatch.setattr(_local_pool, "LocalPool", InThisProcess)
     monkeypatch.setattr(Experiment, "run", lambda self, folder, **_: {"validation/capture": 0.0})
     assert lab("-m", f"rerun={finished.folder}", "seed=1,2").status == 0
     assert len(list(tmp_path.glob("outputs/sweeps/*/[01]/trial.yaml"))) == 2

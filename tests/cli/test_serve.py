@@ -141,7 +141,7 @@ def test_a_server_that_others_can_reach_warns(lab, exported, monkeypatch):
         ("export", ["rum=a"], "'rum=a' must be one of run=..., to=..."),
         ("serve", ["port=1"], "model=<folder> must name an exported policy, .*"),
         ("serve", ["model=none"], "model=none must name an exported policy, and holds no model.json: export one .*"),
-        ("serve", ["model=a", "port=web"], "port must be a whole number, 0 (any free port) to 65535, got 'web'"),
+        ("serve", ["model=a", "port=web"], "port must be a whole number from 0 (any free port) to 65535, got 'web'"),
         ("serve", ["mode=a"], "'mode=a' must be one of model=..., port=..., host=..."),
     ],
 )
@@ -154,8 +154,8 @@ def test_an_error_ends_in_one_message(lab, command, choices, message):
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        (["host=here"], "host must be an address such as 127.0.0.1, got 'here'"),
-        (["port=99999"], "port must be 0 (any that is free) to 65535, got 99999"),
+        (["host=here"], "host must be an IP address such as 127.0.0.1, got 'here'"),
+        (["port=99999"], "port must be from 0 (any free port) to 65535, got 99999"),
     ],
 )
 def test_an_address_that_is_not_available_ends_in_one_message(lab, exported, choices, message):

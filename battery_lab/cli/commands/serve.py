@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     if not chosen.get("model"):
         raise ConfigError("model=<folder> must name an exported policy, for instance model=outputs/runs/<run>")
     if not chosen["port"].isdecimal():
-        raise ConfigError(f"port must be a whole number, 0 (any free port) to 65535, got {chosen['port']!r}")
+        raise ConfigError(f"port must be a whole number from 0 (any free port) to 65535, got {chosen['port']!r}")
     model = exported(folder(chosen["model"]))
     from battery_lab.serving.artifact import Artifact
     from battery_lab.serving.server import listen, serve
