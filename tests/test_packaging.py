@@ -102,7 +102,7 @@ def test_an_installed_lab_finds_its_own_options(installed: Path, tmp_path: Path)
 
 
 def test_an_installed_lab_explains_itself_in_any_folder(installed: Path, tmp_path: Path) -> None:
-    text = succeed(installed / "battery-lab", "--help", cwd=tmp_path)
+    text = succeed(installed / "battery-lab", "train", "--help", cwd=tmp_path)
     groups = {p.name for p in (ROOT / "conf").iterdir() if p.is_dir()}
     assert [group for group in sorted(groups) if group not in text] == []
     assert list(tmp_path.iterdir()) == []

@@ -20,6 +20,7 @@ import click
 from battery_lab.cli import shell_completion
 from battery_lab.cli.command_exit import exit_with_message
 from battery_lab.cli.error_messages import check_credentials
+from battery_lab.cli.train_help import train_help
 from battery_lab.common.errors import ConfigError
 
 NAME, DEFAULT = "battery-lab", "train"
@@ -40,7 +41,10 @@ class FileCommand(click.Command):
         return args
 
     def invoke(self, ctx: click.Context) -> None:
-        # The options of a trial depend on what is chosen, so Hydra shows the help of train.
+        # Hydra shows the help of train if something is chosen, as the options depend on it.
+        if self.name == DEFAULT and ctx.args in HELP:
+            click.echo(train_help())
+            return
         if self.name != DEFAULT and (not ctx.args or {"-h", "--help"} & set(ctx.args)):
             click.echo(self.help)
             return

@@ -75,6 +75,10 @@ def test_help_with_choices_is_that_of_train(lab, arguments):
     assert "algo: dqn, ppo, sac" in lab(*arguments).out
 
 
+def test_the_help_of_train_is_that_of_hydra(lab):
+    assert lab("train", "--help").out == lab("train", "seed=0", "--help").out
+
+
 def test_a_subcommand_is_a_file_that_is_found_by_its_name(lab, monkeypatch, tmp_path):
     (tmp_path / "added").mkdir()
     (tmp_path / "added" / "__init__.py").write_text('"""battery-lab: added."""')
