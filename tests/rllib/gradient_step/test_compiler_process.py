@@ -31,7 +31,8 @@ def start(tmp_path, package, monkeypatch):
     compilations = []
 
     def run(script="sleep 60", **options):
-        executable = tmp_path / "python"
+        # One file per compilation: the shell of an earlier one may not have read its own yet.
+        executable = tmp_path / f"python{len(compilations)}"
         executable.write_text(f"#!/bin/sh\nshift\n{STARTED.format(folder=tmp_path)}\n{script}\n")
         executable.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(executable))
