@@ -201,7 +201,7 @@ def test_jobs_know_neither_hydra_nor_the_emulator():
 
 
 def test_what_hydra_finds_of_the_launchers_is_light():
-    # Each command imports these files, whatever it is to do.
+    # Hydra imports these files in every command.
     light = {"hydra", "omegaconf", *sys.stdlib_module_names}
     for path in (LAUNCHERS / "hydra_plugins" / "battery_lab_launchers").glob("[!_]*.py"):
         tree = ast.parse(path.read_text())

@@ -19,7 +19,7 @@ def is_query(arguments: Sequence[str]) -> bool:
 
 
 def complete_commands(names: Sequence[str]) -> None:
-    """Print the subcommands that the line could go on with, and hide one that it has from Hydra."""
+    """Print the subcommands that match, and remove a complete one from the line before Hydra reads it."""
     program, *words = os.environ.get(LINE, "").split(" ")
     if len(words) == 1:
         print(" ".join(name for name in names if name.startswith(words[0])))
