@@ -1,11 +1,11 @@
 """Training speed of the lab beside stock RLlib, Stable-Baselines3 and plain torch loops on the same workload.
 
-python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|grow|waits|sweeps|all] [--repeats 5] [--seconds 60]
+python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|scaling|startup|sweeps|all] [--repeats 5] [--seconds 60]
                            [--threads CORES] [--implementations lab,sb3] [--out outputs/bench.json]
 
 Each implementation runs in a separate process, one at a time. All of them run once before any runs again, so that a
-temporarily slow machine affects all alike. Parts: `main` compares all implementations, `grow` scales the workload up,
-`waits` measures start and evaluation times, `sweeps` the overhead of sweeps. The columns of the tables:
+temporarily slow machine affects all alike. Parts: `main` compares all implementations, `scaling` increases the
+workload, `startup` measures start and evaluation times, `sweeps` the overhead of sweeps. The columns of the tables:
 
     env steps/s   from the first step, including compilation and warm-up; off-policy from the time when the replay
                   memory is full and learning begins. Median of the repetitions (minimum to maximum).
@@ -153,7 +153,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--threads", type=int, default=len(os.sched_getaffinity(0)), help="torch threads; default: cores"
     )
-    parser.add_argument("--implementations", "--sides", type=_names, help="only these, for example lab,sb3")
+    parser.add_argument("--implementations", type=_names, help="only these, for example lab,sb3")
     parser.add_argument("--out", type=Path, default=Path("outputs/bench.json"), help="output file")
     options = parser.parse_args(arguments)
     known = {
@@ -181,20 +181,20 @@ def main_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResul
     return output, markdown_tables.main_tables(summaries), failures
 
 
-def grow_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
+def scaling_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
     """Compare the lab with stock RLlib on increasing workloads."""
     runs, failures = measure(available(scaling_groups(), options.implementations), options)
     summaries = {group: summarise(results) for group, results in runs.items()}
-    return {"grow": summaries, "grow_machine": machine}, markdown_tables.scaling_table(summaries), failures
+    return {"scaling": summaries, "scaling_machine": machine}, markdown_tables.scaling_table(summaries), failures
 
 
-def waits_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
+def startup_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
     """Measure start and evaluation times."""
     try:
         seconds = startup_time.measure(options.algos, options.repeats)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         return {}, "", [str(error)]
-    return {"waits": seconds, "waits_machine": machine}, startup_time.table(seconds), []
+    return {"startup": seconds, "startup_machine": machine}, startup_time.table(seconds), []
 
 
 def sweeps_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
@@ -206,7 +206,7 @@ def sweeps_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartRes
     return {"sweeps": seconds, "sweeps_machine": machine}, sweep_overhead.table(seconds), []
 
 
-PARTS = {"main": main_part, "grow": grow_part, "waits": waits_part, "sweeps": sweeps_part}
+PARTS = {"main": main_part, "scaling": scaling_part, "startup": startup_part, "sweeps": sweeps_part}
 
 
 def store(path: Path, output: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 python -m benchmarks.startup_time '{"algo": "ppo", "outputs": "/tmp/somewhere", "started_at": 1790000000.0}'
 
-prints the seconds of one start as JSON on the last line. `make bench BENCH="--part waits"` runs it for all algorithms.
+prints the seconds of one start as JSON on its last line. `make bench BENCH="--part startup"` runs all algorithms.
 """
 
 from __future__ import annotations

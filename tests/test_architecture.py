@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "policies": {"envs", "networks", "serving"},
     "tracking": set(),
     "experiment": {"algos", "envs", "networks", "policies", "report", "rllib", "tracking"},
-    "config": {"tracking"},
+    "config": set(),
     "sweep": {"config", "experiment", "tracking"},
     "gym_registration": {"config", "envs.battery"},
     "cli": {"config", "experiment", "policies", "serving", "sweep", "tracking"},

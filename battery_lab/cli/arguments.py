@@ -12,7 +12,7 @@ def key_values(arguments: Sequence[str], names: Sequence[str] | None = None) -> 
     """Return ``key=value`` arguments by key.
 
     Args:
-        arguments: as they were typed.
+        arguments: the arguments as they were typed.
         names: the keys that are allowed; None: any.
 
     Raises:

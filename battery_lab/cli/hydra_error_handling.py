@@ -39,7 +39,7 @@ def hydra_errors_explained(arguments: Sequence[str]) -> Iterator[None]:
     """Turn Hydra's errors into ConfigErrors that name what the user may have meant.
 
     Args:
-        arguments: as Hydra reads them.
+        arguments: the arguments as Hydra reads them.
     """
     try:
         yield

@@ -25,7 +25,7 @@ def checked_values(cls: type, path: str, values: Mapping[str, Any]) -> dict[str,
     Args:
         cls: the dataclass.
         path: its place in a configuration, for errors.
-        values: by field.
+        values: the values of the fields, by name.
 
     Raises:
         ConfigError: a field is unknown or missing, or a value has another type.

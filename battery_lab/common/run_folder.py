@@ -14,6 +14,8 @@ from battery_lab.common.atomic_write import atomic_path, atomic_write
 if TYPE_CHECKING:
     import pandas as pd
 
+SWEEP_COMMAND = "sweep.json"  # the command of a sweep; its folder is recognised by this file
+
 
 def finite_or_null(metrics: Mapping[str, float]) -> dict[str, float | None]:
     """Return metrics for JSON, which has no NaN and no infinity: they become null."""

@@ -104,7 +104,7 @@ class _Builder:
         Args:
             node: plain values. Whole numbers written as floats, such as 2e6, become int where a class needs int.
             raw: the same with references such as ``${battery}``; errors below one name the place that it refers to.
-            path: of the node.
+            path: the path of the node.
         """
         if isinstance(raw, str) and isinstance(node, dict | list) and (reference := REFERENCE.fullmatch(raw)):
             path, raw = reference[1], self._raw_at(reference[1])

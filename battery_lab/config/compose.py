@@ -34,7 +34,7 @@ def compose(overrides: Sequence[str], folder: Path | None = None, name: str = "c
     Args:
         overrides: choices, as on the command line.
         folder: the folder of the primary YAML; None: the lab's own options.
-        name: of the primary YAML.
+        name: the name of the primary YAML.
 
     Raises:
         ConfigError: an override names an option or a key that does not exist.

@@ -23,7 +23,7 @@ def several(override: str, listed: bool = True) -> str:
     """Return the message for several values where one is possible.
 
     Args:
-        override: as it was written.
+        override: the override as it was written.
         listed: whether the values could also be a list or a text.
     """
     key, _, value = override.partition("=")
@@ -89,7 +89,7 @@ def no_key(key: str, config: Mapping[str, Any], options: Sequence[str] = ()) -> 
     """Return the message for a key that does not exist.
 
     Args:
-        key: as it was written.
+        key: the key as it was written.
         config: the configuration.
         options: choices of its group that have the key.
     """

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError, DataError
-from battery_lab.tracking.mlflow_sweep_run import COMMAND
+from battery_lab.common.run_folder import SWEEP_COMMAND
 
 # Overrides that do not change what a sweep computes: launcher, retries, tracking, outputs. Two launcher options do
 # change it: they start trials from a checkpoint, or evaluate only.
@@ -42,7 +42,7 @@ def choices_of_trials(overrides: Sequence[str]) -> list[str]:
 def store_command(folder: Path, arguments: Sequence[str]) -> None:
     """Write the arguments of a sweep's command to its folder."""
     command = {"arguments": list(arguments), "directory": os.getcwd()}
-    atomic_write(folder / COMMAND, json.dumps(command, indent=1))
+    atomic_write(folder / SWEEP_COMMAND, json.dumps(command, indent=1))
 
 
 def load_command(folder: Path) -> tuple[list[str], str | None]:
@@ -52,9 +52,9 @@ def load_command(folder: Path) -> tuple[list[str], str | None]:
         ConfigError: the folder holds no sweep.
         DataError: it is damaged.
     """
-    path = folder / COMMAND
+    path = folder / SWEEP_COMMAND
     if not path.is_file():
-        raise ConfigError(f"sweep.resume={folder} must name the folder of a sweep, which holds {COMMAND}")
+        raise ConfigError(f"sweep.resume={folder} must name the folder of a sweep, which holds {SWEEP_COMMAND}")
     try:
         stored = json.loads(path.read_text())
         arguments, directory = stored["arguments"], stored.get("directory")

@@ -27,7 +27,7 @@ def cached(folder: str | None, key: str, make: Callable[[], MarketSeries]) -> Ma
 
     Args:
         folder: folder of the cache; None disables it.
-        key: from :func:`cache_key`.
+        key: the key from :func:`cache_key`.
         make: creates the series.
     """
     if folder is None:

@@ -78,7 +78,7 @@ class Forecast:
     spike_price: Annotated[float, Field(ge=0, le=100_000), Unit("currency per MWh")]
 
 
-class State(NamedTuple):
+class MarketState(NamedTuple):
     """(T,) state of the market in each step; ``foreseen_mw`` is ``needed_mw`` as seen a day ahead."""
 
     fuel: Array
@@ -171,7 +171,7 @@ class SyntheticMarket:
         settled = np.minimum(time.day_of_year / SETTLE_DAYS, 1.0)
         return np.asarray(settled * by_year[now] + (1 - settled) * by_year[before])
 
-    def _state(self, time: LocalTime, noise: Noise) -> State:
+    def _state(self, time: LocalTime, noise: Noise) -> MarketState:
         weather, sun, plants = self.weather, self.renewables, self.supply
         warmth, cloud, wind = (weather.spell(noise, name) for name in DRIVERS)
         clear = self._regime(time, "solar") * sun.clear_sky(time)
@@ -188,7 +188,7 @@ class SyntheticMarket:
         foreseen = foreseen - (sun.rooftop_mw + sun.farms_mw) * clear * sun.sky(cloud.seen)
         foreseen = foreseen - sun.wind(time, wind.seen) + known + _day_old(outage, plants.outage_h)
         error = _day_old(fading(noise["forecast"], self.forecast.error_h), np.inf)
-        return State(
+        return MarketState(
             fuel=self._regime(time, "fuel"),
             spikes=self._regime(time, "spikes"),
             temperature_c=temperature,
@@ -197,7 +197,7 @@ class SyntheticMarket:
             foreseen_mw=foreseen + self.forecast.error_mw * error,
         )
 
-    def _price(self, state: State, noise: Noise) -> Array:
+    def _price(self, state: MarketState, noise: Noise) -> Array:
         price = self.supply.offer(state.needed_mw + self.supply.deviation(noise), state.fuel)
         price = price + self.supply.quote * noise["quote"]
         up = self.spikes.sizes(state.spikes * self.spikes.rate(state.needed_mw), noise)
@@ -206,7 +206,7 @@ class SyntheticMarket:
         price = np.where(down > 0, np.minimum(price, -down), price)
         return np.clip(price, self.price_floor, self.price_cap)
 
-    def _forecast(self, state: State) -> Array:
+    def _forecast(self, state: MarketState) -> Array:
         """Return the (T,) price expected a day ahead; spikes raise it only by their probability."""
         mean = np.zeros_like(state.fuel)
         for sigma, weight in UNSURE:

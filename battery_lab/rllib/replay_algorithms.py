@@ -39,7 +39,7 @@ class ArrayReplayAlgorithm(ArrayAlgorithm, dqn.DQN):  # type: ignore[misc]
     """
 
     local_replay_buffer: TransitionReplay
-    _updates_due = 0.0
+    updates_due = 0.0
 
     def training_step(self) -> None:
         """Sample once, then take the gradient steps that are due."""
@@ -55,11 +55,11 @@ class ArrayReplayAlgorithm(ArrayAlgorithm, dqn.DQN):  # type: ignore[misc]
         if sampled < self.config.num_steps_sampled_before_learning_starts:
             self.report_metrics()
             return
-        self._updates_due += (
+        self.updates_due += (
             sum(map(len, fragments)) * self.config.training_intensity / self.config.total_train_batch_size
         )
-        due, timesteps = int(self._updates_due), {NUM_ENV_STEPS_SAMPLED_LIFETIME: sampled}
-        self._updates_due -= due
+        due, timesteps = int(self.updates_due), {NUM_ENV_STEPS_SAMPLED_LIFETIME: sampled}
+        self.updates_due -= due
         while due > 0:
             # Samples of nearly equal size reuse the same arrays.
             steps = -(-due // -(-due // self._batches_per_sample))
@@ -111,12 +111,12 @@ class ArrayReplayAlgorithm(ArrayAlgorithm, dqn.DQN):  # type: ignore[misc]
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return RLlib's state and the gradient steps that are due."""
         state: dict[str, Any] = super().get_state(*args, **kwargs)
-        return state | {OWED: self._updates_due}
+        return state | {OWED: self.updates_due}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore a state that ``get_state`` returned."""
         super().set_state(state)
-        self._updates_due = state.get(OWED, 0.0)
+        self.updates_due = state.get(OWED, 0.0)
 
     def _create_local_replay_buffer_if_necessary(self, config: Any) -> TransitionReplay:
         options = {name: value for name, value in config["replay_buffer_config"].items() if name != "type"}

@@ -182,7 +182,7 @@ def serve(artifact: Artifact, listening: socket.socket, message: str) -> None:
 
     Args:
         artifact: the policy.
-        listening: from ``listen``.
+        listening: the socket from ``listen``.
         message: printed when the server is about to accept requests.
     """
     # uvicorn raises the signal again after its shutdown.

@@ -19,7 +19,7 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.sweep_name import load_command
 from battery_lab.sweep.interfaces import RemoteJobs
-from battery_lab.sweep.journal import JOURNAL, Entry, Journal, State
+from battery_lab.sweep.journal import JOURNAL, Entry, Journal, TrialState
 from battery_lab.sweep.progress_table import count_states, trial_table
 from battery_lab.sweep.trial_folder import ProgressReader, is_locked, read_metrics
 
@@ -55,8 +55,8 @@ def _progress(folder: Path, entry: Entry) -> ProgressReader:
 
 def _current(entry: Entry, is_running: bool) -> Entry:
     """Return the entry to show: no trial runs after its sweep was killed."""
-    if entry.state == State.RUNNING and not is_running:
-        return replace(entry, state=State.STOPPED, reason="its sweep was killed")
+    if entry.state == TrialState.RUNNING and not is_running:
+        return replace(entry, state=TrialState.STOPPED, reason="its sweep was killed")
     return entry
 
 
@@ -73,10 +73,10 @@ def retry(folder: Path, numbers: Sequence[int]) -> None:
         ConfigError: a trial does not exist, or has neither failed nor been stopped.
     """
     journal = _read_journal(folder)
-    failed = [n for n, entry in journal.entries.items() if entry.state == State.FAILED]
+    failed = [n for n, entry in journal.entries.items() if entry.state == TrialState.FAILED]
     for number in numbers:
         state = journal.entries[number].state if number in journal.entries else None
-        if state not in (State.FAILED, State.STOPPED):
+        if state not in (TrialState.FAILED, TrialState.STOPPED):
             problem = f"is {state}" if state else "is not in the sweep"
             raise ConfigError(f"trial {number} {problem}: retry takes trials that failed ({failed}) or were stopped")
     requested = list(numbers) or failed

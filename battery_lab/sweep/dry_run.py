@@ -15,7 +15,7 @@ from battery_lab.sweep.trial_folder import checkpoint_steps, read_result
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class TrialPlan:
     """What a launch would do with a trial.
 
     Attributes:
@@ -29,7 +29,7 @@ class Plan:
     seconds: float | None
 
 
-def plan_trial(trial: Trial, is_outdated: bool, speed: float | None) -> Plan:
+def plan_trial(trial: Trial, is_outdated: bool, speed: float | None) -> TrialPlan:
     """Return what a launch would do with a trial.
 
     Args:
@@ -38,13 +38,13 @@ def plan_trial(trial: Trial, is_outdated: bool, speed: float | None) -> Plan:
         speed: environment steps per second of earlier runs of its algorithm. None: unknown.
     """
     if not is_outdated and (trial.entry.state.settled or read_result(trial.folder) is not None):
-        return Plan(trial=trial, start_steps=None, seconds=0.0)
+        return TrialPlan(trial=trial, start_steps=None, seconds=0.0)
     start = 0 if is_outdated else checkpoint_steps(trial.folder) or 0
     seconds = max(0, trial.budget - start) / speed if speed and trial.budget is not None else None
-    return Plan(trial=trial, start_steps=start, seconds=seconds)
+    return TrialPlan(trial=trial, start_steps=start, seconds=seconds)
 
 
-def plan_table(plans: Sequence[Plan], trial_resources: str, max_parallel: int) -> Table:
+def plan_table(plans: Sequence[TrialPlan], trial_resources: str, max_parallel: int) -> Table:
     """Return the table of a dry run, with a summary as its caption."""
     table = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
     for name in ("trial", "choices", "action", "env steps", "resources", "time"):
@@ -56,7 +56,7 @@ def plan_table(plans: Sequence[Plan], trial_resources: str, max_parallel: int) -
     return table
 
 
-def _cells(plan: Plan, choices: str, trial_resources: str) -> tuple[str, ...]:
+def _cells(plan: TrialPlan, choices: str, trial_resources: str) -> tuple[str, ...]:
     budget = "" if plan.trial.budget is None else f"{plan.trial.budget:,}"
     if plan.start_steps is None:
         return str(plan.trial.number), choices, "skip: done", budget, "", ""
@@ -65,7 +65,7 @@ def _cells(plan: Plan, choices: str, trial_resources: str) -> tuple[str, ...]:
     return str(plan.trial.number), choices, action, budget, trial_resources, duration
 
 
-def _summary(plans: Sequence[Plan], max_parallel: int) -> str:
+def _summary(plans: Sequence[TrialPlan], max_parallel: int) -> str:
     runs = [plan for plan in plans if plan.start_steps is not None]
     known = [plan.seconds for plan in runs if plan.seconds is not None]
     total = f"{len(runs)} of {len(plans)} trials would run, {max_parallel} at a time; nothing was started"

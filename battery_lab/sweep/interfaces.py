@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from battery_lab.sweep.journal import Entry, Journal, State
+from battery_lab.sweep.journal import Entry, Journal, TrialState
 from battery_lab.sweep.trial_folder import ProgressReader, TrialProgress
 
 
@@ -27,7 +27,7 @@ class Outcome:
     """
 
     number: int
-    state: State
+    state: TrialState
     result: Any = None
     reason: str | None = None
     raised: bool = False

@@ -28,7 +28,7 @@ JOURNAL = "journal.jsonl"
 OLD_EVENTS = {"listed": "added", "begun": "started", "ended": "finished", "again": "retry"}  # codespell:ignore begun
 
 
-class State(StrEnum):
+class TrialState(StrEnum):
     """State of a trial, as written in the journal and shown in tables."""
 
     WAITING = "waiting"
@@ -41,7 +41,7 @@ class State(StrEnum):
     @property
     def settled(self) -> bool:
         """Whether nothing is left to do."""
-        return self in (State.DONE, State.PRUNED)
+        return self in (TrialState.DONE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class Entry:
     identity: str
     source: str
     choices: tuple[str, ...]
-    state: State = State.WAITING
+    state: TrialState = TrialState.WAITING
     tries: int = 0
     folder: str = ""
     budget: int | None = None
@@ -139,7 +139,7 @@ class Journal:
         return self.entries[number]
 
     def record_outcome(
-        self, number: int, state: State, result: Any = None, reason: str | None = None, raised: bool = False
+        self, number: int, state: TrialState, result: Any = None, reason: str | None = None, raised: bool = False
     ) -> Entry:
         """Record the outcome of an attempt. A result that JSON cannot represent is stored as null."""
         self._append("finished", number, state=state.value, result=_jsonable(result), reason=reason, raised=raised)
@@ -211,13 +211,13 @@ class Journal:
             return
         if kind == "started":
             fields = {name: event[name] for name in ("folder", "budget", "env_steps")}
-            entry = replace(entry, state=State.RUNNING, tries=entry.tries + 1, reason=None, **fields)
+            entry = replace(entry, state=TrialState.RUNNING, tries=entry.tries + 1, reason=None, **fields)
             entry = replace(entry, started_at=at, finished_at=None)
         elif kind == "finished":
             fields = {name: event[name] for name in ("result", "reason", "raised")}
-            entry = replace(entry, state=State(event["state"]), finished_at=at, **fields)
-        elif kind == "retry" and entry.state in (State.FAILED, State.STOPPED):
-            entry = replace(entry, state=State.WAITING)
+            entry = replace(entry, state=TrialState(event["state"]), finished_at=at, **fields)
+        elif kind == "retry" and entry.state in (TrialState.FAILED, TrialState.STOPPED):
+            entry = replace(entry, state=TrialState.WAITING)
             self._retry_requests.append(number)
         self.entries[number] = entry
 

@@ -15,10 +15,10 @@ from rich.table import Table
 
 from battery_lab.common.duration import clock
 from battery_lab.sweep.interfaces import Trial
-from battery_lab.sweep.journal import Entry, State
+from battery_lab.sweep.journal import Entry, TrialState
 from battery_lab.sweep.trial_folder import TrialProgress
 
-STYLES = {State.DONE: "green", State.FAILED: "red", State.RUNNING: "cyan", State.STOPPED: "yellow"}
+STYLES = {TrialState.DONE: "green", TrialState.FAILED: "red", TrialState.RUNNING: "cyan", TrialState.STOPPED: "yellow"}
 LINE_INTERVAL_S = 60.0
 MAX_ROWS = 30
 
@@ -47,7 +47,7 @@ def _cells(entry: Entry, progress: TrialProgress, budget: int | None) -> tuple[s
     """Return the trained share of the budget, the capture, and the time taken or left, as text."""
     share = f"{min(1.0, progress.env_steps / budget):.0%}" if budget and progress.env_steps else ""
     duration = ""
-    if entry.state == State.RUNNING and (left := time_left(progress, budget)) is not None:
+    if entry.state == TrialState.RUNNING and (left := time_left(progress, budget)) is not None:
         duration = f"{clock(left)} left"
     elif entry.started_at is not None and entry.finished_at is not None:
         duration = clock(entry.finished_at - entry.started_at)
@@ -73,7 +73,7 @@ def trial_table(rows: Sequence[tuple[Entry, TrialProgress, int | None]]) -> Tabl
 
 def count_states(entries: Sequence[Entry]) -> str:
     """Return the number of trials in each state as text, such as ``1 waiting, 2 done``."""
-    counts = [(state, sum(entry.state == state for entry in entries)) for state in State]
+    counts = [(state, sum(entry.state == state for entry in entries)) for state in TrialState]
     return ", ".join(f"{count} {state}" for state, count in counts if count)
 
 
@@ -105,7 +105,7 @@ class SweepDisplay:
             self._last = time.monotonic()
             choices = differing_choices([entry for entry, _, _ in rows])
             for entry, progress, budget in rows:
-                if entry.state == State.RUNNING:
+                if entry.state == TrialState.RUNNING:
                     self._print(entry, progress, budget, choices[entry.number])
 
     def report(self, trial: Trial, trials: Sequence[Trial]) -> None:

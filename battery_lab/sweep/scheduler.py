@@ -10,7 +10,7 @@ from dataclasses import replace
 from battery_lab.common.errors import LabError
 from battery_lab.common.signals import on_stop
 from battery_lab.sweep.interfaces import Display, Outcome, Pool, Trial, TrialSource
-from battery_lab.sweep.journal import Journal, State
+from battery_lab.sweep.journal import Journal, TrialState
 from battery_lab.sweep.options import SweepOptions
 from battery_lab.sweep.trial_folder import (
     ProgressReader,
@@ -119,7 +119,7 @@ class Scheduler:
             result = read_result(trial.folder)
             if result is None:
                 return False
-            trial.entry = self._journal.record_outcome(trial.number, State.DONE, result)
+            trial.entry = self._journal.record_outcome(trial.number, TrialState.DONE, result)
         trial.outcome = Outcome(number=trial.number, state=trial.entry.state, result=trial.entry.result)
         return True
 
@@ -149,7 +149,7 @@ class Scheduler:
         try:
             self._pool.start(trial.number, trial.folder, trial.job(trial.folder if steps else None))
         except (OSError, LabError) as error:
-            self._finish(Outcome(number=trial.number, state=State.FAILED, reason=f"it could not start: {error}"))
+            self._finish(Outcome(number=trial.number, state=TrialState.FAILED, reason=f"it could not start: {error}"))
 
     def _resume_steps(self, trial: Trial) -> int | None:
         """Return the environment steps to resume from. None: start over, in a clean folder.
@@ -164,8 +164,8 @@ class Scheduler:
 
     def _finish(self, outcome: Outcome) -> None:
         trial = self._trials[outcome.number]
-        if outcome.state == State.STOPPED and trial.number in self._pruned:
-            outcome = replace(outcome, state=State.PRUNED, result=trial.progress_reader.read().capture)
+        if outcome.state == TrialState.STOPPED and trial.number in self._pruned:
+            outcome = replace(outcome, state=TrialState.PRUNED, result=trial.progress_reader.read().capture)
         trial.outcome = outcome
         trial.entry = self._journal.record_outcome(
             trial.number, outcome.state, outcome.result, outcome.reason, outcome.raised
@@ -173,17 +173,17 @@ class Scheduler:
         self._display.report(trial, list(self._trials.values()))
         self.detached = self.detached or outcome.detached
         trial.tries -= outcome.machine_lost
-        if outcome.state == State.FAILED and trial.tries < self._options.tries and not self._is_ending:
+        if outcome.state == TrialState.FAILED and trial.tries < self._options.tries and not self._is_ending:
             self._waiting.append(trial)
             return
         self._source.on_finished(trial)
-        if outcome.state == State.FAILED and self._options.on_failure == "stop":
+        if outcome.state == TrialState.FAILED and self._options.on_failure == "stop":
             self._aborted = True
 
     def _prune(self) -> None:
         """Stop the running trials that the source prunes."""
         for trial in self._trials.values():
-            is_running = trial.entry.state == State.RUNNING and trial.number not in self._pruned
+            is_running = trial.entry.state == TrialState.RUNNING and trial.number not in self._pruned
             if is_running and self._source.should_prune(trial, trial.progress_reader.read()):
                 self._pruned.add(trial.number)
                 self._pool.stop(trial.number)
@@ -193,7 +193,7 @@ class Scheduler:
         for number in self._journal.take_retry_requests():
             trial = self._trials.get(number)
             entry = self._journal.entries[number]
-            if trial and trial.outcome and entry.state == State.WAITING and not self._is_ending:
+            if trial and trial.outcome and entry.state == TrialState.WAITING and not self._is_ending:
                 trial.entry, trial.outcome, trial.tries = entry, None, 0
                 self._waiting.append(trial)
 

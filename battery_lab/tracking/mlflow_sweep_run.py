@@ -9,19 +9,18 @@ from typing import Any
 
 from filelock import FileLock
 
-from battery_lab.common.run_folder import RunFolder
+from battery_lab.common.run_folder import SWEEP_COMMAND, RunFolder
 from battery_lab.tracking.mlflow_client import LOCK_S, Address, connect
 from battery_lab.tracking.sync_state import read_sync_state, write_sync_state
 
 KEY, PARENT = "battery_lab.run", "mlflow.parentRunId"
-COMMAND = "sweep.json"  # identifies the folder of a sweep
 DEEPEST = 4  # the most levels between the folder of a sweep and the folder of a trial
 
 
 def sweep_of(folder: Path) -> Path | None:
     """Return the folder of the sweep that contains a run folder; None if there is none."""
     above = list(folder.resolve().parents)[:DEEPEST]
-    return next((place for place in above if (place / COMMAND).is_file()), None)
+    return next((place for place in above if (place / SWEEP_COMMAND).is_file()), None)
 
 
 def sweep_run(client: Any, experiment: str, sweep: Path) -> str:

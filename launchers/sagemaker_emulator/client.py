@@ -61,7 +61,7 @@ class EmulatorConnection:
         """Return the last requests, the oldest first: service, operation, region, parameters and status.
 
         Args:
-            operation: to select requests by; None for all.
+            operation: only requests of this operation; None: all.
         """
         requests: list[dict[str, Any]] = self.control("GET", "requests")
         return [request for request in requests if operation in (None, request["operation"])]
@@ -106,7 +106,7 @@ class RemoteFaults:
         """Add a fault; see ``sagemaker_emulator.protocol.faults``.
 
         Args:
-            operation: in botocore's name.
+            operation: an operation, by botocore's name.
             kind: ``throttle``, ``error_before``, ``error_after`` or ``slow``.
             times: number of requests that fail.
             skip: number of requests before them that do not.

@@ -28,9 +28,9 @@ def serve(options: Options, work: Path, port: int, *, with_parent: bool = False)
     """Serve until SIGTERM or SIGINT, or until the emulator is idle for too long.
 
     Args:
-        options: of the emulator.
+        options: the options of the emulator.
         work: folder for the address and for jobs, created if missing.
-        port: on 127.0.0.1; 0 takes any free port.
+        port: the port on 127.0.0.1; 0 takes any free port.
         with_parent: whether to exit at the end of standard input, which the parent process holds open.
     """
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # no line per request

@@ -11,7 +11,7 @@ from typing import Any
 
 from battery_lab.common.errors import LabError
 from battery_lab.sweep.interfaces import Outcome
-from battery_lab.sweep.journal import State
+from battery_lab.sweep.journal import TrialState
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.errors import ServiceError, aws_errors
 from sagemaker_jobs.aws.experiments import log_run, run_name
@@ -37,10 +37,10 @@ class SageMakerPool(DryRun):
         """Store the parts; nothing is requested from the service yet.
 
         Args:
-            options: of all jobs.
-            connection: to AWS.
+            options: the options of all jobs.
+            connection: the connection to AWS.
             sender: prepares trials and creates their jobs.
-            record: of the sweep's jobs, for other shells.
+            record: the record of the sweep's jobs, for other shells.
         """
         super().__init__(options, connection, sender)
         self._record = record
@@ -86,8 +86,8 @@ class SageMakerPool(DryRun):
         """Start a trial's job, or follow the one that an earlier launch started.
 
         Args:
-            number: of the trial.
-            folder: of the trial, created if missing.
+            number: the number of the trial.
+            folder: the folder of the trial, created if missing.
             job: the trial.
 
         Raises:
@@ -114,7 +114,7 @@ class SageMakerPool(DryRun):
             yield from self._leave()
             return
         for trial in [trial for trial in self._running.values() if trial.unwanted and trial.job is None]:
-            yield self._remove(trial, Outcome(number=trial.number, state=State.STOPPED))
+            yield self._remove(trial, Outcome(number=trial.number, state=TrialState.STOPPED))
         due = self._polled_at + self._options.poll_interval_s - time.monotonic()
         if due > 0:
             time.sleep(min(due, seconds))
@@ -195,7 +195,7 @@ class SageMakerPool(DryRun):
             if error.transient:
                 raise
             # For instance a missing right: once it is granted, the same command finds the job again.
-            outcome = Outcome(number=trial.number, state=State.FAILED, reason=str(error))
+            outcome = Outcome(number=trial.number, state=TrialState.FAILED, reason=str(error))
         if outcome is not None:
             outcomes.append(outcome)
 
@@ -214,7 +214,9 @@ class SageMakerPool(DryRun):
         try:
             self._starter.start(trial)
         except LabError as error:
-            return Outcome(number=trial.number, state=State.FAILED, reason=f"its job could not be started: {error}")
+            return Outcome(
+                number=trial.number, state=TrialState.FAILED, reason=f"its job could not be started: {error}"
+            )
         return None
 
     def _collect(self, trial: RunningTrial, description: Any) -> Outcome:
@@ -223,7 +225,7 @@ class SageMakerPool(DryRun):
         outcome = collect_outcome(
             trial.number, trial.folder, description, bill, self._downloads, digest, trial.unwanted
         )
-        if outcome.state == State.DONE and not options.local:
+        if outcome.state == TrialState.DONE and not options.local:
             layout, experiment = self._sender.layout, self._sender.experiment
             log_run(self._connection, layout, experiment, run_name(trial.number, digest), trial.folder)
         return outcome
@@ -233,7 +235,9 @@ class SageMakerPool(DryRun):
         self._left = True
         for trial in list(self._running.values()):
             reason = NOT_SENT if trial.job is None else LEFT
-            yield self._remove(trial, Outcome(number=trial.number, state=State.STOPPED, reason=reason, detached=True))
+            yield self._remove(
+                trial, Outcome(number=trial.number, state=TrialState.STOPPED, reason=reason, detached=True)
+            )
 
     def _remove(self, trial: RunningTrial, outcome: Outcome) -> Outcome:
         del self._running[trial.number]

@@ -104,10 +104,10 @@ def test_second_part_keeps_the_output_of_the_first(monkeypatch: pytest.MonkeyPat
     fake(monkeypatch)
     out = tmp_path / "b.json"
     bench.main(["--algos", "ppo", "--repeats", "1", "--out", str(out)])
-    bench.main(["--part", "grow", "--repeats", "1", "--out", str(out)])
+    bench.main(["--part", "scaling", "--repeats", "1", "--out", str(out)])
     written = json.loads(out.read_text())
     assert written["ppo"]["lab"] == 10.0
-    assert written["grow"]["64 envs, 2 runners, window"]["rllib_vector"]["lab_ratio"]["median"] == 1.0
+    assert written["scaling"]["64 envs, 2 runners, window"]["rllib_vector"]["lab_ratio"]["median"] == 1.0
 
 
 def test_batches_of_all_sizes_have_at_least_4096_steps() -> None:
@@ -128,7 +128,7 @@ def test_table_cells_without_a_figure_are_empty() -> None:
     ("arguments", "message"),
     [
         (["--algos", "a2c"], "ppo, dqn, sac, got a2c"),
-        (["--sides", "lab,sb4"], "matmul, got sb4"),
+        (["--implementations", "lab,sb4"], "matmul, got sb4"),
         (["--repeats", "0"], "--repeats must be greater than 0"),
         (["--seconds", "-1"], "--seconds must be greater than 0, got -1"),
         (["--threads", "0"], "--threads must be greater than 0"),

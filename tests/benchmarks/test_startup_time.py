@@ -35,10 +35,10 @@ def test_startup_times_are_stored_beside_other_parts(monkeypatch: pytest.MonkeyP
     fake(monkeypatch)
     out = tmp_path / "b.json"
     out.write_text('{"ppo": {"lab": 10.0}}')
-    assert bench.main(["--part", "waits", "--algos", "ppo", "--repeats", "1", "--out", str(out)]) == 0
+    assert bench.main(["--part", "startup", "--algos", "ppo", "--repeats", "1", "--out", str(out)]) == 0
     written = json.loads(out.read_text())
     assert written["ppo"]["lab"] == 10.0
-    assert written["waits"]["ppo"][startup_time.START]["median"] == 2.0
+    assert written["startup"]["ppo"][startup_time.START]["median"] == 2.0
 
 
 def test_failed_command_is_reported_with_its_output() -> None:
@@ -58,7 +58,7 @@ def test_failed_start_keeps_the_output_of_other_parts(
     monkeypatch.setattr(sweep_overhead, "measure", lambda repeats: {})
     out = tmp_path / "b.json"
     assert bench.main(["--part", "all", "--repeats", "1", "--out", str(out)]) == 1
-    assert "grow" in json.loads(out.read_text())
+    assert "scaling" in json.loads(out.read_text())
     assert "no space left" in capsys.readouterr().out
 
 

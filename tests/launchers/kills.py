@@ -32,12 +32,12 @@ KILLER = Path(__file__).parent / "killer"
 PATHS = [str(path) for path in (KILLER, ROOT, ROOT / "launchers")]
 KILLS, TRIALS = 3, 4
 RATES = ("1e-3", "3e-4")
-MOVED = 0.5
-MAX_DRAWN = 8  # kills to draw at most, as some come after the sweep has finished
+MOVE_PROBABILITY = 0.5  # of the data before the last command
+MAX_DRAWS = 8  # some kills come after the sweep has finished and do not count
 BUDGET = ("train.env_steps=4096", "train.checkpoint_every=1024", "train.validate_every=1024")
 LOCAL = ("hydra.launcher.parallel=2",)
 # Metrics that measure time, and differ between equal runs.
-TIMES = ("train/seconds", "train/env_steps_per_second", "time")
+TIME_METRICS = ("train/seconds", "train/env_steps_per_second", "time")
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,15 @@ class Kill:
     driver: bool = True
 
 
-def drawn(generator: random.Random, whole_s: float, trials: int) -> Kill:
+def draw_kill(generator: random.Random, whole_s: float, trials: int) -> Kill:
     """Draw a kill of a sweep with this number of trials and this duration."""
-    kind = generator.choice(["time", "time", "journal", "checkpoint", "named", "figures"])
+    kind = generator.choice(["time", "time", "journal", "checkpoint", "rename", "metrics"])
     if kind == "time":
         # Not near the end, since the sweep may be faster than the reference was.
         return Kill(after_s=generator.uniform(0.5, 0.7 * whole_s), driver=generator.random() < 0.5)
-    most = {"journal": 2 * trials, "checkpoint": 40, "named": 4, "figures": 1}[kind]
+    highest = {"journal": 2 * trials, "checkpoint": 40, "rename": 4, "metrics": 1}[kind]
     share = generator.random() if kind == "journal" else generator.choice([0, 1])
-    return Kill(point=f"{kind}:{generator.randint(1, most)}:{share}")
+    return Kill(point=f"{kind}:{generator.randint(1, highest)}:{share}")
 
 
 class Sweep:
@@ -101,7 +101,7 @@ class Sweep:
             command = [*enter, *self.command]
             return subprocess.Popen(command, cwd=self.home, env=variables, stdout=output, stderr=output)
 
-    def killed(self, kill: Kill) -> bool:
+    def kill_and_wait(self, kill: Kill) -> bool:
         """Run the command and kill it or one of its trials; return whether the kill came before the end."""
         before, process = len(self.events()), self.start(KILL=kill.point)
         if not kill.point:
@@ -162,8 +162,8 @@ def trials_of(driver: int) -> list[int]:
 def _figures(trial: Path) -> dict[str, Any]:
     figures = json.loads((trial / "metrics.json").read_text())
     lines = [json.loads(line) for line in (trial / "curves.jsonl").read_text().splitlines()]
-    plain = [{name: value for name, value in line.items() if name not in TIMES} for line in lines]
-    return {"metrics": {name: value for name, value in figures.items() if name not in TIMES}, "curves": plain}
+    plain = [{name: value for name, value in line.items() if name not in TIME_METRICS} for line in lines]
+    return {"metrics": {name: value for name, value in figures.items() if name not in TIME_METRICS}, "curves": plain}
 
 
 def _runs(home: Path) -> dict[str, Any]:
@@ -207,14 +207,14 @@ def run(
     generator, sweep = random.Random(seed), Sweep(home, trials=trials)
     sweep.command.append(f"sweep.tries={generator.choice([1, 2])}")
     kills: list[Kill] = []
-    for _ in range(MAX_DRAWN):
-        kill, expected, since = drawn(generator, whole_s, trials), sweep.resume_points(), len(sweep.events())
-        kills += [kill] if sweep.killed(kill) else []
+    for _ in range(MAX_DRAWS):
+        kill, expected, since = draw_kill(generator, whole_s, trials), sweep.resume_points(), len(sweep.events())
+        kills += [kill] if sweep.kill_and_wait(kill) else []
         sweep.check_starts(expected, since)
         if len(kills) == most or set(sweep.resume_points().values()) == {None}:
             break
     assert kills, f"seed {seed}: nothing was killed"
-    if generator.random() < MOVED:
+    if generator.random() < MOVE_PROBABILITY:
         sweep.move_data()
     expected, since = sweep.resume_points(), len(sweep.events())
     status = sweep.start().wait(600)

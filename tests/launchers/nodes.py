@@ -27,47 +27,47 @@ from tests.launchers.kills import PATHS, TRIALS, Sweep, reference
 
 PORT, RAY = 6379, (sys.executable, "-m", "ray.scripts.scripts")
 BUDGET = ("train.env_steps=262144", "train.checkpoint_every=16384", "train.validate_every=65536")
-PATIENCE_S = 300
+TIMEOUT_S = 300
 
 
 @dataclass(frozen=True)
-class Place:
+class NodeNetwork:
     """The network of a node.
 
     Attributes:
         address: address at which the other node reaches it.
-        space: its network namespace. None: that of this process.
+        namespace: its network namespace. None: that of this process.
     """
 
     address: str
-    space: str | None
+    namespace: str | None
 
     def command(self, *words: str) -> list[str]:
         """Return a command that runs in the namespace."""
-        return ["ip", "netns", "exec", self.space, *words] if self.space else list(words)
+        return ["ip", "netns", "exec", self.namespace, *words] if self.namespace else list(words)
 
 
 @contextmanager
-def places() -> Iterator[list[Place]]:
+def node_networks() -> Iterator[list[NodeNetwork]]:
     """Yield two connected namespaces, or this machine twice."""
-    spaces = [f"lab{os.getpid()}{end}" for end in "ab"]
-    commands = [["ip", "netns", "add", space] for space in spaces]
+    namespaces = [f"lab{os.getpid()}{end}" for end in "ab"]
+    commands = [["ip", "netns", "add", namespace] for namespace in namespaces]
     commands.append(
-        ["ip", "-n", spaces[0], *["link", "add", "cable", "type", "veth", "peer", "cable", "netns"], spaces[1]]
+        ["ip", "-n", namespaces[0], *["link", "add", "cable", "type", "veth", "peer", "cable", "netns"], namespaces[1]]
     )
-    for number, space in enumerate(spaces, start=1):
-        commands.append(["ip", "-n", space, "addr", "add", f"10.77.0.{number}/24", "dev", "cable"])
-        commands += [["ip", "-n", space, "link", "set", device, "up"] for device in ("cable", "lo")]
+    for number, namespace in enumerate(namespaces, start=1):
+        commands.append(["ip", "-n", namespace, "addr", "add", f"10.77.0.{number}/24", "dev", "cable"])
+        commands += [["ip", "-n", namespace, "link", "set", device, "up"] for device in ("cable", "lo")]
     try:
-        why = _first_failure(commands)
-        if why:
-            print(f"both nodes share this machine's address, as network namespaces are not available: {why}")
-            yield [Place(ray.util.get_node_ip_address(), None)] * 2
+        error = _first_failure(commands)
+        if error:
+            print(f"both nodes share this machine's address, as network namespaces are not available: {error}")
+            yield [NodeNetwork(ray.util.get_node_ip_address(), None)] * 2
         else:
-            yield [Place(f"10.77.0.{number}", space) for number, space in enumerate(spaces, start=1)]
+            yield [NodeNetwork(f"10.77.0.{number}", namespace) for number, namespace in enumerate(namespaces, start=1)]
     finally:
-        for space in spaces:
-            _first_failure([["ip", "netns", "del", space]])
+        for namespace in namespaces:
+            _first_failure([["ip", "netns", "del", namespace]])
 
 
 def _first_failure(commands: list[list[str]]) -> str | None:
@@ -82,48 +82,52 @@ def _first_failure(commands: list[list[str]]) -> str | None:
 
 
 @contextmanager
-def node(place: Place, environment: dict[str, str], head: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def node(
+    network: NodeNetwork, environment: dict[str, str], head: str | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a node with one CPU, as the head or connected to one; yield its root process."""
-    joins = ["--head", f"--port={PORT}", "--include-dashboard=false"] if head is None else [f"--address={head}:{PORT}"]
-    own = [f"--node-ip-address={place.address}", "--num-cpus=1", "--disable-usage-stats", "--block"]
-    deadline = time.monotonic() + PATIENCE_S
+    connection = (
+        ["--head", f"--port={PORT}", "--include-dashboard=false"] if head is None else [f"--address={head}:{PORT}"]
+    )
+    options = [f"--node-ip-address={network.address}", "--num-cpus=1", "--disable-usage-stats", "--block"]
+    deadline = time.monotonic() + TIMEOUT_S
     if head is not None:
         # A node exits at once if the head is not ready.
-        health = place.command(*RAY, "health-check", "--address", f"{head}:{PORT}")
+        health = network.command(*RAY, "health-check", "--address", f"{head}:{PORT}")
         while subprocess.run(health, env=environment, capture_output=True, check=False).returncode:
             assert time.monotonic() < deadline, "the head of the cluster did not come up"
-    command = place.command(*RAY, "start", *joins, *own)
-    started = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    command = network.command(*RAY, "start", *connection, *options)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     try:
-        yield started
+        yield process
     finally:
-        kill(started)
+        kill(process)
 
 
-def kill(started: subprocess.Popen[bytes]) -> None:
+def kill(process: subprocess.Popen[bytes]) -> None:
     """Kill a process and all its descendants."""
-    for process in (started.pid, *_below(started.pid)):
+    for pid in (process.pid, *_descendants(process.pid)):
         with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-    started.wait()
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
 
 
-def _below(process: int) -> list[int]:
+def _descendants(pid: int) -> list[int]:
     """Return the descendants of a process."""
     found = []
-    for path in Path(f"/proc/{process}/task").glob("*/children"):
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
             found += [int(child) for child in path.read_text().split()]
-    return [one for child in found for one in (child, *_below(child))]
+    return [pid for child in found for pid in (child, *_descendants(child))]
 
 
-def at_work(process: int) -> list[Path]:
+def running_trials(root: int) -> list[Path]:
     """Return the folders of trials that run below a process, found by their log files."""
-    written = []
-    for one in _below(process):
+    log_files = []
+    for pid in _descendants(root):
         with suppress(OSError):
-            written.append(Path(os.readlink(f"/proc/{one}/fd/1")))
-    return [path.parent for path in written if path.name == LOG]
+            log_files.append(Path(os.readlink(f"/proc/{pid}/fd/1")))
+    return [path.parent for path in log_files if path.name == LOG]
 
 
 def has_checkpoint(trial: Path) -> bool:
@@ -139,15 +143,15 @@ def lose_a_node(home: Path) -> Sweep:
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
     }
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS)} | token
-    with places() as (here, there), node(here, environment), node(there, environment, here.address) as second:
+    with node_networks() as (here, there), node(here, environment), node(there, environment, here.address) as second:
         sweep = Sweep(home, BUDGET, ["launcher=ray", f"hydra.launcher.address={here.address}:{PORT}"])
         driver = sweep.start(here.command(), **token)
-        deadline = time.monotonic() + PATIENCE_S
-        while not any(map(has_checkpoint, at_work(second.pid))):
+        deadline = time.monotonic() + TIMEOUT_S
+        while not any(map(has_checkpoint, running_trials(second.pid))):
             assert driver.poll() is None and time.monotonic() < deadline, (home / "output.txt").read_text()
             time.sleep(0.05)
         kill(second)
-        assert driver.wait(PATIENCE_S) == 0, (home / "output.txt").read_text()
+        assert driver.wait(TIMEOUT_S) == 0, (home / "output.txt").read_text()
     return sweep
 
 

@@ -10,7 +10,7 @@ from hydra_plugins.battery_lab_launchers._ray_worker import run_trial
 from hydra_plugins.battery_lab_launchers._trial_job import TrialJob, read_outcome, run_trial_job
 
 from battery_lab.common.errors import LabError
-from battery_lab.sweep.journal import State
+from battery_lab.sweep.journal import TrialState
 from battery_lab.sweep.trial_id import source_digest
 
 
@@ -18,7 +18,7 @@ def test_a_process_with_another_source_runs_nothing():
     digests = {"identity": "", "source": "another", "counts_as": "another"}
     job = TrialJob(config=None, task=pytest.fail, context=None, singletons=None, **digests)
     outcome = read_outcome(3, run_trial_job(job))
-    assert (outcome.number, outcome.state, outcome.raised) == (3, State.FAILED, False)
+    assert (outcome.number, outcome.state, outcome.raised) == (3, TrialState.FAILED, False)
     assert "has another version of the lab or its packages than the launcher" in outcome.reason
 
 
@@ -38,11 +38,11 @@ def test_a_node_that_cannot_run_a_trial_reports_it_before_unpickling_the_job(tmp
 
 def test_a_result_that_cannot_be_unpickled_is_a_failure():
     outcome = read_outcome(0, cloudpickle.dumps({"done": b"no pickle"}))
-    assert (outcome.state, outcome.raised) == (State.FAILED, True)
+    assert (outcome.state, outcome.raised) == (TrialState.FAILED, True)
     assert "its result cannot be unpickled by the launcher" in outcome.reason
 
 
 def test_result_is_read_back():
     job_return = SimpleNamespace(return_value=0.5)
     outcome = read_outcome(0, cloudpickle.dumps({"done": cloudpickle.dumps(job_return)}))
-    assert (outcome.state, outcome.result) == (State.DONE, 0.5)
+    assert (outcome.state, outcome.result) == (TrialState.DONE, 0.5)

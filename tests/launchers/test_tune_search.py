@@ -12,7 +12,7 @@ from hydra_plugins.battery_lab_launchers._tune_space import parse_space
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
 from battery_lab.sweep.interfaces import Outcome
-from battery_lab.sweep.journal import State
+from battery_lab.sweep.journal import TrialState
 from battery_lab.sweep.trial_folder import TrialProgress
 
 
@@ -45,7 +45,7 @@ def make_search(*overrides, samples=3, scheduler=None, seed=0):
     return TuneSearch(space, searcher, scheduler, samples, make_trial), searcher
 
 
-def finish(search, trial, result=0.5, state=State.DONE):
+def finish(search, trial, result=0.5, state=TrialState.DONE):
     trial.outcome = Outcome(number=trial.number, state=state, result=result)
     search.on_finished(trial)
 
@@ -88,7 +88,7 @@ def test_value_of_a_point_is_the_mean_of_its_seeds():
 def test_a_point_with_a_failed_trial_has_no_value():
     search, searcher = make_search("a=interval(0,1)", "seed=0,1")
     first, second = search.next_trials()
-    finish(search, first, None, State.FAILED)
+    finish(search, first, None, TrialState.FAILED)
     finish(search, second, 0.6)
     assert searcher.completed == {"point 0": "error"}
     assert search.points[0].value is None

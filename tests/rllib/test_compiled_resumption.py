@@ -63,13 +63,13 @@ def check_resumption(kind, tmp_path):
     stops = {}
     for done in range(ROUNDS):
         learner = rounds(whole, 1)
-        if learner._gradient_steps < AFTER or "after" not in stops:
-            when = "before" if learner._gradient_steps < AFTER else "after"
+        if learner.gradient_steps < AFTER or "after" not in stops:
+            when = "before" if learner.gradient_steps < AFTER else "after"
             stops[when] = ROUNDS - 1 - done
             whole.save_to_path(str(tmp_path / when))
             if kind is not PPOConfig:
                 whole.save_memory(tmp_path / f"{when}_memory", None)
-    assert learner._steps.uses_compiled_program
+    assert learner.stepper.uses_compiled_program
     expected = weights(learner)
     whole.stop()
     for when, left in stops.items():

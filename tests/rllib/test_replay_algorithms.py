@@ -64,7 +64,7 @@ def test_learning_starts_after_enough_samples(algorithm):
 
 
 def steps_of(algorithm):
-    return algorithm.learner_group._learner._gradient_steps
+    return algorithm.learner_group._learner.gradient_steps
 
 
 @pytest.mark.parametrize("intensity", [3.3, 0.4])
@@ -121,7 +121,7 @@ def test_replay_buffer_and_due_updates_are_restored(algorithm, tmp_path):
     other = build()
     other.restore_from_path(str(tmp_path / "rllib"))
     other.load_memory(tmp_path / "memory")
-    assert other._updates_due == algorithm._updates_due
+    assert other.updates_due == algorithm.updates_due
     samples, restored = algorithm.local_replay_buffer.sample(64), other.local_replay_buffer.sample(64)
     assert all(np.array_equal(samples[name], restored[name]) for name in samples)
     other.stop()

@@ -29,7 +29,7 @@ from battery_lab.config.compose import compose
 from battery_lab.config.stored_trial import store_trial
 from battery_lab.serving.artifact import Artifact
 from tests.compositions import SMALL, write_market
-from tests.launchers.kills import TIMES
+from tests.launchers.kills import TIME_METRICS
 from tests.serving.image import ROOT, container, lay_out, start
 
 LOCKS = ("requirements.lock", "requirements-job.lock")
@@ -70,7 +70,7 @@ def send(base: Path, choices: list[str]) -> None:
 
 def metrics(path: Path) -> dict[str, float]:
     """Return the metrics of a trial, without those of its time."""
-    return {name: value for name, value in json.loads(path.read_text()).items() if name not in TIMES}
+    return {name: value for name, value in json.loads(path.read_text()).items() if name not in TIME_METRICS}
 
 
 def main() -> None:

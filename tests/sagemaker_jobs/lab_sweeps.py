@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.compositions import SMALL, SMALL_ALGOS, SMALL_NETWORK, write_market
-from tests.launchers.kills import BUDGET, PATHS, TIMES
+from tests.launchers.kills import BUDGET, PATHS, TIME_METRICS
 
 PATIENCE_S = 900  # on a busy machine
 LOCAL, JOBS = ("hydra.launcher.parallel=2",), ("launcher=sagemaker_rehearsal", "hydra.launcher.poll_interval_s=1")
@@ -94,10 +94,10 @@ class Lab:
 def metrics(folder: Path):
     """Return the metrics of a trial, without those of its time and its job."""
     found = json.loads((folder / "metrics.json").read_text())
-    return {name: value for name, value in found.items() if name not in TIMES and not name.startswith("job/")}
+    return {name: value for name, value in found.items() if name not in TIME_METRICS and not name.startswith("job/")}
 
 
 def curves(folder: Path):
     """Return the curves of a trial, without their times."""
     lines = [json.loads(line) for line in (folder / "curves.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name not in TIMES} for line in lines]
+    return [{name: value for name, value in line.items() if name not in TIME_METRICS} for line in lines]

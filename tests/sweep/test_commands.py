@@ -13,7 +13,7 @@ from filelock import FileLock
 from battery_lab.cli.main import main
 from battery_lab.config.sweep_name import store_command
 from battery_lab.sweep import commands
-from battery_lab.sweep.journal import Journal, State
+from battery_lab.sweep.journal import Journal, TrialState
 
 
 @pytest.fixture
@@ -26,10 +26,10 @@ def sweep(tmp_path):
     for number in range(3):
         (folder / str(number)).mkdir()
         journal.record_start(number, folder / str(number), 100, 0)
-    journal.record_outcome(0, State.DONE, 0.5)
+    journal.record_outcome(0, TrialState.DONE, 0.5)
     (folder / "0" / "metrics.json").write_text(json.dumps({"validation/capture": 0.5, "test/capture": 0.4}))
     (folder / "0" / "trial.log").write_text("training\n")
-    journal.record_outcome(1, State.FAILED, reason="no such file")
+    journal.record_outcome(1, TrialState.FAILED, reason="no such file")
     (folder / "2" / "curves.jsonl").write_text('{"env_steps": 50, "time": 1.0, "validation/capture": 0.25}\n')
     return folder
 
@@ -59,7 +59,7 @@ class RecordedRemoteJobs:
 
     def collect(self, folder, journal):
         self.calls.append(("collect", folder))
-        journal.record_outcome(2, State.DONE, 0.75)
+        journal.record_outcome(2, TrialState.DONE, 0.75)
 
     def logs(self, folder, number):
         self.calls.append(("logs", folder, number))
@@ -98,13 +98,13 @@ def test_retry_resumes_a_sweep_that_is_not_running(sweep, monkeypatch, run, tmp_
     assert calls == [(["-m", "battery_lab", f"sweep.resume={sweep}"], str(tmp_path / "start"))]
     journal = Journal(sweep)
     journal.read()
-    assert journal.entries[1].state == State.WAITING
+    assert journal.entries[1].state == TrialState.WAITING
 
 
 def test_retry_without_failed_trials_does_nothing(sweep, run):
     journal = Journal(sweep)
     journal.read()
-    journal.record_outcome(1, State.DONE, 0.1)
+    journal.record_outcome(1, TrialState.DONE, 0.1)
     assert run("retry", str(sweep)) == f"no trial of {sweep} has failed\n"
 
 

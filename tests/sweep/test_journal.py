@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from battery_lab.sweep.journal import JOURNAL, Journal, State
+from battery_lab.sweep.journal import JOURNAL, Journal, TrialState
 
 
 def read(folder):
@@ -24,10 +24,10 @@ def filled(folder):
     for name in ("a", "b", "c"):
         journal.add_trial(name, "source", [f"algo={name}"])
     journal.record_start(0, folder / "0", 100, 0)
-    journal.record_outcome(0, State.DONE, 0.5)
+    journal.record_outcome(0, TrialState.DONE, 0.5)
     journal.record_start(1, folder / "1", 100, 0)
     journal.record_start(1, folder / "1", 100, 50)
-    journal.record_outcome(1, State.FAILED, reason="no such file", raised=True)
+    journal.record_outcome(1, TrialState.FAILED, reason="no such file", raised=True)
     return journal
 
 
@@ -35,10 +35,10 @@ def test_another_process_reads_the_same_entries(tmp_path):
     journal = filled(tmp_path)
     assert read(tmp_path).entries == journal.entries
     done, failed, waiting = journal.entries.values()
-    assert (done.state, done.result, done.tries, done.choices) == (State.DONE, 0.5, 1, ("algo=a",))
-    assert (failed.state, failed.reason, failed.raised) == (State.FAILED, "no such file", True)
+    assert (done.state, done.result, done.tries, done.choices) == (TrialState.DONE, 0.5, 1, ("algo=a",))
+    assert (failed.state, failed.reason, failed.raised) == (TrialState.FAILED, "no such file", True)
     assert (failed.tries, failed.env_steps, failed.folder, failed.budget) == (2, 50, "1", 100)
-    assert (waiting.state, waiting.started_at) == (State.WAITING, None)
+    assert (waiting.state, waiting.started_at) == (TrialState.WAITING, None)
 
 
 def test_journals_of_earlier_versions_are_read(tmp_path):
@@ -50,11 +50,11 @@ def test_journals_of_earlier_versions_are_read(tmp_path):
     ]
     (tmp_path / JOURNAL).write_text("".join(json.dumps(event) + "\n" for event in events))
     (entry,) = read(tmp_path).entries.values()
-    assert (entry.state, entry.tries, entry.reason) == (State.FAILED, 1, "x")
+    assert (entry.state, entry.tries, entry.reason) == (TrialState.FAILED, 1, "x")
     assert (entry.started_at, entry.finished_at) == (2.0, 3.0)
     with (tmp_path / JOURNAL).open("a") as file:
         file.write(json.dumps({"event": "again", "number": 0, "at": 4.0}) + "\n")
-    assert read(tmp_path).entries[0].state == State.WAITING
+    assert read(tmp_path).entries[0].state == TrialState.WAITING
 
 
 def test_a_kill_at_any_byte_loses_at_most_one_event(tmp_path):
@@ -112,7 +112,7 @@ def test_known_trials_keep_their_number_and_new_ones_get_the_next(tmp_path):
     assert journal.find("b").number == 1 and journal.find("d") is None
     assert journal.add_trial("d", "source", []).number == 3
     reset = journal.add_trial("b", "another source", ["algo=b"])
-    assert (reset.number, reset.state, reset.source, reset.tries) == (1, State.WAITING, "another source", 0)
+    assert (reset.number, reset.state, reset.source, reset.tries) == (1, TrialState.WAITING, "another source", 0)
     assert read(tmp_path).entries == journal.entries
 
 
@@ -123,8 +123,8 @@ def test_a_retry_request_of_another_process_is_returned_once(tmp_path):
     journal.record_start(2, tmp_path / "2", None, 0)
     assert journal.take_retry_requests() == [1]
     assert journal.take_retry_requests() == []
-    assert journal.entries[1].state == State.WAITING
-    assert journal.entries[0].state == State.DONE
+    assert journal.entries[1].state == TrialState.WAITING
+    assert journal.entries[0].state == TrialState.DONE
 
 
 def test_lines_of_several_writers_do_not_mix(tmp_path):
@@ -133,7 +133,7 @@ def test_lines_of_several_writers_do_not_mix(tmp_path):
     def write(number):
         journal = read(tmp_path)
         for _ in range(20):
-            journal.record_outcome(number, State.FAILED, reason="x" * 3000)
+            journal.record_outcome(number, TrialState.FAILED, reason="x" * 3000)
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(3)]
     for thread in threads:
@@ -153,5 +153,5 @@ def test_a_dry_journal_writes_nothing(tmp_path):
 @pytest.mark.parametrize("result", [float("nan"), object(), {"deep": {1, 2}}])
 def test_a_result_that_json_cannot_represent_is_stored_as_null(tmp_path, result):
     journal = filled(tmp_path)
-    journal.record_outcome(2, State.DONE, result)
+    journal.record_outcome(2, TrialState.DONE, result)
     assert read(tmp_path).entries[2].result is None

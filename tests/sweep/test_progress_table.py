@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from battery_lab.sweep.journal import Entry, State
+from battery_lab.sweep.journal import Entry, TrialState
 from battery_lab.sweep.progress_table import (
     SweepDisplay,
     count_states,
@@ -61,11 +61,11 @@ def test_time_left_follows_from_the_speed(progress, budget, left):
 def test_table_shows_the_state_of_each_trial():
     running = TrialProgress(env_steps=25, capture=0.25, steps_per_second=5.0)
     rows = [
-        (finished(0, "a=1", state=State.DONE, result=0.5, seconds=65), TrialProgress(env_steps=100), 100),
-        (entry(1, "a=2", state=State.RUNNING, started_at=0.0), running, 100),
-        (finished(2, "a=[x]", state=State.FAILED, reason="[no] such file", seconds=1), TrialProgress(), 100),
+        (finished(0, "a=1", state=TrialState.DONE, result=0.5, seconds=65), TrialProgress(env_steps=100), 100),
+        (entry(1, "a=2", state=TrialState.RUNNING, started_at=0.0), running, 100),
+        (finished(2, "a=[x]", state=TrialState.FAILED, reason="[no] such file", seconds=1), TrialProgress(), 100),
         (entry(3, "a=4"), TrialProgress(), None),
-        (finished(4, "a=5", state=State.DONE, result=float("nan"), seconds=1), TrialProgress(), None),
+        (finished(4, "a=5", state=TrialState.DONE, result=float("nan"), seconds=1), TrialProgress(), None),
     ]
     lines = [line.split() for line in printed(trial_table(rows)).splitlines()]
     assert lines[0] == ["trial", "choices", "state", "progress", "capture", "time"]
@@ -79,9 +79,9 @@ def test_table_shows_the_state_of_each_trial():
 def test_outside_a_terminal_each_event_is_one_line():
     console = Console(file=io.StringIO(), color_system=None, width=40)
     with SweepDisplay(console, "folder") as display:
-        done = finished(1, "a=[2]", "b=2", state=State.DONE, result=0.5, seconds=9)
+        done = finished(1, "a=[2]", "b=2", state=TrialState.DONE, result=0.5, seconds=9)
         trials = [
-            trial(entry(0, "a=[1]", "b=2", state=State.RUNNING)),
+            trial(entry(0, "a=[1]", "b=2", state=TrialState.RUNNING)),
             trial(done, TrialProgress(env_steps=100)),
         ]
         for item in trials:
@@ -93,9 +93,9 @@ def test_outside_a_terminal_each_event_is_one_line():
 
 def test_live_table_hides_settled_trials_first():
     console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
-    settled = [trial(entry(n, f"a={n}", state=State.DONE)) for n in range(40)]
+    settled = [trial(entry(n, f"a={n}", state=TrialState.DONE)) for n in range(40)]
     with SweepDisplay(console, "some/folder") as display:
-        display.show([*settled, trial(entry(40, "a=40", state=State.RUNNING))])
+        display.show([*settled, trial(entry(40, "a=40", state=TrialState.RUNNING))])
     output = console.file.getvalue()
     assert "some/folder: 1 running, 40 done" in output
     assert "a=40" in output and "a=39" in output and "a=5 " not in output

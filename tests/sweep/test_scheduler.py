@@ -11,13 +11,13 @@ import pytest
 from filelock import FileLock
 
 from battery_lab.sweep.interfaces import Outcome, Trial
-from battery_lab.sweep.journal import Journal, State
+from battery_lab.sweep.journal import Journal, TrialState
 from battery_lab.sweep.options import SweepOptions
 from battery_lab.sweep.scheduler import FixedTrials, Scheduler
 
 OPTIONS = {"resume": None, "tries": 1, "on_failure": "continue", "reuse": False, "dry_run": False}
-DONE, RAISED = {"state": State.DONE, "result": 0.5}, {"state": State.FAILED, "reason": "bad", "raised": True}
-KILLED = {"state": State.FAILED, "reason": "killed by SIGKILL"}
+DONE, RAISED = {"state": TrialState.DONE, "result": 0.5}, {"state": TrialState.FAILED, "reason": "bad", "raised": True}
+KILLED = {"state": TrialState.FAILED, "reason": "killed by SIGKILL"}
 
 
 class NoDisplay:
@@ -65,7 +65,7 @@ class ScriptedPool:
             self.on_wait(self)
         for number in sorted(self.running):
             if self.stopped:
-                outcome = {"state": State.STOPPED}
+                outcome = {"state": TrialState.STOPPED}
             elif self.outcomes[number]:
                 outcome = self.outcomes[number].popleft()
             else:
@@ -115,7 +115,7 @@ def write_metrics(folder, capture):
 def test_every_trial_runs_once(tmp_path):
     pool, states = launch(tmp_path, {0: [DONE], 1: [DONE], 2: [DONE]})
     assert pool.starts == [(0, None), (1, None), (2, None)]
-    assert set(states.values()) == {State.DONE}
+    assert set(states.values()) == {TrialState.DONE}
 
 
 def test_next_launch_skips_done_trials_and_runs_failed_ones(tmp_path):
@@ -124,7 +124,7 @@ def test_next_launch_skips_done_trials_and_runs_failed_ones(tmp_path):
         (tmp_path / str(number)).mkdir(exist_ok=True)
     pool, states = launch(tmp_path, {1: [DONE], 3: [DONE]}, count=4)
     assert pool.started == [1, 3]
-    assert set(states.values()) == {State.DONE}
+    assert set(states.values()) == {TrialState.DONE}
 
 
 def test_a_done_trial_without_its_folder_runs_again(tmp_path):
@@ -139,7 +139,7 @@ def test_a_trial_with_metrics_is_done_even_if_its_sweep_was_killed(tmp_path):
     journal.record_start(0, tmp_path / "0", 100, 0)
     write_metrics(tmp_path / "0", 0.25)
     pool, states = launch(tmp_path, {}, count=1)
-    assert pool.starts == [] and states == {0: State.DONE}
+    assert pool.starts == [] and states == {0: TrialState.DONE}
     stored = Journal(tmp_path)
     stored.read()
     assert stored.entries[0].result == 0.25
@@ -185,14 +185,14 @@ def test_a_lost_machine_does_not_count_as_a_try(tmp_path):
     pool, states = launch(tmp_path, {0: [RAISED, RAISED, DONE], 1: [lost, RAISED, DONE]}, count=2, tries=2)
     assert pool.started.count(0) == 2
     assert pool.started.count(1) == 3
-    assert states == {0: State.FAILED, 1: State.DONE}
+    assert states == {0: TrialState.FAILED, 1: TrialState.DONE}
 
 
 def test_on_failure_decides_whether_other_trials_continue(tmp_path):
     _, states = launch(tmp_path / "continue", {0: [RAISED], 1: [DONE], 2: [DONE]})
-    assert states == {0: State.FAILED, 1: State.DONE, 2: State.DONE}
+    assert states == {0: TrialState.FAILED, 1: TrialState.DONE, 2: TrialState.DONE}
     pool, states = launch(tmp_path / "stop", {0: [RAISED], 1: []}, on_failure="stop")
-    assert states == {0: State.FAILED, 1: State.STOPPED, 2: State.WAITING}
+    assert states == {0: TrialState.FAILED, 1: TrialState.STOPPED, 2: TrialState.WAITING}
     assert pool.started == [0, 1]
 
 
@@ -200,9 +200,9 @@ def test_on_failure_decides_whether_other_trials_continue(tmp_path):
 def test_a_signal_stops_running_trials_and_starts_no_more(tmp_path, number):
     pool, states = launch(tmp_path, {0: [], 1: []}, on_wait=lambda _: os.kill(os.getpid(), number))
     assert pool.stopped_by == number
-    assert states == {0: State.STOPPED, 1: State.STOPPED, 2: State.WAITING}
+    assert states == {0: TrialState.STOPPED, 1: TrialState.STOPPED, 2: TrialState.WAITING}
     pool, states = launch(tmp_path, {0: [DONE], 1: [DONE], 2: [DONE]})
-    assert set(states.values()) == {State.DONE}
+    assert set(states.values()) == {TrialState.DONE}
 
 
 class SignalAtStart(ScriptedPool):
@@ -221,7 +221,7 @@ class SignalAtNextTrials(FixedTrials):
 def test_a_signal_may_arrive_at_any_time(tmp_path, during, started):
     pool, states = launch(tmp_path, {0: [], 1: [], 2: []}, **during)
     assert pool.started == started and pool.stopped_by == signal.SIGINT
-    assert states == {n: State.STOPPED if n in started else State.WAITING for n in range(3)}
+    assert states == {n: TrialState.STOPPED if n in started else TrialState.WAITING for n in range(3)}
 
 
 def test_a_trial_killed_after_it_wrote_its_metrics_is_done(tmp_path):
@@ -229,7 +229,7 @@ def test_a_trial_killed_after_it_wrote_its_metrics_is_done(tmp_path):
         tmp_path, {0: [KILLED]}, count=1, on_wait=lambda _: write_metrics(tmp_path / "0", 0.25), tries=2
     )
     assert pool.started == [0]
-    assert states == {0: State.DONE}
+    assert states == {0: TrialState.DONE}
 
 
 def test_a_retry_request_is_fulfilled_once(tmp_path):
@@ -239,20 +239,20 @@ def test_a_retry_request_is_fulfilled_once(tmp_path):
     launch(tmp_path, {0: [DONE]}, count=1)
     pool, states = launch(tmp_path, {1: [DONE], 0: [RAISED]}, count=2)
     assert pool.started == [1]
-    assert states == {0: State.DONE, 1: State.DONE}
+    assert states == {0: TrialState.DONE, 1: TrialState.DONE}
 
 
 def test_a_running_sweep_fulfills_retry_requests_of_another_process(tmp_path):
     def request(pool):
         other = Journal(tmp_path)
         other.read()
-        if other.entries[0].state == State.FAILED and len(pool.starts) == 2:
+        if other.entries[0].state == TrialState.FAILED and len(pool.starts) == 2:
             other.request_retry(0)
             pool.outcomes[1].append(DONE)
 
     pool, states = launch(tmp_path, {0: [RAISED, DONE], 1: []}, count=2, on_wait=request)
     assert pool.started == [0, 1, 0]
-    assert states == {0: State.DONE, 1: State.DONE}
+    assert states == {0: TrialState.DONE, 1: TrialState.DONE}
 
 
 def test_a_trial_waits_until_its_folder_is_unlocked(tmp_path):
@@ -270,4 +270,4 @@ def test_a_trial_waits_until_its_folder_is_unlocked(tmp_path):
 
     pool, states = launch(tmp_path, {0: [DONE], 1: [DONE]}, count=2, on_wait=release)
     assert pool.started == [1, 0] and ticks[:2] == [[1], [1]]
-    assert set(states.values()) == {State.DONE}
+    assert set(states.values()) == {TrialState.DONE}

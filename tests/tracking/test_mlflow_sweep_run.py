@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from battery_lab.tracking.mlflow_sweep_run import COMMAND, KEY, PARENT
+from battery_lab.common.run_folder import SWEEP_COMMAND
+from battery_lab.tracking.mlflow_sweep_run import KEY, PARENT
 from tests.tracking.runs import Run, client, tracker
 
 DONE = {"validation/capture": 0.5, "train/env_steps": 2.0}
@@ -18,7 +19,7 @@ def swept(outputs: Path, *names: str, **choices: Any) -> list[Run]:
     """Run folders in the folder of a sweep."""
     sweep = outputs / "sweep"
     sweep.mkdir(exist_ok=True)
-    (sweep / COMMAND).touch()
+    (sweep / SWEEP_COMMAND).touch()
     return [Run(sweep / name, tracker(outputs, **choices)) for name in names]
 
 

@@ -52,7 +52,7 @@ class GradientSteps:
             loss_function: the loss to minimise.
             module: the networks.
             optimizers: one or more optimizers that cover all trainable parameters, each with its name.
-            clipping: of gradients.
+            clipping: how gradients are clipped.
             average_gradients: replaces gradients by their mean over all learners; None with a single learner.
             cache: folder of compiled programs; None disables compilation.
             compile_after: number of steps before the compiled program takes over.

@@ -33,7 +33,7 @@ def generalised_advantage_estimates(
         ended: (T, N), where an episode terminated or was truncated.
         valid: (T, N), where the row is a transition.
         gamma: discount per row.
-        gae_lambda: from 0 (one step) to 1 (all steps).
+        gae_lambda: lambda of GAE, from 0 (one step) to 1 (all steps).
     """
     rows, environments = rewards.shape
     advantages = np.zeros((rows, environments), np.float32)

@@ -79,12 +79,12 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         check_module(type(self._rl_module), self.unsupported_module_overrides)
         keep_freed_memory()
         self._warnings = WarningCapture() if self.config.num_learners else None
-        self._gradient_steps = self._skipped = self._unreported = self._minibatch_size = 0
+        self.gradient_steps = self._skipped = self._unreported = self._minibatch_size = 0
         self._last_metrics: Mapping[str, torch.Tensor] = {}
         self._minibatch_buffer = MinibatchBuffer()
         options = self.config.learner_config_dict
         cache = options.get("compile_cache") if self._device.type == "cpu" else None
-        self._steps = GradientSteps(
+        self.stepper = GradientSteps(
             self.loss_function(),
             self._rl_module,
             list(self.get_optimizers_for_module(DEFAULT_MODULE_ID)),
@@ -130,7 +130,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         data.validate()
         data.solve_refs()
         self._weights_seq_no += 1
-        with torch_threads(self._steps.threads(self._gradient_steps)):
+        with torch_threads(self.stepper.threads(self.gradient_steps)):
             tensors = self.tensors(data)
             count = len(next(iter(tensors.values())))
             size = minibatch_size or count
@@ -157,16 +157,16 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         Raises:
             LabError: gradients were not finite in ``MAX_NON_FINITE_STEPS`` steps in a row.
         """
-        metrics = self._steps(batch, self.coefficients(), self._gradient_steps)
-        self._gradient_steps += 1
+        metrics = self.stepper(batch, self.coefficients(), self.gradient_steps)
+        self.gradient_steps += 1
         if metrics.pop(GRADIENTS_FINITE):
             self._skipped = 0
             return metrics
         self._skipped += 1
-        log.warning("a gradient is not finite: gradient step %d is skipped", self._gradient_steps)
+        log.warning("a gradient is not finite: gradient step %d is skipped", self.gradient_steps)
         if self._skipped == MAX_NON_FINITE_STEPS:
             raise LabError(
-                f"gradients were not finite in the last {MAX_NON_FINITE_STEPS} steps, up to {self._gradient_steps}: "
+                f"gradients were not finite in the last {MAX_NON_FINITE_STEPS} steps, up to {self.gradient_steps}: "
                 "reduce rewards (reward.scale) or step sizes (algo.lr, algo.grad_clip)"
             )
         return metrics
@@ -178,20 +178,20 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return RLlib's state, the number of gradient steps, and whether they fell back to autograd."""
         state: dict[str, Any] = super().get_state(*args, **kwargs)
-        return state | {GRADIENT_STEPS: self._gradient_steps, FELL_BACK: self._steps.fell_back_to_autograd}
+        return state | {GRADIENT_STEPS: self.gradient_steps, FELL_BACK: self.stepper.fell_back_to_autograd}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore a state from ``get_state``."""
         super().set_state(state)
         if GRADIENT_STEPS in state:  # RLlib also sets weights alone.
-            self._gradient_steps = state[GRADIENT_STEPS]
+            self.gradient_steps = state[GRADIENT_STEPS]
             self._skipped = self._unreported = 0
-        self._steps.reset(state.get(FELL_BACK, False))
+        self.stepper.reset(state.get(FELL_BACK, False))
 
     def shutdown(self) -> None:
         """End the compilation and RLlib's learner."""
         if hasattr(self, "_steps"):  # ``build`` may have refused the configuration.
-            self._steps.close()
+            self.stepper.close()
         super().shutdown()
 
     def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
@@ -209,7 +209,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         one. A seed that depends only on the number of gradient steps makes a resumed run draw the same numbers.
         """
         if self.config.num_learners and self.config.seed is not None:
-            entropy = (self.config.seed, self._learner_index, self._gradient_steps)
+            entropy = (self.config.seed, self._learner_index, self.gradient_steps)
             torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
     @property

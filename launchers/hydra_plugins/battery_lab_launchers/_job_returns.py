@@ -17,7 +17,7 @@ from battery_lab.cli.command_exit import CommandExit
 from battery_lab.cli.error_messages import ExitMessage
 from battery_lab.common.errors import LabError
 from battery_lab.sweep.interfaces import Trial
-from battery_lab.sweep.journal import State
+from battery_lab.sweep.journal import TrialState
 from battery_lab.sweep.progress_table import differing_choices
 
 MAX_REASONS = 5  # failures whose reason the error message includes
@@ -71,7 +71,7 @@ def _fill(target: JobReturn, composed: ComposedTrial) -> JobReturn:
 
 def failure_error(trials: Sequence[Trial]) -> LabError:
     """Return one error for all trials that failed or did not finish, with what to do."""
-    failed = [trial for trial in trials if trial.entry.state == State.FAILED]
+    failed = [trial for trial in trials if trial.entry.state == TrialState.FAILED]
     choices = differing_choices([trial.entry for trial in trials])
     reasons = [f"trial {t.number} ({choices[t.number]}): {t.entry.reason}" for t in failed[:MAX_REASONS]]
     more = [f"and {len(failed) - MAX_REASONS} more"] if len(failed) > MAX_REASONS else []

@@ -20,7 +20,7 @@ from pydantic import Field
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.options import Int, options
 from battery_lab.sweep.interfaces import Outcome
-from battery_lab.sweep.journal import State
+from battery_lab.sweep.journal import TrialState
 
 LOG = "trial.log"
 STOP_STATUSES = (128 + signal.SIGINT, 128 + signal.SIGTERM)
@@ -35,7 +35,7 @@ class LocalOptions:
 
 
 @dataclass(eq=False)
-class _Running:
+class _LocalTrial:
     number: int
     log: Path
     slot: int
@@ -65,7 +65,7 @@ class LocalPool:
                 "lower hydra.launcher.cores"
             )
         self._shares = [set(available[slot * cores : (slot + 1) * cores]) for slot in range(parallel)]
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, _LocalTrial] = {}
         self._selector = selectors.DefaultSelector()
 
     def open(self) -> None:
@@ -108,7 +108,7 @@ class LocalPool:
         finally:
             os.close(writing)
         os.set_blocking(reading, False)
-        running = _Running(number, folder / LOG, slot, process, os.fdopen(reading, "rb", buffering=0))
+        running = _LocalTrial(number, folder / LOG, slot, process, os.fdopen(reading, "rb", buffering=0))
         self._running[number] = running
         self._selector.register(running.pipe, selectors.EVENT_READ, running)
         assert process.stdin is not None
@@ -141,7 +141,7 @@ class LocalPool:
     def _cores_of(self, slot: int) -> set[int] | None:
         return self._shares[slot] if hasattr(os, "sched_setaffinity") else None
 
-    def _read(self, running: _Running) -> None:
+    def _read(self, running: _LocalTrial) -> None:
         while data := running.pipe.read(1 << 16):
             running.received += data
         if (data == b"" or running.process.returncode is not None) and running.pipe in self._selector.get_map():
@@ -161,18 +161,18 @@ def _start_worker(writing: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
     )
 
 
-def _outcome(running: _Running) -> Outcome:
+def _outcome(running: _LocalTrial) -> Outcome:
     status, number = running.process.returncode, running.number
     if status == 0 and running.received:
         return read_outcome(number, bytes(running.received))
     if status in STOP_STATUSES or status == -signal.SIGTERM:
         if running.stop_requested:
-            return Outcome(number=number, state=State.STOPPED)
-        return Outcome(number=number, state=State.FAILED, reason=STOPPED_FROM_OUTSIDE)
+            return Outcome(number=number, state=TrialState.STOPPED)
+        return Outcome(number=number, state=TrialState.FAILED, reason=STOPPED_FROM_OUTSIDE)
     if status < 0:
-        return Outcome(number=number, state=State.FAILED, reason=_killed_by(-status))
+        return Outcome(number=number, state=TrialState.FAILED, reason=_killed_by(-status))
     reason = f"its process exited with status {status}: {_last_line(running.log)}"
-    return Outcome(number=number, state=State.FAILED, reason=reason, raised=True)
+    return Outcome(number=number, state=TrialState.FAILED, reason=reason, raised=True)
 
 
 def _killed_by(number: int) -> str:

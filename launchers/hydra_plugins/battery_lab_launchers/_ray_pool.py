@@ -24,7 +24,7 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.common.options import options
 from battery_lab.rllib.ray_runtime import connect_ray, start_ray
 from battery_lab.sweep.interfaces import Outcome
-from battery_lab.sweep.journal import State
+from battery_lab.sweep.journal import TrialState
 
 # Each in a new worker process. Retries are up to the sweep's scheduler, not Ray.
 REMOTE_TRIAL = ray.remote(max_calls=1, max_retries=0)(run_trial)
@@ -42,7 +42,7 @@ class RayOptions:
 
 
 @dataclass(eq=False)
-class _Running:
+class _RayTrial:
     number: int
     folder: Path
     place: PlacementGroup
@@ -60,7 +60,7 @@ class RayPool:
         """Store the options. The cluster is contacted by :meth:`open`."""
         self._resources = {"CPU": options.cpus} | ({"GPU": options.gpus} if options.gpus else {})
         self._address = options.address
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, _RayTrial] = {}
 
     def open(self) -> None:
         """Connect to the cluster, or start one on this machine.
@@ -111,12 +111,12 @@ class RayPool:
         self._check_fits(bundles)
         # The job is pickled separately, so that a node with another version can report that before it unpickles it.
         content = cloudpickle.dumps({"job": cloudpickle.dumps(job), "folder": str(folder), "source": job.source})
-        self._running[number] = _Running(number, folder, placement_group(bundles, strategy="PACK"), content)
+        self._running[number] = _RayTrial(number, folder, placement_group(bundles, strategy="PACK"), content)
 
     def wait(self, seconds: float) -> Iterator[Outcome]:
         for running in [r for r in self._running.values() if r.stop_requested and r.task is None]:
             self._free(running)
-            yield Outcome(number=running.number, state=State.STOPPED)
+            yield Outcome(number=running.number, state=TrialState.STOPPED)
         self._start_placed()
         tasks = {running.task: running for running in self._running.values() if running.task is not None}
         if not tasks:
@@ -159,39 +159,39 @@ class RayPool:
                 running.node = placement_group_table(running.place)["bundles_to_node_id"][0]
                 running.task = task.remote(running.content)
 
-    def _outcome(self, running: _Running) -> Outcome | None:
+    def _outcome(self, running: _RayTrial) -> Outcome | None:
         """Return the outcome of a finished task. None: it is not known yet whether its node is lost."""
         number = running.number
         try:
             data = ray.get(running.task)
         except OutOfMemoryError as error:
-            return Outcome(number=number, state=State.FAILED, reason=f"out of memory: {_first_line(error)}")
+            return Outcome(number=number, state=TrialState.FAILED, reason=f"out of memory: {_first_line(error)}")
         except (WorkerCrashedError, NodeDiedError) as error:
             return self._crash_outcome(running, error)
         except RayTaskError as error:
             # For example, the node cannot access the folder. The trial's checkpoint stays usable.
-            return Outcome(number=number, state=State.FAILED, reason=" ".join(str(error.cause).split()))
+            return Outcome(number=number, state=TrialState.FAILED, reason=" ".join(str(error.cause).split()))
         except RayError as error:
-            return Outcome(number=number, state=State.FAILED, reason=_first_line(error))
+            return Outcome(number=number, state=TrialState.FAILED, reason=_first_line(error))
         if data == STOPPED:
             if running.stop_requested:
-                return Outcome(number=number, state=State.STOPPED)
-            return Outcome(number=number, state=State.FAILED, reason=STOPPED_FROM_OUTSIDE)
+                return Outcome(number=number, state=TrialState.STOPPED)
+            return Outcome(number=number, state=TrialState.FAILED, reason=STOPPED_FROM_OUTSIDE)
         return read_outcome(number, data)
 
-    def _crash_outcome(self, running: _Running, error: RayError) -> Outcome | None:
+    def _crash_outcome(self, running: _RayTrial, error: RayError) -> Outcome | None:
         number, now = running.number, time.monotonic()
         is_lost = not any(node["Alive"] for node in ray.nodes() if node["NodeID"] == running.node)
         if is_lost or isinstance(error, NodeDiedError):
-            return Outcome(number=number, state=State.FAILED, reason="its node was lost", machine_lost=True)
+            return Outcome(number=number, state=TrialState.FAILED, reason="its node was lost", machine_lost=True)
         running.crashed_at = running.crashed_at or now
         if now - running.crashed_at < NODE_DEATH_REPORT_S:
             time.sleep(0.1)
             return None
         reason = "its process was killed, possibly because it was out of memory"
-        return Outcome(number=number, state=State.FAILED, reason=reason)
+        return Outcome(number=number, state=TrialState.FAILED, reason=reason)
 
-    def _free(self, running: _Running) -> None:
+    def _free(self, running: _RayTrial) -> None:
         remove_placement_group(running.place)
         del self._running[running.number]
 

@@ -30,7 +30,7 @@ def rehearse(folder: Path, bucket: str) -> None:
     """Replace AWS by an emulator, for this process.
 
     Args:
-        folder: of the emulator; its name says how hosts are isolated.
+        folder: the folder of the emulator; its name says how hosts are isolated.
         bucket: created if missing.
 
     Raises:

@@ -21,7 +21,7 @@ from sagemaker_jobs.submit.training_jobs import RUNNING, TrainingJobs
 from battery_lab.common.errors import ConfigError, LabError
 from battery_lab.config.stored_trial import load_trial
 from battery_lab.sweep.interfaces import Outcome
-from battery_lab.sweep.journal import Journal, State
+from battery_lab.sweep.journal import Journal, TrialState
 
 POLL_S = 3.0
 
@@ -30,8 +30,8 @@ def collect(folder: Path, journal: Journal) -> None:
     """Download the results of finished jobs, and add them to the journal and the store of trials.
 
     Args:
-        folder: of the sweep.
-        journal: of the sweep, read.
+        folder: the folder of the sweep.
+        journal: the journal of the sweep, read.
     """
     record, connection = _open(folder)
     jobs = TrainingJobs(connection, record.layout.name_prefix)
@@ -54,7 +54,7 @@ def collect(folder: Path, journal: Journal) -> None:
                 continue
             journal.record_outcome(number, outcome.state, outcome.result, outcome.reason, outcome.raised)
             print(f"trial {number}: {outcome.state}{f', {outcome.reason}' if outcome.reason else ''}")
-            if outcome.state != State.DONE:
+            if outcome.state != TrialState.DONE:
                 continue
         # Also for trials that are done and could not be logged before.
         log_run(connection, record.layout, record.experiment, run_name(number, digest), trial)

@@ -50,7 +50,7 @@ def pool(options: JobOptions, sweep: Path, dry_run: bool, rehearsal: Path | None
     """Return the pool for the jobs of a sweep.
 
     Args:
-        options: of all jobs.
+        options: the options of all jobs.
         sweep: folder of the sweep.
         dry_run: whether nothing is sent or written.
         rehearsal: folder of the emulator that replaces AWS; None for AWS.

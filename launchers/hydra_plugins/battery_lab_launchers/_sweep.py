@@ -30,7 +30,7 @@ from battery_lab.config.sweep_name import store_command
 from battery_lab.sweep.dry_run import plan_table, plan_trial, speed_of
 from battery_lab.sweep.duration_estimate import steps_per_second
 from battery_lab.sweep.interfaces import Pool, RemotePool, Trial, TrialSource
-from battery_lab.sweep.journal import Journal, State
+from battery_lab.sweep.journal import Journal, TrialState
 from battery_lab.sweep.options import SweepOptions
 from battery_lab.sweep.progress_table import SweepDisplay
 from battery_lab.sweep.scheduler import FixedTrials, Scheduler
@@ -96,7 +96,7 @@ class Sweep:
     def _print_detached(self) -> None:
         """Print how to get the results of jobs that keep running."""
         entries = [trial.entry for trial in self.trials.values()]
-        waiting = sum(entry.state == State.WAITING for entry in entries)
+        waiting = sum(entry.state == TrialState.WAITING for entry in entries)
         rest = f", which also starts {waiting} waiting trials" if waiting else ""
         self.console.print(
             "jobs continue without this command. Download finished results with: battery-lab sweep collect "
@@ -144,7 +144,7 @@ def launch(launcher: HydraLauncher, job_overrides: Sequence[Sequence[str]], pool
         trials = list(sweep.trials.values())
         _validate(trials, pool)
         sweep.run(FixedTrials(trials), pool)
-    if sweep.detached and not any(trial.entry.state == State.FAILED for trial in trials):
+    if sweep.detached and not any(trial.entry.state == TrialState.FAILED for trial in trials):
         return [completed_return(item, item.trial.entry.result) for item in composed]
     return [job_return(item, trials) for item in composed]
 

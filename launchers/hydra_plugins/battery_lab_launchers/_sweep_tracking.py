@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.build import build_part, resolve
 from battery_lab.config.stored_trial import load_trial
-from battery_lab.sweep.journal import Entry, Journal, State
+from battery_lab.sweep.journal import Entry, Journal, TrialState
 from battery_lab.tracking import Status
 
 
@@ -28,7 +28,7 @@ def track_sweep(config: DictConfig, journal: Journal, finished: Collection[Path]
     # All trials of the sweep, even if this launch was given only some of them.
     entries = journal.entries.values()
     results = [entry.result for entry in entries if isinstance(entry.result, float)]
-    done = sum(entry.state == State.DONE for entry in entries)
+    done = sum(entry.state == TrialState.DONE for entry in entries)
     metrics = {"sweep/trials": float(len(entries)), "sweep/done": float(done)}
     if results:
         metrics["sweep/best_validation_capture"] = max(results)
@@ -40,4 +40,4 @@ def track_sweep(config: DictConfig, journal: Journal, finished: Collection[Path]
 
 def is_finished(entry: Entry, folder: Path) -> bool:
     """Return whether a trial is done and its folder still holds its configuration."""
-    return entry.state == State.DONE and RunFolder(folder).trial.is_file()
+    return entry.state == TrialState.DONE and RunFolder(folder).trial.is_file()

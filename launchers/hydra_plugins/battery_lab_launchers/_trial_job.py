@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from battery_lab.common.errors import LabError
 from battery_lab.sweep.interfaces import Outcome
-from battery_lab.sweep.journal import State
+from battery_lab.sweep.journal import TrialState
 from battery_lab.sweep.trial_id import source_digest
 
 STOPPED_FROM_OUTSIDE = "its process was stopped from outside the sweep"
@@ -87,10 +87,10 @@ def read_outcome(number: int, data: bytes) -> Outcome:
     """Return the outcome that a trial's process, which this process started, sent back."""
     message: dict[str, Any] = cloudpickle.loads(data)
     if "done" not in message:
-        return Outcome(number=number, state=State.FAILED, **message)
+        return Outcome(number=number, state=TrialState.FAILED, **message)
     try:
         job_return: JobReturn = cloudpickle.loads(message["done"])
     except Exception as error:
         reason = f"its result cannot be unpickled by the launcher: {error}"
-        return Outcome(number=number, state=State.FAILED, reason=reason, raised=True)
-    return Outcome(number=number, state=State.DONE, result=job_return.return_value, payload=job_return)
+        return Outcome(number=number, state=TrialState.FAILED, reason=reason, raised=True)
+    return Outcome(number=number, state=TrialState.DONE, result=job_return.return_value, payload=job_return)

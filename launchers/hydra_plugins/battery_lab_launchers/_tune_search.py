@@ -13,7 +13,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from battery_lab.sweep.interfaces import Trial
-from battery_lab.sweep.journal import State
+from battery_lab.sweep.journal import TrialState
 from battery_lab.sweep.trial_folder import RESULT, TrialProgress
 
 STEPS = "env_steps"
@@ -66,7 +66,7 @@ class Point:
     @property
     def is_complete(self) -> bool:
         """Whether all its trials trained to the end of their budget."""
-        return all(trial.outcome is not None and trial.outcome.state == State.DONE for trial in self.trials)
+        return all(trial.outcome is not None and trial.outcome.state == TrialState.DONE for trial in self.trials)
 
     @property
     def value(self) -> float | None:

@@ -22,7 +22,7 @@ from ray.tune.search import Searcher
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.options import Int, options
-from battery_lab.sweep.journal import State
+from battery_lab.sweep.journal import TrialState
 from battery_lab.sweep.trial_folder import RESULT
 
 RESULTS = "optimization_results.yaml"  # the name that Hydra's own optimizing sweepers use
@@ -132,7 +132,7 @@ def _conclude(sweep: Sweep, source: TuneSearch) -> float:
     chosen = " ".join(f"{key}={value}" for key, value in best.params.items())
     message = f"best of {len(source.points)}: {chosen}, validation capture {value:.3f} (trial {numbers})"
     sweep.console.print(message, soft_wrap=True, highlight=False, markup=False)
-    if any(trial.entry.state == State.FAILED for trial in trials):
+    if any(trial.entry.state == TrialState.FAILED for trial in trials):
         raise failure_error(trials)
     return float(value)
 

@@ -26,7 +26,7 @@ def search(parameters: Mapping[str, Any], documents: Iterable[Mapping[str, Any]]
     """Answer Search.
 
     Args:
-        parameters: of the request; Resource is one of ``KINDS``.
+        parameters: the parameters of the request; Resource is one of ``KINDS``.
         documents: descriptions of all resources of that kind.
 
     Raises:

@@ -26,7 +26,7 @@ class Fault:
     """A fault of an operation.
 
     Attributes:
-        operation: in botocore's name, such as ``CreateTrainingJob`` or ``PutObject``.
+        operation: an operation, by botocore's name, such as ``CreateTrainingJob`` or ``PutObject``.
         kind: one of ``KINDS``.
         times: number of requests that fail.
         skip: number of requests before them that do not.

@@ -66,7 +66,7 @@ def read_request(environ: dict[str, Any]) -> Request:
     """Parse a request; the body of a request to S3 stays unread.
 
     Args:
-        environ: of WSGI; its ``wsgi.input`` is replaced if it was read.
+        environ: the WSGI environment; its ``wsgi.input`` is replaced if it was read.
 
     Raises:
         ValueError: the body should be JSON and is not.

@@ -17,8 +17,8 @@ class AwsError(Exception):
 
         Args:
             code: such as ``ValidationException``.
-            message: for the user.
-            status: of HTTP.
+            message: the message for the user.
+            status: the HTTP status.
         """
         super().__init__(message)
         self.code, self.message, self.status = code, message, status

@@ -35,10 +35,10 @@ class Host:
         """Create /opt/ml.
 
         Args:
-            job: of the host.
-            group: of the host.
+            job: the job of the host.
+            group: the group of the host.
             name: such as algo-1.
-            folder: of the host, created here.
+            folder: the folder of the host, created here.
         """
         self.job, self.group, self.name, self.folder = job, group, name, folder
         self.base = folder / "opt" / "ml"

@@ -47,7 +47,7 @@ class JobRun:
         Args:
             job: with the secondary status Starting.
             machine: shared state of all jobs.
-            component: of the job in an experiment; None without one.
+            component: the component of the job in an experiment; None without one.
         """
         self._job, self._machine, self._component = job, machine, component
         self._clients = machine.clients(job.region)
@@ -180,7 +180,7 @@ class JobRun:
         """Wait for the end of the hosts, or of the job's time.
 
         Args:
-            started: by the monotonic clock, minus the time that earlier instances trained.
+            started: the start by the monotonic clock, minus the time that earlier instances trained.
 
         Returns:
             The secondary status that names an exceeded time limit; None if none was exceeded.

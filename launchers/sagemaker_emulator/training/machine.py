@@ -20,8 +20,9 @@ class Options:
     """Options of the emulator.
 
     Attributes:
-        region: of clients that name none.
-        isolation: of hosts: ``plain``, processes with folders of their own; or ``namespaces``, with a real /opt/ml.
+        region: the region of clients that name none.
+        isolation: how hosts are isolated: ``plain``, processes with their own folders; or ``namespaces``, with a real
+            /opt/ml.
         quota: limits of instances that run at once, by type; other types have none.
         spot_discount: fraction of the price that spot instances save.
         rates: limits of calls per second, by operation; other operations have none.
@@ -127,9 +128,9 @@ class Machine:
         """Store the state.
 
         Args:
-            options: of the emulator.
+            options: the options of the emulator.
             work: folder that contains the folders of jobs.
-            endpoint_url: of the emulator.
+            endpoint_url: the URL of the emulator.
             user: access key of users and jobs.
             own: access key of the emulator itself, whose requests have no faults and are not logged.
         """

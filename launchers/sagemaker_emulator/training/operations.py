@@ -71,7 +71,7 @@ class TrainingOperations:
         """Take the instances of a job away while it trains.
 
         Args:
-            name: of the job, in any region.
+            name: the name of the job, in any region.
             kind: ``spot``, or ``internal`` for an internal error of the service.
             warning_s: time between SIGTERM and the loss.
 

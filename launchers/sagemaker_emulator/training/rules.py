@@ -17,8 +17,8 @@ def check_job(request: Mapping[str, Any], *, isolation: str, bucket_exists: Call
     """Check a request that is valid by the service's model.
 
     Args:
-        request: of CreateTrainingJob.
-        isolation: of hosts, an option of the emulator.
+        request: the request of CreateTrainingJob.
+        isolation: how hosts are isolated, an option of the emulator.
         bucket_exists: returns whether a bucket exists.
 
     Raises:

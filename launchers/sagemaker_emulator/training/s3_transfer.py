@@ -20,8 +20,8 @@ def download(s3: Any, uri: str, folder: Path, *, share: tuple[int, int] = (0, 1)
 
     Args:
         s3: boto3 client.
-        uri: of the prefix, or of a single object.
-        folder: for the objects, which are named by the rest of their keys.
+        uri: the URI of the prefix, or of a single object.
+        folder: the folder for the objects, which are named by the rest of their keys.
         share: index of this host, and number of hosts that share the objects.
 
     Returns:
@@ -45,8 +45,8 @@ class CheckpointCopy:
 
         Args:
             s3: boto3 client.
-            folder: of a host.
-            uri: of the copies.
+            folder: the folder of a host.
+            uri: the URI of the copies.
         """
         self._s3, self._folder, self._uri = s3, folder, uri
         self._copied: dict[Path, tuple[int, int, int]] = {}
@@ -89,7 +89,7 @@ def upload_artifact(s3: Any, folders: Iterable[Path], uri: str, *, packed: bool)
     Args:
         s3: boto3 client.
         folders: that are merged; of files with equal names the first is used.
-        uri: of the archive, or the prefix of the files.
+        uri: the URI of the archive, or the prefix of the files.
         packed: whether to upload one archive instead of one object per file.
 
     Returns:

@@ -45,7 +45,7 @@ class Connection:
     """Clients for one account and region.
 
     Attributes:
-        region: of all clients.
+        region: the region of all clients.
         bucket: default bucket of the SDK's session.
         local: whether jobs run in the SDK's local mode.
     """

@@ -19,8 +19,8 @@ class JobName:
     """The parts of a job's name.
 
     Attributes:
-        number: of the trial in its sweep.
-        digest: of the trial's identity and the lab's source.
+        number: the number of the trial in its sweep.
+        digest: the digest of the trial's identity and the lab's source.
         attempt: counted from 0; a new one starts after one that failed or was stopped.
     """
 
@@ -35,7 +35,7 @@ def sweep_name_prefix(sweep: str, bucket: str, prefix: str) -> str:
     Args:
         sweep: name of its folder, which follows from what is swept.
         bucket: that holds its files.
-        prefix: of their keys.
+        prefix: the prefix of their keys.
     """
     digest = hashlib.sha256(f"{bucket}/{prefix}/{sweep}".encode()).hexdigest()
     return f"{START}-{digest[:SWEEP_DIGITS]}"

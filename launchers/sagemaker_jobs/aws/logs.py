@@ -25,7 +25,7 @@ def read_lines(connection: Connection, stream: str, token: str | None = None) ->
     """Read a log stream to its end.
 
     Args:
-        connection: to AWS.
+        connection: the connection to AWS.
         stream: name of the log stream.
         token: position returned by an earlier call; None: the beginning.
 

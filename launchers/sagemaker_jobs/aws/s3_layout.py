@@ -19,8 +19,8 @@ class S3Layout:
 
     Attributes:
         bucket: name, without s3://.
-        prefix: of all keys.
-        name_prefix: of the sweep's jobs.
+        prefix: the prefix of all keys.
+        name_prefix: the name prefix of the sweep's jobs.
         checkpoint_uri: ``auto``, an S3 URI, or None.
         kms_key: that encrypts uploads; None: the bucket's default.
     """

@@ -19,15 +19,15 @@ class Bill:
     """What one job ran and cost.
 
     Attributes:
-        name: of the job.
-        arn: of the job.
-        status: in the service's words.
+        name: the name of the job.
+        arn: the ARN of the job.
+        status: the status in the service's words.
         reason: why the job failed; None if it did not.
         training_seconds: that the job ran.
         billable_seconds: that are paid for, per host.
-        cost: in ``currency``; None if a price is unknown.
-        saved: by spare capacity, in ``currency``; None if a price is unknown.
-        currency: of both.
+        cost: the cost in ``currency``; None if a price is unknown.
+        saved: what spare capacity saved, in ``currency``; None if a price is unknown.
+        currency: the currency of both.
     """
 
     name: str
@@ -46,8 +46,8 @@ def bill_of(description: Mapping[str, Any], prices: Mapping[str, float], currenc
 
     Args:
         description: the service's answer to DescribeTrainingJob.
-        prices: of an instance hour, by instance type.
-        currency: of prices.
+        prices: the prices of an instance hour, by instance type.
+        currency: the currency of prices.
     """
     resources = description["ResourceConfig"]
     # The job's instances may differ from those of the current options.

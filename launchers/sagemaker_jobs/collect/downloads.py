@@ -31,8 +31,8 @@ class Downloads:
         """Store where results are.
 
         Args:
-            connection: to AWS.
-            layout: of the sweep in S3.
+            connection: the connection to AWS.
+            layout: the layout of the sweep in S3.
             evaluated_run: local run folder whose policy the jobs evaluate; None if they train.
         """
         self._connection, self._layout, self._evaluated_run = connection, layout, evaluated_run
@@ -56,7 +56,7 @@ class Downloads:
         """Download the run folder of a completed job; its metrics are written last.
 
         Args:
-            folder: of the trial.
+            folder: the folder of the trial.
             description: the service's answer to DescribeTrainingJob.
 
         Raises:

@@ -9,7 +9,7 @@ from typing import Any
 
 from battery_lab.common.errors import LabError
 from battery_lab.sweep.interfaces import Outcome
-from battery_lab.sweep.journal import State
+from battery_lab.sweep.journal import TrialState
 from battery_lab.sweep.trial_folder import read_result
 from sagemaker_jobs.aws.errors import aws_errors
 from sagemaker_jobs.aws.job_names import parse_job_name
@@ -34,12 +34,12 @@ def collect_outcome(
     """Download what a finished job left, and return the outcome of its trial.
 
     Args:
-        number: of the trial.
-        folder: of the trial.
+        number: the number of the trial.
+        folder: the folder of the trial.
         description: the service's answer to DescribeTrainingJob.
-        bill: of the job.
-        downloads: of the sweep.
-        digest: of the trial and the lab's source.
+        bill: the bill of the job.
+        downloads: the downloads of the sweep.
+        digest: the digest of the trial and the lab's source.
         stop_requested: whether this sweep asked the job to stop.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,19 +48,19 @@ def collect_outcome(
         try:
             downloads.results(folder, description)
         except LabError as error:
-            return Outcome(number=number, state=State.FAILED, reason=str(error))
+            return Outcome(number=number, state=TrialState.FAILED, reason=str(error))
         finally:
             _try("log", number, lambda: downloads.log(folder, bill.name))
         _try("checkpoint", number, lambda: downloads.checkpoint(folder, number, digest))
-        return Outcome(number=number, state=State.DONE, result=read_result(folder))
+        return Outcome(number=number, state=TrialState.DONE, result=read_result(folder))
     _try("log", number, lambda: downloads.log(folder, bill.name))
     _try("curves", number, lambda: downloads.curves(folder, number, digest))
     if bill.status == STOPPED and stop_requested:
-        return Outcome(number=number, state=State.STOPPED)
+        return Outcome(number=number, state=TrialState.STOPPED)
     reason = bill.reason or ""
     return Outcome(
         number=number,
-        state=State.FAILED,
+        state=TrialState.FAILED,
         reason=_failure_reason(bill, description),
         raised=reason.startswith(CONTAINER_FAILED),
         machine_lost=reason.startswith(SERVICE_FAILED) and attempt_of(bill.name) < MOST_ATTEMPTS_AFTER_SERVICE_ERRORS,

@@ -19,12 +19,12 @@ class SweepRecord:
     """The jobs of a sweep.
 
     Attributes:
-        folder: of the sweep.
-        region: of the service.
-        layout: of the sweep in S3.
-        prices: of an instance hour, by instance type.
-        currency: of prices.
-        experiment: in SageMaker Experiments.
+        folder: the folder of the sweep.
+        region: the region of the service.
+        layout: the layout of the sweep in S3.
+        prices: the prices of an instance hour, by instance type.
+        currency: the currency of prices.
+        experiment: the experiment in SageMaker Experiments.
         evaluated_run: local run folder whose policy the jobs evaluate; None if they train.
         rehearsal: folder of the emulator that replaces AWS; None for AWS.
         jobs: the name and the digest of each trial's last job, by the trial's number.

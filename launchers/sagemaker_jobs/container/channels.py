@@ -55,7 +55,7 @@ def data_path(path: str, channel: Path) -> str:
     """Return where the data of a trial are in a channel.
 
     Args:
-        path: on the launcher's machine: a file, a folder, or a pattern of files.
+        path: the path on the launcher's machine: a file, a folder, or a pattern of files.
         channel: folder of the files.
     """
     name = Path(path).name

@@ -26,7 +26,7 @@ class JobEnvironment:
         sweep: folder that stands for the sweep's folder; the service saves it to S3 while the job runs.
         model: folder of the policy, which the service keeps.
         output: folder of all other results, which the service keeps.
-        hosts: of the job.
+        hosts: the hosts of the job.
     """
 
     trial: Path

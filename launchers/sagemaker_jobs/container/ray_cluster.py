@@ -33,7 +33,7 @@ class Hosts:
     """The hosts of a job.
 
     Attributes:
-        names: of all hosts.
+        names: the names of all hosts.
         current: name of this host.
         leader: name of the host that runs the trial.
         learners_only: whether the leader's group runs learners only, because other groups run the env runners.
@@ -79,7 +79,7 @@ def ray_cluster(hosts: Hosts, trial: Path) -> Iterator[bool]:
     On the other hosts the body runs after the cluster has ended and has nothing to do.
 
     Args:
-        hosts: of the job.
+        hosts: the hosts of the job.
         trial: folder with the cluster's token, which belongs to this job only.
 
     Raises:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from battery_lab.common.errors import LabError
-from battery_lab.common.run_folder import RunFolder
+from battery_lab.common.run_folder import SWEEP_COMMAND, RunFolder
 from sagemaker_jobs.container.channels import (
     CODE,
     EVALUATED,
@@ -27,7 +27,7 @@ from sagemaker_jobs.container.channels import (
 from sagemaker_jobs.container.job_environment import JobEnvironment, base_folder
 from sagemaker_jobs.container.ray_cluster import ray_cluster
 
-SWEEP_FILES = ("sweep.json", RunFolder.SYNC_STATE)
+SWEEP_FILES = (SWEEP_COMMAND, RunFolder.SYNC_STATE)
 NUMBER = "number"
 LONGEST_REASON = 1024  # of the service
 # File with the environment steps of the checkpoint from which an earlier attempt failed by an error of the trial.

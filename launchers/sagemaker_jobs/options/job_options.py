@@ -57,9 +57,9 @@ class InstanceGroup:
     """Equal instances of a job that has several kinds.
 
     Attributes:
-        name: of the group; ``learner_group`` names the group that runs the trial itself.
-        type: of its instances, such as ``ml.g5.xlarge``.
-        count: of its instances.
+        name: the name of the group; ``learner_group`` names the group that runs the trial itself.
+        type: the type of its instances, such as ``ml.g5.xlarge``.
+        count: the number of its instances.
     """
 
     name: GroupName

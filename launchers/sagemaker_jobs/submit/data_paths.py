@@ -22,7 +22,7 @@ def channel_path(key: str, path: str) -> str:
 
     Args:
         key: the configuration key that names the path.
-        path: on this machine or in S3.
+        path: the path on this machine or in S3.
 
     Raises:
         ConfigError: the path is a pattern in S3.

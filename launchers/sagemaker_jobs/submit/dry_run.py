@@ -21,8 +21,8 @@ class DryRun:
         """Store the parts.
 
         Args:
-            options: of all jobs.
-            connection: to AWS.
+            options: the options of all jobs.
+            connection: the connection to AWS.
             sender: prepares trials and creates their jobs.
         """
         self._options, self._connection, self._sender = options, connection, sender

@@ -19,8 +19,8 @@ class RunningTrial:
     """A trial whose job is running or postponed.
 
     Attributes:
-        number: of the trial.
-        folder: of the trial.
+        number: the number of the trial.
+        folder: the folder of the trial.
         prepared: the trial, prepared for its job.
         job: name of its job; None while it is postponed.
         postponed_by: the reason why it is postponed.
@@ -46,10 +46,10 @@ class JobStarter:
         """Store the parts.
 
         Args:
-            options: of all jobs.
-            jobs: of the sweep.
+            options: the options of all jobs.
+            jobs: the jobs of the sweep.
             sender: creates jobs.
-            record: of the sweep's jobs, for other shells.
+            record: the record of the sweep's jobs, for other shells.
         """
         self._options, self._jobs, self._sender, self._record = options, jobs, sender, record
 

@@ -27,7 +27,7 @@ def create_sweep_run(config: DictConfig, sweep: Path) -> None:
     """Create the sweep's run on a reachable server, before jobs that start together each create one.
 
     Args:
-        config: of a trial, as its job reads it.
+        config: the configuration of a trial, as its job reads it.
         sweep: folder of the sweep.
     """
     uri = str(OmegaConf.select(config, "tracking.uri") or "")

@@ -19,7 +19,7 @@ class LocalModeJobs(TrainingJobs):
         """Store what jobs run on.
 
         Args:
-            name_prefix: of their names.
+            name_prefix: the prefix of their names.
             output: URI of the S3 folder for their output.
             instance_type: ``local`` or ``local_gpu``.
             instance_count: containers per job.

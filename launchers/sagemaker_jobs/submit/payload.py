@@ -14,12 +14,11 @@ from typing import Protocol
 from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.common.run_folder import RunFolder
+from battery_lab.common.run_folder import SWEEP_COMMAND, RunFolder
 from battery_lab.config.environment import metric_names
 from battery_lab.config.stored_trial import note_choices, store_trial
 from battery_lab.config.sweep_name import choices_of_trials
 from battery_lab.sweep.trial_id import package_versions
-from battery_lab.tracking.mlflow_sweep_run import COMMAND
 from battery_lab.tracking.sync_state import read_sync_state, write_sync_state
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.experiments import create_experiment
@@ -37,7 +36,7 @@ from sagemaker_jobs.submit.live_tracking import config_for_job, create_sweep_run
 from sagemaker_jobs.submit.uploads import Uploads
 
 
-class TrialJob(Protocol):
+class SweepTrial(Protocol):
     """A trial as the launchers' sweep starts it."""
 
     config: DictConfig
@@ -50,9 +49,9 @@ class PreparedTrial:
     """A trial that is ready to be sent.
 
     Attributes:
-        number: of the trial.
-        digest: of the trial and the lab's source.
-        overrides: of the trial.
+        number: the number of the trial.
+        digest: the digest of the trial and the lab's source.
+        overrides: the overrides of the trial.
         learners: number of RLlib learners in processes of their own.
         config: the trial as its job reads it.
         data: paths or URIs of its data, by the configuration keys that name them.
@@ -84,9 +83,9 @@ class Sender:
         """Store the parts.
 
         Args:
-            options: of all jobs.
-            layout: of the sweep in S3.
-            connection: to AWS.
+            options: the options of all jobs.
+            layout: the layout of the sweep in S3.
+            connection: the connection to AWS.
             sweep: its folder.
             dry_run: whether nothing is sent or written.
         """
@@ -112,7 +111,7 @@ class Sender:
         """The name of the sweep's experiment."""
         return self._options.experiment or experiment_name(self._sweep.name)
 
-    def validate(self, job: TrialJob) -> None:
+    def validate(self, job: SweepTrial) -> None:
         """Raise ConfigError if a trial cannot be sent, as far as this machine can tell."""
         for key, path in data_paths(job.config).items():
             if not path.startswith("s3://"):
@@ -127,12 +126,12 @@ class Sender:
             )
         training_request.hyperparameters("", "", 0, _overrides(job))
 
-    def prepare(self, number: int, folder: Path, job: TrialJob) -> PreparedTrial:
+    def prepare(self, number: int, folder: Path, job: SweepTrial) -> PreparedTrial:
         """Write the trial into its folder, and return it prepared for its job.
 
         Args:
-            number: of the trial.
-            folder: of the trial.
+            number: the number of the trial.
+            folder: the folder of the trial.
             job: the trial.
 
         Raises:
@@ -186,7 +185,7 @@ class Sender:
         files = {
             RunFolder.TRIAL: OmegaConf.to_yaml(prepared.config).encode(),
             NUMBER: str(prepared.number).encode(),
-            COMMAND: b"{}",
+            SWEEP_COMMAND: b"{}",
             PACKAGES: json.dumps(sorted(package_versions())).encode(),
             RunFolder.SYNC_STATE: RunFolder(self._sweep).sync_state.read_bytes(),
         }
@@ -208,7 +207,7 @@ class Sender:
         return self._uploads.data([Path(start).expanduser()])
 
 
-def _overrides(job: TrialJob) -> list[str]:
+def _overrides(job: SweepTrial) -> list[str]:
     return choices_of_trials([str(choice) for choice in job.config.hydra.overrides.task])
 
 

@@ -29,8 +29,8 @@ class ListedJob:
     """A job in a list of the service.
 
     Attributes:
-        name: of the job.
-        parts: of the name.
+        name: the name of the job.
+        parts: the parts of the name.
         status: ``InProgress``, ``Stopping``, ``Completed``, ``Failed`` or ``Stopped``.
     """
 
@@ -60,7 +60,7 @@ def check_quota(message: str) -> None:
     """Raise DataError if an account's quota is too small for a job even if nothing else runs.
 
     Args:
-        message: of the service, which refused to create a job.
+        message: the message of the service, which refused to create a job.
     """
     match = QUOTA_MESSAGE.search(message)
     if match and float(match["limit"]) < float(match["requested"]):
@@ -77,8 +77,8 @@ class TrainingJobs:
         """Store how to reach the jobs.
 
         Args:
-            connection: to AWS; None for jobs that the service does not know.
-            name_prefix: of their names.
+            connection: the connection to AWS; None for jobs that the service does not know.
+            name_prefix: the prefix of their names.
         """
         self._optional_connection, self._name_prefix = connection, name_prefix
         self.listed: dict[str, ListedJob] = {}
@@ -101,8 +101,8 @@ class TrainingJobs:
         """Create a trial's job, unless one is running or completed; returns its name.
 
         Args:
-            number: of the trial.
-            digest: of the trial and the lab's source.
+            number: the number of the trial.
+            digest: the digest of the trial and the lab's source.
             send: creates the job with a given name, and raises the errors of the service.
 
         Raises:

@@ -35,11 +35,11 @@ class JobRequest:
     """A job to create.
 
     Attributes:
-        name: of the job.
-        number: of the trial.
-        digest: of the trial and the lab's source.
+        name: the name of the job.
+        number: the number of the trial.
+        digest: the digest of the trial and the lab's source.
         sweep: name of the sweep.
-        overrides: of the trial, as on the command line.
+        overrides: the overrides of the trial, as on the command line.
         learners: number of RLlib learners in processes of their own.
         source: URI of the lab's source.
         trial: URI of the trial's folder.
@@ -68,10 +68,10 @@ def send(
 
     Args:
         request: the job.
-        options: of all jobs.
-        layout: of the sweep in S3.
-        connection: to AWS.
-        experiment: in SageMaker Experiments, with a trial of the same name in it; None for none.
+        options: the options of all jobs.
+        layout: the layout of the sweep in S3.
+        connection: the connection to AWS.
+        experiment: the experiment in SageMaker Experiments, with a trial of the same name in it; None for none.
     """
     experiment_config = None
     if experiment is not None:
@@ -157,10 +157,10 @@ def hyperparameters(digest: str, sweep: str, number: int, overrides: Sequence[st
     """Return the hyperparameters of a job: its identity, and its overrides for the console to search and sort by.
 
     Args:
-        digest: of the trial and the lab's source.
+        digest: the digest of the trial and the lab's source.
         sweep: name of the sweep.
-        number: of the trial.
-        overrides: of the trial.
+        number: the number of the trial.
+        overrides: the overrides of the trial.
 
     Raises:
         ConfigError: there are more overrides than the service takes.

@@ -28,8 +28,8 @@ class Uploads:
         """Store where files go.
 
         Args:
-            connection: to AWS.
-            layout: of the sweep in S3.
+            connection: the connection to AWS.
+            layout: the layout of the sweep in S3.
             dry_run: whether to upload nothing and only return URIs.
         """
         self._connection, self._layout, self._dry_run = connection, layout, dry_run

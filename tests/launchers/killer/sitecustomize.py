@@ -1,11 +1,11 @@
-"""Kills its own process at a point that ``KILL`` names, such as ``journal:2:0.5``; for tests of what a kill leaves.
+"""Kill points: the process kills itself at the point that the variable ``KILL`` names, such as ``journal:2:0.5``.
 
-Python imports it by itself where its folder is on PYTHONPATH, also in the processes that a launcher starts.
+Python imports this module at its start if this folder is on PYTHONPATH, also in the processes that a launcher starts.
 
-    journal:n:share     in the n-th line of a sweep's journal, so much of which is written
-    checkpoint:n:0      at the n-th file that is brought to the disk for a checkpoint
-    named:n:0           when the n-th checkpoint is about to get its name, or (share 1) has just got it
-    figures:1:0         when the figures of a trial are about to be there, or (share 1) are
+    journal:n:share     at the n-th line of a sweep's journal, after that share of it is written
+    checkpoint:n:0      at the n-th file that a checkpoint flushes to disk
+    rename:n:when       at the n-th rename of a finished checkpoint: 0 before, 1 after it
+    metrics:1:when      at the rename of a trial's metrics.json: 0 before, 1 after it
 """
 
 import os
@@ -13,40 +13,40 @@ import signal
 from pathlib import Path
 
 write, fsync, replace = os.write, os.fsync, os.replace
-left = {}
+remaining = {}
 
 
-def due(kind):
-    """Whether it is the one of its kind at which to die."""
-    left[kind] = left.get(kind, WHEN) - 1
-    return kind == KIND and left[kind] == 0
+def is_due(kind):
+    """Count an operation of a kind; return whether the process must die at it."""
+    remaining[kind] = remaining.get(kind, COUNT) - 1
+    return kind == KIND and remaining[kind] == 0
 
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def of(handle):
-    return os.readlink(f"/proc/self/fd/{handle}")
+def path_of(descriptor):
+    return os.readlink(f"/proc/self/fd/{descriptor}")
 
 
-def killing_write(handle, data):
-    if of(handle).endswith("/journal.jsonl") and due("journal"):
-        write(handle, data[: int(SHARE * len(data))])
+def write_or_die(descriptor, data):
+    if path_of(descriptor).endswith("/journal.jsonl") and is_due("journal"):
+        write(descriptor, data[: int(SHARE * len(data))])
         die()
-    return write(handle, data)
+    return write(descriptor, data)
 
 
-def killing_fsync(handle):
-    if "/checkpoints/part-" in of(handle) and due("checkpoint"):
+def fsync_or_die(descriptor):
+    if "/checkpoints/part-" in path_of(descriptor) and is_due("checkpoint"):
         die()
-    return fsync(handle)
+    return fsync(descriptor)
 
 
-def killing_replace(source, target, **options):
+def replace_or_die(source, target, **options):
     path = Path(target)
-    kind = "named" if path.parent.name == "checkpoints" else "figures" if path.name == "metrics.json" else None
-    if kind and due(kind):
+    kind = "rename" if path.parent.name == "checkpoints" else "metrics" if path.name == "metrics.json" else None
+    if kind and is_due(kind):
         if SHARE:
             replace(source, target, **options)
         die()
@@ -54,6 +54,6 @@ def killing_replace(source, target, **options):
 
 
 if os.environ.get("KILL"):
-    KIND, number, share = os.environ["KILL"].split(":")
-    WHEN, SHARE = int(number), float(share)
-    os.write, os.fsync, os.replace = killing_write, killing_fsync, killing_replace
+    KIND, count, share = os.environ["KILL"].split(":")
+    COUNT, SHARE = int(count), float(share)
+    os.write, os.fsync, os.replace = write_or_die, fsync_or_die, replace_or_die

@@ -36,6 +36,6 @@ def test_fall_back_to_autograd_is_restored(monkeypatch):
 def test_setting_weights_alone_keeps_the_number_of_steps():
     ours, _, fragment = build_both()
     ours.update(episodes=[fragment], minibatch_size=50)
-    steps = ours._gradient_steps
+    steps = ours.gradient_steps
     ours.set_state({"rl_module": ours.get_state()["rl_module"]})
-    assert ours._gradient_steps == steps > 0
+    assert ours.gradient_steps == steps > 0

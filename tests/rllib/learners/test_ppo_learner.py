@@ -209,7 +209,7 @@ def test_update_uses_the_threads_of_its_steps_and_restores_them(monkeypatch):
         after_build.hits + after_build.misses == before_build.hits + before_build.misses + 2
     )  # By runner and learner.
     before, seen = torch.get_num_threads(), []
-    monkeypatch.setattr(learner._steps, "threads", lambda number: before + 1 + number)
+    monkeypatch.setattr(learner.stepper, "threads", lambda number: before + 1 + number)
     step = learner.step
     monkeypatch.setattr(learner, "step", lambda *arguments: (seen.append(torch.get_num_threads()), step(*arguments))[1])
     for _ in range(2):

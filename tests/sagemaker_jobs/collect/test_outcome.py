@@ -7,7 +7,7 @@ from sagemaker_jobs.collect.bills import bill_of
 from sagemaker_jobs.collect.outcome import collect_outcome
 
 from battery_lab.common.errors import DataError
-from battery_lab.sweep.journal import State
+from battery_lab.sweep.journal import TrialState
 
 JOB = "battery-lab-01234567-0-0123456789abcdef-1"
 
@@ -58,22 +58,22 @@ class ResultsOnly(NoDownloads):
 
 def test_a_trial_is_done_without_its_log_and_checkpoint(tmp_path, capsys):
     outcome = collect_outcome(0, tmp_path, description(), bill_of(description(), {}, "USD"), ResultsOnly(), "who")
-    assert (outcome.state, outcome.result) == (State.DONE, 0.5)
+    assert (outcome.state, outcome.result) == (TrialState.DONE, 0.5)
     assert capsys.readouterr().err.count("AccessDenied: no logs for you") == 2
 
 
 @pytest.mark.parametrize(
     ("changes", "stop_requested", "state", "reason"),
     [
-        ({"TrainingJobStatus": "Stopped"}, True, State.STOPPED, None),
-        ({"TrainingJobStatus": "Stopped"}, False, State.FAILED, f"{JOB} was stopped, not by this sweep"),
+        ({"TrainingJobStatus": "Stopped"}, True, TrialState.STOPPED, None),
+        ({"TrainingJobStatus": "Stopped"}, False, TrialState.FAILED, f"{JOB} was stopped, not by this sweep"),
         (
             {"TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxRuntimeExceeded"},
             False,
-            State.FAILED,
+            TrialState.FAILED,
             f"{JOB} reached hydra.launcher.max_run_s: raise it; the same command resumes from its checkpoint",
         ),
-        ({"TrainingJobStatus": "Failed", "FailureReason": "no"}, False, State.FAILED, f"{JOB}: no"),
+        ({"TrainingJobStatus": "Failed", "FailureReason": "no"}, False, TrialState.FAILED, f"{JOB}: no"),
     ],
 )
 def test_jobs_that_did_not_complete_have_an_outcome_with_a_reason(tmp_path, changes, stop_requested, state, reason):

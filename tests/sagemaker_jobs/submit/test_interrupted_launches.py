@@ -11,7 +11,7 @@ from hydra_plugins.battery_lab_launchers import _sagemaker_remote
 from sagemaker_jobs.collect.sweep_record import SweepRecord
 
 from battery_lab.sweep.commands import collect, logs
-from battery_lab.sweep.journal import Journal, State
+from battery_lab.sweep.journal import Journal, TrialState
 from tests.launchers.app import until
 from tests.sagemaker_jobs.stub_sweeps import SLOW, StubSweep
 from tests.sagemaker_jobs.submit.job_queries import created, metrics
@@ -35,12 +35,12 @@ def test_ctrl_c_stops_jobs_or_leaves_them(emulator, tmp_path, choice):
     thread.join()
     assert launch.stopped_by == signal.SIGINT
     (outcome,) = [trial.outcome for trial in sweep.trials_of_launch]
-    assert outcome.state == State.STOPPED and outcome.detached == (choice == "leave")
+    assert outcome.state == TrialState.STOPPED and outcome.detached == (choice == "leave")
     (name,) = created(emulator, sweep)
     status = emulator.client("sagemaker").describe_training_job(TrainingJobName=name)["TrainingJobStatus"]
     assert status == ("Stopped" if choice == "stop" else "InProgress")
     # A second launch resumes a stopped trial with another job, and follows a job that was left.
-    assert sweep.run()[0].state == State.DONE
+    assert sweep.run()[0].state == TrialState.DONE
     assert len(created(emulator, sweep)) == (2 if choice == "stop" else 1)
     assert metrics(sweep, 0)["train/env_steps"] == steps
     if choice == "stop":
@@ -56,7 +56,7 @@ def test_a_launch_after_a_kill_finds_the_jobs_of_the_killed_one(emulator, tmp_pa
         sweep.job_pool.start(trial.number, trial.folder, trial.job(None))
     # These are in no journal, and their launcher is gone.
     outcomes = StubSweep(sweep.folder, sweep.trials).run()
-    assert {outcome.state for outcome in outcomes.values()} == {State.DONE}
+    assert {outcome.state for outcome in outcomes.values()} == {TrialState.DONE}
     assert len(created(emulator, sweep)) == 2
 
 
@@ -81,7 +81,7 @@ def test_jobs_that_were_left_can_be_followed_and_collected(emulator, tmp_path, c
     assert StubSweep(sweep.folder, trials, sweep.chosen).run()[2].detached
     journal = Journal(sweep.folder)
     journal.read()
-    assert [entry.state for entry in journal.entries.values()] == [State.DONE, State.DONE, State.STOPPED]
+    assert [entry.state for entry in journal.entries.values()] == [TrialState.DONE, TrialState.DONE, TrialState.STOPPED]
 
 
 def test_the_same_command_collects_jobs_that_were_left(emulator, tmp_path):
@@ -98,9 +98,9 @@ def test_the_same_command_collects_jobs_that_were_left(emulator, tmp_path):
     until(completed, seconds=60)
     again = StubSweep(sweep.folder, trials, chosen).run()
     assert {number: outcome.state for number, outcome in again.items()} == {
-        0: State.DONE,
-        1: State.DONE,
-        2: State.STOPPED,
+        0: TrialState.DONE,
+        1: TrialState.DONE,
+        2: TrialState.STOPPED,
     }
     assert again[2].detached and len(created(emulator, sweep)) == 3
 
@@ -128,7 +128,7 @@ def test_ctrl_c_while_jobs_are_sent_stops_or_leaves_them(emulator, tmp_path, mon
     launch = sweep.launch()
     launch.run()
     assert launch.stopped_by == signal.SIGINT and launch.detached == (choice == "leave")
-    assert [trial.outcome and trial.outcome.state for trial in sweep.trials_of_launch] == [State.STOPPED, None]
+    assert [trial.outcome and trial.outcome.state for trial in sweep.trials_of_launch] == [TrialState.STOPPED, None]
     (name,) = created(emulator, sweep)
     job = emulator.client("sagemaker").describe_training_job(TrainingJobName=name)
     assert job["TrainingJobStatus"] == {"stop": "Stopped", "leave": "InProgress"}[choice]

@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from battery_lab.sweep.journal import State
+from battery_lab.sweep.journal import TrialState
 from tests.sagemaker_jobs.stub_sweeps import StubSweep
 
 CHOSEN = {"instance_type": "local", "checkpoint_s3_uri": None, "role": None}
@@ -55,8 +55,8 @@ def test_trials_run_in_local_containers(emulator, containers, tmp_path):
     before = len(emulator.requests("CreateTrainingJob"))
     sweep = StubSweep(tmp_path / "local", [{}, {"steps": 2}], CHOSEN)
     outcomes = sweep.run()
-    assert (outcomes[0].state, outcomes[0].result) == (State.DONE, 0.5)
-    assert outcomes[1].state == State.FAILED and "Process exited with code: 1" in outcomes[1].reason
+    assert (outcomes[0].state, outcomes[0].result) == (TrialState.DONE, 0.5)
+    assert outcomes[1].state == TrialState.FAILED and "Process exited with code: 1" in outcomes[1].reason
     image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/battery_lab:1"
     assert [(kind, uri, channels) for kind, uri, _, channels in containers] == [("local", image, {"trial"})] * 2
     assert len(emulator.requests("CreateTrainingJob")) == before

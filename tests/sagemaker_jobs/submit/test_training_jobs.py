@@ -11,7 +11,7 @@ from sagemaker_jobs.aws.job_names import parse_job_name
 from sagemaker_jobs.submit import training_jobs
 
 from battery_lab.common.errors import DataError
-from battery_lab.sweep.journal import State
+from battery_lab.sweep.journal import TrialState
 from tests.launchers.app import until
 from tests.sagemaker_jobs.stub_sweeps import SLOW, StubSweep
 from tests.sagemaker_jobs.submit.job_queries import created, metrics, name_prefix
@@ -23,9 +23,9 @@ def test_results_are_downloaded_and_two_jobs_run_at_a_time(emulator, tmp_path):
     sweep = StubSweep(tmp_path / "home", [{"steps": n} for n in (1, 2, 3)])
     outcomes = sweep.run()
     assert {number: (outcome.state, outcome.result) for number, outcome in outcomes.items()} == {
-        0: (State.DONE, 0.01),
-        1: (State.DONE, 0.02),
-        2: (State.DONE, 0.03),
+        0: (TrialState.DONE, 0.01),
+        1: (TrialState.DONE, 0.02),
+        2: (TrialState.DONE, 0.03),
     }
     assert metrics(sweep, 2)["train/env_steps"] == 3
     assert metrics(sweep, 2)["job/billable_seconds"] > 0
@@ -40,13 +40,13 @@ def test_results_are_downloaded_and_two_jobs_run_at_a_time(emulator, tmp_path):
 def test_a_job_that_raises_fails_and_the_others_continue(emulator, tmp_path):
     sweep = StubSweep(tmp_path / "raises", [{"does": "raise"}, {}])
     outcomes = sweep.run()
-    assert outcomes[0].state == State.FAILED and "ValueError: no such thing" in outcomes[0].reason
-    assert outcomes[1].state == State.DONE
+    assert outcomes[0].state == TrialState.FAILED and "ValueError: no such thing" in outcomes[0].reason
+    assert outcomes[1].state == TrialState.DONE
     # A second launch starts another job for the failed trial only. It adds the bill of the first job, too, as if that
     # had ended while no command followed it.
     (sweep.folder / "0" / "job.json").unlink()
     again = StubSweep(sweep.folder, sweep.trials).run()
-    assert (again[0].state, again[1].state) == (State.FAILED, State.DONE)
+    assert (again[0].state, again[1].state) == (TrialState.FAILED, TrialState.DONE)
     attempts = sorted((name.number, name.attempt) for name in map(parse_job_name, created(emulator, sweep)))
     assert attempts == [(0, 0), (0, 1), (1, 0)]
     bills = json.loads((sweep.folder / "0" / "job.json").read_text())
@@ -106,7 +106,7 @@ def test_a_job_waits_while_the_quota_is_full(emulator, tmp_path, monkeypatch):
     monkeypatch.setattr(training_jobs, "QUOTA_PAUSE_S", 0.5)
     monkeypatch.setattr(pool.Sender, "send", refuse)
     sweep = StubSweep(tmp_path / "full", [{"steps": 1}])
-    assert sweep.run()[0].state == State.DONE
+    assert sweep.run()[0].state == TrialState.DONE
     assert refusals == 0 and len(created(emulator, sweep)) == 1
 
 
@@ -150,5 +150,5 @@ def test_an_outage_is_reported_once_and_the_sweep_continues(emulator, tmp_path, 
     # Not the first request, without which nothing starts.
     emulator.faults.add("ListTrainingJobs", "error_before", times=3, skip=1)
     launch.run()
-    assert sweep.trials_of_launch[0].outcome.state == State.DONE
+    assert sweep.trials_of_launch[0].outcome.state == TrialState.DONE
     assert capsys.readouterr().err.count("(jobs continue; this is tried again)") == 1
