@@ -57,10 +57,10 @@ test-slow: $(TEST_EXTRAS) ## Run the tests that train for minutes
 	$(PYTEST) -m "slow or full" $(TESTS)
 
 test-kills: $(READY) ## Kill sweeps at random and compare them with a sweep that was left alone (RUNS=50)
-	$(BIN)/python -m tests.launchers.kills --runs $(RUNS)
+	$(BIN)/python -m tests.launchers.kill_harness --runs $(RUNS)
 
 test-nodes: $(READY) ## Kill one of two Ray nodes during a sweep; each is in its own network namespace if permitted
-	$(BIN)/python -m tests.launchers.nodes
+	$(BIN)/python -m tests.launchers.node_loss
 
 test-image: $(VENV)/extra-aws ## Train and serve with the packages of the SageMaker image, in an empty environment
 	$(BIN)/python -m tests.sagemaker_jobs.image_trial

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from battery_lab.cli.error_messages import ExitMessage, exit_message, shows_traceback
-from battery_lab.common.signals import stop_at_once
+from battery_lab.common.stop_signals import stop_at_once
 
 
 class CommandExit(BaseException):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from battery_lab.common.errors import ConfigError, LabError, causes
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.common.signals import Stopped
+from battery_lab.common.stop_signals import Stopped
 
 TRACEBACK_VARIABLE = "HYDRA_FULL_ERROR"  # Hydra's own name: 1 shows tracebacks
 CREDENTIALS = re.compile(r"://[^/\s]*@|https?://\S*\?")

@@ -78,7 +78,7 @@ MODULES = {
     "rollout.program": "rllib.gradient_step.traced_program",
     "rollout.replay": "rllib.replay.transition_replay",
     "rollout.replay_files": "rllib.replay.checkpoint_files",
-    "rollout.resources": "rllib.process_resources",
+    "rollout.resources": "rllib.threads_and_memory",
     "rollout.rings": "rllib.replay.ring_buffer",
     "rollout.runner": "rllib.runners.checkpointed_runner",
     "rollout.sac_learner": "rllib.learners.sac_learner",

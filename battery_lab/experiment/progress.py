@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from battery_lab.common.duration import clock
+from battery_lab.common.duration_text import clock
 from battery_lab.envs.base import Metric
 from battery_lab.experiment.checkpoint import Progress
 

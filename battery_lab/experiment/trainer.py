@@ -13,7 +13,7 @@ from pydantic import Field
 
 from battery_lab.common.options import Int, options
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.common.signals import on_stop
+from battery_lab.common.stop_signals import on_stop
 from battery_lab.experiment import checkpoint
 from battery_lab.experiment.checkpoint import Progress
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from battery_lab.common.duration import in_words
+from battery_lab.common.duration_text import in_words
 from battery_lab.report.run_records import read_choices, read_figures, run_folder
 
 # Parts that the world describes itself, or that do not affect the policy.

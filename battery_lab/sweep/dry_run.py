@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.markup import escape
 from rich.table import Table
 
-from battery_lab.common.duration import clock
+from battery_lab.common.duration_text import clock
 from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.progress_table import differing_choices
 from battery_lab.sweep.trial_folder import checkpoint_steps, read_result

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from battery_lab.common.duration import clock
+from battery_lab.common.duration_text import clock
 from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.journal import Entry, TrialState
 from battery_lab.sweep.trial_folder import TrialProgress

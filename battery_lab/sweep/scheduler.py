@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from battery_lab.common.errors import LabError
-from battery_lab.common.signals import on_stop
+from battery_lab.common.stop_signals import on_stop
 from battery_lab.sweep.interfaces import Display, Outcome, Pool, Trial, TrialSource
 from battery_lab.sweep.journal import Journal, TrialState
 from battery_lab.sweep.options import SweepOptions

@@ -13,10 +13,10 @@ from sagemaker_emulator.control_api import PREFIX, ControlApi, RequestLog
 from sagemaker_emulator.experiments import store
 from sagemaker_emulator.protocol.faults import Fault, Faults, Rates, refusal
 from sagemaker_emulator.protocol.request_parser import Request, read_request
-from sagemaker_emulator.protocol.request_validation import validate
 from sagemaker_emulator.protocol.responses import AwsError, Response, error_response, json_response
-from sagemaker_emulator.training.machine import Machine
+from sagemaker_emulator.protocol.service_model_validation import validate
 from sagemaker_emulator.training.operations import TrainingOperations
+from sagemaker_emulator.training.shared_state import SharedState
 
 _MODELS = ("sagemaker", "sagemaker-metrics")
 _METRICS = ("BatchPutMetrics", "BatchGetMetrics")
@@ -29,18 +29,18 @@ WsgiApplication = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 class EmulatorApp:
     """A WSGI application in front of moto's."""
 
-    def __init__(self, machine: Machine, moto: WsgiApplication) -> None:
+    def __init__(self, shared: SharedState, moto: WsgiApplication) -> None:
         """Build the application.
 
         Args:
-            machine: with the access keys that are accepted.
+            shared: with the access keys that are accepted.
             moto: the application that answers all other requests.
         """
-        self._machine, self._moto = machine, moto
+        self._shared, self._moto = shared, moto
         self._faults, self._requests = Faults(), RequestLog()
-        self._rates = Rates(machine.options.rates)
-        self.training = TrainingOperations(machine)
-        self._control = ControlApi(self._faults, self._requests, machine.capacity, self.training)
+        self._rates = Rates(shared.options.rates)
+        self.training = TrainingOperations(shared)
+        self._control = ControlApi(self._faults, self._requests, shared.capacity, self.training)
         self._creation = threading.Lock()
         self.last_request = time.monotonic()
 
@@ -54,15 +54,15 @@ class EmulatorApp:
         except ValueError as reason:
             error = AwsError("SerializationException", f"The request cannot be read: {reason}")
             return _send(error_response(error, "", speaks_json=True), start_response)
-        if request.key == self._machine.own.access_key_id:
+        if request.key == self._shared.own.access_key_id:
             return self._moto(environ, start_response)
-        if request.key != self._machine.user.access_key_id:
+        if request.key != self._shared.user.access_key_id:
             return _send(_refusal(request, _wrong_key(request)), start_response)
         return self._answer_user(request, start_response)
 
     def _control_response(self, environ: dict[str, Any]) -> Response:
         authorization = str(environ.get("HTTP_AUTHORIZATION", ""))
-        if not hmac.compare_digest(authorization.encode(), f"Bearer {self._machine.user.secret_access_key}".encode()):
+        if not hmac.compare_digest(authorization.encode(), f"Bearer {self._shared.user.secret_access_key}".encode()):
             return json_response({"error": "this needs the emulator's secret key"}, 403, "application/json")
         return self._control.answer(environ)
 

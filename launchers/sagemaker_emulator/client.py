@@ -17,7 +17,7 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from sagemaker_emulator.training.machine import Credentials
+from sagemaker_emulator.training.shared_state import Credentials
 
 _ADDRESS = "address.json"
 _PATIENCE_S = 60.0

@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 
 from sagemaker_emulator.app import EmulatorApp
 from sagemaker_emulator.job import ACCOUNT
-from sagemaker_emulator.training.machine import Credentials, Machine, Options
+from sagemaker_emulator.training.shared_state import Credentials, Options, SharedState
 
 ADDRESS = "address.json"
 _POLL_S = 0.2
@@ -40,8 +40,8 @@ def serve(options: Options, work: Path, port: int, *, with_parent: bool = False)
     server = make_server(
         "127.0.0.1", port, lambda *request: apps[0](*request), threaded=True, request_handler=MotoRequestHandler
     )
-    machine = Machine(options, work.resolve(), f"http://127.0.0.1:{server.server_port}", _new_key(), _new_key())
-    app = EmulatorApp(machine, DomainDispatcherApplication(create_backend_app))
+    shared = SharedState(options, work.resolve(), f"http://127.0.0.1:{server.server_port}", _new_key(), _new_key())
+    app = EmulatorApp(shared, DomainDispatcherApplication(create_backend_app))
     apps.append(app)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -50,8 +50,8 @@ def serve(options: Options, work: Path, port: int, *, with_parent: bool = False)
     if with_parent:
         threading.Thread(target=_wait_for_parent, args=(ended,), daemon=True).start()
     address = work / ADDRESS
-    _write_address(address, machine)
-    print(f"SageMaker emulator at {machine.endpoint_url}, its key in {address}", flush=True)
+    _write_address(address, shared)
+    print(f"SageMaker emulator at {shared.endpoint_url}, its key in {address}", flush=True)
     while not ended.wait(_POLL_S) and not _idle(app, options.idle):
         pass
     address.unlink(missing_ok=True)
@@ -76,13 +76,13 @@ def _new_key() -> Credentials:
     return Credentials(access_key_id, secrets.token_urlsafe(30))
 
 
-def _write_address(path: Path, machine: Machine) -> None:
+def _write_address(path: Path, shared: SharedState) -> None:
     """Write the emulator's address and key to a file that only this user can read."""
     content = {
-        "endpoint_url": machine.endpoint_url,
-        "access_key_id": machine.user.access_key_id,
-        "secret_access_key": machine.user.secret_access_key,
-        "region": machine.options.region,
+        "endpoint_url": shared.endpoint_url,
+        "access_key_id": shared.user.access_key_id,
+        "secret_access_key": shared.user.secret_access_key,
+        "region": shared.options.region,
         "account": ACCOUNT,
         "pid": os.getpid(),
     }

@@ -7,7 +7,7 @@ import functools
 import pytest
 
 from tests.compositions import options, part, small
-from tests.envs.worlds import make_world
+from tests.envs.small_world import make_world
 
 CHOICES = {
     "mlp": (),

@@ -14,8 +14,8 @@ from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.experiment.experiment import choose_actions
 from battery_lab.policies import policy as stored
 from battery_lab.policies.policy import Policy, PolicyNetwork
+from tests.algos.algorithm_setups import setup_for
 from tests.algos.conftest import CHOICES
-from tests.algos.setups import setup_for
 from tests.compositions import SMALL_ALGOS, option, options, part, small
 
 KINDS = [("ppo", "discrete"), ("ppo", "continuous"), ("dqn", "discrete"), ("sac", "discrete"), ("sac", "continuous")]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from battery_lab.common.errors import ConfigError
-from tests.algos.setups import setup_for
+from tests.algos.algorithm_setups import setup_for
 from tests.compositions import part, small
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.baselines.shared import CAUSAL, NAMES, PER_DAY, changed_from, make_baseline, make_problem, profit_of
+from tests.baselines.small_problem import CAUSAL, NAMES, PER_DAY, changed_from, make_baseline, make_problem, profit_of
 from tests.factories import make_battery, wavy_prices
 
 

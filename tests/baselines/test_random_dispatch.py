@@ -7,7 +7,7 @@ import pytest
 
 from battery_lab.baselines.random_dispatch import RandomDispatch
 from battery_lab.common.errors import ConfigError
-from tests.baselines.shared import make_baseline, make_problem
+from tests.baselines.small_problem import make_baseline, make_problem
 from tests.factories import wavy_prices
 
 

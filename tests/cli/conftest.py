@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.cli.terminal import command, tiny
+from tests.cli.run_commands import command, tiny
 
 
 @pytest.fixture

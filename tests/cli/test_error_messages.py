@@ -13,8 +13,8 @@ from hydra_plugins.battery_lab_launchers import _local_pool
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.experiment.experiment import Experiment
-from tests.cli.in_process import InThisProcess
-from tests.cli.terminal import ROOT, like, start, tiny
+from tests.cli.in_process_pool import InThisProcess
+from tests.cli.run_commands import ROOT, like, start, tiny
 
 ERRORS = [
     ("algo=pppo", "algo=pppo is not an option: algo can be dqn, ppo, sac; did you mean algo=ppo?"),

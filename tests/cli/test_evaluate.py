@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import figures, like, start
+from tests.cli.run_commands import figures, like, start
 from tests.compositions import write_market
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from battery_lab.cli import main as entry
 from battery_lab.experiment.experiment import Experiment
-from tests.cli.terminal import start
+from tests.cli.run_commands import start
 
 COMMANDS = ["evaluate", "export", "serve", "sweep", "sync", "train"]
 

@@ -14,8 +14,8 @@ from battery_lab.common.errors import LabError
 from battery_lab.config.stored_trial import load_trial, store_trial, trial
 from battery_lab.experiment.experiment import Experiment
 from battery_lab.experiment.finished_run import check_unfinished
-from tests.cli.in_process import InThisProcess
-from tests.cli.terminal import figures
+from tests.cli.in_process_pool import InThisProcess
+from tests.cli.run_commands import figures
 
 
 def test_a_run_prints_plain_lines_where_there_is_no_terminal(finished):

@@ -17,11 +17,11 @@ import pytest
 
 from battery_lab.cli.error_messages import exit_message
 from battery_lab.common.errors import ConfigError, causes
-from battery_lab.common.signals import Stopped, stop_at_once
+from battery_lab.common.stop_signals import Stopped, stop_at_once
 from battery_lab.experiment import checkpoint
 from battery_lab.experiment.trainer import Interrupted
 from battery_lab.rllib.ray_runtime import start_ray
-from tests.cli.terminal import ROOT, figures, start, tiny
+from tests.cli.run_commands import ROOT, figures, start, tiny
 
 
 @pytest.mark.walk
@@ -170,7 +170,7 @@ def test_ray_leaves_sigterm_to_the_lab(monkeypatch):
 
 SECOND = """
 import os, signal, time
-from battery_lab.common import signals
+from battery_lab.common import stop_signals
 signals.SAME_SIGNAL_S = 0.0
 with signals.stop_at_once():
     try:

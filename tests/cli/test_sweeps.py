@@ -11,8 +11,8 @@ from hydra_plugins.battery_lab_launchers import _local_pool
 from omegaconf import OmegaConf
 
 from battery_lab.experiment.experiment import Experiment
-from tests.cli.in_process import InThisProcess
-from tests.cli.terminal import ROOT, like
+from tests.cli.in_process_pool import InThisProcess
+from tests.cli.run_commands import ROOT, like
 
 README = (ROOT / "README.md").read_text()
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from tests.compositions import SMALL_ALGOS, SMALL_NETWORK, same_arrays
-from tests.launchers.kills import PATHS
+from tests.launchers.kill_harness import PATHS
 from tests.sagemaker_jobs.conftest import missing
 from tests.sagemaker_jobs.lab_sweeps import metrics
 

@@ -13,7 +13,7 @@ from hydra.test_utils.launcher_common_tests import (
 )
 from hydra.version import VersionBase, __compat_version__
 
-from tests.launchers.app import LOCAL, RAY
+from tests.launchers.stub_hydra_app import LOCAL, RAY
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,10 @@
-"""Sweeps killed at random finish with the same results. `python -m tests.launchers.kills` runs fifty larger ones."""
+"""Sweeps killed at random end with the same results; `python -m tests.launchers.kill_harness` runs 50 larger ones."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.launchers.kills import reference, run
+from tests.launchers.kill_harness import reference, run
 
 pytestmark = pytest.mark.walk
 

@@ -10,7 +10,7 @@ from filelock import FileLock
 from hydra_plugins.battery_lab_launchers._local_pool import LocalOptions, LocalPool
 
 from battery_lab.common.errors import ConfigError
-from tests.launchers.app import App, is_gone, until
+from tests.launchers.stub_hydra_app import App, is_gone, until
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from hydra_plugins.battery_lab_launchers._ray_pool import RayOptions
 from ray.cluster_utils import Cluster
 
 from battery_lab.common.errors import ConfigError
-from tests.launchers.app import RAY, App, is_gone, until
-from tests.launchers.kills import TRIALS, Sweep
+from tests.launchers.kill_harness import TRIALS, Sweep
+from tests.launchers.stub_hydra_app import RAY, App, is_gone, until
 
 
 @pytest.fixture

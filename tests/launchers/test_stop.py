@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from battery_lab.sweep.trial_folder import checkpoint_steps
-from tests.launchers.app import until
-from tests.launchers.kills import Sweep
+from tests.launchers.kill_harness import Sweep
+from tests.launchers.stub_hydra_app import until
 
 
 @pytest.mark.walk

@@ -7,7 +7,7 @@ import signal
 import pytest
 import yaml
 
-from tests.launchers.app import RAY, App, until
+from tests.launchers.stub_hydra_app import RAY, App, until
 
 TUNE = (
     *RAY,

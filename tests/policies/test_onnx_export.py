@@ -20,7 +20,7 @@ from battery_lab.policies import onnx_export
 from battery_lab.policies.onnx_export import export_policy
 from battery_lab.policies.policy import SPEC
 from battery_lab.serving.artifact import ABOUT, GRAPH, Artifact
-from tests.serving.exported import LAYOUT, MEANING, exported, network, policy, seen
+from tests.serving.exported_policies import LAYOUT, MEANING, exported, network, policy, seen
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.pages import Page, write
+from tests.report.report_pages import Page, write
 
 TRIAL = """
 choices: {algo: ppo, reward: calm, market: aemo, tracking: mlflow}

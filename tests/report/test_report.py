@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from battery_lab.report import Panel
 from battery_lab.report.svg_panel import svg
-from tests.report.pages import EVIL, Page, World, dots, make_curves, make_table, terminal, write
+from tests.report.report_pages import EVIL, Page, World, dots, make_curves, make_table, terminal, write
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from battery_lab.report.tables import columns
-from tests.report.pages import World, make_table, terminal
+from tests.report.report_pages import World, make_table, terminal
 
 
 def test_numbers_do_not_wrap_on_a_narrow_terminal() -> None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from battery_lab.report.svg_panel import svg
 from battery_lab.report.training_plots import line, smooth, training_panels
-from tests.report.pages import World, make_curves
+from tests.report.report_pages import World, make_curves
 
 
 @pytest.mark.parametrize(

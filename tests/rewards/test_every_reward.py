@@ -18,7 +18,7 @@ from battery_lab.planning import perfect_foresight
 from battery_lab.rewards.shaping import Shaping
 from battery_lab.rewards.term import BoundTerm, Term
 from tests.factories import make_battery, wavy_prices
-from tests.rewards.cases import make_context, random_dispatch
+from tests.rewards.reward_cases import make_context, random_dispatch
 
 SHAPINGS = sorted(path.stem for path in (conf_dir() / "reward").glob("*.yaml"))
 TERMS = sorted(path.stem for path in (conf_dir() / "reward" / "term").glob("*.yaml"))

@@ -16,7 +16,7 @@ from battery_lab.rewards.revenue import Revenue
 from battery_lab.rewards.shaping import Shaping
 from battery_lab.rewards.wear import Wear
 from tests.factories import make_battery
-from tests.rewards.cases import TableValue, dispatch, make_context
+from tests.rewards.reward_cases import TableValue, dispatch, make_context
 
 REQUESTS = (-1.0, 0.0, 1.0)
 PROFIT = {"revenue": Revenue(weight=1.0), "wear": Wear(weight=1.0)}

@@ -16,7 +16,7 @@ from battery_lab.rewards.soc_limit import SocLimit
 from battery_lab.rewards.term import Term
 from battery_lab.rewards.wear import Wear
 from tests.factories import make_battery, wavy_prices
-from tests.rewards.cases import dispatch, make_context, random_dispatch
+from tests.rewards.reward_cases import dispatch, make_context, random_dispatch
 
 BATTERY = make_battery(wear_per_mwh=11.3, grid_fee_per_mwh=2.7)
 REVENUE, WEAR, FEE = Revenue(weight=1.0), Wear(weight=1.0), GridFee(weight=1.0)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 NEEDED = ("moto", "flask", "sagemaker", "sagemaker_training")  # flask: of moto[server]
-# Without them only test_needs.py is collected, which reports it.
+# Without them only test_dependencies.py is collected, which reports it.
 collect_ignore = (
     []
     if all(find_spec(name) for name in NEEDED)
-    else [path.name for path in Path(__file__).parent.glob("test_*.py") if path.name != "test_needs.py"]
+    else [path.name for path in Path(__file__).parent.glob("test_*.py") if path.name != "test_dependencies.py"]
 )
 os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items):
 def shared(tmp_path_factory):
     from sagemaker_emulator import Emulator
 
-    from tests.sagemaker_emulator.lab import NEVER, Lab
+    from tests.sagemaker_emulator.stub_jobs import NEVER, Lab
 
     options = {"quota": {NEVER: 2}, "rates": {"ListEndpoints": 2}}
     with Emulator(tmp_path_factory.mktemp("emulator"), grace=1.5, upload_every=0.2, **options) as emulator:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.sagemaker_emulator.lab import BUCKET, LOGS, WAITING, statuses, until
+from tests.sagemaker_emulator.stub_jobs import BUCKET, LOGS, WAITING, statuses, until
 
 ON_SPOT = ["Starting", "Downloading", "Training", "Interrupted", "Starting", "Downloading", "Training"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sagemaker_emulator import Emulator, namespaces_work
 
-from tests.sagemaker_emulator.lab import BUCKET, Lab, statuses, until
+from tests.sagemaker_emulator.stub_jobs import BUCKET, Lab, statuses, until
 
 pytestmark = pytest.mark.skipif(namespaces_work() is not None, reason=str(namespaces_work()))
 

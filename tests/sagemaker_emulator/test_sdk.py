@@ -10,7 +10,7 @@ import types
 
 import pytest
 
-from tests.sagemaker_emulator.lab import BUCKET, ENTRY, IMAGE, METRICS, ROLE
+from tests.sagemaker_emulator.stub_jobs import BUCKET, ENTRY, IMAGE, METRICS, ROLE
 
 
 @pytest.fixture

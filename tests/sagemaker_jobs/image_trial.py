@@ -29,7 +29,7 @@ from battery_lab.config.compose import compose
 from battery_lab.config.stored_trial import store_trial
 from battery_lab.serving.artifact import Artifact
 from tests.compositions import SMALL, write_market
-from tests.launchers.kills import TIME_METRICS
+from tests.launchers.kill_harness import TIME_METRICS
 from tests.serving.image import ROOT, container, lay_out, start
 
 LOCKS = ("requirements.lock", "requirements-job.lock")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.compositions import SMALL, SMALL_ALGOS, SMALL_NETWORK, write_market
-from tests.launchers.kills import BUDGET, PATHS, TIME_METRICS
+from tests.launchers.kill_harness import BUDGET, PATHS, TIME_METRICS
 
 PATIENCE_S = 900  # on a busy machine
 LOCAL, JOBS = ("hydra.launcher.parallel=2",), ("launcher=sagemaker_rehearsal", "hydra.launcher.poll_interval_s=1")

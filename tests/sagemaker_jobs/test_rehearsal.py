@@ -13,8 +13,8 @@ import pytest
 from battery_lab.cli.commands import export
 from battery_lab.serving.artifact import Artifact
 from battery_lab.sweep.trial_folder import checkpoint_steps
-from tests.launchers.app import until
-from tests.launchers.kills import ROOT
+from tests.launchers.kill_harness import ROOT
+from tests.launchers.stub_hydra_app import until
 from tests.sagemaker_jobs.conftest import missing
 from tests.sagemaker_jobs.lab_sweeps import JOBS, LOCAL, PATIENCE_S, Lab, curves, metrics
 from tests.serving.image import container, lay_out

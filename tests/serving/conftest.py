@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.serving.exported import exported, served
+from tests.serving.exported_policies import exported, served
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.launchers.app import until
-from tests.serving.exported import Client
+from tests.launchers.stub_hydra_app import until
+from tests.serving.exported_policies import Client
 
 ROOT = Path(__file__).parents[2]
 CONTAINER = ROOT / "launchers" / "container"

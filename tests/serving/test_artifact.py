@@ -11,7 +11,7 @@ import pytest
 from battery_lab.common.errors import DataError
 from battery_lab.serving import artifact
 from battery_lab.serving.artifact import ABOUT, GRAPH, Artifact
-from tests.serving.exported import exported, seen
+from tests.serving.exported_policies import exported, seen
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from tests.serving.exported import exported, seen
+from tests.serving.exported_policies import exported, seen
 from tests.serving.image import CONTAINER, ROOT, container, copies, lay_out, start
 
 

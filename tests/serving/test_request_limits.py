@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from battery_lab.serving import request_body, server
-from tests.launchers.app import until
+from tests.launchers.stub_hydra_app import until
 from tests.serving.connections import HEAD, connect, raw, read_all
-from tests.serving.exported import body
+from tests.serving.exported_policies import body
 
 
 def test_large_content_length_is_refused_before_the_body_arrives(both):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from battery_lab.serving import server
-from tests.launchers.app import until
+from tests.launchers.stub_hydra_app import until
 from tests.serving.connections import HEAD, connect, read_all
-from tests.serving.exported import LAYOUT, body, exported, seen, served
+from tests.serving.exported_policies import LAYOUT, body, exported, seen, served
 
 
 @pytest.mark.parametrize("rows", [1, 7, 1000])

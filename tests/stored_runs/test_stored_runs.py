@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from battery_lab.serving.artifact import GRAPH
-from tests.cli.terminal import command, figures
+from tests.cli.run_commands import command, figures
 from tests.compositions import write_market
 from tests.stored_runs.build import HERE, PRICES, RESUMED
 

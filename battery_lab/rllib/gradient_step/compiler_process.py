@@ -26,7 +26,7 @@ from typing import IO, Any
 import torch
 from torch import nn
 
-from battery_lab.common.signals import raise_if_stopping
+from battery_lab.common.stop_signals import raise_if_stopping
 from battery_lab.rllib.gradient_step.autograd import LossFunction, Tensors
 from battery_lab.rllib.gradient_step.program_cache import clean, lock_path, metric_names_path, try_lock
 from battery_lab.rllib.gradient_step.traced_program import GradientProgram

@@ -22,7 +22,7 @@ from battery_lab.rllib.gradient_step.equivalence import nearly_equal, nearly_equ
 from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping, NamedOptimizers, OptimizerStep
 from battery_lab.rllib.gradient_step.program_cache import metric_names_path
 from battery_lab.rllib.gradient_step.traced_program import GradientProgram, batch_signature, program_key
-from battery_lab.rllib.process_resources import cores
+from battery_lab.rllib.threads_and_memory import cores
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from battery_lab.rllib.gradient_step.optimizer_step import GRADIENTS_FINITE, Gra
 from battery_lab.rllib.learners.minibatches import MinibatchBuffer, minibatches
 from battery_lab.rllib.learners.supported_features import check_learner, check_module
 from battery_lab.rllib.log_capture import WarningCapture
-from battery_lab.rllib.process_resources import keep_freed_memory, torch_threads
+from battery_lab.rllib.threads_and_memory import keep_freed_memory, torch_threads
 
 # Keys of the learner's state.
 GRADIENT_STEPS, FELL_BACK = "battery_lab_gradient_steps", "battery_lab_uncompiled"

@@ -29,7 +29,7 @@ def run_trial(content: bytes) -> bytes:
 
     from battery_lab.cli.command_exit import CommandExit
     from battery_lab.common.errors import LabError
-    from battery_lab.common.signals import stop_at_once
+    from battery_lab.common.stop_signals import stop_at_once
     from battery_lab.sweep.trial_id import source_digest
 
     # Safe to unpickle: it comes from the launcher, over a connection that Ray's token protects.

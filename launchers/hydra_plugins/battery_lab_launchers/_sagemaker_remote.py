@@ -12,8 +12,8 @@ from sagemaker_jobs.aws.connection import Connection, check_extra
 from sagemaker_jobs.aws.errors import aws_errors
 from sagemaker_jobs.aws.experiments import log_run, run_name
 from sagemaker_jobs.aws.logs import log_streams, read_lines
-from sagemaker_jobs.collect.bills import bill_of
 from sagemaker_jobs.collect.downloads import Downloads
+from sagemaker_jobs.collect.job_costs import bill_of
 from sagemaker_jobs.collect.outcome import collect_outcome
 from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.submit.training_jobs import RUNNING, TrainingJobs

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sagemaker_emulator.protocol.request_validation import members
 from sagemaker_emulator.protocol.responses import invalid, not_modelled
+from sagemaker_emulator.protocol.service_model_validation import members
 
 PAGE = 10  # results, if a request has no MaxResults
 KINDS = {"TrainingJob": "TrainingJob", "ExperimentTrialComponent": "TrialComponent"}  # resource -> structure

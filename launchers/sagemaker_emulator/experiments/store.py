@@ -11,8 +11,8 @@ from moto.sagemaker.models import sagemaker_backends
 
 from sagemaker_emulator.experiments import search
 from sagemaker_emulator.job import ACCOUNT, Job, now
-from sagemaker_emulator.protocol.request_validation import members
 from sagemaker_emulator.protocol.responses import AwsError, invalid
+from sagemaker_emulator.protocol.service_model_validation import members
 
 _STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "Min": min,

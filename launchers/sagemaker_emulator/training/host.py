@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).parents[1]
 _UNSHARE = ("unshare", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child=KILL")
 _AS_ROOT = ("--user", "--map-root-user")  # for other users
 _INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ", "CUDA_VISIBLE_DEVICES")  # variables of this process
-# The first is numba_cache.py beside this file; the others are numba's own, for code outside of a job's archive.
+# The first is job_numba_cache.py beside this file; the others are numba's own, for code outside of a job's archive.
 _NUMBA_LOCATORS = (
     "sagemaker_job_numba_cache.JobCacheLocator,UserProvidedCacheLocator,InTreeCacheLocator,UserWideCacheLocator,"
     "IPythonCacheLocator,ZipCacheLocator"
@@ -181,7 +181,7 @@ def _toolkit_path(folder: Path) -> Path:
     """Return a folder for PYTHONPATH with this package and numba's locator, but not what is beside the package."""
     path = folder / "python"
     path.mkdir(exist_ok=True)
-    locator = Path(__file__).parent / "numba_cache.py"
+    locator = Path(__file__).parent / "job_numba_cache.py"
     for name, target in ((PACKAGE.name, PACKAGE), ("sagemaker_job_numba_cache.py", locator)):
         if not (path / name).is_symlink():
             (path / name).symlink_to(target)
@@ -190,7 +190,7 @@ def _toolkit_path(folder: Path) -> Path:
 
 @cache
 def _numba_takes_locators() -> bool:
-    """Return whether numba is installed in a version that has the classes of numba_cache.py."""
+    """Return whether numba is installed in a version that has the classes of job_numba_cache.py."""
     try:
         major, minor = metadata.version("numba").split(".")[:2]
     except metadata.PackageNotFoundError:

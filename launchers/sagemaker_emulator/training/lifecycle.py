@@ -12,8 +12,8 @@ from sagemaker_emulator.experiments.store import JobComponent
 from sagemaker_emulator.job import NO_CAPACITY, Job, now
 from sagemaker_emulator.training.host import Host
 from sagemaker_emulator.training.host_log import HostLog
-from sagemaker_emulator.training.machine import Machine
 from sagemaker_emulator.training.s3_transfer import CheckpointCopy, download, upload_artifact
+from sagemaker_emulator.training.shared_state import SharedState
 
 _POLL_S = 0.05
 _FAILURE_CHARACTERS = 1024
@@ -41,22 +41,22 @@ class _EarlyEndError(Exception):
 class JobRun:
     """Runs a job in a thread."""
 
-    def __init__(self, job: Job, machine: Machine, component: JobComponent | None) -> None:
+    def __init__(self, job: Job, shared: SharedState, component: JobComponent | None) -> None:
         """Start the thread.
 
         Args:
             job: with the secondary status Starting.
-            machine: shared state of all jobs.
+            shared: shared state of all jobs.
             component: the component of the job in an experiment; None without one.
         """
-        self._job, self._machine, self._component = job, machine, component
-        self._clients = machine.clients(job.region)
+        self._job, self._shared, self._component = job, shared, component
+        self._clients = shared.clients(job.region)
         self._hosts: list[Host] = []
         self._logs: list[HostLog] = []
         self._copies: list[CheckpointCopy] = []
         self._points: list[tuple[str, float, datetime]] = []
         self._copied_at = time.monotonic()
-        self._folder = machine.work / "jobs" / job.region / job.name
+        self._folder = shared.work / "jobs" / job.region / job.name
 
         self._thread = threading.Thread(target=self._run, name=job.name, daemon=True)
         self._thread.start()
@@ -95,7 +95,7 @@ class JobRun:
             try:
                 outcome = self._attempt(number)
             finally:
-                self._machine.capacity.release(self._job)
+                self._shared.capacity.release(self._job)
             if outcome is not None:
                 return outcome
             if self._job.interruption == "internal":
@@ -109,7 +109,7 @@ class JobRun:
             self._job.move("Starting")
 
     def _wait_for_instances(self) -> None:
-        while not self._machine.capacity.take(self._job):
+        while not self._shared.capacity.take(self._job):
             self._job.move("Starting", NO_CAPACITY)
             if self._job.stop.wait(_POLL_S):
                 raise _EarlyEndError(_Outcome("Stopped"))
@@ -166,14 +166,14 @@ class JobRun:
                 raise _EarlyEndError(_Outcome("Failed", failure=reason))
 
     def _start(self) -> None:
-        variables = self._machine.user.environment(self._machine.endpoint_url, self._job.region)
+        variables = self._shared.user.environment(self._shared.endpoint_url, self._job.region)
         variables |= {
-            "S3_ENDPOINT_URL": self._machine.endpoint_url,  # for the toolkit, whose client reads no other variable
+            "S3_ENDPOINT_URL": self._shared.endpoint_url,  # for the toolkit, whose client reads no other variable
             "TRAINING_JOB_NAME": self._job.name,
             "TRAINING_JOB_ARN": self._job.arn,
         }
         for host in self._hosts:
-            reading = host.start(variables, self._machine.options.isolation)
+            reading = host.start(variables, self._shared.options.isolation)
             self._logs.append(HostLog(self._job, host.name, reading, self._clients.logs, self._clients.cloudwatch))
 
     def _train(self, started: float) -> str | None:
@@ -188,12 +188,12 @@ class JobRun:
         while self._running():
             limit = self._exceeded_limit(started)
             if self._job.stop.is_set() or limit:
-                self._stop(self._machine.options.grace)
+                self._stop(self._shared.options.grace)
                 return None if self._job.stop.is_set() else limit
             if self._job.interruption:
                 self._stop(self._job.warning_s)
             elif any(host.status for host in self._hosts):
-                self._stop(self._machine.options.grace)
+                self._stop(self._shared.options.grace)
             else:
                 self._pause()
         return None
@@ -212,9 +212,9 @@ class JobRun:
 
     def _pause(self) -> None:
         """Wait for one poll interval, and copy checkpoints if they are due."""
-        self._machine.closing.wait(_POLL_S)
+        self._shared.closing.wait(_POLL_S)
         self._check_open()
-        if time.monotonic() - self._copied_at >= self._machine.options.upload_every:
+        if time.monotonic() - self._copied_at >= self._shared.options.upload_every:
             self._copy()
 
     def _exceeded_limit(self, started: float) -> str | None:
@@ -279,7 +279,7 @@ class JobRun:
         self._copies.clear()
 
     def _check_open(self) -> None:
-        if self._machine.closing.is_set():
+        if self._shared.closing.is_set():
             raise _EarlyEndError(_Outcome("Failed", failure=_INTERNAL))
 
     def _waited_too_long(self) -> bool:

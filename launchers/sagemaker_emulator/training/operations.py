@@ -12,8 +12,8 @@ from sagemaker_emulator.experiments import search, store
 from sagemaker_emulator.job import Job
 from sagemaker_emulator.protocol.responses import AwsError, invalid
 from sagemaker_emulator.training.lifecycle import JobRun
-from sagemaker_emulator.training.machine import Machine
-from sagemaker_emulator.training.rules import check_job, check_quota, check_tags
+from sagemaker_emulator.training.shared_state import SharedState
+from sagemaker_emulator.training.training_job_rules import check_job, check_quota, check_tags
 
 _SORTED_BY = {"Name": "TrainingJobName", "CreationTime": "CreationTime", "Status": "TrainingJobStatus"}
 
@@ -24,13 +24,13 @@ Operation = Callable[[Parameters, str], dict[str, Any]]
 class TrainingOperations:
     """Operations on the training jobs of all regions."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, shared: SharedState) -> None:
         """Start without jobs.
 
         Args:
-            machine: shared state of all jobs.
+            shared: shared state of all jobs.
         """
-        self._machine = machine
+        self._shared = shared
         self._jobs: dict[tuple[str, str], Job] = {}
         self._runs: list[JobRun] = []
         self._lock = threading.Lock()
@@ -63,7 +63,7 @@ class TrainingOperations:
 
     def close(self) -> None:
         """Kill the processes of all jobs, and wait for their end."""
-        self._machine.closing.set()
+        self._shared.closing.set()
         for run in self._runs:
             run.wait()
 
@@ -92,8 +92,8 @@ class TrainingOperations:
 
     def create(self, parameters: Parameters, region: str) -> dict[str, Any]:
         """Answer CreateTrainingJob."""
-        options, name = self._machine.options, parameters["TrainingJobName"]
-        s3 = self._machine.clients(region).s3
+        options, name = self._shared.options, parameters["TrainingJobName"]
+        s3 = self._shared.clients(region).s3
         check_job(parameters, isolation=options.isolation, bucket_exists=lambda bucket: _exists(s3, bucket))
         with self._lock:
             if (region, name) in self._jobs:
@@ -109,7 +109,7 @@ class TrainingOperations:
             job.tags = {tag["Key"]: tag["Value"] for tag in parameters.get("Tags") or []}
             job.move("Starting")
             self._jobs[region, name] = job
-            self._runs = [run for run in self._runs if not run.finished] + [JobRun(job, self._machine, component)]
+            self._runs = [run for run in self._runs if not run.finished] + [JobRun(job, self._shared, component)]
         return {"TrainingJobArn": job.arn}
 
     def describe(self, parameters: Parameters, region: str) -> dict[str, Any]:

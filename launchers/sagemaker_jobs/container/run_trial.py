@@ -38,7 +38,7 @@ NOT_DELIVERED = (RunFolder.CHECKPOINTS, RunFolder.LOCK, EVALUATED, FAILED_FROM)
 
 def main() -> int:
     """Run the job; returns the exit status."""
-    from battery_lab.common.signals import stop_at_once
+    from battery_lab.common.stop_signals import stop_at_once
 
     try:
         with stop_at_once():

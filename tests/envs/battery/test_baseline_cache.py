@@ -12,7 +12,7 @@ from battery_lab.baselines.percentile_rule import PercentileRule
 from battery_lab.baselines.perfect_foresight import PerfectForesight
 from battery_lab.envs.battery import baseline_cache
 from battery_lab.envs.battery.baseline_cache import cached_requests
-from tests.envs.worlds import make_world
+from tests.envs.small_world import make_world
 from tests.factories import make_battery, make_series, wavy_prices
 
 

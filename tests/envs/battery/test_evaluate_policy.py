@@ -7,7 +7,7 @@ import pytest
 
 from battery_lab.envs.battery import evaluate_policy
 from battery_lab.envs.battery.actions import ActionSet
-from tests.envs.worlds import make_world
+from tests.envs.small_world import make_world
 from tests.factories import make_battery
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from battery_lab.common.signals import Stopped, on_stop
+from battery_lab.common.stop_signals import Stopped, on_stop
 from battery_lab.rllib.gradient_step import compiler_process
 from battery_lab.rllib.gradient_step.compiler_process import Compilation
 

@@ -12,7 +12,7 @@ from battery_lab.rllib.gradient_step.autograd import compute_gradients, trainabl
 from battery_lab.rllib.gradient_step.equivalence import same_memory_layout
 from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping, OptimizerStep
 from battery_lab.rllib.gradient_step.traced_program import GradientProgram
-from battery_lab.rllib.process_resources import torch_threads
+from battery_lab.rllib.threads_and_memory import torch_threads
 from tests.rllib.small_training import Squares, Trial, close
 from tests.rllib.stand_in_compiler import StandIns
 

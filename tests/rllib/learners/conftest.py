@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from battery_lab.rllib.process_resources import torch_threads
+from battery_lab.rllib.threads_and_memory import torch_threads
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -17,7 +17,7 @@ from ray.rllib.utils.torch_utils import explained_variance
 
 from battery_lab.rllib.learners.distributions import distribution
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner, PPOLoss, standardise
-from battery_lab.rllib.process_resources import keep_freed_memory
+from battery_lab.rllib.threads_and_memory import keep_freed_memory
 from tests.rllib.learners.ppo_learners import ADVANTAGES, TARGETS, build_both, build_learner, parameters_of
 from tests.rllib.small_algorithms import configured, episodes_of, gradients_of
 

@@ -17,8 +17,8 @@ from sagemaker_jobs.container.job_environment import JobEnvironment
 
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.experiment.trainer import Interrupted
-from tests.launchers.app import until
-from tests.launchers.kills import PATHS, ROOT
+from tests.launchers.kill_harness import PATHS, ROOT
+from tests.launchers.stub_hydra_app import until
 
 
 def job(tmp_path, **changes):

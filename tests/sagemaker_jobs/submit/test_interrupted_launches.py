@@ -12,7 +12,7 @@ from sagemaker_jobs.collect.sweep_record import SweepRecord
 
 from battery_lab.sweep.commands import collect, logs
 from battery_lab.sweep.journal import Journal, TrialState
-from tests.launchers.app import until
+from tests.launchers.stub_hydra_app import until
 from tests.sagemaker_jobs.stub_sweeps import SLOW, StubSweep
 from tests.sagemaker_jobs.submit.job_queries import created, metrics
 

@@ -11,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from tests.launchers.app import until
+from tests.launchers.stub_hydra_app import until
 from tests.sagemaker_jobs.conftest import missing
 from tests.sagemaker_jobs.lab_sweeps import JOBS, Lab, metrics
 

@@ -12,7 +12,7 @@ from sagemaker_jobs.submit import training_jobs
 
 from battery_lab.common.errors import DataError
 from battery_lab.sweep.journal import TrialState
-from tests.launchers.app import until
+from tests.launchers.stub_hydra_app import until
 from tests.sagemaker_jobs.stub_sweeps import SLOW, StubSweep
 from tests.sagemaker_jobs.submit.job_queries import created, metrics, name_prefix
 

@@ -121,7 +121,7 @@ class Capacity:
                 self._used[kind] -= count
 
 
-class Machine:
+class SharedState:
     """Shared state of all jobs."""
 
     def __init__(self, options: Options, work: Path, endpoint_url: str, user: Credentials, own: Credentials) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from battery_lab.cli.main import main
-from battery_lab.common.signals import SIGNALS
+from battery_lab.common.stop_signals import SIGNALS
 from tests.compositions import SMALL, SMALL_ALGOS, SMALL_NETWORK, write_market
 
 ROOT = Path(__file__).parents[2]

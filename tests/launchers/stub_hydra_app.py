@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.cli.terminal import ROOT
+from tests.cli.run_commands import ROOT
 
 APP = """
 import os, pathlib, signal, sys, time

@@ -6,10 +6,10 @@ import copy
 
 import pytest
 from botocore.exceptions import ClientError
-from sagemaker_emulator.protocol.request_validation import validate
 from sagemaker_emulator.protocol.responses import AwsError
+from sagemaker_emulator.protocol.service_model_validation import validate
 
-from tests.sagemaker_emulator.lab import BUCKET, NEVER
+from tests.sagemaker_emulator.stub_jobs import BUCKET, NEVER
 
 CHANNEL = {"ChannelName": "c", "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/x"}}}
 GROUP = {"InstanceGroupName": "a", "InstanceType": "ml.c5.xlarge", "InstanceCount": 1}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from battery_lab.common.duration import clock, in_words
+from battery_lab.common.duration_text import clock, in_words
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65.4, "1:05"), (3661, "1:01:01")])

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.sagemaker_emulator.lab import BUCKET, until
+from tests.sagemaker_emulator.stub_jobs import BUCKET, until
 
 ONCE = {"retries": {"total_max_attempts": 1}}
 

@@ -1,4 +1,4 @@
-"""Node loss test: a sweep on a Ray cluster of two nodes, one of which is killed: ``python -m tests.launchers.nodes``.
+"""Node loss test: a Ray cluster of two nodes loses one during a sweep: ``python -m tests.launchers.node_loss``.
 
 Each node is a separate ``ray start``. With sufficient rights, each has its own network namespace and address, which
 cannot be reached from outside. Otherwise both share this machine's address. When a trial on the second node has a
@@ -23,7 +23,7 @@ import ray
 from hydra_plugins.battery_lab_launchers._ray_worker import LOG
 
 from battery_lab.common.run_folder import RunFolder
-from tests.launchers.kills import PATHS, TRIALS, Sweep, reference
+from tests.launchers.kill_harness import PATHS, TRIALS, Sweep, reference
 
 PORT, RAY = 6379, (sys.executable, "-m", "ray.scripts.scripts")
 BUDGET = ("train.env_steps=262144", "train.checkpoint_every=16384", "train.validate_every=65536")

@@ -1,4 +1,4 @@
-"""Kill test: sweeps of tiny trials, killed at random and resumed: ``python -m tests.launchers.kills --runs 50``.
+"""Kill test: sweeps of tiny trials, killed at random and resumed: ``python -m tests.launchers.kill_harness --runs 50``.
 
 Each run is a separate sweep that is killed three times with SIGKILL: its driver or one of its trials, at a random time,
 within a line of its journal, within a checkpoint, or between the metrics of a trial and its end. Half of the sweeps

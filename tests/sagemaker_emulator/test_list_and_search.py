@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 from sagemaker_emulator import Emulator
 
-from tests.sagemaker_emulator.lab import Lab
+from tests.sagemaker_emulator.stub_jobs import Lab
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from sagemaker_emulator import Emulator, connect, namespaces_work
 
-from tests.sagemaker_emulator.lab import Lab, until
+from tests.sagemaker_emulator.stub_jobs import Lab, until
 from tests.sagemaker_emulator.test_jobs import alive
 
 RAN = namespaces_work() is None
