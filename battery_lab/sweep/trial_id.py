@@ -16,23 +16,28 @@ from packaging.requirements import Requirement
 
 import battery_lab
 from battery_lab.common.run_folder import RunFolder
+from battery_lab.config.custom_modules import custom_module_files
 from battery_lab.experiment.checkpoint import list_checkpoints
 from battery_lab.tracking.mlflow_params import trial_digest
 
 PACKAGE = Path(battery_lab.__file__).parent
 PATH_KEYS = re.compile(r"(^|_)(path|file|folder|dir)$")
 CHUNK = 1 << 20
+MODULES = "custom modules"  # not a key that a configuration can have
 
 
 def trial_identity(config: Mapping[str, Any]) -> str:
-    """Return a digest that two trials share if they have the same choices, values and data.
+    """Return a digest that two trials share if they have the same options, values, data and custom modules.
 
-    A path counts as the contents of its file or folder: moved data give the same digest, changed data another one.
+    A path counts as the contents of its file or folder: moved data give the same digest, changed data another one. So
+    do the modules outside the lab that parts of the trial come from.
 
     Args:
         config: composed configuration as plain values.
     """
-    return trial_digest({key: _with_contents(key, value) for key, value in config.items()})
+    values = {key: _with_contents(key, value) for key, value in config.items()}
+    modules = {name: contents_digest(file.resolve()) for name, file in custom_module_files(config)}
+    return trial_digest(values | ({MODULES: modules} if modules else {}))
 
 
 def _with_contents(key: str, value: Any) -> Any:

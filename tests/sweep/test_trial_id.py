@@ -43,6 +43,21 @@ def test_changed_values_count(change):
     assert trial_identity(TRIAL | change) != trial_identity(TRIAL)
 
 
+@pytest.mark.parametrize("is_package", [True, False])
+def test_changed_modules_outside_the_lab_change_the_identity(tmp_path, monkeypatch, is_package):
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "my_rewards"
+    folder.mkdir()
+    for name in ["calm.py", "shared.py", *["__init__.py"] * is_package]:
+        (folder / name).write_text("a = 1\n")
+    trial = TRIAL | {"reward": {"_target_": "my_rewards.calm.Calm"}}
+    first = trial_identity(trial)
+    assert trial_identity(trial) == first
+    contents_digest.cache_clear()
+    (folder / "shared.py").write_text("a = 2\n")
+    assert trial_identity(trial) != first
+
+
 def test_moved_data_keep_the_identity(prices, tmp_path):
     first = trial_identity(with_path(str(prices)))
     moved = prices.rename(tmp_path / "moved")

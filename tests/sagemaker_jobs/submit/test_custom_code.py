@@ -19,10 +19,16 @@ def test_modules_and_packages_outside_the_lab_are_packed(tmp_path, monkeypatch):
     for file in ("__init__.py", "env.py", "notes.txt"):
         (tmp_path / "my_package" / file).write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    parts = {"env": {"_target_": "my_module.Env"}, "reward": {"terms": {"a": {"_target_": "my_package.env.Term"}}}}
+    (tmp_path / "my_namespace").mkdir()
+    (tmp_path / "my_namespace" / "market.py").write_text("")
+    parts = {
+        "env": {"_target_": "my_module.Env"},
+        "market": {"_target_": "my_namespace.market.Prices"},
+        "reward": {"terms": {"a": {"_target_": "my_package.env.Term"}}},
+    }
     config = OmegaConf.create({**parts, "algo": {"_target_": "battery_lab.algos.ppo.PPO"}, "path": "my_module.py"})
     archive = code_archive(config)
-    assert names(archive) == ["my_module.py", "my_package/__init__.py", "my_package/env.py"]
+    assert names(archive) == ["my_module.py", "my_namespace/market.py", "my_package/__init__.py", "my_package/env.py"]
     assert code_archive(config) == archive
 
 
