@@ -2,8 +2,8 @@
 
     python -m tests.stored_runs.build 0609c6c
 
-Checks that commit out, trains a tiny trial of PPO and of DQN with it, resumes each with a larger budget, and packs the
-run folders before that resumption and the metrics after it into ``tests/stored_runs/<algo>.tar.xz``.
+Checks that commit out, trains a tiny trial of PPO and of DQN with it, and resumes each with a larger budget. Packs the
+prices, the run folder before that resumption and the metrics after it into ``tests/stored_runs/<algo>.tar.xz``.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def _build(source: Path, home: Path, algo: str, choices: tuple[str, ...]) -> Non
     looks.write_text(looks.read_text().replace(sys.executable, "python"))
     _python(source, home, "-m", "battery_lab", f"resume={algo}", RESUMED)
     with tarfile.open(HERE / f"{algo}.tar.xz", "w:xz") as archive:
+        archive.add(home / PRICES, PRICES)
         archive.add(stored, algo)
         archive.add(run / "metrics.json", f"{algo}_resumed.json")
 

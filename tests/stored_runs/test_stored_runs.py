@@ -9,13 +9,17 @@ import pytest
 
 from battery_lab.serving.artifact import GRAPH
 from tests.cli.run_commands import command, figures
-from tests.compositions import write_market
-from tests.stored_runs.build import HERE, PRICES, RESUMED
+from tests.stored_runs.build import HERE, RESUMED
 
 ALGOS = ("ppo", "dqn")
 TIMES = {"train/seconds", "train/env_steps_per_second"}
 
 pytestmark = pytest.mark.walk
+
+
+def same(figures):
+    """Return figures to compare with: processors of other makes may round the last digits differently."""
+    return pytest.approx(figures, rel=1e-9, abs=1e-9)
 
 
 @pytest.fixture
@@ -33,7 +37,6 @@ def run(monkeypatch, stored):
 def stored(request, tmp_path_factory):
     """The folder of a run that an earlier version stored, with its market beside it."""
     home = tmp_path_factory.mktemp(request.param)
-    write_market((home / PRICES).parent)
     with tarfile.open(HERE / f"{request.param}.tar.xz") as archive:
         archive.extractall(home, filter="data")
     return home / request.param
@@ -43,9 +46,8 @@ def test_a_stored_run_is_evaluated_to_the_same_figures(run, stored):
     run("evaluate", f"run={stored.name}")
     (folder,) = (stored / "evaluations").iterdir()
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert {key: value for key, value in figures(stored).items() if key in metrics} == {
-        key: value for key, value in metrics.items() if key not in TIMES
-    }
+    expected = {key: value for key, value in figures(stored).items() if key in metrics}
+    assert {key: value for key, value in metrics.items() if key not in TIMES} == same(expected)
 
 
 def test_a_stored_run_is_exported(run, stored):
@@ -56,11 +58,11 @@ def test_a_stored_run_is_exported(run, stored):
 def test_a_stored_trial_is_repeated_to_the_same_figures(run, stored):
     run(f"rerun={stored.name}")
     (folder,) = (stored.parent / "outputs" / "runs").iterdir()
-    assert figures(folder) == figures(stored)
+    assert figures(folder) == same(figures(stored))
     assert "battery_lab.battery." not in (folder / "trial.yaml").read_text()
 
 
 def test_a_stored_run_is_resumed_to_the_same_figures(run, stored):
     run(f"resume={stored.name}", RESUMED)
     expected = json.loads((stored.parent / f"{stored.name}_resumed.json").read_text())
-    assert figures(stored) == {key: value for key, value in expected.items() if key not in TIMES}
+    assert figures(stored) == same({key: value for key, value in expected.items() if key not in TIMES})

@@ -170,8 +170,8 @@ def test_equal_trial_does_not_wait_for_a_background_compilation_without_a_proces
 def end_when_unneeded(parent, package):
     code = "import os, sys, threading, pathlib; "
     code += "from battery_lab.rllib.gradient_step.compiler_process import _exit_when_unneeded as f; "
-    code += "print(os.getpid(), flush=True); "
-    code += f"f({parent}, pathlib.Path({str(package)!r}))"
+    code += f"parent = {parent}; print(os.getpid(), flush=True); "  # The parent may be killed once this is read.
+    code += f"f(parent, pathlib.Path({str(package)!r}))"
     return code
 
 
