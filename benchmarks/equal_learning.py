@@ -67,7 +67,14 @@ TASKS = {
         env_steps=120_000,
         cartpole=True,
         overrides=(
-            *("algo.num_envs=16", "algo.fragment=128", "algo.minibatch=256", "algo.epochs=6", "algo.gamma=0.99"),
+            *(
+                "algo.num_envs=16",
+                "algo.fragment=128",
+                "algo.minibatch=256",
+                "algo.min_batches=1",
+                "algo.epochs=6",
+                "algo.gamma=0.99",
+            ),
             *("algo.gae_lambda=0.95", "algo.lr=1e-3", "algo.value_clip=1e5", "algo.entropy_coeff=0.0"),
             *("algo.entropy_coeff_end=0.0", "algo.lr_end=0", "network.hidden=[64,64]"),
         ),
@@ -91,7 +98,13 @@ TASKS = {
         seeds=15,  # With five, the interval is wider than the margin.
         env_steps=1_000_000,
         cartpole=False,
-        overrides=("algo.num_envs=64", "algo.fragment=128", "algo.minibatch=1024", "reward=regret"),
+        overrides=(
+            "algo.num_envs=64",
+            "algo.fragment=128",
+            "algo.minibatch=1024",
+            "algo.min_batches=1",
+            "reward=regret",
+        ),
     ),
     **{
         f"battery_{algo}": Task(

@@ -153,6 +153,7 @@ def base_config(
     catalog: type,
     model: dict[str, Any],
     iteration_steps: int,
+    fragment: int | None = None,
     gradient_steps: float = 0,
 ) -> AlgorithmConfig:
     """Add the settings that all algorithms share to an RLlib configuration.
@@ -165,6 +166,7 @@ def base_config(
         catalog: RLlib catalog class that builds the module from the lab's network.
         model: additional entries of the model configuration.
         iteration_steps: minimum environment steps per iteration.
+        fragment: steps per environment and sample. None: the algorithm's option.
         gradient_steps: number of gradient steps in the budget; decides whether compiling them pays off.
 
     Raises:
@@ -177,7 +179,7 @@ def base_config(
     return (
         config.framework("torch")
         .environment(EnvPlaceholder, env_config={"make_env": setup.make_env, "seed": setup.seed})
-        .env_runners(**_runner_settings(algo, parts))
+        .env_runners(**_runner_settings(algo, parts, fragment or algo.fragment))
         .learners(**_learner_settings(algo, parts))
         .rl_module(rl_module_spec=spec)
         .callbacks(EnvironmentLog)
@@ -187,13 +189,13 @@ def base_config(
     )
 
 
-def _runner_settings(algo: AlgoOptions, parts: Parts) -> dict[str, Any]:
+def _runner_settings(algo: AlgoOptions, parts: Parts, fragment: int) -> dict[str, Any]:
     return {
         "env_runner_cls": parts.runner,
         "num_env_runners": algo.num_env_runners,
         "num_envs_per_env_runner": algo.num_envs,
         "gym_env_vectorize_mode": "vector_entry_point",
-        "rollout_fragment_length": algo.fragment,
+        "rollout_fragment_length": fragment,
         # Wait for late runners: which samples are learned from must not depend on the machine's load.
         "sample_timeout_s": 3600,
     }

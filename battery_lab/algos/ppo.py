@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from math import gcd
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -26,9 +27,21 @@ from battery_lab.common.errors import require
 from battery_lab.common.options import Int, Unit, options
 
 
+class BatchSizes(NamedTuple):
+    """Sizes of a batch: steps per environment, and transitions in the batch and in a minibatch, over all learners."""
+
+    fragment: int
+    batch: int
+    minibatch: int
+
+
 @options("algo")
 class PPO(LearnerOptions):
     """The option ``algo=ppo``.
+
+    A policy that has seen few batches can get stuck at holding forever, where wear costs nothing. A short budget is
+    therefore divided into at least ``min_batches`` batches: fragment and minibatch shrink in proportion, so that a
+    batch still has the same number of gradient steps.
 
     Attributes:
         gae_lambda: lambda of generalized advantage estimation: 0 is one-step advantages (biased), 1 is Monte Carlo
@@ -42,7 +55,8 @@ class PPO(LearnerOptions):
         value_coeff: weight of the value loss.
         grad_clip: largest norm of the gradient.
         epochs: passes over each batch.
-        minibatch: transitions per gradient step, over all learners.
+        minibatch: transitions per gradient step, over all learners, with the full fragment.
+        min_batches: fewest batches in a budget that is long enough for one step per environment and batch.
     """
 
     gae_lambda: Annotated[float, Field(ge=0, le=1)]
@@ -56,11 +70,13 @@ class PPO(LearnerOptions):
     grad_clip: Annotated[float, Field(gt=0)]
     epochs: Annotated[Int, Field(ge=1)]
     minibatch: Annotated[Int, Field(ge=1), Unit("transitions")]
+    min_batches: Annotated[Int, Field(ge=1), Unit("batches")]
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        rule = f"must be at most a batch, {self.batch} = algo.fragment x algo.num_envs x runners"
-        require(self.minibatch <= self.batch, "algo.minibatch", rule, self.minibatch)
+        batch = self.fragment * self._environments
+        rule = f"must be at most a batch, {batch} = algo.fragment x algo.num_envs x runners"
+        require(self.minibatch <= batch, "algo.minibatch", rule, self.minibatch)
         per_learner("algo.minibatch", self.minibatch, self.num_learners)
         # Learners get whole rows of a fragment: one step of all environments of a runner.
         per_learner("algo.fragment x runners", self.fragment * max(self.num_env_runners, 1), self.num_learners)
@@ -71,12 +87,22 @@ class PPO(LearnerOptions):
         return ("discrete", "continuous")
 
     @property
-    def batch(self) -> int:
-        """Transitions per iteration."""
-        return self.fragment * self.num_envs * max(self.num_env_runners, 1)
+    def _environments(self) -> int:
+        return self.num_envs * max(self.num_env_runners, 1)
+
+    def batch_sizes(self, env_steps: int) -> BatchSizes:
+        """Return the sizes of a batch for a budget in environment steps."""
+        learners, runners = max(self.num_learners, 1), max(self.num_env_runners, 1)
+        # The rows of all runners and the transitions of a minibatch are divided equally among the learners.
+        unit = learners // gcd(learners, runners)
+        affordable = env_steps // (self._environments * self.min_batches) // unit * unit
+        fragment = min(max(affordable, unit), self.fragment)
+        minibatch = self.minibatch * fragment // self.fragment // learners * learners
+        return BatchSizes(fragment, fragment * self._environments, max(minibatch, learners))
 
     def config(self, setup: Setup) -> AlgorithmConfig:
         """Return the RLlib configuration."""
+        sizes = self.batch_sizes(setup.env_steps)
         config = PPOConfig().training(
             gamma=self.gamma,
             lambda_=self.gae_lambda,
@@ -87,8 +113,8 @@ class PPO(LearnerOptions):
             vf_loss_coeff=self.value_coeff,
             grad_clip=self.grad_clip,
             use_kl_loss=False,
-            train_batch_size_per_learner=per_learner("a batch", self.batch, self.num_learners),
-            minibatch_size=per_learner("algo.minibatch", self.minibatch, self.num_learners),
+            train_batch_size_per_learner=per_learner("a batch", sizes.batch, self.num_learners),
+            minibatch_size=per_learner("algo.minibatch", sizes.minibatch, self.num_learners),
             num_epochs=self.epochs,
         )
         return base_config(
@@ -98,8 +124,9 @@ class PPO(LearnerOptions):
             module=DefaultPPOTorchRLModule,
             catalog=LabPPOCatalog,
             model={"vf_share_layers": setup.network.shared_value},
-            iteration_steps=self.batch,
-            gradient_steps=setup.env_steps * self.epochs / self.minibatch,
+            fragment=sizes.fragment,
+            iteration_steps=sizes.batch,
+            gradient_steps=setup.env_steps * self.epochs / sizes.minibatch,
         )
 
     def actor(self, module: RLModule) -> tuple[nn.Module, nn.Linear, str]:

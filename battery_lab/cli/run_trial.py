@@ -21,7 +21,7 @@ from battery_lab.config.stored_trial import (
     check_resumed,
     note_choices,
     store_trial,
-    update_targets,
+    update_parts,
 )
 from battery_lab.experiment.finished_run import check_unfinished
 
@@ -37,7 +37,7 @@ def run_trial(config: DictConfig) -> float:
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     try:
         if resumed or config.get("rerun") is not None:
-            update_targets(config)
+            update_parts(config)
         note_choices(config, HydraConfig.get().runtime.choices)
         if resumed:
             # A sweep has checked already that the trial is the same; its data may have moved.

@@ -1,4 +1,4 @@
-"""Old names: the current names of modules and classes that runs of earlier versions refer to.
+"""Old names: what modules, classes and options of earlier versions are called now, for the runs that refer to them.
 
 A stored ``trial.yaml`` names classes as ``_target_``; RLlib's checkpoints are pickles, which name them too.
 """
@@ -109,6 +109,10 @@ RENAMED = {
     ("rllib.stock_backend", "KeepsCoefficients"): ("rllib.stock_backend", "CheckpointedPPOLearner"),
     ("rllib.stock_backend", "KeepsTemperature"): ("rllib.stock_backend", "CheckpointedSACLearner"),
     ("rllib.replay.ring_buffer", "Layout"): ("rllib.replay.ring_buffer", "RowLayout"),
+}
+# Class -> options that it did not have yet, with the values that match its behavior then.
+ADDED_OPTIONS = {
+    "battery_lab.algos.ppo.PPO": {"min_batches": 1},
 }
 
 

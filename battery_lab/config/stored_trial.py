@@ -9,7 +9,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.common.errors import ConfigError, LabError, damaged
-from battery_lab.common.old_names import current_name
+from battery_lab.common.old_names import ADDED_OPTIONS, current_name
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import compose
 from battery_lab.config.hydra_errors import no_key
@@ -67,15 +67,20 @@ def load_trial(run: Path, name: str = "run") -> DictConfig:
         raise damaged(path, error) from None
     if not isinstance(stored, DictConfig) or not stored:
         raise damaged(path, "it holds no trial")
-    update_targets(stored)
+    update_parts(stored)
     return stored
 
 
-def update_targets(config: DictConfig) -> None:
-    """Replace each ``_target_`` of an earlier version by the current name of the class."""
+def update_parts(config: DictConfig) -> None:
+    """Replace each ``_target_`` of an earlier version by the current name, and add options that its class lacked."""
     for path, name in leaves(OmegaConf.to_container(config, resolve=False)).items():
-        if path.endswith("_target_") and (current := current_name(str(name))) != name:
+        part, _, key = path.rpartition(".")
+        if key == "_target_":
+            current = current_name(str(name))
             OmegaConf.update(config, path, current)
+            for option, value in ADDED_OPTIONS.get(current, {}).items():
+                if option not in OmegaConf.select(config, part):
+                    OmegaConf.update(config, f"{part}.{option}", value, force_add=True)
 
 
 def trial(run: Path, overrides: list[str]) -> DictConfig:

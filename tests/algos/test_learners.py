@@ -9,7 +9,7 @@ import torch
 
 from battery_lab.common.errors import ConfigError
 from tests.algos.algorithm_setups import setup_for
-from tests.compositions import part, small
+from tests.compositions import option, part, small
 
 
 @pytest.fixture
@@ -53,6 +53,43 @@ def test_batch_grows_with_the_number_of_runners(configured):
     config = configured("ppo", num_env_runners=3, num_learners=2, minibatch=512)
     assert config.total_train_batch_size == 3 * 8 * 64
     assert config.minibatch_size == 256
+
+
+@pytest.mark.parametrize(
+    ("env_steps", "fragment", "minibatch"),
+    [
+        (2_000_000, 128, 2048),
+        (60 * 128 * 256, 128, 2048),
+        (60 * 128 * 256 - 1, 127, 2032),
+        (500_000, 32, 512),
+        (131_072, 8, 128),
+        (100, 1, 16),
+    ],
+)
+def test_short_budgets_have_as_many_batches_and_gradient_steps_per_batch(env_steps, fragment, minibatch):
+    ppo = option("algo", "ppo")
+    sizes = ppo.batch_sizes(env_steps)
+    assert (ppo.num_envs, ppo.min_batches) == (256, 60)
+    assert sizes == (fragment, fragment * 256, minibatch)
+    assert env_steps // sizes.batch >= 60 or fragment == 1
+
+
+@pytest.mark.parametrize(("learners", "runners", "fragment"), [(3, 0, 6), (4, 2, 2), (2, 4, 1)])
+def test_short_batches_are_divided_equally_among_learners(learners, runners, fragment):
+    ppo = replace(
+        option("algo", "ppo"), num_learners=learners, num_env_runners=runners, fragment=96, minibatch=768, num_envs=8
+    )
+    sizes = ppo.batch_sizes(60 * 8 * max(runners, 1) * fragment + 5)
+    assert sizes.fragment == fragment
+    assert sizes.fragment * max(runners, 1) % learners == 0 == sizes.minibatch % learners
+    assert sizes.batch == fragment * 8 * max(runners, 1)
+
+
+def test_rllib_gets_the_batch_sizes_of_the_budget(configured):
+    config = configured("ppo", min_batches=50)  # of a budget of 10,000 steps
+    assert config.rollout_fragment_length == 25
+    assert config.total_train_batch_size == config.min_sample_timesteps_per_iteration == 8 * 25
+    assert config.minibatch_size == 100
 
 
 @pytest.mark.parametrize("name", ["ppo", "dqn", "sac"])
