@@ -17,7 +17,7 @@ from battery_lab.envs.loader import WorldSource
 from battery_lab.experiment.experiment import Experiment, choose_actions
 
 HIDDEN = (128, 128)
-# Transitions in the replay memory, sampled by an untrained policy, before time starts.
+# Transitions in the replay buffer, sampled by an untrained policy, before time starts.
 FILL = 50 * 1024
 
 
@@ -33,7 +33,7 @@ class Workload:
         fragment: steps per environment in each sampling.
         runners: remote runners; with 0, the process that learns also samples.
         seed: seed of the trial.
-        fill: transitions in the replay memory before time starts, off-policy only.
+        fill: transitions in the replay buffer before time starts, off-policy only.
     """
 
     algo: str
@@ -46,7 +46,7 @@ class Workload:
 
     @property
     def on_policy(self) -> bool:
-        """Whether the algorithm has no replay memory."""
+        """Whether the algorithm has no replay buffer."""
         return self.algo == "ppo"
 
     @property

@@ -60,7 +60,7 @@ class Shaping:
 
 
 class BoundShaping:
-    """A shaping on one vector environment. It keeps the sums for the log and the memory of its terms.
+    """A shaping on one vector environment. It keeps the sums for the log and the state of its terms.
 
     Attributes:
         scale: amount in the market's currency that gives a reward of 1.

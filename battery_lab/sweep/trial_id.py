@@ -25,7 +25,7 @@ CHUNK = 1 << 20
 
 
 def trial_identity(config: Mapping[str, Any]) -> str:
-    """Return a digest that two trials share if they have the same choices, values and data.
+    """Return a digest that two trials share if they have the same options, values and data.
 
     A path counts as the contents of its file or folder: moved data give the same digest, changed data another one.
 

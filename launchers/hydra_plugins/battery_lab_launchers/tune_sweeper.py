@@ -18,7 +18,7 @@ class TuneSweeperConf:
     """Options of the sweeper. Their defaults are in conf/sweeper/tune.yaml.
 
     Attributes:
-        samples: number of points of the space to try.
+        samples: number of points of the space to train.
         search: ``random``, or ``optuna``, which learns from earlier results.
         search_seed: seed of the search, independent of the seeds of trials.
         prune: whether to stop trials that are behind others at the same environment steps (ASHA, Li et al. 2020).
