@@ -29,9 +29,9 @@ class Workload:
         algo: ppo, dqn or sac. SAC has continuous actions, the only ones that Stable-Baselines3 supports; the others
             have three power levels.
         observation: ``window`` with 292 numbers, or ``compact`` with about 70.
-        num_envs: environments per runner.
+        num_envs: environments per env runner.
         fragment: steps per environment in each sampling.
-        runners: remote runners; with 0, the process that learns also samples.
+        runners: env runners in separate processes; with 0, the process that learns also samples.
         seed: seed of the trial.
         fill: transitions in the replay buffer before time starts, off-policy only.
     """

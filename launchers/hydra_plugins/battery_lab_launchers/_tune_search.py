@@ -93,7 +93,7 @@ class TuneSearch:
             space: the search space.
             searcher: Tune's searcher, set up for the space.
             scheduler: Tune's scheduler, which stops trials early. None: no trial is stopped.
-            samples: number of points to try, including those of earlier launches.
+            samples: number of points to train, including those of earlier launches.
             make_trial: composes a trial from its overrides, and finds it in the journal or adds it.
         """
         self._space, self._searcher, self._scheduler = space, searcher, scheduler

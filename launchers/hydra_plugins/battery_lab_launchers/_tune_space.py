@@ -20,7 +20,7 @@ class Space:
     Attributes:
         fixed: overrides that all trials share.
         domains: Tune's domain of each searched key.
-        repeats: lists of overrides. Each point is tried once with each list.
+        repeats: lists of overrides. Each point is trained once with each list.
     """
 
     fixed: tuple[str, ...]
