@@ -28,7 +28,7 @@ class Progress:
         best: the best validation score so far; None before the first validation.
         best_capture: capture of the best validation.
         best_env_steps: environment step of the best validation.
-        stale: number of validations since the best one.
+        stale: number of validations since that of the best policy.
         next_checkpoint: environment step of the next checkpoint.
         next_validation: environment step of the next validation.
         data: hash of the data and their split; empty before they are read.
