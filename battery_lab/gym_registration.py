@@ -28,7 +28,7 @@ def register() -> None:
 
 
 def single(overrides: Sequence[str] = (), seed: int = 0) -> BatteryEnv:
-    """Return one battery on training time.
+    """Return one battery on the training period.
 
     Args:
         overrides: overrides as on the command line.
@@ -40,7 +40,7 @@ def single(overrides: Sequence[str] = (), seed: int = 0) -> BatteryEnv:
 
 
 def vector(num_envs: int = 1, overrides: Sequence[str] = (), seed: int = 0) -> BatteryVectorEnv:
-    """Return N batteries on training time."""
+    """Return N batteries on the training period."""
     return _world(overrides).vector_env(num_envs, seed)
 
 

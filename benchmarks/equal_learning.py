@@ -5,8 +5,8 @@ python -m benchmarks.equal_learning [--tasks cartpole_ppo,battery_ppo (or with d
                                     [--out outputs/equal_learning.json]
 
 Seeds run in parallel with one thread each. A return is that of the greedy final policy: on CartPole-v1 the mean of 100
-episodes, on the battery (synthetic market, reward=regret) the profit per day on validation time. A seed gives both
-backends the same initial weights and environments. The difference of means, array minus stock, is reported as a
+episodes, on the battery (synthetic market, reward=regret) the profit per day in the validation period. A seed gives
+both backends the same initial weights and environments. The difference of means, array minus stock, is reported as a
 fraction of stock's mean, with the 95 % interval of paired seeds (Student's t). The backends are equal if the interval
 lies within 5 %. The interval of unpaired seeds (Welch 1947) is reported too. Both are also reported for the policy at
 half of the budget, where learning may not be finished.

@@ -61,7 +61,7 @@ def scaling_groups() -> Groups:
     sizes += [(num_envs, runners, "window") for runners in (1, 2) for num_envs in counts]
     groups = {}
     for num_envs, runners, observation in sizes:
-        # A batch of 4,096 per runner, or more where fragments would become too short.
+        # A batch of 4,096 per env runner, or more where fragments would become too short.
         fragment = max(16, 4096 // num_envs)
         workload = {
             "algo": "ppo",

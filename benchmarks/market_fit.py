@@ -4,7 +4,7 @@ python benchmarks/market_fit.py --aemo PATH [--seeds 0 1 2 3 4] [--pictures docs
 
 PATH is a file, folder or glob of AEMO's PRICE_AND_DEMAND files. Without it, only the synthetic columns are printed and
 no picture is drawn. The lab's baselines are evaluated on the last 365 days of each market, and fitted on the time
-before the 120 days of validation time.
+before the 120 days of the validation period.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def runs(mask: np.ndarray) -> np.ndarray:
 def distribution(series: MarketSeries) -> dict[str, float]:
     """Return statistics of prices that do not depend on their order."""
     price = series.price
-    facts = {"mean": price.mean(), "standard deviation": price.std(), "least": price.min(), "most": price.max()}
+    facts = {"mean": price.mean(), "standard deviation": price.std(), "minimum": price.min(), "maximum": price.max()}
     facts |= {f"quantile {100 * q:g} %": np.quantile(price, q) for q in QUANTILES}
     return facts | {"share negative": (price < 0).mean(), "share above 300": (price > 300).mean()}
 
@@ -69,7 +69,7 @@ def dynamics(series: MarketSeries) -> dict[str, float]:
     """Return statistics of the sequence of prices."""
     price, squashed = series.price, asinh(series.price)
     facts = {f"autocorrelation, {name}": correlation(price, lag) for name, lag in LAGS.items()}
-    facts |= {f"the same of asinh, {name}": correlation(squashed, lag) for name, lag in LAGS.items()}
+    facts |= {f"autocorrelation of asinh, {name}": correlation(squashed, lag) for name, lag in LAGS.items()}
     days = price[: len(price) // 288 * 288].reshape(-1, 288)
     by_hour = days.reshape(len(days), 24, 12).mean(2)
     for least in (300, 1000):
@@ -101,7 +101,7 @@ def profiles(series: MarketSeries) -> dict[str, float]:
 
 
 def predictability(series: MarketSeries) -> dict[str, float]:
-    """Return R2 on test time of a ridge regression of asinh(price / 50) on lags, past days and the clock."""
+    """Return R2 on the test period of a ridge regression of asinh(price / 50) on lags, past days and the clock."""
     x, end = asinh(series.price), len(series)
     means = {w: pd.Series(x).rolling(w).mean().to_numpy() for w in (12, 288, 2016)}
     train_end, test = end - (TEST_DAYS + VALIDATION_DAYS) * 288, end - TEST_DAYS * 288
@@ -134,7 +134,7 @@ def foresight(series: MarketSeries) -> dict[str, float]:
 
 
 def shares(series: MarketSeries) -> dict[str, float]:
-    """Return the profits of the baselines on test time, as fractions of perfect foresight."""
+    """Return the profits of the baselines on the test period, as fractions of perfect foresight."""
     first = len(series) - TEST_DAYS * 288
     facts = {}
     for wear in (0.0, 10.0):
@@ -147,7 +147,7 @@ def shares(series: MarketSeries) -> dict[str, float]:
             price_lag=0,
         )
         best = _profit(problem, "perfect_foresight")
-        facts[f"perfect foresight a day, wear {wear:g}"] = best
+        facts[f"profit of perfect foresight per day, wear {wear:g}"] = best
         facts |= {f"{title}, wear {wear:g}": _profit(problem, name) / best for name, title in BASELINES.items()}
     return facts
 
@@ -162,11 +162,11 @@ def facts_of(series: MarketSeries) -> dict[str, float]:
     return {name: float(value) for part in parts for name, value in part(series).items()}
 
 
-def show(value: float) -> str:
-    """Format a number with about three significant digits."""
-    if np.isnan(value):
-        return "-"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 5 else f"{value:.3f}"
+def show(values: pd.Series) -> list[str]:
+    """Format the numbers of a row with the same decimals: about three significant digits of the largest."""
+    largest = values.abs().max()
+    decimals = 0 if largest >= 1000 else 1 if largest >= 5 else 3
+    return ["-" if np.isnan(value) else f"{value:,.{decimals}f}" for value in values]
 
 
 def picture(path: Path, real: MarketSeries, synthetic: MarketSeries, start: str) -> None:
@@ -200,7 +200,7 @@ def main() -> None:
     table = pd.DataFrame({series.name: facts_of(series) for series in markets})
     print("| |" + "|".join(table.columns) + "|\n|---|" + "---:|" * len(table.columns))
     for name, row in table.iterrows():
-        print(f"|{name}|" + "|".join(map(show, row)) + "|")
+        print(f"|{name}|" + "|".join(show(row)) + "|")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Startup time: seconds of `--help`, of a trial's start, and of evaluating a year of test time.
+"""Startup time: seconds of `--help`, of a trial's start, and of evaluating a test period of one year.
 
 python -m benchmarks.startup_time '{"algo": "ppo", "outputs": "/tmp/somewhere", "started_at": 1790000000.0}'
 
@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks import markdown_tables
 from benchmarks.timing import spread
 
-HELP, YEAR = "help, s", "year of test time, s"
+HELP, YEAR = "help, s", "test period of one year, s"
 START, WITHOUT_IMPORTS = "start, s", "start without imports, s"
 
 
@@ -28,7 +28,7 @@ def measure(algos: Sequence[str], repeats: int) -> dict[str, dict[str, dict[str,
 
     A start lasts from the call of Python to the end of the iteration with the first gradient step. It composes the
     default trial with reward=regret, loads the market, computes features and the reward's table, starts Ray, and fills
-    the replay memory of DQN and SAC until learning begins. The year of test time is one evaluation of one policy.
+    the replay buffer of DQN and SAC until learning begins. The test period of one year is one evaluation of one policy.
     """
     measured: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as outputs:

@@ -25,7 +25,7 @@ class Clock:
 
         Args:
             seconds: the requested time.
-            fill: environment steps that fill the replay memory, before time starts.
+            fill: environment steps that fill the replay buffer, before time starts.
             now: returns the present time in seconds.
         """
         self.seconds, self.fill, self._now = seconds, fill, now

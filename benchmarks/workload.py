@@ -17,7 +17,7 @@ from battery_lab.envs.loader import WorldSource
 from battery_lab.experiment.experiment import Experiment, choose_actions
 
 HIDDEN = (128, 128)
-# Transitions in the replay memory, sampled by an untrained policy, before time starts.
+# Transitions in the replay buffer, sampled by an untrained policy, before time starts.
 FILL = 50 * 1024
 
 
@@ -29,11 +29,11 @@ class Workload:
         algo: ppo, dqn or sac. SAC has continuous actions, the only ones that Stable-Baselines3 supports; the others
             have three power levels.
         observation: ``window`` with 292 numbers, or ``compact`` with about 70.
-        num_envs: environments per runner.
+        num_envs: environments per env runner.
         fragment: steps per environment in each sampling.
-        runners: remote runners; with 0, the process that learns also samples.
+        runners: env runners in separate processes; with 0, the process that learns also samples.
         seed: seed of the trial.
-        fill: transitions in the replay memory before time starts, off-policy only.
+        fill: transitions in the replay buffer before time starts, off-policy only.
     """
 
     algo: str
@@ -46,7 +46,7 @@ class Workload:
 
     @property
     def on_policy(self) -> bool:
-        """Whether the algorithm has no replay memory."""
+        """Whether the algorithm has no replay buffer."""
         return self.algo == "ppo"
 
     @property

@@ -56,7 +56,7 @@ class Algo(Protocol):
 
     @property
     def num_env_runners(self) -> int:
-        """Number of remote runners; 0 samples in this process."""
+        """Number of env runners in separate processes; 0 samples in this process."""
 
     @property
     def action_kinds(self) -> Sequence[str]:
@@ -79,14 +79,14 @@ class AlgoOptions:
     Attributes:
         gamma: discount per dispatch interval.
         fragment: steps per environment and sample.
-        num_envs: environments per runner.
-        num_env_runners: remote runners; 0 samples in this process.
+        num_envs: environments per env runner.
+        num_env_runners: env runners in separate processes; 0 samples in this process.
     """
 
     gamma: Annotated[float, Field(ge=0, le=1)]
     fragment: Annotated[Int, Field(ge=1), Unit("steps")]
-    num_envs: Annotated[Int, Field(ge=1, le=65536), Unit("environments per runner")]
-    num_env_runners: Annotated[Int, Field(ge=0, le=1024), Unit("runners (0 samples in this process)")]
+    num_envs: Annotated[Int, Field(ge=1, le=65536), Unit("environments per env runner")]
+    num_env_runners: Annotated[Int, Field(ge=0, le=1024), Unit("env runners (0 samples in this process)")]
 
 
 @options("algo")

@@ -75,11 +75,11 @@ class PPO(LearnerOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         batch = self.fragment * self._environments
-        rule = f"must be at most a batch, {batch} = algo.fragment x algo.num_envs x runners"
+        rule = f"must be at most a batch, {batch} = algo.fragment x algo.num_envs x env runners"
         require(self.minibatch <= batch, "algo.minibatch", rule, self.minibatch)
         per_learner("algo.minibatch", self.minibatch, self.num_learners)
         # Learners get whole rows of a fragment: one step of all environments of a runner.
-        per_learner("algo.fragment x runners", self.fragment * max(self.num_env_runners, 1), self.num_learners)
+        per_learner("algo.fragment x env runners", self.fragment * max(self.num_env_runners, 1), self.num_learners)
 
     @property
     def action_kinds(self) -> Sequence[str]:

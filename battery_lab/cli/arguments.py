@@ -1,4 +1,4 @@
-"""Arguments of subcommands: ``key=value``, as in choices for Hydra."""
+"""Arguments of subcommands: ``key=value``, as in Hydra's overrides."""
 
 from __future__ import annotations
 

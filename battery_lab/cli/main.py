@@ -85,8 +85,8 @@ class FolderGroup(click.Group):
         if self.default is None or (args and is_word(args[0])):
             close = difflib.get_close_matches(args[0], names, n=1)
             hint = f"; did you mean {path} {close[0]}?" if close else "."
-            choice = " Choices are written as key=value." if self.default else ""
-            raise ConfigError(f"{args[0]!r} is not a command: {path} has {', '.join(names)}{hint}{choice}")
+            form = " Overrides are written as key=value." if self.default else ""
+            raise ConfigError(f"{args[0]!r} is not a command: {path} has {', '.join(names)}{hint}{form}")
         return [self.default, *args]
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def is_word(argument: str) -> bool:
-    """Return whether an argument is neither a flag nor a choice."""
+    """Return whether an argument is neither a flag nor an override."""
     return "=" not in argument and argument[:1] not in "-+~"
 
 

@@ -1,4 +1,4 @@
-"""Shell completion: Hydra completes choices, and this adds the subcommands.
+"""Shell completion: Hydra completes overrides, and this adds the subcommands.
 
 ``eval "$(battery-lab train -sc install=bash)"`` installs Hydra's completion. The shell then calls
 ``battery-lab -sc query=bash`` with the line so far in the variable COMP_LINE.

@@ -32,7 +32,7 @@ def hydra_arguments(arguments: Sequence[str]) -> list[str]:
 
 
 def _flags_first(arguments: list[str]) -> list[str]:
-    """Return flags and then choices, which is the order that argparse needs.
+    """Return flags and then overrides, which is the order that argparse needs.
 
     Raises:
         ConfigError: a flag is unknown, a group is given no option, or --config-dir names no folder.
@@ -42,15 +42,15 @@ def _flags_first(arguments: list[str]) -> list[str]:
         if argument.startswith("-"):
             key = argument.lstrip("-").partition("=")[0]
             raise ConfigError(
-                f"{argument} is not a flag: choices are written without dashes, as {key}=...; flags are --help, "
+                f"{argument} is not a flag: overrides are written without dashes, as {key}=...; flags are --help, "
                 "--multirun, --cfg job and --config-dir, and --hydra-help lists the others"
             )
     if given.config_dir and not Path(given.config_dir).is_dir():
         raise ConfigError(f"--config-dir {given.config_dir}: no such folder, seen from {Path.cwd()}")
-    choices = [*given.overrides, *unknown]
-    check_groups(choices, sweep=given.multirun)
-    check_one_each(choices)
-    return [*(argument for argument in arguments if argument not in choices), *choices]
+    overrides = [*given.overrides, *unknown]
+    check_groups(overrides, sweep=given.multirun)
+    check_one_each(overrides)
+    return [*(argument for argument in arguments if argument not in overrides), *overrides]
 
 
 def _from_sweep(arguments: list[str]) -> list[str]:
@@ -81,7 +81,7 @@ def _from_stored_trial(arguments: list[str]) -> list[str]:
     Values among the arguments override those of the stored trial.
 
     Raises:
-        LabError: the folder holds no trial that can be read, or a choice would replace a part of it.
+        LabError: the folder holds no trial that can be read, or an override would replace a part of it.
     """
     stored = _chosen(arguments, "resume=", "rerun=")
     if not stored:
@@ -111,11 +111,11 @@ def _check_values_only(name: str, arguments: Sequence[str]) -> None:
     for argument in arguments:
         if is_group(argument) and group_of(argument) not in AROUND:
             raise ConfigError(
-                f"{argument} cannot be combined with {name}=, which takes the stored choices: change single values "
+                f"{argument} cannot be combined with {name}=, which takes the stored options: change single values "
                 "(algo.lr=...), or start a new run"
             )
         if argument.partition("=")[0] in CONFIG_FLAGS:
-            raise ConfigError(f"{argument} cannot be combined with {name}=, which takes the stored choices: omit it")
+            raise ConfigError(f"{argument} cannot be combined with {name}=, which takes the stored options: omit it")
 
 
 def _hydra_settings() -> list[str]:

@@ -35,7 +35,7 @@ def require(condition: bool, field: str, rule: str, value: object) -> None:
 
 
 def require_choice(field: str, value: object, choices: Container[object]) -> None:
-    """Raise ConfigError unless an option is one of its choices."""
+    """Raise ConfigError unless a value is one of those that are allowed."""
     if value not in choices:
         raise ConfigError(f"{field} must be one of {choices}, got {value!r}")
 

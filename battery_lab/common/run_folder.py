@@ -67,7 +67,7 @@ class RunFolder:
 
     @property
     def dispatch(self) -> Path:
-        """What the policy did in each interval of test time."""
+        """What the policy did in each interval of the test period."""
         return self.path / self.DISPATCH
 
     @property
@@ -92,7 +92,7 @@ class RunFolder:
 
     @property
     def policy(self) -> Path:
-        """The best policy on validation time; ``policies.policy`` writes it."""
+        """The best policy on the validation period; ``policies.policy`` writes it."""
         return self.path / self.POLICY
 
     @property
@@ -102,7 +102,7 @@ class RunFolder:
 
     @property
     def test_looks(self) -> Path:
-        """Every look at test time, one JSON object per line."""
+        """Every evaluation on the test period, one JSON object per line."""
         return self.path / self.TEST_LOOKS
 
     @property
@@ -161,6 +161,6 @@ class RunFolder:
         atomic_write(self.report, page)
 
     def append_test_look(self, look: Mapping[str, Any]) -> None:
-        """Add a look at test time."""
+        """Record an evaluation on the test period."""
         with self.test_looks.open("a") as file:
             file.write(json.dumps(look) + "\n")

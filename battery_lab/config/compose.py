@@ -1,4 +1,4 @@
-"""Compose: choices of options and values become one configuration, by Hydra, outside of its own entry."""
+"""Compose: options and values become one configuration, by Hydra, outside of its own entry."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def compose(overrides: Sequence[str], folder: Path | None = None, name: str = "c
     """Compose a trial as the command line does.
 
     Args:
-        overrides: choices, as on the command line.
+        overrides: overrides, as on the command line.
         folder: the folder of the primary YAML; None: the lab's own options.
         name: the name of the primary YAML.
 
@@ -48,7 +48,7 @@ def compose(overrides: Sequence[str], folder: Path | None = None, name: str = "c
 
 
 def options_with(key: str) -> list[str]:
-    """Return the choices of a key's group, such as ``algo=ppo``, that have the key."""
+    """Return the options of a key's group, such as ``algo=ppo``, that have the key."""
     group, *rest = key.split(".")
     with _initialized(conf_dir()):
         options = [f"{group}={path.stem}" for path in sorted((conf_dir() / group).glob("*.yaml"))]
@@ -61,7 +61,7 @@ def _has(config: Any, key: str) -> bool:
 
 
 def names_in(overrides: Sequence[str]) -> Mapping[str, Any]:
-    """Return the lab's configuration with some choices, for its names; the defaults if the choices fail."""
+    """Return the lab's configuration with some overrides, for its names; the defaults if the overrides fail."""
     with _initialized(conf_dir()):
         return _known(overrides, "config")
 

@@ -34,12 +34,12 @@ def several(override: str, listed: bool = True) -> str:
 def explained(
     error: HydraException, config: Mapping[str, Any], options_with: Callable[[str], Sequence[str]]
 ) -> ConfigError:
-    """Return the error of a choice with a suggestion of what was meant.
+    """Return the error of an override with a suggestion of what was meant.
 
     Args:
         error: raised by Hydra.
         config: a composed configuration, whose names are suggested.
-        options_with: returns the choices of a key's group that have the key.
+        options_with: returns the options of a key's group that have the key.
     """
     if isinstance(error, OverrideParseException):
         return ConfigError(
@@ -91,7 +91,7 @@ def no_key(key: str, config: Mapping[str, Any], options: Sequence[str] = ()) -> 
     Args:
         key: the key as it was written.
         config: the configuration.
-        options: choices of its group that have the key.
+        options: options of its group that have the key.
     """
     parent, rest = "", key.split(".")
     node: Any = config

@@ -32,7 +32,7 @@ def check_groups(overrides: Sequence[str], sweep: bool = False) -> None:
     """Raise ConfigError where a group is given something that cannot be an option; Hydra's own message is unclear.
 
     Args:
-        overrides: choices, as on the command line.
+        overrides: overrides, as on the command line.
         sweep: whether a group may have several options, one per trial.
     """
     for override in overrides:

@@ -125,7 +125,7 @@ def check_resumed(config: DictConfig, folder: Path) -> None:
     if changed:
         keys = " and ".join(changed)
         raise LabError(
-            f"{keys} cannot change with resume=, which continues the same trial (train.* and tracking.* may change): "
+            f"{keys} cannot change with resume=, which resumes the same trial (train.* and tracking.* may change): "
             f"leave {keys} out, or start another trial with rerun={folder} {changed[0]}=..."
         )
 

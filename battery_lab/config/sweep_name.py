@@ -1,4 +1,4 @@
-"""Sweep name: names a sweep by its choices, and stores the command of a sweep in its folder."""
+"""Sweep name: names a sweep by its overrides, and stores the command of a sweep in its folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from battery_lab.common.run_folder import SWEEP_COMMAND
 BESIDE = re.compile(
     r"^[+~]*(?!hydra\.launcher\.(checkpoint|evaluate_only)=)(launcher|sweep|hydra|tracking|outputs)([.=@/]|$)"
 )
-SEVERAL = re.compile(r"=[^\[{]*[,(]")  # varied choices, which come first in a name
+SEVERAL = re.compile(r"=[^\[{]*[,(]")  # varied overrides, which come first in a name
 LONGEST = 60
 
 

@@ -124,7 +124,7 @@ class World(Protocol):
     digest: str
 
     def vector_env(self, num_envs: int, seed: int) -> gym.vector.VectorEnv[Any, Any, Any]:
-        """Make a ``TrainingVectorEnv`` on training time."""
+        """Make a ``TrainingVectorEnv`` on the training period."""
 
     def evaluate(self, actor: Actor, period: str) -> Evaluation:
         """Run a policy once through a period, ``validation`` or ``test``, in order."""
@@ -139,7 +139,7 @@ class World(Protocol):
         """Return facts about the world for the head of a report, by label."""
 
     def observation_state(self) -> Mapping[str, Any]:
-        """Return what was fitted on training time and a stored policy needs, as JSON."""
+        """Return what was fitted on the training period and a stored policy needs, as JSON."""
 
 
 class Environment(Protocol):
@@ -164,7 +164,7 @@ class Environment(Protocol):
         """The kinds of actions that it accepts, ``discrete`` or ``continuous``, the preferred one first."""
 
     def open(self, actions: str, observation_state: Mapping[str, Any] | None = None) -> World:
-        """Load the data and fit what is fitted on training time.
+        """Load the data and fit what is fitted on the training period.
 
         Args:
             actions: one of ``offers``.

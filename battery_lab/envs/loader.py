@@ -1,4 +1,4 @@
-"""World loading: environments with their data, opened once per process, here and in remote runners."""
+"""World loading: environments with their data, opened once per process, here and in env runners."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class WorldSource:
     Attributes:
         env: the environment's parameters.
         actions: the kind of actions.
-        observation_state: the state that an earlier world fitted on its training time; None fits a new one.
+        observation_state: the state that an earlier world fitted on its training period; None fits a new one.
         token: identifies the world within a process.
     """
 
@@ -41,7 +41,7 @@ class WorldSource:
         return _OPENED[self.token]
 
     def vector_env(self, num_envs: int, seed: int) -> gym.vector.VectorEnv[Any, Any, Any]:
-        """Make a vector environment on training time.
+        """Make a vector environment on the training period.
 
         Raises:
             ConfigError: it lacks a method that training needs.

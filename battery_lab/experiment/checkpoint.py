@@ -24,11 +24,11 @@ class Progress:
 
     Attributes:
         env_steps: environment steps trained on.
-        seconds: training time without validation and start-up.
+        seconds: training duration without validation and start-up.
         best: the best validation score so far; None before the first validation.
         best_capture: capture of the best validation.
         best_env_steps: environment step of the best validation.
-        stale: number of validations since the best one.
+        stale: number of validations since that of the best policy.
         next_checkpoint: environment step of the next checkpoint.
         next_validation: environment step of the next validation.
         data: hash of the data and their split; empty before they are read.
@@ -60,7 +60,7 @@ def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: i
 
     Args:
         folder: the folder of all checkpoints of the run.
-        algorithm: the RLlib algorithm. If it has ``save_memory``, that method writes the replay memory.
+        algorithm: the RLlib algorithm. If it has ``save_memory``, that method writes the replay buffer.
         progress: progress of the training; its steps name the checkpoint.
         policy: folder of the best policy so far, which may be missing.
         keep: how many checkpoints to keep.

@@ -66,7 +66,7 @@ class Experiment:
         env: the environment.
         algo: the algorithm.
         network: the network.
-        rollout: the backend that moves data between environment, replay memory and learner.
+        rollout: the backend that moves data between environment, replay buffer and learner.
         train: budget and intervals.
         tracking: sends results to a store besides the run folder.
         seed: seed of all random draws.
@@ -87,7 +87,7 @@ class Experiment:
 
         Args:
             folder: the run folder; created if missing.
-            resume: whether to continue from the newest checkpoint in the folder.
+            resume: whether to resume from the newest checkpoint in the folder.
             console: prints the progress.
 
         Returns:
@@ -108,7 +108,7 @@ class Experiment:
         actions = choose_actions(self.env, self.algo)
         if not resume and RunFolder(folder).curves.exists():
             raise ConfigError(
-                f"{folder} holds a run already: continue it with resume={folder}, or choose another hydra.run.dir "
+                f"{folder} holds a run already: resume it with resume={folder}, or choose another hydra.run.dir "
                 "so that the results of two runs do not mix"
             )
         start = checkpoint.latest(RunFolder(folder).checkpoints) if resume else None
@@ -120,7 +120,7 @@ class Experiment:
         progress = start[1] if start else Progress(data=world.digest)
         if progress.data != world.digest:
             raise ConfigError(
-                f"resume={folder} cannot continue: the data, or their split by time, differ from those that the run "
+                f"{folder} cannot be resumed: the data, or their split by time, differ from those that the run "
                 f"began with{_new_files(self.env)}; restore the old files, or start again with rerun="
             )
         console.print(f"run folder: {folder}", soft_wrap=True, highlight=False)
@@ -232,11 +232,11 @@ class _Run:
             algorithm.stop()
 
     def evaluate(self) -> dict[str, float]:
-        """Evaluate the best policy once on test time, and write the results."""
+        """Evaluate the best policy once on the test period, and write the results."""
         experiment = self.experiment
         policy, name = experiment.load_policy(self.world, self.folder), experiment.name
         results.record_test_look(self.folder, name, self.world)
-        with self.console.status("evaluating on test time"):
+        with self.console.status("evaluating on the test period"):
             metrics, evaluations, table = results.evaluate_test(self.world, policy, name)
         metrics |= self.progress.metrics()
         self.log.log({key: value for key, value in metrics.items() if key.startswith("test/")}, self.progress.env_steps)

@@ -11,7 +11,7 @@ from battery_lab.experiment import checkpoint
 
 
 def check_unfinished(folder: Path, env_steps: object, stop_on_plateau: object) -> None:
-    """Raise LabError where a run has nothing left to train: it would only look at test time once more.
+    """Raise LabError where a run has nothing left to train: it would only use the test period once more.
 
     Args:
         folder: the run folder.

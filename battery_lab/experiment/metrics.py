@@ -36,7 +36,7 @@ def with_shares(world: World, evaluations: Mapping[str, Evaluation]) -> dict[str
 
 
 class Validation:
-    """Evaluates policies on validation time. The baselines are evaluated once."""
+    """Evaluates policies on the validation period. The baselines are evaluated once."""
 
     def __init__(self, world: World) -> None:
         """Store the world; the baselines are evaluated with the first policy."""

@@ -1,4 +1,4 @@
-"""Reevaluation: the policy of a finished run on the test time of its own or another environment."""
+"""Reevaluation: the policy of a finished run on the test period of its own or another environment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from battery_lab.policies.policy import read_spec
 
 
 def reevaluate(experiment: Experiment, run: Path, folder: Path, console: Console) -> dict[str, float]:
-    """Evaluate the policy of a run on the test time of an experiment's environment.
+    """Evaluate the policy of a run on the test period of an experiment's environment.
 
     Args:
         experiment: the experiment of the run, or one with other data or another environment of the same shape.

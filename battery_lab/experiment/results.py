@@ -1,4 +1,4 @@
-"""Results of a run: the evaluation on test time, the files in the run folder, and the record of test looks."""
+"""Results of a run: the evaluation on the test period, the files in the run folder, and the record of evaluations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from battery_lab.policies.policy import Policy
 
 
 def record_test_look(run: Path, policy: str, world: World) -> None:
-    """Record a look at test time: each look biases later choices."""
+    """Record a use of the test period: each use biases later decisions."""
     # The command as typed; commands reorder sys.argv.
     command = shlex.join(sys.orig_argv)
     look = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": command, "policy": policy}
@@ -28,7 +28,7 @@ def record_test_look(run: Path, policy: str, world: World) -> None:
 def evaluate_test(
     world: World, policy: Policy, name: str
 ) -> tuple[dict[str, float], dict[str, Evaluation], pd.DataFrame]:
-    """Evaluate a policy and the baselines on test time.
+    """Evaluate a policy and the baselines on the test period.
 
     Returns:
         The metrics, the evaluations by name, and the table of policies.

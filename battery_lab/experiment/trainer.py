@@ -74,7 +74,7 @@ class Trainer:
         options: budget and intervals.
         folder: the run folder.
         progress: progress of the training; updated in place.
-        validate: evaluates the current policy on validation time; returns its score and metrics.
+        validate: evaluates the current policy on the validation period; returns its score and metrics.
         keep: stores the current policy as the best so far.
         log: logs metrics at an environment step.
         report: shows the progress.

@@ -44,7 +44,7 @@ class ColumnScale:
 
 
 def fit_scales(training: MarketSeries) -> dict[str, ColumnScale]:
-    """Fit the scale of each column to training time; columns whose name begins with ``price`` get the asinh."""
+    """Fit the scale of each column to the training period; columns whose name begins with ``price`` get the asinh."""
     columns = {"price": training.price, **training.columns}
     return {name: ColumnScale.fit(values, squashed=name.startswith("price")) for name, values in columns.items()}
 
@@ -68,7 +68,7 @@ class History:
         Args:
             series: the market.
             price_lag: 0 if the price of an interval is known when it is dispatched, 1 if only the one before is.
-            scales: the scale of each column, fitted to training time.
+            scales: the scale of each column, fitted to the training period.
         """
         self.interval_h = series.interval_h
         self.hour = series.hour

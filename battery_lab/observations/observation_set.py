@@ -1,4 +1,4 @@
-"""Observation sets: the columns of several features, standardised with scales from training time."""
+"""Observation sets: the columns of several features, standardised with scales from the training period."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHUNK_ROWS = 2048  # rows that are standardised at a time, so that they stay in 
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """Everything that is fitted to training time. A stored policy keeps it, so that it sees any market alike.
+    """Everything that is fitted to the training period. A stored policy keeps it, so that it sees any market alike.
 
     Attributes:
         columns: the scale of each market column.
@@ -139,7 +139,7 @@ class ObservationSet:
         return max(feature.look_back_h for feature in self.features.values())
 
     def fit(self, training: MarketSeries, price_lag: int) -> Scaling:
-        """Fit all scales to training time.
+        """Fit all scales to the training period.
 
         Raises:
             ConfigError: a feature looks ahead, or needs a column that the market does not have.

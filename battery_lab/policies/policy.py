@@ -50,7 +50,7 @@ class Policy:
         actions: the kind of actions, ``discrete`` or ``continuous``.
         layout: names and places of the numbers in an observation.
         action: the meaning of the actions.
-        observation_state: what was fitted on training time, as JSON.
+        observation_state: what was fitted on the training period, as JSON.
         env_steps: environment steps of training before it was copied.
     """
 

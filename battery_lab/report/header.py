@@ -33,23 +33,23 @@ def header(folder: Path, used: Sequence[str]) -> dict[str, str]:
     return rows | ({"Training": training} if training else {})
 
 
-def part_words(part: Mapping[str, Any], choice: object) -> str:
+def part_words(part: Mapping[str, Any], option: object) -> str:
     """Return the option of a part and its terms, features or layers; empty if it has none.
 
     Args:
         part: the composed part.
-        choice: the name of the option; None if unknown.
+        option: the name of the option; None if unknown.
     """
     inner = [words for value in part.values() if isinstance(value, Mapping) for words in _inner(value)]
     if not inner:
         inner = [f"{name} {value}" for name, value in part.items() if isinstance(value, list)]
-    if not inner or choice is None or inner == [str(choice)]:
+    if not inner or option is None or inner == [str(option)]:
         return ", ".join(inner)
-    return f"{choice}: {', '.join(inner)}"
+    return f"{option}: {', '.join(inner)}"
 
 
 def training_words(figures: Mapping[str, Any]) -> str:
-    """Return the length of the training in environment steps and time, and the step of the kept policy."""
+    """Return the length of the training in environment steps and time, and the step of the best policy."""
     steps, seconds = figures.get("train/env_steps"), figures.get("train/seconds")
     kept = figures.get("validation/env_steps")
     if not isinstance(steps, int | float):

@@ -35,7 +35,7 @@ def write_report(
     A plot that fails is replaced by its error message, so that the run keeps its other results.
 
     Args:
-        folder: the run folder; the page shows its trial, metrics and test looks if they exist.
+        folder: the run folder; the page shows its trial, metrics and evaluations on the test period if they exist.
         title: the heading.
         world: declares its metrics and the facts in the heading.
         table: one row per policy, indexed by its name.
@@ -51,7 +51,7 @@ def write_report(
         policies=[str(name) for name in table.index],
         evaluated=looks[-1]["policy"] if looks else "",
         columns=columns(table, world),
-        sections=[("On test time", _plots(panels, "test")), ("Training", _plots(training, "training"))],
+        sections=[("In the test period", _plots(panels, "test")), ("Training", _plots(training, "training"))],
         looks=looks,
         trial=read_trial(folder),
     )

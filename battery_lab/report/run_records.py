@@ -1,4 +1,4 @@
-"""Run records for the page: the trial, its metrics and the looks at test time."""
+"""Run records for the page: the trial, its metrics and the evaluations on the test period."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read_trial(folder: Path) -> str:
 
 
 def read_looks(folder: Path) -> list[dict[str, str]]:
-    """Return all recorded looks at test time, the oldest first: time, command, policy and world.
+    """Return all recorded evaluations on the test period, the oldest first: time, command, policy and world.
 
     Args:
         folder: the run folder, or the folder of an evaluation in it.

@@ -41,7 +41,7 @@ def render_table(table: pd.DataFrame, world: World) -> Table:
         table: one row per policy, indexed by its name, as ``experiment.metrics.table`` makes it.
         world: declares the metrics.
     """
-    shown = Table(title="Policies on test time", box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = Table(title="Policies in the test period", box=box.SIMPLE_HEAD, pad_edge=False)
     # On a narrow terminal names wrap; numbers do not.
     shown.add_column("policy", overflow="fold", vertical="bottom")
     shown_columns = columns(table, world)

@@ -106,8 +106,8 @@ def _learning(curves: pd.DataFrame, world: World, both: bool) -> Panel:
         title=f"Learning: {score.label}",
         caption="The score in training is the mean over all environments since the previous line, with exploration; "
         "the thick line is its running mean. Validation runs the policy without exploration on later time, so the two "
-        "scores cover different data. Capture is the share of the optimum's score over the same time; the rule's "
-        "line there covers the same time, too.",
+        "scores cover different data. Capture is the share of the optimum's score in the validation period. The line "
+        "of the rule is its capture in the same period.",
         draw=draw,
         size=(9.5, 5.6 if both else 3.4),
     )
@@ -117,7 +117,7 @@ def _draw_score(axes: Axes, train: Line, validation: Line) -> None:
     steps, values = train
     if len(steps):
         axes.plot(*thin(steps, values), color=BLUE, alpha=0.35, linewidth=0.8)
-        axes.plot(*thin(steps, smooth(values)), color=BLUE, linewidth=2.2, label="training time, running mean")
+        axes.plot(*thin(steps, smooth(values)), color=BLUE, linewidth=2.2, label="training period, running mean")
         # The first values of an untrained policy can be so low that they flatten the rest of the curve.
         low, high = np.quantile(smooth(values), [0, 1])
         room = max(high - low, 1e-9) * 0.4
@@ -125,7 +125,7 @@ def _draw_score(axes: Axes, train: Line, validation: Line) -> None:
             axes.set_ylim(max(low - room, values.min() - room / 8), min(high + room, values.max() + room / 8))
     steps, values = validation
     if len(steps):
-        axes.plot(steps, values, color=ORANGE, marker="o", markersize=4, label="validation time")
+        axes.plot(steps, values, color=ORANGE, marker="o", markersize=4, label="validation period")
         low, high = axes.get_ylim()
         axes.set_ylim(min(low, values.min()), max(high, values.max() * 1.02))
     number_axis(axes.yaxis)
@@ -137,7 +137,7 @@ def _draw_capture(axes: Axes, curves: pd.DataFrame, world: World) -> None:
     steps, capture = line(curves, CAPTURE)
     axes.plot(steps, capture, color=ORANGE, marker="o", markersize=4, label="policy")
     best = int(np.argmax(capture))
-    axes.plot(steps[best], capture[best], color=GREEN, marker="*", markersize=13, linestyle="none", label="kept policy")
+    axes.plot(steps[best], capture[best], color=GREEN, marker="*", markersize=13, linestyle="none", label="best policy")
     axes.axhline(1.0, color=GREY, linestyle="--", linewidth=1.2, label=optimum)
     same, lift = line(curves, LIFT)
     if len(same) and np.array_equal(same, steps) and (lift > -1).all():

@@ -26,8 +26,8 @@ class Shaping:
     """An option of conf/reward.
 
     Attributes:
-        scale: amount in the market's currency that gives a reward of 1, or ``fitted``: the mean distance of the
-            training prices from their median x an hour at full power.
+        scale: amount in the market's currency that gives a reward of 1, or ``fitted``: the mean absolute deviation from
+            the median of the training prices x one hour at full power.
         gamma: discount per interval that suits the shaping; algorithms use it unless the user sets ``algo.gamma``.
             Profit of an action may come hours later, while regret is known at once.
         terms: the terms by name.
@@ -60,7 +60,7 @@ class Shaping:
 
 
 class BoundShaping:
-    """A shaping on one vector environment. It keeps the sums for the log and the memory of its terms.
+    """A shaping on one vector environment. It keeps the sums for the log and the state of its terms.
 
     Attributes:
         scale: amount in the market's currency that gives a reward of 1.
@@ -119,9 +119,9 @@ class BoundShaping:
 
 
 def fit_scale(context: RewardContext) -> float:
-    """Return the mean distance of the training prices from their median x an hour at full power.
+    """Return the mean absolute deviation from the median of the training prices x one hour at full power.
 
-    The mean distance is used because a few spikes at the price cap would dominate a standard deviation. An hour is
+    That deviation is used because a few spikes at the price cap would dominate a standard deviation. An hour is
     used rather than an interval so that the return within the discount horizon is a few units in any market, whether
     it clears every 5 or every 60 minutes.
 

@@ -45,7 +45,7 @@ def start_ray(actors: int) -> None:
     trial started with too few cores is shut down first, because actors would wait for a core forever.
 
     Args:
-        actors: number of remote runners and learners; each needs a core.
+        actors: number of env runners and learners in separate processes; each needs a core.
 
     Raises:
         ConfigError: the process belongs to a cluster with fewer cores.

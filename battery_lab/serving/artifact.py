@@ -36,7 +36,7 @@ class About:
         asks_for: the quantity that an action requests, with its unit, for instance ``request_mw``.
         values: the quantity that each discrete action requests, in order; or the quantities that the continuous
             actions -1 and 1 request.
-        observation_state: statistics of the training time that observations are computed with.
+        observation_state: statistics of the training period that observations are computed with.
         env_steps: environment steps of training.
         graph_sha256: hash of the graph file.
         weights_sha256: hash of the weights from which the graph was exported.

@@ -99,7 +99,7 @@ def retry(folder: Path, numbers: Sequence[int]) -> None:
 
 
 def collect(folder: Path, remote: RemoteJobs | None = None) -> None:
-    """Write ``results.csv`` to a sweep's folder: one row per trial, with its choices and metrics.
+    """Write ``results.csv`` to a sweep's folder: one row per trial, with its overrides and metrics.
 
     Args:
         folder: folder of the sweep.

@@ -47,7 +47,7 @@ def plan_trial(trial: Trial, is_outdated: bool, speed: float | None) -> TrialPla
 def plan_table(plans: Sequence[TrialPlan], trial_resources: str, max_parallel: int) -> Table:
     """Return the table of a dry run, with a summary as its caption."""
     table = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
-    for name in ("trial", "choices", "action", "env steps", "resources", "time"):
+    for name in ("trial", "overrides", "action", "env steps", "resources", "time"):
         table.add_column(name, justify="right" if name in ("trial", "env steps", "time") else "left")
     choices = differing_choices([plan.trial.entry for plan in plans])
     for plan in plans:

@@ -21,7 +21,7 @@ class Outcome:
         result: return value of the trial, if it is done.
         reason: why it failed.
         raised: whether the trial itself raised an error, rather than being killed from outside.
-        machine_lost: whether its machine was lost. Such an attempt does not count as a try.
+        machine_lost: whether its machine was lost. Such an attempt does not count.
         detached: whether the trial keeps running although this process no longer waits for it.
         payload: object that the launcher passes through, such as Hydra's JobReturn.
     """

@@ -1,4 +1,4 @@
-"""Options of a sweep: a choice of conf/sweep, the same for every launcher."""
+"""Options of a sweep: the values of conf/sweep, the same for every launcher."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from battery_lab.common.options import Int, options
 
 @options("sweep")
 class SweepOptions:
-    """A choice of conf/sweep.
+    """The values of conf/sweep.
 
     Attributes:
         resume: folder of the sweep to resume. None: the folder that the overrides name.
-        tries: number of attempts per trial and launch before the trial counts as failed.
+        tries: attempts per trial in one launch of the sweep. After the last one the trial counts as failed.
         on_failure: effect of a failed trial on the others. ``stop`` stops them with a checkpoint and starts no more.
-        reuse: whether results and checkpoints of another version of the lab or its packages count.
+        reuse: whether to reuse results and checkpoints that another version of the lab or its packages made.
         dry_run: whether to print the trials and run none.
     """
 

@@ -24,7 +24,7 @@ MAX_ROWS = 30
 
 
 def differing_choices(entries: Sequence[Entry]) -> dict[int, str]:
-    """Return, by trial number, the choices in which trials differ. A single trial has all its choices."""
+    """Return, by trial number, the overrides in which trials differ. A single trial has all its overrides."""
     shared = set(entries[0].choices) if len(entries) > 1 else set()
     for entry in entries:
         shared &= set(entry.choices)
@@ -61,7 +61,7 @@ def trial_table(rows: Sequence[tuple[Entry, TrialProgress, int | None]]) -> Tabl
         rows: journal entry, progress and budget of each trial.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("trial", "choices", "state", "progress", "capture", "time", ""):
+    for name in ("trial", "overrides", "state", "progress", "capture", "time", ""):
         table.add_column(name, justify="right" if name in ("trial", "progress", "capture", "time") else "left")
     choices = differing_choices([entry for entry, _, _ in rows])
     for entry, progress, budget in rows:

@@ -26,14 +26,14 @@ class Tracking(Protocol):
 
 @runtime_checkable
 class Tracker(Protocol):
-    """A choice of conf/tracking: sends the results of runs to a store where trials are compared.
+    """An option of conf/tracking: sends the results of runs to a store where trials are compared.
 
     The run folder is the source of truth. A tracker never stops or slows down a training, and what it could not send
     can be sent later from the folder.
     """
 
     def start(self, folder: Path, name: str, config: Mapping[str, Any]) -> Tracking:
-        """Start to track a run, or continue after it was resumed.
+        """Start to track a run, also after it was resumed.
 
         Args:
             folder: the run folder; its curves end where the run starts.
@@ -56,7 +56,7 @@ class Tracker(Protocol):
 
 @options("tracking")
 class NoTracking:
-    """The choice ``tracking=none``: results stay in the run folder."""
+    """The option ``tracking=none``: results stay in the run folder."""
 
     def start(self, folder: Path, name: str, config: Mapping[str, Any]) -> Tracking:
         """Return a tracking that does nothing."""

@@ -26,7 +26,7 @@ SLOWEST_RETRY_S = 60.0
 
 @options("tracking")
 class MlflowTracking:
-    """The choice ``tracking=mlflow``.
+    """The option ``tracking=mlflow``.
 
     Attributes:
         uri: MLflow's tracking URI, or the ARN of a managed server (extra aws). The path of a SQLite file may be

@@ -107,7 +107,7 @@ class RunSync:
     def _send_params(self, there: Mapping[str, str]) -> None:
         """Send parameters that the store lacks. MLflow keeps the first value, so changed values become tags.
 
-        Choices are also tags, because the tables of MLflow group and filter by tags.
+        Options are also tags, because the tables of MLflow group and filter by tags.
         """
         from mlflow.entities import Param, RunTag
 

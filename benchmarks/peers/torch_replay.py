@@ -1,4 +1,4 @@
-"""Replay memory of the plain torch loops."""
+"""Replay buffer of the plain torch loops."""
 
 from __future__ import annotations
 

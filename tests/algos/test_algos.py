@@ -112,7 +112,11 @@ def test_dqn_epsilon_falls_over_a_fraction_of_the_budget(algos, choices, worlds)
         ("ppo", {"gamma": 1.5}, "algo.gamma must be from 0 to 1, got 1.5"),
         ("ppo", {"lr": 0}, "algo.lr must be greater than 0, got 0"),
         ("ppo", {"minibatch": 100_000}, "algo.minibatch must be at most a batch, 512 = "),
-        ("ppo", {"num_envs": 0}, "algo.num_envs must be a whole number from 1 to 65536 environments per runner, got 0"),
+        (
+            "ppo",
+            {"num_envs": 0},
+            "algo.num_envs must be a whole number from 1 to 65536 environments per env runner, got 0",
+        ),
         ("ppo", {"gae_lambda": -1}, "algo.gae_lambda must be from 0 to 1, got -1"),
         ("dqn", {"epsilon_end": 2}, "algo.epsilon_end must be from 0 to 1, got 2"),
         ("dqn", {"learning_starts": 10_000_000}, "algo.learning_starts must be from 1 to algo.replay.capacity, 300000"),

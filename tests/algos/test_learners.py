@@ -134,7 +134,7 @@ def test_more_gpus_than_available_are_rejected(configured, monkeypatch):
             {"num_learners": 3, "fragment": 66},
             r"algo\.minibatch must be a multiple of algo.num_learners, 3, got",
         ),
-        ("ppo", {"num_learners": 4, "fragment": 62}, r"algo\.fragment x runners must be a multiple of .*4, got 62"),
+        ("ppo", {"num_learners": 4, "fragment": 62}, r"algo\.fragment x env runners must be a multiple of .*4, got 62"),
         ("dqn", {"num_learners": 3}, r"algo\.batch must be a multiple of algo\.num_learners, 3, got 64"),
         ("sac", {"num_learners": 5}, r"algo\.batch must be a multiple of algo\.num_learners, 5, got 64"),
     ],

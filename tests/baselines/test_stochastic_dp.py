@@ -1,4 +1,4 @@
-"""Stochastic dynamic programming: the fitted price model, its training time, and the resulting dispatch."""
+"""Stochastic dynamic programming: the fitted price model, its training period, and the resulting dispatch."""
 
 from __future__ import annotations
 

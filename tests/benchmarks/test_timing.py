@@ -36,7 +36,7 @@ def test_clock_ends_at_three_times_the_requested_time() -> None:
     assert clock.marks[continues.index(False)][1] == 6.0
 
 
-def test_time_starts_when_the_replay_memory_is_full() -> None:
+def test_time_starts_when_the_replay_buffer_is_full() -> None:
     clock = Clock(5, fill=100, now=at(0, 7, 8, 9))
     assert [clock.mark(steps) for steps in (50, 99, 100, 110)] == [True] * 4
     assert clock.marks == [(100, 8), (110, 9)]

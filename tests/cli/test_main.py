@@ -58,7 +58,7 @@ def test_help_imports_no_heavy_library(tmp_path: Path):
 
 
 @pytest.mark.parametrize("arguments", [["train"], []])
-def test_choices_without_a_subcommand_are_those_of_train(lab, trained, arguments):
+def test_overrides_without_a_subcommand_are_those_of_train(lab, trained, arguments):
     assert lab(*arguments, "tracking=none", "seed=3").status == 0
     assert [experiment.seed for experiment in trained] == [3]
 
@@ -71,7 +71,7 @@ def test_flags_of_hydra_need_no_subcommand(lab, flags):
 
 
 @pytest.mark.parametrize("arguments", [["train", "--help"], ["--help", "algo=sac"], ["algo=sac", "--help"]])
-def test_help_with_choices_is_that_of_train(lab, arguments):
+def test_help_with_overrides_is_that_of_train(lab, arguments):
     assert "algo: dqn, ppo, sac" in lab(*arguments).out
 
 
@@ -104,7 +104,7 @@ def test_a_subcommand_is_a_file_that_is_found_by_its_name(lab, monkeypatch, tmp_
         ("battery-lab battery.wear", {"battery.wear_per_mwh="}),
     ],
 )
-def test_the_shell_completes_subcommands_and_choices(lab, monkeypatch, line, expected):
+def test_the_shell_completes_subcommands_and_overrides(lab, monkeypatch, line, expected):
     monkeypatch.setenv("COMP_LINE", line)
     message = lab("-sc", "query=bash")
     assert (message.status, message.err) == (0, "")

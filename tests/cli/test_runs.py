@@ -50,7 +50,7 @@ def test_a_rerun_takes_single_values_but_no_groups(lab, monkeypatch, finished):
     assert lab(f"rerun={finished.folder}", "seed=7", "battery.power_mw=5").status == 0
     assert (taken[0].seed, taken[0].env.battery.power_mw) == (7, 5)
     output = lab(f"rerun={finished.folder}", "algo=sac")
-    assert output.err.startswith("error: algo=sac cannot be combined with rerun=, which takes the stored choices")
+    assert output.err.startswith("error: algo=sac cannot be combined with rerun=, which takes the stored options")
     assert "did you mean algo.lr?" in lab(f"rerun={finished.folder}", "algo.lrr=1").err
     assert "omit it" in lab(f"rerun={finished.folder}", "--config-dir", "mine").err
 

@@ -73,7 +73,7 @@ def test_export_prints_the_folder_and_the_next_command(lab, kept, tmp_path):
 
 
 def acts(run):
-    """Observations of the run's own validation time and others, and what its policy does."""
+    """Observations of the run's own validation period and others, and what its policy does."""
     experiment = build_experiment(trial(run, []))
     world, seen = experiment.env.open("discrete"), []
     policy = experiment.load_policy(world, run)

@@ -127,7 +127,7 @@ def test_killed_and_resumed_run_equals_an_uninterrupted_one(finished, tmp_path, 
 
 def test_resuming_a_finished_run_evaluates_again_without_training(finished):
     algo, folder, metrics = finished
-    # The training time is equal, too.
+    # The training duration is equal, too.
     assert run(folder, algo, resume=True) == metrics
 
 

@@ -1,4 +1,4 @@
-"""Selection of the policy: by its validation, with one evaluation on test time."""
+"""Selection of the policy: by its validation, with one evaluation on the test period."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_policies_are_chosen_on_validation_and_test_time_is_used_once(tmp_path, 
     )
 
     def evaluate_period(self, actor, period):
-        # The look is recorded before the evaluation.
+        # The use of the test period is recorded before the evaluation.
         assert (tmp_path / "run" / "test_looks.jsonl").exists() == (period == "test")
         periods.append(period)
         return original(self, actor, period)

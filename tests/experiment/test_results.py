@@ -1,4 +1,4 @@
-"""Results of a run: metrics on test time, atomic writes, and the record of test looks."""
+"""Results of a run: metrics on the test period, atomic writes, and the record of evaluations."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_interrupted_write_keeps_the_previous_metrics(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "metrics.json").read_text()) == {"capture": 0.5}
 
 
-def test_looks_at_test_time_accumulate(tmp_path):
+def test_uses_of_the_test_period_accumulate(tmp_path):
     world = SimpleNamespace(summary=lambda: {"Market": "TEST"})
     for name in ("ppo", "sac"):
         results.record_test_look(tmp_path, name, world)

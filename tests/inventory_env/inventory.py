@@ -29,7 +29,7 @@ class InventoryVectorEnv(gym.vector.VectorEnv):
     metadata: ClassVar = {"autoreset_mode": AutoresetMode.NEXT_STEP}
 
     def __init__(self, demand, margins, num_envs, seed):
-        """Take the demand of training time and the (price, cost) of a unit."""
+        """Take the demand of the training period and the (price, cost) of a unit."""
         self.num_envs, self._demand, self._margins = num_envs, demand, margins
         self.single_observation_space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
         self.single_action_space = gym.spaces.Discrete(len(ORDERS))
@@ -136,7 +136,7 @@ class InventoryWorld:
         self.digest = f"{zlib.crc32(demand.tobytes()):08x}"
 
     def vector_env(self, num_envs, seed):
-        """Return N shelves on training time."""
+        """Return N shelves on the training period."""
         return InventoryVectorEnv(self._demand[: self._periods["validation"][0]], self._margins, num_envs, seed)
 
     def evaluate(self, actor, period):

@@ -1,10 +1,10 @@
 """Kill test: sweeps of tiny trials, killed at random and resumed: ``python -m tests.launchers.kill_harness --runs 50``.
 
-Each run is a separate sweep that is killed three times with SIGKILL: its driver or one of its trials, at a random time,
+Each run is a separate sweep that is killed three times with SIGKILL: its launcher or one of its trials, at any time,
 within a line of its journal, within a checkpoint, or between the metrics of a trial and its end. Half of the sweeps
-have two tries per trial, and half have their data moved before the last command. Then the same command runs to the end.
-The results must equal those of a sweep that was not killed. Each trial must resume from its last checkpoint, and must
-not run again once it is done.
+have two attempts per trial, and half have their data moved before the last command. Then the same command runs to the
+end. The results must equal those of a sweep that was not killed. Each trial must resume from its last checkpoint, and
+must not run again once it is done.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class Kill:
     Attributes:
         point: the value of ``KILL`` for ``killer/sitecustomize.py``. Empty: by time.
         after_s: seconds after the start, if by time.
-        driver: whether the driver is killed, rather than one of its trials.
+        launcher: whether the launcher is killed, rather than one of its trials.
     """
 
     point: str = ""
     after_s: float = 0.0
-    driver: bool = True
+    launcher: bool = True
 
 
 def draw_kill(generator: random.Random, whole_s: float, trials: int) -> Kill:
@@ -60,7 +60,7 @@ def draw_kill(generator: random.Random, whole_s: float, trials: int) -> Kill:
     kind = generator.choice(["time", "time", "journal", "checkpoint", "rename", "metrics"])
     if kind == "time":
         # Not near the end, since the sweep may be faster than the reference was.
-        return Kill(after_s=generator.uniform(0.5, 0.7 * whole_s), driver=generator.random() < 0.5)
+        return Kill(after_s=generator.uniform(0.5, 0.7 * whole_s), launcher=generator.random() < 0.5)
     highest = {"journal": 2 * trials, "checkpoint": 40, "rename": 4, "metrics": 1}[kind]
     share = generator.random() if kind == "journal" else generator.choice([0, 1])
     return Kill(point=f"{kind}:{generator.randint(1, highest)}:{share}")
@@ -106,7 +106,7 @@ class Sweep:
         before, process = len(self.events()), self.start(KILL=kill.point)
         if not kill.point:
             time.sleep(kill.after_s)
-            victims = [process.pid] if kill.driver else trials_of(process.pid)
+            victims = [process.pid] if kill.launcher else trials_of(process.pid)
             while not victims and process.poll() is None:
                 time.sleep(0.05)  # until the first trial is there
                 victims = trials_of(process.pid)
@@ -153,9 +153,9 @@ class Sweep:
         return {"figures": figures, "runs": _runs(self.home)}
 
 
-def trials_of(driver: int) -> list[int]:
-    """Return the process IDs of the trials that a driver started."""
-    children = Path(f"/proc/{driver}/task/{driver}/children")
+def trials_of(launcher: int) -> list[int]:
+    """Return the process IDs of the trials that a launcher started."""
+    children = Path(f"/proc/{launcher}/task/{launcher}/children")
     return [int(child) for child in children.read_text().split()] if children.exists() else []
 
 

@@ -145,13 +145,13 @@ def lose_a_node(home: Path) -> Sweep:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS)} | token
     with node_networks() as (here, there), node(here, environment), node(there, environment, here.address) as second:
         sweep = Sweep(home, BUDGET, ["launcher=ray", f"hydra.launcher.address={here.address}:{PORT}"])
-        driver = sweep.start(here.command(), **token)
+        launcher = sweep.start(here.command(), **token)
         deadline = time.monotonic() + TIMEOUT_S
         while not any(map(has_checkpoint, running_trials(second.pid))):
-            assert driver.poll() is None and time.monotonic() < deadline, (home / "output.txt").read_text()
+            assert launcher.poll() is None and time.monotonic() < deadline, (home / "output.txt").read_text()
             time.sleep(0.05)
         kill(second)
-        assert driver.wait(TIMEOUT_S) == 0, (home / "output.txt").read_text()
+        assert launcher.wait(TIMEOUT_S) == 0, (home / "output.txt").read_text()
     return sweep
 
 

@@ -9,7 +9,7 @@ from tests.launchers.kill_harness import reference, run
 pytestmark = pytest.mark.walk
 
 TRIALS, KILLS = 2, 2
-# Seed 4 kills within the fourth journal line and within a checkpoint; 47 kills the driver and within the fourth line.
+# Seed 4 kills within the fourth journal line and within a checkpoint; 47 kills the launcher and within the fourth line.
 SEEDS = (4, 47)
 
 

@@ -91,7 +91,7 @@ def test_a_trial_whose_process_is_killed_fails(app):
 
 @pytest.mark.slow
 def test_trials_with_runner_actors_do_not_deadlock(tmp_path):
-    # Each trial needs two CPUs. If drivers alone filled a machine of two, no runner could ever start.
+    # Each trial needs two CPUs. If the trials' own processes filled a machine of two, no env runner could start.
     sweep = Sweep(tmp_path, launcher=["launcher=ray", "algo.num_env_runners=1"])
     assert sweep.start().wait(500) == 0, (tmp_path / "output.txt").read_text()
     assert len(list(sweep.folder.glob("*/metrics.json"))) == TRIALS

@@ -16,11 +16,11 @@ def test_a_stopped_sweep_saves_checkpoints_of_its_trials(tmp_path):
     budget = ["train.env_steps=1e8", "train.checkpoint_every=1e8", "train.validate_every=1e8"]
     # A long run would start a compiler process, which takes the cores.
     sweep = Sweep(tmp_path, [*budget, "rollout.compile=false"])
-    driver = sweep.start()
+    launcher = sweep.start()
     curves = [sweep.folder / number / "curves.jsonl" for number in "01"]
     until(lambda: all(path.exists() and path.stat().st_size for path in curves), seconds=180)
-    driver.send_signal(signal.SIGINT)
-    assert driver.wait(120) == 128 + signal.SIGINT
+    launcher.send_signal(signal.SIGINT)
+    assert launcher.wait(120) == 128 + signal.SIGINT
     output = (tmp_path / "output.txt").read_text()
     assert "stopped by SIGINT; resume with: battery-lab sweep.resume=" in output
     states = {e["number"]: e["state"] for e in sweep.events() if e["event"] == "finished"}

@@ -117,17 +117,17 @@ def test_wide_table_scrolls_without_breaking_words(page: Page) -> None:
     assert ".wide th, .wide td { white-space: nowrap;" in page.raw
 
 
-def test_test_looks_are_listed_and_incomplete_lines_ignored(page: Page) -> None:
-    assert "evaluated on test time once." in page.text
+def test_evaluations_are_listed_and_incomplete_lines_ignored(page: Page) -> None:
+    assert "evaluated on the test period once." in page.text
     for part in ("2025-01-01T10:00:00+00:00", "lab evaluate", "Market: NYC"):
         assert part in page.text
 
 
-def test_report_of_an_evaluation_shows_the_looks_of_the_run(tmp_path: Path) -> None:
+def test_report_of_an_evaluation_shows_all_evaluations_of_the_run(tmp_path: Path) -> None:
     (tmp_path / "test_looks.jsonl").write_text('{"command": "first look"}\n{"command": "second look"}\n')
     folder = tmp_path / "evaluations" / "other market"
     folder.mkdir(parents=True)
-    assert "evaluated on test time 2 times" in write(folder).text
+    assert "evaluated on the test period 2 times" in write(folder).text
 
 
 def test_page_contains_the_trial_without_credentials(page: Page) -> None:

@@ -47,7 +47,7 @@ def test_capture_plot_shows_the_rule_on_the_same_days() -> None:
     levels = {line.get_label(): line.get_ydata()[0] for line in figure.axes[1].lines}
     assert levels["rule"] == pytest.approx(0.25)
     assert levels["perfect foresight"] == 1
-    assert levels["kept policy"] == 0.6
+    assert levels["best policy"] == 0.6
 
 
 def test_axis_label_shows_the_unit_of_money() -> None:

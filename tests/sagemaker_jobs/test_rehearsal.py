@@ -163,7 +163,7 @@ def test_a_job_evaluates_a_policy(both):
     evaluation = metrics(folder / "0")
     assert evaluation["test/capture"] == metrics(run)["test/capture"]
     assert "train/env_steps" not in evaluation
-    # The look at test time counts for the run and for the trial.
+    # The use of the test period counts for the run and for the trial.
     looks = [(trial / "test_looks.jsonl").read_text().splitlines() for trial in (run, folder / "0")]
     assert looks[0] == looks[1] and len(looks[0]) == 2
 

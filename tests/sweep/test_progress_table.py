@@ -68,7 +68,7 @@ def test_table_shows_the_state_of_each_trial():
         (finished(4, "a=5", state=TrialState.DONE, result=float("nan"), seconds=1), TrialProgress(), None),
     ]
     lines = [line.split() for line in printed(trial_table(rows)).splitlines()]
-    assert lines[0] == ["trial", "choices", "state", "progress", "capture", "time"]
+    assert lines[0] == ["trial", "overrides", "state", "progress", "capture", "time"]
     assert lines[1] == ["0", "a=1", "done", "100%", "0.500", "1:05"]
     assert lines[2] == ["1", "a=2", "running", "25%", "0.250", "0:15", "left"]
     assert lines[3] == ["2", "a=[x]", "failed", "0:01", "[no]", "such", "file"]

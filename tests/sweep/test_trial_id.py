@@ -1,4 +1,4 @@
-"""Trial identity: equal for trials with the same choices, values and data, wherever they are."""
+"""Trial identity: equal for trials with the same options, values and data, wherever they are."""
 
 from __future__ import annotations
 

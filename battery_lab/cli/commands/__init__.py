@@ -5,6 +5,6 @@
     battery-lab evaluate run=outputs/runs/<run>    evaluate a trained policy again
     battery-lab <command> --help                   show the help of a command
 
-Without a command, choices and flags are those of train: `battery-lab train --help` lists them.
+Without a command, overrides and flags are those of train: `battery-lab train --help` lists them.
 python -m battery_lab is the same program. Shell completion: eval "$(battery-lab train -sc install=bash)"
 """

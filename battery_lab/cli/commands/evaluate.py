@@ -3,9 +3,9 @@
     battery-lab evaluate run=outputs/runs/<run>
     battery-lab evaluate run=outputs/runs/<run> market=aemo market.path=prices/ battery.wear_per_mwh=0
 
-The choices of the run's trial.yaml apply, except for those that you give. The policy keeps the observation scales that
-it was trained with. Each evaluation uses test time and is noted as a look at it. Results go to evaluations/ in the run
-folder.
+The options and values of the run's trial.yaml apply, except for those that you override. The policy keeps the
+observation scales that it was trained with. Each evaluation uses the test period and is recorded. Results go to
+evaluations/ in the run folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> dict[str, float]:
     """Evaluate a trained policy and return its metrics.
 
     Raises:
-        LabError: there is no such run, a choice is wrong, or the policy does not fit the market.
+        LabError: there is no such run, an override is wrong, or the policy does not fit the market.
     """
     chosen = key_values(arguments)
     run = run_folder(chosen)

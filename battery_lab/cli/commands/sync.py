@@ -58,7 +58,7 @@ def send(run: Path, overrides: list[str]) -> str:
     """Send one run folder and return one line on what was sent.
 
     Raises:
-        LabError: there is no such run, one of its files is damaged, a choice is at fault, or the store cannot be
+        LabError: there is no such run, one of its files is damaged, an override is wrong, or the store cannot be
             reached.
     """
     if not run.is_dir():
@@ -120,7 +120,7 @@ def _status(run: Path) -> str:
 
 
 def _split(arguments: list[str]) -> tuple[list[Path], list[str]]:
-    """Return the run folders and the other choices."""
+    """Return the run folders and the overrides."""
     runs, overrides = [], []
     for argument in arguments:
         key, sign, value = argument.partition("=")

@@ -3,10 +3,10 @@
     battery-lab train reward=degradation algo=ppo
     battery-lab train resume=outputs/runs/<run>
     battery-lab train rerun=outputs/runs/<run> seed=1
-    battery-lab train --multirun algo=ppo,dqn seed=range(0,5) hydra.launcher.parallel=2
+    battery-lab train --multirun algo=ppo,dqn 'seed=range(0,5)' hydra.launcher.parallel=2
     battery-lab train sweep.resume=outputs/sweeps/<sweep>
 
-The help of this command comes from Hydra, as it depends on what is chosen: see conf/config.yaml.
+The help of this command is in conf/config.yaml. battery_lab/cli/train_help.py prints it; with overrides, Hydra does.
 """
 
 from __future__ import annotations

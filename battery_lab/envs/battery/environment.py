@@ -52,8 +52,8 @@ class BatteryMarket:
         baselines: the policies that it is compared with, by name.
         price_lag: 0 if the price of the dispatched interval is known, 1 if only the price before it is.
         episode_days: length of a training episode.
-        validation_days: length of validation time, which lies between training and test time.
-        test_days: length of test time, the last of the series.
+        validation_days: length of the validation period, which lies between the training and the test period.
+        test_days: length of the test period, the last of the series.
         actions: ``auto`` (any kind that the algorithm can learn), ``discrete`` or ``continuous``.
         action_levels: number of power levels of discrete actions; odd.
         cache: folder for baseline results, computed once per market and battery.
@@ -86,11 +86,11 @@ class BatteryMarket:
 
     @property
     def offers(self) -> Sequence[str]:
-        """The kinds of actions that this choice leaves open."""
+        """The kinds of actions that this value leaves open."""
         return KINDS if self.actions == "auto" else (self.actions,)
 
     def open(self, actions: str, observation_state: Mapping[str, Any] | None = None) -> BatteryWorld:
-        """Load the prices, split them by time and fit the observation scales on training time.
+        """Load the prices, split them by time and fit the observation scales on the training period.
 
         Raises:
             DataError: the prices cannot be used, or are too few for the split.
@@ -113,7 +113,7 @@ class BatteryWorld:
             option: the parameters.
             series: the whole market series.
             actions: ``discrete`` or ``continuous``.
-            scaling: scales of the observations; None fits them on training time.
+            scaling: scales of the observations; None fits them on the training period.
         """
         self._option, self._series = option, series
         kind = cast(ActionKind, actions)  # checked by ActionSet
@@ -151,7 +151,7 @@ class BatteryWorld:
         return tabulate_hindsight(self._training.price, self._option.battery, self._series.interval_h)
 
     def vector_env(self, num_envs: int, seed: int, staggered: bool = True) -> BatteryVectorEnv:
-        """Make N batteries on training time."""
+        """Make N batteries on the training period."""
         context = RewardContext(
             series=self._training,
             battery=self._option.battery,
@@ -200,7 +200,7 @@ class BatteryWorld:
 
     def panels(self, frame: pd.DataFrame, baselines: Mapping[str, Evaluation]) -> Sequence[Panel]:
         """Return the report's plots of one policy."""
-        # Remote runners and training need no plots, and start faster without importing them.
+        # Env runners and training need no plots, and start faster without importing them.
         from battery_lab.envs.battery import plots
 
         frames = {name: evaluation.frame for name, evaluation in baselines.items()}

@@ -17,7 +17,7 @@ class DispatchProblem:
         battery: the battery; it starts at its ``soc_start``.
         first: first dispatched row.
         end: row after the last dispatched one.
-        train_end: row after the last one of training time; only rows before it may be used to fit.
+        train_end: row after the last one of the training period; only rows before it may be used to fit.
         price_lag: 0 if the price of the dispatched interval is known, 1 if only the price before it is.
     """
 
@@ -35,5 +35,5 @@ class DispatchProblem:
 
     @property
     def training(self) -> MarketSeries:
-        """The rows of training time."""
+        """The rows of the training period."""
         return self.series.rows(0, self.train_end)

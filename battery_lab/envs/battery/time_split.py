@@ -1,4 +1,4 @@
-"""Time split: training, validation and test time of a market, and the starts of training episodes."""
+"""Time split: the training, validation and test periods of a market, and the starts of training episodes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class TimeSplit:
     """Rows of a market series by their use.
 
     Attributes:
-        train_end: row after the last one of training time, the first of validation time.
-        test_first: row after the last one of validation time, the first of test time.
-        end: row after the last one of test time.
+        train_end: row after the last one of the training period, the first of the validation period.
+        test_first: row after the last one of the validation period, the first of the test period.
+        end: row after the last one of the test period.
         episode: length of a training episode, intervals.
         starts: (S,) rows at which a whole episode without a gap can start.
     """
@@ -42,14 +42,14 @@ def split_time(
 
     Args:
         series: the whole series.
-        test_days: length of test time, the last of the series, days.
-        validation_days: length of validation time, before test time, days.
+        test_days: length of the test period, the last of the series, days.
+        validation_days: length of the validation period, before the test period, days.
         episode_days: length of a training episode, days.
         warm_up: rows of history that an observation needs; no episode starts in the first ``warm_up`` rows.
 
     Raises:
         ConfigError: an episode is shorter than an interval, or does not fit between two gaps.
-        DataError: the series is too short, or has a gap in validation or test time.
+        DataError: the series is too short, or has a gap in the validation or the test period.
     """
     per_day = series.intervals_per_day
     test_first = len(series) - test_days * per_day
@@ -74,12 +74,12 @@ def split_time(
 
 
 def _check_no_gap(series: MarketSeries, first: int) -> None:
-    """Raise DataError if validation or test time, which start at a row, have a gap."""
+    """Raise DataError if the validation or the test period, which start at a row, have a gap."""
     gap = series.gap[first:]
     if gap.any():
         where = series.local_start[first + int(np.argmax(gap))]
         raise DataError(
-            f"market {series.name} has a gap at {where} in validation or test time, which must have none: "
+            f"market {series.name} has a gap at {where} in the validation or the test period, which must have none: "
             "fill it (market.gaps=fill market.max_gap_h=...) or leave out the files after it"
         )
 
@@ -87,7 +87,7 @@ def _check_no_gap(series: MarketSeries, first: int) -> None:
 def _starts(gap: NDArray[np.bool_], warm_up: int, train_end: int, episode: int) -> NDArray[np.int64]:
     """Return the rows at which a whole episode without a gap can start."""
     gaps = np.concatenate([[0], np.cumsum(gap)])
-    # The last observation of an episode is of the row after it, which must be training time, too.
+    # The last observation of an episode is of the row after it, which must be in the training period, too.
     rows = np.arange(warm_up, train_end - episode)
     starts: NDArray[np.int64] = rows[gaps[rows + episode] == gaps[rows]]
     return starts

@@ -94,7 +94,7 @@ def _account(price: Array, power_mw: Array, interval_h: float, wear_per_mwh: flo
 
 
 class ValueTable(Protocol):
-    """The perfect-foresight value of stored energy over training time."""
+    """The perfect-foresight value of stored energy over the training period."""
 
     def at(self, row: NDArray[np.int64], energy_mwh: Array) -> Array:
         """Return the (N,) best profit from the start of each row to the end, for (N,) stored energy."""
@@ -102,10 +102,10 @@ class ValueTable(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RewardContext:
-    """Context that reward terms are bound to; limited to training time.
+    """Context that reward terms are bound to; limited to the training period.
 
     Attributes:
-        series: the market series up to the end of training time, with the same row numbers.
+        series: the market series up to the end of the training period, with the same row numbers.
         battery: the battery.
         num_envs: number of environments per call.
         hindsight: returns the perfect-foresight value on the training prices; computed on the first call.

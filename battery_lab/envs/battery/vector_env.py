@@ -1,4 +1,4 @@
-"""Battery vector environment: N batteries on one market's training time, stepped in one call."""
+"""Battery vector environment: N batteries on one market's training period, stepped in one call."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Flags = NDArray[np.bool_]
 
 
 class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]):
-    """Dispatch of N batteries on random slices of training time.
+    """Dispatch of N batteries on random slices of the training period.
 
     ## Description
-    Each battery trades on its own slice of training time. An episode is truncated at the end of its slice; it never
+    Each battery trades on its own slice of the training period. An episode is truncated at the end of its slice, never
     terminates.
 
     ## Action Space
@@ -42,7 +42,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
     The weighted sum of the reward terms, divided by the scale of the shaping.
 
     ## Starting State
-    A slice drawn uniformly from training time, with soc drawn uniformly between its limits. The first episodes are cut
+    A slice drawn uniformly from the training period; soc is drawn uniformly between its limits. The first ones are cut
     to random lengths, so that episodes do not all end in the same step.
 
     ## Episode End
@@ -68,7 +68,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         """Make N batteries.
 
         Args:
-            training: the market series up to the end of training time.
+            training: the market series up to the end of the training period.
             battery: the battery.
             observer: computes observations of the market and the battery.
             reward: the shaping, bound to ``num_envs`` environments.

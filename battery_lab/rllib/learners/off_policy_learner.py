@@ -47,12 +47,12 @@ class ArrayOffPolicyLearner(ArrayLearner, DQNTorchLearner):  # type: ignore[misc
         self._copied = [pair for pair in both if not pair[0].is_floating_point()]
 
     def tensors(self, data: TrainingData) -> Tensors:
-        """Return the columns of a batch from the replay memory."""
+        """Return the columns of a batch from the replay buffer."""
         columns = data.batch.policy_batches[DEFAULT_MODULE_ID]
         return {name: torch.from_numpy(values).to(self._device) for name, values in columns.items()}
 
     def update(self, *args: Any, **kwargs: Any) -> Any:
-        """Take all gradient steps on a replayed batch; its errors return to the memory with the metrics."""
+        """Take all gradient steps on a replayed batch; its errors return to the buffer with the metrics."""
         self._errors = []
         return super().update(*args, **kwargs)
 

@@ -142,7 +142,7 @@ class ArraySACLearner(ArrayOffPolicyLearner, CheckpointedSACLearner, SACTorchLea
         return {LOG_ALPHA: self.curr_log_alpha[DEFAULT_MODULE_ID], TARGET_ENTROPY: entropy}
 
     def tensors(self, data: TrainingData) -> Tensors:
-        """Return the columns of a batch from the replay memory, and the noise for sampling continuous actions."""
+        """Return the columns of a batch from the replay buffer, and the noise for sampling continuous actions."""
         columns = super().tensors(data)
         space = self._rl_module.action_space
         if not isinstance(space, gym.spaces.Discrete):

@@ -27,7 +27,7 @@ class RowLayout:
 
     Attributes:
         rows: rows per ring; one of them holds the newest observation and is not a transition.
-        num_envs: environments per runner.
+        num_envs: environments per env runner.
         obs: shape of an observation.
         obs_dtype: type of an observation.
         actions: shape of an action.
@@ -159,8 +159,8 @@ class Rings:
         if len(self.rings) == self.runners:
             runners = [ring.runner for ring in self.rings]
             raise DataError(
-                f"the replay buffer has rings for {self.runners} runners, {runners}, but runner {fragment.runner} is "
-                "one more: resume with as many runners as the run began with, or start a new run"
+                f"the replay buffer has rings for {self.runners} env runners, {runners}, but env runner "
+                f"{fragment.runner} is one more: resume with as many as the run began with, or start a new run"
             )
         self.rings.append(Ring(runner=fragment.runner, expected=fragment.row))
         return len(self.rings) - 1

@@ -1,4 +1,4 @@
-"""Ray pool: trials as tasks of a Ray cluster, each in a placement group with its runners and learners."""
+"""Ray pool: trials as tasks of a Ray cluster, each in a placement group with its env runners and learners."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class RayPool:
 
     @property
     def max_parallel(self) -> int:
-        """Number of trials without runners that run at once."""
+        """Number of trials without env runners that run at once."""
         if self._address != "local":
             self.open()
         available = ray.cluster_resources() if ray.is_initialized() else {"CPU": float(os.cpu_count() or 1)}
@@ -95,7 +95,7 @@ class RayPool:
         return bool(self._running)
 
     def start(self, number: int, folder: Path, job: TrialJob) -> None:
-        """Request a placement group for a trial, its runners and learners. The trial starts when it is ready.
+        """Request a placement group for a trial, its env runners and learners. The trial starts when it is ready.
 
         Args:
             number: number of the trial.
@@ -211,13 +211,13 @@ class RayPool:
             total = sum(bundle.get(kind, 0) for bundle in bundles)
             if total > available.get(kind, 0):
                 raise ConfigError(
-                    f"a trial with its runners and learners needs {total:g} {kind}s, but the cluster has "
+                    f"a trial with its env runners and learners needs {total:g} {kind}s, but the cluster has "
                     f"{available.get(kind, 0):g}: lower {option} or algo.num_env_runners, or add nodes"
                 )
 
 
 def _actor_bundles(job: TrialJob) -> list[dict[str, float]]:
-    """Return the resources of a trial's runners and learners, beside its own process."""
+    """Return the resources of a trial's env runners and learners, beside its own process."""
     runners, learners, gpus = (
         OmegaConf.select(job.config, f"algo.{name}") or 0
         for name in ("num_env_runners", "num_learners", "gpus_per_learner")

@@ -1,4 +1,4 @@
-"""Tune search: a source of trials that asks Ray Tune what to try next and what to stop early."""
+"""Tune search: a source of trials that asks Ray Tune what to train next and what to stop early."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class TuneSearch:
             space: the search space.
             searcher: Tune's searcher, set up for the space.
             scheduler: Tune's scheduler, which stops trials early. None: no trial is stopped.
-            samples: number of points to try, including those of earlier launches.
+            samples: number of points to train, including those of earlier launches.
             make_trial: composes a trial from its overrides, and finds it in the journal or adds it.
         """
         self._space, self._searcher, self._scheduler = space, searcher, scheduler
@@ -102,13 +102,13 @@ class TuneSearch:
         self._trials: dict[int, Trial] = {}
         self.points: list[Point] = []
 
-    def resume_points(self, choices: Sequence[Sequence[str]]) -> None:
+    def resume_points(self, trials: Sequence[Sequence[str]]) -> None:
         """Have the points of an interrupted search come first.
 
         Args:
-            choices: overrides of each trial in the journal, ordered by trial number.
+            trials: overrides of each trial in the journal, ordered by trial number.
         """
-        for overrides in choices:
+        for overrides in trials:
             point = self._space.point(overrides)
             if point is not None and point not in self._earlier:
                 self._earlier.append(point)

@@ -1,4 +1,4 @@
-"""Search space: translates Hydra's override syntax (intervals, choices, ranges, log scale) to Ray Tune domains."""
+"""Search space: translates Hydra's override syntax (intervals, lists, ranges, log scale) to Ray Tune domains."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Space:
     Attributes:
         fixed: overrides that all trials share.
         domains: Tune's domain of each searched key.
-        repeats: lists of overrides. Each point is tried once with each list.
+        repeats: lists of overrides. Each point is trained once with each list.
     """
 
     fixed: tuple[str, ...]
@@ -32,9 +32,9 @@ class Space:
         chosen = [f"{key}={_text(point[key])}" for key in self.domains]
         return [[*self.fixed, *chosen, *repeat] for repeat in self.repeats]
 
-    def point(self, choices: Sequence[str]) -> dict[str, Any] | None:
+    def point(self, overrides: Sequence[str]) -> dict[str, Any] | None:
         """Return the point that a trial's overrides describe. None: it is not in this space."""
-        values = dict(choice.partition("=")[::2] for choice in choices)
+        values = dict(override.partition("=")[::2] for override in overrides)
         if not self.domains.keys() <= values.keys():
             return None
         try:
@@ -65,7 +65,7 @@ def parse_space(overrides: Sequence[Override], repeat_keys: Sequence[str]) -> Sp
             domains[key] = _domain(override)
     if not domains:
         raise ConfigError(
-            "sweeper=tune has nothing to search: give intervals or choices, for instance "
+            "sweeper=tune has nothing to search: give intervals or lists of values, for instance "
             "'algo.lr=tag(log,interval(1e-5,1e-2))' 'algo.gamma=choice(0.99,0.995)'"
         )
     return Space(fixed=tuple(fixed), domains=domains, repeats=tuple(itertools.product(*repeats)))

@@ -113,7 +113,7 @@ def _scheduler(config: DictConfig, tune_options: TuneOptions) -> AsyncHyperBandS
 
 
 def _dry_run(sweep: Sweep, space: Space, tune_options: TuneOptions, pool: RayPool) -> float:
-    """Print the points to try if no result is known. Optuna's later points depend on results."""
+    """Print the points to train if no result is known. Optuna's later points depend on results."""
     searcher = _searcher(space, tune_options, 0)
     points = [searcher.suggest(f"point {number}") for number in range(tune_options.samples)]
     dry_run(sweep, [overrides for point in points for overrides in space.overrides(point)], pool)

@@ -19,7 +19,7 @@ class RayLauncherConf:
 
     Attributes:
         address: address of the cluster's head, ``host:port``. ``local`` starts a cluster on this machine for the sweep.
-        cpus: CPUs of a trial's own process. Each runner and learner takes one more.
+        cpus: CPUs of a trial's own process. Each env runner and learner takes one more.
         gpus: GPUs of a trial's own process.
     """
 

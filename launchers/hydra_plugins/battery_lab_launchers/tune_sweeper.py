@@ -18,12 +18,12 @@ class TuneSweeperConf:
     """Options of the sweeper. Their defaults are in conf/sweeper/tune.yaml.
 
     Attributes:
-        samples: number of points of the space to try.
+        samples: number of points of the space to train.
         search: ``random``, or ``optuna``, which learns from earlier results.
         search_seed: seed of the search, independent of the seeds of trials.
         prune: whether to stop trials that are behind others at the same environment steps (ASHA, Li et al. 2020).
         grace_steps: environment steps before a trial may be stopped. None: until its first validation.
-        reduction: one of this many trials continues past each rung, and rungs are spaced by this factor.
+        reduction: one of this many trials goes on at each rung, and rungs are spaced by this factor.
         repeats: keys whose values repeat each point instead of being searched.
     """
 

@@ -73,12 +73,12 @@ class Downloads:
             run = RunFolder(unpack(archive, Path(scratch) / "run"))
             if not run.metrics.is_file():
                 raise DataError(f"the job {description['TrainingJobName']} completed without {run.METRICS} in {output}")
-            # The job has gone past the checkpoints of an earlier try on this machine.
+            # The job has gone past the checkpoints of an earlier attempt on this machine.
             shutil.rmtree(RunFolder(folder).checkpoints, ignore_errors=True)
             for name in (*RunFolder.RESULTS, RunFolder.SYNC_STATE):
                 if name not in (RunFolder.METRICS, RunFolder.CHECKPOINTS) and (run.path / name).exists():
                     replace_path(run.path / name, folder / name)
-            # Looks at test time count for the evaluated run, too.
+            # Uses of the test period count for the evaluated run, too.
             for looked_at in filter(None, (folder, self._evaluated_run)):
                 add_lines(run.test_looks, RunFolder(looked_at).test_looks)
             metrics = json.loads(run.metrics.read_text()) | bill_totals(read_bills(folder))

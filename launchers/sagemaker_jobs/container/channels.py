@@ -1,4 +1,4 @@
-"""Input channels of a job: the trial, its data, the run to continue or evaluate, and the launcher's packages."""
+"""Input channels of a job: the trial, its data, the run to resume or evaluate, and the launcher's packages."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from battery_lab.common.run_folder import RunFolder
 TRIAL_CHANNEL, DATA_CHANNEL, CHECKPOINT_CHANNEL = "trial", "training", "checkpoint"
 CODE = "code.zip"  # modules outside the lab, in the trial's channel
 PACKAGES = "packages"  # file in the trial's channel
-CONTINUED = (RunFolder.CHECKPOINTS, RunFolder.POLICY, RunFolder.CURVES)  # parts of the run to continue
+CONTINUED = (RunFolder.CHECKPOINTS, RunFolder.POLICY, RunFolder.CURVES)  # parts of the run to resume
 EVALUATED = "evaluated"
 
 
 def copy_continued_run(run: Path, folder: Path) -> None:
-    """Copy what a run needs to continue another one, without that one's identity in a store of trials.
+    """Copy what a run needs to resume another one, without that one's identity in a store of trials.
 
     Raises:
         DataError: the run has no checkpoint.

@@ -21,7 +21,7 @@ class JobEnvironment:
     Attributes:
         trial: the trial's channel.
         data: the channels of its data, in the order in which the environment declares their keys.
-        start: the channel of a run to continue or evaluate; None if there is none.
+        start: the channel of a run to resume or evaluate; None if there is none.
         evaluate: whether the job evaluates that run's policy instead of training.
         sweep: folder that stands for the sweep's folder; the service saves it to S3 while the job runs.
         model: folder of the policy, which the service keeps.

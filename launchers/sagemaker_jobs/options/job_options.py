@@ -235,7 +235,7 @@ class JobOptions:
         if self.evaluate_only and start is None:
             raise ConfigError(
                 f"{PATH}.evaluate_only=true needs a run whose policy is evaluated, got checkpoint=null: set "
-                "checkpoint=outputs/runs/<run>, and rerun= to the same run for its choices"
+                "checkpoint=outputs/runs/<run>, and rerun= to the same run for its options"
             )
         if start is not None and not start.startswith("s3://"):
             is_run = RunFolder(Path(start).expanduser()).trial.is_file()

@@ -44,7 +44,7 @@ class DryRun:
         most = self._options.max_cost()
         if most is None:
             return ""
-        repeated = f", each tried {tries} times" if tries > 1 else ""
+        repeated = f", with {tries} attempts each" if tries > 1 else ""
         return f"at most {most * trials * tries:.2f} {self._options.currency} for {trials} jobs{repeated}\n"
 
     def preview(self, number: int, folder: Path, job: Any) -> str:

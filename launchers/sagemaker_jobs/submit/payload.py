@@ -56,7 +56,7 @@ class PreparedTrial:
         config: the trial as its job reads it.
         data: paths or URIs of its data, by the configuration keys that name them.
         code: zip file of the modules outside the lab that its parts come from; None if there are none.
-        resume: its folder, if an earlier try on this machine left a checkpoint there; None if not.
+        resume: its folder, if an earlier attempt on this machine left a checkpoint there; None if not.
     """
 
     number: int
@@ -96,7 +96,7 @@ class Sender:
 
     @property
     def _start(self) -> str | None:
-        """The run that all trials continue or evaluate; in S3 with a final slash, as channels take key prefixes."""
+        """The run that all trials resume or evaluate; in S3 with a final slash, as channels take key prefixes."""
         start = self._options.checkpoint
         return f"{start.rstrip('/')}/" if start is not None and start.startswith("s3://") else start
 

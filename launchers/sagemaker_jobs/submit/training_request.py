@@ -45,7 +45,7 @@ class JobRequest:
         trial: URI of the trial's folder.
         data: URIs of its data, in the order in which the environment declares their keys.
         metrics: names of the environment's metrics.
-        start: URI of a run to continue or evaluate; None if there is none.
+        start: URI of a run to resume or evaluate; None if there is none.
     """
 
     name: str

@@ -38,7 +38,7 @@ def test_baselines_are_computed_once_per_market_battery_and_period(tmp_path, mon
             }
         },
     ],
-    ids=["prices", "battery", "training time", "parameter"],
+    ids=["prices", "battery", "training period", "parameter"],
 )
 def test_baselines_are_computed_again_for_other_options(tmp_path, monkeypatch, changes):
     make_world(tmp_path).baselines("test")

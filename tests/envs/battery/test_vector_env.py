@@ -246,7 +246,7 @@ def test_episodes_start_at_every_row_with_history_and_no_gap_ahead(tmp_path):
         series, day_back = make_series(wavy_prices(24), gap=gap), option("observation", "window")
         world = make_world(tmp_path, series=series, observation=day_back, price_lag=lag)
         first = 288 + lag
-        # The last observation is of the row after an episode, which is no training time at TRAIN_END.
+        # The last observation is of the row after an episode, which is outside the training period at TRAIN_END.
         fits = [row for row in range(first, TRAIN_END - EPISODE) if not gap[row : row + EPISODE].any()]
         assert world._split.starts.tolist() == fits
 

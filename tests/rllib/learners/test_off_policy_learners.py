@@ -158,7 +158,7 @@ def test_update_reports_all_metrics_of_rllib(kind):
     found = ours.update(batch=batch_of(columns), timesteps=steps)[DEFAULT_MODULE_ID]
     tensors = {name: torch.from_numpy(values) for name, values in columns.items()}
     wanted = stock.update(batch=batch_of(tensors), timesteps=steps)[DEFAULT_MODULE_ID]
-    # Errors are reported to prioritised memories only, and the age of the sampling policy is unknown.
+    # Errors are reported to prioritised buffers only, and the age of the sampling policy is unknown.
     assert set(wanted) - set(found) <= {"diff_num_grad_updates_vs_sampler_policy", "td_error"}
 
 

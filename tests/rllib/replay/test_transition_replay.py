@@ -218,7 +218,7 @@ def test_observations_of_another_shape_are_rejected():
 def test_more_runners_than_expected_are_rejected():
     replay = make_replay(runners=2)
     replay.add([NumberedRunner(number).fragment(3) for number in (1, 2)])
-    with pytest.raises(DataError, match=r"2 runners, \[1, 2\], but runner 3 is one more"):
+    with pytest.raises(DataError, match=r"2 env runners, \[1, 2\], but env runner 3 is one more"):
         replay.add([NumberedRunner(3).fragment(3)])
 
 

@@ -2,7 +2,7 @@
 
     battery-lab sweep collect outputs/sweeps/<sweep>
 
-If trials run as jobs elsewhere, the results of finished jobs are fetched first.
+If trials run as jobs elsewhere, the results of finished jobs are downloaded first.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""battery-lab sweep retry: run failed trials of a sweep again.
+"""battery-lab sweep retry: run failed or stopped trials again.
 
     battery-lab sweep retry outputs/sweeps/<sweep>         all trials that failed
-    battery-lab sweep retry outputs/sweeps/<sweep> 2 5     trials 2 and 5
+    battery-lab sweep retry outputs/sweeps/<sweep> 2 5     trials 2 and 5, which failed or were stopped
 
-If the sweep is running, it takes up these trials; otherwise this command resumes the sweep.
+If the sweep is running, it starts these trials; otherwise this command resumes the sweep.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     battery-lab sweep status outputs/sweeps/<sweep>
 
-The state says which trials are waiting, running, done, stopped or failed, and why a trial failed.
+A trial is waiting, running, done, pruned, stopped or failed. The last column says why a trial failed.
 """
 
 from __future__ import annotations
