@@ -242,7 +242,7 @@ class _Run:
         self.log.log({key: value for key, value in metrics.items() if key.startswith("test/")}, self.progress.env_steps)
         curves = pd.DataFrame(self.log.read())
         results.write_report(
-            self.folder, f"{name}, seed {experiment.seed}", self.world, evaluations, name, table, curves
+            self.folder, f"{name}, seed {experiment.seed}", self.world, evaluations, name, table, curves, metrics
         )
         # Last: a run folder with metrics.json counts as finished.
         results.write_results(self.folder, metrics, evaluations[name], name)

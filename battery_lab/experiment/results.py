@@ -53,8 +53,9 @@ def write_report(
     name: str,
     table: pd.DataFrame,
     curves: pd.DataFrame,
+    figures: Mapping[str, float] | None = None,
 ) -> None:
-    """Write ``report.html``."""
+    """Write ``report.html``; ``figures`` are the metrics of a training that has not written them yet."""
     others = {other: evaluation for other, evaluation in evaluations.items() if other != name}
     report.write_report(
         folder,
@@ -63,4 +64,5 @@ def write_report(
         table=table,
         panels=world.panels(evaluations[name].frame, others),
         curves=curves,
+        figures=figures,
     )

@@ -13,15 +13,16 @@ from battery_lab.report.run_records import read_choices, read_figures, run_folde
 HIDDEN = ("env", "tracking")
 
 
-def header(folder: Path, used: Sequence[str]) -> dict[str, str]:
+def header(folder: Path, used: Sequence[str], figures: Mapping[str, Any] | None = None) -> dict[str, str]:
     """Return facts about the training, by label; empty if the folder holds no trial.
 
     Args:
         folder: the run folder, or the folder of an evaluation in it.
         used: labels that the page has already.
+        figures: metrics of the training. None: those of the finished run.
     """
     run = run_folder(folder)
-    trial, figures = read_choices(run), read_figures(run)
+    trial, figures = read_choices(run), read_figures(run) if figures is None else figures
     chosen = trial.get("choices")
     chosen = chosen if isinstance(chosen, Mapping) else {}
     rows = {_label(name): part_words(part, chosen.get(name)) for name, part in _parts(trial)}
@@ -30,7 +31,7 @@ def header(folder: Path, used: Sequence[str]) -> dict[str, str]:
         whole = {**chosen, "tracking": None, "seed": trial.get("seed")}
         rows["Options"] = " ".join(f"{group}={name}" for group, name in whole.items() if name is not None)
     training = training_words(figures)
-    return rows | ({"Training": training} if training else {})
+    return rows | ({"Training run": training} if training else {})
 
 
 def part_words(part: Mapping[str, Any], option: object) -> str:
@@ -40,7 +41,8 @@ def part_words(part: Mapping[str, Any], option: object) -> str:
         part: the composed part.
         option: the name of the option; None if unknown.
     """
-    inner = [words for value in part.values() if isinstance(value, Mapping) for words in _inner(value)]
+    groups = [value for value in part.values() if isinstance(value, Mapping) and "_target_" not in value]
+    inner = [words for group in groups for words in _inner(group)]
     if not inner:
         inner = [f"{name} {value}" for name, value in part.items() if isinstance(value, list)]
     if not inner or option is None or inner == [str(option)]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ def write_report(
     table: pd.DataFrame,
     panels: Sequence[Panel],
     curves: pd.DataFrame,
+    figures: Mapping[str, float] | None = None,
 ) -> Path:
     """Write ``report.html`` atomically and return its path.
 
@@ -41,13 +42,14 @@ def write_report(
         table: one row per policy, indexed by its name.
         panels: the plots of the environment.
         curves: one row per line of ``curves.jsonl``; may be empty.
+        figures: metrics of the training. None: those of the finished run.
     """
     summary = world.summary()
     training = training_panels(curves, world)
     looks = read_looks(folder)
     page = _template().render(
         title=title,
-        summary={**summary, **header(folder, list(summary))},
+        summary={**summary, **header(folder, list(summary), figures)},
         policies=[str(name) for name in table.index],
         evaluated=looks[-1]["policy"] if looks else "",
         columns=columns(table, world),

@@ -13,7 +13,7 @@ from tests.report.report_pages import Page, write
 TRIAL = """
 choices: {algo: ppo, reward: calm, market: aemo, tracking: mlflow}
 seed: 3
-algo: {_target_: lab.PPO, lr: 0.1}
+algo: {_target_: lab.PPO, lr: 0.1, replay: {_target_: lab.Replay, capacity: 9}}
 reward: {_target_: lab.Shaping, terms: {revenue: {weight: 1.0}, wear: {weight: 2.5}}, scale: fitted}
 network: {_target_: lab.Mlp, hidden: [16, 8]}
 market: {_target_: lab.Market, kinds: [1]}
@@ -39,7 +39,7 @@ def test_header_shows_options_and_training_time(tmp_path: Path) -> None:
         "Reward": "calm: revenue, 2.5 x wear",
         "Network": "hidden [16, 8]",
         "Options": "algo=ppo reward=calm market=aemo seed=3",
-        "Training": "2,000,128 environment steps in 1 min 51 s; best policy at step 1,500,000",
+        "Training run": "2,000,128 environment steps in 1 min 51 s; best policy at step 1,500,000",
     }
 
 
@@ -60,7 +60,7 @@ def test_report_of_an_evaluation_shows_the_training_of_the_run(tmp_path: Path) -
     folder = tmp_path / "evaluations" / "later"
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text('{"test/capture": 0.5}')
-    assert facts(write(folder))["Training"].startswith("2,000,128 environment steps")
+    assert facts(write(folder))["Training run"].startswith("2,000,128 environment steps")
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,11 @@ def test_damaged_folder_still_gets_a_report(tmp_path: Path, damaged: str) -> Non
     (tmp_path / "trial.yaml").write_text(damaged)
     (tmp_path / "metrics.json").write_text(damaged)
     assert facts(write(tmp_path))["Market"] == "VIC1"
+
+
+def test_report_of_a_run_that_is_not_finished_shows_the_given_figures(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    (tmp_path / "metrics.json").unlink()
+    assert "Training run" not in facts(write(tmp_path))
+    page = write(tmp_path, figures={"train/env_steps": 131072.0, "train/seconds": 3.2, "validation/env_steps": 98304.0})
+    assert facts(page)["Training run"] == "131,072 environment steps in 3 s; best policy at step 98,304"

@@ -212,8 +212,8 @@ class BatteryWorld:
         known = "known" if self._option.price_lag == 0 else "unknown, only the price before it is known"
         return {
             "Market": f"{series.name}, {len(series):,} intervals of {60 * series.interval_h:g} minutes",
-            "Training": self._stretch(0, self._split.train_end),
-            **{period.capitalize(): self._stretch(*rows) for period, rows in self._split.periods.items()},
+            "Training period": self._stretch(0, self._split.train_end),
+            **{f"{period.capitalize()} period": self._stretch(*rows) for period, rows in self._split.periods.items()},
             "Battery": f"{battery.power_mw:g} MW, {battery.capacity_mwh:g} MWh, round trip "
             f"{battery.round_trip_efficiency:.0%}, wear {battery.wear_per_mwh:g} {series.currency}/MWh discharged",
             "Price of the dispatched interval": known,
