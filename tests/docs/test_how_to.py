@@ -95,7 +95,8 @@ def run_command(project: Path, command: str, run: Path, *overrides: str) -> None
     """Run a command of a page with the lab of this checkout; overrides are added at its end."""
     command = command.replace("<run>", str(run)).replace("<checkout>", str(ROOT))
     command = command.replace("PYTHONPATH=", f"PYTHONPATH={ROOT}:{ROOT / 'launchers'}:")
-    command = re.sub(r"\bbattery-lab (?=--|evaluate)", f"{sys.executable} -m battery_lab ", command)
+    # -P: as with the installed command, Python does not look into the present folder.
+    command = re.sub(r"\bbattery-lab (?=--|evaluate)", f"{sys.executable} -P -m battery_lab ", command)
     command = re.sub(r"^python ", f"{sys.executable} ", command)
     process = subprocess.run(
         ["bash", "-c", f'{command} "$@"', "bash", *overrides],
