@@ -55,8 +55,8 @@ def write_market(folder: Path, days: int = 24, seed: int = 0, columns: bool = Fa
 
 def small(folder: Path, algo: str = "ppo", *overrides: str, days: int = 24) -> DictConfig:
     """Compose a trial that trains in about a second."""
-    chosen = [f"algo={algo}", "tracking=none", *write_market(folder, days), *SMALL, *SMALL_ALGOS[algo], *SMALL_NETWORK]
-    return compose([*chosen, *overrides])
+    sizes = [*SMALL, *SMALL_ALGOS.get(algo, ()), *SMALL_NETWORK]
+    return compose([f"algo={algo}", "tracking=none", *write_market(folder, days), *sizes, *overrides])
 
 
 def store(config: DictConfig, folder: Path) -> None:

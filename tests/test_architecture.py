@@ -10,17 +10,17 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from hydra.utils import get_object
 
 import battery_lab
+from battery_lab.config.paths import conf_dir
 
 PACKAGE = Path(battery_lab.__file__).parent
 LAUNCHERS = PACKAGE.parent / "launchers"
-ROOTS = {
-    "battery_lab": PACKAGE,
-    "hydra_plugins": LAUNCHERS / "hydra_plugins",
-    "sagemaker_jobs": LAUNCHERS / "sagemaker_jobs",
-    "sagemaker_emulator": LAUNCHERS / "sagemaker_emulator",
-}
+PACKAGES = {folder.name: folder for folder in LAUNCHERS.iterdir() if any(folder.rglob("*.py"))}
+ROOTS = {"battery_lab": PACKAGE, **PACKAGES}
+# The packages of jobs: all packages of the launchers except Hydra's plugins and the emulator.
+JOBS = sorted(set(PACKAGES) - {"hydra_plugins", "sagemaker_emulator"})
 # The modules of envs/battery that rewards, baselines and planning build on; the rest of that room builds on those.
 CORE = {"physics", "transition", "problem", "dispatch"}
 # Room -> the rooms that it may import, besides itself and common.
@@ -50,6 +50,9 @@ MAY_IMPORT = {
     "gym_registration": {"config", "envs.battery"},
     "cli": {"config", "experiment", "policies", "serving", "sweep", "tracking"},
 }
+# Each environment is a room. One without a rule of its own may import the interfaces and the parts of reports.
+ENVIRONMENTS = {f"envs.{folder.parent.name}" for folder in (PACKAGE / "envs").glob("*/__init__.py")}
+MAY_IMPORT |= {room: {"envs", "report"} for room in ENVIRONMENTS - set(MAY_IMPORT)}
 # Library -> the rooms that may import it.
 ONLY = {
     "hydra": {"cli", "config"},
@@ -102,9 +105,11 @@ def room_of(module: str) -> str | None:
     package, *parts = module.split(".")
     if package != "battery_lab" or not parts or parts[0] in ("__main__", "__version__"):
         return None
-    if parts[:2] == ["envs", "battery"]:
-        return "envs.battery.core" if parts[2:] and parts[2] in CORE else "envs.battery"
-    return parts[0]
+    environment = ".".join(parts[:2])
+    if environment not in ENVIRONMENTS:
+        return parts[0]
+    is_core = environment == "envs.battery" and parts[2:] and parts[2] in CORE
+    return "envs.battery.core" if is_core else environment
 
 
 def lab_modules(room: str | None = None) -> list[str]:
@@ -169,41 +174,70 @@ def test_only_the_battery_knows_of_a_battery():
             assert not {room_of(name) for name in reachable(module)} & BATTERY, module
 
 
-def test_only_the_battery_names_its_metrics_and_options():
-    # Others read them from the environment's class or from the world.
-    names = re.compile(
-        r"(\w+/)?(profit|revenue|equivalent_full_cycles)_per_day|(market|battery|env\.price_lag)(\.\w+)*"
-    )
-    for module, path in modules().items():
-        package = module.split(".")[0]
-        if package == "sagemaker_emulator" or (package == "battery_lab" and room_of(module) in BATTERY | {"common"}):
+def environment_classes():
+    """Return the classes of the environments in conf/env that are part of the lab."""
+    files = (conf_dir() / "env").glob("*.yaml")
+    targets = {target for file in files for target in re.findall(r"_target_: (battery_lab\S+)", file.read_text())}
+    return [get_object(target) for target in sorted(targets)]
+
+
+def names_of(environment):
+    """Return the pattern of an environment's metrics and of the options that an evaluation may change."""
+    options = (*environment.evaluation_overrides, *environment.data_paths)
+    metrics, keys = ("|".join(map(re.escape, names)) or "(?!)" for names in (environment.metric_names, options))
+    return re.compile(rf"(\w+/)?({metrics})|({keys})(\.\w+)*")
+
+
+def strings(module):
+    """Yield the lines and values of the strings of a module."""
+    for node in ast.walk(ast.parse(modules()[module].read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def home_of(environment):
+    """Return the rooms of an environment."""
+    room = room_of(environment.__module__)
+    return BATTERY if room in BATTERY else {room}
+
+
+@pytest.mark.parametrize("environment", environment_classes())
+def test_only_an_environment_names_its_metrics_and_options(environment):
+    # Others read them from the environment's class or from the world. Two environments may share a name.
+    names, home = names_of(environment), home_of(environment)
+    others = [(home_of(other), names_of(other)) for other in environment_classes() if other is not environment]
+    for module in modules():
+        room = room_of(module)
+        if module.startswith("sagemaker_emulator") or (module.startswith("battery_lab") and room in home | {"common"}):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                assert not names.fullmatch(node.value), (module, node.lineno, node.value)
+        shared = [pattern for rooms, pattern in others if room in rooms]
+        for line, text in strings(module):
+            own = any(pattern.fullmatch(text) for pattern in shared)
+            assert own or not names.fullmatch(text), (module, line, text)
 
 
 def test_the_lab_knows_nothing_of_launchers():
     for module in lab_modules():
-        assert tops(imports(module)).isdisjoint({"hydra_plugins", "sagemaker_jobs", "sagemaker_emulator"}), module
+        assert tops(imports(module)).isdisjoint(PACKAGES), module
 
 
 def test_the_emulator_knows_nothing_of_the_lab():
     for module in modules():
         if module.startswith("sagemaker_emulator"):
-            assert tops(imports(module)).isdisjoint({"battery_lab", "sagemaker_jobs", "hydra_plugins"}), module
+            assert tops(imports(module)).isdisjoint(set(ROOTS) - {"sagemaker_emulator"}), module
 
 
-def test_jobs_know_neither_hydra_nor_the_emulator():
+@pytest.mark.parametrize("package", JOBS)
+def test_jobs_know_neither_hydra_nor_the_emulator(package):
     for module in modules():
-        if module.startswith("sagemaker_jobs"):
+        if module.split(".")[0] == package:
             assert tops(imports(module)).isdisjoint({"hydra", "hydra_plugins", "sagemaker_emulator"}), module
 
 
 def test_what_hydra_finds_of_the_launchers_is_light():
     # Hydra imports these files in every command.
     light = {"hydra", "omegaconf", *sys.stdlib_module_names}
-    for path in (LAUNCHERS / "hydra_plugins" / "battery_lab_launchers").glob("[!_]*.py"):
+    for path in (LAUNCHERS / "hydra_plugins").glob("*/[!_]*.py"):
         tree = ast.parse(path.read_text())
         names = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
         assert {name.split()[1].split(".")[0] for name in names} <= light, path

@@ -20,7 +20,12 @@ from battery_lab.common.errors import LabError
 from battery_lab.config.paths import conf_dir
 
 ROOT = Path(__file__).parents[1]
-EMULATOR = ROOT / "launchers" / "sagemaker_emulator"
+LAUNCHERS = ROOT / "launchers"
+EMULATOR = LAUNCHERS / "sagemaker_emulator"
+# The packages of the launchers that the wheel holds; one with a pyproject.toml is a distribution of its own.
+PACKAGES = sorted(
+    path.name for path in LAUNCHERS.iterdir() if any(path.rglob("*.py")) and not (path / "pyproject.toml").exists()
+)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = {
     "requirements.lock": PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"],
@@ -83,10 +88,15 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_packages_and_the_options_and_nothing_else(wheel: Path) -> None:
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     folders = {"battery_lab": "battery_lab", "conf": "battery_lab/conf"}
-    folders |= {f"launchers/{name}": name for name in ("hydra_plugins", "sagemaker_jobs")}
+    folders |= {f"launchers/{name}": name for name in PACKAGES}
     wanted = set().union(*(files_below(ROOT / folder, prefix) for folder, prefix in folders.items()))
-    assert held == wanted | {"sagemaker_entry.py"}
+    assert held == wanted | {path.name for path in LAUNCHERS.glob("*.py")}
     assert "battery_lab/conf/config.yaml" in held
+
+
+def test_mypy_checks_all_code_of_the_launchers() -> None:
+    code = {path.name for path in LAUNCHERS.iterdir() if path.suffix == ".py" or any(path.rglob("*.py"))}
+    assert {f"launchers/{name}" for name in code} <= set(PROJECT["tool"]["mypy"]["files"])
 
 
 def test_the_wheel_describes_itself_by_the_readme(wheel: Path) -> None:

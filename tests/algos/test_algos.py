@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from ray.rllib.algorithms.sac.torch.default_sac_torch_rl_module import DefaultSACTorchRLModule
 from ray.rllib.core.columns import Columns
 
 from battery_lab.common.errors import ConfigError, DataError
@@ -17,8 +18,6 @@ from battery_lab.policies.policy import Policy, PolicyNetwork
 from tests.algos.algorithm_setups import setup_for
 from tests.algos.conftest import CHOICES
 from tests.compositions import SMALL_ALGOS, option, options, part, small
-
-KINDS = [("ppo", "discrete"), ("ppo", "continuous"), ("dqn", "discrete"), ("sac", "discrete"), ("sac", "continuous")]
 
 
 def module_of(algo, setup):
@@ -43,30 +42,37 @@ def exported_policy(algo, network, module, world, actions):
     )
 
 
-@pytest.mark.parametrize(("name", "actions"), KINDS)
+@pytest.mark.parametrize("name", options("algo"))
 @pytest.mark.parametrize("choice", CHOICES)
-def test_exported_policy_acts_like_the_module(tmp_path, algos, choices, worlds, name, actions, choice):
-    algo, network, world = algos[name], part(choices[choice], "network"), worlds(actions, choice)
+def test_exported_policy_acts_like_the_module(tmp_path, algos, choices, worlds, subtests, name, choice):
+    for actions in algos[name].action_kinds:
+        with subtests.test(actions=actions):
+            network, world = part(choices[choice], "network"), worlds(actions, choice)
+            check_export(tmp_path / actions, algos[name], network, world, actions)
+
+
+def check_export(folder, algo, network, world, actions):
+    """Check that a stored policy returns the actions of the module that it is copied from."""
     module = module_of(algo, setup_for(world, network))
-    exported_policy(algo, network, module, world, actions).save(tmp_path / "policy")
-    layout, action = stored.read_meaning(tmp_path / "policy")
+    exported_policy(algo, network, module, world, actions).save(folder)
+    layout, action = stored.read_meaning(folder)
     assert (layout, action) == (world.layout, world.action)
     encoder = network.encoder(layout)
-    policy = stored.load(tmp_path / "policy", encoder, network.out_features, layout=layout, action=action)
+    policy = stored.load(folder, encoder, network.out_features, layout=layout, action=action)
     obs = np.random.default_rng(0).normal(size=(64, world.layout.size)).astype(np.float32)
-    np.testing.assert_allclose(policy(obs), expected_actions(name, actions, module, torch.from_numpy(obs)), atol=1e-6)
+    np.testing.assert_allclose(policy(obs), expected_actions(actions, module, torch.from_numpy(obs)), atol=1e-6)
     with torch.no_grad():
         assert policy.network(torch.from_numpy(obs)).std(dim=0).min() > 0
 
 
-def expected_actions(name, actions, module, obs):
+def expected_actions(actions, module, obs):
     """Return the actions of RLlib's module without exploration."""
     with torch.no_grad():
         out = module.forward_inference({Columns.OBS: obs})
     if Columns.ACTIONS in out:
         return out[Columns.ACTIONS].numpy()
     inputs = out[Columns.ACTION_DIST_INPUTS]
-    if name == "sac" and actions == "continuous":
+    if isinstance(module, DefaultSACTorchRLModule) and actions == "continuous":
         # RLlib (2.60) returns the mean before squashing, but trains the squashed action.
         return inputs[:, :1].tanh().numpy()
     action = module.get_inference_action_dist_cls().from_logits(inputs).to_deterministic().sample()
@@ -75,6 +81,7 @@ def expected_actions(name, actions, module, obs):
 
 @pytest.mark.parametrize("name", options("algo"))
 def test_every_algorithm_declares_its_action_kinds(algos, name):
+    assert algos[name].action_kinds
     assert set(algos[name].action_kinds) <= {"discrete", "continuous"}
     assert 0 < algos[name].gamma <= 1
     assert name in SMALL_ALGOS, "add small options for the new algorithm to tests/compositions.py"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from contextlib import suppress
 from functools import cache
+from typing import Any, get_type_hints
 
 import pytest
 from hydra import compose as hydra_compose
@@ -13,6 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.common.errors import ConfigError
@@ -24,29 +27,34 @@ from tests.compositions import part
 CONF = conf_dir()
 FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
 OPTIONS = [name.removesuffix(".yaml") for name in FILES if "/" in name]
-# Choices that an option needs, and values without a default that suits every market.
-NEEDED = {
-    "market/table": ["market.time_zone=Europe/Berlin", "market.currency=EUR"],
-    "market/ercot": ["market.settlement_point=HB_HOUSTON"],
-    "network/window_conv": ["observation=window"],
-}
-
-
-def overrides_for(option: str) -> list[str]:
-    group, _, name = option.rpartition("/")
-    choice = {
-        "reward/term": [f"+reward/term=[{name}]"],
-        "baseline": [f"+baseline@env.baselines.chosen={name}"],
-    }.get(group, [f"{group}={name}"])
-    needed = NEEDED.get(option, [])
-    if group == "market" and OmegaConf.is_missing(OmegaConf.load(CONF / f"{option}.yaml"), "path"):
-        needed = ["market.path=prices/", *needed]
-    return [*choice, *needed]
+# Values for the fields that a YAML leaves to the user (???); a field gets the first one that it accepts.
+CANDIDATES = ("EUR", "Europe/Berlin", 1, 1.0, True, ["EUR"], {"name": "EUR"})
 
 
 @cache
 def composed(option: str) -> DictConfig:
-    return compose(overrides_for(option))
+    """Return the trial of an option, with a value for each field that the user must set."""
+    group, _, name = option.rpartition("/")
+    choice = {
+        "reward/term": f"+reward/term=[{name}]",
+        "baseline": f"+baseline@env.baselines.chosen={name}",
+    }.get(group, f"{group}={name}")
+    config = compose([choice])
+    for key in sorted(OmegaConf.missing_keys(config)):
+        place, _, field = key.rpartition(".")
+        target = get_object(OmegaConf.select(config, place)._target_)
+        OmegaConf.update(config, key, accepted(get_type_hints(target, include_extras=True)[field]))
+    return config
+
+
+def accepted(kind: Any) -> object:
+    """Return a candidate that fits the type of a field."""
+    rule = TypeAdapter(kind, config=ConfigDict(strict=True))
+    for candidate in CANDIDATES:
+        with suppress(ValidationError):
+            rule.validate_python(candidate)
+            return candidate
+    raise AssertionError(f"no candidate fits {kind}: add one to CANDIDATES")
 
 
 def targets(node: object) -> list[str]:
