@@ -16,7 +16,7 @@ from torch import nn
 
 from battery_lab.algos.rllib_encoder import NETWORK
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.options import Int, Unit, options
+from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.envs.layout import Layout
 from battery_lab.networks.base import Network
 from battery_lab.rllib.backends import Backend, Parts

@@ -15,7 +15,7 @@ from torch import nn
 from battery_lab.algos.base import Setup, linear_schedule, only_linear
 from battery_lab.algos.off_policy_options import OffPolicyOptions
 from battery_lab.algos.rllib_encoder import LabDQNCatalog
-from battery_lab.common.options import Int, Unit, options
+from battery_lab.common.validated_options import Int, Unit, options
 
 
 @options("algo")

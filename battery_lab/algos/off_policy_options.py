@@ -11,7 +11,7 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 
 from battery_lab.algos.base import LearnerOptions, Setup, base_config, per_learner
 from battery_lab.common.errors import require
-from battery_lab.common.options import Int, Unit, options
+from battery_lab.common.validated_options import Int, Unit, options
 
 
 @options("algo.replay")

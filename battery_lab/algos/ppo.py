@@ -24,7 +24,7 @@ from battery_lab.algos.base import (
 )
 from battery_lab.algos.rllib_encoder import LabPPOCatalog
 from battery_lab.common.errors import require
-from battery_lab.common.options import Int, Unit, options
+from battery_lab.common.validated_options import Int, Unit, options
 
 
 class BatchSizes(NamedTuple):

@@ -16,7 +16,7 @@ from torch import nn
 from battery_lab.algos.base import Setup, mean_head, only_linear
 from battery_lab.algos.off_policy_options import OffPolicyOptions
 from battery_lab.algos.rllib_encoder import LabSACCatalog
-from battery_lab.common.options import options
+from battery_lab.common.validated_options import options
 
 
 @options("algo")

@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from battery_lab.common.errors import require
-from battery_lab.common.options import Unit, options
+from battery_lab.common.validated_options import Unit, options
 from battery_lab.envs.battery.physics import Array
 from battery_lab.envs.battery.problem import DispatchProblem
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from battery_lab.common.options import Int, options
+from battery_lab.common.validated_options import Int, options
 from battery_lab.envs.battery.physics import Array
 from battery_lab.envs.battery.problem import DispatchProblem
 

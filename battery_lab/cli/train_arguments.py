@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from battery_lab.cli.arguments import folder
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.overrides import AROUND, check_groups, check_one_each, group_of, is_group
+from battery_lab.config.override_checks import AROUND, check_groups, check_one_each, group_of, is_group
 from battery_lab.config.paths import conf_dir
 from battery_lab.config.stored_trial import leaves, load_trial
 from battery_lab.config.sweep_name import load_command

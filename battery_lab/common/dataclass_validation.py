@@ -16,7 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from battery_lab.common.options import Int, config_error
+from battery_lab.common.validated_options import Int, config_error
 
 
 def checked_values(cls: type, path: str, values: Mapping[str, Any]) -> dict[str, Any]:

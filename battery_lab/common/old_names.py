@@ -75,7 +75,7 @@ MODULES = {
     "rollout.options": "rllib.backends",
     "rollout.ppo_learner": "rllib.learners.ppo_learner",
     "rollout.priorities": "rllib.replay.sum_tree",
-    "rollout.program": "rllib.gradient_step.traced_program",
+    "rollout.program": "rllib.gradient_step.gradient_program",
     "rollout.replay": "rllib.replay.transition_replay",
     "rollout.replay_files": "rllib.replay.checkpoint_files",
     "rollout.resources": "rllib.threads_and_memory",

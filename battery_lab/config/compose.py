@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.config.hydra_errors import explained
-from battery_lab.config.overrides import check_groups, is_group
+from battery_lab.config.override_checks import check_groups, is_group
 from battery_lab.config.paths import conf_dir
 from battery_lab.config.sweep_name import sweep_name
 

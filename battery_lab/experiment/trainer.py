@@ -11,9 +11,9 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 
-from battery_lab.common.options import Int, options
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.stop_signals import on_stop
+from battery_lab.common.validated_options import Int, options
 from battery_lab.experiment import checkpoint
 from battery_lab.experiment.checkpoint import Progress
 

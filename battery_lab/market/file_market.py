@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import AfterValidator, Field
 
 from battery_lab.common.errors import DataError
-from battery_lab.common.options import Rule, Unit, options
+from battery_lab.common.validated_options import Rule, Unit, options
 from battery_lab.market.file_rows import Rows, join_names, mixed_selection_error, select_rows
 from battery_lab.market.interval_grid import Grid, put_on_grid
 from battery_lab.market.price_files import CSV_SUFFIXES, find_files

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from battery_lab.common.options import Rule, Unit, options
+from battery_lab.common.validated_options import Rule, Unit, options
 
 Array = NDArray[np.float64]
 Noise = Mapping[str, Array]

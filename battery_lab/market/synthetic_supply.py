@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from battery_lab.common.errors import require
-from battery_lab.common.options import Unit, options
+from battery_lab.common.validated_options import Unit, options
 from battery_lab.market.synthetic_drivers import (
     STEP_H,
     YEAR_DAYS,

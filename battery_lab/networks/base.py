@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field
 from torch import nn
 
-from battery_lab.common.options import Int
+from battery_lab.common.validated_options import Int
 from battery_lab.envs.layout import Layout
 
 Activation = Literal["relu", "tanh", "silu", "gelu", "elu"]

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
-from battery_lab.common.options import options
+from battery_lab.common.validated_options import options
 from battery_lab.envs.layout import Layout
 from battery_lab.networks.base import ACTIVATIONS, Activation, Size, dense
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.options import options
+from battery_lab.common.validated_options import options
 from battery_lab.envs.layout import Layout
 from battery_lab.networks.base import ACTIVATIONS, Activation, Size, dense
 

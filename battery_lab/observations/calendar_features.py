@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from battery_lab.common.errors import require
-from battery_lab.common.options import Int, options
+from battery_lab.common.validated_options import Int, options
 from battery_lab.observations.feature import Block
 from battery_lab.observations.history import History
 

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.common.options import options
+from battery_lab.common.validated_options import options
 from battery_lab.observations.feature import Block
 from battery_lab.observations.history import History
 from battery_lab.observations.past_features import Hours

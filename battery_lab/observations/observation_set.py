@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.options import Rule, Unit, options
+from battery_lab.common.validated_options import Rule, Unit, options
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.layout import Layout
 from battery_lab.market.series import MarketSeries

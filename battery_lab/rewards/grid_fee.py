@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from battery_lab.common.options import options
+from battery_lab.common.validated_options import options
 from battery_lab.envs.battery.transition import RewardContext
 from battery_lab.rewards.term import BoundTerm, Term
 

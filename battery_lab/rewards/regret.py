@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.common.options import options
+from battery_lab.common.validated_options import options
 from battery_lab.envs.battery.transition import RewardContext, Transition
 from battery_lab.rewards.term import BoundTerm, Term
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from battery_lab.common.errors import require
-from battery_lab.common.options import Unit, options
+from battery_lab.common.validated_options import Unit, options
 from battery_lab.envs.battery.transition import RewardContext, Transition
 from battery_lab.rewards.term import BoundTerm, Term
 

@@ -9,7 +9,7 @@ from typing import Annotated, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.common.options import Rule, options
+from battery_lab.common.validated_options import Rule, options
 from battery_lab.envs.battery.transition import RewardContext, Transition
 
 Array = NDArray[np.float64]

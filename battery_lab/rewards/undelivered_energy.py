@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from battery_lab.common.options import Unit, options
+from battery_lab.common.validated_options import Unit, options
 from battery_lab.envs.battery.transition import RewardContext, Transition
 from battery_lab.rewards.term import BoundTerm, Term
 

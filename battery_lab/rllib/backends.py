@@ -14,7 +14,7 @@ from ray.rllib.algorithms.sac import SAC
 from ray.rllib.core.learner.learner import Learner
 from ray.rllib.env.env_runner import EnvRunner
 
-from battery_lab.common.options import Int, Unit, options
+from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.rllib import stock_backend
 from battery_lab.rllib.learners.dqn_learner import ArrayDQNLearner
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from battery_lab.common.errors import DataError, require
-from battery_lab.common.options import Rule, options
+from battery_lab.common.validated_options import Rule, options
 
 GRAPH, ABOUT = "model.onnx", "model.json"
 FORMAT = 1

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from battery_lab.common.options import Int, options
+from battery_lab.common.validated_options import Int, options
 
 
 @options("sweep")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from battery_lab.common.options import options
+from battery_lab.common.validated_options import options
 from battery_lab.tracking.run_log import RunLog
 
 __all__ = ["NoTracking", "RunLog", "Status", "Tracker", "Tracking"]

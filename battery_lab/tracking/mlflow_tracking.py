@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.options import Unit, options
+from battery_lab.common.validated_options import Unit, options
 from battery_lab.tracking import Status, Tracking
 from battery_lab.tracking.mlflow_client import Address
 from battery_lab.tracking.mlflow_sweep_run import finish_sweep_run

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from pydantic import Field
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.common.options import Int, Unit, options
+from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.config.build import build_part
 
 HERE = __name__

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from battery_lab.common.errors import require
-from battery_lab.common.options import Int, Unit, options
+from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.envs.base import ActionKind, ActionMeaning
 
 KINDS = ("discrete", "continuous")

@@ -11,7 +11,7 @@ from pydantic import Field, SkipValidation
 
 from battery_lab.baselines import Baseline
 from battery_lab.common.errors import require
-from battery_lab.common.options import Int, Unit, options
+from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.envs.base import ActionKind, ActionMeaning, Actor, Evaluation, Metric
 from battery_lab.envs.battery import evaluate_policy
 from battery_lab.envs.battery.actions import KINDS, ActionSet

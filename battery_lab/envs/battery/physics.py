@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from battery_lab.common.errors import require
-from battery_lab.common.options import Unit, options
+from battery_lab.common.validated_options import Unit, options
 
 Array = NDArray[np.float64]
 

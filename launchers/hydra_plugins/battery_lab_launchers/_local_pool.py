@@ -18,7 +18,7 @@ from hydra_plugins.battery_lab_launchers._trial_job import STOPPED_FROM_OUTSIDE,
 from pydantic import Field
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.common.options import Int, options
+from battery_lab.common.validated_options import Int, options
 from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import TrialState
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn
-from hydra_plugins.battery_lab_launchers import _sweep
+from hydra_plugins.battery_lab_launchers import _sweep_launch
 from hydra_plugins.battery_lab_launchers._sagemaker_rehearsal import emulator_folder, rehearse
 from omegaconf import OmegaConf
 from sagemaker_jobs.aws.connection import Connection, check_extra, region_of
@@ -34,7 +34,7 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobRet
     emulator = None if rehearsal is None else emulator_folder(Path(str(rehearsal)).resolve(), options.hosts)
     if emulator is not None and not dry_run:
         rehearse(emulator, options.bucket)
-    return _sweep.launch(launcher, job_overrides, pool(options, folder, dry_run, emulator))
+    return _sweep_launch.launch(launcher, job_overrides, pool(options, folder, dry_run, emulator))
 
 
 def job_options(values: Mapping[str, Any]) -> JobOptions:

@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
 from hydra_plugins.battery_lab_launchers._job_returns import failure_error
 from hydra_plugins.battery_lab_launchers._ray_pool import RayOptions, RayPool
-from hydra_plugins.battery_lab_launchers._sweep import Sweep, dry_run
+from hydra_plugins.battery_lab_launchers._sweep_launch import Sweep, dry_run
 from hydra_plugins.battery_lab_launchers._tune_search import STEPS, Point, RandomSearch, TuneSearch
 from hydra_plugins.battery_lab_launchers._tune_space import Space, parse_space
 from hydra_plugins.battery_lab_launchers.ray_launcher import RayLauncher
@@ -21,7 +21,7 @@ from ray.tune.search import Searcher
 
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.options import Int, options
+from battery_lab.common.validated_options import Int, options
 from battery_lab.sweep.journal import TrialState
 from battery_lab.sweep.trial_folder import RESULT
 

@@ -45,6 +45,6 @@ class LocalLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run one trial per list of overrides. The sweep's journal numbers the trials, not ``initial_job_idx``."""
         from hydra_plugins.battery_lab_launchers._local_pool import LocalOptions, LocalPool
-        from hydra_plugins.battery_lab_launchers._sweep import launch
+        from hydra_plugins.battery_lab_launchers._sweep_launch import launch
 
         return launch(self, job_overrides, LocalPool(LocalOptions(parallel=self.parallel, cores=self.cores)))

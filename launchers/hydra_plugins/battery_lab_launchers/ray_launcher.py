@@ -47,7 +47,7 @@ class RayLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run one trial per list of overrides. The sweep's journal numbers the trials, not ``initial_job_idx``."""
         from hydra_plugins.battery_lab_launchers._ray_pool import RayOptions, RayPool
-        from hydra_plugins.battery_lab_launchers._sweep import launch
+        from hydra_plugins.battery_lab_launchers._sweep_launch import launch
 
         options = RayOptions(address=self.address, cpus=self.cpus, gpus=self.gpus)
         return launch(self, job_overrides, RayPool(options))

@@ -75,7 +75,7 @@ def _run_trial(job: JobEnvironment) -> None:
 
     from battery_lab.cli.build_experiment import build_experiment
     from battery_lab.config.compose import register_resolvers
-    from battery_lab.config.environment import data_keys, metric_names
+    from battery_lab.config.environment_declarations import data_keys, metric_names
     from battery_lab.config.stored_trial import load_trial, store_trial
     from sagemaker_jobs.container.metric_lines import metric_line, reported_metrics
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from battery_lab.common.options import Rule
+from battery_lab.common.validated_options import Rule
 
 AUTO, LOCAL = "auto", ("local", "local_gpu")
 DAY_S = 86_400

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.options import Int, Rule, Unit, options
 from battery_lab.common.run_folder import RunFolder
+from battery_lab.common.validated_options import Int, Rule, Unit, options
 from sagemaker_jobs.options.field_types import (
     LOCAL,
     LONGEST_RUN_S,

@@ -10,8 +10,8 @@ from torch import nn
 
 from battery_lab.rllib.gradient_step.autograd import compute_gradients, trainable_parameters
 from battery_lab.rllib.gradient_step.equivalence import same_memory_layout
+from battery_lab.rllib.gradient_step.gradient_program import GradientProgram
 from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping, OptimizerStep
-from battery_lab.rllib.gradient_step.traced_program import GradientProgram
 from battery_lab.rllib.threads_and_memory import torch_threads
 from tests.rllib.small_training import Squares, Trial, close
 from tests.rllib.stand_in_compiler import StandIns

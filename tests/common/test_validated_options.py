@@ -11,7 +11,7 @@ import pytest
 from pydantic import AfterValidator, Field
 
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.options import Int, Rule, Unit, at, options
+from battery_lab.common.validated_options import Int, Rule, Unit, at, options
 
 Letters = Annotated[str, Field(pattern="^[a-z]+$"), Rule("letters")]
 
