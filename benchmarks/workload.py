@@ -59,7 +59,7 @@ class Workload:
             *(f"algo.num_env_runners={self.runners}", "network.shared_value=true"),
         ]
         if self.on_policy:
-            return [*shared, "algo.epochs=4", "algo.minibatch=1024", "algo.min_batches=1"]
+            return [*shared, "algo.epochs=4", "algo.minibatch=1024", "algo.min_batches=0"]
         replay = [f"algo.learning_starts={self.fill}", "algo.replay.capacity=300000", "algo.iteration_steps=1024"]
         # Stable-Baselines3 has neither double nor dueling Q-learning, and all must do the same work.
         plain = ["algo.double=false", "algo.dueling=false"] if self.algo == "dqn" else ["env.actions=continuous"]

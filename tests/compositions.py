@@ -26,7 +26,7 @@ SMALL = (
     "env.baselines.stochastic_dp.days=2",
 )
 SMALL_ALGOS = {
-    "ppo": ("algo.num_envs=8", "algo.fragment=64", "algo.minibatch=256", "algo.min_batches=1", "algo.epochs=2"),
+    "ppo": ("algo.num_envs=8", "algo.fragment=64", "algo.minibatch=256", "algo.min_batches=0", "algo.epochs=2"),
     "dqn": ("algo.num_envs=8", "algo.batch=64", "algo.learning_starts=256", "algo.iteration_steps=256"),
     "sac": ("algo.num_envs=8", "algo.batch=64", "algo.learning_starts=256", "algo.iteration_steps=256"),
 }

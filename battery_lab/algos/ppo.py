@@ -56,7 +56,8 @@ class PPO(LearnerOptions):
         grad_clip: largest norm of the gradient.
         epochs: passes over each batch.
         minibatch: transitions per gradient step, over all learners, with the full fragment.
-        min_batches: fewest batches in a budget that is long enough for one step per environment and batch.
+        min_batches: fewest batches in a budget that is long enough for one step per environment and batch. 0: batches
+            have full fragments, however short the budget is.
     """
 
     gae_lambda: Annotated[float, Field(ge=0, le=1)]
@@ -70,7 +71,7 @@ class PPO(LearnerOptions):
     grad_clip: Annotated[float, Field(gt=0)]
     epochs: Annotated[Int, Field(ge=1)]
     minibatch: Annotated[Int, Field(ge=1), Unit("transitions")]
-    min_batches: Annotated[Int, Field(ge=1), Unit("batches")]
+    min_batches: Annotated[Int, Field(ge=0), Unit("batches")]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,8 +96,10 @@ class PPO(LearnerOptions):
         learners, runners = max(self.num_learners, 1), max(self.num_env_runners, 1)
         # The rows of all runners and the transitions of a minibatch are divided equally among the learners.
         unit = learners // gcd(learners, runners)
-        affordable = env_steps // (self._environments * self.min_batches) // unit * unit
-        fragment = min(max(affordable, unit), self.fragment)
+        fragment = self.fragment
+        if self.min_batches:
+            affordable = env_steps // (self._environments * self.min_batches) // unit * unit
+            fragment = min(max(affordable, unit), fragment)
         minibatch = self.minibatch * fragment // self.fragment // learners * learners
         return BatchSizes(fragment, fragment * self._environments, max(minibatch, learners))
 

@@ -11,7 +11,6 @@ import ast
 import difflib
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -46,8 +45,8 @@ class FileCommand(click.Command):
             click.echo(train_help())
             return
         if self.name != DEFAULT and (not ctx.args or {"-h", "--help"} & set(ctx.args)):
-            click.echo(self.help)
-            return
+            click.echo(self.help, err=not ctx.args)
+            ctx.exit(0 if ctx.args else 2)
         check_credentials(ctx.args)
         import_module(self.module).main(ctx.args)
 
@@ -65,6 +64,11 @@ class FolderGroup(click.Group):
         files = (path.stem for path in self.folder.glob("*.py") if path.stem != "__init__")
         return sorted([*files, *(path.parent.name for path in self.folder.glob("*/__init__.py"))])
 
+    def subcommands(self, name: str) -> list[str]:
+        """Return the subcommands of a subcommand that is a folder; none for a file."""
+        folder = self.folder / name
+        return FolderGroup(folder, f"{self.module}.{name}").list_commands() if folder.is_dir() else []
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands():
             return None
@@ -73,6 +77,9 @@ class FolderGroup(click.Group):
         return FileCommand(path, module) if path.is_file() else FolderGroup(self.folder / cmd_name, module)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if self.default is None and not args:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(2)
         return super().parse_args(ctx, self._with_command(ctx.command_path, args))
 
     def _with_command(self, path: str, args: list[str]) -> list[str]:
@@ -80,7 +87,7 @@ class FolderGroup(click.Group):
         names = self.list_commands()
         if args in HELP or (args and args[0] in names):
             return args
-        if self.default is None and (not args or {"-h", "--help"} & set(args)):
+        if self.default is None and {"-h", "--help"} & set(args):
             return ["--help"]
         if self.default is None or (args and is_word(args[0])):
             close = difflib.get_close_matches(args[0], names, n=1)
@@ -102,11 +109,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     args = list(sys.argv[1:] if arguments is None else arguments)
     group = FolderGroup(COMMANDS, MODULE, DEFAULT)
-    with exit_with_message(), suppress(click.exceptions.Exit):
+    with exit_with_message():
         if shell_completion.is_query(args):
-            shell_completion.complete_commands(group.list_commands())
-        with group.make_context(NAME, args) as context:
-            group.invoke(context)
+            commands = {name: group.subcommands(name) for name in group.list_commands()}
+            if not shell_completion.complete_commands(commands, args):
+                return
+        try:
+            with group.make_context(NAME, args) as context:
+                group.invoke(context)
+        except click.exceptions.Exit as end:
+            if end.exit_code:
+                sys.exit(end.exit_code)
 
 
 def is_word(argument: str) -> bool:

@@ -11,10 +11,11 @@ from omegaconf import OmegaConf
 
 from battery_lab.cli.arguments import folder
 from battery_lab.common.errors import ConfigError
+from battery_lab.common.nested_values import leaves
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.override_checks import AROUND, check_groups, check_one_each, group_of, is_group
 from battery_lab.config.paths import conf_dir
-from battery_lab.config.stored_trial import leaves, load_trial
+from battery_lab.config.stored_trial import load_trial
 from battery_lab.config.sweep_name import load_command
 
 RERUN_FOLDER = "${outputs}/runs/${now:%Y-%m-%d_%H-%M-%S}_rerun_${short_id:}"

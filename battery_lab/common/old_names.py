@@ -112,8 +112,10 @@ RENAMED = {
 }
 # Class -> options that it did not have yet, with the values that match its behavior then.
 ADDED_OPTIONS = {
-    "battery_lab.algos.ppo.PPO": {"min_batches": 1},
+    "battery_lab.algos.ppo.PPO": {"min_batches": 0},
 }
+ORIGINAL_MODULES = {new: old for old, new in MODULES.items()}
+ORIGINAL_CLASSES = {new: old for old, new in RENAMED.items()}
 
 
 def current_name(name: str) -> str:
@@ -127,6 +129,16 @@ def current_name(name: str) -> str:
     if package != PACKAGE:
         return name
     return ".".join((PACKAGE, *_current(module, attribute)))
+
+
+def original_name(name: str) -> str:
+    """Return the full name that a class had first: it identifies the class in sweeps of every version."""
+    package, _, rest = name.partition(".")
+    module, _, attribute = rest.rpartition(".")
+    if package != PACKAGE:
+        return name
+    module, attribute = ORIGINAL_CLASSES.get((module, attribute), (module, attribute))
+    return ".".join((PACKAGE, ORIGINAL_MODULES.get(module, module), attribute))
 
 
 def _current(module: str, attribute: str) -> tuple[str, str]:

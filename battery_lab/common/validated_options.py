@@ -47,6 +47,10 @@ class Rule:
     words: str
 
 
+class Secret:
+    """Marks a field whose value must not appear in errors."""
+
+
 def _whole_float_as_int(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -130,7 +134,8 @@ def config_error(cls: type, path: str, values: dict[str, Any], error: Validation
         if of_key == ["[key]"]:
             return ConfigError(f"{place}: a name must be {rule(kinds[0])}, got {key!r}")
         return ConfigError(f"{place}.{key} must be {rule(kinds[1])}, got {first['input']!r}")
-    return ConfigError(f"{place} must be {rule(fields[name])}, got {values[name]!r}")
+    is_secret = any(isinstance(item, Secret) for item in _unfold(fields[name])[1])
+    return ConfigError(f"{place} must be {rule(fields[name])}" + ("" if is_secret else f", got {values[name]!r}"))
 
 
 def rule(field: Any) -> str:

@@ -1,7 +1,8 @@
-"""Custom modules: the source files outside the lab that the parts of a trial come from."""
+"""Custom modules: the source files of a trial's own classes, which are not part of the lab."""
 
 from __future__ import annotations
 
+import ast
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
@@ -9,13 +10,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from battery_lab.config.stored_trial import leaves
+from battery_lab.common.nested_values import leaves
+
+LAB = {"battery_lab", "hydra_plugins", "sagemaker_emulator", "sagemaker_entry", "sagemaker_jobs"}
 
 
 def custom_module_files(config: Mapping[str, Any]) -> list[tuple[str, Path]]:
-    """Return the files of the top-level modules and packages outside the lab that ``_target_`` names, sorted.
+    """Return the files of the modules and packages outside the lab that ``_target_`` names, sorted.
 
-    Installed packages are not included: their versions identify them.
+    Modules that these import are included, and installed packages are not: their versions identify them.
 
     Args:
         config: composed configuration as plain values.
@@ -24,8 +27,28 @@ def custom_module_files(config: Mapping[str, Any]) -> list[tuple[str, Path]]:
         The name of each file below its folder on ``sys.path``, and its path.
     """
     targets = [str(name) for path, name in leaves(dict(config)).items() if path.rpartition(".")[2] == "_target_"]
-    roots = {target.partition(".")[0] for target in targets}
-    return sorted(entry for root in roots - {"battery_lab"} for entry in _files(root))
+    waiting, seen = {target.partition(".")[0] for target in targets}, set(LAB)
+    files: dict[str, Path] = {}
+    while waiting := waiting - seen:
+        root = waiting.pop()
+        seen.add(root)
+        own = dict(_files(root))
+        files |= own
+        waiting |= {name for file in own.values() for name in _imported(file)}
+    return sorted(files.items())
+
+
+def _imported(file: Path) -> Iterator[str]:
+    """Yield the top-level modules and packages that a file imports, without relative imports."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module.partition(".")[0]
 
 
 def _files(root: str) -> Iterator[tuple[str, Path]]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.common.errors import ConfigError, LabError, damaged
+from battery_lab.common.nested_values import leaves
 from battery_lab.common.old_names import ADDED_OPTIONS, current_name
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import compose
@@ -128,13 +129,3 @@ def check_resumed(config: DictConfig, folder: Path) -> None:
             f"{keys} cannot change with resume=, which resumes the same trial (train.* and tracking.* may change): "
             f"leave {keys} out, or start another trial with rerun={folder} {changed[0]}=..."
         )
-
-
-def leaves(node: Any, path: str = "") -> dict[str, Any]:
-    """Return the values of nested mappings by their full keys, such as ``train.env_steps``."""
-    if isinstance(node, list) and any(isinstance(child, dict) for child in node):
-        node = {str(place): child for place, child in enumerate(node)}
-    if isinstance(node, dict) and node:
-        below = (leaves(child, f"{path}.{key}" if path else str(key)) for key, child in node.items())
-        return {place: value for leaves in below for place, value in leaves.items()}
-    return {path: node}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from battery_lab.envs.layout import Layout
 
 if TYPE_CHECKING:
-    from battery_lab.report import Panel
+    from matplotlib.figure import Figure
 
 ActionKind = Literal["discrete", "continuous"]
 
@@ -38,6 +38,23 @@ class Actor(Protocol):
 
     def __call__(self, observation: NDArray[np.float32]) -> NDArray[Any]:
         """Return (N,) discrete or (N, 1) continuous actions for (N, D) observations."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """A plot with title and caption.
+
+    Attributes:
+        title: the heading.
+        caption: how to read the plot.
+        draw: draws on an empty figure. Black and white become the ink and paper colours of the page, light or dark.
+        size: width and height, inches.
+    """
+
+    title: str
+    caption: str
+    draw: Callable[[Figure], None]
+    size: tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)

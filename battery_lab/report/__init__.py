@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from battery_lab.envs.base import Panel
 from battery_lab.report.page import write_report
-from battery_lab.report.svg_panel import Panel
 from battery_lab.report.tables import render_table
 
 __all__ = ["Panel", "render_table", "write_report"]

@@ -5,14 +5,9 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from battery_lab.envs.base import Panel
 from battery_lab.report.plot_style import RC
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # Parts of a standalone SVG file that the page does not need. The page must not contain any URL.
 _PREAMBLE = re.compile(r"^.*?(?=<svg )", re.DOTALL)
@@ -24,23 +19,6 @@ _PAPER = re.compile(r"\b(fill|stroke): #ffffff\b")
 _PATH = re.compile(r'(?<=\sd=")[^"]*')
 _DIGITS = re.compile(r"(\.\d\d)\d+")
 _ID = re.compile(r'(\bid="|\bhref="#|url\(#)')
-
-
-@dataclass(frozen=True, kw_only=True)
-class Panel:
-    """A plot with title and caption.
-
-    Attributes:
-        title: the heading.
-        caption: how to read the plot.
-        draw: draws on an empty figure. Black and white become the ink and paper colours of the page, light or dark.
-        size: width and height, inches.
-    """
-
-    title: str
-    caption: str
-    draw: Callable[[Figure], None]
-    size: tuple[float, float]
 
 
 def svg(panel: Panel, prefix: str) -> str:

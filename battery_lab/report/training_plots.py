@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from battery_lab.envs.base import Panel
 from battery_lab.report.plot_style import BLUE, GREEN, GREY, ORANGE, SEQUENCE, legend_above, number_axis
-from battery_lab.report.svg_panel import Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

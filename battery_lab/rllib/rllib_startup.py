@@ -13,16 +13,20 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import ray
 import torch
 from ray.rllib.connectors import connector_v2
 from ray.rllib.utils import torch_utils
 from ray.rllib.utils.debug import deterministic
 
+RAY_VERSION = "2.60."  # the shortcuts are tested with it
 INDUCTOR_CONFIG = "torch._inductor.config"
 
 
 def shorten_startup() -> None:
-    """Install both shortcuts in this process."""
+    """Install both shortcuts in this process, unless Ray has another version."""
+    if not ray.__version__.startswith(RAY_VERSION):
+        return
     deterministic.set_torch_seed = set_torch_seed
     connector_v2.inspect = SimpleNamespace(**vars(inspect) | {"stack": _caller_frames})
 

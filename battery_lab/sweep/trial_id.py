@@ -15,6 +15,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 import battery_lab
+from battery_lab.common.old_names import ADDED_OPTIONS, original_name
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.custom_modules import custom_module_files
 from battery_lab.experiment.checkpoint import list_checkpoints
@@ -23,6 +24,7 @@ from battery_lab.tracking.mlflow_params import trial_digest
 PACKAGE = Path(battery_lab.__file__).parent
 PATH_KEYS = re.compile(r"(^|_)(path|file|folder|dir)$")
 CHUNK = 1 << 20
+TARGET = "_target_"
 MODULES = "custom modules"  # not a key that a configuration can have
 
 
@@ -30,7 +32,8 @@ def trial_identity(config: Mapping[str, Any]) -> str:
     """Return a digest that two trials share if they have the same options, values, data and custom modules.
 
     A path counts as the contents of its file or folder: moved data give the same digest, changed data another one. So
-    do the modules outside the lab that parts of the trial come from.
+    do the modules outside the lab that parts of the trial come from. A class counts under its first name, so that a
+    sweep of an earlier version finds its trials.
 
     Args:
         config: composed configuration as plain values.
@@ -41,8 +44,12 @@ def trial_identity(config: Mapping[str, Any]) -> str:
 
 
 def _with_contents(key: str, value: Any) -> Any:
+    if key == TARGET:
+        return original_name(str(value))
     if isinstance(value, Mapping):
-        return {name: _with_contents(str(name), child) for name, child in value.items()}
+        added = ADDED_OPTIONS.get(str(value.get(TARGET)), {})
+        kept = {name: child for name, child in value.items() if name not in added or child != added[name]}
+        return {name: _with_contents(str(name), child) for name, child in kept.items()}
     if isinstance(value, list):
         return [_with_contents(key, child) for child in value]
     if isinstance(value, str) and PATH_KEYS.search(key):

@@ -74,6 +74,10 @@ def test_short_budgets_have_as_many_batches_and_gradient_steps_per_batch(env_ste
     assert env_steps // sizes.batch >= 60 or fragment == 1
 
 
+def test_without_a_fewest_number_batches_are_full():
+    assert replace(option("algo", "ppo"), min_batches=0).batch_sizes(20_000) == (128, 128 * 256, 2048)
+
+
 @pytest.mark.parametrize(("learners", "runners", "fragment"), [(3, 0, 6), (4, 2, 2), (2, 4, 1)])
 def test_short_batches_are_divided_equally_among_learners(learners, runners, fragment):
     ppo = replace(

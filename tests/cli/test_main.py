@@ -47,7 +47,9 @@ def test_each_subcommand_has_help_with_an_example(lab, command):
 
 @pytest.mark.parametrize("command", ["evaluate", "export", "serve", "sweep", "sync"])
 def test_a_subcommand_that_needs_arguments_shows_its_help_without_any(lab, command):
-    assert lab(command).out == lab(command, "--help").out
+    message = lab(command)
+    assert (message.status, message.out) == (2, "")
+    assert message.err == lab(command, "--help").out
 
 
 def test_help_imports_no_heavy_library(tmp_path: Path):
@@ -102,6 +104,8 @@ def test_a_subcommand_is_a_file_that_is_found_by_its_name(lab, monkeypatch, tmp_
         ("battery-lab train algo=sac tra", {"train=", "tracking="}),
         ("battery-lab evaluate market=a", {"market=aemo"}),
         ("battery-lab battery.wear", {"battery.wear_per_mwh="}),
+        ("battery-lab sweep ", {"collect", "logs", "retry", "status"}),
+        ("battery-lab sweep ret", {"retry"}),
     ],
 )
 def test_the_shell_completes_subcommands_and_overrides(lab, monkeypatch, line, expected):
@@ -110,7 +114,16 @@ def test_the_shell_completes_subcommands_and_overrides(lab, monkeypatch, line, e
     assert (message.status, message.err) == (0, "")
     completions = set(message.out.split())
     assert expected <= completions
-    assert all(completion.startswith(line.split()[-1]) for completion in completions)
+    assert all(completion.startswith(line.split(" ")[-1]) for completion in completions)
+    if " sweep " in line:
+        assert completions == expected
+
+
+def test_fish_reads_one_name_per_line(lab, monkeypatch):
+    monkeypatch.setenv("COMP_LINE", "battery-lab ex")
+    assert lab("-sc", "query=fish").out.splitlines()[0] == "export"
+    monkeypatch.setenv("COMP_LINE", "battery-lab sweep ")
+    assert lab("-sc", "query=fish").out.splitlines() == ["collect", "logs", "retry", "status"]
 
 
 @pytest.mark.walk

@@ -19,7 +19,7 @@ FILE = re.compile(r"<!-- file: (?P<path>\S+) -->\n```\w+\n(?P<text>.*?)```", re.
 COMMANDS = re.compile(r"<!-- run -->\n```sh\n(?P<text>.*?)\n```", re.DOTALL)
 # Overrides that only make a trial faster: a small budget, small batches, a small network, a short market.
 TINY = ("train.env_steps=512", "train.validate_every=512", "tracking=none", *SMALL_NETWORK)
-TINY_PPO = (*TINY, "algo.num_envs=4", "algo.fragment=64", "algo.minibatch=128", "algo.min_batches=1")
+TINY_PPO = (*TINY, "algo.num_envs=4", "algo.fragment=64", "algo.minibatch=128", "algo.min_batches=0")
 SHORT = ("market.years=1", "env.validation_days=15", "env.test_days=30")
 # What makes each page's trial small, and a file that the run must leave with a text in it.
 PAGE_TESTS = {

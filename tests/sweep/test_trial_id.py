@@ -58,6 +58,17 @@ def test_changed_modules_outside_the_lab_change_the_identity(tmp_path, monkeypat
     assert trial_identity(trial) != first
 
 
+def test_renamed_classes_and_added_options_keep_the_identity():
+    before = TRIAL | {
+        "algo": {"_target_": "battery_lab.algos.ppo.PPO"},
+        "world": {"_target_": "battery_lab.battery.Battery"},
+    }
+    now = {"_target_": "battery_lab.algos.ppo.PPO", "min_batches": 0}
+    renamed = {"algo": now, "world": {"_target_": "battery_lab.envs.battery.physics.Battery"}}
+    assert trial_identity(TRIAL | renamed) == trial_identity(before)
+    assert trial_identity(TRIAL | renamed | {"algo": now | {"min_batches": 60}}) != trial_identity(before)
+
+
 def test_moved_data_keep_the_identity(prices, tmp_path):
     first = trial_identity(with_path(str(prices)))
     moved = prices.rename(tmp_path / "moved")

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.common.validated_options import Int, Rule, Unit, options
+from battery_lab.common.validated_options import Int, Rule, Secret, Unit, options
 from sagemaker_jobs.options.field_types import (
     LOCAL,
     LONGEST_RUN_S,
@@ -106,8 +106,8 @@ class JobOptions:
     encrypt_inter_container_traffic: bool
     enable_network_isolation: bool
     tags: Annotated[Mapping[TagName, TagValue], BeforeValidator(_null_as_empty)]
-    # Its values may be secret and must not appear in errors: _check_pairs holds the rules.
-    environment: Annotated[Mapping[str, Any], BeforeValidator(_null_as_empty)]
+    # _check_pairs holds the rules of its names and values.
+    environment: Annotated[Mapping[str, Any], BeforeValidator(_null_as_empty), Secret()]
     keep_alive_period_s: Annotated[Int, Field(ge=0, le=LONGEST_WARM_POOL_S), Unit("s")]
     max_parallel: Annotated[Int, Field(ge=1)]
     poll_interval_s: Annotated[float, Field(gt=0), Unit("s")]

@@ -148,3 +148,9 @@ def test_limits_are_those_of_the_services_model():
     assert limits("MetricDefinitionList")["max"] == 40
     assert limits("Subnets")["max"] == field_types.MOST_SUBNETS
     assert limits("VpcSecurityGroupIds")["max"] == field_types.MOST_SECURITY_GROUPS
+
+
+def test_variables_in_another_form_are_reported_without_their_values():
+    with pytest.raises(ConfigError, match="hydra.launcher.environment must be ") as caught:
+        options(environment="TOKEN=s3cret")
+    assert "s3cret" not in str(caught.value)

@@ -14,7 +14,10 @@ def names(archive):
 
 
 def test_modules_and_packages_outside_the_lab_are_packed(tmp_path, monkeypatch):
-    (tmp_path / "my_module.py").write_text("a = 1")
+    (tmp_path / "my_module.py").write_text(
+        "import json, torch\nfrom my_tools import scale\nfrom battery_lab import envs"
+    )
+    (tmp_path / "my_tools.py").write_text("def scale(:")
     (tmp_path / "my_package").mkdir()
     for file in ("__init__.py", "env.py", "notes.txt"):
         (tmp_path / "my_package" / file).write_text("")
@@ -28,7 +31,13 @@ def test_modules_and_packages_outside_the_lab_are_packed(tmp_path, monkeypatch):
     }
     config = OmegaConf.create({**parts, "algo": {"_target_": "battery_lab.algos.ppo.PPO"}, "path": "my_module.py"})
     archive = code_archive(config)
-    assert names(archive) == ["my_module.py", "my_namespace/market.py", "my_package/__init__.py", "my_package/env.py"]
+    assert names(archive) == [
+        "my_module.py",
+        "my_namespace/market.py",
+        "my_package/__init__.py",
+        "my_package/env.py",
+        "my_tools.py",
+    ]
     assert code_archive(config) == archive
 
 
