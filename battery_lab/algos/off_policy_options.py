@@ -86,7 +86,7 @@ class OffPolicyOptions(LearnerOptions):
             train_batch_size_per_learner=per_learner("algo.batch", self.batch, self.num_learners),
             training_intensity=self.training_intensity,
             num_steps_sampled_before_learning_starts=self.learning_starts,
-            replay_buffer_config=setup.rollout.replay_config(**asdict(self.replay), seed=setup.seed),
+            replay_buffer_config=setup.rollout.replay_config(config.algo_class, **asdict(self.replay), seed=setup.seed),
         )
         return base_config(
             config,

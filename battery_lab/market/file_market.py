@@ -71,14 +71,14 @@ class FileMarket(ABC):
     sort_rows: ClassVar[bool] = False
 
     def load(self) -> MarketSeries:
-        """Return the whole series, from the cache if neither the files nor the options have changed.
+        """Return the whole series, from the cache if files, options and code have not changed.
 
         Raises:
             DataError: the files cannot be used; the message names the file, the row and the remedy.
         """
         files = find_files(self.path, self.suffixes)
         choices = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "cache"}
-        key = cache_key(type(self).__qualname__, choices, files)
+        key = cache_key(type(self), choices, files)
         return cached(self.cache, key, lambda: self._parse(files))
 
     @abstractmethod

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import inspect
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +16,6 @@ import numpy as np
 from battery_lab.common.atomic_write import atomic_path
 from battery_lab.market.series import MarketSeries
 
-# Increase it when a reader returns another series for the same files.
-READER_VERSION = 1
 logger = logging.getLogger(__name__)
 
 
@@ -44,12 +44,30 @@ def cached(folder: str | None, key: str, make: Callable[[], MarketSeries]) -> Ma
     return series
 
 
-def cache_key(reader: str, options: Mapping[str, Any], files: Sequence[Path]) -> str:
-    """Return a key that depends on the reader, its options, and the path, size and timestamps of the files."""
+def cache_key(reader: type, options: Mapping[str, Any], files: Sequence[Path]) -> str:
+    """Return a key that changes when the series may change.
+
+    Args:
+        reader: the class that parses the files; its code is part of the key.
+        options: every option that changes the series.
+        files: the price files, by path, size and timestamps.
+    """
     stats = [(str(file.resolve()), file.stat()) for file in files]
     sources = [[name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for name, stat in stats]
-    content = json.dumps([READER_VERSION, reader, options, sources], sort_keys=True, default=dict)
+    content = json.dumps([_code_digest(reader), options, sources], sort_keys=True, default=dict)
     return hashlib.sha256(content.encode()).hexdigest()[:24]
+
+
+@functools.cache
+def _code_digest(reader: type) -> str:
+    """Return a hash of the code that a reader's series depends on: this package, and the file of the reader."""
+    hasher = hashlib.sha256(reader.__qualname__.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        hasher.update(path.read_bytes())
+    own = inspect.getsourcefile(reader)
+    if own is not None:
+        hasher.update(Path(own).read_bytes())
+    return hasher.hexdigest()
 
 
 def _write(file: Path, series: MarketSeries) -> None:

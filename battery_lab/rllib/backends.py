@@ -14,6 +14,7 @@ from ray.rllib.algorithms.sac import SAC
 from ray.rllib.core.learner.learner import Learner
 from ray.rllib.env.env_runner import EnvRunner
 
+from battery_lab.common.errors import ConfigError
 from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.rllib import stock_backend
 from battery_lab.rllib.learners.dqn_learner import ArrayDQNLearner
@@ -53,9 +54,9 @@ class Backend(Protocol):
         """Return the classes for one of RLlib's algorithms that will take ``gradient_steps`` gradient steps."""
 
     def replay_config(
-        self, *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
+        self, algorithm: type[Algorithm], *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
     ) -> dict[str, Any]:
-        """Return RLlib's configuration of the replay buffer."""
+        """Return RLlib's configuration of the replay buffer of one of its algorithms."""
 
 
 @options("rollout")
@@ -90,9 +91,17 @@ class ArrayBackend:
         return parts.get(algorithm, Parts())
 
     def replay_config(
-        self, *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
+        self, algorithm: type[Algorithm], *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
     ) -> dict[str, Any]:
-        """Return the options of TransitionReplay."""
+        """Return the options of TransitionReplay.
+
+        Raises:
+            ConfigError: the algorithm would get RLlib's buffer of this name, which ignores unknown options.
+        """
+        if algorithm not in OFF_POLICY:
+            raise ConfigError(
+                f"rollout=array has replay buffers for DQN and SAC only, got {algorithm.__name__}: use rollout=stock"
+            )
         # RLlib validates the type by name, but never creates one: ArrayReplayAlgorithm builds the buffer.
         options = {"capacity": capacity, "prioritised": prioritised, "alpha": alpha, "beta": beta, "seed": seed}
         return {"type": "EpisodeReplayBuffer"} | options
@@ -112,7 +121,7 @@ class StockBackend:
         return parts.get(algorithm, Parts())
 
     def replay_config(
-        self, *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
+        self, algorithm: type[Algorithm], *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
     ) -> dict[str, Any]:
         """Return the options of RLlib's replay buffer."""
         return stock_backend.replay_config(capacity, prioritised, alpha, beta, seed)

@@ -35,16 +35,32 @@ CANDIDATES = ("EUR", "Europe/Berlin", 1, 1.0, True, ["EUR"], {"name": "EUR"})
 def composed(option: str) -> DictConfig:
     """Return the trial of an option, with a value for each field that the user must set."""
     group, _, name = option.rpartition("/")
-    choice = {
-        "reward/term": f"+reward/term=[{name}]",
-        "baseline": f"+baseline@env.baselines.chosen={name}",
-    }.get(group, f"{group}={name}")
-    config = compose([choice])
+    choices = {
+        "reward/term": [f"+reward/term=[{name}]"],
+        "baseline": [f"+baseline@env.baselines.chosen={name}"],
+    }
+    config = compose(choices.get(group) or [*environment_with(group), f"{group}={name}"])
     for key in sorted(OmegaConf.missing_keys(config)):
         place, _, field = key.rpartition(".")
         target = get_object(OmegaConf.select(config, place)._target_)
         OmegaConf.update(config, key, accepted(get_type_hints(target, include_extras=True)[field]))
     return config
+
+
+@cache
+def environment_with(group: str) -> list[str]:
+    """Return the choice of an environment that has a group, if only environments other than the default have it."""
+    if group in chosen_groups():
+        return []
+    environments = [f"env={path.stem}" for path in sorted((CONF / "env").glob("*.yaml"))]
+    return [choice for choice in environments if group in chosen_groups(choice)][:1]
+
+
+@cache
+def chosen_groups(*choices: str) -> frozenset[str]:
+    """Return the groups of which a trial has an option."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return frozenset(hydra_compose("config", list(choices), return_hydra_config=True).hydra.runtime.choices)
 
 
 def accepted(kind: Any) -> object:

@@ -1,8 +1,10 @@
-"""Series cache: a parsed series is reused until its source, its options or the cache file change."""
+"""Series cache: a parsed series is reused until files, options or code change, or the cache file is damaged."""
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -15,10 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from battery_lab.market import series_cache
 from battery_lab.market.aemo import AemoMarket
 from battery_lab.market.series import MarketSeries
-from battery_lab.market.series_cache import cached
+from battery_lab.market.series_cache import cache_key, cached
 from tests.factories import make_series, wavy_prices
 from tests.market import operator_files as files
 
@@ -84,14 +85,26 @@ def test_new_file_in_the_folder_is_read(source: Path, parsed: list[Path]) -> Non
     assert len(load(source.parent)) == 35
 
 
-def test_changed_option_or_reader_version_parses_again(
-    source: Path, parsed: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changed_option_parses_again(source: Path, parsed: list[Path]) -> None:
     load(source)
     assert load(source, time_zone="Australia/Brisbane").time_zone == "Australia/Brisbane"
-    monkeypatch.setattr(series_cache, "READER_VERSION", series_cache.READER_VERSION + 1)
-    load(source)
-    assert len(parsed) == 3
+    assert len(parsed) == 2
+
+
+def test_edited_reader_gets_another_key(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(source.parent))
+    module = source.parent / "edited_reader.py"
+
+    def key(code: str) -> str:
+        module.write_text(code)
+        sys.modules.pop("edited_reader", None)
+        importlib.invalidate_caches()
+        return cache_key(importlib.import_module("edited_reader").Reader, {}, [source])
+
+    before = key("class Reader:\n    scale = 1\n")
+    assert key("class Reader:\n    scale = 1000\n") != before
+    assert key("class Reader:\n    scale = 1\n") == before
+    monkeypatch.delitem(sys.modules, "edited_reader")
 
 
 def test_error_is_not_cached(source: Path, parsed: list[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Backends: which runs compile their gradient steps, after which step, and with which priority."""
+"""Backends: which runs compile their gradient steps, when and with which priority, and who gets a replay buffer."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import pytest
 from ray.rllib.algorithms.dqn import DQN
 from ray.rllib.algorithms.ppo import PPO
 from ray.rllib.algorithms.sac import SAC
+from ray.rllib.algorithms.tqc import TQC
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.rllib.backends import ArrayBackend
+from battery_lab.rllib.backends import ArrayBackend, StockBackend
 
 
 def backend(**changes):
@@ -31,3 +32,19 @@ def test_compile_false_disables_compilation():
 def test_negative_compile_after_is_rejected(name):
     with pytest.raises(ConfigError, match=rf"rollout\.{name} must be a whole number, 0 or more gradient steps, got -1"):
         backend(**{name: -1})
+
+
+REPLAY = {"capacity": 100, "prioritised": True, "alpha": 0.6, "beta": 0.4, "seed": 0}
+
+
+@pytest.mark.parametrize("algorithm", [DQN, SAC])
+def test_algorithms_with_an_array_learner_get_a_replay_buffer(algorithm):
+    assert backend().replay_config(algorithm, **REPLAY) == {"type": "EpisodeReplayBuffer"} | REPLAY
+
+
+def test_other_algorithms_with_a_replay_buffer_need_the_stock_backend():
+    with pytest.raises(
+        ConfigError, match="rollout=array has replay buffers for DQN and SAC only, got TQC: use rollout=stock"
+    ):
+        backend().replay_config(TQC, **REPLAY)
+    assert StockBackend().replay_config(TQC, **REPLAY)["type"] == "PrioritizedEpisodeReplayBuffer"

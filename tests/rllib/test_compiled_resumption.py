@@ -40,7 +40,7 @@ def build(kind, cache):
     config = configured(kind().training(**LEARNING[kind]), scripted, rollout_fragment_length=16)
     config.training(learner_config_dict=dict(rollout.parts(kind().algo_class, gradient_steps=1e9).options))
     if kind is not PPOConfig:
-        config.training(replay_buffer_config=rollout.replay_config(**REPLAY))
+        config.training(replay_buffer_config=rollout.replay_config(kind().algo_class, **REPLAY))
     return config.build_algo()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import ray
 import torch
-from ray.rllib.algorithms.dqn import DQNConfig
+from ray.rllib.algorithms.dqn import DQN, DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 
 from battery_lab.rllib.log_capture import WarningCapture
@@ -47,7 +47,7 @@ PPO = {"train_batch_size_per_learner": 256, "minibatch_size": 64, "num_epochs": 
 
 
 def replayed():
-    replay = array_backend().replay_config(capacity=2000, prioritised=True, alpha=0.6, beta=0.4, seed=1)
+    replay = array_backend().replay_config(DQN, capacity=2000, prioritised=True, alpha=0.6, beta=0.4, seed=1)
     return {
         "train_batch_size_per_learner": 64,
         "training_intensity": 2,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ray.rllib.algorithms.dqn import DQNConfig
+from ray.rllib.algorithms.dqn import DQN, DQNConfig
 from ray.rllib.algorithms.sac import SACConfig
 
 from battery_lab.rllib.backends import ArrayBackend
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 def build(config=None, prioritised=False, iteration=0, **options):
     rollout = ArrayBackend(compile=False, compile_after=0, compile_after_off_policy=0, cache="")
-    replay = rollout.replay_config(capacity=2000, prioritised=prioritised, alpha=0.6, beta=0.4, seed=1)
+    replay = rollout.replay_config(DQN, capacity=2000, prioritised=prioritised, alpha=0.6, beta=0.4, seed=1)
     settings = {
         "train_batch_size_per_learner": 32,
         "training_intensity": 3.3,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ray.rllib.algorithms.dqn import DQNConfig
+from ray.rllib.algorithms.dqn import DQN, DQNConfig
 from ray.rllib.algorithms.dqn.torch.default_dqn_torch_rl_module import DefaultDQNTorchRLModule
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPPOTorchRLModule
@@ -69,7 +69,7 @@ class Curious(DefaultPPOTorchRLModule, SelfSupervisedLossAPI):
     [(DQNConfig, OwnForward, "_forward_train"), (PPOConfig, Curious, "compute_self_supervised_loss")],
 )
 def test_overridden_module_methods_that_losses_skip_are_rejected(config, module, named):
-    replay = array_backend().replay_config(capacity=100, prioritised=False, alpha=0.6, beta=0.4, seed=0)
+    replay = array_backend().replay_config(DQN, capacity=100, prioritised=False, alpha=0.6, beta=0.4, seed=0)
     training = {} if config is PPOConfig else {"replay_buffer_config": replay}
     made = configured(config().training(**training)).rl_module(rl_module_spec=RLModuleSpec(module_class=module))
     with pytest.raises(ConfigError, match=f"{named}.*rollout=stock"):

@@ -46,9 +46,9 @@ class SageMakerLauncher(Launcher):
     @staticmethod
     def remote_jobs(folder: Path) -> RemoteJobs | None:
         """Return the jobs of the sweep in a folder, for `battery-lab sweep`. None: it has no SageMaker jobs."""
-        from sagemaker_jobs.collect.sweep_record import RECORD
+        from sagemaker_jobs.collect.sweep_record import has_record
 
-        if not (folder / RECORD).is_file():
+        if not has_record(folder):
             return None
         from hydra_plugins.battery_lab_launchers import _sagemaker_remote
 

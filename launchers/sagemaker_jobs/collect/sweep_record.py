@@ -12,6 +12,19 @@ from battery_lab.common.errors import ConfigError
 from sagemaker_jobs.aws.s3_layout import S3Layout
 
 RECORD = "remote.json"
+SERVICE = "sagemaker"
+
+
+def has_record(folder: Path) -> bool:
+    """Return whether a folder holds the record of SageMaker jobs; those of earlier versions name no service."""
+    try:
+        content = json.loads((folder / RECORD).read_text())
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        # It is damaged, which SweepRecord.read explains.
+        return True
+    return not isinstance(content, dict) or content.get("service", SERVICE) == SERVICE
 
 
 @dataclass
@@ -55,6 +68,7 @@ class SweepRecord:
     def write(self) -> None:
         """Write the record, whole or not at all."""
         content: dict[str, Any] = {
+            "service": SERVICE,
             "region": self.region,
             "bucket": self.layout.bucket,
             "prefix": self.layout.prefix,

@@ -41,6 +41,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert (record.evaluated_run, record.stop_requested) == (Path("/runs/0"), {"a"})
     record.add_job(4, "b", "fedcba9876543210")
     assert SweepRecord.read(tmp_path) == record
+    assert json.loads((tmp_path / RECORD).read_text())["service"] == "sagemaker"
     assert SweepRecord.known_jobs(tmp_path, "battery-lab-01234567") == record.jobs
     assert SweepRecord.known_jobs(tmp_path, "battery-lab-76543210") == {}
 
