@@ -14,7 +14,7 @@ LINE = "COMP_LINE"
 
 
 def is_query(arguments: Sequence[str]) -> bool:
-    """Return whether a shell asks how a line could go on."""
+    """Return whether a shell requests the completions of a line."""
     return bool(FLAGS & set(arguments)) and any(argument.startswith("query=") for argument in arguments)
 
 

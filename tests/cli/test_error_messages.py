@@ -88,14 +88,14 @@ def test_names_are_looked_up_among_what_was_chosen(lab):
 
 
 def test_names_are_looked_up_in_the_users_own_options_too(lab, tmp_path: Path):
-    option = tmp_path / "mine" / "algo" / "slow.yaml"
+    option = tmp_path / "custom" / "algo" / "slow.yaml"
     option.parent.mkdir(parents=True)
     option.write_text("defaults:\n  - ppo\n  - _self_\nslowness: 3\n")
-    output = lab("--config-dir", "mine", "algo=slow", "algo.slownes=4")
+    output = lab("--config-dir", "custom", "algo=slow", "algo.slownes=4")
     assert "did you mean algo.slowness?" in output.err
-    output = lab("--config-dir", "mine", "algo=slw")
+    output = lab("--config-dir", "custom", "algo=slw")
     assert output.err == "error: algo=slw is not an option: algo can be dqn, ppo, sac, slow; did you mean algo=slow?\n"
-    assert "--config-dir" not in lab("--config-dir", "mine", "algo=slow", "--cfg", "job").err
+    assert "--config-dir" not in lab("--config-dir", "custom", "algo=slow", "--cfg", "job").err
 
 
 @pytest.mark.parametrize(
@@ -118,9 +118,9 @@ def test_a_password_is_refused_before_anything_writes_it_down(lab, tmp_path: Pat
 
 @pytest.mark.filterwarnings("error")
 def test_a_folder_of_options_that_is_not_there_is_named(lab, tmp_path: Path):
-    output = lab("--config-dir", "mine", "algo=slow")
+    output = lab("--config-dir", "custom", "algo=slow")
     assert output.status == 1
-    assert output.err == f"error: --config-dir mine: no such folder, seen from {tmp_path}\n"
+    assert output.err == f"error: --config-dir custom: no such folder, seen from {tmp_path}\n"
 
 
 def test_a_market_without_the_columns_that_a_feature_needs_is_refused_before_training(lab, tmp_path: Path):

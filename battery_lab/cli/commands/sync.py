@@ -82,8 +82,8 @@ def _check_sync_state(run: Path) -> None:
     """Raise DataError where the sync state is damaged; without it the run would be sent a second time."""
     path = RunFolder(run).sync_state
     try:
-        found = json.loads(path.read_text())
-        good = "key" in found and all(isinstance(store["artifacts"], str | None) for store in found["stores"].values())
+        state = json.loads(path.read_text())
+        good = "key" in state and all(isinstance(store["artifacts"], str | None) for store in state["stores"].values())
     except FileNotFoundError:
         return
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

@@ -40,7 +40,7 @@ def collect_outcome(
         bill: the bill of the job.
         downloads: the downloads of the sweep.
         digest: the digest of the trial and the lab's source.
-        stop_requested: whether this sweep asked the job to stop.
+        stop_requested: whether this sweep requested the stop of the job.
     """
     folder.mkdir(parents=True, exist_ok=True)
     add_bill(folder, bill)

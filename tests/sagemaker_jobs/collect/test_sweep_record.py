@@ -29,7 +29,7 @@ EARLIER = {
     "experiment": "sweep",
     "judged": "/runs/0",  # codespell:ignore judged
     "rehearsal": None,
-    "asked": ["a"],
+    "asked": ["a"],  # codespell:ignore asked
     "jobs": {"3": ["a", "0123456789abcdef"]},
 }
 
