@@ -14,8 +14,8 @@ from battery_lab.config.hydra_errors import no_option, several_values_message
 from battery_lab.config.paths import conf_dir
 
 # Groups that configure the sweep as a whole, and where results are kept: all trials of a sweep share them.
-AROUND = ("launcher", "sweeper", "sweep")
-SHARED = (*AROUND, "tracking", "outputs")
+SWEEP_GROUPS = ("launcher", "sweeper", "sweep")
+SHARED = (*SWEEP_GROUPS, "tracking", "outputs")
 
 
 def is_group(override: str) -> bool:

@@ -101,10 +101,10 @@ def test_names_are_looked_up_in_the_users_own_options_too(lab, tmp_path: Path):
 @pytest.mark.parametrize(
     "choice",
     [
-        "tracking.uri=http://me:geheim@host:5000",
-        "tracking.uri='https://host/?token=geheim'",
-        "tracking.artifacts=s3://me:geheim@bucket/x",
-        "market.path=https://me:geheim@host/prices.csv",
+        "tracking.uri=http://me:secret@host:5000",
+        "tracking.uri='https://host/?token=secret'",
+        "tracking.artifacts=s3://me:secret@bucket/x",
+        "market.path=https://me:secret@host/prices.csv",
     ],
 )
 @pytest.mark.parametrize("flags", [[], ["-m"]])
@@ -112,7 +112,7 @@ def test_a_password_is_refused_before_anything_writes_it_down(lab, tmp_path: Pat
     output = lab(*flags, choice, "seed=1")
     assert output.status == 1
     assert output.err.startswith(f"error: {choice.partition('=')[0]} must not contain a user, password or query")
-    assert "geheim" not in output.out + output.err
+    assert "secret" not in output.out + output.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -160,7 +160,7 @@ def test_a_damaged_trial_is_named(lab, tmp_path: Path, text: str):
     for again in ("resume", "rerun"):
         output = lab(f"{again}=run")
         assert output.status == 1
-        assert re.fullmatch(r"error: run/trial\.yaml is damaged \(.*\): bring back a whole one, or .*\n", output.err)
+        assert re.fullmatch(r"error: run/trial\.yaml is damaged \(.*\): restore it from a backup, or .*\n", output.err)
 
 
 def test_a_traceback_is_shown_on_request(lab, monkeypatch):

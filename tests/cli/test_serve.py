@@ -65,9 +65,9 @@ def test_each_has_help(lab, command, words):
 def test_export_prints_the_folder_and_the_next_command(lab, kept, tmp_path):
     output = lab("export", f"run={kept}", "to=custom")
     assert (output.status, output.err) == (0, "")
-    assert output.out.endswith("actions out; serve it with: battery-lab serve model=custom\n") and output.out.startswith(
-        "exported to custom: "
-    )
+    assert output.out.endswith(
+        "actions out; serve it with: battery-lab serve model=custom\n"
+    ) and output.out.startswith("exported to custom: ")
     assert (tmp_path / "custom" / "model.onnx").is_file()
     assert json.loads((tmp_path / "custom" / "model.json").read_text())["name"] == "ppo"
 
@@ -206,5 +206,7 @@ def test_a_policy_of_an_earlier_version_is_exported_with_the_layout_of_its_marke
     del spec["layout"], spec["action"]
     path.write_text(json.dumps(spec))
     assert lab("export", "run=run", "to=custom").err == ""
-    exported_again, other = ((folder / "model.json").read_text() for folder in (tmp_path / "custom", exported / "model"))
+    exported_again, other = (
+        (folder / "model.json").read_text() for folder in (tmp_path / "custom", exported / "model")
+    )
     assert json.loads(exported_again) == json.loads(other)

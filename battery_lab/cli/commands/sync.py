@@ -114,7 +114,7 @@ def _address(run: Path, tracking: MlflowTracking, overrides: list[str]) -> Addre
 
 
 def _status(run: Path) -> str:
-    """Return how a run ended, as it noted itself, or as its folder looks."""
+    """Return how a run ended: the status in its sync state, or the one that its files imply."""
     noted = read_sync_state(run).get("status")
     return str(noted or ("FINISHED" if RunFolder(run).metrics.is_file() else "KILLED"))
 

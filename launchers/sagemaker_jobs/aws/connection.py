@@ -78,12 +78,10 @@ class Connection:
 
     @cached_property
     def sagemaker(self) -> Any:
-        """The client of SageMaker."""
         return self.client("sagemaker")
 
     @cached_property
     def s3(self) -> Any:
-        """The client of S3."""
         return self.client("s3")
 
     @cached_property

@@ -125,9 +125,7 @@ def test_updates_and_target_networks_agree_step_by_step(kind, options):
     for name, tensor in found.items():
         assert torch.allclose(tensor, wanted[name], rtol=1e-3, atol=2e-5), name
     # All parameters of an optimiser at once.
-    assert set(ours._steps._optimizer_step._flat) == {
-        name for name, _ in ours.get_optimizers_for_module(DEFAULT_MODULE_ID)
-    }
+    assert set(ours.stepper.flat_optimizers) == {name for name, _ in ours.get_optimizers_for_module(DEFAULT_MODULE_ID)}
 
 
 def test_update_with_several_minibatches_equals_several_updates():

@@ -162,7 +162,7 @@ def test_several_learners_average_their_gradients(monkeypatch):
 def test_one_kernel_call_updates_all_parameters():
     ours, _, fragment = build_both()
     ours.update(episodes=[fragment])
-    assert set(ours._steps._optimizer_step._flat) == {"default_optimizer"}
+    assert set(ours.stepper.flat_optimizers) == {"default_optimizer"}
 
 
 def test_number_and_size_of_minibatches_equal_rllibs():
