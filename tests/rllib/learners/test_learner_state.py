@@ -39,3 +39,11 @@ def test_setting_weights_alone_keeps_the_number_of_steps():
     steps = ours.gradient_steps
     ours.set_state({"rl_module": ours.get_state()["rl_module"]})
     assert ours.gradient_steps == steps > 0
+
+
+def test_shutdown_ends_the_compilation(monkeypatch):
+    learner, _ = build_learner(ArrayPPOLearner)
+    closed = []
+    monkeypatch.setattr(learner.stepper, "close", lambda: closed.append(True))
+    learner.shutdown()
+    assert closed == [True]
