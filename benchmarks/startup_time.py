@@ -33,7 +33,7 @@ def measure(algos: Sequence[str], repeats: int) -> dict[str, dict[str, dict[str,
     measured: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as outputs:
         for repeat in range(repeats + 1):
-            phases = {"": {HELP: _help()}} | {algo: _start(algo, outputs) for algo in algos}
+            phases = {"": {HELP: time_help()}} | {algo: time_start(algo, outputs) for algo in algos}
             if not repeat:
                 continue  # The first repetition fills the caches.
             for algo, seconds in phases.items():
@@ -52,18 +52,20 @@ def table(measured: dict[str, dict[str, dict[str, float]]]) -> str:
     return "\n" + markdown_tables.markdown(("", "", "median (minimum to maximum)"), rows)
 
 
-def _help() -> float:
+def time_help() -> float:
+    """Return the seconds of `battery-lab --help`."""
     started_at = time.time()
-    _run_python("-m", "battery_lab", "--help")
+    run_python("-m", "battery_lab", "--help")
     return time.time() - started_at
 
 
-def _start(algo: str, outputs: str) -> dict[str, float]:
+def time_start(algo: str, outputs: str) -> dict[str, float]:
+    """Run `start` in another process, and return its seconds."""
     task = {"algo": algo, "outputs": outputs, "started_at": time.time()}
-    return dict(json.loads(_run_python("-m", "benchmarks.startup_time", json.dumps(task)).splitlines()[-1]))
+    return dict(json.loads(run_python("-m", "benchmarks.startup_time", json.dumps(task)).splitlines()[-1]))
 
 
-def _run_python(*arguments: str) -> str:
+def run_python(*arguments: str) -> str:
     """Run Python and return its output.
 
     Raises:

@@ -27,12 +27,12 @@ def measure(repeats: int) -> dict[str, dict[str, float]]:
     measured: dict[str, list[float]] = {name: [] for name in (COMMANDS, ONE, TWO, COST, GAIN)}
     with tempfile.TemporaryDirectory() as scratch:
         outputs = Path(scratch)
-        _run_lab(outputs, f"seed={TRIALS}")  # Fills the caches.
+        run_lab(outputs, f"seed={TRIALS}")  # Fills the caches.
         for repeat in range(repeats):
             seconds = {
-                COMMANDS: sum(_run_lab(outputs, f"seed={seed}") for seed in range(TRIALS)),
-                ONE: _run_lab(outputs, *_sweep_overrides(outputs / f"one{repeat}", 1)),
-                TWO: _run_lab(outputs, *_sweep_overrides(outputs / f"two{repeat}", 2), cores=2),
+                COMMANDS: sum(run_lab(outputs, f"seed={seed}") for seed in range(TRIALS)),
+                ONE: run_lab(outputs, *_sweep_overrides(outputs / f"one{repeat}", 1)),
+                TWO: run_lab(outputs, *_sweep_overrides(outputs / f"two{repeat}", 2), cores=2),
             }
             seconds |= {COST: (seconds[ONE] - seconds[COMMANDS]) / TRIALS, GAIN: seconds[ONE] / seconds[TWO]}
             for name, value in seconds.items():
@@ -55,7 +55,7 @@ def _sweep_overrides(folder: Path, parallel: int) -> Sequence[str]:
     return "--multirun", f"seed={seeds}", f"hydra.sweep.dir={folder}", *launcher
 
 
-def _run_lab(outputs: Path, *overrides: str, cores: int = 1) -> float:
+def run_lab(outputs: Path, *overrides: str, cores: int = 1) -> float:
     """Run the lab's command on a number of cores, and return its seconds.
 
     Raises:

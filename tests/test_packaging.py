@@ -50,8 +50,8 @@ def succeed(*command: str | Path, cwd: Path, **env: str) -> str:
 
 def files_below(folder: Path, prefix: str) -> set[str]:
     """Return the files that belong into the wheel from a folder of the tree, as the wheel names them."""
-    found = (p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-    return {f"{prefix}/{p.relative_to(folder).as_posix()}" for p in found}
+    paths = (p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    return {f"{prefix}/{p.relative_to(folder).as_posix()}" for p in paths}
 
 
 # --- the wheel ---
@@ -106,9 +106,9 @@ def test_the_wheel_describes_itself_by_the_readme(wheel: Path) -> None:
 
 def test_an_installed_lab_finds_its_own_options(installed: Path, tmp_path: Path) -> None:
     ask = "from battery_lab.config.paths import conf_dir; print(conf_dir())"
-    found = Path(succeed(installed / "python", "-c", ask, cwd=tmp_path).strip())
-    assert found.is_relative_to(installed.parent)
-    assert (found / "config.yaml").is_file()
+    options = Path(succeed(installed / "python", "-c", ask, cwd=tmp_path).strip())
+    assert options.is_relative_to(installed.parent)
+    assert (options / "config.yaml").is_file()
 
 
 def test_an_installed_lab_explains_itself_in_any_folder(installed: Path, tmp_path: Path) -> None:
@@ -119,11 +119,11 @@ def test_an_installed_lab_explains_itself_in_any_folder(installed: Path, tmp_pat
 
 
 def test_an_installed_lab_composes_an_option_of_the_users_own_folder(installed: Path, tmp_path: Path) -> None:
-    option = tmp_path / "mine" / "reward" / "thrifty.yaml"
+    option = tmp_path / "custom" / "reward" / "thrifty.yaml"
     option.parent.mkdir(parents=True)
     option.write_text("_target_: my_rewards.Thrifty\n")
     text = succeed(
-        *(installed / "python", "-m", "battery_lab", "--config-dir", "mine", "--cfg", "job", "reward=thrifty"),
+        *(installed / "python", "-m", "battery_lab", "--config-dir", "custom", "--cfg", "job", "reward=thrifty"),
         cwd=tmp_path,
     )
     assert "my_rewards.Thrifty" in text
@@ -255,10 +255,10 @@ def test_the_dashboard_says_where_trials_are_and_reports_to_nobody(clone: Path) 
     python.parent.mkdir()
     python.write_text('#!/bin/sh\necho "$MLFLOW_DISABLE_TELEMETRY $DO_NOT_TRACK $*"\n')
     python.chmod(0o755)
-    said = succeed("make", "dashboard", "PORT=5123", cwd=clone).splitlines()
-    assert said[0] == "Open http://127.0.0.1:5123/#/experiments?workflowType=machine_learning"
-    assert said[-1].startswith("true true -m mlflow ui ")
-    assert "--host 127.0.0.1 --port 5123" in said[-1]
+    lines = succeed("make", "dashboard", "PORT=5123", cwd=clone).splitlines()
+    assert lines[0] == "Open http://127.0.0.1:5123/#/experiments?workflowType=machine_learning"
+    assert lines[-1].startswith("true true -m mlflow ui ")
+    assert "--host 127.0.0.1 --port 5123" in lines[-1]
 
 
 def test_help_names_every_target(clone: Path) -> None:

@@ -29,7 +29,7 @@ class ExitMessage(NamedTuple):
 
 
 def shows_traceback() -> bool:
-    """Return whether the user asked for tracebacks."""
+    """Return whether the user requests tracebacks."""
     return os.environ.get(TRACEBACK_VARIABLE) == "1"
 
 

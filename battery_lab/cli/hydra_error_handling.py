@@ -16,7 +16,7 @@ from battery_lab.cli.error_messages import TRACEBACK_VARIABLE
 from battery_lab.common.errors import causes
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import names_in, options_with
-from battery_lab.config.hydra_errors import explained
+from battery_lab.config.hydra_errors import override_error
 from battery_lab.config.override_checks import is_group
 from battery_lab.config.stored_trial import load_trial
 
@@ -47,7 +47,7 @@ def hydra_errors_explained(arguments: Sequence[str]) -> Iterator[None]:
         # An interrupt may surface as an error of Hydra.
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):
             raise
-        raise explained(error, _names(arguments), options_with) from error
+        raise override_error(error, _names(arguments), options_with) from error
 
 
 def _names(arguments: Sequence[str]) -> Mapping[str, Any]:

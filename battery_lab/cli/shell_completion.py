@@ -14,7 +14,7 @@ LINE = "COMP_LINE"
 
 
 def is_query(arguments: Sequence[str]) -> bool:
-    """Return whether a shell requests completions of a line."""
+    """Return whether a shell requests the completions of a line."""
     return bool(FLAGS & set(arguments)) and any(argument.startswith("query=") for argument in arguments)
 
 

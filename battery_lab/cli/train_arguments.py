@@ -13,7 +13,7 @@ from battery_lab.cli.arguments import folder
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.nested_values import leaves
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.override_checks import AROUND, check_groups, check_one_each, group_of, is_group
+from battery_lab.config.override_checks import SWEEP_GROUPS, check_groups, check_one_each, group_of, is_group
 from battery_lab.config.paths import conf_dir
 from battery_lab.config.stored_trial import load_trial
 from battery_lab.config.sweep_name import load_command
@@ -110,7 +110,7 @@ def _chosen(arguments: Sequence[str], *prefixes: str) -> list[str]:
 def _check_values_only(name: str, arguments: Sequence[str]) -> None:
     """Raise ConfigError where an argument would replace a whole part of a stored trial."""
     for argument in arguments:
-        if is_group(argument) and group_of(argument) not in AROUND:
+        if is_group(argument) and group_of(argument) not in SWEEP_GROUPS:
             raise ConfigError(
                 f"{argument} cannot be combined with {name}=, which takes the stored options: change single values "
                 "(algo.lr=...), or start a new run"

@@ -46,9 +46,9 @@ def damaged(path: Path, why: object, remedy: str = "run the trial again") -> Dat
     Args:
         path: the file.
         why: the reason.
-        remedy: what to do where no good copy exists.
+        remedy: what to do without a backup.
     """
-    return DataError(f"{path} is damaged ({' '.join(str(why).split())}): bring back a whole one, or {remedy}")
+    return DataError(f"{path} is damaged ({' '.join(str(why).split())}): restore it from a backup, or {remedy}")
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

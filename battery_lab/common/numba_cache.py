@@ -16,7 +16,7 @@ KEPT = 4
 VARIABLE = "NUMBA_CACHE_DIR"
 
 
-def source_digest(package: Path = PACKAGE) -> str:
+def numba_sources_digest(package: Path = PACKAGE) -> str:
     """Return a hash of all Python sources below a folder that mention numba."""
     hasher = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
@@ -31,8 +31,9 @@ def keep_compiled_code(package: Path = PACKAGE) -> None:
     """Select the cache folder of the current sources, unless the user has set one, and remove old folders."""
     if VARIABLE in os.environ:
         return
+    # Not platformdirs: every import of the lab runs this, also in the image that serves policies and lacks the package.
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "battery_lab"
-    folder = caches / source_digest(package)
+    folder = caches / numba_sources_digest(package)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)

@@ -82,7 +82,7 @@ MODULES = {
     "rollout.rings": "rllib.replay.ring_buffer",
     "rollout.runner": "rllib.runners.checkpointed_runner",
     "rollout.sac_learner": "rllib.learners.sac_learner",
-    "rollout.said": "rllib.log_capture",
+    "rollout.said": "rllib.log_capture",  # codespell:ignore said
     "rollout.steps": "rllib.gradient_step.gradient_steps",
     "rollout.stock": "rllib.stock_backend",
     "training": "experiment.trainer",

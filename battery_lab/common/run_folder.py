@@ -45,6 +45,7 @@ class RunFolder:
     MODEL: ClassVar[str] = "model"
     TEST_LOOKS: ClassVar[str] = "test_looks.jsonl"
     EVALUATIONS: ClassVar[str] = "evaluations"
+    LOG: ClassVar[str] = "trial.log"
     CHOICES: ClassVar[str] = "choices.json"
     SYNC_STATE: ClassVar[str] = "mlflow.json"
     SYNC_LOCK: ClassVar[str] = ".mlflow.lock"
@@ -72,7 +73,7 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """The page that shows the results."""
+        """One page without scripts; ``report.page`` writes it."""
         return self.path / self.REPORT
 
     @property
@@ -109,6 +110,11 @@ class RunFolder:
     def evaluations(self) -> Path:
         """Later evaluations of the policy, each a folder with results of its own."""
         return self.path / self.EVALUATIONS
+
+    @property
+    def log(self) -> Path:
+        """The output of the process or job of a trial of a sweep."""
+        return self.path / self.LOG
 
     @property
     def choices(self) -> Path:
@@ -157,7 +163,6 @@ class RunFolder:
             frame.to_parquet(part, index=False)
 
     def write_report(self, page: bytes) -> None:
-        """Write the page."""
         atomic_write(self.report, page)
 
     def append_test_look(self, look: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from battery_lab.config.hydra_errors import explained
+from battery_lab.config.hydra_errors import override_error
 from battery_lab.config.override_checks import check_groups, is_group
 from battery_lab.config.paths import conf_dir
 from battery_lab.config.sweep_name import sweep_name
@@ -44,7 +44,7 @@ def compose(overrides: Sequence[str], folder: Path | None = None, name: str = "c
             check_groups(overrides)
             return hydra_compose(name, overrides=list(overrides))
         except HydraException as error:
-            raise explained(error, _known([o for o in overrides if is_group(o)], name), options_with) from None
+            raise override_error(error, _known([o for o in overrides if is_group(o)], name), options_with) from None
 
 
 def options_with(key: str) -> list[str]:

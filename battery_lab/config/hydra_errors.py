@@ -16,10 +16,10 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.config.paths import conf_dir
 
 HYDRA = "1.3"  # the minor version of hydra-core whose texts are read here
-OWN = "; to add your own, write <folder>/{path}.yaml and pass --config-dir <folder>"
+ADD_OPTION_REMEDY = "; to add your own, write <folder>/{path}.yaml and pass --config-dir <folder>"
 
 
-def several(override: str, listed: bool = True) -> str:
+def several_values_message(override: str, listed: bool = True) -> str:
     """Return the message for several values where one is possible.
 
     Args:
@@ -31,7 +31,7 @@ def several(override: str, listed: bool = True) -> str:
     return f"{override} has several values: add --multirun to run one trial per value{meant}"
 
 
-def explained(
+def override_error(
     error: HydraException, config: Mapping[str, Any], options_with: Callable[[str], Sequence[str]]
 ) -> ConfigError:
     """Return the error of an override with a suggestion of what was meant.
@@ -48,23 +48,23 @@ def explained(
         )
     text = str(error).partition("\nConfig search path")[0].strip()
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return ConfigError(no_option(str(error.missing_cfg_file), error.options, OWN))
+        return ConfigError(no_option(str(error.missing_cfg_file), error.options, ADD_OPTION_REMEDY))
     if isinstance(error, ConfigCompositionException):
-        found = re.match(r"Could not override '([^']+)'", text)
-        if found:
-            key = found[1].partition("@")[0]
+        match = re.match(r"Could not override '([^']+)'", text)
+        if match:
+            key = match[1].partition("@")[0]
             if key.startswith("hydra.launcher."):
                 return ConfigError(f"{key} is not an option of the chosen launcher: see conf/launcher for its options")
             return ConfigError(no_key(key, config, options_with(key)))
-        found = re.match(r"(Ambiguous value for argument|Sweep parameters) '([^\n]+)'", text)
-        if found:
-            return ConfigError(several(found[2], listed=found[1].startswith("Ambiguous")))
-        found = re.match(r"Could not append to config. An item is already at '([^']+)'", text)
-        if found:
-            return ConfigError(f"{found[1]} exists already: write {found[1]}=... without the +")
-        found = re.match(r"Could not delete from config. '([^']+)' does not exist", text)
-        if found:
-            return ConfigError(f"~{found[1]}: {no_key(found[1], config)}")
+        match = re.match(r"(Ambiguous value for argument|Sweep parameters) '([^\n]+)'", text)
+        if match:
+            return ConfigError(several_values_message(match[2], listed=match[1].startswith("Ambiguous")))
+        match = re.match(r"Could not append to config. An item is already at '([^']+)'", text)
+        if match:
+            return ConfigError(f"{match[1]} exists already: write {match[1]}=... without the +")
+        match = re.match(r"Could not delete from config. '([^']+)' does not exist", text)
+        if match:
+            return ConfigError(f"~{match[1]}: {no_key(match[1], config)}")
     reason = f" ({error.__cause__})" if error.__cause__ else ""
     return ConfigError(" ".join((text + reason).split()))
 

@@ -10,12 +10,12 @@ from hydra.core.override_parser.types import Glob, Override, Sweep, ValueType
 from hydra.errors import HydraException
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.config.hydra_errors import no_option, several
+from battery_lab.config.hydra_errors import no_option, several_values_message
 from battery_lab.config.paths import conf_dir
 
 # Groups that configure the sweep as a whole, and where results are kept: all trials of a sweep share them.
-AROUND = ("launcher", "sweeper", "sweep")
-SHARED = (*AROUND, "tracking", "outputs")
+SWEEP_GROUPS = ("launcher", "sweeper", "sweep")
+SHARED = (*SWEEP_GROUPS, "tracking", "outputs")
 
 
 def is_group(override: str) -> bool:
@@ -64,7 +64,7 @@ def yaml_value(override: str) -> Any:
         return override.partition("=")[2]
     if parsed.is_sweep_override():
         simple = parsed.value_type == ValueType.SIMPLE_CHOICE_SWEEP
-        raise ConfigError(several(override, listed=simple and not is_group(override)))
+        raise ConfigError(several_values_message(override, listed=simple and not is_group(override)))
     return parsed.value()
 
 

@@ -14,10 +14,11 @@ from battery_lab.common.old_names import ADDED_OPTIONS, current_name
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import compose
 from battery_lab.config.hydra_errors import no_key
-from battery_lab.config.override_checks import AROUND, check_groups, group_of, is_group, yaml_value
+from battery_lab.config.override_checks import SWEEP_GROUPS, check_groups, group_of, is_group, yaml_value
 
 CHOICES = "choices"
-# Keys that may change when a run is resumed: the budget, and where results are kept. Others define another trial.
+# Keys that may change when a run is resumed: the budget, and where results are kept. A change of any
+# other key would make it another trial.
 MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun", "sweep.", "rollout.cache")
 
 
@@ -42,7 +43,7 @@ def note_choices(config: DictConfig, chosen: Mapping[str, str | None]) -> None:
     own = {
         str(group): option
         for group, option in chosen.items()
-        if option is not None and "@" not in group and not group.startswith("hydra/") and group not in AROUND
+        if option is not None and "@" not in group and not group.startswith("hydra/") and group not in SWEEP_GROUPS
     }
     if own:
         OmegaConf.update(config, CHOICES, own, force_add=True)

@@ -28,7 +28,7 @@ from battery_lab.experiment.metrics import Validation
 from battery_lab.experiment.progress import ConsoleProgress
 from battery_lab.experiment.trainer import Interrupted, Trainer, TrainOptions
 from battery_lab.networks.base import Network
-from battery_lab.policies.policy import Policy, copied, load
+from battery_lab.policies.policy import Policy, load, policy_from_actor
 from battery_lab.rllib.backends import Backend
 from battery_lab.rllib.ray_runtime import start_ray, without_results_folder
 from battery_lab.tracking import RunLog, Status, Tracker
@@ -162,7 +162,7 @@ class Experiment:
     def copy_policy(self, algorithm: Any, source: WorldSource, env_steps: int) -> Policy:
         """Return a copy of the policy of an algorithm that has trained on a world."""
         world = source.open()
-        return copied(
+        return policy_from_actor(
             self.algo.actor(algorithm.env_runner.module),
             self.network.encoder(world.layout),
             actions=source.actions,
@@ -241,7 +241,7 @@ class _Run:
         metrics |= self.progress.metrics()
         self.log.log({key: value for key, value in metrics.items() if key.startswith("test/")}, self.progress.env_steps)
         curves = pd.DataFrame(self.log.read())
-        results.write_report(
+        results.write_results_page(
             self.folder, f"{name}, seed {experiment.seed}", self.world, evaluations, name, table, curves, metrics
         )
         # Last: a run folder with metrics.json counts as finished.

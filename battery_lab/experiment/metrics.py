@@ -7,12 +7,11 @@ from functools import cached_property
 
 import pandas as pd
 
+from battery_lab.common.metric_names import CAPTURE, LIFT
 from battery_lab.envs.base import Actor, Evaluation, World
 
-CAPTURE, LIFT = "capture", "lift_over_rule"
 
-
-def share(value: float, whole: float) -> float:
+def ratio(value: float, whole: float) -> float:
     """Return value / whole; NaN if whole is not positive."""
     return value / whole if whole > 0 else float("nan")
 
@@ -31,7 +30,7 @@ def with_shares(world: World, evaluations: Mapping[str, Evaluation]) -> dict[str
     shares = {}
     for name, evaluation in evaluations.items():
         score = evaluation.metrics[world.score]
-        shares[name] = {**evaluation.metrics, CAPTURE: share(score, best), LIFT: share(score, rule) - 1}
+        shares[name] = {**evaluation.metrics, CAPTURE: ratio(score, best), LIFT: ratio(score, rule) - 1}
     return shares
 
 

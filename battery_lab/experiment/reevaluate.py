@@ -49,7 +49,7 @@ def reevaluate(experiment: Experiment, run: Path, folder: Path, console: Console
     metrics, evaluations, table = results.evaluate_test(world, policy, name)
     folder.mkdir(parents=True, exist_ok=True)
     results.write_results(folder, metrics, evaluations[name], name)
-    results.write_report(folder, f"{name}, evaluated again", world, evaluations, name, table, pd.DataFrame())
+    results.write_results_page(folder, f"{name}, evaluated again", world, evaluations, name, table, pd.DataFrame())
     console.print(report.render_table(table, world))
     return metrics
 

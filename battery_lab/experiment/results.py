@@ -45,7 +45,7 @@ def write_results(folder: Path, metrics: Mapping[str, float], evaluation: Evalua
     run.write_metrics(metrics)
 
 
-def write_report(
+def write_results_page(
     folder: Path,
     title: str,
     world: World,

@@ -21,7 +21,7 @@ from battery_lab.envs.battery.physics import Array, Battery, Limits
 NO_VALUE = -1e300  # finite, so that the compiler may exclude infinities and NaNs
 GAIN = 1e-7  # least gain of a move; smaller gains are rounding errors (values reach millions)
 ON_LEVEL = 1e-6  # positions this close, in levels, count as equal
-MOST_LEVELS = 20_000
+MAX_LEVELS = 20_000
 FINEST = 1e-5  # least share of usable energy that one interval must be able to move
 VECTORISED = {"nnan", "ninf", "nsz"}  # lets a maximum compile to one instruction
 
@@ -106,9 +106,9 @@ def coarse_grid(battery: Battery, interval_h: float) -> EnergyGrid:
 def _best_step(rise: float, fall: float, above: float, below: float, at_least: int, tolerance: float) -> float:
     """Search, coarsest first, level sizes that divide a full step, a side of the start or the usable energy."""
     usable = above + below
-    parts = np.arange(1, MOST_LEVELS + 1)
+    parts = np.arange(1, MAX_LEVELS + 1)
     step = np.concatenate([length / parts for length in (rise, fall, above, below, usable) if length > 0])
-    finest = min(usable / MOST_LEVELS, rise)  # a full step spans at least one level
+    finest = min(usable / MAX_LEVELS, rise)  # a full step spans at least one level
     step = -np.sort(-step[(step <= usable / at_least) & (step >= finest)])
     size = np.floor(above / step + ON_LEVEL) + np.floor(below / step + ON_LEVEL)
     lost = 1 - size * step / usable

@@ -65,7 +65,7 @@ def export_policy(stored: Path, network: Network, env: Environment, name: str, f
     outputs = policy.network.head.out_features
     if policy.decision == "argmax" and outputs != len(action.values):
         raise DataError(f"{stored} has {outputs} actions, and its environment {len(action.values)}: train it there")
-    graph = _graph(policy)
+    graph = onnx_graph(policy)
     about = About(
         name=name,
         observation=list(layout.names),
@@ -95,7 +95,12 @@ def _meaning_from_env(stored: Path, env: Environment) -> tuple[Layout, ActionMea
     return world.layout, world.action
 
 
-def _graph(policy: Policy) -> bytes:
+def onnx_graph(policy: Policy) -> bytes:
+    """Return the ONNX graph of a policy, serialised.
+
+    Raises:
+        LabError: the network has parts that ONNX does not support.
+    """
     rows = torch.export.Dim("rows")
     example = torch.zeros(2, policy.layout.size)
     try:

@@ -91,7 +91,7 @@ class Policy:
         (folder / SPEC).write_text(json.dumps(spec, indent=1))
 
 
-def copied(
+def policy_from_actor(
     actor: tuple[nn.Module, nn.Linear, str],
     encoder: nn.Module,
     *,

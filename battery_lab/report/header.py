@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from battery_lab.common.duration_text import in_words
-from battery_lab.report.run_records import read_choices, read_figures, run_folder
+from battery_lab.report.run_records import enclosing_run, read_choices, read_figures
 
 # Parts that the world describes itself, or that do not affect the policy.
 HIDDEN = ("env", "tracking")
@@ -21,7 +21,7 @@ def header(folder: Path, used: Sequence[str], figures: Mapping[str, Any] | None 
         used: labels that the page has already.
         figures: metrics of the training. None: those of the finished run.
     """
-    run = run_folder(folder)
+    run = enclosing_run(folder)
     trial, figures = read_choices(run), read_figures(run) if figures is None else figures
     chosen = trial.get("choices")
     chosen = chosen if isinstance(chosen, Mapping) else {}

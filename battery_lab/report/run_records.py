@@ -14,7 +14,7 @@ from battery_lab.common.run_folder import RunFolder
 _LOGIN = re.compile(r"(?<=://)[^\s/'\"@]+@")
 
 
-def run_folder(folder: Path) -> Path:
+def enclosing_run(folder: Path) -> Path:
     """Return the run folder of a folder, which is the run folder itself or the folder of an evaluation in it."""
     places = (folder, *list(folder.resolve().parents)[:2])
     return next((place for place in places if RunFolder(place).trial.is_file()), folder)

@@ -12,11 +12,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from battery_lab.common.metric_names import CAPTURE, LIFT
+
 if TYPE_CHECKING:
     from battery_lab.envs.base import World
 
 MISSING = "\N{EN DASH}"
-SHARES = ("capture", "lift_over_rule")  # see experiment/metrics.py
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ def columns(table: pd.DataFrame, world: World) -> list[Column]:
     metrics = {metric.name: metric for metric in world.metrics}
     unit = metrics[world.score].unit
     first = [name for name, metric in metrics.items() if metric.unit == unit]
-    order = [*first, *SHARES, *metrics, *map(str, table.columns)]
+    order = [*first, CAPTURE, LIFT, *metrics, *map(str, table.columns)]
     names = [name for name in dict.fromkeys(order) if name in table.columns]
     labels = {name: metric.label for name, metric in metrics.items()}
     units = {name: metric.unit for name, metric in metrics.items()}
@@ -88,7 +89,7 @@ def _cell(name: str, value: object, unit: str) -> str:
         return MISSING if value is None else printable(value)
     if not math.isfinite(value):
         return MISSING
-    if name == "lift_over_rule":
+    if name == LIFT:
         return f"{value:+,.0%}".replace("-", "\N{MINUS SIGN}")
-    digits = 0 if unit and abs(value) >= 100 else 3 if name == "capture" else 2
+    digits = 0 if unit and abs(value) >= 100 else 3 if name == CAPTURE else 2
     return f"{value:,.{digits}f}".replace("-", "\N{MINUS SIGN}")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from battery_lab.common.metric_names import CAPTURE, LIFT
 from battery_lab.envs.base import Panel
 from battery_lab.report.plot_style import BLUE, GREEN, GREY, ORANGE, SEQUENCE, legend_above, number_axis
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from battery_lab.envs.base import Metric, World
 
 STEPS = "env_steps"
-CAPTURE, LIFT, SPEED = "validation/capture", "validation/lift_over_rule", "train/env_steps_per_second"
+VALIDATION_CAPTURE, VALIDATION_LIFT = f"validation/{CAPTURE}", f"validation/{LIFT}"
+SPEED = "train/env_steps_per_second"
 # A line has fewer pixels: more points only make the page larger.
-MOST_POINTS = 600
+MAX_POINTS = 600
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -33,9 +35,9 @@ def training_panels(curves: pd.DataFrame, world: World) -> list[Panel]:
         world: declares the score, the optimum and the rule.
     """
     panels = []
-    shown = [name for name in (*_scores(world), CAPTURE) if len(line(curves, name)[0])]
+    shown = [name for name in (*_scores(world), VALIDATION_CAPTURE) if len(line(curves, name)[0])]
     if shown:
-        panels.append(_learning(curves, world, both=CAPTURE in shown and len(shown) > 1))
+        panels.append(_learning(curves, world, both=VALIDATION_CAPTURE in shown and len(shown) > 1))
     terms = _group(curves, "reward_terms/")
     if terms:
         panels.append(_reward_terms(curves, terms, _score(world).unit))
@@ -74,10 +76,10 @@ def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def thin(steps: NDArray[np.float64], values: NDArray[np.float64]) -> Line:
-    """Return at most ``MOST_POINTS`` points, including the first and the last one."""
-    if len(steps) <= MOST_POINTS:
+    """Return at most ``MAX_POINTS`` points, including the first and the last one."""
+    if len(steps) <= MAX_POINTS:
         return steps, values
-    kept = np.linspace(0, len(steps) - 1, MOST_POINTS).round().astype(np.int64)
+    kept = np.linspace(0, len(steps) - 1, MAX_POINTS).round().astype(np.int64)
     return steps[kept], values[kept]
 
 
@@ -98,7 +100,7 @@ def _learning(curves: pd.DataFrame, world: World, both: bool) -> Panel:
         if len(line(curves, train)[0]) or len(line(curves, validation)[0]):
             _draw_score(rows[0], line(curves, train), line(curves, validation))
             rows[0].set_ylabel(", ".join(word for word in (score.label, score.unit) if word))
-        if len(line(curves, CAPTURE)[0]):
+        if len(line(curves, VALIDATION_CAPTURE)[0]):
             _draw_capture(rows[-1], curves, world)
         _steps_axis(rows[-1])
 
@@ -134,12 +136,12 @@ def _draw_score(axes: Axes, train: Line, validation: Line) -> None:
 
 def _draw_capture(axes: Axes, curves: pd.DataFrame, world: World) -> None:
     optimum, rule = (name.replace("_", " ") for name in (world.optimum, world.rule))
-    steps, capture = line(curves, CAPTURE)
+    steps, capture = line(curves, VALIDATION_CAPTURE)
     axes.plot(steps, capture, color=ORANGE, marker="o", markersize=4, label="policy")
     best = int(np.argmax(capture))
     axes.plot(steps[best], capture[best], color=GREEN, marker="*", markersize=13, linestyle="none", label="best policy")
     axes.axhline(1.0, color=GREY, linestyle="--", linewidth=1.2, label=optimum)
-    same, lift = line(curves, LIFT)
+    same, lift = line(curves, VALIDATION_LIFT)
     if len(same) and np.array_equal(same, steps) and (lift > -1).all():
         # Both are shares of the same optimum, so their ratio gives the rule's.
         axes.axhline(float(np.median(capture / (1 + lift))), color=GREY, linestyle=":", linewidth=1.6, label=rule)

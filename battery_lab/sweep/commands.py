@@ -23,7 +23,7 @@ from battery_lab.sweep.journal import JOURNAL, Entry, Journal, TrialState
 from battery_lab.sweep.progress_table import count_states, trial_table
 from battery_lab.sweep.trial_folder import ProgressReader, is_locked, read_metrics
 
-RESULTS, LOG = "results.csv", "trial.log"
+RESULTS = "results.csv"
 
 
 def _read_journal(folder: Path) -> Journal:
@@ -133,7 +133,7 @@ def logs(folder: Path, number: int, remote: RemoteJobs | None = None) -> None:
     journal = _read_journal(folder)
     if number not in journal.entries:
         raise ConfigError(f"trial {number} is not in the sweep, which has {sorted(journal.entries)}")
-    path = _trial_folder(folder, journal.entries[number]) / LOG
+    path = RunFolder(_trial_folder(folder, journal.entries[number])).log
     # The downloaded log of a failed job is not that of the next attempt.
     if remote is not None and not (path.is_file() and journal.entries[number].state.settled):
         remote.logs(folder, number)

@@ -35,9 +35,9 @@ def sweep_run(client: Any, experiment: str, sweep: Path) -> str:
         # The key is stored before the run exists, so that a kill between the two leaves no run without its key.
         state = read_sync_state(sweep)
         write_sync_state(sweep, state)
-        found = client.search_runs([experiment], f"tags.`{KEY}` = '{state['key']}'", max_results=1)
-        if found:
-            return str(found[0].info.run_id)
+        runs = client.search_runs([experiment], f"tags.`{KEY}` = '{state['key']}'", max_results=1)
+        if runs:
+            return str(runs[0].info.run_id)
         tags = {KEY: state["key"], "battery_lab.folder": str(sweep.resolve()), "battery_lab.kind": "sweep"}
         run = client.create_run(experiment, int(time.time() * 1000), tags=tags, run_name=sweep.name)
         return str(run.info.run_id)

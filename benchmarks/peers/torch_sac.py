@@ -81,8 +81,8 @@ def train(
             next_action, density = actor(next_obs)
             value = torch.min(*targets(next_obs, next_action)) - log_alpha.exp() * density
             expected = reward + options["gamma"] * (1 - terminated) * value
-        one, two = critics(obs, action)
-        return (nn.functional.mse_loss(one, expected) + nn.functional.mse_loss(two, expected)) / 2
+        value_1, value_2 = critics(obs, action)
+        return (nn.functional.mse_loss(value_1, expected) + nn.functional.mse_loss(value_2, expected)) / 2
 
     def actor_loss(obs: Tensor) -> tuple[Tensor, Tensor]:
         action, density = actor(obs)

@@ -20,7 +20,7 @@ from botocore.config import Config
 from sagemaker_emulator.training.shared_state import Credentials
 
 _ADDRESS = "address.json"
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback needs no proxy
 
 
@@ -171,7 +171,7 @@ class Emulator(EmulatorConnection):
             self._process.stdin.close()
 
     def _wait(self) -> None:
-        end = time.monotonic() + _PATIENCE_S
+        end = time.monotonic() + _TIMEOUT_S
         while not (self.work / _ADDRESS).exists():
             if self._process.poll() is not None or time.monotonic() > end:
                 self._process.kill()

@@ -157,7 +157,11 @@ class SageMakerPool(DryRun):
             self._request_stop(trial)
             if self._outage:
                 names = " ".join(left.job for left in self._running.values() if left.job and not left.stop_requested)
-                print(f"these jobs could not be asked to stop and continue: {names}", file=sys.stderr, flush=True)
+                print(
+                    f"the stop of these jobs could not be requested, so they continue: {names}",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 return
 
     def _request_stop(self, trial: RunningTrial) -> None:

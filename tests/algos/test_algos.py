@@ -31,7 +31,7 @@ def module_of(algo, setup):
 
 
 def exported_policy(algo, network, module, world, actions):
-    return stored.copied(
+    return stored.policy_from_actor(
         algo.actor(module),
         network.encoder(world.layout),
         actions=actions,
@@ -52,7 +52,7 @@ def test_exported_policy_acts_like_the_module(tmp_path, algos, choices, worlds, 
 
 
 def check_export(folder, algo, network, world, actions):
-    """Check that a stored policy returns the actions of the module that it is copied from."""
+    """Check that a stored policy returns the actions of the module that it is policy_from_actor from."""
     module = module_of(algo, setup_for(world, network))
     exported_policy(algo, network, module, world, actions).save(folder)
     layout, action = stored.read_meaning(folder)

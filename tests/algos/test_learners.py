@@ -67,9 +67,8 @@ def test_batch_grows_with_the_number_of_runners(configured):
     ],
 )
 def test_short_budgets_have_as_many_batches_and_gradient_steps_per_batch(env_steps, fragment, minibatch):
-    ppo = option("algo", "ppo")
+    ppo = replace(option("algo", "ppo"), num_envs=256, fragment=128, minibatch=2048, min_batches=60)
     sizes = ppo.batch_sizes(env_steps)
-    assert (ppo.num_envs, ppo.min_batches) == (256, 60)
     assert sizes == (fragment, fragment * 256, minibatch)
     assert env_steps // sizes.batch >= 60 or fragment == 1
 
@@ -81,7 +80,13 @@ def test_without_a_fewest_number_batches_are_full():
 @pytest.mark.parametrize(("learners", "runners", "fragment"), [(3, 0, 6), (4, 2, 2), (2, 4, 1)])
 def test_short_batches_are_divided_equally_among_learners(learners, runners, fragment):
     ppo = replace(
-        option("algo", "ppo"), num_learners=learners, num_env_runners=runners, fragment=96, minibatch=768, num_envs=8
+        option("algo", "ppo"),
+        num_learners=learners,
+        num_env_runners=runners,
+        fragment=96,
+        minibatch=768,
+        num_envs=8,
+        min_batches=60,
     )
     sizes = ppo.batch_sizes(60 * 8 * max(runners, 1) * fragment + 5)
     assert sizes.fragment == fragment

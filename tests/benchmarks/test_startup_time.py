@@ -19,16 +19,16 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
         starts[algo] = starts.get(algo, 0) + 1
         return {startup_time.START: float(starts[algo])}
 
-    monkeypatch.setattr(startup_time, "_start", start)
-    monkeypatch.setattr(startup_time, "_help", lambda: 0.5)
+    monkeypatch.setattr(startup_time, "time_start", start)
+    monkeypatch.setattr(startup_time, "time_help", lambda: 0.5)
 
 
 def test_first_repetition_fills_the_caches_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     fake(monkeypatch)
-    found = startup_time.measure(["ppo", "dqn"], 3)
-    assert found["dqn"] == {startup_time.START: {"median": 3.0, "min": 2.0, "max": 4.0}}
-    assert found[""][startup_time.HELP]["median"] == 0.5
-    assert "|ppo|start, s|3.00 (2.00 to 4.00)|" in startup_time.table(found)
+    measured = startup_time.measure(["ppo", "dqn"], 3)
+    assert measured["dqn"] == {startup_time.START: {"median": 3.0, "min": 2.0, "max": 4.0}}
+    assert measured[""][startup_time.HELP]["median"] == 0.5
+    assert "|ppo|start, s|3.00 (2.00 to 4.00)|" in startup_time.table(measured)
 
 
 def test_startup_times_are_stored_beside_other_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_startup_times_are_stored_beside_other_parts(monkeypatch: pytest.MonkeyP
 
 def test_failed_command_is_reported_with_its_output() -> None:
     with pytest.raises(RuntimeError, match="no space left"):
-        startup_time._run_python("-c", "raise SystemExit('no space left')")
+        startup_time.run_python("-c", "raise SystemExit('no space left')")
 
 
 def test_failed_start_keeps_the_output_of_other_parts(
@@ -53,7 +53,7 @@ def test_failed_start_keeps_the_output_of_other_parts(
         raise RuntimeError("no space left")
 
     fake(monkeypatch)
-    monkeypatch.setattr(startup_time, "_start", failing)
+    monkeypatch.setattr(startup_time, "time_start", failing)
     monkeypatch.setattr(bench, "measure", lambda groups, options: ({}, []))
     monkeypatch.setattr(sweep_overhead, "measure", lambda repeats: {})
     out = tmp_path / "b.json"
@@ -65,6 +65,6 @@ def test_failed_start_keeps_the_output_of_other_parts(
 @pytest.mark.slow
 def test_real_start_is_measured(tmp_path: Path) -> None:
     started_at = time.time()
-    found = startup_time._start("sac", str(tmp_path))
-    assert 0 < found[startup_time.WITHOUT_IMPORTS] < found[startup_time.START] < time.time() - started_at
-    assert 0 < found[startup_time.YEAR] < 60
+    seconds = startup_time.time_start("sac", str(tmp_path))
+    assert 0 < seconds[startup_time.WITHOUT_IMPORTS] < seconds[startup_time.START] < time.time() - started_at
+    assert 0 < seconds[startup_time.YEAR] < 60

@@ -19,12 +19,12 @@ def test_sweep_is_compared_with_the_commands_of_its_trials(monkeypatch: pytest.M
             return 10.0
         return 42.0 if cores == 1 else 21.0
 
-    monkeypatch.setattr(sweep_overhead, "_run_lab", lab)
+    monkeypatch.setattr(sweep_overhead, "run_lab", lab)
     out = tmp_path / "b.json"
     assert bench.main(["--part", "sweeps", "--repeats", "2", "--out", str(out)]) == 0
-    found = json.loads(out.read_text())["sweeps"]
-    assert found[sweep_overhead.COST]["median"] == 0.5
-    assert found[sweep_overhead.GAIN]["median"] == 2.0
+    measured = json.loads(out.read_text())["sweeps"]
+    assert measured[sweep_overhead.COST]["median"] == 0.5
+    assert measured[sweep_overhead.GAIN]["median"] == 2.0
     folders = [choice for overrides in calls for choice in overrides if choice.startswith("hydra.sweep.dir=")]
     # The lab skips a sweep folder that is finished.
     assert len(set(folders)) == 4
@@ -34,4 +34,4 @@ def test_sweep_is_compared_with_the_commands_of_its_trials(monkeypatch: pytest.M
 def test_failed_sweep_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sweep_overhead, "STEPS", -1)
     with pytest.raises(RuntimeError, match=r"train.env_steps must be .* got -1"):
-        sweep_overhead._run_lab(tmp_path, "tracking=none")
+        sweep_overhead.run_lab(tmp_path, "tracking=none")

@@ -88,23 +88,23 @@ def test_names_are_looked_up_among_what_was_chosen(lab):
 
 
 def test_names_are_looked_up_in_the_users_own_options_too(lab, tmp_path: Path):
-    option = tmp_path / "mine" / "algo" / "slow.yaml"
+    option = tmp_path / "custom" / "algo" / "slow.yaml"
     option.parent.mkdir(parents=True)
     option.write_text("defaults:\n  - ppo\n  - _self_\nslowness: 3\n")
-    output = lab("--config-dir", "mine", "algo=slow", "algo.slownes=4")
+    output = lab("--config-dir", "custom", "algo=slow", "algo.slownes=4")
     assert "did you mean algo.slowness?" in output.err
-    output = lab("--config-dir", "mine", "algo=slw")
+    output = lab("--config-dir", "custom", "algo=slw")
     assert output.err == "error: algo=slw is not an option: algo can be dqn, ppo, sac, slow; did you mean algo=slow?\n"
-    assert "--config-dir" not in lab("--config-dir", "mine", "algo=slow", "--cfg", "job").err
+    assert "--config-dir" not in lab("--config-dir", "custom", "algo=slow", "--cfg", "job").err
 
 
 @pytest.mark.parametrize(
     "choice",
     [
-        "tracking.uri=http://me:geheim@host:5000",
-        "tracking.uri='https://host/?token=geheim'",
-        "tracking.artifacts=s3://me:geheim@bucket/x",
-        "market.path=https://me:geheim@host/prices.csv",
+        "tracking.uri=http://me:secret@host:5000",
+        "tracking.uri='https://host/?token=secret'",
+        "tracking.artifacts=s3://me:secret@bucket/x",
+        "market.path=https://me:secret@host/prices.csv",
     ],
 )
 @pytest.mark.parametrize("flags", [[], ["-m"]])
@@ -112,15 +112,15 @@ def test_a_password_is_refused_before_anything_writes_it_down(lab, tmp_path: Pat
     output = lab(*flags, choice, "seed=1")
     assert output.status == 1
     assert output.err.startswith(f"error: {choice.partition('=')[0]} must not contain a user, password or query")
-    assert "geheim" not in output.out + output.err
+    assert "secret" not in output.out + output.err
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.filterwarnings("error")
 def test_a_folder_of_options_that_is_not_there_is_named(lab, tmp_path: Path):
-    output = lab("--config-dir", "mine", "algo=slow")
+    output = lab("--config-dir", "custom", "algo=slow")
     assert output.status == 1
-    assert output.err == f"error: --config-dir mine: no such folder, seen from {tmp_path}\n"
+    assert output.err == f"error: --config-dir custom: no such folder, seen from {tmp_path}\n"
 
 
 def test_a_market_without_the_columns_that_a_feature_needs_is_refused_before_training(lab, tmp_path: Path):
@@ -160,7 +160,7 @@ def test_a_damaged_trial_is_named(lab, tmp_path: Path, text: str):
     for again in ("resume", "rerun"):
         output = lab(f"{again}=run")
         assert output.status == 1
-        assert re.fullmatch(r"error: run/trial\.yaml is damaged \(.*\): bring back a whole one, or .*\n", output.err)
+        assert re.fullmatch(r"error: run/trial\.yaml is damaged \(.*\): restore it from a backup, or .*\n", output.err)
 
 
 def test_a_traceback_is_shown_on_request(lab, monkeypatch):

@@ -52,7 +52,7 @@ def test_a_rerun_takes_single_values_but_no_groups(lab, monkeypatch, finished):
     output = lab(f"rerun={finished.folder}", "algo=sac")
     assert output.err.startswith("error: algo=sac cannot be combined with rerun=, which takes the stored options")
     assert "did you mean algo.lr?" in lab(f"rerun={finished.folder}", "algo.lrr=1").err
-    assert "omit it" in lab(f"rerun={finished.folder}", "--config-dir", "mine").err
+    assert "omit it" in lab(f"rerun={finished.folder}", "--config-dir", "custom").err
 
 
 def test_a_sweep_of_reruns_lands_among_the_sweeps(lab, monkeypatch, tmp_path, finished):

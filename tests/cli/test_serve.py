@@ -23,7 +23,7 @@ from tests.serving.exported_policies import Client, served
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    """A run folder with a trial and a policy of it, which nobody trained: what counts here is that it acts."""
+    """A run folder with a trial and a policy of it, which is not trained."""
     home = tmp_path_factory.mktemp("home")
     config = compose(tiny(home))
     experiment, run = build_experiment(config), home / "run"
@@ -63,13 +63,13 @@ def test_each_has_help(lab, command, words):
 
 
 def test_export_prints_the_folder_and_the_next_command(lab, kept, tmp_path):
-    output = lab("export", f"run={kept}", "to=mine")
+    output = lab("export", f"run={kept}", "to=custom")
     assert (output.status, output.err) == (0, "")
-    assert output.out.endswith("actions out; serve it with: battery-lab serve model=mine\n") and output.out.startswith(
-        "exported to mine: "
-    )
-    assert (tmp_path / "mine" / "model.onnx").is_file()
-    assert json.loads((tmp_path / "mine" / "model.json").read_text())["name"] == "ppo"
+    assert output.out.endswith(
+        "actions out; serve it with: battery-lab serve model=custom\n"
+    ) and output.out.startswith("exported to custom: ")
+    assert (tmp_path / "custom" / "model.onnx").is_file()
+    assert json.loads((tmp_path / "custom" / "model.json").read_text())["name"] == "ppo"
 
 
 def acts(run):
@@ -119,11 +119,11 @@ class Everywhere:
 
 
 def test_a_server_that_others_can_reach_warns(lab, exported, monkeypatch):
-    asked = []
-    monkeypatch.setattr("battery_lab.serving.server.listen", lambda *where: asked.append(where) or Everywhere())
+    addresses = []
+    monkeypatch.setattr("battery_lab.serving.server.listen", lambda *where: addresses.append(where) or Everywhere())
     monkeypatch.setattr("battery_lab.serving.server.serve", lambda artifact, listening, output: print(output))
     output = lab("serve", f"model={exported}", "host=0.0.0.0")
-    assert asked == [("0.0.0.0", 8080)]
+    assert addresses == [("0.0.0.0", 8080)]
     first, second = output.out.splitlines()
     assert first == "any machine that reaches this one can send requests, without authentication"
     assert second == f"serving ppo of {exported / 'model'} on http://0.0.0.0:8080/invocations; Ctrl-C ends it"
@@ -180,13 +180,13 @@ def test_a_run_without_a_policy_is_refused(lab, kept, tmp_path):
 
 
 def test_a_target_that_is_a_file_is_refused(lab, kept, tmp_path):
-    (tmp_path / "file").write_text("mine")
+    (tmp_path / "file").write_text("custom")
     output = lab("export", f"run={kept}", "to=file")
     assert (output.status, output.err) == (
         1,
         "error: to=file must name a folder, which is made if missing: choose another\n",
     )
-    assert (tmp_path / "file").read_text() == "mine"
+    assert (tmp_path / "file").read_text() == "custom"
 
 
 def test_a_policy_that_the_run_has_replaced_is_not_served(lab, exported, tmp_path):
@@ -205,6 +205,8 @@ def test_a_policy_of_an_earlier_version_is_exported_with_the_layout_of_its_marke
     spec = json.loads(path.read_text())
     del spec["layout"], spec["action"]
     path.write_text(json.dumps(spec))
-    assert lab("export", "run=run", "to=mine").err == ""
-    mine, other = ((folder / "model.json").read_text() for folder in (tmp_path / "mine", exported / "model"))
-    assert json.loads(mine) == json.loads(other)
+    assert lab("export", "run=run", "to=custom").err == ""
+    exported_again, other = (
+        (folder / "model.json").read_text() for folder in (tmp_path / "custom", exported / "model")
+    )
+    assert json.loads(exported_again) == json.loads(other)

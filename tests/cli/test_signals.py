@@ -31,7 +31,7 @@ def test_a_stopped_run_saves_a_checkpoint_and_prints_how_to_resume(lab, monkeypa
     while " steps " not in seen:
         seen += process.stdout.readline()
     assert "\x1b" not in seen
-    # `timeout` and others signal a process and its group: one wish that comes twice.
+    # `timeout` and others signal a process and its group: one request that arrives twice.
     process.send_signal(signal.SIGTERM)
     time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
@@ -147,11 +147,11 @@ def test_an_error_raised_again_out_of_what_it_caused_is_exit_message():
 
 
 def test_ray_leaves_sigterm_to_the_lab(monkeypatch):
-    asked = []
+    second_start = []
 
     def init(**options):
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
-        if asked:
+        if second_start:
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr("battery_lab.rllib.ray_runtime.ray.is_initialized", lambda: False)
@@ -159,7 +159,7 @@ def test_ray_leaves_sigterm_to_the_lab(monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     start_ray(0)
     assert signal.getsignal(signal.SIGTERM) == before
-    asked.append(True)
+    second_start.append(True)
     try:
         with pytest.raises(Stopped), stop_at_once():
             start_ray(0)
@@ -171,8 +171,8 @@ def test_ray_leaves_sigterm_to_the_lab(monkeypatch):
 SECOND = """
 import os, signal, time
 from battery_lab.common import stop_signals
-signals.SAME_SIGNAL_S = 0.0
-with signals.stop_at_once():
+stop_signals.SAME_SIGNAL_S = 0.0
+with stop_signals.stop_at_once():
     try:
         os.kill(os.getpid(), signal.{first})
     except KeyboardInterrupt as stop:

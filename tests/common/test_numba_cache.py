@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from battery_lab.common.numba_cache import VARIABLE, keep_compiled_code, source_digest
+from battery_lab.common.numba_cache import VARIABLE, keep_compiled_code, numba_sources_digest
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_changed_source_gets_another_folder(package, monkeypatch):
     (package / "physics.py").write_text("import numba\nloss = 0.2\n")
     keep_compiled_code(package)
     assert os.environ[VARIABLE] != first
-    assert os.environ[VARIABLE].endswith(source_digest(package))
+    assert os.environ[VARIABLE].endswith(numba_sources_digest(package))
 
 
 def test_oldest_folders_are_removed(package, monkeypatch, tmp_path):
@@ -57,6 +57,6 @@ def test_numba_uses_the_folder(tmp_path):
 
 
 def test_source_without_numba_does_not_change_the_digest(package):
-    before = source_digest(package)
+    before = numba_sources_digest(package)
     (package / "words.py").write_text("greeting = 1\n")
-    assert source_digest(package) == before
+    assert numba_sources_digest(package) == before

@@ -107,7 +107,7 @@ def test_a_whole_float_is_a_whole_number_and_a_list_becomes_a_tuple():
 
 
 def test_a_place_in_a_configuration_is_put_before_the_field():
-    with at("env.baselines.mine"), pytest.raises(ConfigError, match="env.baselines.mine.share must be"):
+    with at("env.baselines.custom"), pytest.raises(ConfigError, match="env.baselines.custom.share must be"):
         Store(share=2.0)
 
 

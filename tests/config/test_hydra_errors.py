@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
-from battery_lab.config.hydra_errors import HYDRA, explained
+from battery_lab.config.hydra_errors import HYDRA, override_error
 
 
 def test_hydra_has_the_version_whose_texts_are_read():
@@ -51,5 +51,5 @@ def test_each_text_of_hydra_becomes_a_message_that_names_what_was_meant(conf, ov
 
     with pytest.raises(HydraException) as caught:
         compose("config", overrides=[override])
-    error = explained(caught.value, conf, lambda key: ["shape=other"] if key == "shape.size" else [])
+    error = override_error(caught.value, conf, lambda key: ["shape=other"] if key == "shape.size" else [])
     assert like(message, str(error)), error

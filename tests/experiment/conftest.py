@@ -10,4 +10,4 @@ from battery_lab.experiment import results
 @pytest.fixture
 def no_report(monkeypatch):
     """Write no report: it takes longer than the training."""
-    monkeypatch.setattr(results, "write_report", lambda *args, **kwargs: None)
+    monkeypatch.setattr(results, "write_results_page", lambda *args, **kwargs: None)

@@ -126,6 +126,6 @@ def test_the_vector_environment_resumes_from_its_state():
     second.set_state(first.get_state())
     actions = np.random.default_rng(1).integers(0, 3, (40, 5))
     for action in actions:
-        for mine, others in zip(first.step(action)[:4], second.step(action)[:4], strict=True):
-            np.testing.assert_array_equal(mine, others)
+        for values, other_values in zip(first.step(action)[:4], second.step(action)[:4], strict=True):
+            np.testing.assert_array_equal(values, other_values)
     assert same_arrays(first.take_log(), second.take_log())

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import cloudpickle
 import pytest
-from hydra_plugins.battery_lab_launchers._ray_worker import run_trial
+from hydra_plugins.battery_lab_launchers._ray_worker import run_received_trial
 from hydra_plugins.battery_lab_launchers._trial_job import TrialJob, read_outcome, run_trial_job
 
 from battery_lab.common.errors import LabError
@@ -32,7 +32,7 @@ def test_a_process_with_another_source_runs_nothing():
 def test_a_node_that_cannot_run_a_trial_reports_it_before_unpickling_the_job(tmp_path, change, message):
     content = {"folder": str(tmp_path), "source": source_digest(), "job": b"no pickle"} | change
     with pytest.raises(LabError, match=message):
-        run_trial(cloudpickle.dumps(content))
+        run_received_trial(cloudpickle.dumps(content))
     assert list(tmp_path.iterdir()) == []
 
 

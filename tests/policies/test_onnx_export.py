@@ -158,8 +158,8 @@ def test_a_graph_that_acts_differently_is_removed(tmp_path, monkeypatch, decisio
     with torch.no_grad():
         for each in (other, trained):
             each.network.head.bias += offset
-    made = onnx_export._graph(other)
-    monkeypatch.setattr(onnx_export, "_graph", lambda _: made)
+    made = onnx_export.onnx_graph(other)
+    monkeypatch.setattr(onnx_export, "onnx_graph", lambda _: made)
     trained.save(tmp_path / "policy")
     with pytest.raises(LabError, match=r"acts differently from the trained one in \d+ of 1024 cases"):
         export_policy(tmp_path / "policy", network(), None, "ppo", tmp_path / "model")

@@ -31,7 +31,7 @@ def own_ray():
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Return a function that runs or resumes a trial."""
-    monkeypatch.setattr(results, "write_report", lambda *args, **kwargs: None)
+    monkeypatch.setattr(results, "write_results_page", lambda *args, **kwargs: None)
 
     def running(algo, resume=False):
         experiment = build_experiment(small(tmp_path, algo, *SHORT, *CHOSEN[algo]))

@@ -16,7 +16,7 @@ BUCKET = "lab-bucket"
 LOGS = "/aws/sagemaker/TrainingJobs"
 METRICS = [{"Name": "capture", "Regex": r"capture=(-?[0-9.]+)"}]
 NEVER = "ml.c4.xlarge"  # a type without capacity, so that jobs wait
-PATIENCE_S = 60
+TIMEOUT_S = 60
 WAITING = {"InstanceType": NEVER, "InstanceCount": 1, "VolumeSizeInGB": 10}
 ENTRY = """
 import json, os, pathlib, signal, socket, subprocess, sys, time
@@ -215,7 +215,7 @@ def packed(files: dict[str, str]) -> bytes:
 
 def until(look: Any, complaint: str) -> Any:
     """Poll until a condition is true, and return its value; fails after some time."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + TIMEOUT_S
     while time.monotonic() < end:
         if value := look():
             return value

@@ -143,9 +143,9 @@ def test_a_body_that_is_not_json_is_refused(lab):
         "Authorization": f"AWS4-HMAC-SHA256 Credential={key}/20260101/eu-west-1/sagemaker/aws4_request, x",
         "X-Amz-Target": "SageMaker.ListModels",
     }
-    asked = urllib.request.Request(lab.emulator.endpoint_url, data=b"{", headers=headers)
+    request = urllib.request.Request(lab.emulator.endpoint_url, data=b"{", headers=headers)
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(asked)
+        urllib.request.urlopen(request)
     assert json.load(refused.value)["__type"] == "SerializationException"
 
 

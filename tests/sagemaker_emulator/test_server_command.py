@@ -20,11 +20,11 @@ RAN = namespaces_work() is None
 
 
 def test_help_lists_what_is_not_modelled():
-    said = subprocess.run([sys.executable, "-m", "sagemaker_emulator", "--help"], capture_output=True, text=True)
-    assert said.returncode == 0 and "Not modelled" in said.stdout and "--spot-discount" in said.stdout
+    process = subprocess.run([sys.executable, "-m", "sagemaker_emulator", "--help"], capture_output=True, text=True)
+    assert process.returncode == 0 and "Not modelled" in process.stdout and "--spot-discount" in process.stdout
     wrong = [sys.executable, "-m", "sagemaker_emulator", "--work", "x", "--quota", "many"]
-    said = subprocess.run(wrong, capture_output=True, text=True)
-    assert said.returncode == 2 and "must be NAME=NUMBER, not 'many'" in said.stderr
+    process = subprocess.run(wrong, capture_output=True, text=True)
+    assert process.returncode == 2 and "must be NAME=NUMBER, not 'many'" in process.stderr
 
 
 def test_only_the_user_can_read_the_address_which_is_removed_at_the_end(tmp_path):
@@ -72,10 +72,10 @@ def under(pid):
                     parents.setdefault(int(file.read().rpartition(")")[2].split()[1]), []).append(int(entry))
             except OSError:
                 continue
-    found = list(parents.get(pid, []))
-    for process in found:
-        found += parents.get(process, [])
-    return found
+    processes = list(parents.get(pid, []))
+    for process in processes:
+        processes += parents.get(process, [])
+    return processes
 
 
 def test_an_idle_emulator_exits(tmp_path):

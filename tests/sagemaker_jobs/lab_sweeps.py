@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.compositions import SMALL, SMALL_ALGOS, SMALL_NETWORK, write_market
 from tests.launchers.kill_harness import BUDGET, PATHS, TIME_METRICS
 
-PATIENCE_S = 900  # on a busy machine
+TIMEOUT_S = 900  # on a busy machine
 LOCAL, JOBS = ("hydra.launcher.parallel=2",), ("launcher=sagemaker_rehearsal", "hydra.launcher.poll_interval_s=1")
 
 
@@ -41,7 +41,7 @@ class Lab:
         """Run a sweep; returns its folder."""
         process, folder = self.start(name, *choices)
         try:
-            output, _ = process.communicate(timeout=PATIENCE_S)
+            output, _ = process.communicate(timeout=TIMEOUT_S)
         finally:
             process.kill()
         assert process.returncode == status, output
@@ -50,7 +50,7 @@ class Lab:
     def run(self, *arguments):
         """Run another command of the lab; returns its output."""
         process = self._start_process([sys.executable, "-m", "battery_lab", *arguments])
-        output, _ = process.communicate(timeout=PATIENCE_S)
+        output, _ = process.communicate(timeout=TIMEOUT_S)
         assert process.returncode == 0, output
         return output
 

@@ -16,7 +16,7 @@ from battery_lab.sweep.trial_folder import checkpoint_steps
 from tests.launchers.kill_harness import ROOT
 from tests.launchers.stub_hydra_app import until
 from tests.sagemaker_jobs.conftest import missing
-from tests.sagemaker_jobs.lab_sweeps import JOBS, LOCAL, PATIENCE_S, Lab, curves, metrics
+from tests.sagemaker_jobs.lab_sweeps import JOBS, LOCAL, TIMEOUT_S, Lab, curves, metrics
 from tests.serving.image import container, lay_out
 
 pytestmark = [
@@ -40,7 +40,7 @@ def both(request, tmp_path_factory):
     process, local = lab.start("local", "tracking=none", "seed=0" if request.param == 2 else seeds, *LOCAL)
     try:
         jobs = lab.sweep("jobs", seeds, *JOBS)
-        output, _ = process.communicate(timeout=PATIENCE_S)
+        output, _ = process.communicate(timeout=TIMEOUT_S)
         assert process.returncode == 0, output
         yield lab, local, jobs
     finally:
@@ -212,7 +212,7 @@ def test_a_spot_job_of_the_lab_resumes_from_a_complete_checkpoint(tmp_path):
         until(lambda: len(curves(folder / "0")) > 8, seconds=120)
         (name, _) = json.loads((folder / "remote.json").read_text())["jobs"]["0"]
         lab.emulator().interrupt(name)
-        output, _ = process.communicate(timeout=PATIENCE_S)
+        output, _ = process.communicate(timeout=TIMEOUT_S)
         assert process.returncode == 0, output
         local = lab.sweep("local", "tracking=none", *LOCAL, *LONG)
     finally:

@@ -20,8 +20,8 @@ def test_each_observation_gets_the_action_of_the_trained_policy(both, rows):
     trained, client = both
     status, response = client.ask(body=body(rows))
     assert status == 200
-    assert [one["action"] for one in response["predictions"]] == trained(seen(rows)).tolist()
-    assert {one["request_mw"] for one in response["predictions"]} <= {-10.0, 0.0, 10.0}
+    assert [prediction["action"] for prediction in response["predictions"]] == trained(seen(rows)).tolist()
+    assert {prediction["request_mw"] for prediction in response["predictions"]} <= {-10.0, 0.0, 10.0}
 
 
 def test_large_integers_are_accepted(both):
@@ -56,7 +56,7 @@ def test_concurrent_requests_get_their_own_predictions(both):
         response = list(pool.map(lambda seed: client.ask(body={"instances": seen(3, seed).tolist()}), range(64)))
     for seed, (status, answer) in enumerate(response):
         assert status == 200
-        assert [one["action"] for one in answer["predictions"]] == trained(seen(3, seed)).tolist()
+        assert [prediction["action"] for prediction in answer["predictions"]] == trained(seen(3, seed)).tolist()
 
 
 ROW = [0.0] * LAYOUT.size
@@ -175,4 +175,4 @@ def test_shutdown_finishes_open_requests(tmp_path, monkeypatch):
             content_received = read_all(connection)
     assert b" 200 " in content_received.split(b"\r\n")[0]
     response = json.loads(content_received.rpartition(b"\r\n\r\n")[2])
-    assert [one["action"] for one in response["predictions"]] == trained(seen(2)).tolist()
+    assert [prediction["action"] for prediction in response["predictions"]] == trained(seen(2)).tolist()

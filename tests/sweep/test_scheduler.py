@@ -31,7 +31,7 @@ class NoDisplay:
 class ScriptedPool:
     """A pool of two places. A test scripts the outcomes: for each trial a list with one item per attempt.
 
-    ``on_wait(pool)`` is called at each wait.
+    ``on_wait(pool)`` is called on each wait.
     """
 
     def __init__(self, outcomes, on_wait=None):

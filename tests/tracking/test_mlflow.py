@@ -198,18 +198,18 @@ def test_hanging_store_delays_neither_training_nor_its_end(outputs: Path, capfd:
 
 
 @pytest.mark.parametrize(
-    "uri", ["postgresql://me:geheim@127.0.0.1:1/lab?password=geheim", "https://host:5000/?token=geheim"]
+    "uri", ["postgresql://me:secret@127.0.0.1:1/lab?password=secret", "https://host:5000/?token=secret"]
 )
 def test_unsupported_address_is_refused_without_showing_credentials(uri: str) -> None:
     with pytest.raises(ConfigError, match=r"tracking\.uri must") as refused:
         tracker(Path("outputs"), uri=uri)
-    assert "geheim" not in str(refused.value)
+    assert "secret" not in str(refused.value)
 
 
 def test_password_in_a_server_address_is_refused() -> None:
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD") as refused:
-        tracker(Path("outputs"), uri="https://me:geheim@host:5000")
-    assert "geheim" not in str(refused.value)
+        tracker(Path("outputs"), uri="https://me:secret@host:5000")
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

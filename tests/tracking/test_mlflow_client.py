@@ -43,12 +43,12 @@ def test_requests_to_a_managed_server_are_signed_and_name_it(monkeypatch):
     def caught(method, url, **given):
         request = requests.Request(method, url, headers=given.get("headers"))
         seen.append(given["auth"](requests.Session().prepare_request(request)))
-        raise requests.ConnectionError("nobody is to be asked")
+        raise requests.ConnectionError("no request is expected")
 
     monkeypatch.setattr("mlflow.utils.rest_utils._get_http_response_with_retries", lambda *a, **k: caught(*a[:2], **k))
     before = mlflow.get_tracking_uri()
     try:
-        with pytest.raises(Exception, match="nobody is to be asked"):
+        with pytest.raises(Exception, match="no request is expected"):
             connect(Address(ARN, "trials", None))
     finally:
         mlflow.set_tracking_uri(before)

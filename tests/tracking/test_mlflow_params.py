@@ -80,8 +80,8 @@ def test_digest_does_not_depend_on_choices() -> None:
     [
         ("sqlite:////data/outputs/mlflow.db", "sqlite:////data/outputs/mlflow.db"),
         ("sqlite:///outputs/a@b.db", "sqlite:///outputs/a@b.db"),
-        ("postgresql://me:geheim@host:5432/lab?sslmode=require", "postgresql://host:5432/lab"),
-        ("https://me:ge@heim@host/path", "https://host/path"),
+        ("postgresql://me:secret@host:5432/lab?sslmode=require", "postgresql://host:5432/lab"),
+        ("https://me:se@cret@host/path", "https://host/path"),
         ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
     ],
 )
@@ -91,8 +91,8 @@ def test_public_address_has_no_user_password_or_query(uri: str, shown: str) -> N
 
 
 def test_failure_reason_is_one_short_line_without_the_password() -> None:
-    uri = "postgresql://me:geheim@host/lab"
-    error = OSError(f"cannot connect to {uri} as me:geheim, password geheim refused" + "x" * 300 + "\nmore")
+    uri = "postgresql://me:secret@host/lab"
+    error = OSError(f"cannot connect to {uri} as me:secret, password secret refused" + "x" * 300 + "\nmore")
     output = reason(error, uri)
     assert output.startswith("cannot connect to *** as ***, password *** refused")
     assert len(output) == 200

@@ -82,8 +82,8 @@ def _check_sync_state(run: Path) -> None:
     """Raise DataError where the sync state is damaged; without it the run would be sent a second time."""
     path = RunFolder(run).sync_state
     try:
-        found = json.loads(path.read_text())
-        good = "key" in found and all(isinstance(store["artifacts"], str | None) for store in found["stores"].values())
+        state = json.loads(path.read_text())
+        good = "key" in state and all(isinstance(store["artifacts"], str | None) for store in state["stores"].values())
     except FileNotFoundError:
         return
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -114,7 +114,7 @@ def _address(run: Path, tracking: MlflowTracking, overrides: list[str]) -> Addre
 
 
 def _status(run: Path) -> str:
-    """Return how a run ended, as it noted itself, or as its folder looks."""
+    """Return how a run ended: the status in its sync state, or the one that its files imply."""
     noted = read_sync_state(run).get("status")
     return str(noted or ("FINISHED" if RunFolder(run).metrics.is_file() else "KILLED"))
 

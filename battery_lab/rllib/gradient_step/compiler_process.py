@@ -121,7 +121,7 @@ class Compilation:
 
         Raises:
             RuntimeError: compilation failed or took too long. The message ends with the compiler's last output.
-            Stopped: SIGINT or SIGTERM asked the run to stop.
+            Stopped: the process received SIGINT or SIGTERM.
         """
         start = time.monotonic()
         while not self._package.is_file():

@@ -108,6 +108,11 @@ class GradientSteps:
         return self._taken_over
 
     @property
+    def flat_optimizers(self) -> set[str]:
+        """Names of the optimizers whose last step updated all of their parameters with one kernel call."""
+        return self._optimizer_step.flat_optimizers
+
+    @property
     def fell_back_to_autograd(self) -> bool:
         """Whether compilation was requested and has failed."""
         return self._cache is not None and not self._compiles

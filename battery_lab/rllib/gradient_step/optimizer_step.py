@@ -77,6 +77,11 @@ class OptimizerStep:
         self._optimizers, self._clipping = optimizers, clipping
         self._flat: dict[str, _FlatAdam] = {}
 
+    @property
+    def flat_optimizers(self) -> set[str]:
+        """Names of the optimizers whose last step updated all of their parameters with one kernel call."""
+        return set(self._flat)
+
     @torch.no_grad()
     def __call__(self) -> Tensors:
         """Clip the gradients, and step each optimizer if all gradients are finite.

@@ -190,7 +190,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
 
     def shutdown(self) -> None:
         """End the compilation and RLlib's learner."""
-        if hasattr(self, "_steps"):  # ``build`` may have refused the configuration.
+        if hasattr(self, "stepper"):  # ``build`` may have refused the configuration.
             self.stepper.close()
         super().shutdown()
 

@@ -156,8 +156,8 @@ def read_array(folder: Path, files: Files, name: str, shape: tuple[int, ...], dt
     except (ValueError, EOFError) as error:
         raise DataError(f"{path} is damaged ({error}): {REMEDY}") from error
     if stored.shape[1:] != shape or stored.dtype != dtype:
-        found = f"{stored.shape[1:]} {stored.dtype}"
-        raise DataError(f"{path} holds rows of {found}, but this replay buffer needs {shape} {dtype}: {REMEDY}")
+        stored_rows = f"{stored.shape[1:]} {stored.dtype}"
+        raise DataError(f"{path} holds rows of {stored_rows}, but this replay buffer needs {shape} {dtype}: {REMEDY}")
     if zlib.crc32(_bytes(stored)) != files[name]["crc32"]:
         raise DataError(f"{path} is damaged (its checksum differs): {REMEDY}")
     return stored  # type: ignore[no-any-return]

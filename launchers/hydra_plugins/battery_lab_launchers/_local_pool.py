@@ -18,11 +18,11 @@ from hydra_plugins.battery_lab_launchers._trial_job import STOPPED_FROM_OUTSIDE,
 from pydantic import Field
 
 from battery_lab.common.errors import ConfigError
+from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.validated_options import Int, options
 from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import TrialState
 
-LOG = "trial.log"
 STOP_STATUSES = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
@@ -100,7 +100,7 @@ class LocalPool:
         content = cloudpickle.dumps({"job": job, "cores": self._cores_of(slot)})
         reading, writing = os.pipe()
         try:
-            with (folder / LOG).open("ab") as log:
+            with RunFolder(folder).log.open("ab") as log:
                 process = _start_worker(writing, log)
         except OSError:
             os.close(reading)
@@ -108,7 +108,7 @@ class LocalPool:
         finally:
             os.close(writing)
         os.set_blocking(reading, False)
-        running = _LocalTrial(number, folder / LOG, slot, process, os.fdopen(reading, "rb", buffering=0))
+        running = _LocalTrial(number, RunFolder(folder).log, slot, process, os.fdopen(reading, "rb", buffering=0))
         self._running[number] = running
         self._selector.register(running.pipe, selectors.EVENT_READ, running)
         assert process.stdin is not None

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import cloudpickle
 import ray
-from hydra_plugins.battery_lab_launchers._ray_worker import STOP_FILE, STOPPED, run_trial
+from hydra_plugins.battery_lab_launchers._ray_worker import STOP_FILE, STOPPED, run_received_trial
 from hydra_plugins.battery_lab_launchers._trial_job import STOPPED_FROM_OUTSIDE, TrialJob, read_outcome
 from omegaconf import OmegaConf
 from pydantic import Field
@@ -27,7 +27,7 @@ from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import TrialState
 
 # Each in a new worker process. Retries are up to the sweep's scheduler, not Ray.
-REMOTE_TRIAL = ray.remote(max_calls=1, max_retries=0)(run_trial)
+REMOTE_TRIAL = ray.remote(max_calls=1, max_retries=0)(run_received_trial)
 # A lost node's tasks fail at once, but the cluster may need this long to report the node as dead.
 NODE_DEATH_REPORT_S = 40.0
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 STOP_FILE, STOPPED = ".stop", b"stopped"
-LOG = "trial.log"
 
 
-def run_trial(content: bytes) -> bytes:
+def run_received_trial(content: bytes) -> bytes:
     """Run a trial that the launcher of a sweep sent.
 
     Args:
@@ -29,6 +28,7 @@ def run_trial(content: bytes) -> bytes:
 
     from battery_lab.cli.command_exit import CommandExit
     from battery_lab.common.errors import LabError
+    from battery_lab.common.run_folder import RunFolder
     from battery_lab.common.stop_signals import stop_at_once
     from battery_lab.sweep.trial_id import source_digest
 
@@ -41,7 +41,7 @@ def run_trial(content: bytes) -> bytes:
         raise LabError(
             f"{node} has another version of the lab or its packages than the launcher: install the same version there"
         )
-    _redirect_output(folder / LOG)
+    _redirect_output(RunFolder(folder).log)
     try:
         with stop_at_once():
             # Only now: until here, SIGTERM would end Ray's worker without an outcome.

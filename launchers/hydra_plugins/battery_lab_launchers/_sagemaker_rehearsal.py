@@ -17,7 +17,7 @@ MISSING = (
     "make setup-aws setup-rehearsal"
 )
 IDLE_S = 1800  # without requests, after which the emulator exits
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 PLAIN, NAMESPACES = "plain", "namespaces"
 
 
@@ -79,7 +79,7 @@ def _start(folder: Path, isolation: str) -> Any:
             # It outlives this command, as the service would.
             start_new_session=True,
         )
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while (emulator := _running(folder)) is None:
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()

@@ -11,7 +11,7 @@ from hydra_plugins.battery_lab_launchers._sweep_tracking import is_finished, tra
 from sagemaker_jobs.aws.connection import Connection, check_extra
 from sagemaker_jobs.aws.errors import aws_errors
 from sagemaker_jobs.aws.experiments import log_run, run_name
-from sagemaker_jobs.aws.logs import log_streams, read_lines
+from sagemaker_jobs.aws.logs import log_streams, read_log_lines
 from sagemaker_jobs.collect.downloads import Downloads
 from sagemaker_jobs.collect.job_costs import bill_of
 from sagemaker_jobs.collect.outcome import collect_outcome
@@ -99,7 +99,7 @@ def logs(folder: Path, number: int) -> None:
     """
     record, connection = _open(folder)
     if number not in record.jobs:
-        raise ConfigError(f"trial {number} must be one of those that were sent, {sorted(record.jobs)}")
+        raise ConfigError(f"trial {number} must be a trial that has a job, which are {sorted(record.jobs)}")
     jobs, followed = TrainingJobs(connection, record.layout.name_prefix), None
     # The sweep may start another attempt meanwhile.
     while (job := SweepRecord.read(folder).jobs[number][0]) != followed:
@@ -114,7 +114,7 @@ def _follow(connection: Connection, jobs: TrainingJobs, job: str) -> None:
         # Before the log is read, so that all lines of a finished job are printed.
         description = jobs.describe(job)
         for stream in log_streams(connection, job):
-            lines, positions[stream] = read_lines(connection, stream, positions.get(stream))
+            lines, positions[stream] = read_log_lines(connection, stream, positions.get(stream))
             for line in lines:
                 print(line, flush=True)
         if description["TrainingJobStatus"] not in RUNNING:

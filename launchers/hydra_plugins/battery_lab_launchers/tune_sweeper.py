@@ -23,7 +23,7 @@ class TuneSweeperConf:
         search_seed: seed of the search, independent of the seeds of trials.
         prune: whether to stop trials that are behind others at the same environment steps (ASHA, Li et al. 2020).
         grace_steps: environment steps before a trial may be stopped. None: until its first validation.
-        reduction: one of this many trials goes on at each rung, and rungs are spaced by this factor.
+        reduction: each rung keeps one of this many trials, and rungs are spaced by this factor.
         repeats: keys whose values repeat each point instead of being searched.
     """
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _DRAIN_BYTES = 1 << 20  # per read
-_MOST_BYTES = 64 << 20  # of a decompressed body
+_MAX_BYTES = 64 << 20  # of a decompressed body
 
 # Operations of S3 by method and by a parameter of the query (None: no such parameter).
 _OBJECT_OPERATIONS = {
@@ -118,11 +118,11 @@ def _body(environ: dict[str, Any]) -> bytes:
 def _decompress(body: bytes) -> bytes:
     decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
-        content = decompressor.decompress(body, _MOST_BYTES)
+        content = decompressor.decompress(body, _MAX_BYTES)
     except zlib.error as error:
         raise ValueError(f"it is not gzip: {error}") from None
     if not decompressor.eof:
-        raise ValueError(f"it is cut off, or larger than {_MOST_BYTES >> 20} MiB decompressed")
+        raise ValueError(f"it is cut off, or larger than {_MAX_BYTES >> 20} MiB decompressed")
     return content
 
 

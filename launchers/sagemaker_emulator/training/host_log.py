@@ -17,8 +17,8 @@ from sagemaker_emulator.job import Job
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 _BATCH_S = 0.25  # between batches
-_MOST_CHARACTERS = 200_000  # per event; the service takes 256 KB
-_MOST_EVENTS = 1000  # per batch; the service takes 10,000
+_MAX_CHARACTERS = 200_000  # per event; the service takes 256 KB
+_MAX_EVENTS = 1000  # per batch; the service takes 10,000
 
 
 class HostLog:
@@ -92,11 +92,11 @@ class HostLog:
                 self._job.metrics[name] = {"MetricName": name, "Value": value, "Timestamp": timestamp}
         # The service refuses empty events.
         events = [
-            {"timestamp": int(timestamp.timestamp() * 1000), "message": line[:_MOST_CHARACTERS] or " "}
+            {"timestamp": int(timestamp.timestamp() * 1000), "message": line[:_MAX_CHARACTERS] or " "}
             for timestamp, line in lines
         ]
-        _send_in_batches(events, _MOST_EVENTS, self._put_events)
-        _send_in_batches(points, _MOST_EVENTS, self._put_metrics)
+        _send_in_batches(events, _MAX_EVENTS, self._put_events)
+        _send_in_batches(points, _MAX_EVENTS, self._put_metrics)
 
     def _points(self, timestamp: datetime, line: str) -> list[tuple[str, float, datetime]]:
         points = []

@@ -154,10 +154,10 @@ def descendants() -> list[int]:
                 # The name in parentheses may contain any character.
                 fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
                 parents.setdefault(int(fields[1]), []).append(int(entry))
-    found = list(parents.get(os.getpid(), []))
-    for pid in found:
-        found += parents.get(pid, [])
-    return found
+    pids = list(parents.get(os.getpid(), []))
+    for pid in pids:
+        pids += parents.get(pid, [])
+    return pids
 
 
 def _signal(pid: int, number: int) -> None:

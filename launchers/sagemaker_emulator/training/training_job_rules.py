@@ -10,7 +10,7 @@ from sagemaker_emulator.job import Job
 from sagemaker_emulator.protocol.responses import AwsError, invalid, not_modelled
 
 _BASE = "/opt/ml"
-_MOST_TAGS = 50
+_MAX_TAGS = 50
 
 
 def check_job(request: Mapping[str, Any], *, isolation: str, bucket_exists: Callable[[str], bool]) -> None:
@@ -53,8 +53,8 @@ def check_quota(job: Job, jobs: Iterable[Job], quota: Mapping[str, int]) -> None
 def check_tags(tags: Iterable[Mapping[str, str]]) -> None:
     """Raise AwsError for too many tags, duplicate names and reserved names."""
     names = [tag["Key"] for tag in tags]
-    if len(names) > _MOST_TAGS:
-        raise invalid(f"Too many tags: {len(names)} tags. The maximum number of tags per resource is {_MOST_TAGS}.")
+    if len(names) > _MAX_TAGS:
+        raise invalid(f"Too many tags: {len(names)} tags. The maximum number of tags per resource is {_MAX_TAGS}.")
     if len(set(names)) < len(names):
         raise invalid("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
     if reserved := [name for name in names if name.lower().startswith("aws:")]:

@@ -78,12 +78,10 @@ class Connection:
 
     @cached_property
     def sagemaker(self) -> Any:
-        """The client of SageMaker."""
         return self.client("sagemaker")
 
     @cached_property
     def s3(self) -> Any:
-        """The client of S3."""
         return self.client("s3")
 
     @cached_property
@@ -162,8 +160,8 @@ def import_sdk() -> Any:
         import sagemaker
         from sagemaker import utils
 
-        # The SDK (2.257) validates its defaults when they are loaded and again, for 0.1 s, at each of the twenty times
-        # that it reads them for one job. Once is enough.
+        # The SDK (2.257) validates its defaults when they are loaded, and again whenever it reads them: twenty times
+        # per job, each for 0.1 s. Once is enough.
         utils.validate_sagemaker_config = lambda config=None: None
     finally:
         # The SDK's hook reports uncaught errors of the whole program to its vendor.

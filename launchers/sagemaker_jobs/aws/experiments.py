@@ -30,7 +30,7 @@ FILES = (RunFolder.METRICS, RunFolder.REPORT, RunFolder.TRIAL, BILLS)
 EXISTS = ("already exists", "must be unique")
 OLDEST_POINT_S = 13 * 86_400.0  # CloudWatch silently drops points that are two weeks old
 # Limits of a trial component in the service.
-MOST_PARAMETERS, LONGEST_VALUE, LONGEST_NAME = 300, 2500, 320
+MAX_PARAMETERS, MAX_VALUE_LENGTH, MAX_NAME_LENGTH = 300, 2500, 320
 
 
 def create_experiment(connection: Connection, name: str) -> None:
@@ -75,11 +75,11 @@ def run_name(number: int, digest: str) -> str:
 def run_parameters(run: str, folder: Path) -> dict[str, str]:
     """Return the parameters of a trial, cut to the limits of a run; prints a line if some are left out."""
     parameters = flat_params(resolve(load_trial(folder)))
-    if len(parameters) > MOST_PARAMETERS:
-        limit = f"Experiments hold {MOST_PARAMETERS} of them, {RunFolder.TRIAL} has all"
+    if len(parameters) > MAX_PARAMETERS:
+        limit = f"Experiments hold {MAX_PARAMETERS} of them, {RunFolder.TRIAL} has all"
         print(f"{run} has {len(parameters)} parameters; {limit}", file=sys.stderr, flush=True)
-    first = list(parameters.items())[:MOST_PARAMETERS]
-    return {name[:LONGEST_NAME]: value[:LONGEST_VALUE] or "''" for name, value in first}
+    first = list(parameters.items())[:MAX_PARAMETERS]
+    return {name[:MAX_NAME_LENGTH]: value[:MAX_VALUE_LENGTH] or "''" for name, value in first}
 
 
 def _log(connection: Connection, layout: S3Layout, experiment: str, name: str, folder: Path) -> None:

@@ -10,7 +10,7 @@ from battery_lab.common.errors import DataError
 
 START = "battery-lab"
 SWEEP_DIGITS, TRIAL_DIGITS = 8, 16
-LONGEST_NAME = 63  # of the service
+MAX_NAME_LENGTH = 63  # of the service
 PATTERN = re.compile(rf"{START}-[0-9a-f]{{{SWEEP_DIGITS}}}-(\d+)-([0-9a-f]{{{TRIAL_DIGITS}}})-(\d+)")
 
 
@@ -53,8 +53,10 @@ def job_name(name_prefix: str, number: int, digest: str, attempt: int) -> str:
         DataError: the name is longer than the service allows.
     """
     name = f"{name_prefix}-{number}-{digest}-{attempt}"
-    if len(name) > LONGEST_NAME:
-        raise DataError(f"the job name {name} is longer than SageMaker's {LONGEST_NAME} characters: start a new sweep")
+    if len(name) > MAX_NAME_LENGTH:
+        raise DataError(
+            f"the job name {name} is longer than SageMaker's {MAX_NAME_LENGTH} characters: start a new sweep"
+        )
     return name
 
 

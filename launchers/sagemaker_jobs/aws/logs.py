@@ -8,6 +8,7 @@ from sagemaker_jobs.aws.errors import error_code
 GROUP = "/aws/sagemaker/TrainingJobs"
 
 
+# Not the SDK's logs_for_job: it prints lines, checks the job only every 30 s, and raises for a job that failed.
 def log_streams(connection: Connection, job: str) -> list[str]:
     """Return the names of a job's log streams, one per host; empty before the first line."""
     try:
@@ -21,7 +22,7 @@ def log_streams(connection: Connection, job: str) -> list[str]:
         raise
 
 
-def read_lines(connection: Connection, stream: str, token: str | None = None) -> tuple[list[str], str | None]:
+def read_log_lines(connection: Connection, stream: str, token: str | None = None) -> tuple[list[str], str | None]:
     """Read a log stream to its end.
 
     Args:

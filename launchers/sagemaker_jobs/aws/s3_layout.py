@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sagemaker_jobs.options.field_types import AUTO
 
 
+# Not sagemaker.s3.parse_s3_url: it drops what follows "?" or "#", which keys may contain.
 def split_uri(uri: str) -> tuple[str, str]:
     """Return the bucket and the key of an S3 URI."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")

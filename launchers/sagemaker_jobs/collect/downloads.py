@@ -15,13 +15,13 @@ from battery_lab.common.run_folder import RunFolder
 from battery_lab.sweep.trial_folder import checkpoint_steps
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.errors import error_code
-from sagemaker_jobs.aws.logs import log_streams, read_lines
+from sagemaker_jobs.aws.logs import log_streams, read_log_lines
 from sagemaker_jobs.aws.s3_layout import S3Layout, split_uri
 from sagemaker_jobs.collect.job_costs import bill_totals, read_bills
-from sagemaker_jobs.collect.result_files import MOST_FILES, add_lines, unpack
+from sagemaker_jobs.collect.result_files import MAX_FILES, add_lines, unpack
 
-LOG, PART = "trial.log", ".part-"
-MOST_CHECKPOINT_BYTES = 1 << 30
+PART = ".part-"
+MAX_CHECKPOINT_BYTES = 1 << 30
 
 
 class Downloads:
@@ -96,7 +96,7 @@ class Downloads:
         if newest is None:
             return
         sizes = {name: size for name, size in sizes.items() if name.startswith(f"{newest}/")}
-        if sum(sizes.values()) > MOST_CHECKPOINT_BYTES or len(sizes) > MOST_FILES:
+        if sum(sizes.values()) > MAX_CHECKPOINT_BYTES or len(sizes) > MAX_FILES:
             print(f"trial {number}: its checkpoint is large and stays in s3://{bucket}/{prefix}{newest}", flush=True)
             return
         with tempfile.TemporaryDirectory(prefix=PART, dir=folder) as scratch:
@@ -114,10 +114,10 @@ class Downloads:
         """Download what a job printed, host after host; jobs in local mode print here."""
         if self._connection.local:
             return
-        with atomic_path(folder / LOG) as part, part.open("w") as file:
+        with atomic_path(RunFolder(folder).log) as part, part.open("w") as file:
             for stream in log_streams(self._connection, job):
                 file.write(f"--- {stream}\n")
-                file.writelines(f"{line}\n" for line in read_lines(self._connection, stream)[0])
+                file.writelines(f"{line}\n" for line in read_log_lines(self._connection, stream)[0])
 
     def _download(self, uri: str, path: Path) -> None:
         bucket, key = split_uri(uri)

@@ -19,7 +19,7 @@ from sagemaker_jobs.submit.training_jobs import COMPLETED, STOPPED
 
 # Prefixes of the service's failure reasons: the container failed, or the service itself.
 CONTAINER_FAILED, SERVICE_FAILED = "AlgorithmError", "InternalServerError"
-MOST_ATTEMPTS_AFTER_SERVICE_ERRORS = 5  # each attempt costs
+MAX_ATTEMPTS_AFTER_SERVICE_ERRORS = 5  # each attempt costs
 
 
 def collect_outcome(
@@ -40,7 +40,7 @@ def collect_outcome(
         bill: the bill of the job.
         downloads: the downloads of the sweep.
         digest: the digest of the trial and the lab's source.
-        stop_requested: whether this sweep asked the job to stop.
+        stop_requested: whether this sweep requested the stop of the job.
     """
     folder.mkdir(parents=True, exist_ok=True)
     add_bill(folder, bill)
@@ -63,7 +63,7 @@ def collect_outcome(
         state=TrialState.FAILED,
         reason=_failure_reason(bill, description),
         raised=reason.startswith(CONTAINER_FAILED),
-        machine_lost=reason.startswith(SERVICE_FAILED) and attempt_of(bill.name) < MOST_ATTEMPTS_AFTER_SERVICE_ERRORS,
+        machine_lost=reason.startswith(SERVICE_FAILED) and attempt_of(bill.name) < MAX_ATTEMPTS_AFTER_SERVICE_ERRORS,
     )
 
 

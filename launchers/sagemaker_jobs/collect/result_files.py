@@ -8,7 +8,7 @@ from pathlib import Path
 from battery_lab.common.errors import DataError
 from battery_lab.common.run_folder import RunFolder
 
-MOST_BYTES, MOST_FILES = 4 << 30, 10_000
+MAX_BYTES, MAX_FILES = 4 << 30, 10_000
 
 
 def add_lines(source: Path, target: Path) -> None:
@@ -35,8 +35,8 @@ def unpack(archive: Path, folder: Path) -> Path:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
                 size, count = size + member.size, count + 1
-                if size > MOST_BYTES or count > MOST_FILES:
-                    raise DataError(f"{archive.name} holds more than {MOST_BYTES >> 30} GiB or {MOST_FILES} files")
+                if size > MAX_BYTES or count > MAX_FILES:
+                    raise DataError(f"{archive.name} holds more than {MAX_BYTES >> 30} GiB or {MAX_FILES} files")
                 if not (member.isfile() or member.isdir()):
                     continue
                 tar.extract(member, folder, filter="data")

@@ -41,7 +41,7 @@ class SweepRecord:
         evaluated_run: local run folder whose policy the jobs evaluate; None if they train.
         rehearsal: folder of the emulator that replaces AWS; None for AWS.
         jobs: the name and the digest of each trial's last job, by the trial's number.
-        stop_requested: names of jobs that the sweep asked to stop.
+        stop_requested: names of the jobs whose stop the sweep requested.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ class SweepRecord:
         self.write()
 
     def add_stop_request(self, job: str) -> None:
-        """Add a job that was asked to stop, and write the record."""
+        """Add a job whose stop was requested, and write the record."""
         self.stop_requested.add(job)
         self.write()
 
@@ -80,7 +80,7 @@ class SweepRecord:
             "experiment": self.experiment,
             "judged": self.evaluated_run and str(self.evaluated_run),  # codespell:ignore judged
             "rehearsal": self.rehearsal and str(self.rehearsal),
-            "asked": sorted(self.stop_requested),
+            "asked": sorted(self.stop_requested),  # codespell:ignore asked
             "jobs": {str(number): list(job) for number, job in self.jobs.items()},
         }
         atomic_write(self.folder / RECORD, json.dumps(content, indent=1))
@@ -112,7 +112,7 @@ class SweepRecord:
                 experiment=content["experiment"],
                 evaluated_run=content["judged"] and Path(content["judged"]),  # codespell:ignore judged
                 rehearsal=content["rehearsal"] and Path(content["rehearsal"]),
-                stop_requested=set(content["asked"]),
+                stop_requested=set(content["asked"]),  # codespell:ignore asked
                 jobs={int(number): (name, digest) for number, (name, digest) in content["jobs"].items()},
             )
         except FileNotFoundError:

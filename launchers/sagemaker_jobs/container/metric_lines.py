@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from battery_lab.common.metric_names import CAPTURE, LIFT
 from battery_lab.tracking import Status, Tracker, Tracking
 
 LINE = "metrics"
-MOST_METRICS = 40  # metric definitions of a job, in the service
+MAX_METRICS = 40  # metric definitions of a job, in the service
 LEARNER = ("total_loss", "policy_loss", "vf_loss", "qf_loss", "qf_mean", "td_error_mean", "alpha_value", "entropy")
 
 
@@ -25,8 +26,8 @@ def reported_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
     return (
         *("env_steps", "train/reward_mean", *(f"train/{name}" for name in metrics), "train/env_steps_per_second"),
         *(f"learner/{name}" for name in LEARNER),
-        *("validation/capture", "test/capture", *(f"test/{name}" for name in metrics), "test/lift_over_rule"),
-    )[:MOST_METRICS]
+        *(f"validation/{CAPTURE}", f"test/{CAPTURE}", *(f"test/{name}" for name in metrics), f"test/{LIFT}"),
+    )[:MAX_METRICS]
 
 
 def metric_definitions(names: Sequence[str]) -> list[dict[str, str]]:

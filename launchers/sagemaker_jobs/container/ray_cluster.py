@@ -22,10 +22,10 @@ PORT = 6379
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
 TOKEN = "ray_token"  # file in the trial's channel
 LEARNER_GROUP, LEARNERS = "BATTERY_LAB_LEARNER_GROUP", "BATTERY_LAB_LEARNERS"  # environment variables
-PATIENCE_S = 600.0  # hosts of a job can start some minutes apart
+TIMEOUT_S = 600.0  # hosts of a job can start some minutes apart
 POLL_S = 1.0
 # Failed connections in a row after which the head is gone. A silent head may be busy; a refusal means it has ended.
-MOST_REFUSALS, MOST_TIMEOUTS = 3, 15
+MAX_REFUSALS, MAX_TIMEOUTS = 3, 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,13 +114,13 @@ def address_of(host: str) -> str:
     Raises:
         DataError: the name cannot be resolved in time.
     """
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
         try:
             return socket.gethostbyname(host)
         except OSError as error:
             if time.monotonic() > deadline:
-                raise DataError(f"the host {host} of the job has no address after {PATIENCE_S:g} s: {error}") from None
+                raise DataError(f"the host {host} of the job has no address after {TIMEOUT_S:g} s: {error}") from None
             time.sleep(POLL_S)
 
 
@@ -134,10 +134,10 @@ def _join(head: str, count: int) -> None:
         connect_ray(f"{head}:{PORT}")
     except ConfigError as error:
         raise DataError(f"the job's own Ray cluster does not answer: {str(error).rpartition(': ')[2]}") from None
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while (alive := sum(node["Alive"] for node in ray.nodes())) < count:
         if time.monotonic() > deadline:
-            raise DataError(f"{alive} of {count} hosts have joined the job's Ray cluster after {PATIENCE_S:g} s")
+            raise DataError(f"{alive} of {count} hosts have joined the job's Ray cluster after {TIMEOUT_S:g} s")
         time.sleep(POLL_S)
     print(f"one Ray cluster of {count} hosts, {ray.cluster_resources().get('CPU', 0):g} CPUs", flush=True)
 
@@ -160,10 +160,10 @@ def serve_cluster(hosts: Hosts, head: str) -> None:
     Raises:
         DataError: the head does not start in time, or this host's node ends before the head.
     """
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while connect_error(head) != 0:
         if time.monotonic() > deadline:
-            raise DataError(f"{hosts.leader} has not started the job's Ray cluster after {PATIENCE_S:g} s")
+            raise DataError(f"{hosts.leader} has not started the job's Ray cluster after {TIMEOUT_S:g} s")
         time.sleep(POLL_S)
     with tempfile.TemporaryFile("w+") as output:
         command = [
@@ -182,7 +182,7 @@ def serve_cluster(hosts: Hosts, head: str) -> None:
                 raise DataError(f"Ray ended on {hosts.current} while the job's trial was running: {reason}")
             error = connect_error(head)
             failures = (
-                0 if error == 0 else failures + 1 / (MOST_REFUSALS if error == errno.ECONNREFUSED else MOST_TIMEOUTS)
+                0 if error == 0 else failures + 1 / (MAX_REFUSALS if error == errno.ECONNREFUSED else MAX_TIMEOUTS)
             )
             time.sleep(POLL_S)
     run_ray("stop", "--force")

@@ -29,7 +29,7 @@ from sagemaker_jobs.container.ray_cluster import ray_cluster
 
 SWEEP_FILES = (SWEEP_COMMAND, RunFolder.SYNC_STATE)
 NUMBER = "number"
-LONGEST_REASON = 1024  # of the service
+MAX_REASON_LENGTH = 1024  # of the service
 # File with the environment steps of the checkpoint from which an earlier attempt failed by an error of the trial.
 FAILED_FROM = "failed_from"
 # Parts of the run folder that the launcher does not download with the results.
@@ -82,7 +82,7 @@ def _run_trial(job: JobEnvironment) -> None:
     check_packages(job.trial)
     register_resolvers()
     config = load_trial(job.trial, name=f"channel {TRIAL_CHANNEL}")
-    folder = run_folder(job)
+    folder = prepare_run_folder(job)
     for key, channel in zip(data_keys(config), job.data, strict=bool(job.data)):
         OmegaConf.update(config, key, data_path(str(OmegaConf.select(config, key)), channel))
     config.outputs = str(job.sweep.parent / "outputs")
@@ -164,8 +164,8 @@ def noting_failure(folder: Path) -> Iterator[None]:
         raise
 
 
-def run_folder(job: JobEnvironment) -> Path:
-    """Return the run folder, in a folder like the sweep's, so that the run finds its parent in a store of trials."""
+def prepare_run_folder(job: JobEnvironment) -> Path:
+    """Make the run folder, in a folder like the sweep's, so that the run finds its parent in a store of trials."""
     number = (job.trial / NUMBER).read_text().strip()
     folder = job.sweep / number
     folder.mkdir(parents=True, exist_ok=True)
@@ -203,7 +203,7 @@ def report_failure(error: BaseException) -> int:
     print(reason, flush=True)
     failure = base_folder(os.environ) / "output" / "failure"
     failure.parent.mkdir(parents=True, exist_ok=True)
-    failure.write_text(reason[:LONGEST_REASON])
+    failure.write_text(reason[:MAX_REASON_LENGTH])
     return status or 1
 
 

@@ -13,14 +13,14 @@ from battery_lab.common.validated_options import Rule
 
 AUTO, LOCAL = "auto", ("local", "local_gpu")
 DAY_S = 86_400
-LONGEST_RUN_S = 28 * DAY_S
-LONGEST_WARM_POOL_S = 21_600
-MOST_RETRIES = 30
-MOST_GROUPS, MOST_SUBNETS, MOST_SECURITY_GROUPS = 5, 16, 5
+MAX_RUN_S = 28 * DAY_S
+MAX_WARM_POOL_S = 21_600
+MAX_RETRIES = 30
+MAX_GROUPS, MAX_SUBNETS, MAX_SECURITY_GROUPS = 5, 16, 5
 # The service takes 50 tags and 100 variables; the rest is for those of the lab.
-MOST_TAGS, MOST_VARIABLES = 50 - 12, 100 - 8
-LONGEST_VARIABLE = 512
-LONGEST_EXPERIMENT = 59  # the SDK puts it into the names of runs
+MAX_TAGS, MAX_VARIABLES = 50 - 12, 100 - 8
+MAX_VARIABLE_LENGTH = 512
+MAX_EXPERIMENT_LENGTH = 59  # the SDK puts it into the names of runs
 TAG_CHARACTERS = r"[\w\s.:/=+\-@]"
 BUCKET = r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]"
 TYPE = r"ml\.[a-z0-9\-]+\.[a-z0-9]+"
@@ -74,8 +74,8 @@ SecurityGroup = Annotated[str, Field(pattern=r"^sg-[0-9a-zA-Z\-]+$", max_length=
 KmsKey = Annotated[str, Field(pattern=r"^[a-zA-Z0-9:/_-]{1,2048}$"), Rule("the id, alias or ARN of a key")]
 Experiment = Annotated[
     Text,
-    Field(pattern=r"^[a-z0-9](-*[a-z0-9])*$", max_length=LONGEST_EXPERIMENT),
-    Rule(f"up to {LONGEST_EXPERIMENT} small letters and digits, with hyphens between them"),
+    Field(pattern=r"^[a-z0-9](-*[a-z0-9])*$", max_length=MAX_EXPERIMENT_LENGTH),
+    Rule(f"up to {MAX_EXPERIMENT_LENGTH} small letters and digits, with hyphens between them"),
 ]
 TagName = Annotated[
     str,

@@ -14,15 +14,15 @@ from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.validated_options import Int, Rule, Secret, Unit, options
 from sagemaker_jobs.options.field_types import (
     LOCAL,
-    LONGEST_RUN_S,
-    LONGEST_VARIABLE,
-    LONGEST_WARM_POOL_S,
-    MOST_GROUPS,
-    MOST_RETRIES,
-    MOST_SECURITY_GROUPS,
-    MOST_SUBNETS,
-    MOST_TAGS,
-    MOST_VARIABLES,
+    MAX_GROUPS,
+    MAX_RETRIES,
+    MAX_RUN_S,
+    MAX_SECURITY_GROUPS,
+    MAX_SUBNETS,
+    MAX_TAGS,
+    MAX_VARIABLE_LENGTH,
+    MAX_VARIABLES,
+    MAX_WARM_POOL_S,
     Bucket,
     CheckpointUri,
     Experiment,
@@ -80,26 +80,26 @@ class JobOptions:
     instance_count: Annotated[Int, Field(ge=1)] | None
     instance_groups: Annotated[
         Sequence[InstanceGroup],
-        Field(max_length=MOST_GROUPS),
+        Field(max_length=MAX_GROUPS),
         BeforeValidator(_as_groups),
-        Rule(f"a list of at most {MOST_GROUPS} groups, each {{name, type, count}}"),
+        Rule(f"a list of at most {MAX_GROUPS} groups, each {{name, type, count}}"),
     ]
     learner_group: str | None
     volume_size_gb: Annotated[Int, Field(ge=1, le=16_384), Unit("GB")]
-    max_run_s: Annotated[Int, Field(ge=1, le=LONGEST_RUN_S), Unit("s (28 days)")]
+    max_run_s: Annotated[Int, Field(ge=1, le=MAX_RUN_S), Unit("s (28 days)")]
     spot: bool
-    max_wait_s: Annotated[Int, Field(ge=1, le=LONGEST_RUN_S), Unit("s (28 days)")] | None
+    max_wait_s: Annotated[Int, Field(ge=1, le=MAX_RUN_S), Unit("s (28 days)")] | None
     checkpoint_s3_uri: CheckpointUri | None
-    max_retry_attempts: Annotated[Int, Field(ge=0, le=MOST_RETRIES)]
+    max_retry_attempts: Annotated[Int, Field(ge=0, le=MAX_RETRIES)]
     subnets: Annotated[
         Sequence[Subnet],
-        Field(max_length=MOST_SUBNETS),
-        Rule(f"a list of at most {MOST_SUBNETS} subnets such as subnet-0abc"),
+        Field(max_length=MAX_SUBNETS),
+        Rule(f"a list of at most {MAX_SUBNETS} subnets such as subnet-0abc"),
     ]
     security_group_ids: Annotated[
         Sequence[SecurityGroup],
-        Field(max_length=MOST_SECURITY_GROUPS),
-        Rule(f"a list of at most {MOST_SECURITY_GROUPS} groups such as sg-0abc"),
+        Field(max_length=MAX_SECURITY_GROUPS),
+        Rule(f"a list of at most {MAX_SECURITY_GROUPS} groups such as sg-0abc"),
     ]
     volume_kms_key: KmsKey | None
     output_kms_key: KmsKey | None
@@ -108,7 +108,7 @@ class JobOptions:
     tags: Annotated[Mapping[TagName, TagValue], BeforeValidator(_null_as_empty)]
     # _check_pairs holds the rules of its names and values.
     environment: Annotated[Mapping[str, Any], BeforeValidator(_null_as_empty), Secret()]
-    keep_alive_period_s: Annotated[Int, Field(ge=0, le=LONGEST_WARM_POOL_S), Unit("s")]
+    keep_alive_period_s: Annotated[Int, Field(ge=0, le=MAX_WARM_POOL_S), Unit("s")]
     max_parallel: Annotated[Int, Field(ge=1)]
     poll_interval_s: Annotated[float, Field(gt=0), Unit("s")]
     experiment: Experiment | None
@@ -216,19 +216,19 @@ class JobOptions:
         both = bool(self.subnets) == bool(self.security_group_ids)
         rule = "must be set together with security_group_ids, or neither"
         require(both, f"{PATH}.subnets", rule, list(self.subnets))
-        rule = f"must be at most {MOST_TAGS}, beside those of the lab"
-        require(len(self.tags) <= MOST_TAGS, f"{PATH}.tags", rule, len(self.tags))
+        rule = f"must hold at most {MAX_TAGS} tags, as the lab adds others"
+        require(len(self.tags) <= MAX_TAGS, f"{PATH}.tags", rule, len(self.tags))
         for name in self.tags:
             require(not name.lower().startswith("aws:"), f"{PATH}.tags", "names must not begin with aws:", name)
-        rule = f"must be at most {MOST_VARIABLES} variables"
-        require(len(self.environment) <= MOST_VARIABLES, f"{PATH}.environment", rule, len(self.environment))
+        rule = f"must be at most {MAX_VARIABLES} variables"
+        require(len(self.environment) <= MAX_VARIABLES, f"{PATH}.environment", rule, len(self.environment))
         for name, value in self.environment.items():
-            is_name = re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) and len(name) <= LONGEST_VARIABLE
+            is_name = re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) and len(name) <= MAX_VARIABLE_LENGTH
             require(bool(is_name), f"{PATH}.environment", "names must be letters, digits and _", name)
             # Not the value itself, which may be secret.
-            rule = f"must be at most {LONGEST_VARIABLE} characters"
+            rule = f"must be at most {MAX_VARIABLE_LENGTH} characters"
             length = len(str(value))
-            require(length <= LONGEST_VARIABLE, f"{PATH}.environment.{name}", rule, length)
+            require(length <= MAX_VARIABLE_LENGTH, f"{PATH}.environment.{name}", rule, length)
 
     def _check_checkpoint(self) -> None:
         start = self.checkpoint

@@ -26,7 +26,7 @@ class RunningTrial:
         postponed_by: the reason why it is postponed.
         retry_at: when to try again, by the monotonic clock.
         unwanted: whether the trial is to stop.
-        stop_requested: whether the service was asked to stop the job.
+        stop_requested: whether the stop of the job was requested.
     """
 
     number: int
@@ -59,7 +59,7 @@ class JobStarter:
         job = self._jobs.listed.get(name)
         if digest != trial.prepared.digest and job is not None and job.running:
             self._jobs.stop(name)
-            print(f"{name} runs another source of the lab and was asked to stop", file=sys.stderr, flush=True)
+            print(f"{name} runs another source of the lab; its stop was requested", file=sys.stderr, flush=True)
 
     def start(self, trial: RunningTrial) -> None:
         """Start the trial's job, or print once why it is postponed.

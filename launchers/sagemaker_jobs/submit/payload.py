@@ -27,7 +27,7 @@ from sagemaker_jobs.aws.s3_layout import S3Layout
 from sagemaker_jobs.container.channels import CODE, PACKAGES
 from sagemaker_jobs.container.ray_cluster import TOKEN
 from sagemaker_jobs.container.run_trial import NUMBER
-from sagemaker_jobs.options.field_types import LONGEST_EXPERIMENT
+from sagemaker_jobs.options.field_types import MAX_EXPERIMENT_LENGTH
 from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.submit import training_request
 from sagemaker_jobs.submit.custom_code import code_archive
@@ -214,7 +214,7 @@ def _overrides(job: SweepTrial) -> list[str]:
 def experiment_name(sweep: str) -> str:
     """Return the name of an experiment for a sweep, in lower case like the SDK's; keeps the digest at the end."""
     name = re.sub(r"[^a-z0-9]+", "-", sweep.lower()).strip("-") or "sweep"
-    if len(name) <= LONGEST_EXPERIMENT:
+    if len(name) <= MAX_EXPERIMENT_LENGTH:
         return name
-    start, end = name[: LONGEST_EXPERIMENT - 9].rstrip("-"), name[-8:].strip("-")
+    start, end = name[: MAX_EXPERIMENT_LENGTH - 9].rstrip("-"), name[-8:].strip("-")
     return f"{start}-{end}"

@@ -56,7 +56,7 @@ class JobPostponedError(Exception):
         self.pause_s = pause_s
 
 
-def check_quota(message: str) -> None:
+def raise_if_quota_too_small(message: str) -> None:
     """Raise DataError if an account's quota is too small for a job even if nothing else runs.
 
     Args:
@@ -120,7 +120,7 @@ class TrainingJobs:
             send(name)
         except Exception as error:
             if error_code(error) == QUOTA_FULL:
-                check_quota(str(error))
+                raise_if_quota_too_small(str(error))
                 raise JobPostponedError("the account's quota is full", QUOTA_PAUSE_S) from None
             # The name is also in use if the request was repeated because its first answer was lost.
             if error_code(error) != NAME_IN_USE and not (is_transient(error) and self._exists(name)):

@@ -21,8 +21,8 @@ from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.submit.uploads import ENTRY
 
 # Without those that the SDK adds.
-MOST_PARAMETERS, LONGEST_PARAMETER, LONGEST_TAG = 93, 2500, 256
-MOST_TAGS = 50
+MAX_PARAMETERS, MAX_PARAMETER_LENGTH, MAX_TAG_LENGTH = 93, 2500, 256
+MAX_TAGS = 50
 # Hyperparameters by which a launcher recognises its jobs.
 DIGEST, SWEEP, TRIAL = "battery_lab.who", "battery_lab.sweep", "battery_lab.trial"
 MLFLOW_URI = "MLFLOW_TRACKING_URI"
@@ -167,13 +167,13 @@ def hyperparameters(digest: str, sweep: str, number: int, overrides: Sequence[st
     """
     identity = {DIGEST: digest, SWEEP: sweep, TRIAL: str(number)}
     values = split_overrides(overrides)
-    if len(values) > MOST_PARAMETERS - len(identity):
+    if len(values) > MAX_PARAMETERS - len(identity):
         raise ConfigError(
-            f"a trial must have at most {MOST_PARAMETERS - len(identity)} overrides, which become hyperparameters, got "
+            f"a trial must have at most {MAX_PARAMETERS - len(identity)} overrides, which become hyperparameters, got "
             f"{len(values)}: put those that all trials share into a YAML of your own (--config-dir)"
         )
     # The SDK puts quotes around each value.
-    return identity | {key: value[: LONGEST_PARAMETER - 2] for key, value in values.items()}
+    return identity | {key: value[: MAX_PARAMETER_LENGTH - 2] for key, value in values.items()}
 
 
 def tags(request: JobRequest, options: JobOptions) -> dict[str, str]:
@@ -182,7 +182,7 @@ def tags(request: JobRequest, options: JobOptions) -> dict[str, str]:
     chosen = {**options.tags, **identity}
     for key, value in split_overrides(request.overrides).items():
         name = tag_value(f"choice.{key}")[:128]
-        if len(chosen) < MOST_TAGS:
+        if len(chosen) < MAX_TAGS:
             chosen.setdefault(name, tag_value(value))
     return chosen
 
@@ -194,7 +194,7 @@ def split_overrides(overrides: Sequence[str]) -> Mapping[str, str]:
 
 def tag_value(text: str) -> str:
     """Return a text without the characters that tags may not contain."""
-    return "".join(sign if re.fullmatch(TAG_CHARACTERS, sign) else " " for sign in text)[:LONGEST_TAG].strip()
+    return "".join(sign if re.fullmatch(TAG_CHARACTERS, sign) else " " for sign in text)[:MAX_TAG_LENGTH].strip()
 
 
 def environment(request: JobRequest, options: JobOptions) -> dict[str, str]:

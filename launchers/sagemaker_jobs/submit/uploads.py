@@ -16,9 +16,9 @@ from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.s3_layout import S3Layout, split_uri
 
 ENTRY = "sagemaker_entry.py"
-MOST_DATA_BYTES = 50 << 30
+MAX_DATA_BYTES = 50 << 30
 PACKAGE, LAUNCHERS = Path(battery_lab.__file__).parent, Path(__file__).parents[2]
-COMPLETE = ".whole"  # written after all other files of a folder
+COMPLETION_MARKER = ".whole"  # written after all other files of a folder
 
 
 class Uploads:
@@ -55,20 +55,20 @@ class Uploads:
             file for path in resolved for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()
         )
         size = sum(file.stat().st_size for file in files)
-        if size > MOST_DATA_BYTES:
+        if size > MAX_DATA_BYTES:
             raise DataError(
-                f"{base} holds {size >> 30} GiB, more than the {MOST_DATA_BYTES >> 30} GiB that are uploaded: "
+                f"{base} holds {size >> 30} GiB, more than the {MAX_DATA_BYTES >> 30} GiB that are uploaded: "
                 "copy it to S3 by other means and name it as s3://<bucket>/<prefix>"
             )
         # Names count, because a job finds its data by them.
         digests = " ".join(f"{path.name} {contents_digest(path)}" for path in resolved)
         folder = self._layout.data(hashlib.sha256(digests.encode()).hexdigest()[:32])
-        if not self._exists(f"{folder}/{COMPLETE}"):
+        if not self._exists(f"{folder}/{COMPLETION_MARKER}"):
             for file in files:
                 bucket, key = split_uri(f"{folder}/files/{file.relative_to(base)}")
                 self._connection.s3.upload_file(str(file), bucket, key, ExtraArgs=self._layout.encryption)
             # After an interrupted upload this file is missing, and the folder is filled again.
-            self._put(f"{folder}/{COMPLETE}", b"")
+            self._put(f"{folder}/{COMPLETION_MARKER}", b"")
         return f"{folder}/files"
 
     def content_digest(self, uri: str | None) -> str:

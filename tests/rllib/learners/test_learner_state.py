@@ -25,9 +25,9 @@ def test_restored_learner_keeps_its_coefficients():
 def test_fall_back_to_autograd_is_restored(monkeypatch):
     ours, other = build_learner(ArrayPPOLearner)[0], build_learner(ArrayPPOLearner)[0]
     restored = []
-    monkeypatch.setattr(other._steps, "reset", restored.append)
+    monkeypatch.setattr(other.stepper, "reset", restored.append)
     for fell_back in (True, False):
-        monkeypatch.setattr(type(ours._steps), "fell_back_to_autograd", fell_back)
+        monkeypatch.setattr(type(ours.stepper), "fell_back_to_autograd", fell_back)
         other.set_state(ours.get_state())
     other.set_state({"rl_module": ours.get_state()["rl_module"]})
     assert restored == [True, False, False]
@@ -39,3 +39,11 @@ def test_setting_weights_alone_keeps_the_number_of_steps():
     steps = ours.gradient_steps
     ours.set_state({"rl_module": ours.get_state()["rl_module"]})
     assert ours.gradient_steps == steps > 0
+
+
+def test_shutdown_ends_the_compilation(monkeypatch):
+    learner, _ = build_learner(ArrayPPOLearner)
+    closed = []
+    monkeypatch.setattr(learner.stepper, "close", lambda: closed.append(True))
+    learner.shutdown()
+    assert closed == [True]

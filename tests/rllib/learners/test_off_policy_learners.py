@@ -125,21 +125,19 @@ def test_updates_and_target_networks_agree_step_by_step(kind, options):
     for name, tensor in found.items():
         assert torch.allclose(tensor, wanted[name], rtol=1e-3, atol=2e-5), name
     # All parameters of an optimiser at once.
-    assert set(ours._steps._optimizer_step._flat) == {
-        name for name, _ in ours.get_optimizers_for_module(DEFAULT_MODULE_ID)
-    }
+    assert set(ours.stepper.flat_optimizers) == {name for name, _ in ours.get_optimizers_for_module(DEFAULT_MODULE_ID)}
 
 
 def test_update_with_several_minibatches_equals_several_updates():
-    one, other = build_learner("sac", ArraySACLearner), build_learner("sac", ArraySACLearner)
-    other.module.set_state(one.module.get_state())
+    learner, other = build_learner("sac", ArraySACLearner), build_learner("sac", ArraySACLearner)
+    other.module.set_state(learner.module.get_state())
     columns = random_columns(False)
     halves = [{name: values[part] for name, values in columns.items()} for part in (slice(0, 48), slice(48, 96))]
-    one.update(batch=batch_of(columns), minibatch_size=48, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: 9})
+    learner.update(batch=batch_of(columns), minibatch_size=48, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: 9})
     for half in halves:
         other.update(batch=batch_of(half), timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: 9})
-    mine, theirs = (learner.module[DEFAULT_MODULE_ID].state_dict() for learner in (one, other))
-    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    weights, other_weights = (each.module[DEFAULT_MODULE_ID].state_dict() for each in (learner, other))
+    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
 
 
 def test_errors_are_returned_in_the_order_of_the_batch():
@@ -155,11 +153,11 @@ def test_errors_are_returned_in_the_order_of_the_batch():
 def test_update_reports_all_metrics_of_rllib(kind):
     ours, stock = build_both(kind)
     columns, steps = random_columns(False), {NUM_ENV_STEPS_SAMPLED_LIFETIME: 9}
-    found = ours.update(batch=batch_of(columns), timesteps=steps)[DEFAULT_MODULE_ID]
+    results = ours.update(batch=batch_of(columns), timesteps=steps)[DEFAULT_MODULE_ID]
     tensors = {name: torch.from_numpy(values) for name, values in columns.items()}
     wanted = stock.update(batch=batch_of(tensors), timesteps=steps)[DEFAULT_MODULE_ID]
     # Errors are reported to prioritised buffers only, and the age of the sampling policy is unknown.
-    assert set(wanted) - set(found) <= {"diff_num_grad_updates_vs_sampler_policy", "td_error"}
+    assert set(wanted) - set(results) <= {"diff_num_grad_updates_vs_sampler_policy", "td_error"}
 
 
 @pytest.mark.parametrize("kind", ["dqn", "sac"])
@@ -171,8 +169,8 @@ def test_restored_learner_takes_the_same_steps(kind):
     other.set_state(ours.get_state())
     for learner in (ours, other):
         learner.update(batch=batch_of(columns), timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: 15})
-    mine, theirs = (learner.module[DEFAULT_MODULE_ID].state_dict() for learner in (ours, other))
-    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    weights, other_weights = (learner.module[DEFAULT_MODULE_ID].state_dict() for learner in (ours, other))
+    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
     if kind == "sac":
         assert torch.equal(ours.curr_log_alpha[DEFAULT_MODULE_ID], other.curr_log_alpha[DEFAULT_MODULE_ID])
 

@@ -38,18 +38,18 @@ def order_of(columns):
 @pytest.mark.parametrize("box", [False, True])
 def test_value_targets_and_advantages_agree(box):
     ours, stock, fragment = build_both(box)
-    mine = ours.tensors(TrainingData(episodes=[fragment]))
+    columns = ours.tensors(TrainingData(episodes=[fragment]))
     theirs, mask = stock_batch(stock, fragment)
     theirs = {name: values[mask] for name, values in theirs.items()}
-    found, wanted = order_of(mine), order_of(theirs)
-    assert len(found) == len(wanted) == len(fragment)
+    order, wanted_order = order_of(columns), order_of(theirs)
+    assert len(order) == len(wanted_order) == len(fragment)
     for name in (Columns.OBS, Columns.ACTIONS, Columns.ACTION_LOGP, Columns.ACTION_DIST_INPUTS, TARGETS):
-        assert np.allclose(mine[name][found], theirs[name][wanted], rtol=1e-5, atol=1e-5), name
+        assert np.allclose(columns[name][order], theirs[name][wanted_order], rtol=1e-5, atol=1e-5), name
     # RLlib also includes rows without a transition, which shifts and scales all advantages alike.
     values = stock.module[DEFAULT_MODULE_ID].compute_values(theirs).detach()
     raw = (theirs[TARGETS] - values).numpy()
-    assert np.allclose(mine[ADVANTAGES][found], standardise(raw)[wanted], atol=1e-4)
-    assert np.corrcoef(mine[ADVANTAGES][found], theirs[ADVANTAGES][wanted])[0, 1] > 1 - 1e-6
+    assert np.allclose(columns[ADVANTAGES][order], standardise(raw)[wanted_order], atol=1e-4)
+    assert np.corrcoef(columns[ADVANTAGES][order], theirs[ADVANTAGES][wanted_order])[0, 1] > 1 - 1e-6
 
 
 @pytest.mark.parametrize("box", [False, True])
@@ -89,8 +89,8 @@ def test_losses_and_gradients_agree(box, options):
 def test_explained_variance_equals_rllibs_even_for_constant_targets(targets):
     values, targets = torch.tensor([0.0, 4.0, 8.0]), torch.tensor(targets)
     losses = PPOLoss(clip=0.2, value_clip=10.0, value_coeff=1.0, critic=True, kl=False)
-    found = losses.value_loss(values, targets)[1]["vf_explained_var"]
-    assert float(found) == pytest.approx(float(explained_variance(targets, values)))
+    explained = losses.value_loss(values, targets)[1]["vf_explained_var"]
+    assert float(explained) == pytest.approx(float(explained_variance(targets, values)))
 
 
 @pytest.mark.parametrize("excluded", [None, torch.finfo(torch.float32).min, -torch.inf])
@@ -100,15 +100,15 @@ def test_categorical_distribution_equals_rllibs(excluded):
     actions = torch.randint(3, (50,))
     if excluded is not None:
         logits[:, 3] = others[:, 3] = excluded
-    found = []
+    results = []
     for kind in (TorchCategorical, None):
         inputs = logits.clone().requires_grad_()
         make = TorchCategorical.from_logits if kind is None else partial(distribution, kind)
-        mine, other = make(inputs), make(others)
-        parts = [mine.logp(actions), mine.entropy(), other.kl(mine)]
+        first, second = make(inputs), make(others)
+        parts = [first.logp(actions), first.entropy(), second.kl(first)]
         sum(part.sum() for part in parts).backward()
-        found.append([*parts, inputs.grad])
-    for ours, theirs in zip(*found, strict=True):
+        results.append([*parts, inputs.grad])
+    for ours, theirs in zip(*results, strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
@@ -127,8 +127,8 @@ def test_steps_agree_for_each_clipping_method(method):
     for _ in range(3):
         ours.step(minibatch, {})
         stock._update(batch)
-    for mine, theirs in zip(parameters_of(ours), parameters_of(stock), strict=True):
-        assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-5)
+    for parameter, wanted in zip(parameters_of(ours), parameters_of(stock), strict=True):
+        assert torch.allclose(parameter, wanted, rtol=1e-3, atol=1e-5)
 
 
 def test_update_changes_schedules_and_coefficients_as_rllib_does():
@@ -136,12 +136,12 @@ def test_update_changes_schedules_and_coefficients_as_rllib_does():
     ours, stock, fragment = build_both(**schedule)
     steps = {"num_env_steps_sampled_lifetime": 500}
     minibatches = {"num_epochs": 3, "minibatch_size": 50, "shuffle_batch_per_epoch": True, "timesteps": steps}
-    found = ours.update(episodes=[copy.deepcopy(fragment)], **minibatches)[DEFAULT_MODULE_ID]
+    results = ours.update(episodes=[copy.deepcopy(fragment)], **minibatches)[DEFAULT_MODULE_ID]
     wanted = stock.update(episodes=episodes_of(fragment), **minibatches)[DEFAULT_MODULE_ID]
     for name in ("default_optimizer_learning_rate", "curr_entropy_coeff", "curr_kl_coeff"):
-        assert float(found[name].peek()) == pytest.approx(float(wanted[name].peek())), name
-    assert float(found["curr_kl_coeff"].peek()) == pytest.approx(0.45)
-    missing = set(wanted) - set(found) - {"diff_num_grad_updates_vs_sampler_policy"}
+        assert float(results[name].peek()) == pytest.approx(float(wanted[name].peek())), name
+    assert float(results["curr_kl_coeff"].peek()) == pytest.approx(0.45)
+    missing = set(wanted) - set(results) - {"diff_num_grad_updates_vs_sampler_policy"}
     assert not missing
 
 
@@ -162,7 +162,7 @@ def test_several_learners_average_their_gradients(monkeypatch):
 def test_one_kernel_call_updates_all_parameters():
     ours, _, fragment = build_both()
     ours.update(episodes=[fragment])
-    assert set(ours._steps._optimizer_step._flat) == {"default_optimizer"}
+    assert set(ours.stepper.flat_optimizers) == {"default_optimizer"}
 
 
 def test_number_and_size_of_minibatches_equal_rllibs():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from battery_lab.common.errors import ConfigError, DataError
+from battery_lab.rllib.replay.sum_tree import Priorities
 from battery_lab.rllib.replay.transition_replay import TransitionReplay
 from tests.rllib.numbered_runner import NumberedRunner, ReferenceReplay, sampled_transitions
 
@@ -195,16 +196,13 @@ def test_sampling_a_buffer_of_resets_fails():
 
 
 def test_infinite_and_nan_errors_keep_priorities():
-    replay = make_replay(prioritised=True)
-    replay.add([NumberedRunner().fragment(9)])
-    replay.sample(2)
-    first, second = replay._sampled
-    before = replay._priorities.tree.values.copy()
-    replay.update_priorities(np.array([0.5, np.nan]))
-    after = replay._priorities.tree.values
-    assert after[first] != before[first] and after[second] == before[second]
-    replay.update_priorities(np.array([np.inf, -np.inf]))
-    assert np.array_equal(replay._priorities.tree.values, after) and np.isfinite(replay._priorities.largest)
+    priorities, slots = Priorities(3, alpha=1.0, beta=1.0), np.array([0, 1])
+    priorities.reset(0, np.ones(3, bool))
+    priorities.update(slots, np.array([0.5, np.nan]))
+    np.testing.assert_allclose(priorities.tree.values, [0.5, 1, 1], atol=1e-5)
+    before = priorities.tree.values.copy()
+    priorities.update(slots, np.array([np.inf, -np.inf]))
+    assert np.array_equal(priorities.tree.values, before) and priorities.largest == 1
 
 
 def test_observations_of_another_shape_are_rejected():

@@ -43,7 +43,7 @@ def test_links_are_ignored(tmp_path):
 
 
 def test_an_archive_above_the_size_limit_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(result_files, "MOST_BYTES", 10)
+    monkeypatch.setattr(result_files, "MAX_BYTES", 10)
     with pytest.raises(DataError, match="holds more than"):
         unpack(archive(tmp_path / "a.tar.gz", {"a": b"12345678901"}), tmp_path / "run")
 

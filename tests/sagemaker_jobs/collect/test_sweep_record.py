@@ -29,7 +29,7 @@ EARLIER = {
     "experiment": "sweep",
     "judged": "/runs/0",  # codespell:ignore judged
     "rehearsal": None,
-    "asked": ["a"],
+    "asked": ["a"],  # codespell:ignore asked
     "jobs": {"3": ["a", "0123456789abcdef"]},
 }
 
@@ -59,5 +59,5 @@ def test_commands_read_the_sweep_of_an_earlier_version(tmp_path):
     journal.read()
     journal.add_trial("trial", "source", [])
     (tmp_path / RECORD).write_text(json.dumps(EARLIER))
-    with pytest.raises(ConfigError, match=r"trial 0 must be one of those that were sent, \[3\]"):
+    with pytest.raises(ConfigError, match=r"trial 0 must be a trial that has a job, which are \[3\]"):
         logs(tmp_path, 0, find_remote_jobs(tmp_path))

@@ -56,7 +56,7 @@ def test_an_unknown_learner_group_is_an_error():
 
 
 def test_a_host_without_an_address_is_an_error(monkeypatch):
-    monkeypatch.setattr(ray_cluster, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(ray_cluster, "TIMEOUT_S", 0.0)
     with pytest.raises(DataError, match="the host nowhere.invalid of the job has no address"):
         ray_cluster.address_of("nowhere.invalid")
 
@@ -109,6 +109,6 @@ def test_a_host_whose_own_ray_node_ends_reports_its_output(head, monkeypatch):
 
 def test_a_head_that_does_not_start_is_an_error(head, monkeypatch):
     head.close()
-    monkeypatch.setattr(ray_cluster, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(ray_cluster, "TIMEOUT_S", 0.1)
     with pytest.raises(DataError, match="algo-1 has not started the job's Ray cluster after 0.1 s"):
         ray_cluster.serve_cluster(hosts("algo-2"), "127.0.0.1")

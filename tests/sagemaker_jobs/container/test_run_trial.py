@@ -44,7 +44,7 @@ def test_a_job_without_a_trial_is_an_error():
 def test_files_of_the_sweep_are_in_the_parent_of_the_run_folder(tmp_path):
     current = job(tmp_path)
     (current.trial / "mlflow.json").write_text("{}")
-    folder = run_trial.run_folder(current)
+    folder = run_trial.prepare_run_folder(current)
     assert folder == tmp_path / "ml" / "checkpoints" / "3"
     assert (folder.parent / "mlflow.json").is_file()
 
@@ -136,7 +136,7 @@ def test_data_are_found_in_their_channel(tmp_path, path, name):
 
 def test_results_are_delivered_without_checkpoints_and_notes(tmp_path):
     current = job(tmp_path)
-    folder = run_trial.run_folder(current)
+    folder = run_trial.prepare_run_folder(current)
     results = ("policy/policy.json", "trial.yaml", "metrics.json", "report.html")
     for name in (*results, "checkpoints/x", ".lock", "failed_from"):
         (folder / name).parent.mkdir(exist_ok=True)

@@ -95,7 +95,7 @@ def group(**changes):
         ({"tags": {"aws:x": "1"}}, "tags names must not begin with aws:, got 'aws:x'"),
         ({"tags": {"a;b": "1"}}, "tags: a name must be 1 to 128 letters, digits, spaces and _.:/=+-@, got 'a;b'"),
         ({"tags": {"x": "a;b"}}, "tags.x must be up to 256 letters, digits, spaces and _.:/=+-@, got 'a;b'"),
-        ({"tags": {str(n): "" for n in range(39)}}, "tags must be at most 38, beside those of the lab, got 39"),
+        ({"tags": {str(n): "" for n in range(39)}}, "tags must hold at most 38 tags, as the lab adds others, got 39"),
         ({"environment": {"A-B": "1"}}, "environment names must be letters, digits and _, got 'A-B'"),
         ({"environment": {f"A{n}": "1" for n in range(93)}}, "environment must be at most 92 variables, got 93"),
         ({"max_parallel": 0}, "max_parallel must be a whole number, 1 or more, got 0"),
@@ -140,14 +140,14 @@ def test_limits_are_those_of_the_services_model():
     assert limits("MaxRuntimeInSeconds").get("min") == 1
     assert limits("TrainingJobName")["max"] == 63
     assert limits("HyperParameterValue")["max"] == 2500
-    assert limits("TrainingEnvironmentValue")["max"] == field_types.LONGEST_VARIABLE
-    assert limits("TagList")["max"] == field_types.MOST_TAGS + 12
-    assert limits("InstanceGroups")["max"] == field_types.MOST_GROUPS
-    assert limits("KeepAlivePeriodInSeconds")["max"] == field_types.LONGEST_WARM_POOL_S
-    assert limits("MaximumRetryAttempts")["max"] == field_types.MOST_RETRIES
+    assert limits("TrainingEnvironmentValue")["max"] == field_types.MAX_VARIABLE_LENGTH
+    assert limits("TagList")["max"] == field_types.MAX_TAGS + 12
+    assert limits("InstanceGroups")["max"] == field_types.MAX_GROUPS
+    assert limits("KeepAlivePeriodInSeconds")["max"] == field_types.MAX_WARM_POOL_S
+    assert limits("MaximumRetryAttempts")["max"] == field_types.MAX_RETRIES
     assert limits("MetricDefinitionList")["max"] == 40
-    assert limits("Subnets")["max"] == field_types.MOST_SUBNETS
-    assert limits("VpcSecurityGroupIds")["max"] == field_types.MOST_SECURITY_GROUPS
+    assert limits("Subnets")["max"] == field_types.MAX_SUBNETS
+    assert limits("VpcSecurityGroupIds")["max"] == field_types.MAX_SECURITY_GROUPS
 
 
 def test_variables_in_another_form_are_reported_without_their_values():

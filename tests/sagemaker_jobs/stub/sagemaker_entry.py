@@ -58,7 +58,7 @@ def main():
 
 
 def stop(position):
-    """End like a trial that is asked to stop."""
+    """End like a trial whose stop is requested."""
     print(f"stopped at {position.read_text() if position.exists() else 0}", flush=True)
     os._exit(143)
 

@@ -128,10 +128,10 @@ def test_a_quota_that_is_too_small_for_any_job_is_an_error(limit, waits):
         "utilization of 0 Instances and a request delta of 1 Instances."
     )
     if waits:
-        training_jobs.check_quota(message)
+        training_jobs.raise_if_quota_too_small(message)
         return
     with pytest.raises(DataError, match="quota 'ml.g5.xlarge for training job usage' is 0, and a job needs 1: ask for"):
-        training_jobs.check_quota(message)
+        training_jobs.raise_if_quota_too_small(message)
 
 
 def test_only_errors_that_a_retry_can_fix_are_transient():

@@ -13,7 +13,7 @@ from battery_lab.sweep import commands
 
 
 def main(arguments: list[str]) -> None:
-    """Run the command."""
+    """Download the results of finished jobs, and write results.csv into the sweep folder that the arguments name."""
     folder, rest = sweep_folder("collect", arguments)
     refuse_more("collect", rest)
     commands.collect(folder, find_remote_jobs(folder))

@@ -14,7 +14,7 @@ from battery_lab.sweep import commands
 
 
 def main(arguments: list[str]) -> None:
-    """Run the command."""
+    """Print the log of the trial that the arguments name, after the folder of its sweep."""
     folder, rest = sweep_folder("logs", arguments)
     if len(rest) != 1:
         raise ConfigError(f"logs needs the folder of a sweep and the number of one trial, got {len(rest)} numbers")

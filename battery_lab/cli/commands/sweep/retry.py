@@ -13,6 +13,6 @@ from battery_lab.sweep import commands
 
 
 def main(arguments: list[str]) -> None:
-    """Run the command."""
+    """Run the trials that the arguments name again; all that failed if they name none."""
     folder, rest = sweep_folder("retry", arguments)
     commands.retry(folder, [trial_number(text) for text in rest])

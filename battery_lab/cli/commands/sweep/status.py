@@ -12,7 +12,7 @@ from battery_lab.sweep import commands
 
 
 def main(arguments: list[str]) -> None:
-    """Run the command."""
+    """Print the state of each trial of the sweep folder that the arguments name."""
     folder, rest = sweep_folder("status", arguments)
     refuse_more("status", rest)
     commands.status(folder)
