@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.config.build import build_part
 from battery_lab.config.compose import compose
-from battery_lab.config.paths import conf_dir
+from battery_lab.config.conf_folder import conf_dir
 from tests.factories import wavy_prices
 
 SMALL = (

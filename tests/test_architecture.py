@@ -13,7 +13,7 @@ import pytest
 from hydra.utils import get_object
 
 import battery_lab
-from battery_lab.config.paths import conf_dir
+from battery_lab.config.conf_folder import conf_dir
 
 PACKAGE = Path(battery_lab.__file__).parent
 LAUNCHERS = PACKAGE.parent / "launchers"
@@ -22,7 +22,7 @@ ROOTS = {"battery_lab": PACKAGE, **PACKAGES}
 # The packages of jobs: all packages of the launchers except Hydra's plugins and the emulator.
 JOBS = sorted(set(PACKAGES) - {"hydra_plugins", "sagemaker_emulator"})
 # The modules of envs/battery that rewards, baselines and planning build on; the rest of that room builds on those.
-CORE = {"physics", "transition", "problem", "dispatch"}
+CORE = {"physics", "transition", "problem", "dispatch_accounts"}
 # Room -> the rooms that it may import, besides itself and common.
 MAY_IMPORT = {
     "common": set(),

@@ -17,7 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from battery_lab.common.errors import LabError
-from battery_lab.config.paths import conf_dir
+from battery_lab.config.conf_folder import conf_dir
 
 ROOT = Path(__file__).parents[1]
 LAUNCHERS = ROOT / "launchers"
@@ -105,7 +105,7 @@ def test_the_wheel_describes_itself_by_the_readme(wheel: Path) -> None:
 
 
 def test_an_installed_lab_finds_its_own_options(installed: Path, tmp_path: Path) -> None:
-    ask = "from battery_lab.config.paths import conf_dir; print(conf_dir())"
+    ask = "from battery_lab.config.conf_folder import conf_dir; print(conf_dir())"
     options = Path(succeed(installed / "python", "-c", ask, cwd=tmp_path).strip())
     assert options.is_relative_to(installed.parent)
     assert (options / "config.yaml").is_file()

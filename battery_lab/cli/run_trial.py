@@ -12,8 +12,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from battery_lab.cli.build_experiment import build_experiment
-from battery_lab.cli.command_exit import CommandExit
 from battery_lab.cli.error_messages import exit_message
+from battery_lab.cli.exit_on_error import CommandExit
 from battery_lab.common.errors import LabError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import register_resolvers
@@ -23,7 +23,7 @@ from battery_lab.config.stored_trial import (
     store_trial,
     update_parts,
 )
-from battery_lab.experiment.finished_run import check_unfinished
+from battery_lab.experiment.unfinished_check import check_unfinished
 
 
 def run_trial(config: DictConfig) -> float:

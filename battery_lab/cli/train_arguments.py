@@ -13,8 +13,8 @@ from battery_lab.cli.arguments import folder
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.nested_values import leaves
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.override_checks import SWEEP_GROUPS, check_groups, check_one_each, group_of, is_group
-from battery_lab.config.paths import conf_dir
+from battery_lab.config.conf_folder import conf_dir
+from battery_lab.config.override_kinds import SWEEP_GROUPS, check_groups, check_one_each, group_of, is_group
 from battery_lab.config.stored_trial import load_trial
 from battery_lab.config.sweep_name import load_command
 

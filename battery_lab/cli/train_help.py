@@ -6,7 +6,7 @@ from string import Template
 
 import yaml
 
-from battery_lab.config.paths import conf_dir
+from battery_lab.config.conf_folder import conf_dir
 
 
 def train_help() -> str:

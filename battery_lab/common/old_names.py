@@ -21,8 +21,8 @@ MODULES = {
     "baselines.rule": "baselines.percentile_rule",
     "battery": "envs.battery.physics",
     "checkpoint": "experiment.checkpoint",
-    "dispatch": "envs.battery.dispatch",
-    "display": "experiment.progress",
+    "dispatch": "envs.battery.dispatch_accounts",
+    "display": "experiment.console_progress",
     "envs.actions": "envs.battery.actions",
     "envs.baseline_cache": "envs.battery.baseline_cache",
     "envs.battery_market": "envs.battery.environment",
@@ -33,7 +33,7 @@ MODULES = {
     "envs.rollout": "envs.battery.evaluate_policy",
     "envs.time_split": "envs.battery.time_split",
     "errors": "common.errors",
-    "evaluation": "experiment.metrics",
+    "evaluation": "experiment.policy_metrics",
     "exporting": "policies.onnx_export",
     "judging": "experiment.reevaluate",  # codespell:ignore judging
     "levels": "planning.energy_grid",
@@ -84,10 +84,10 @@ MODULES = {
     "rollout.sac_learner": "rllib.learners.sac_learner",
     "rollout.said": "rllib.log_capture",  # codespell:ignore said
     "rollout.steps": "rllib.gradient_step.gradient_steps",
-    "rollout.stock": "rllib.stock_backend",
+    "rollout.stock": "rllib.stock_replay_and_learners",
     "training": "experiment.trainer",
     "transition": "envs.battery.transition",
-    "worlds": "envs.loader",
+    "worlds": "envs.world_loader",
 }
 # (New module, old name in it) -> (module, name) now, for what was renamed or split off.
 RENAMED = {
@@ -106,8 +106,14 @@ RENAMED = {
     ),
     ("rllib.runners.checkpointed_runner", "RunnerMakesIt"): ("rllib.runners.checkpointed_runner", "EnvPlaceholder"),
     ("rllib.runners.environment_log", "LogEnvironment"): ("rllib.runners.environment_log", "EnvironmentLog"),
-    ("rllib.stock_backend", "KeepsCoefficients"): ("rllib.stock_backend", "CheckpointedPPOLearner"),
-    ("rllib.stock_backend", "KeepsTemperature"): ("rllib.stock_backend", "CheckpointedSACLearner"),
+    ("rllib.stock_replay_and_learners", "KeepsCoefficients"): (
+        "rllib.stock_replay_and_learners",
+        "CheckpointedPPOLearner",
+    ),
+    ("rllib.stock_replay_and_learners", "KeepsTemperature"): (
+        "rllib.stock_replay_and_learners",
+        "CheckpointedSACLearner",
+    ),
     ("rllib.replay.ring_buffer", "Layout"): ("rllib.replay.ring_buffer", "RowLayout"),
 }
 # Class -> options that it did not have yet, with the values that match its behavior then.

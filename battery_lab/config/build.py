@@ -18,7 +18,7 @@ from pydantic.dataclasses import is_pydantic_dataclass
 from battery_lab.common.dataclass_validation import checked_values
 from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.validated_options import at
-from battery_lab.config.paths import conf_dir
+from battery_lab.config.conf_folder import conf_dir
 from battery_lab.config.quiet_imports import quiet_imports
 
 TARGET, CONVERT = "_target_", "_convert_"

@@ -14,9 +14,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from battery_lab.config.conf_folder import conf_dir
 from battery_lab.config.hydra_errors import override_error
-from battery_lab.config.override_checks import check_groups, is_group
-from battery_lab.config.paths import conf_dir
+from battery_lab.config.override_kinds import check_groups, is_group
 from battery_lab.config.sweep_name import sweep_name
 
 

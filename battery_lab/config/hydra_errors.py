@@ -13,7 +13,7 @@ from typing import Any
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.config.paths import conf_dir
+from battery_lab.config.conf_folder import conf_dir
 
 HYDRA = "1.3"  # the minor version of hydra-core whose texts are read here
 ADD_OPTION_REMEDY = "; to add your own, write <folder>/{path}.yaml and pass --config-dir <folder>"

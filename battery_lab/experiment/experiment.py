@@ -21,11 +21,11 @@ from battery_lab.algos.base import Algo, Setup
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.envs.base import Environment, World, score_metric
-from battery_lab.envs.loader import WorldSource
+from battery_lab.envs.world_loader import WorldSource
 from battery_lab.experiment import checkpoint, results
 from battery_lab.experiment.checkpoint import Progress
-from battery_lab.experiment.metrics import Validation
-from battery_lab.experiment.progress import ConsoleProgress
+from battery_lab.experiment.console_progress import ConsoleProgress
+from battery_lab.experiment.policy_metrics import Validation
 from battery_lab.experiment.trainer import Interrupted, Trainer, TrainOptions
 from battery_lab.networks.base import Network
 from battery_lab.policies.policy import Policy, load, policy_from_actor

@@ -15,7 +15,7 @@ from battery_lab import report
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.envs.base import World
-from battery_lab.envs.loader import WorldSource
+from battery_lab.envs.world_loader import WorldSource
 from battery_lab.experiment import results
 from battery_lab.experiment.experiment import Experiment
 from battery_lab.policies.policy import read_spec

@@ -16,7 +16,7 @@ from ray.rllib.env.env_runner import EnvRunner
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.validated_options import Int, Unit, options
-from battery_lab.rllib import stock_backend
+from battery_lab.rllib import stock_replay_and_learners as stock
 from battery_lab.rllib.learners.dqn_learner import ArrayDQNLearner
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner
 from battery_lab.rllib.learners.sac_learner import ArraySACLearner
@@ -114,9 +114,9 @@ class StockBackend:
     def parts(self, algorithm: type[Algorithm], gradient_steps: float) -> Parts:
         """Return RLlib's classes, with state that RLlib leaves out of checkpoints added."""
         parts = {
-            PPO: Parts(learner=stock_backend.CheckpointedPPOLearner),
-            DQN: Parts(algorithm=stock_backend.StockDQN),
-            SAC: Parts(algorithm=stock_backend.StockSAC, learner=stock_backend.CheckpointedSACLearner),
+            PPO: Parts(learner=stock.CheckpointedPPOLearner),
+            DQN: Parts(algorithm=stock.StockDQN),
+            SAC: Parts(algorithm=stock.StockSAC, learner=stock.CheckpointedSACLearner),
         }
         return parts.get(algorithm, Parts())
 
@@ -124,4 +124,4 @@ class StockBackend:
         self, algorithm: type[Algorithm], *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
     ) -> dict[str, Any]:
         """Return the options of RLlib's replay buffer."""
-        return stock_backend.replay_config(capacity, prioritised, alpha, beta, seed)
+        return stock.replay_config(capacity, prioritised, alpha, beta, seed)

@@ -21,7 +21,7 @@ from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.common.errors import ConfigError
 from battery_lab.config.build import build, build_part, resolve
 from battery_lab.config.compose import compose, register_resolvers
-from battery_lab.config.paths import conf_dir
+from battery_lab.config.conf_folder import conf_dir
 from tests.compositions import part
 
 CONF = conf_dir()

@@ -10,7 +10,7 @@ import torch
 from battery_lab.envs.battery.environment import BatteryWorld
 from battery_lab.experiment import results
 from battery_lab.experiment.experiment import Experiment
-from battery_lab.experiment.metrics import Validation
+from battery_lab.experiment.policy_metrics import Validation
 from tests.experiment.small_runs import run
 
 pytestmark = pytest.mark.usefixtures("no_report")

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ray
-from hydra_plugins.battery_lab_launchers._ray_worker import LOG
 
 from battery_lab.common.run_folder import RunFolder
 from tests.launchers.kill_harness import PATHS, TRIALS, Sweep, reference
@@ -127,7 +126,7 @@ def running_trials(root: int) -> list[Path]:
     for pid in _descendants(root):
         with suppress(OSError):
             log_files.append(Path(os.readlink(f"/proc/{pid}/fd/1")))
-    return [path.parent for path in log_files if path.name == LOG]
+    return [path.parent for path in log_files if path.name == RunFolder.LOG]
 
 
 def has_checkpoint(trial: Path) -> bool:

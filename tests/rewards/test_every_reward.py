@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from battery_lab.common.validated_options import options
-from battery_lab.config.paths import conf_dir
+from battery_lab.config.conf_folder import conf_dir
 from battery_lab.envs.battery.transition import RewardContext
 from battery_lab.planning import perfect_foresight
 from battery_lab.rewards.shaping import Shaping

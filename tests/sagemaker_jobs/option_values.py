@@ -8,7 +8,7 @@ from hydra_plugins.battery_lab_launchers._sagemaker_sweep import job_options
 from omegaconf import OmegaConf
 from sagemaker_jobs.options.job_options import JobOptions
 
-from battery_lab.config.paths import conf_dir
+from battery_lab.config.conf_folder import conf_dir
 
 REQUIRED = {
     "role": "arn:aws:iam::123456789012:role/jobs",

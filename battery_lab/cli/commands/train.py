@@ -19,7 +19,7 @@ from battery_lab.cli.hydra_error_handling import hydra_errors_explained, hydra_r
 from battery_lab.cli.run_trial import run_trial
 from battery_lab.cli.train_arguments import hydra_arguments
 from battery_lab.config.compose import register_resolvers
-from battery_lab.config.paths import conf_dir
+from battery_lab.config.conf_folder import conf_dir
 
 
 def main(arguments: list[str]) -> None:

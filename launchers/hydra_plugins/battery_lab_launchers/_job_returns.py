@@ -13,8 +13,8 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra_plugins.battery_lab_launchers._compose_trial import ComposedTrial, plain_overrides
 from omegaconf import OmegaConf
 
-from battery_lab.cli.command_exit import CommandExit
 from battery_lab.cli.error_messages import ExitMessage
+from battery_lab.cli.exit_on_error import CommandExit
 from battery_lab.common.errors import LabError
 from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.journal import TrialState

@@ -20,8 +20,8 @@ def main() -> None:
     _stop_with(os.getppid())
     import cloudpickle
 
-    from battery_lab.cli.command_exit import exit_with_message
     from battery_lab.cli.error_messages import TRACEBACK_VARIABLE
+    from battery_lab.cli.exit_on_error import exit_with_message
 
     # The main command sets it so that Hydra raises errors. Here an error is to be one line in the log.
     os.environ.pop(TRACEBACK_VARIABLE, None)

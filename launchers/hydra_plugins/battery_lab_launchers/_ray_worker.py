@@ -26,7 +26,7 @@ def run_received_trial(content: bytes) -> bytes:
     """
     import cloudpickle
 
-    from battery_lab.cli.command_exit import CommandExit
+    from battery_lab.cli.exit_on_error import CommandExit
     from battery_lab.common.errors import LabError
     from battery_lab.common.run_folder import RunFolder
     from battery_lab.common.stop_signals import stop_at_once

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from hydra_plugins.battery_lab_launchers._sagemaker_rehearsal import rehearse
+from hydra_plugins.battery_lab_launchers._rehearsal_emulator import rehearse
 from hydra_plugins.battery_lab_launchers._sweep_tracking import is_finished, track_sweep
 from sagemaker_jobs.aws.connection import Connection, check_extra
 from sagemaker_jobs.aws.errors import aws_errors
@@ -16,7 +16,7 @@ from sagemaker_jobs.collect.downloads import Downloads
 from sagemaker_jobs.collect.job_costs import bill_of
 from sagemaker_jobs.collect.outcome import collect_outcome
 from sagemaker_jobs.collect.sweep_record import SweepRecord
-from sagemaker_jobs.submit.training_jobs import RUNNING, TrainingJobs
+from sagemaker_jobs.submit.listed_jobs import RUNNING, TrainingJobs
 
 from battery_lab.common.errors import ConfigError, LabError
 from battery_lab.config.stored_trial import load_trial

@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra_plugins.battery_lab_launchers import _sweep_launch
-from hydra_plugins.battery_lab_launchers._sagemaker_rehearsal import emulator_folder, rehearse
+from hydra_plugins.battery_lab_launchers._rehearsal_emulator import emulator_folder, rehearse
 from omegaconf import OmegaConf
 from sagemaker_jobs.aws.connection import Connection, check_extra, region_of
 from sagemaker_jobs.aws.job_names import sweep_name_prefix
@@ -16,7 +16,7 @@ from sagemaker_jobs.aws.s3_layout import S3Layout
 from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.pool import SageMakerPool
-from sagemaker_jobs.submit.payload import Sender
+from sagemaker_jobs.submit.trial_sender import Sender
 
 
 def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:

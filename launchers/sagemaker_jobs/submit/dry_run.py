@@ -9,7 +9,7 @@ from typing import Any
 from sagemaker_jobs.aws.connection import Connection, captured_requests
 from sagemaker_jobs.aws.job_names import job_name
 from sagemaker_jobs.options.job_options import JobOptions
-from sagemaker_jobs.submit.payload import Sender
+from sagemaker_jobs.submit.trial_sender import Sender
 
 HIDDEN = "***"  # in place of values that may be secret
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from sagemaker_jobs.collect.job_costs import add_bill, bill_of, read_bills
 from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.options.job_options import JobOptions
-from sagemaker_jobs.submit.payload import PreparedTrial, Sender
-from sagemaker_jobs.submit.training_jobs import COMPLETED, JobPostponedError, TrainingJobs
+from sagemaker_jobs.submit.listed_jobs import COMPLETED, JobPostponedError, TrainingJobs
+from sagemaker_jobs.submit.trial_sender import PreparedTrial, Sender
 
 
 @dataclass(eq=False)

@@ -10,8 +10,8 @@ from hydra.core.override_parser.types import Glob, Override, Sweep, ValueType
 from hydra.errors import HydraException
 
 from battery_lab.common.errors import ConfigError
+from battery_lab.config.conf_folder import conf_dir
 from battery_lab.config.hydra_errors import no_option, several_values_message
-from battery_lab.config.paths import conf_dir
 
 # Groups that configure the sweep as a whole, and where results are kept: all trials of a sweep share them.
 SWEEP_GROUPS = ("launcher", "sweeper", "sweep")
