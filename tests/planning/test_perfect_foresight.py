@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -170,14 +168,6 @@ def test_wear_reduces_cycling() -> None:
 def test_a_battery_too_slow_for_any_grid_is_rejected() -> None:
     with pytest.raises(ConfigError, match=r"battery\.power_mw must move at least .* got 0\.001"):
         plan(np.zeros(3), make_battery(power_mw=0.001), 1 / 12)
-
-
-def test_a_year_of_five_minute_prices_takes_under_a_second_of_one_core() -> None:
-    price, battery = wavy_prices(365), make_battery()
-    plan(price[:10], battery, 1 / 12)
-    began = time.process_time()
-    plan(price, battery, 1 / 12)
-    assert time.process_time() - began < 1.0
 
 
 def test_the_value_table_of_four_years_fits_its_memory_limit() -> None:

@@ -163,4 +163,4 @@ def test_errors(sweep, run, arguments, message):
 
 def test_help(run):
     assert "battery-lab sweep retry" in run("--help")
-    assert "battery-lab sweep status outputs/sweeps/<sweep>" in run("status")
+    assert "battery-lab sweep status outputs/sweeps/<sweep>" in run("status", "--help")
