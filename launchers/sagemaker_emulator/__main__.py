@@ -8,7 +8,7 @@ from pathlib import Path
 import sagemaker_emulator
 from sagemaker_emulator.server import serve
 from sagemaker_emulator.training.host import namespaces_work
-from sagemaker_emulator.training.shared_state import Options
+from sagemaker_emulator.training.options_and_clients import Options
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 
 from sagemaker_emulator.app import EmulatorApp
 from sagemaker_emulator.job import ACCOUNT
-from sagemaker_emulator.training.shared_state import Credentials, Options, SharedState
+from sagemaker_emulator.training.options_and_clients import Credentials, Options, SharedState
 
 ADDRESS = "address.json"
 _POLL_S = 0.2

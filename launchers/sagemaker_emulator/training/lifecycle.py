@@ -12,8 +12,8 @@ from sagemaker_emulator.experiments.store import JobComponent
 from sagemaker_emulator.job import NO_CAPACITY, Job, now
 from sagemaker_emulator.training.host import Host
 from sagemaker_emulator.training.host_log import HostLog
+from sagemaker_emulator.training.options_and_clients import SharedState
 from sagemaker_emulator.training.s3_transfer import CheckpointCopy, download, upload_artifact
-from sagemaker_emulator.training.shared_state import SharedState
 
 _POLL_S = 0.05
 _FAILURE_CHARACTERS = 1024

@@ -12,7 +12,7 @@ from sagemaker_emulator.experiments import search, store
 from sagemaker_emulator.job import Job
 from sagemaker_emulator.protocol.responses import AwsError, invalid
 from sagemaker_emulator.training.lifecycle import JobRun
-from sagemaker_emulator.training.shared_state import SharedState
+from sagemaker_emulator.training.options_and_clients import SharedState
 from sagemaker_emulator.training.training_job_rules import check_job, check_quota, check_tags
 
 _SORTED_BY = {"Name": "TrainingJobName", "CreationTime": "CreationTime", "Status": "TrainingJobStatus"}

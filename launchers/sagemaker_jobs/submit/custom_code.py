@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from battery_lab.config.custom_modules import custom_module_files
+from battery_lab.config.custom_source_files import custom_module_files
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # equal code gives equal archives
 

@@ -1,4 +1,4 @@
-"""Payloads: a trial prepared for its job, uploaded, and sent."""
+"""Trial sender: a trial is prepared for its job, uploaded and sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Client of the emulator: starts it in a process of its own, or connects to a running one."""
+"""Connection to the emulator: starts it in a process of its own, or connects to a running one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from sagemaker_emulator.training.shared_state import Credentials
+from sagemaker_emulator.training.options_and_clients import Credentials
 
 _ADDRESS = "address.json"
 _TIMEOUT_S = 60.0
@@ -25,7 +25,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopba
 
 
 class EmulatorConnection:
-    """EmulatorConnection to a running emulator."""
+    """A running emulator, and clients for it."""
 
     def __init__(self, address: Mapping[str, Any]) -> None:
         """Read the content of its address.json."""

@@ -1,4 +1,4 @@
-"""Shared state of all jobs: the emulator's options, credentials, clients and capacity."""
+"""Options and clients of the emulator, its credentials and its capacity: what all jobs share."""
 
 from __future__ import annotations
 
