@@ -129,7 +129,8 @@ class PPO(LearnerOptions):
             model={"vf_share_layers": setup.network.shared_value},
             fragment=sizes.fragment,
             iteration_steps=sizes.batch,
-            gradient_steps=setup.env_steps * self.epochs / sizes.minibatch,
+            # As if minibatches were full: a short budget ends before a compiled program pays off.
+            gradient_steps=setup.env_steps * self.epochs / self.minibatch,
         )
 
     def actor(self, module: RLModule) -> tuple[nn.Module, nn.Linear, str]:
