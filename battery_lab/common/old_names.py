@@ -21,7 +21,7 @@ MODULES = {
     "baselines.rule": "baselines.percentile_rule",
     "battery": "envs.battery.physics",
     "checkpoint": "experiment.checkpoint",
-    "dispatch": "envs.battery.dispatch_accounts",
+    "dispatch": "envs.battery.dispatch_metrics",
     "display": "experiment.console_progress",
     "envs.actions": "envs.battery.actions",
     "envs.baseline_cache": "envs.battery.baseline_cache",

@@ -19,7 +19,7 @@ from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.environment_declarations import evaluation_overrides
+from battery_lab.config.environment_class_attributes import evaluation_overrides
 from battery_lab.config.quiet_imports import quiet_imports
 from battery_lab.config.stored_trial import trial
 

@@ -14,7 +14,7 @@ from typing import Any
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.build import resolve
-from battery_lab.config.environment_declarations import metric_names
+from battery_lab.config.environment_class_attributes import metric_names
 from battery_lab.config.stored_trial import load_trial
 from battery_lab.sweep.trial_folder import read_metrics
 from battery_lab.tracking.mlflow_params import flat_params

@@ -24,7 +24,7 @@ from sagemaker_jobs.container.channels import (
     copy_evaluated_run,
     data_path,
 )
-from sagemaker_jobs.container.job_environment import JobEnvironment, base_folder
+from sagemaker_jobs.container.job_folders_and_hosts import JobEnvironment, base_folder
 from sagemaker_jobs.container.ray_cluster import ray_cluster
 
 SWEEP_FILES = (SWEEP_COMMAND, RunFolder.SYNC_STATE)
@@ -75,7 +75,7 @@ def _run_trial(job: JobEnvironment) -> None:
 
     from battery_lab.cli.build_experiment import build_experiment
     from battery_lab.config.compose import register_resolvers
-    from battery_lab.config.environment_declarations import data_keys, metric_names
+    from battery_lab.config.environment_class_attributes import data_keys, metric_names
     from battery_lab.config.stored_trial import load_trial, store_trial
     from sagemaker_jobs.container.metric_lines import metric_line, reported_metrics
 

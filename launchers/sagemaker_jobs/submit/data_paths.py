@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.config.environment_declarations import data_keys
+from battery_lab.config.environment_class_attributes import data_keys
 from sagemaker_jobs.aws.s3_layout import split_uri
 
 

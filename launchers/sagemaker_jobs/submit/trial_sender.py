@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import SWEEP_COMMAND, RunFolder
-from battery_lab.config.environment_declarations import metric_names
+from battery_lab.config.environment_class_attributes import metric_names
 from battery_lab.config.stored_trial import note_choices, store_trial
 from battery_lab.config.sweep_name import choices_of_trials
 from battery_lab.sweep.trial_id import package_versions

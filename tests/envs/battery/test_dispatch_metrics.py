@@ -1,11 +1,11 @@
-"""Dispatch accounts of a schedule that can be checked by hand."""
+"""Dispatch metrics of a schedule that can be checked by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from battery_lab.envs.battery.dispatch_accounts import Dispatch
+from battery_lab.envs.battery.dispatch_metrics import Dispatch
 from battery_lab.envs.battery.problem import DispatchProblem
 from tests.factories import make_battery, make_series
 

@@ -1,4 +1,4 @@
-"""Dispatch accounts: metrics and course of one policy over one period."""
+"""Dispatch metrics: the metrics and course of one policy over one period."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Environment declarations: what the class of a trial's environment says before any data are loaded."""
+"""Environment class attributes: what the class of a trial's environment says before any data are loaded."""
 
 from __future__ import annotations
 
