@@ -121,6 +121,20 @@ ADDED_OPTIONS = {
     "battery_lab.algos.ppo.PPO": {"min_batches": 0},
 }
 ORIGINAL_MODULES = {new: old for old, new in MODULES.items()}
+# Modules that were renamed a second time, under their name in between.
+MODULES |= {
+    "common.duration": "common.duration_text",
+    "common.options": "common.validated_options",
+    "common.signals": "common.stop_signals",
+    "envs.battery.dispatch": "envs.battery.dispatch_metrics",
+    "envs.loader": "envs.world_loader",
+    "experiment.finished_run": "experiment.unfinished_check",
+    "experiment.metrics": "experiment.policy_metrics",
+    "experiment.progress": "experiment.console_progress",
+    "rllib.gradient_step.traced_program": "rllib.gradient_step.gradient_program",
+    "rllib.process_resources": "rllib.threads_and_memory",
+    "rllib.stock_backend": "rllib.stock_replay_and_learners",
+}
 ORIGINAL_CLASSES = {new: old for old, new in RENAMED.items()}
 
 

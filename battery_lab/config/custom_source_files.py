@@ -1,4 +1,4 @@
-"""Custom modules: the source files of a trial's own classes, which are not part of the lab."""
+"""Custom source files: those of a trial's own classes, which are not part of the lab."""
 
 from __future__ import annotations
 

@@ -1,0 +1,32 @@
+"""Old names: each leads to a module or class that exists, also over two renames."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+
+from battery_lab.common.old_names import MODULES, PACKAGE, RENAMED, current_name, install, original_name
+
+
+@pytest.mark.parametrize("old", MODULES)
+def test_an_old_module_is_the_current_one(old):
+    install()
+    current, alias = (import_module(f"{PACKAGE}.{name}") for name in (MODULES[old], old))
+    defined = [name for name, value in vars(current).items() if getattr(value, "__module__", "") == current.__name__]
+    assert defined
+    assert all(getattr(alias, name) is getattr(current, name) for name in defined)
+
+
+@pytest.mark.parametrize(("module", "name"), RENAMED.values())
+def test_a_renamed_class_exists(module, name):
+    assert hasattr(import_module(f"{PACKAGE}.{module}"), name)
+
+
+@pytest.mark.parametrize("name", ["worlds.WorldSource", "envs.loader.WorldSource", "envs.world_loader.WorldSource"])
+def test_names_over_two_renames_mean_the_same_class(name):
+    assert current_name(f"{PACKAGE}.{name}") == f"{PACKAGE}.envs.world_loader.WorldSource"
+
+
+def test_a_class_keeps_its_first_name_in_identities():
+    assert original_name(f"{PACKAGE}.envs.world_loader.WorldSource") == f"{PACKAGE}.worlds.WorldSource"
