@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -17,6 +17,7 @@ from battery_lab.common.validated_options import Int, options
 from battery_lab.experiment import checkpoint
 from battery_lab.experiment.checkpoint import Progress
 
+COMPILER_POLL_S = 0.05
 LOSSES = {
     *("total_loss", "policy_loss", "vf_loss", "vf_loss_unclipped", "entropy"),
     *("qf_loss", "qf_mean", "td_error_mean", "alpha_value"),
@@ -102,6 +103,8 @@ class Trainer:
         stopped: list[int] = []
         with on_stop(stopped.append):
             while not self._finished():
+                if self._wait_for_compiler(stopped):
+                    raise Interrupted(stopped[0], self._save())
                 metrics = self._iterate()
                 last = progress.env_steps >= options.env_steps
                 if last or progress.env_steps >= progress.next_validation:
@@ -117,6 +120,18 @@ class Trainer:
     def _finished(self) -> bool:
         plateau = self.options.stop_on_plateau
         return self.progress.env_steps >= self.options.env_steps or 0 < plateau <= self.progress.stale
+
+    def _wait_for_compiler(self, stopped: Sequence[int]) -> bool:
+        """Wait before an iteration that could not finish without the compiler, and return whether a signal came.
+
+        Here a checkpoint can be saved; within the iteration, its results would be lost.
+        """
+        start = time.perf_counter()
+        waits = getattr(self.algorithm, "waits_for_compiler", None)
+        while waits is not None and waits() and not stopped:
+            time.sleep(COMPILER_POLL_S)
+        self.progress.seconds += time.perf_counter() - start
+        return bool(stopped)
 
     def _iterate(self) -> dict[str, float]:
         start = time.perf_counter()

@@ -79,6 +79,16 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
             if results:
                 self.metrics.aggregate([results], key=LEARNER_RESULTS)
 
+    def waits_for_compiler(self) -> bool:
+        """Return whether the next iteration would wait for the compiler, in this process or in a learner's own."""
+        if self.config.learner_config_dict.get("compile_cache") is None:
+            return False
+        iteration = self.iteration
+        if self.learner_group.is_local:
+            return bool(self.learner_group._learner.waits_for_compiler(iteration))
+        results = self.learner_group.foreach_learner(lambda learner: learner.waits_for_compiler(iteration))
+        return any(result.get() for result in results if result.ok)
+
     def _log_learner_warnings(self) -> None:
         """Log the warnings of learners in other processes."""
         results = self.learner_group.foreach_learner(lambda learner: learner.take_warnings())

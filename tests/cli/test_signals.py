@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import pkgutil
 import re
@@ -63,6 +64,28 @@ def test_a_killed_run_resumes_to_the_same_results(lab, tmp_path: Path):
     assert not (tmp_path / "killed" / "metrics.json").exists()
     assert lab(f"resume={tmp_path / 'killed'}").status == 0
     assert figures(tmp_path / "killed") == figures(tmp_path / "whole")
+
+
+@pytest.mark.walk
+@pytest.mark.parametrize("learners", [0, 1], ids=["local learner", "remote learner"])
+def test_ctrl_c_during_a_wait_for_the_compiler_saves_a_checkpoint_first(learners, tmp_path: Path):
+    compiler = tmp_path / "compiler"
+    compiler.write_text("#!/bin/sh\nexec sleep 600\n")
+    compiler.chmod(0o755)
+    # Four gradient steps per iteration: the second one cannot finish without the compiled program.
+    chosen = ["train.env_steps=1e9", "rollout.compile_after=6", f"algo.num_learners={learners}"]
+    process = start(tmp_path, *tiny(tmp_path), *chosen, CXX=str(compiler))
+    while not (curves := list(tmp_path.glob("outputs/runs/*/curves.jsonl"))) or not curves[0].read_text():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert re.match(r"stopped by SIGINT, with a checkpoint in \S+\nresume with: ", err), err
+    (line,) = curves[0].read_text().splitlines()
+    assert checkpoint.latest(curves[0].parent / "checkpoints")[1].env_steps == json.loads(line)["env_steps"]
+    assert not list(tmp_path.glob("outputs/cache/compiled/*/job"))
 
 
 def test_ctrl_c_ends_with_the_status_that_shells_expect(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -41,11 +42,13 @@ class StandIns:
     Attributes:
         made: the programs in the order of their compilation.
         threads: the number of threads of each.
+        ready: answers whether a package exists.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[StandIn] = []
         self.threads: list[int] = []
+        self.ready: Callable[[], bool] = lambda: True
         monkeypatch.setattr("battery_lab.rllib.gradient_step.gradient_steps.Compilation", self._compile)
         monkeypatch.setattr("torch._C._aoti.AOTIModelPackageLoader", self._load)
 
@@ -56,7 +59,7 @@ class StandIns:
         package.write_text(str(len(self.made)))
         self.made.append(made)
         self.threads.append(threads)
-        return SimpleNamespace(wait=lambda: None, close=lambda: None)
+        return SimpleNamespace(ready=self.ready, wait=lambda: None, close=lambda: None)
 
     def _load(self, path, *options):
         try:

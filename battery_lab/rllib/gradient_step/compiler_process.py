@@ -67,6 +67,7 @@ class Compilation:
         if not find_compiler():
             raise OSError("there is no C++ compiler; `make system` installs g++")
         self._package, self._urgent = package, urgent
+        self._waiting_since: float | None = None
         self._content = pickle.dumps(parts)
         package.parent.mkdir(parents=True, exist_ok=True)
         clean(package.parent)
@@ -117,30 +118,42 @@ class Compilation:
         return self._process is not None and self._process.poll() is None
 
     def wait(self) -> None:
-        """Wait for the package, which this run or another one makes.
+        """Wait for the package.
 
         Raises:
-            RuntimeError: compilation failed or took too long. The message ends with the compiler's last output.
+            RuntimeError: as in ``ready``.
             Stopped: the process received SIGINT or SIGTERM.
         """
-        start = time.monotonic()
-        while not self._package.is_file():
+        while not self.ready():
             raise_if_stopping()
-            waited = time.monotonic() - start
-            if waited > TIMEOUT_S:
-                raise RuntimeError(f"compilation took more than {TIMEOUT_S} s")
-            if waited > MAX_BACKGROUND_WAIT_S and not self._urgent:
-                # Other programs may leave no idle processor for a background process, ever.
-                self.close()
-                self._urgent = True
-                self._start(try_lock(self._package))
-            elif self._process is None:
-                # Another run held the lock, and may have ended without a package.
-                self._start_unless_locked()
-            elif not self.running and not self._package.is_file():
-                output = self._output.read_text(errors="replace").strip()
-                raise RuntimeError(" ".join(output.splitlines()[-ERROR_LINES:]))
             time.sleep(0.02)
+
+    def ready(self) -> bool:
+        """Return whether the package exists, and restart its compilation if that makes no progress.
+
+        Raises:
+            RuntimeError: compilation failed, or took too long since the first call. The message ends with the
+                compiler's last output.
+        """
+        if self._package.is_file():
+            return True
+        now = time.monotonic()
+        self._waiting_since = now if self._waiting_since is None else self._waiting_since
+        waited = now - self._waiting_since
+        if waited > TIMEOUT_S:
+            raise RuntimeError(f"compilation took more than {TIMEOUT_S} s")
+        if waited > MAX_BACKGROUND_WAIT_S and not self._urgent:
+            # Other programs may leave no idle processor for a background process, ever.
+            self.close()
+            self._urgent = True
+            self._start(try_lock(self._package))
+        elif self._process is None:
+            # Another run held the lock, and may have ended without a package.
+            self._start_unless_locked()
+        elif not self.running and not self._package.is_file():
+            output = self._output.read_text(errors="replace").strip()
+            raise RuntimeError(" ".join(output.splitlines()[-ERROR_LINES:]))
+        return False
 
     def close(self) -> None:
         """End the process if it is still running, and remove its temporary files."""

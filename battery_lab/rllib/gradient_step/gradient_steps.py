@@ -102,6 +102,16 @@ class GradientSteps:
         """
         return self._threads_before if number < self._compile_after else self._threads
 
+    def waits_before(self, number: int) -> bool:
+        """Return whether a step before step ``number`` would wait for the compiler."""
+        if self._compilation is None or self._loaded is not None or not self._compiles or number <= self._compile_after:
+            return False
+        try:
+            return not self._compilation.ready()
+        except RuntimeError:
+            # The step that takes over reports it.
+            return False
+
     @property
     def uses_compiled_program(self) -> bool:
         """Whether the compiled program has taken over."""

@@ -80,6 +80,7 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
         keep_freed_memory()
         self._warnings = WarningCapture() if self.config.num_learners else None
         self.gradient_steps = self._skipped = self._unreported = self._minibatch_size = 0
+        self._iteration = self._iteration_start = self._iteration_steps = 0
         self._last_metrics: Mapping[str, torch.Tensor] = {}
         self._minibatch_buffer = MinibatchBuffer()
         options = self.config.learner_config_dict
@@ -170,6 +171,17 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
                 "reduce rewards (reward.scale) or step sizes (algo.lr, algo.grad_clip)"
             )
         return metrics
+
+    def waits_for_compiler(self, iteration: int) -> bool:
+        """Return whether an iteration would wait for the compiler, if it takes as many steps as the one before.
+
+        Args:
+            iteration: number of the next iteration.
+        """
+        if iteration != self._iteration:
+            self._iteration_steps = self.gradient_steps - self._iteration_start
+            self._iteration, self._iteration_start = iteration, self.gradient_steps
+        return self.stepper.waits_before(self.gradient_steps + self._iteration_steps)
 
     def take_warnings(self) -> list[str]:
         """Return the lab's warnings in this learner's own process since the last call."""

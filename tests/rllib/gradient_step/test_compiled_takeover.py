@@ -92,6 +92,27 @@ def test_program_takes_over_at_its_step(cache):
     assert used == [False, False, False, True, True]
 
 
+def test_steps_announce_their_wait_for_the_compiler(tmp_path, stand_ins):
+    answers: list[bool | Exception] = [False, RuntimeError("no space left"), True]
+
+    def ready():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    stand_ins.ready = ready
+    trial = Trial(tmp_path, compile_after=3)
+    assert not trial.steps.waits_before(9)  # Nothing is compiled before the first step.
+    trial.run(2)
+    assert not trial.steps.waits_before(3)  # Step 3 is the first one with the program.
+    assert trial.steps.waits_before(4)
+    # The step that takes over reports a failure, and does not wait for a package that is ready.
+    assert not trial.steps.waits_before(4) and not trial.steps.waits_before(4)
+    trial.run(2, first=2)
+    assert trial.steps.uses_compiled_program and not trial.steps.waits_before(9) and not answers
+
+
 def test_program_takes_over_only_at_a_full_and_finite_minibatch(cache):
     trial = Trial(cache, compile_after=2)
     trial.run(2)

@@ -104,6 +104,7 @@ def test_background_compilation_that_gets_no_processor_is_restarted_as_urgent(st
     compilation = start(
         f"if [ -e {tmp_path}/once ]; then touch $3; else touch {tmp_path}/once; sleep 60; fi", urgent=False
     )
+    assert not compilation.ready()
     while not (tmp_path / "once").exists():
         time.sleep(0.01)
     compilation.wait()
