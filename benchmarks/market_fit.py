@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 
 from battery_lab.envs.battery.dispatch_metrics import Dispatch
 from battery_lab.envs.battery.problem import DispatchProblem
-from battery_lab.market.series import MarketSeries
+from battery_lab.market.market_series import MarketSeries
 
 CONF = Path(__file__).parents[1] / "conf"
 TEST_DAYS, VALIDATION_DAYS = 365, 120

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.market.series import MarketSeries
+from battery_lab.market.market_series import MarketSeries
 
 
 def make_battery(**changes: Any) -> Battery:

@@ -123,7 +123,7 @@ class RunFolder:
 
     @property
     def sync_state(self) -> Path:
-        """What was sent to MLflow; ``tracking.sync_state`` writes it."""
+        """What was sent to MLflow; ``tracking.mlflow_sync_state`` writes it."""
         return self.path / self.SYNC_STATE
 
     @property

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from battery_lab.common.atomic_write import atomic_path
-from battery_lab.market.series import MarketSeries
+from battery_lab.market.market_series import MarketSeries
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from battery_lab.common.validated_options import Int, Unit, options
-from battery_lab.market.series import MarketSeries
+from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.synthetic_drivers import (
     ISSUED_H,
     ISSUED_STEPS,

@@ -10,8 +10,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from battery_lab.common.errors import ConfigError
+from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.rolling_statistics import rolling_mean, rolling_quantiles
-from battery_lab.market.series import MarketSeries
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.validated_options import Rule, Unit, options
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.layout import Layout
-from battery_lab.market.series import MarketSeries
+from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.feature import Block, Feature
 from battery_lab.observations.history import ColumnScale, History, fit_scales
 

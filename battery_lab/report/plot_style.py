@@ -17,7 +17,7 @@ BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 PURPLE, SKY, GREY = "#cc79a7", "#56b4e9", "#808080"
 SEQUENCE = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, GREY)
 
-# Black and white become the ink and paper colours of the page, see svg_panel.py.
+# Black and white become the ink and paper colours of the page, see inline_svg.py.
 RC: Any = {
     "axes.axisbelow": True,
     "axes.grid": True,

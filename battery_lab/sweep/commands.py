@@ -17,7 +17,7 @@ from rich.console import Console
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.sweep_name import load_command
+from battery_lab.config.sweep_command import load_command
 from battery_lab.sweep.interfaces import RemoteJobs
 from battery_lab.sweep.journal import JOURNAL, Entry, Journal, TrialState
 from battery_lab.sweep.progress_table import count_states, trial_table

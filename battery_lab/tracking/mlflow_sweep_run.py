@@ -10,8 +10,8 @@ from typing import Any
 from filelock import FileLock
 
 from battery_lab.common.run_folder import SWEEP_COMMAND, RunFolder
-from battery_lab.tracking.mlflow_client import LOCK_S, Address, connect
-from battery_lab.tracking.sync_state import read_sync_state, write_sync_state
+from battery_lab.tracking.mlflow_connection import LOCK_S, Address, connect
+from battery_lab.tracking.mlflow_sync_state import read_sync_state, write_sync_state
 
 KEY, PARENT = "battery_lab.run", "mlflow.parentRunId"
 DEEPEST = 4  # the most levels between the folder of a sweep and the folder of a trial

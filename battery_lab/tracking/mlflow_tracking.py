@@ -14,10 +14,10 @@ from pydantic import Field
 from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.validated_options import Unit, options
 from battery_lab.tracking import Status, Tracking
-from battery_lab.tracking.mlflow_client import Address
+from battery_lab.tracking.mlflow_connection import Address
 from battery_lab.tracking.mlflow_sweep_run import finish_sweep_run
+from battery_lab.tracking.mlflow_sync_state import public, read_sync_state, source_tags, write_sync_state
 from battery_lab.tracking.mlflow_upload import RunSync, is_synced
-from battery_lab.tracking.sync_state import public, read_sync_state, source_tags, write_sync_state
 
 SQLITE = "sqlite:///"
 MANAGED = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:mlflow-tracking-server/\S+")

@@ -15,9 +15,9 @@ from pathlib import Path
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from sagemaker_emulator.app import EmulatorApp
 from sagemaker_emulator.job import ACCOUNT
 from sagemaker_emulator.training.options_and_clients import Credentials, Options, SharedState
+from sagemaker_emulator.wsgi_app import EmulatorApp
 
 ADDRESS = "address.json"
 _POLL_S = 0.2

@@ -31,4 +31,4 @@ def test_sagemaker_jobs_are_found_by_their_record_also_if_it_is_damaged(tmp_path
 def assert_sagemaker_jobs(folder):
     remote = find_remote_jobs(folder)
     assert callable(remote.collect) and callable(remote.logs)
-    assert remote.__name__ == "hydra_plugins.battery_lab_launchers._sagemaker_remote"
+    assert remote.__name__ == "hydra_plugins.battery_lab_launchers._sagemaker_collect_and_logs"

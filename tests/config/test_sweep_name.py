@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 
 import pytest
 
-from battery_lab.common.errors import ConfigError, DataError
-from battery_lab.common.run_folder import SWEEP_COMMAND
-from battery_lab.config.sweep_name import load_command, store_command, sweep_name
+from battery_lab.config.sweep_name import sweep_name
 
 SWEEP = ["algo=ppo,dqn", "seed=range(0,5)"]
 
@@ -42,26 +38,3 @@ def test_a_name_is_readable_and_fit_for_a_folder():
     assert re.fullmatch(r"defaults_[0-9a-f]{8}", sweep_name([]))
     long = sweep_name([f"market.path='/a b/{'x' * 300}'", "reward.terms=[{a: 1}]"])
     assert len(long) < 80 and re.fullmatch(r"[A-Za-z0-9.,=+_-]+", long)
-
-
-def test_a_folder_keeps_its_command(tmp_path):
-    store_command(tmp_path, SWEEP)
-    assert load_command(tmp_path) == (SWEEP, os.getcwd())
-    assert [path.name for path in tmp_path.iterdir()] == [SWEEP_COMMAND]
-
-
-def test_a_folder_without_a_sweep_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=re.escape(f"sweep.resume={tmp_path} must name the folder of a sweep")):
-        load_command(tmp_path)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"arguments": "x"}', '{"arguments": [1]}', "\xff"])
-def test_a_damaged_command_is_reported(tmp_path, text):
-    (tmp_path / SWEEP_COMMAND).write_text(text, encoding="latin-1")
-    with pytest.raises(DataError, match="is damaged .*run the sweep's own command again"):
-        load_command(tmp_path)
-
-
-def test_what_is_stored_is_json_for_others_to_read(tmp_path):
-    store_command(tmp_path, SWEEP)
-    assert json.loads((tmp_path / SWEEP_COMMAND).read_text()) == {"arguments": SWEEP, "directory": os.getcwd()}

@@ -8,7 +8,7 @@ from typing import Any
 from battery_lab.baselines.percentile_rule import PercentileRule
 from battery_lab.baselines.perfect_foresight import PerfectForesight
 from battery_lab.envs.battery.environment import BatteryMarket, BatteryWorld
-from battery_lab.market.series import MarketSeries
+from battery_lab.market.market_series import MarketSeries
 from tests.compositions import option
 from tests.factories import make_battery, make_series, wavy_prices
 

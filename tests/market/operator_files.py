@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from battery_lab.market.series import MarketSeries
+from battery_lab.market.market_series import MarketSeries
 
 CONF = Path(__file__).parents[2] / "conf" / "market"
 NEM = ZoneInfo("Etc/GMT-10")

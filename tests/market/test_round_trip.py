@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from battery_lab.common.errors import DataError
-from battery_lab.market.series import MarketSeries
+from battery_lab.market.market_series import MarketSeries
 from tests.market import operator_files as files
 
 quick = settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from battery_lab.market.aemo import AemoMarket
-from battery_lab.market.series import MarketSeries
+from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.series_cache import cache_key, cached
 from tests.factories import make_series, wavy_prices
 from tests.market import operator_files as files

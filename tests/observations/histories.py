@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from battery_lab.market.series import MarketSeries
+from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.history import ColumnScale, History
 from tests.factories import make_series
 

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from battery_lab.report import Panel
-from battery_lab.report.svg_panel import svg
+from battery_lab.report.inline_svg import svg
 from tests.report.report_pages import EVIL, Page, World, dots, make_curves, make_table, terminal, write
 
 

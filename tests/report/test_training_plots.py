@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from battery_lab.report.svg_panel import svg
+from battery_lab.report.inline_svg import svg
 from battery_lab.report.training_plots import line, smooth, training_panels
 from tests.report.report_pages import World, make_curves
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.transition import RewardContext, Transition
-from battery_lab.market.series import MarketSeries
+from battery_lab.market.market_series import MarketSeries
 from tests.factories import make_battery, make_series
 
 

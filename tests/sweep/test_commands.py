@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from battery_lab.cli.main import main
-from battery_lab.config.sweep_name import store_command
+from battery_lab.config.sweep_command import store_command
 from battery_lab.sweep import commands
 from battery_lab.sweep.journal import Journal, TrialState
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from battery_lab.tracking.mlflow_client import Address, connect
+from battery_lab.tracking.mlflow_connection import Address, connect
 
 ROOT = Path(__file__).parents[2]
 ONE_RUN = """

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from battery_lab.tracking.mlflow_params import flat_params, trial_digest, valid_name
+from battery_lab.tracking.mlflow_sync_state import public
 from battery_lab.tracking.mlflow_tracking import reason
-from battery_lab.tracking.sync_state import public
 
 
 def test_configuration_becomes_flat_names() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from battery_lab.tracking import RunLog, Tracking
+from battery_lab.tracking.mlflow_sync_state import read_sync_state
 from battery_lab.tracking.mlflow_tracking import MlflowTracking
-from battery_lab.tracking.sync_state import read_sync_state
 
 
 def tracker(outputs: Path, **choices: Any) -> MlflowTracking:

@@ -23,10 +23,10 @@ from battery_lab.common.errors import ConfigError, LabError, damaged
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.build import build_part, resolve
 from battery_lab.config.stored_trial import trial
-from battery_lab.tracking.mlflow_client import Address
+from battery_lab.tracking.mlflow_connection import Address
+from battery_lab.tracking.mlflow_sync_state import public, read_sync_state
 from battery_lab.tracking.mlflow_tracking import MlflowTracking, reason
 from battery_lab.tracking.mlflow_upload import RunSync
-from battery_lab.tracking.sync_state import public, read_sync_state
 
 REMEDY = "remove it to send the run as a new one"
 ALLOWED = ("run", "tracking.uri", "tracking.experiment", "tracking.artifacts")

@@ -17,7 +17,7 @@ from battery_lab.envs.battery.problem import DispatchProblem
 PACKAGE = Path(__file__).resolve().parents[2]
 # Code that the requests depend on, besides the baselines themselves.
 SOURCES = (
-    *("envs/battery/physics", "envs/battery/problem", "market/series"),
+    *("envs/battery/physics", "envs/battery/problem", "market/market_series"),
     *("planning/energy_grid", "planning/perfect_foresight"),
 )
 

@@ -23,11 +23,11 @@ from battery_lab.envs.battery.time_split import split_time
 from battery_lab.envs.battery.transition import RewardContext
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
 from battery_lab.envs.layout import Layout
-from battery_lab.market.series import Market, MarketSeries
+from battery_lab.market.market_series import Market, MarketSeries
 from battery_lab.observations.observation_set import ObservationSet, Observer, Scaling
 from battery_lab.planning.perfect_foresight import HindsightValue
 from battery_lab.planning.perfect_foresight import hindsight as tabulate_hindsight
-from battery_lab.rewards.shaping import Shaping
+from battery_lab.rewards.weighted_terms import Shaping
 
 if TYPE_CHECKING:
     from battery_lab.report import Panel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.market.series import MarketSeries
+from battery_lab.market.market_series import MarketSeries
 
 
 @dataclass(frozen=True, kw_only=True)

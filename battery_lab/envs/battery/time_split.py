@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.common.errors import ConfigError, DataError, require
-from battery_lab.market.series import MarketSeries
+from battery_lab.market.market_series import MarketSeries
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.market.series import MarketSeries
+from battery_lab.market.market_series import MarketSeries
 
 Array = NDArray[np.float64]
 

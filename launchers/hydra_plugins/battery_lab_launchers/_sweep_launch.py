@@ -26,7 +26,7 @@ from rich.console import Console
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.build import algo_name, build_part
-from battery_lab.config.sweep_name import store_command
+from battery_lab.config.sweep_command import store_command
 from battery_lab.sweep.dry_run import plan_table, plan_trial, speed_of
 from battery_lab.sweep.duration_estimate import steps_per_second
 from battery_lab.sweep.interfaces import Pool, RemotePool, Trial, TrialSource

@@ -50,6 +50,6 @@ class SageMakerLauncher(Launcher):
 
         if not has_record(folder):
             return None
-        from hydra_plugins.battery_lab_launchers import _sagemaker_remote
+        from hydra_plugins.battery_lab_launchers import _sagemaker_collect_and_logs
 
-        return _sagemaker_remote
+        return _sagemaker_collect_and_logs

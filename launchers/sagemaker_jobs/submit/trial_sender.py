@@ -19,7 +19,7 @@ from battery_lab.config.environment_class_attributes import metric_names
 from battery_lab.config.stored_trial import note_choices, store_trial
 from battery_lab.config.sweep_name import choices_of_trials
 from battery_lab.sweep.trial_id import package_versions
-from battery_lab.tracking.sync_state import read_sync_state, write_sync_state
+from battery_lab.tracking.mlflow_sync_state import read_sync_state, write_sync_state
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.experiments import create_experiment
 from sagemaker_jobs.aws.job_names import job_digest

@@ -7,7 +7,7 @@ import signal
 import threading
 
 import pytest
-from hydra_plugins.battery_lab_launchers import _sagemaker_remote
+from hydra_plugins.battery_lab_launchers import _sagemaker_collect_and_logs
 from sagemaker_jobs.collect.sweep_record import SweepRecord
 
 from battery_lab.sweep.commands import collect, logs
@@ -66,13 +66,13 @@ def test_jobs_that_were_left_can_be_followed_and_collected(emulator, tmp_path, c
     outcomes = sweep.run()
     assert {number: outcome.detached for number, outcome in outcomes.items()} == {0: True, 1: True}
     capsys.readouterr()
-    logs(sweep.folder, 0, _sagemaker_remote)
+    logs(sweep.folder, 0, _sagemaker_collect_and_logs)
     lines = capsys.readouterr().out.splitlines()
     assert "starts from 0" in lines and any(line.startswith("metrics env_steps=5 ") for line in lines)
     assert lines[-1] == f"--- {SweepRecord.read(sweep.folder).jobs[0][0]}: Completed"
 
     def collected():
-        collect(sweep.folder, _sagemaker_remote)
+        collect(sweep.folder, _sagemaker_collect_and_logs)
         return all((sweep.folder / str(number) / "metrics.json").exists() for number in (0, 1))
 
     until(collected, seconds=60)

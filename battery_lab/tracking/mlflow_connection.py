@@ -1,4 +1,4 @@
-"""MLflow client: addresses of stores, and connections to them."""
+"""MLflow connection: addresses of stores, and clients for them."""
 
 from __future__ import annotations
 

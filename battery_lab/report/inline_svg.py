@@ -1,4 +1,4 @@
-"""SVG panels: a plot with title and caption, drawn as SVG inside a page."""
+"""Inline SVG: a matplotlib figure as an SVG element inside a page."""
 
 from __future__ import annotations
 

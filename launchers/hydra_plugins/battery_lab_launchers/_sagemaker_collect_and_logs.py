@@ -1,4 +1,4 @@
-"""Commands for a sweep of SageMaker jobs from another shell: collect finished trials, follow logs."""
+"""SageMaker part of `battery-lab sweep collect` and `sweep logs`: collect finished trials and follow logs of jobs."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ import pytest
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.tracking import RunLog
+from battery_lab.tracking.mlflow_sync_state import read_sync_state
 from battery_lab.tracking.mlflow_upload import RunSync
-from battery_lab.tracking.sync_state import read_sync_state
 from tests.tracking.untrained_runs import Run, client, points, stored, tracker
 
 

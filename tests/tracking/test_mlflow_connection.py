@@ -7,7 +7,7 @@ import requests
 
 from battery_lab.common.atomic_write import PREFIX
 from battery_lab.common.errors import ConfigError
-from battery_lab.tracking.mlflow_client import Address, connect
+from battery_lab.tracking.mlflow_connection import Address, connect
 
 
 def test_store_that_a_killed_process_left_unfinished_is_made_again(tmp_path):
@@ -25,7 +25,7 @@ ARN = "arn:aws:sagemaker:eu-west-1:123456789012:mlflow-tracking-server/lab"
 
 
 def test_managed_server_needs_its_plugin(monkeypatch):
-    monkeypatch.setattr("battery_lab.tracking.mlflow_client.find_spec", lambda name: None)
+    monkeypatch.setattr("battery_lab.tracking.mlflow_connection.find_spec", lambda name: None)
     with pytest.raises(
         ConfigError, match=f"tracking.uri={ARN} needs the extra aws, which is not installed: make setup-"
     ):
