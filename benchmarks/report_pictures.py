@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.stored_trial import trial
-from battery_lab.envs.world_loader import WorldSource
+from battery_lab.envs.world_cache import WorldSource
 from battery_lab.experiment.experiment import choose_actions
 from battery_lab.report import Panel
 from battery_lab.report.plot_style import RC

@@ -82,7 +82,7 @@ def start(algo: str, outputs: str, started_at: float) -> dict[str, float]:
     # Imports are part of the start.
     from battery_lab.cli.build_experiment import build_experiment
     from battery_lab.config.compose import compose
-    from battery_lab.envs.world_loader import WorldSource
+    from battery_lab.envs.world_cache import WorldSource
     from battery_lab.experiment.experiment import choose_actions
 
     imported_at = time.time()

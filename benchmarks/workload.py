@@ -13,7 +13,7 @@ os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
 from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.config.build import resolve
 from battery_lab.config.compose import compose
-from battery_lab.envs.world_loader import WorldSource
+from battery_lab.envs.world_cache import WorldSource
 from battery_lab.experiment.experiment import Experiment, choose_actions
 
 HIDDEN = (128, 128)

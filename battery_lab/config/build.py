@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic.dataclasses import is_pydantic_dataclass
 
+from battery_lab.common.dataclass_type_checks import checked_values
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.plain_dataclass_options import checked_values
 from battery_lab.common.validated_options import at
 from battery_lab.config.conf_folder import conf_dir
 from battery_lab.config.quiet_imports import quiet_imports

@@ -21,8 +21,8 @@ from battery_lab.algos.base import Algo, Setup
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.envs.base import Environment, World, score_metric
-from battery_lab.envs.world_loader import WorldSource
-from battery_lab.experiment import checkpoint, results
+from battery_lab.envs.world_cache import WorldSource
+from battery_lab.experiment import checkpoint, final_evaluation
 from battery_lab.experiment.checkpoint import Progress
 from battery_lab.experiment.console_progress import ConsoleProgress
 from battery_lab.experiment.policy_metrics import Validation
@@ -235,17 +235,17 @@ class _Run:
         """Evaluate the best policy once on the test period, and write the results."""
         experiment = self.experiment
         policy, name = experiment.load_policy(self.world, self.folder), experiment.name
-        results.record_test_look(self.folder, name, self.world)
+        final_evaluation.record_test_look(self.folder, name, self.world)
         with self.console.status("evaluating on the test period"):
-            metrics, evaluations, table = results.evaluate_test(self.world, policy, name)
+            metrics, evaluations, table = final_evaluation.evaluate_test(self.world, policy, name)
         metrics |= self.progress.metrics()
         self.log.log({key: value for key, value in metrics.items() if key.startswith("test/")}, self.progress.env_steps)
         curves = pd.DataFrame(self.log.read())
-        results.write_results_page(
+        final_evaluation.write_results_page(
             self.folder, f"{name}, seed {experiment.seed}", self.world, evaluations, name, table, curves, metrics
         )
         # Last: a run folder with metrics.json counts as finished.
-        results.write_results(self.folder, metrics, evaluations[name], name)
+        final_evaluation.write_results(self.folder, metrics, evaluations[name], name)
         self.console.print(report.render_table(table, self.world))
         return metrics
 

@@ -15,8 +15,8 @@ from battery_lab import report
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.envs.base import World
-from battery_lab.envs.world_loader import WorldSource
-from battery_lab.experiment import results
+from battery_lab.envs.world_cache import WorldSource
+from battery_lab.experiment import final_evaluation
 from battery_lab.experiment.experiment import Experiment
 from battery_lab.policies.policy import read_spec
 
@@ -45,11 +45,13 @@ def reevaluate(experiment: Experiment, run: Path, folder: Path, console: Console
     world, name = source.open(), experiment.name
     _check_fits(spec, world, source.vector_env(1, 0).single_action_space)
     policy = experiment.load_policy(world, run)
-    results.record_test_look(run, name, world)
-    metrics, evaluations, table = results.evaluate_test(world, policy, name)
+    final_evaluation.record_test_look(run, name, world)
+    metrics, evaluations, table = final_evaluation.evaluate_test(world, policy, name)
     folder.mkdir(parents=True, exist_ok=True)
-    results.write_results(folder, metrics, evaluations[name], name)
-    results.write_results_page(folder, f"{name}, evaluated again", world, evaluations, name, table, pd.DataFrame())
+    final_evaluation.write_results(folder, metrics, evaluations[name], name)
+    final_evaluation.write_results_page(
+        folder, f"{name}, evaluated again", world, evaluations, name, table, pd.DataFrame()
+    )
     console.print(report.render_table(table, world))
     return metrics
 

@@ -21,7 +21,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from battery_lab.common.errors import DataError
+from battery_lab.common.errors import ConfigError, DataError
 
 JOURNAL = "journal.jsonl"
 # Event names of earlier versions, whose journals must stay readable.
@@ -95,6 +95,23 @@ class Journal:
         self.entries: dict[int, Entry] = {}
         self._retry_requests: list[int] = []
         self._offset = 0
+
+    @classmethod
+    def of_sweep(cls, folder: Path) -> Journal:
+        """Return the journal of an existing sweep, with all events read.
+
+        Raises:
+            ConfigError: the folder is not that of a sweep.
+        """
+        if not (folder / JOURNAL).is_file():
+            raise ConfigError(f"{folder} must be the folder of a sweep, but it has no {JOURNAL}")
+        journal = cls(folder)
+        journal.read()
+        return journal
+
+    def trial_folder(self, entry: Entry) -> Path:
+        """Return the run folder of a trial."""
+        return self.folder / (entry.folder or str(entry.number))
 
     def read(self) -> None:
         """Read the events that any process appended since the last call.

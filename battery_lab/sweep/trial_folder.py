@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from battery_lab.common.errors import LabError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.experiment.checkpoint import list_checkpoints
+from battery_lab.sweep.journal import Entry, Journal
 from battery_lab.tracking.run_log import STEPS, TIME, read_lines
 
 EARLIER = "earlier-"
@@ -147,3 +148,8 @@ class ProgressReader:
             self._first = (progress.env_steps, time)
         else:
             progress.steps_per_second = (progress.env_steps - self._first[0]) / (time - self._first[1])
+
+
+def read_progress(journal: Journal, entry: Entry) -> TrialProgress:
+    """Return the progress of a trial's last attempt."""
+    return ProgressReader(journal.trial_folder(entry), entry.started_at or 0.0).read()

@@ -14,7 +14,7 @@ from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.config.compose import compose
 from battery_lab.envs.base import ActionMeaning
 from battery_lab.envs.layout import Layout
-from battery_lab.envs.world_loader import WorldSource
+from battery_lab.envs.world_cache import WorldSource
 from battery_lab.experiment.experiment import Experiment, choose_actions
 from battery_lab.policies.policy import Policy
 from benchmarks.peers.lab import training, with_private_cache

@@ -16,7 +16,7 @@ from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.errors import ServiceError, aws_errors
 from sagemaker_jobs.aws.experiments import log_run, run_name
 from sagemaker_jobs.collect.downloads import Downloads
-from sagemaker_jobs.collect.job_costs import bill_of
+from sagemaker_jobs.collect.job_bills import bill_of
 from sagemaker_jobs.collect.outcome import collect_outcome
 from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.options.job_options import JobOptions

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from battery_lab.baselines import Baseline
-from battery_lab.envs.battery.dispatch_metrics import Dispatch
+from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.envs.battery.problem import DispatchProblem
 from tests.factories import make_battery, make_series, wavy_prices
 

@@ -118,7 +118,7 @@ def send_at(patch: pytest.MonkeyPatch, target: object, name: str, number: int) -
     [
         ("battery_lab.cli.train_arguments", "check_groups"),
         ("battery_lab.cli.run_trial", "build_experiment"),
-        ("battery_lab.envs.world_loader.WorldSource", "open"),
+        ("battery_lab.envs.world_cache.WorldSource", "open"),
         ("battery_lab.rllib.ray_runtime.ray", "init"),
         ("battery_lab.algos.ppo.PPO", "config"),
     ],

@@ -23,10 +23,13 @@ def test_a_renamed_class_exists(module, name):
     assert hasattr(import_module(f"{PACKAGE}.{module}"), name)
 
 
-@pytest.mark.parametrize("name", ["worlds.WorldSource", "envs.loader.WorldSource", "envs.world_loader.WorldSource"])
+@pytest.mark.parametrize(
+    "name",
+    ["worlds.WorldSource", "envs.loader.WorldSource", "envs.world_loader.WorldSource", "envs.world_cache.WorldSource"],
+)
 def test_names_over_two_renames_mean_the_same_class(name):
-    assert current_name(f"{PACKAGE}.{name}") == f"{PACKAGE}.envs.world_loader.WorldSource"
+    assert current_name(f"{PACKAGE}.{name}") == f"{PACKAGE}.envs.world_cache.WorldSource"
 
 
 def test_a_class_keeps_its_first_name_in_identities():
-    assert original_name(f"{PACKAGE}.envs.world_loader.WorldSource") == f"{PACKAGE}.worlds.WorldSource"
+    assert original_name(f"{PACKAGE}.envs.world_cache.WorldSource") == f"{PACKAGE}.worlds.WorldSource"

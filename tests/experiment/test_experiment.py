@@ -14,7 +14,7 @@ from filelock import FileLock
 from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.cli.commands import evaluate
 from battery_lab.common.errors import ConfigError
-from battery_lab.experiment import checkpoint, results
+from battery_lab.experiment import checkpoint, final_evaluation
 from battery_lab.experiment.experiment import choose_actions
 from battery_lab.experiment.reevaluate import reevaluate
 from battery_lab.experiment.trainer import Interrupted
@@ -170,7 +170,7 @@ def test_policy_observes_another_market_with_the_scales_of_its_training(finished
         worlds.append(world)
         raise Killed
 
-    monkeypatch.setattr(results, "evaluate_test", evaluate_test)
+    monkeypatch.setattr(final_evaluation, "evaluate_test", evaluate_test)
     config = small(folder.parent / f"data_{algo}", algo, f"market.path={other_prices(tmp_path)}")
     with pytest.raises(Killed):
         reevaluate(build_experiment(config), folder, tmp_path / "again", console())

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from battery_lab.envs.battery.environment import BatteryWorld
-from battery_lab.experiment import results
+from battery_lab.experiment import final_evaluation
 from battery_lab.experiment.experiment import Experiment
 from battery_lab.experiment.policy_metrics import Validation
 from tests.experiment.small_runs import run
@@ -27,14 +27,14 @@ def test_plateau_stops_training(tmp_path, monkeypatch):
 
 def test_best_policy_on_validation_is_evaluated(tmp_path, monkeypatch):
     evaluated = []
-    original = results.evaluate_test
+    original = final_evaluation.evaluate_test
 
     def evaluate_test(world, policy, name):
         evaluated.append(policy.env_steps)
         return original(world, policy, name)
 
     scores = iter([1.0, 9.0, 2.0, 3.0])
-    monkeypatch.setattr(results, "evaluate_test", evaluate_test)
+    monkeypatch.setattr(final_evaluation, "evaluate_test", evaluate_test)
     monkeypatch.setattr(Validation, "__call__", lambda self, policy: (next(scores), {"validation/capture": 0.1}))
     run(tmp_path / "run", "ppo", "train.validate_every=512")
     assert len(evaluated) == 1

@@ -12,7 +12,7 @@ from rich.console import Console
 from safetensors.numpy import load_file
 
 from battery_lab.cli.build_experiment import build_experiment
-from battery_lab.experiment import checkpoint, results
+from battery_lab.experiment import checkpoint, final_evaluation
 from battery_lab.experiment.trainer import Trainer
 from tests.compositions import same_arrays, small
 from tests.experiment.small_runs import learned
@@ -31,7 +31,7 @@ def own_ray():
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Return a function that runs or resumes a trial."""
-    monkeypatch.setattr(results, "write_results_page", lambda *args, **kwargs: None)
+    monkeypatch.setattr(final_evaluation, "write_results_page", lambda *args, **kwargs: None)
 
     def running(algo, resume=False):
         experiment = build_experiment(small(tmp_path, algo, *SHORT, *CHOSEN[algo]))

@@ -16,7 +16,7 @@ from battery_lab.envs.base import ActionKind, ActionMeaning, Actor, Evaluation, 
 from battery_lab.envs.battery import evaluate_policy
 from battery_lab.envs.battery.actions import KINDS, ActionSet
 from battery_lab.envs.battery.baseline_cache import cached_requests
-from battery_lab.envs.battery.dispatch_metrics import Dispatch
+from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.envs.battery.time_split import split_time

@@ -13,7 +13,7 @@ from sagemaker_jobs.aws.errors import aws_errors
 from sagemaker_jobs.aws.experiments import log_run, run_name
 from sagemaker_jobs.aws.logs import log_streams, read_log_lines
 from sagemaker_jobs.collect.downloads import Downloads
-from sagemaker_jobs.collect.job_costs import bill_of
+from sagemaker_jobs.collect.job_bills import bill_of
 from sagemaker_jobs.collect.outcome import collect_outcome
 from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.submit.listed_jobs import RUNNING, TrainingJobs

@@ -22,7 +22,7 @@ from battery_lab.tracking.run_log import STEPS, TIME, read_lines
 from sagemaker_jobs.aws.connection import Connection, import_sdk
 from sagemaker_jobs.aws.errors import error_code
 from sagemaker_jobs.aws.s3_layout import S3Layout
-from sagemaker_jobs.collect.job_costs import BILLS
+from sagemaker_jobs.collect.job_bills import BILLS
 from sagemaker_jobs.container.metric_lines import reported_metrics
 
 RECEIPT = "experiments.json"  # in a trial's folder, once its run is logged

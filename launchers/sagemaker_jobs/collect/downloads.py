@@ -17,7 +17,7 @@ from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.errors import error_code
 from sagemaker_jobs.aws.logs import log_streams, read_log_lines
 from sagemaker_jobs.aws.s3_layout import S3Layout, split_uri
-from sagemaker_jobs.collect.job_costs import bill_totals, read_bills
+from sagemaker_jobs.collect.job_bills import bill_totals, read_bills
 from sagemaker_jobs.collect.result_files import MAX_FILES, add_lines, unpack
 
 PART = ".part-"

@@ -14,7 +14,7 @@ from battery_lab.sweep.trial_folder import read_result
 from sagemaker_jobs.aws.errors import aws_errors
 from sagemaker_jobs.aws.job_names import parse_job_name
 from sagemaker_jobs.collect.downloads import Downloads
-from sagemaker_jobs.collect.job_costs import Bill, add_bill
+from sagemaker_jobs.collect.job_bills import Bill, add_bill
 from sagemaker_jobs.submit.listed_jobs import COMPLETED, STOPPED
 
 # Prefixes of the service's failure reasons: the container failed, or the service itself.

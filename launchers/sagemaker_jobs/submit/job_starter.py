@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sagemaker_jobs.collect.job_costs import add_bill, bill_of, read_bills
+from sagemaker_jobs.collect.job_bills import add_bill, bill_of, read_bills
 from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.submit.listed_jobs import COMPLETED, JobPostponedError, TrainingJobs

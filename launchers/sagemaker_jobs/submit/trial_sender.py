@@ -31,7 +31,7 @@ from sagemaker_jobs.options.field_types import MAX_EXPERIMENT_LENGTH
 from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.submit import training_request
 from sagemaker_jobs.submit.custom_code import code_archive
-from sagemaker_jobs.submit.data_paths import data_files, data_paths
+from sagemaker_jobs.submit.data_file_lookup import data_files, data_paths
 from sagemaker_jobs.submit.live_tracking import config_for_job, create_sweep_run
 from sagemaker_jobs.submit.uploads import Uploads
 

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from battery_lab.envs.battery import plots, week_plot
-from battery_lab.envs.battery.dispatch_metrics import Dispatch
+from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.report.inline_svg import svg
 from tests.factories import make_battery, make_series, wavy_prices

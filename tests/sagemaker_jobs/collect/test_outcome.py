@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sagemaker_jobs.collect.job_costs import bill_of
+from sagemaker_jobs.collect.job_bills import bill_of
 from sagemaker_jobs.collect.outcome import collect_outcome
 
 from battery_lab.common.errors import DataError

@@ -11,8 +11,8 @@ from sagemaker_jobs.collect.sweep_record import RECORD, SweepRecord
 
 from battery_lab.cli.remote_launcher_lookup import find_remote_jobs
 from battery_lab.common.errors import ConfigError
-from battery_lab.sweep.commands import logs
 from battery_lab.sweep.journal import Journal
+from battery_lab.sweep.logs import logs
 from tests.sagemaker_jobs.conftest import missing
 
 # As written before the launchers' files were renamed.

@@ -10,8 +10,9 @@ import pytest
 from hydra_plugins.battery_lab_launchers import _sagemaker_collect_and_logs
 from sagemaker_jobs.collect.sweep_record import SweepRecord
 
-from battery_lab.sweep.commands import collect, logs
+from battery_lab.sweep.collect import collect
 from battery_lab.sweep.journal import Journal, TrialState
+from battery_lab.sweep.logs import logs
 from tests.launchers.stub_hydra_app import until
 from tests.sagemaker_jobs.stub_sweeps import SLOW, StubSweep
 from tests.sagemaker_jobs.submit.job_queries import created, metrics

@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.s3_layout import S3Layout
-from sagemaker_jobs.submit.data_paths import channel_path, data_files
+from sagemaker_jobs.submit.data_file_lookup import channel_path, data_files
 from sagemaker_jobs.submit.live_tracking import config_for_job
 from sagemaker_jobs.submit.trial_sender import experiment_name
 from sagemaker_jobs.submit.uploads import Uploads

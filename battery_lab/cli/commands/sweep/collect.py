@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from battery_lab.cli.arguments import refuse_more, sweep_folder
 from battery_lab.cli.remote_launcher_lookup import find_remote_jobs
-from battery_lab.sweep import commands
+from battery_lab.sweep.collect import collect
 
 
 def main(arguments: list[str]) -> None:
     """Download the results of finished jobs, and write results.csv into the sweep folder that the arguments name."""
     folder, rest = sweep_folder("collect", arguments)
     refuse_more("collect", rest)
-    commands.collect(folder, find_remote_jobs(folder))
+    collect(folder, find_remote_jobs(folder))

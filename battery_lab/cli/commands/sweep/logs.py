@@ -10,7 +10,7 @@ from __future__ import annotations
 from battery_lab.cli.arguments import sweep_folder, trial_number
 from battery_lab.cli.remote_launcher_lookup import find_remote_jobs
 from battery_lab.common.errors import ConfigError
-from battery_lab.sweep import commands
+from battery_lab.sweep.logs import logs
 
 
 def main(arguments: list[str]) -> None:
@@ -18,4 +18,4 @@ def main(arguments: list[str]) -> None:
     folder, rest = sweep_folder("logs", arguments)
     if len(rest) != 1:
         raise ConfigError(f"logs needs the folder of a sweep and the number of one trial, got {len(rest)} numbers")
-    commands.logs(folder, trial_number(rest[0]), find_remote_jobs(folder))
+    logs(folder, trial_number(rest[0]), find_remote_jobs(folder))

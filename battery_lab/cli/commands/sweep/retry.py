@@ -9,10 +9,10 @@ If the sweep is running, it starts these trials; otherwise this command resumes 
 from __future__ import annotations
 
 from battery_lab.cli.arguments import sweep_folder, trial_number
-from battery_lab.sweep import commands
+from battery_lab.sweep.retry import retry
 
 
 def main(arguments: list[str]) -> None:
     """Run the trials that the arguments name again; all that failed if they name none."""
     folder, rest = sweep_folder("retry", arguments)
-    commands.retry(folder, [trial_number(text) for text in rest])
+    retry(folder, [trial_number(text) for text in rest])

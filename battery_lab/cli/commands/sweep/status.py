@@ -8,11 +8,11 @@ A trial is waiting, running, done, pruned, stopped or failed. The last column sa
 from __future__ import annotations
 
 from battery_lab.cli.arguments import refuse_more, sweep_folder
-from battery_lab.sweep import commands
+from battery_lab.sweep.status import status
 
 
 def main(arguments: list[str]) -> None:
     """Print the state of each trial of the sweep folder that the arguments name."""
     folder, rest = sweep_folder("status", arguments)
     refuse_more("status", rest)
-    commands.status(folder)
+    status(folder)

@@ -1,4 +1,4 @@
-"""World loading: environments with their data, opened once per process, here and in env runners."""
+"""World cache: environments with their data, opened once per process, here and in env runners."""
 
 from __future__ import annotations
 

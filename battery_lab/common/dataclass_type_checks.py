@@ -1,4 +1,4 @@
-"""Plain dataclasses as options: their names and plain types are checked as those of ``options`` are.
+"""Type checks of plain dataclasses: names and plain types of their values, as for classes with ``options``.
 
 A class that a YAML file names need not use ``options``. Its fields of plain types, such as numbers, text and lists of
 them, are checked; the class checks other rules itself.

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from battery_lab.envs.base import Evaluation
-from battery_lab.experiment import results
+from battery_lab.experiment import final_evaluation
 
 
 def evaluation(profit):
@@ -18,7 +18,7 @@ def evaluation(profit):
 
 
 def write(folder, **metrics):
-    results.write_results(folder, metrics, evaluation(1.0), "ppo")
+    final_evaluation.write_results(folder, metrics, evaluation(1.0), "ppo")
 
 
 def test_nan_is_null_so_that_the_file_is_valid_json(tmp_path):
@@ -43,7 +43,7 @@ def test_interrupted_write_keeps_the_previous_metrics(tmp_path, monkeypatch):
 def test_uses_of_the_test_period_accumulate(tmp_path):
     world = SimpleNamespace(summary=lambda: {"Market": "TEST"})
     for name in ("ppo", "sac"):
-        results.record_test_look(tmp_path, name, world)
+        final_evaluation.record_test_look(tmp_path, name, world)
     looks = [json.loads(line) for line in (tmp_path / "test_looks.jsonl").read_text().splitlines()]
     assert [look["policy"] for look in looks] == ["ppo", "sac"]
     assert looks[0]["world"] == {"Market": "TEST"}
@@ -58,6 +58,6 @@ def test_policy_and_baselines_are_evaluated_on_test_time():
         evaluate=lambda policy, period: evaluation({"test": 4.0, "validation": 50.0}[period]),
         baselines=lambda period: {"best": evaluation(best[period])},
     )
-    metrics, _, table = results.evaluate_test(world, "policy", "ppo")
+    metrics, _, table = final_evaluation.evaluate_test(world, "policy", "ppo")
     assert (metrics["test/profit_per_day"], metrics["test/capture"]) == (4.0, 0.4)
     assert list(table.index) == ["best", "ppo"]

@@ -1,4 +1,4 @@
-"""Bills: what each job of a trial ran, cost and saved, in ``job.json`` of the trial's folder."""
+"""Job bills: what each job of a trial ran, cost and saved, in ``job.json`` of the trial's folder."""
 
 from __future__ import annotations
 

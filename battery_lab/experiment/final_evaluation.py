@@ -1,4 +1,4 @@
-"""Results of a run: the evaluation on the test period, the files in the run folder, and the record of evaluations."""
+"""Final evaluation: policy and baselines on the test period, and the files that are stored of it."""
 
 from __future__ import annotations
 

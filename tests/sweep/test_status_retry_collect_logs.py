@@ -1,4 +1,4 @@
-"""Sweep commands from another shell: status, retry, collect and logs."""
+"""What is done with a sweep from another shell: status, retry, collect and logs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import pytest
 from filelock import FileLock
 
 from battery_lab.cli.main import main
+from battery_lab.common.errors import ConfigError
 from battery_lab.config.sweep_command import store_command
-from battery_lab.sweep import commands
+from battery_lab.sweep.collect import collect
 from battery_lab.sweep.journal import Journal, TrialState
+from battery_lab.sweep.logs import logs
 
 
 @pytest.fixture
@@ -93,7 +95,7 @@ def test_retry_resumes_a_sweep_that_is_not_running(sweep, monkeypatch, run, tmp_
     store_command(sweep, ["seed=0,1"])
     monkeypatch.chdir(tmp_path)
     calls = []
-    monkeypatch.setattr(commands.os, "execv", lambda _, arguments: calls.append((arguments[1:], os.getcwd())))
+    monkeypatch.setattr(os, "execv", lambda _, arguments: calls.append((arguments[1:], os.getcwd())))
     assert run("retry", str(sweep), "1") == f"resuming the sweep in {sweep}, which retries trial 1\n"
     assert calls == [(["-m", "battery_lab", f"sweep.resume={sweep}"], str(tmp_path / "start"))]
     journal = Journal(sweep)
@@ -120,15 +122,15 @@ def test_collect_writes_one_row_per_trial(sweep, run):
 
 def test_collect_downloads_results_of_remote_jobs_first(sweep, capsys):
     remote = RecordedRemoteJobs()
-    commands.collect(sweep, remote)
+    collect(sweep, remote)
     assert remote.calls == [("collect", sweep)]
     assert capsys.readouterr().out == f"{sweep / 'results.csv'}: 2 of 4 trials are done\n"
 
 
 def test_collect_leaves_remote_jobs_to_the_command_that_follows_them(sweep):
     remote = RecordedRemoteJobs()
-    with FileLock(sweep / ".lock"), pytest.raises(commands.ConfigError, match="in use by a running command"):
-        commands.collect(sweep, remote)
+    with FileLock(sweep / ".lock"), pytest.raises(ConfigError, match="in use by a running command"):
+        collect(sweep, remote)
     assert remote.calls == []
 
 
@@ -138,8 +140,8 @@ def test_logs_prints_the_output_of_a_trial(sweep, run):
 
 def test_logs_follows_the_job_of_a_remote_trial_that_is_not_done(sweep, capsys):
     remote = RecordedRemoteJobs()
-    commands.logs(sweep, 0, remote)
-    commands.logs(sweep, 1, remote)
+    logs(sweep, 0, remote)
+    logs(sweep, 1, remote)
     assert remote.calls == [("logs", sweep, 1)]
     assert capsys.readouterr().out == "training\n"
 

@@ -1,4 +1,4 @@
-"""Data paths: where the data of a trial are, on this machine or in S3."""
+"""Data files of a trial: found by the paths in its configuration, on this machine or in S3."""
 
 from __future__ import annotations
 

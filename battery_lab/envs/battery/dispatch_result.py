@@ -1,4 +1,4 @@
-"""Dispatch metrics: the metrics and course of one policy over one period."""
+"""Dispatch result: one policy over one period, interval by interval, and its metrics."""
 
 from __future__ import annotations
 

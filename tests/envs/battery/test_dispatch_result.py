@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from battery_lab.envs.battery.dispatch_metrics import Dispatch
+from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.envs.battery.problem import DispatchProblem
 from tests.factories import make_battery, make_series
 
