@@ -15,6 +15,8 @@ from rich.console import Console
 
 # Otherwise RLlib imports an installed TensorFlow, which takes 5 s.
 os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
+# Otherwise a call of Ray's that needs a running Ray would start one, which listens on all interfaces.
+os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
 
 from battery_lab import report
 from battery_lab.algos.base import Algo, Setup
@@ -30,7 +32,7 @@ from battery_lab.experiment.trainer import Interrupted, Trainer, TrainOptions
 from battery_lab.networks.base import Network
 from battery_lab.policies.policy import Policy, load, policy_from_actor
 from battery_lab.rllib.backends import Backend
-from battery_lab.rllib.ray_runtime import start_ray, without_results_folder
+from battery_lab.rllib.ray_runtime import start_ray_for, without_results_folder
 from battery_lab.tracking import RunLog, Status, Tracker
 
 
@@ -144,7 +146,7 @@ class Experiment:
         return type(self.algo).__name__.lower()
 
     def build_algorithm(self, source: WorldSource) -> Any:
-        """Return an RLlib algorithm that is ready to train on a world; starts Ray if needed."""
+        """Return an RLlib algorithm that is ready to train on a world; starts Ray if it needs it."""
         setup = Setup(
             make_env=source.vector_env,
             layout=source.open().layout,
@@ -155,7 +157,7 @@ class Experiment:
             env_steps=self.train.env_steps,
         )
         config = self.algo.config(setup)
-        start_ray(config.num_env_runners + config.num_learners)
+        start_ray_for(config)
         with without_results_folder():
             return config.build_algo()
 

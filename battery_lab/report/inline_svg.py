@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from typing import Any
 
 from battery_lab.envs.base import Panel
 from battery_lab.report.plot_style import RC
@@ -30,7 +31,7 @@ def svg(panel: Panel, prefix: str) -> str:
     """
     # Imported late: matplotlib is slow to import. No pyplot: it keeps every figure alive.
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     text = io.StringIO()
@@ -38,9 +39,10 @@ def svg(panel: Panel, prefix: str) -> str:
         # The browser draws the text, with more glyphs than the fonts of matplotlib have.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
         figure = Figure(figsize=panel.size, layout="constrained")
-        FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasSVG(figure)  # no annotations
         panel.draw(figure)
-        figure.savefig(text, format="svg", metadata={"Date": None})
+        # Unlike savefig, which first draws the whole figure once for its layout.
+        canvas.print_svg(text, metadata={"Date": None})
     return _inline(text.getvalue(), prefix)
 
 

@@ -1,4 +1,4 @@
-"""Ray runtime: starts or joins the Ray that RLlib needs even within one process."""
+"""Ray runtime: starts a private Ray or joins a cluster, for algorithms and sweeps with several processes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from typing import Any
 import ray
 from ray._private import ray_constants
 from ray.exceptions import AuthenticationError
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.tune.trainable import trainable
 
 from battery_lab.common.errors import ConfigError
+from battery_lab.rllib.array_algorithm import ArrayAlgorithm
 from battery_lab.rllib.rllib_startup import shorten_startup
 
 CONNECT_TIMEOUT_S = 10.0
@@ -36,6 +38,14 @@ def silence_ray() -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="ray")
     # Arrays from another process are read-only, and the lab does not write to them.
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+
+
+def start_ray_for(config: AlgorithmConfig) -> None:
+    """Start Ray for an algorithm, unless all of it runs on whole arrays in this process, which needs no Ray."""
+    silence_ray()
+    actors = config.num_env_runners + config.num_learners
+    if not (shorten_startup() and actors == 0 and issubclass(config.algo_class, ArrayAlgorithm)):
+        start_ray(actors)
 
 
 def start_ray(actors: int) -> None:

@@ -1,7 +1,7 @@
-"""RLlib startup: shortcuts around two calls that add seconds to the start of every trial.
+"""RLlib startup: shortcuts around calls that add seconds to the start of every trial.
 
-Both replace a name in a module of RLlib. Their tests compare the results with RLlib's own, and fail if a new version
-no longer has these names.
+They replace names in modules of RLlib, and the import of torch's compiler by optimizers. Their tests compare the
+results with those of the originals, and fail if a new version no longer has these names.
 """
 
 from __future__ import annotations
@@ -16,19 +16,42 @@ from typing import Any
 import ray
 import torch
 from ray.rllib.connectors import connector_v2
+from ray.rllib.env import env_runner_group
 from ray.rllib.utils import torch_utils
 from ray.rllib.utils.debug import deterministic
 
 RAY_VERSION = "2.60."  # the shortcuts are tested with it
-INDUCTOR_CONFIG = "torch._inductor.config"
+INDUCTOR_CONFIG, DYNAMO = "torch._inductor.config", "torch._dynamo"
 
 
-def shorten_startup() -> None:
-    """Install both shortcuts in this process, unless Ray has another version."""
+def shorten_startup() -> bool:
+    """Install all shortcuts in this process, and return whether Ray has the version that they are for."""
     if not ray.__version__.startswith(RAY_VERSION):
-        return
+        return False
     deterministic.set_torch_seed = set_torch_seed
     connector_v2.inspect = SimpleNamespace(**vars(inspect) | {"stack": _caller_frames})
+    env_runner_group.ray = SimpleNamespace(**vars(ray) | {"put": _put})
+    _keep_optimizers_from_dynamo()
+    return True
+
+
+def _put(value: Any) -> Any:
+    """Store a value for env runners in other processes; without Ray, there are none."""
+    return ray.put(value) if ray.is_initialized() else value
+
+
+def _keep_optimizers_from_dynamo() -> None:
+    """Mark the methods of optimizers as known to torch's tracing compiler, which they would import for 2 s.
+
+    They are wrapped (``torch._compile``, 2.13) so that ``torch.compile`` leaves them out, which this process never
+    calls: the wrapper looks for the wrapped function's ``__dynamo_disable``, and imports the compiler if it has none.
+    """
+    if DYNAMO in sys.modules:
+        return
+    for method in vars(torch.optim.Optimizer).values():
+        original = getattr(method, "__wrapped__", None)
+        if original is not None and not hasattr(original, "__dynamo_disable"):
+            setattr(original, "__dynamo_disable", original)  # noqa: B010  (a name that Python would mangle)
 
 
 def set_torch_seed(seed: int | None = None) -> None:

@@ -24,10 +24,10 @@ ROOT = Path(__file__).parents[2]
 TIMES = {"train/seconds", "train/env_steps_per_second"}
 
 
-def tiny(folder: Path) -> list[str]:
+def tiny(folder: Path, algo: str = "ppo") -> list[str]:
     """Return the choices of a trial that takes about a second, with its outputs in the current folder."""
     market = [choice for choice in write_market(folder / "data") if not choice.startswith("outputs=")]
-    return ["tracking=none", *market, *SMALL, *SMALL_ALGOS["ppo"], *SMALL_NETWORK, "train.env_steps=1024"]
+    return ["tracking=none", *market, *SMALL, *SMALL_ALGOS[algo], *SMALL_NETWORK, "train.env_steps=1024"]
 
 
 @dataclass

@@ -127,7 +127,8 @@ def test_a_stop_before_training_is_one_line_and_leaves_no_folder(lab, monkeypatc
     monkeypatch.setattr("battery_lab.rllib.ray_runtime.ray.is_initialized", lambda: False)
     monkeypatch.setattr("battery_lab.rllib.ray_runtime.ray.init", lambda **_: None)
     send_at(monkeypatch, pkgutil.resolve_name(module), name, number)
-    output = lab(*tiny(tmp_path))
+    # RLlib's own classes need Ray.
+    output = lab(*tiny(tmp_path), *(["rollout=stock"] if name == "init" else []))
     assert output.status == 128 + number
     assert re.fullmatch(rf"stopped at once by {number.name}; .*start again\n", output.err), output.err
     made = {path.name for path in tmp_path.glob("outputs/runs/*/*")}
@@ -140,7 +141,7 @@ def test_a_run_that_is_stopped_before_training_is_tracked_as_killed(lab, monkeyp
     ends: list[str] = []
     tracking = SimpleNamespace(log=lambda *_: None, finish=ends.append)
     monkeypatch.setattr("battery_lab.tracking.NoTracking.start", lambda *_: tracking)
-    monkeypatch.setattr("battery_lab.experiment.experiment.start_ray", lambda _: None)
+    monkeypatch.setattr("battery_lab.experiment.experiment.start_ray_for", lambda _: None)
     send_at(monkeypatch, pkgutil.resolve_name("battery_lab.algos.ppo.PPO"), "config", number)
     assert lab(*tiny(tmp_path)).status == 128 + number
     assert ends == ["KILLED"]

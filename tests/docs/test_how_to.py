@@ -13,6 +13,8 @@ import pytest
 from tests.compositions import SMALL_NETWORK
 from tests.config.test_conf import unexplained
 
+pytestmark = pytest.mark.first
+
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "how-to"
 FILE = re.compile(r"<!-- file: (?P<path>\S+) -->\n```\w+\n(?P<text>.*?)```", re.DOTALL)

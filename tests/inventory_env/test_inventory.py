@@ -18,6 +18,8 @@ from tests.launchers.kill_harness import PATHS
 from tests.sagemaker_jobs.conftest import missing
 from tests.sagemaker_jobs.lab_sweeps import metrics
 
+pytestmark = pytest.mark.first
+
 HERE = Path(__file__).parent
 SMALL = (
     "train.env_steps=2048",

@@ -6,7 +6,7 @@ import pytest
 
 from tests.launchers.kill_harness import reference, run
 
-pytestmark = pytest.mark.walk
+pytestmark = [pytest.mark.walk, pytest.mark.first]
 
 TRIALS, KILLS = 2, 2
 # Seed 4 kills within the fourth journal line and within a checkpoint; 47 kills the launcher and within the fourth line.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import random
 import subprocess
 import sys
@@ -14,21 +15,24 @@ import ray
 import torch
 from ray.rllib.connectors import connector_v2
 from ray.rllib.connectors.common.add_states_from_episodes_to_batch import AddStatesFromEpisodesToBatch
+from ray.rllib.env import env_runner_group
 from ray.rllib.utils.debug import deterministic, update_global_seed_if_necessary
 from ray.rllib.utils.torch_utils import set_torch_seed
 
 from battery_lab.rllib.rllib_startup import shorten_startup
+from tests.cli.run_commands import tiny
 
 
 @pytest.fixture
 def rllib(monkeypatch):
     """RLlib without the shortcuts, until a test installs them."""
     monkeypatch.setattr(connector_v2, "inspect", inspect)
+    monkeypatch.setattr(env_runner_group, "ray", ray)
     monkeypatch.setattr(deterministic, "set_torch_seed", set_torch_seed)
 
 
 def test_shortcuts_are_for_this_version_of_rllib():
-    assert ray.__version__ == "2.60.0", "compare ConnectorV2.__init__ and set_torch_seed with rllib_startup"
+    assert ray.__version__ == "2.60.0", "compare its names with rllib_startup"
 
 
 def test_connectors_remember_the_same_constructor_arguments(rllib):
@@ -57,12 +61,26 @@ def test_random_numbers_and_determinism_are_the_same(rllib):
         torch.use_deterministic_algorithms(False)
 
 
+def test_without_ray_env_runner_groups_keep_their_configuration(rllib, monkeypatch):
+    shorten_startup()
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    value = object()
+    assert env_runner_group.ray.put(value) is value
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(ray, "put", lambda value: ("stored", value))
+    assert env_runner_group.ray.put(value) == ("stored", value)
+
+
 @pytest.mark.walk
-def test_seeding_does_not_import_the_compiler_of_torch():
+@pytest.mark.parametrize("algo", ["ppo", "dqn"])
+def test_a_trial_in_one_process_starts_no_ray_and_imports_no_compiler(algo, tmp_path):
+    chosen = [*tiny(tmp_path, algo), f"algo={algo}"]
     code = (
-        "import sys, torch; from ray.rllib.utils.debug import update_global_seed_if_necessary as seed; "
-        "from battery_lab.rllib.rllib_startup import shorten_startup; shorten_startup(); seed('torch', 3); "
-        "print(torch.are_deterministic_algorithms_enabled(), 'torch._inductor' in sys.modules)"
+        f"import sys; sys.argv = ['battery_lab', *{chosen}]; from battery_lab.cli.main import main; main(); "
+        "import ray; print(ray.is_initialized(), *({'torch._dynamo', 'torch._inductor'} & set(sys.modules)))"
     )
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert output.split()[-2:] == ["True", "False"]
+    output = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert output.returncode == 0, output.stderr
+    assert output.stdout.splitlines()[-1] == "False"
+    (metrics,) = tmp_path.glob("outputs/runs/*/metrics.json")
+    assert json.loads(metrics.read_text())["train/env_steps"] >= 1024

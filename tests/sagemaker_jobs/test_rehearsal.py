@@ -21,6 +21,7 @@ from tests.serving.image import container, lay_out
 
 pytestmark = [
     pytest.mark.walk,
+    pytest.mark.first,
     pytest.mark.skipif(bool(missing()), reason=f"the extra aws or the emulator is not installed: {missing()}"),
 ]
 LONG = ("train.env_steps=65536", "train.checkpoint_every=4096", "train.validate_every=16384")
