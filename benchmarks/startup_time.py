@@ -90,7 +90,7 @@ def start(algo: str, outputs: str, started_at: float) -> dict[str, float]:
     source = WorldSource(env=experiment.env, actions=choose_actions(experiment.env, experiment.algo))
     algorithm: Any = experiment.build_algorithm(source)
     learner = algorithm.learner_group._learner
-    while not learner._gradient_steps:
+    while not learner.gradient_steps:
         algorithm.train()
     trained_at = time.time()
     world, policy = source.open(), experiment.copy_policy(algorithm, source, env_steps=0)

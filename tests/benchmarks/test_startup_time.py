@@ -1,4 +1,4 @@
-"""Startup time, and as a slow test one real start."""
+"""Startup time, with one real start."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def test_failed_start_keeps_the_output_of_other_parts(
     assert "no space left" in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.walk
 def test_real_start_is_measured(tmp_path: Path) -> None:
     started_at = time.time()
-    seconds = startup_time.time_start("sac", str(tmp_path))
+    seconds = startup_time.time_start("ppo", str(tmp_path))
     assert 0 < seconds[startup_time.WITHOUT_IMPORTS] < seconds[startup_time.START] < time.time() - started_at
     assert 0 < seconds[startup_time.YEAR] < 60
