@@ -27,7 +27,7 @@ def measure(algos: Sequence[str], repeats: int) -> dict[str, dict[str, dict[str,
     """Return the spread of seconds by algorithm and phase; all phases run once per repetition.
 
     A start lasts from the call of Python to the end of the iteration with the first gradient step. It composes the
-    default trial with reward=regret, loads the market, computes features and the reward's table, starts Ray, and fills
+    default trial with reward=regret, loads the market, computes features and the reward's table, and fills
     the replay buffer of DQN and SAC until learning begins. The test period of one year is one evaluation of one policy.
     """
     measured: dict[str, dict[str, list[float]]] = {}
@@ -88,12 +88,12 @@ def start(algo: str, outputs: str, started_at: float) -> dict[str, float]:
     imported_at = time.time()
     experiment = build_experiment(compose([f"algo={algo}", "reward=regret", "tracking=none", f"outputs={outputs}"]))
     source = WorldSource(env=experiment.env, actions=choose_actions(experiment.env, experiment.algo))
-    algorithm: Any = experiment.build_algorithm(source)
-    learner = algorithm.learner_group._learner
-    while not learner.gradient_steps:
-        algorithm.train()
+    learner: Any = experiment.build_learner(source)
+    trained = learner.algorithm.learner_group._learner
+    while not trained.gradient_steps:
+        learner.train()
     trained_at = time.time()
-    world, policy = source.open(), experiment.copy_policy(algorithm, source, env_steps=0)
+    world, policy = source.open(), learner.policy(env_steps=0)
     evaluation_start = time.perf_counter()
     world.evaluate(policy, "test")
     return {

@@ -40,7 +40,7 @@ MAY_IMPORT = {
     },
     "networks": {"envs"},
     "rllib": set(),
-    "algos": {"envs", "networks", "rllib"},
+    "algos": {"envs", "networks", "policies", "rllib"},
     "serving": set(),
     "policies": {"envs", "networks", "serving"},
     "tracking": set(),

@@ -9,7 +9,9 @@ from pydantic import Field
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.rl_module import RLModule
 
-from battery_lab.algos.base import LearnerOptions, Setup, base_config, per_learner
+from battery_lab.algos.base import Setup
+from battery_lab.algos.rllib_config import base_config
+from battery_lab.algos.rllib_options import LearnerOptions, per_learner
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, Unit, options
 

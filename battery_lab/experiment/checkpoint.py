@@ -1,19 +1,18 @@
-"""Checkpoints: the state of the algorithm, the training progress and the best policy, written atomically."""
+"""Checkpoints: the state of the learner, the training progress and the best policy, written atomically."""
 
 from __future__ import annotations
 
 import json
-import logging
 import re
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from battery_lab.algos.base import Learner
 from battery_lab.common.atomic_write import PREFIX, atomic_path
 from battery_lab.common.errors import DataError
 
-STATE, RLLIB, BEST, MEMORY = "state.json", "rllib", "best_policy", "replay"
+STATE, BEST = "state.json", "best_policy"
 FILES = "files"  # key in the state: sizes of all files of the checkpoint
 NAME = re.compile(r"^\d{12}$")
 
@@ -55,12 +54,12 @@ class Progress:
         }
 
 
-def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: int) -> Path:
+def save(folder: Path, learner: Learner, progress: Progress, policy: Path, keep: int) -> Path:
     """Write a checkpoint atomically, then remove the oldest ones.
 
     Args:
         folder: the folder of all checkpoints of the run.
-        algorithm: the RLlib algorithm. If it has ``save_memory``, that method writes the replay buffer.
+        learner: the learner.
         progress: progress of the training; its steps name the checkpoint.
         policy: folder of the best policy so far, which may be missing.
         keep: how many checkpoints to keep.
@@ -74,9 +73,7 @@ def save(folder: Path, algorithm: Any, progress: Progress, policy: Path, keep: i
     # The disk holds the checkpoint before it gets its name, and the name before older checkpoints are removed.
     with atomic_path(final, sync=True) as part:
         part.mkdir()
-        algorithm.save_to_path(str((part / RLLIB).resolve()))
-        if hasattr(algorithm, "save_memory"):
-            algorithm.save_memory(part / MEMORY, earlier[-1] / MEMORY if earlier else None)
+        learner.save(part, earlier[-1] if earlier else None)
         if policy.is_dir():
             shutil.copytree(policy, part / BEST)
         (part / STATE).write_text(json.dumps(asdict(progress) | {FILES: _sizes(part)}))
@@ -94,6 +91,11 @@ def list_checkpoints(folder: Path) -> list[Path]:
         return []
     candidates = (path for path in folder.iterdir() if NAME.match(path.name) and (path / STATE).is_file())
     return sorted(path for path in candidates if _is_complete(path))
+
+
+def env_steps(path: Path) -> int:
+    """Return the environment steps of a checkpoint."""
+    return int(path.name)
 
 
 def _sizes(folder: Path) -> dict[str, int]:
@@ -130,7 +132,7 @@ def _read(checkpoints: list[Path]) -> Progress:
         if isinstance(state, dict):
             state.pop(FILES, None)
         progress = Progress(**state)
-        if progress.env_steps == int(newest.parent.name):
+        if progress.env_steps == env_steps(newest.parent):
             return progress
         reason: object = f"its state belongs to step {progress.env_steps}"
     except (OSError, ValueError, TypeError) as error:
@@ -141,12 +143,9 @@ def _read(checkpoints: list[Path]) -> Progress:
     raise DataError(f"{newest} is damaged ({reason}): delete the folder of that checkpoint, {newest.parent}; {remedy}")
 
 
-def restore(path: Path, algorithm: Any, policy: Path) -> None:
-    """Restore an algorithm and the folder of the best policy from a checkpoint."""
-    logging.getLogger("ray.rllib").setLevel(logging.ERROR)
-    algorithm.restore_from_path(str((path / RLLIB).resolve()))
-    if hasattr(algorithm, "load_memory"):
-        algorithm.load_memory(path / MEMORY)
+def restore(path: Path, learner: Learner, policy: Path) -> None:
+    """Restore a learner and the folder of the best policy from a checkpoint."""
+    learner.restore(path)
     shutil.rmtree(policy, ignore_errors=True)
     if (path / BEST).is_dir():
         shutil.copytree(path / BEST, policy)

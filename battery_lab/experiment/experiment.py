@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
@@ -15,11 +15,9 @@ from rich.console import Console
 
 # Otherwise RLlib imports an installed TensorFlow, which takes 5 s.
 os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
-# Otherwise a call of Ray's that needs a running Ray would start one, which listens on all interfaces.
-os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
 
 from battery_lab import report
-from battery_lab.algos.base import Algo, Setup
+from battery_lab.algos.base import Algo, Learner, Setup
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.envs.base import Environment, World, score_metric
@@ -30,10 +28,11 @@ from battery_lab.experiment.console_progress import ConsoleProgress
 from battery_lab.experiment.policy_metrics import Validation
 from battery_lab.experiment.trainer import Interrupted, Trainer, TrainOptions
 from battery_lab.networks.base import Network
-from battery_lab.policies.policy import Policy, load, policy_from_actor
-from battery_lab.rllib.backends import Backend
-from battery_lab.rllib.ray_runtime import start_ray_for, without_results_folder
+from battery_lab.policies.policy import Policy, load
 from battery_lab.tracking import RunLog, Status, Tracker
+
+if TYPE_CHECKING:
+    from battery_lab.rllib.backends import Backend
 
 
 def choose_actions(env: Environment, algo: Algo) -> str:
@@ -145,33 +144,21 @@ class Experiment:
         """The name of the policy in tables."""
         return type(self.algo).__name__.lower()
 
-    def build_algorithm(self, source: WorldSource) -> Any:
-        """Return an RLlib algorithm that is ready to train on a world; starts Ray if it needs it."""
-        setup = Setup(
-            make_env=source.vector_env,
-            layout=source.open().layout,
-            action_space=source.vector_env(1, self.seed).single_action_space,
-            network=self.network,
-            rollout=self.rollout,
-            seed=self.seed,
-            env_steps=self.train.env_steps,
-        )
-        config = self.algo.config(setup)
-        start_ray_for(config)
-        with without_results_folder():
-            return config.build_algo()
-
-    def copy_policy(self, algorithm: Any, source: WorldSource, env_steps: int) -> Policy:
-        """Return a copy of the policy of an algorithm that has trained on a world."""
+    def build_learner(self, source: WorldSource) -> Learner:
+        """Return a learner that is ready to train on a world."""
         world = source.open()
-        return policy_from_actor(
-            self.algo.actor(algorithm.env_runner.module),
-            self.network.encoder(world.layout),
-            actions=source.actions,
-            layout=world.layout,
-            action=world.action,
-            observation_state=world.observation_state(),
-            env_steps=env_steps,
+        return self.algo.learner(
+            Setup(
+                make_env=source.vector_env,
+                layout=world.layout,
+                actions=source.actions,
+                action=world.action,
+                observation_state=world.observation_state(),
+                network=self.network,
+                rollout=self.rollout,
+                seed=self.seed,
+                env_steps=self.train.env_steps,
+            )
         )
 
     def load_policy(self, world: World, run: Path) -> Policy:
@@ -205,20 +192,20 @@ class _Run:
     def learn(self, start: Path | None) -> None:
         """Train, from a checkpoint if one is given."""
         experiment, validation = self.experiment, Validation(self.world)
-        with self.console.status("building the algorithm"):
+        with self.console.status("building the learner"):
             if experiment.train.threads:
                 torch.set_num_threads(experiment.train.threads)
-            algorithm = experiment.build_algorithm(self.source)
+            learner = experiment.build_learner(self.source)
             if start is not None:
-                checkpoint.restore(start, algorithm, RunFolder(self.folder).policy)
+                checkpoint.restore(start, learner, RunFolder(self.folder).policy)
 
         def policy() -> Policy:
-            return experiment.copy_policy(algorithm, self.source, self.progress.env_steps)
+            return learner.policy(self.progress.env_steps)
 
         budget = experiment.train.env_steps
         progress = ConsoleProgress(self.console, budget, score_metric(self.world), self.progress.env_steps)
         trainer = Trainer(
-            algorithm=algorithm,
+            learner=learner,
             options=experiment.train,
             folder=self.folder,
             progress=self.progress,
@@ -231,7 +218,7 @@ class _Run:
             with progress:
                 trainer.run()
         finally:
-            algorithm.stop()
+            learner.stop()
 
     def evaluate(self) -> dict[str, float]:
         """Evaluate the best policy once on the test period, and write the results."""

@@ -1,4 +1,4 @@
-"""Final evaluation: policy and baselines on the test period, and the files that are stored of it."""
+"""Final evaluation: policy and baselines on the test period, and the files of the results."""
 
 from __future__ import annotations
 

@@ -7,21 +7,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 from pydantic import Field
 
+from battery_lab.algos.base import Learner
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.stop_signals import on_stop
 from battery_lab.common.validated_options import Int, options
 from battery_lab.experiment import checkpoint
 from battery_lab.experiment.checkpoint import Progress
 
-COMPILER_POLL_S = 0.05
-LOSSES = {
-    *("total_loss", "policy_loss", "vf_loss", "vf_loss_unclipped", "entropy"),
-    *("qf_loss", "qf_mean", "td_error_mean", "alpha_value"),
-}
+POLL_S = 0.05
 
 
 class Interrupted(Exception):  # noqa: N818  (a requested stop is not an error)
@@ -68,10 +65,10 @@ class ProgressReport(Protocol):
 
 @dataclass(kw_only=True)
 class Trainer:
-    """Trains one algorithm, from the start or from a checkpoint.
+    """Trains one learner, from the start or from a checkpoint.
 
     Attributes:
-        algorithm: an RLlib algorithm.
+        learner: the learner.
         options: budget and intervals.
         folder: the run folder.
         progress: progress of the training; updated in place.
@@ -81,7 +78,7 @@ class Trainer:
         report: shows the progress.
     """
 
-    algorithm: Any
+    learner: Learner
     options: TrainOptions
     folder: Path
     progress: Progress
@@ -103,9 +100,10 @@ class Trainer:
         stopped: list[int] = []
         with on_stop(stopped.append):
             while not self._finished():
-                if self._wait_for_compiler(stopped):
+                start = time.perf_counter()
+                if self._wait(stopped):
                     raise Interrupted(stopped[0], self._save())
-                metrics = self._iterate()
+                metrics = self._iterate(start)
                 last = progress.env_steps >= options.env_steps
                 if last or progress.env_steps >= progress.next_validation:
                     metrics |= self._validate()
@@ -121,26 +119,21 @@ class Trainer:
         plateau = self.options.stop_on_plateau
         return self.progress.env_steps >= self.options.env_steps or 0 < plateau <= self.progress.stale
 
-    def _wait_for_compiler(self, stopped: Sequence[int]) -> bool:
-        """Wait before an iteration that could not finish without the compiler, and return whether a signal came.
+    def _wait(self, stopped: Sequence[int]) -> bool:
+        """Wait for what the next iteration could not finish without, and return whether a signal came.
 
         Here a checkpoint can be saved; within the iteration, its results would be lost.
         """
-        start = time.perf_counter()
-        waits = getattr(self.algorithm, "waits_for_compiler", None)
-        while waits is not None and waits() and not stopped:
-            time.sleep(COMPILER_POLL_S)
-        self.progress.seconds += time.perf_counter() - start
+        while not stopped and self.learner.is_waiting():
+            time.sleep(POLL_S)
         return bool(stopped)
 
-    def _iterate(self) -> dict[str, float]:
-        start = time.perf_counter()
-        result = self.algorithm.train()
+    def _iterate(self, start: float) -> dict[str, float]:
+        steps, metrics = self.learner.train()
         seconds = time.perf_counter() - start
-        steps = int(result["env_runners"]["num_env_steps_sampled_lifetime"])
         rate = (steps - self.progress.env_steps) / seconds
         self.progress.env_steps, self.progress.seconds = steps, self.progress.seconds + seconds
-        return {"train/env_steps_per_second": rate, **_environment_metrics(result), **_learner_metrics(result)}
+        return {"train/env_steps_per_second": rate, **metrics}
 
     def _validate(self) -> dict[str, float]:
         progress = self.progress
@@ -156,19 +149,12 @@ class Trainer:
 
     def _save(self) -> Path:
         run, keep = RunFolder(self.folder), self.options.keep_checkpoints
-        return checkpoint.save(run.checkpoints, self.algorithm, self.progress, run.policy, keep)
+        saved = checkpoint.list_checkpoints(run.checkpoints)
+        if saved and checkpoint.env_steps(saved[-1]) == self.progress.env_steps:
+            return saved[-1]
+        return checkpoint.save(run.checkpoints, self.learner, self.progress, run.policy, keep)
 
 
 def _next(env_steps: int, every: int) -> int:
     """Return the first multiple of ``every`` after ``env_steps``."""
     return (env_steps // every + 1) * every
-
-
-def _environment_metrics(result: Mapping[str, Any]) -> dict[str, float]:
-    groups = result["env_runners"].get("lab", {})
-    return {f"{group}/{name}": float(value) for group, names in groups.items() for name, value in names.items()}
-
-
-def _learner_metrics(result: Mapping[str, Any]) -> dict[str, float]:
-    losses = result.get("learners", {}).get("default_policy", {})
-    return {f"learner/{name}": float(losses[name]) for name in sorted(LOSSES & set(losses))}

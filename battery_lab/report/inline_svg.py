@@ -39,9 +39,9 @@ def svg(panel: Panel, prefix: str) -> str:
         # The browser draws the text, with more glyphs than the fonts of matplotlib have.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
         figure = Figure(figsize=panel.size, layout="constrained")
-        canvas: Any = FigureCanvasSVG(figure)  # no annotations
+        canvas: Any = FigureCanvasSVG(figure)  # matplotlib has no type annotations
         panel.draw(figure)
-        # Unlike savefig, which first draws the whole figure once for its layout.
+        # savefig would draw the whole figure twice, the first time for its layout.
         canvas.print_svg(text, metadata={"Date": None})
     return _inline(text.getvalue(), prefix)
 

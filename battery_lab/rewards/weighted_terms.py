@@ -1,4 +1,4 @@
-"""Reward shaping: a weighted sum of terms, scaled, and logged term by term."""
+"""Weighted terms: a reward shaping, the sum of terms with weights, divided by a scale."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
     """Mixin for an RLlib algorithm: samples fragments, and copies weights directly within one process."""
 
     _shared: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
+    _never_waits = False  # all learners have taken over the compiled program, or do without
     _unreported = 0  # transitions that RLlib's metrics do not include yet
 
     @property
@@ -81,13 +82,17 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
 
     def waits_for_compiler(self) -> bool:
         """Return whether the next iteration would wait for the compiler, in this process or in a learner's own."""
-        if self.config.learner_config_dict.get("compile_cache") is None:
+        if self._never_waits:
             return False
-        iteration = self.iteration
-        if self.learner_group.is_local:
-            return bool(self.learner_group._learner.waits_for_compiler(iteration))
-        results = self.learner_group.foreach_learner(lambda learner: learner.waits_for_compiler(iteration))
-        return any(result.get() for result in results if result.ok)
+        iteration, group = self.iteration, self.learner_group
+        if group.is_local:
+            answers = [group._learner.waits_for_compiler(iteration)]
+        else:
+            results = group.foreach_learner(lambda learner: learner.waits_for_compiler(iteration))
+            # A learner that failed does not wait: the next iteration reports it.
+            answers = [result.get() if result.ok else False for result in results]
+        self._never_waits = all(answer is None for answer in answers)
+        return any(answers)
 
     def _log_learner_warnings(self) -> None:
         """Log the warnings of learners in other processes."""
@@ -104,7 +109,7 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore a state that ``get_state`` returned."""
         super().set_state(state)
-        self._unreported = 0
+        self._unreported, self._never_waits = 0, False
 
     def sync_weights(self) -> None:
         """Copy the weights of the learner to the runners."""

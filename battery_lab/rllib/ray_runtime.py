@@ -41,10 +41,15 @@ def silence_ray() -> None:
 
 
 def start_ray_for(config: AlgorithmConfig) -> None:
-    """Start Ray for an algorithm, unless all of it runs on whole arrays in this process, which needs no Ray."""
+    """Start Ray for an algorithm, unless all of it runs on whole arrays and on the CPU in this process.
+
+    RLlib finds GPUs through Ray.
+    """
     silence_ray()
+    shortened = shorten_startup()
     actors = config.num_env_runners + config.num_learners
-    if not (shorten_startup() and actors == 0 and issubclass(config.algo_class, ArrayAlgorithm)):
+    is_array = issubclass(config.algo_class, ArrayAlgorithm)
+    if actors or config.num_gpus_per_learner or not is_array or not shortened:
         start_ray(actors)
 
 

@@ -1,6 +1,6 @@
 """RLlib startup: shortcuts around calls that add seconds to the start of every trial.
 
-They replace names in modules of RLlib, and the import of torch's compiler by optimizers. Their tests compare the
+They replace names in RLlib's modules, and keep optimizers from importing torch's compiler. Their tests compare the
 results with those of the originals, and fail if a new version no longer has these names.
 """
 
@@ -20,8 +20,9 @@ from ray.rllib.env import env_runner_group
 from ray.rllib.utils import torch_utils
 from ray.rllib.utils.debug import deterministic
 
-RAY_VERSION = "2.60."  # the shortcuts are tested with it
+RAY_VERSION, TORCH_VERSION = "2.60.", "2.13."  # the shortcuts are tested with these
 INDUCTOR_CONFIG, DYNAMO = "torch._inductor.config", "torch._dynamo"
+DYNAMO_WRAPPER = "_disable_dynamo.<locals>.inner"
 
 
 def shorten_startup() -> bool:
@@ -41,17 +42,17 @@ def _put(value: Any) -> Any:
 
 
 def _keep_optimizers_from_dynamo() -> None:
-    """Mark the methods of optimizers as known to torch's tracing compiler, which they would import for 2 s.
+    """Keep methods of optimizers from importing torch's tracing compiler, which takes 2 s.
 
-    They are wrapped (``torch._compile``, 2.13) so that ``torch.compile`` leaves them out, which this process never
-    calls: the wrapper looks for the wrapped function's ``__dynamo_disable``, and imports the compiler if it has none.
+    ``torch.compile`` must not trace these methods. Therefore torch wraps them (``torch._compile``, 2.13): a call looks
+    up the wrapped function's ``__dynamo_disable``, and if there is none, imports the compiler to make one. This process
+    never calls ``torch.compile``, so each function can be its own.
     """
-    if DYNAMO in sys.modules:
+    if not torch.__version__.startswith(TORCH_VERSION) or DYNAMO in sys.modules:
         return
     for method in vars(torch.optim.Optimizer).values():
-        original = getattr(method, "__wrapped__", None)
-        if original is not None and not hasattr(original, "__dynamo_disable"):
-            setattr(original, "__dynamo_disable", original)  # noqa: B010  (a name that Python would mangle)
+        if getattr(getattr(method, "__code__", None), "co_qualname", "") == DYNAMO_WRAPPER:
+            setattr(method.__wrapped__, "__dynamo_disable", method.__wrapped__)  # noqa: B010  (mangled otherwise)
 
 
 def set_torch_seed(seed: int | None = None) -> None:

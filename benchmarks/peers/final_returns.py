@@ -88,13 +88,13 @@ def returns(
         compose([*shared, *overrides, *with_private_cache([f"rollout={backend}"]), *early])
     )
     source: Any = CartPoleSource() if cartpole else _battery(experiment)
-    algorithm = experiment.build_algorithm(source)
-    steps, results = training(algorithm), []
+    learner: Any = experiment.build_learner(source)
+    steps, results = training(learner.algorithm), []
     for target in (env_steps / 2, env_steps):
         next(count for count in steps if count >= target)
-        policy = experiment.copy_policy(algorithm, source, env_steps=0)
+        policy = learner.policy(env_steps=0)
         results.append(_cartpole_return(policy) if cartpole else _profit(source, policy))
-    algorithm.stop()
+    learner.stop()
     return results[0], results[1]
 
 

@@ -13,7 +13,7 @@ from benchmarks.workload import Workload
 
 def algorithm(workload: Workload, overrides: Sequence[str]) -> Any:
     """Build the RLlib algorithm of a trial with further overrides."""
-    return workload.experiment(*with_private_cache(overrides)).build_algorithm(workload.source)
+    return workload.experiment(*with_private_cache(overrides)).build_learner(workload.source).algorithm
 
 
 def with_private_cache(overrides: Sequence[str]) -> list[str]:

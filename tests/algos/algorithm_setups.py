@@ -6,12 +6,14 @@ from battery_lab.algos.base import Setup
 from tests.compositions import option
 
 
-def setup_for(world, network):
+def setup_for(world, network, actions="discrete"):
     """Return a setup of 10,000 steps in a world."""
     return Setup(
         make_env=world.vector_env,
         layout=world.layout,
-        action_space=world.vector_env(1, 0).single_action_space,
+        actions=actions,
+        action=world.action,
+        observation_state=world.observation_state(),
         network=network,
         rollout=option("rollout", "array"),
         seed=0,

@@ -1,11 +1,10 @@
-"""Checkpoints are complete or absent. A small class stands in for the algorithm."""
+"""Checkpoints are complete or absent. A small class stands in for the learner."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -15,23 +14,23 @@ from battery_lab.experiment.checkpoint import Progress
 
 
 @dataclass
-class Algorithm:
+class StandInLearner:
     """Saves as RLlib does: files in folders in folders."""
 
     weights: str = "new"
 
-    def save_to_path(self, path):
-        inner = Path(path) / "learner" / "module"
+    def save(self, folder, previous):
+        inner = folder / "learner" / "module"
         inner.mkdir(parents=True)
         (inner / "weights").write_text(self.weights)
 
-    def restore_from_path(self, path):
-        self.weights = (Path(path) / "learner" / "module" / "weights").read_text()
+    def restore(self, folder):
+        self.weights = (folder / "learner" / "module" / "weights").read_text()
 
 
-class Broken(Algorithm):
-    def save_to_path(self, path):
-        super().save_to_path(path)
+class Broken(StandInLearner):
+    def save(self, folder, previous):
+        super().save(folder, previous)
         raise OSError(28, "No space left on device")
 
 
@@ -43,9 +42,9 @@ def policy(tmp_path):
     return folder
 
 
-def save(tmp_path, env_steps, algorithm=None, keep=2, **progress):
+def save(tmp_path, env_steps, learner=None, keep=2, **progress):
     state = Progress(env_steps=env_steps, **progress)
-    return checkpoint.save(tmp_path / "checkpoints", algorithm or Algorithm(), state, tmp_path / "policy", keep)
+    return checkpoint.save(tmp_path / "checkpoints", learner or StandInLearner(), state, tmp_path / "policy", keep)
 
 
 def test_restore_returns_what_was_saved(tmp_path, policy):
@@ -55,9 +54,9 @@ def test_restore_returns_what_was_saved(tmp_path, policy):
     newest, progress = checkpoint.latest(tmp_path / "checkpoints")
     assert newest == path
     assert progress == Progress(env_steps=512, best=3.5, best_capture=0.7, best_env_steps=256, stale=1, data="digest")
-    algorithm = Algorithm("old")
-    checkpoint.restore(path, algorithm, policy)
-    assert algorithm.weights == "new"
+    learner = StandInLearner("old")
+    checkpoint.restore(path, learner, policy)
+    assert learner.weights == "new"
     assert [file.name for file in policy.iterdir()] == ["policy.json"]
     assert (policy / "policy.json").read_text() == "best"
 
@@ -65,7 +64,7 @@ def test_restore_returns_what_was_saved(tmp_path, policy):
 def test_restore_removes_a_policy_that_is_newer_than_the_checkpoint(tmp_path):
     path = save(tmp_path, 512)
     (tmp_path / "policy").mkdir()
-    checkpoint.restore(path, Algorithm(), tmp_path / "policy")
+    checkpoint.restore(path, StandInLearner(), tmp_path / "policy")
     assert not (tmp_path / "policy").exists()
 
 
@@ -96,7 +95,7 @@ def test_save_removes_what_a_kill_left(tmp_path):
 @pytest.mark.parametrize("left", ["", "ne"])
 def test_partly_copied_checkpoint_is_ignored(tmp_path, left):
     older, newer = save(tmp_path, 512), save(tmp_path, 1024)
-    weights = newer / "rllib" / "learner" / "module" / "weights"
+    weights = newer / "learner" / "module" / "weights"
     weights.unlink()
     if left:
         weights.write_text(left)
@@ -133,12 +132,12 @@ def test_damaged_checkpoint_is_an_error_with_a_remedy(tmp_path, text):
 
 
 def test_second_save_at_the_same_step_replaces_the_first(tmp_path):
-    save(tmp_path, 512, Algorithm("first"))
-    save(tmp_path, 512, Algorithm("second"))
+    save(tmp_path, 512, StandInLearner("first"))
+    save(tmp_path, 512, StandInLearner("second"))
     (path,) = checkpoint.list_checkpoints(tmp_path / "checkpoints")
-    algorithm = Algorithm()
-    checkpoint.restore(path, algorithm, tmp_path / "policy")
-    assert algorithm.weights == "second"
+    learner = StandInLearner()
+    checkpoint.restore(path, learner, tmp_path / "policy")
+    assert learner.weights == "second"
 
 
 def test_checkpoint_is_synced_before_its_rename_and_before_older_ones_are_removed(tmp_path, policy, monkeypatch):

@@ -1,4 +1,4 @@
-"""Results of a run: metrics on the test period, atomic writes, and the record of evaluations."""
+"""Final evaluation: one recorded look at the test period, and the files that it leaves."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ import json
 import pytest
 import torch
 
+from battery_lab.algos.rllib_learner import RLlibLearner
 from battery_lab.envs.battery.environment import BatteryWorld
 from battery_lab.experiment import final_evaluation
-from battery_lab.experiment.experiment import Experiment
 from battery_lab.experiment.policy_metrics import Validation
 from tests.experiment.small_runs import run
 
@@ -42,12 +42,7 @@ def test_best_policy_on_validation_is_evaluated(tmp_path, monkeypatch):
 
 
 def test_policies_are_chosen_on_validation_and_test_time_is_used_once(tmp_path, monkeypatch):
-    periods, original, baselines, copy_policy = (
-        [],
-        BatteryWorld.evaluate,
-        BatteryWorld.baselines,
-        Experiment.copy_policy,
-    )
+    periods, original, baselines, copy = [], BatteryWorld.evaluate, BatteryWorld.baselines, RLlibLearner.policy
 
     def evaluate_period(self, actor, period):
         # The use of the test period is recorded before the evaluation.
@@ -55,9 +50,9 @@ def test_policies_are_chosen_on_validation_and_test_time_is_used_once(tmp_path, 
         periods.append(period)
         return original(self, actor, period)
 
-    def as_trained(self, algorithm, *args):
-        policy = copy_policy(self, algorithm, *args)
-        encoder, head, _ = self.algo.actor(algorithm.env_runner.module)
+    def as_trained(self, env_steps):
+        policy = copy(self, env_steps)
+        encoder, head, _ = self._actor(self.algorithm.env_runner.module)
         for part, trained in ((policy.network.encoder, encoder), (policy.network.head, head)):
             assert all(torch.equal(part.state_dict()[key], value) for key, value in trained.state_dict().items())
         return policy
@@ -66,7 +61,7 @@ def test_policies_are_chosen_on_validation_and_test_time_is_used_once(tmp_path, 
     monkeypatch.setattr(
         BatteryWorld, "baselines", lambda self, period: periods.append(period) or baselines(self, period)
     )
-    monkeypatch.setattr(Experiment, "copy_policy", as_trained)
+    monkeypatch.setattr(RLlibLearner, "policy", as_trained)
     metrics = run(tmp_path / "run", "ppo")
     # Two evaluations and the baselines on validation, then the policy and the baselines on test.
     assert periods == ["validation"] * 3 + ["test"] * 2

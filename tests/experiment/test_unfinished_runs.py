@@ -22,10 +22,10 @@ def test_run_without_checkpoint_cannot_be_resumed(tmp_path):
 
 @pytest.mark.parametrize(("error", "status"), [(Interrupted(signal.SIGTERM, None), "KILLED"), (DataError(), "FAILED")])
 def test_tracker_receives_the_status_of_a_run_that_did_not_finish(tmp_path, monkeypatch, error, status):
-    def build_algorithm(self, source):
+    def build_learner(self, source):
         raise error
 
-    monkeypatch.setattr(Experiment, "build_algorithm", build_algorithm)
+    monkeypatch.setattr(Experiment, "build_learner", build_learner)
     with pytest.raises(type(error)):
         run(tmp_path / "run", "ppo")
     assert TRACKER.statuses[tmp_path / "run"] == status

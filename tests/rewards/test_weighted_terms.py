@@ -1,4 +1,4 @@
-"""Shaping: the sum of terms, its scale, its log, its state and its errors."""
+"""Weighted terms: scale, log and state of a shaping, and errors of its options."""
 
 from __future__ import annotations
 

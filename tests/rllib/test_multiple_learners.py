@@ -47,13 +47,13 @@ def test_two_learners_stay_equal_and_are_both_restored(algo, run, tmp_path, monk
     folder, train, seen = tmp_path / algo, Trainer.run, []
 
     def training(self):
-        seen.append(weights(self.algorithm))
+        seen.append(weights(self.learner.algorithm))
         train(self)
-        seen.append(weights(self.algorithm))
-        actor = self.algorithm.env_runner.module.get_state()
+        seen.append(weights(self.learner.algorithm))
+        actor = self.learner.algorithm.env_runner.module.get_state()
         assert actor and same_arrays(actor, {name: seen[-1][0][name] for name in actor})
-        self.algorithm.restore_from_path(str(checkpoint.list_checkpoints(folder / "checkpoints")[0] / "rllib"))
-        seen.append(weights(self.algorithm))
+        self.learner.restore(checkpoint.list_checkpoints(folder / "checkpoints")[0])
+        seen.append(weights(self.learner.algorithm))
 
     monkeypatch.setattr(Trainer, "run", training)
     metrics = run(algo)

@@ -1,4 +1,4 @@
-"""What is done with a sweep from another shell: status, retry, collect and logs."""
+"""Sweep commands: status, retry, collect and logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MLflow client: atomic creation of stores, and managed servers."""
+"""MLflow connection: half-created stores, managed servers and their credentials."""
 
 from __future__ import annotations
 

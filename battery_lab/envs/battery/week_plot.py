@@ -111,21 +111,24 @@ def _draw_profit(axes: Axes, week: pd.DataFrame, currency: str, baselines: Frame
 
 def _day_axis(axes: Axes, week: pd.DataFrame) -> None:
     """Mark local midnights by ticks with labels and grid lines in all rows, and every sixth hour in this one."""
-    local = week["local_start"]
-    midnights = local[(local.dt.hour == 0) & (local.dt.minute == 0)]
-    axes.set_xticks(_hours(week.loc[midnights.index]), [f"{start:%a %d}" for start in midnights])
+    times = _sixth_hours(week["local_start"])
+    days = times[times.hour < 6]  # 0, or the end of a clock change that skips midnight
+    axes.set_xticks(_utc(days), [f"{day:%a %d}" for day in days])
     # One line with markers: 84 minor ticks in the four rows would take half of the drawing time.
-    sixth = week[(local.dt.hour % 6 == 0) & (local.dt.minute == 0)]
-    ticks: dict[str, Any] = {
-        "marker": "|",
-        "color": "black",
-        "linestyle": "none",
-        "markersize": 5,
-        "markeredgewidth": 0.6,
-    }
-    axes.plot(_hours(sixth), np.zeros(len(sixth)), transform=axes.get_xaxis_transform(), clip_on=False, **ticks)
-    axes.set_xlim(*_hours(week.iloc[[0, -1]]))
+    ticks: dict[str, Any] = {"marker": "|", "color": "black", "linestyle": "none", "markersize": 5}
+    axes.plot(_utc(times), np.zeros(len(times)), transform=axes.get_xaxis_transform(), clip_on=False, **ticks)
+    axes.margins(x=0)
+    for row in axes.figure.axes:
+        row.margins(x=0)
     axes.set_xlabel(f"local time, {zone_words(week['local_start'])}")
+
+
+def _sixth_hours(local: pd.Series[Any]) -> pd.DatetimeIndex:
+    """Return 0, 6, 12 and 18 o'clock of each local day between the first and the last of some local times."""
+    first, last = local.iloc[0], local.iloc[-1]
+    clock = pd.date_range(first.tz_localize(None).normalize(), last.tz_localize(None), freq="6h")
+    times = clock.tz_localize(local.dt.tz, ambiguous=np.ones(len(clock), bool), nonexistent="shift_forward")
+    return times[(times >= first) & (times <= last)]
 
 
 def zone_words(local: pd.Series[Any]) -> str:
@@ -141,7 +144,11 @@ def zone_words(local: pd.Series[Any]) -> str:
 
 def _hours(frame: pd.DataFrame) -> NDArray[np.datetime64]:
     """Return the starts in UTC, in which no hour occurs twice."""
-    return np.asarray(frame["start"].dt.tz_convert("UTC").dt.tz_localize(None), "datetime64[s]")
+    return _utc(pd.DatetimeIndex(frame["start"]))
+
+
+def _utc(times: pd.DatetimeIndex) -> NDArray[np.datetime64]:
+    return np.asarray(times.tz_convert("UTC").tz_localize(None), "datetime64[s]")
 
 
 def _corners(frame: pd.DataFrame, values: ArrayLike) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:

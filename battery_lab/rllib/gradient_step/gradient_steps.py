@@ -108,9 +108,14 @@ class GradientSteps:
             return False
         try:
             return not self._compilation.ready()
-        except RuntimeError:
+        except (RuntimeError, OSError):
             # The step that takes over reports it.
             return False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no further step waits for the compiler, until a state is restored."""
+        return self._taken_over or not self._compiles
 
     @property
     def uses_compiled_program(self) -> bool:

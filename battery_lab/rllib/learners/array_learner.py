@@ -172,12 +172,17 @@ class ArrayLearner(TorchLearner):  # type: ignore[misc]
             )
         return metrics
 
-    def waits_for_compiler(self, iteration: int) -> bool:
+    def waits_for_compiler(self, iteration: int) -> bool | None:
         """Return whether an iteration would wait for the compiler, if it takes as many steps as the one before.
 
         Args:
             iteration: number of the next iteration.
+
+        Returns:
+            None if no iteration will ever wait again.
         """
+        if self.stepper.is_settled:
+            return None
         if iteration != self._iteration:
             self._iteration_steps = self.gradient_steps - self._iteration_start
             self._iteration, self._iteration_start = iteration, self.gradient_steps

@@ -1,4 +1,4 @@
-"""Dispatch metrics of a schedule that can be checked by hand."""
+"""Dispatch result: the rows and metrics of a policy that ran through a period."""
 
 from __future__ import annotations
 

@@ -126,6 +126,23 @@ def test_the_time_axis_shows_the_utc_offset(zone: str, words: str) -> None:
     assert figure.axes[3].get_xlabel() == f"local time, {words}"
 
 
+@pytest.mark.parametrize(
+    ("zone", "first", "marked"),
+    [
+        # Its rows are at half past local hours: midnight of the first day is before the first row.
+        ("Asia/Kolkata", "2024-03-25", [26, 27, 28, 29, 30, 31]),
+        ("America/Santiago", "2024-09-02", [2, 3, 4, 5, 6, 7, 8]),  # Clocks skip midnight on the 8th.
+        ("Europe/Berlin", "2024-10-21", [21, 22, 23, 24, 25, 26, 27]),
+    ],
+)
+def test_local_days_of_a_week_are_marked(zone: str, first: str, marked: list[int]) -> None:
+    start = pd.Timestamp(first, tz=zone).tz_convert("UTC").floor("1h").tz_convert(zone)
+    axes = drawn(panel_of("The best week", make_frame(start, 24 * 7 + 1, zone=zone))).axes[3]
+    assert [int(label.get_text()[-2:]) for label in axes.get_xticklabels()] == marked
+    low, high = axes.get_xlim()
+    assert all(low <= tick <= high for tick in axes.get_xticks())
+
+
 def test_everyday_prices_are_visible_in_a_week_of_spikes() -> None:
     frame = weekly(1, 1, 9)
     frame.loc[336:, "price"] += 10_000.0
@@ -181,6 +198,7 @@ def frames() -> dict[str, pd.DataFrame]:
     }
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("case", frames())
 def test_every_plot_can_be_drawn_for_any_period(case: str) -> None:
     frame = frames()[case]

@@ -47,3 +47,17 @@ def test_shutdown_ends_the_compilation(monkeypatch):
     monkeypatch.setattr(learner.stepper, "close", lambda: closed.append(True))
     learner.shutdown()
     assert closed == [True]
+
+
+def test_a_wait_for_the_compiler_is_expected_from_the_steps_of_the_iteration_before(monkeypatch):
+    learner, _ = build_learner(ArrayPPOLearner)
+    asked = []
+    monkeypatch.setattr(type(learner.stepper), "is_settled", False)
+    monkeypatch.setattr(learner.stepper, "waits_before", lambda number: asked.append(number) or True)
+    for iteration, steps in ((1, 40), (2, 44), (2, 44), (3, 48)):
+        learner.gradient_steps = steps
+        assert learner.waits_for_compiler(iteration) is True
+    # After a restored run, steps before it count once; asking twice changes nothing.
+    assert asked == [80, 48, 48, 52]
+    monkeypatch.setattr(type(learner.stepper), "is_settled", True)
+    assert learner.waits_for_compiler(4) is None
