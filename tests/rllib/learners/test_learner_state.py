@@ -57,7 +57,7 @@ def test_a_wait_for_the_compiler_is_expected_from_the_steps_of_the_iteration_bef
     for iteration, steps in ((1, 40), (2, 44), (2, 44), (3, 48)):
         learner.gradient_steps = steps
         assert learner.waits_for_compiler(iteration) is True
-    # After a restored run, steps before it count once; asking twice changes nothing.
+    # Before the first iteration of a resumed run, all earlier steps count: it would wait too early, not too late.
     assert asked == [80, 48, 48, 52]
     monkeypatch.setattr(type(learner.stepper), "is_settled", True)
     assert learner.waits_for_compiler(4) is None
