@@ -1,0 +1,220 @@
+"""Soft dispatch: value and gradient against finite differences, autograd, samples and the battery's physics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from battery_lab.planning.bid_clearing import clear
+from battery_lab.planning.soft_dispatch import knot_weights, move_table, slice_gradient
+from tests.factories import make_battery, wavy_prices
+
+HOURS = 1 / 12
+LEVELS, KNOTS, ROWS = 23, 5, 30
+BATTERY = {"wear_per_mwh": 5.0, "grid_fee_per_mwh": 2.0, "self_discharge_per_day": 0.3, "power_mw": 37.0}
+
+
+def scaled(price):
+    return np.arcsinh(price / 100)
+
+
+class Case:
+    """A battery, a price path, and random bids and offers around the prices."""
+
+    def __init__(self, seed=0, rows=ROWS, levels=LEVELS, knots=KNOTS, sharpness=6.0, hours=HOURS, **battery):
+        rng = np.random.default_rng(seed)
+        self.battery, self.hours, self.sharpness = make_battery(**battery), hours, sharpness
+        self.price = wavy_prices(5, seed)[rng.integers(0, 900) :][:rows]
+        self.moves = move_table(self.battery, hours, levels)
+        self.knots = knot_weights(self.battery, self.moves.energy_mwh, knots)
+        middle = rng.normal(scaled(60.0), 0.3, (rows, 1)) - np.linspace(-0.2, 0.2, knots)
+        self.bid, self.offer = middle - 0.1, middle + rng.uniform(0, 0.4, (rows, knots))
+        self.value_end = rng.normal(50, 5) * self.moves.energy_mwh
+        occupancy = rng.random(len(self.moves.energy_mwh))
+        self.start = occupancy / occupancy.sum()
+
+    def one_day(self):
+        """Start at the battery's own start, end without value, and bid around the quantiles of the prices."""
+        rng, energy = np.random.default_rng(0), self.moves.energy_mwh
+        low, high = scaled(np.quantile(self.price, [0.3, 0.7]))
+        tilt = np.linspace(0.15, -0.15, self.bid.shape[1])
+        self.bid, self.offer = (x + tilt + rng.normal(0, 0.05, self.bid.shape) for x in (low, high))
+        self.value_end, self.start = np.zeros(len(energy)), np.zeros(len(energy))
+        at = (self.battery.energy_start_mwh - energy[0]) / (energy[1] - energy[0])
+        self.start[int(at)], self.start[int(at) + 1] = 1 - at % 1, at % 1
+        return self
+
+    def bids_at(self, row, energy):
+        """Return bid and offer of an interval at some stored energies."""
+        knot, weight = knot_weights(self.battery, energy, self.bid.shape[1])
+        return [x[row, knot] * (1 - weight) + x[row, knot + 1] * weight for x in (self.bid, self.offer)]
+
+    def solve(self, bid=None, offer=None, **changes):
+        chosen = {"sharpness": self.sharpness, "value_end": self.value_end, "occupancy_start": self.start}
+        bids = (self.bid if bid is None else bid, self.offer if offer is None else offer)
+        return slice_gradient(self.moves, self.knots, *bids, scaled(self.price), self.price, **chosen | changes)
+
+
+@pytest.mark.parametrize("battery", [{}, BATTERY], ids=["default", "fees, wear and self-discharge"])
+def test_the_gradient_equals_finite_differences(battery):
+    case, step = Case(**battery), 1e-5
+    found = case.solve()
+    rng = np.random.default_rng(1)
+    for t, m in zip(rng.integers(0, ROWS, 12), rng.integers(0, KNOTS, 12), strict=True):
+        for name, exact in (("bid", found.bid_gradient), ("offer", found.offer_gradient)):
+            profits = []
+            for sign in (1, -1):
+                changed = getattr(case, name).copy()
+                changed[t, m] += sign * step
+                profits.append(case.solve(**{name: changed}).profit)
+            assert exact[t, m] == pytest.approx((profits[0] - profits[1]) / (2 * step), rel=1e-4, abs=1e-3)
+
+
+def test_the_gradient_equals_autograd():
+    case = Case(rows=12, **BATTERY)
+    bid, offer = (torch.tensor(values, requires_grad=True) for values in (case.bid, case.offer))
+    moves, price = case.moves, case.price
+    knot, weight = torch.tensor(case.knots.knot), torch.tensor(case.knots.weight)
+    value = torch.tensor(case.value_end)
+    target, share = torch.tensor(moves.target), torch.tensor(moves.weight)
+    money = [torch.tensor(p * moves.sold_mwh - moves.cost) for p in price]
+    for t in reversed(range(len(price))):
+        bids, offers = (x[t, knot] * (1 - weight) + x[t, knot + 1] * weight for x in (bid, offer))
+        p = float(scaled(price[t]))
+        logits = torch.stack([case.sharpness * (bids - p), torch.zeros(len(value)), case.sharpness * (p - offers)])
+        ends = value[target] * (1 - share) + value[target + 1] * share + money[t]
+        value = (logits.softmax(0) * ends).sum(0)
+    profit = (torch.tensor(case.start) * value).sum()
+    profit.backward()
+    found = case.solve()
+    assert found.profit == pytest.approx(float(profit.detach()), rel=1e-9)
+    np.testing.assert_allclose(found.value_start, value.detach().numpy(), rtol=1e-9)
+    np.testing.assert_allclose(found.bid_gradient, bid.grad.numpy(), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(found.offer_gradient, offer.grad.numpy(), rtol=1e-4, atol=1e-3)
+
+
+def test_the_gradient_is_the_mean_of_a_sampled_policy_gradient():
+    # Moves of whole levels, so that sampled batteries stay on the grid.
+    case = Case(rows=6, levels=9, power_mw=6.0, capacity_mwh=10.0, round_trip_efficiency=1.0, hours=1 / 6)
+    runs = 200_000
+    rng = np.random.default_rng(0)
+    level = rng.choice(9, runs, p=case.start)
+    scores, profit = np.zeros((2, runs, 6, KNOTS)), np.zeros(runs)
+    for t in range(6):
+        k, w = case.knots.knot[level], case.knots.weight[level]
+        at = [x[t, k] * (1 - w) + x[t, k + 1] * w for x in (case.bid, case.offer)]
+        p = scaled(case.price[t])
+        odds = np.exp([case.sharpness * (at[0] - p), np.zeros(runs), case.sharpness * (p - at[1])])
+        odds /= odds.sum(0)
+        move = (rng.random(runs) > odds.cumsum(0)).sum(0)
+        for place, (chosen, sign) in enumerate(((0, 1), (2, -1))):
+            score = sign * case.sharpness * ((move == chosen) - odds[chosen])
+            scores[place, np.arange(runs), t, k] += score * (1 - w)
+            scores[place, np.arange(runs), t, k + 1] += score * w
+        profit += case.price[t] * case.moves.sold_mwh[move, level] - case.moves.cost[move, level]
+        level = (case.moves.target + np.round(case.moves.weight).astype(int))[move, level]
+    profit += case.value_end[level]
+    found = case.solve()
+    assert profit.mean() == pytest.approx(found.profit, abs=4 * profit.std() / np.sqrt(runs))
+    samples = scores * (profit - profit.mean())[:, None, None]
+    error = samples.std(1) / np.sqrt(runs)
+    exact = np.stack([found.bid_gradient, found.offer_gradient])
+    assert (np.abs(samples.mean(1) - exact) <= 5 * error + 1e-6).all()
+    assert np.abs(exact).max() > 20 * error.max()
+
+
+def test_slices_in_sequence_equal_the_whole_path():
+    whole = Case(**BATTERY)
+    half = ROWS // 2
+    first, second = Case(**BATTERY), Case(**BATTERY)
+    first.price, first.bid, first.offer = whole.price[:half], whole.bid[:half], whole.offer[:half]
+    second.price, second.bid, second.offer = whole.price[half:], whole.bid[half:], whole.offer[half:]
+    value = second.solve().value_start
+    early = first.solve(value_end=value)
+    late = second.solve(occupancy_start=early.occupancy_end)
+    expected = whole.solve()
+    assert early.profit == pytest.approx(expected.profit)
+    np.testing.assert_allclose(
+        np.vstack([early.bid_gradient, late.bid_gradient]), expected.bid_gradient, rtol=1e-5, atol=1e-5
+    )
+    np.testing.assert_allclose(late.occupancy_end, expected.occupancy_end, atol=1e-9)
+    assert expected.occupancy_end.sum() == pytest.approx(1)
+
+
+def random_battery(seed):
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(0, 0.3)
+    return {
+        "power_mw": rng.uniform(2, 40),
+        "capacity_mwh": rng.uniform(20, 80),
+        "soc_min": low,
+        "soc_max": rng.uniform(low + 0.4, 1.0),
+        "soc_start": low + 0.2,
+        "round_trip_efficiency": rng.uniform(0.7, 1.0),
+        "charge_loss_share": rng.uniform(0, 1),
+        "wear_per_mwh": rng.uniform(0, 20),
+        "grid_fee_per_mwh": rng.choice([0.0, 5.0]),
+        "self_discharge_per_day": rng.choice([0.0, 0.05]),
+        "hours": rng.choice([1 / 12, 1 / 4, 1 / 2, 1.0]),
+    }
+
+
+@pytest.mark.parametrize("sharpness", [6.0, 30.0])
+@pytest.mark.parametrize("seed", range(10))
+def test_two_hundred_levels_give_the_profit_of_two_thousand(seed, sharpness):
+    coarse, fine = (
+        Case(seed, rows=288, levels=levels, sharpness=sharpness, **random_battery(seed)).one_day().solve().profit
+        for levels in (200, 2000)
+    )
+    assert coarse == pytest.approx(fine, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_grid_gives_the_profit_of_the_physics(seed):
+    """The softened policy runs through the battery itself, at any stored energy, many times."""
+    case = Case(seed, rows=288, levels=200, **random_battery(seed)).one_day()
+    battery, runs, rng = case.battery, 8_000, np.random.default_rng(seed)
+    energy, profit = np.full(runs, battery.energy_start_mwh), np.zeros(runs)
+    for t, price in enumerate(case.price):
+        bid, offer = case.bids_at(t, energy)
+        odds = np.exp(case.sharpness * np.stack([bid - scaled(price), np.zeros(runs), scaled(price) - offer]))
+        # Evenly spaced draws in random order: the shares of the moves are exact, and the mean varies little.
+        draws = rng.permutation((np.arange(runs) + rng.random()) / runs)
+        move = (draws > (odds / odds.sum(0)).cumsum(0)).sum(0) - 1
+        power, energy = battery.step(energy, move * battery.power_mw, case.hours)
+        profit += account(price, power * case.hours, battery)
+    assert profit.mean() == pytest.approx(case.solve().profit, abs=3 * profit.std() / np.sqrt(runs))
+
+
+def account(price, sold, battery):
+    """Return the profit of energy sold, negative if bought, independently of the lab's accounts."""
+    return price * sold - battery.wear_per_mwh * np.maximum(sold, 0) - battery.grid_fee_per_mwh * np.maximum(-sold, 0)
+
+
+def test_a_sharp_policy_is_the_cleared_one():
+    case = Case(rows=288, levels=400, sharpness=5e3).one_day()
+    # The same at every state of charge: a sharp bid curve would decide differently from one level to the next.
+    case.bid, case.offer = (np.repeat(x[:, :1], KNOTS, axis=1) for x in (case.bid, case.offer))
+    battery = case.battery
+    energy, profit = np.array([battery.energy_start_mwh]), 0.0
+    for t, price in enumerate(case.price):
+        bid, offer = case.bids_at(t, energy)
+        power, energy = battery.step(energy, clear(bid, offer, np.array([scaled(price)]), battery.power_mw), case.hours)
+        profit += account(price, power[0] * case.hours, battery)
+    assert case.solve().profit == pytest.approx(profit, rel=1e-3)
+
+
+def test_a_uniform_share_gives_a_gradient_at_states_that_are_not_visited():
+    case = Case()
+    start = np.zeros(LEVELS)
+    start[0] = 1.0
+    visited = case.solve(occupancy_start=start)
+    everywhere = case.solve(occupancy_start=start, uniform_share=0.3)
+    assert (visited.bid_gradient[0, 2:] == 0).all() and (everywhere.bid_gradient[0, 2:] != 0).all()
+    assert everywhere.profit == visited.profit
+
+
+def test_bids_must_have_a_row_per_price():
+    with pytest.raises(ValueError, match="must have T rows"):
+        Case().solve(bid=np.zeros((3, KNOTS)))
