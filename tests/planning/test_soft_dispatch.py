@@ -193,7 +193,7 @@ def account(price, sold, battery):
 
 
 def test_a_sharp_policy_is_the_cleared_one():
-    case = Case(rows=288, levels=400, sharpness=5e3).one_day()
+    case = Case(rows=288, levels=400, sharpness=5e4).one_day()
     # The same at every state of charge: a sharp bid curve would decide differently from one level to the next.
     case.bid, case.offer = (np.repeat(x[:, :1], KNOTS, axis=1) for x in (case.bid, case.offer))
     battery = case.battery
