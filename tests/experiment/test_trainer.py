@@ -14,7 +14,7 @@ from battery_lab.experiment.trainer import Interrupted, Trainer, TrainOptions
 
 
 class StandInLearner:
-    """Trains 100 steps per iteration. ``script`` is called with the steps at each question whether it waits."""
+    """Trains 100 steps per iteration. ``script(steps)`` says whether it waits."""
 
     def __init__(self, script):
         self.steps, self.saves, self.script = 0, [], script
@@ -88,8 +88,8 @@ def test_a_signal_before_the_first_iteration_saves_the_start(tmp_path):
 
 
 def test_the_wait_counts_as_training_time(tmp_path):
-    asked = []
-    training = trainer(tmp_path, lambda steps: steps == 0 and len(asked) < 3 and asked.append(1) is None, env_steps=100)
+    waits = []
+    training = trainer(tmp_path, lambda steps: steps == 0 and len(waits) < 3 and waits.append(1) is None, env_steps=100)
     training.run()
-    assert len(asked) == 3
+    assert len(waits) == 3
     assert training.progress.seconds > 0.1

@@ -51,13 +51,13 @@ def test_shutdown_ends_the_compilation(monkeypatch):
 
 def test_a_wait_for_the_compiler_is_expected_from_the_steps_of_the_iteration_before(monkeypatch):
     learner, _ = build_learner(ArrayPPOLearner)
-    asked = []
+    expected = []
     monkeypatch.setattr(type(learner.stepper), "is_settled", False)
-    monkeypatch.setattr(learner.stepper, "waits_before", lambda number: asked.append(number) or True)
+    monkeypatch.setattr(learner.stepper, "waits_before", lambda number: expected.append(number) or True)
     for iteration, steps in ((1, 40), (2, 44), (2, 44), (3, 48)):
         learner.gradient_steps = steps
         assert learner.waits_for_compiler(iteration) is True
     # Before the first iteration of a resumed run, all earlier steps count: it would wait too early, not too late.
-    assert asked == [80, 48, 48, 52]
+    assert expected == [80, 48, 48, 52]
     monkeypatch.setattr(type(learner.stepper), "is_settled", True)
     assert learner.waits_for_compiler(4) is None
