@@ -19,6 +19,8 @@ if sys.argv[:1] == ["-m"] and find_spec("hydra") is None:
 keep_compiled_code()
 # Before Ray is imported. Otherwise a call that needs Ray would start one that listens on all interfaces.
 os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
+# Before RLlib is imported. Otherwise it imports an installed TensorFlow, which takes 5 s.
+os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
 # Before torch is imported. By default, its threads spin for milliseconds while they wait for one another, and all wait
 # when another program uses the core of one. This count is long enough to catch the next matrix product, and short
 # enough to free the core.

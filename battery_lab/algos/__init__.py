@@ -1,1 +1,1 @@
-"""Algorithms: one per file, each a frozen dataclass that builds an RLlib AlgorithmConfig."""
+"""Algorithms: one per file, each a frozen dataclass that builds a learner."""

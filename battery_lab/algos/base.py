@@ -28,7 +28,7 @@ class Setup:
         layout: names and places of the numbers in an observation.
         actions: the kind of actions, one of the algorithm's ``action_kinds``.
         action: the meaning of the actions.
-        observation_state: what was fitted on the training period and a stored policy needs, as JSON.
+        observation_state: state fitted on the training period, as JSON; stored with the policy.
         network: network of the policy and the value function.
         rollout: backend that moves data between environments, replay buffer and learner, for algorithms on RLlib.
         seed: seed of the trial.
@@ -50,6 +50,10 @@ class Setup:
         """Action space of one environment."""
         return self.make_env(1, self.seed).single_action_space
 
+    def check_env(self) -> None:
+        """Make an environment, which raises ConfigError if it lacks a method that training needs."""
+        _ = self.action_space
+
 
 class Iteration(NamedTuple):
     """The result of one training iteration.
@@ -67,7 +71,7 @@ class Learner(Protocol):
     """Trains a policy, iteration by iteration. Two learners with equal setups and states give equal results."""
 
     def is_waiting(self) -> bool:
-        """Return whether the next iteration would wait for work in the background, and lose what it did on a stop."""
+        """Return whether the next iteration would wait for work in the background; a stop would lose the iteration."""
 
     def train(self) -> Iteration:
         """Train for one iteration."""
@@ -88,7 +92,7 @@ class Learner(Protocol):
         """
 
     def restore(self, folder: Path) -> None:
-        """Restore a state from ``save``, so that all further iterations are as without the interruption."""
+        """Restore a state from ``save``, so that all further iterations equal those of an uninterrupted run."""
 
     def stop(self) -> None:
         """End all processes and free all resources."""

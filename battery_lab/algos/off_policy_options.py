@@ -11,7 +11,7 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 
 from battery_lab.algos.base import Setup
 from battery_lab.algos.rllib_config import base_config
-from battery_lab.algos.rllib_options import LearnerOptions, per_learner
+from battery_lab.algos.rllib_options import SeveralLearnersOptions, per_learner
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, Unit, options
 
@@ -35,7 +35,7 @@ class Replay:
 
 
 @options("algo")
-class OffPolicyOptions(LearnerOptions):
+class OffPolicyOptions(SeveralLearnersOptions):
     """Options of every algorithm that learns from a replay buffer.
 
     Attributes:

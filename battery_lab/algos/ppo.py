@@ -16,7 +16,7 @@ from torch import nn
 from battery_lab.algos.base import Setup
 from battery_lab.algos.rllib_config import base_config, linear_schedule, mean_head, only_linear
 from battery_lab.algos.rllib_encoder import LabPPOCatalog
-from battery_lab.algos.rllib_options import LearnerOptions, per_learner
+from battery_lab.algos.rllib_options import SeveralLearnersOptions, per_learner
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, Unit, options
 
@@ -30,7 +30,7 @@ class BatchSizes(NamedTuple):
 
 
 @options("algo")
-class PPO(LearnerOptions):
+class PPO(SeveralLearnersOptions):
     """The option ``algo=ppo``.
 
     A policy that has seen few batches can get stuck at holding forever, where wear costs nothing. A short budget is

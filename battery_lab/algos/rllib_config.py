@@ -12,7 +12,7 @@ from torch import nn
 
 from battery_lab.algos.base import Setup
 from battery_lab.algos.rllib_encoder import NETWORK
-from battery_lab.algos.rllib_options import LearnerOptions, RLlibOptions, check_gpus
+from battery_lab.algos.rllib_options import RLlibOptions, SeveralLearnersOptions, check_gpus
 from battery_lab.rllib.backends import Parts
 from battery_lab.rllib.runners.checkpointed_runner import EnvPlaceholder
 from battery_lab.rllib.runners.environment_log import EnvironmentLog
@@ -76,8 +76,8 @@ def _runner_settings(algo: RLlibOptions, parts: Parts, fragment: int) -> dict[st
 
 
 def _learner_settings(algo: RLlibOptions, parts: Parts) -> dict[str, Any]:
-    num_learners = algo.num_learners if isinstance(algo, LearnerOptions) else 0
-    gpus_per_learner = algo.gpus_per_learner if isinstance(algo, LearnerOptions) else 0
+    num_learners = algo.num_learners if isinstance(algo, SeveralLearnersOptions) else 0
+    gpus_per_learner = algo.gpus_per_learner if isinstance(algo, SeveralLearnersOptions) else 0
     check_gpus(num_learners, gpus_per_learner)
     settings = {
         "num_learners": num_learners,

@@ -35,13 +35,17 @@ class RLlibLearner:
         actor: Callable[[RLModule], tuple[nn.Module, nn.Linear, str]],
         setup: Setup,
     ) -> None:
-        """Build the algorithm; starts Ray if it needs it.
+        """Build the algorithm; starts Ray if the algorithm needs it.
 
         Args:
             config: its configuration.
             actor: finds the policy in a module; see ``RLlibOptions``.
             setup: the trial.
+
+        Raises:
+            ConfigError: the environment cannot be trained on.
         """
+        setup.check_env()
         start_ray_for(config)
         with without_results_folder():
             self.algorithm: Any = config.build_algo()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Annotated
 
 import torch
@@ -17,7 +19,7 @@ from battery_lab.common.validated_options import Int, Unit, options
 
 
 @options("algo")
-class RLlibOptions:
+class RLlibOptions(ABC):
     """Options of every algorithm that RLlib trains. A subclass defines the configuration and finds the policy in it.
 
     Attributes:
@@ -32,24 +34,29 @@ class RLlibOptions:
     num_envs: Annotated[Int, Field(ge=1, le=65536), Unit("environments per env runner")]
     num_env_runners: Annotated[Int, Field(ge=0, le=1024), Unit("env runners (0 samples in this process)")]
 
+    @property
+    @abstractmethod
+    def action_kinds(self) -> Sequence[str]:
+        """Kinds of actions that it can learn: ``discrete``, ``continuous`` or both."""
+
+    @abstractmethod
     def config(self, setup: Setup) -> AlgorithmConfig:
         """Return the RLlib configuration."""
-        raise NotImplementedError
 
+    @abstractmethod
     def actor(self, module: RLModule) -> tuple[nn.Module, nn.Linear, str]:
         """Return the policy inside a module: its encoder, its head and its decision rule.
 
         The decision rule is ``argmax``, ``clipped_mean`` or ``tanh_mean`` (see policies/policy.py).
         """
-        raise NotImplementedError
 
     def learner(self, setup: Setup) -> RLlibLearner:
-        """Return a learner that is ready to train; starts Ray if it needs it."""
+        """Return a learner that is ready to train; starts Ray if the algorithm needs it."""
         return RLlibLearner(self.config(setup), self.actor, setup)
 
 
 @options("algo")
-class LearnerOptions(RLlibOptions):
+class SeveralLearnersOptions(RLlibOptions):
     """Options of every algorithm that can learn in several processes.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,6 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from rich.console import Console
-
-# Otherwise RLlib imports an installed TensorFlow, which takes 5 s.
-os.environ.setdefault("RLLIB_TEST_NO_TF_IMPORT", "1")
 
 from battery_lab import report
 from battery_lab.algos.base import Algo, Learner, Setup

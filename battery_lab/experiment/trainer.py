@@ -100,10 +100,9 @@ class Trainer:
         stopped: list[int] = []
         with on_stop(stopped.append):
             while not self._finished():
-                start = time.perf_counter()
                 if self._wait(stopped):
                     raise Interrupted(stopped[0], self._save())
-                metrics = self._iterate(start)
+                metrics = self._iterate()
                 last = progress.env_steps >= options.env_steps
                 if last or progress.env_steps >= progress.next_validation:
                     metrics |= self._validate()
@@ -120,15 +119,18 @@ class Trainer:
         return self.progress.env_steps >= self.options.env_steps or 0 < plateau <= self.progress.stale
 
     def _wait(self, stopped: Sequence[int]) -> bool:
-        """Wait for what the next iteration could not finish without, and return whether a signal came.
+        """Wait until the learner can finish its next iteration, and return whether a signal came.
 
         Here a checkpoint can be saved; within the iteration, its results would be lost.
         """
+        start = time.perf_counter()
         while not stopped and self.learner.is_waiting():
             time.sleep(POLL_S)
+        self.progress.seconds += time.perf_counter() - start
         return bool(stopped)
 
-    def _iterate(self, start: float) -> dict[str, float]:
+    def _iterate(self) -> dict[str, float]:
+        start = time.perf_counter()
         steps, metrics = self.learner.train()
         seconds = time.perf_counter() - start
         rate = (steps - self.progress.env_steps) / seconds

@@ -7,7 +7,8 @@ A battery submits a bid and an offer before the price of an interval is known. T
 - It holds at any other price; a price equal to the bid or to the offer clears neither.
 
 A bid above the offer is replaced, together with the offer, by the mean of both, so that nothing is bought and sold in
-one interval. Limits of the store reduce a cleared request when it is delivered (``Battery.step``).
+one interval. Prices may be on any increasing scale; the mean is taken on it. Limits of the store reduce a cleared
+request when it is delivered (``Battery.step``).
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ def clear(bid: Array, offer: Array, price: Array, power_mw: float) -> Array:
         power_mw: full power.
 
     Raises:
-        ValueError: the shapes differ, or a bid or an offer is NaN.
+        ValueError: the shapes differ, a number is NaN, or a bid is inf with an offer of -inf.
     """
     bid, offer, price = (np.ascontiguousarray(values, np.float64) for values in (bid, offer, price))
-    if not bid.shape == offer.shape == price.shape:
-        raise ValueError(f"bid, offer and price must have one shape, got {bid.shape}, {offer.shape}, {price.shape}")
-    if np.isnan(bid).any() or np.isnan(offer).any():
-        raise ValueError("a bid or an offer is not a number")
+    if price.ndim != 1 or not bid.shape == offer.shape == price.shape:
+        raise ValueError(f"bid, offer and price must be (N,) arrays, got {bid.shape}, {offer.shape}, {price.shape}")
+    if np.isnan([bid, offer, price]).any() or ((bid == np.inf) & (offer == -np.inf)).any():
+        raise ValueError("bids, offers and prices must be numbers, and no bid inf with an offer of -inf")
     return np.asarray(_clear(bid, offer, price, power_mw))
 
 

@@ -1,14 +1,14 @@
-"""Soft dispatch: the exact value of a softened bidding policy along a price path, and its exact gradient.
+"""Soft dispatch: the value of a softened bidding policy along a price path and its gradient, exact on an energy grid.
 
-A battery that moves no price meets prices that do not depend on it. Along a given price path, backward induction over
-stored energy therefore gives the exact value of a policy at every state of charge, and a forward pass gives the
-probability of every state. Together they give the exact gradient of the expected profit with respect to every bid and
-offer, without a single sampled action (Sinclair et al. 2022, "Hindsight Learning for MDPs with Exogenous Inputs",
-arXiv 2207.06272; Alvo et al. 2023, "Hindsight Differentiable Policy Optimization", arXiv 2306.11246).
+A price taker does not affect prices. Along a given price path, backward induction over stored energy therefore gives
+the value of a policy at every state of charge, and a forward pass gives the probability of every state. Together they
+give the gradient of the expected profit with respect to every bid and offer, without a single sampled action (Sinclair
+et al. 2022, "Hindsight Learning for MDPs with Exogenous Inputs", arXiv 2207.06272; Alvo et al. 2023, "Neural Inventory
+Control in Networks via Hindsight Differentiable Policy Optimization", arXiv 2306.11246).
 
 A policy gives a bid and an offer at each of M knots over the state of charge, linear in between. It is softened: with
 price p, bid b and offer o, all on one scale, it buys, holds or sells with probabilities proportional to exp(k (b - p)),
-1 and exp(k (p - o)). As the sharpness k grows, this becomes the clearing of ``bid_clearing``.
+1 and exp(k (p - o)). As the sharpness k grows, this becomes the clearing of ``bid_clearing`` on that scale.
 
 Moves are those of the battery's physics at full power, from every level of an evenly spaced grid of stored energy.
 Where a move ends between two levels, value and probability are split linearly between them, which keeps the mean
@@ -24,17 +24,19 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.envs.battery.physics import Array, Battery, deliver_mwh
+from battery_lab.envs.battery.physics import Array, Battery
+from battery_lab.envs.battery.transition import Transition
+from battery_lab.planning.energy_grid import VECTORISED
 
 BUY, HOLD, SELL = 0, 1, 2
-FAST = {"nnan", "ninf", "nsz", "contract", "reassoc", "arcp"}
 
 
 class MoveTable(NamedTuple):
     """The moves of a battery over one interval, from S levels of stored energy.
 
     Attributes:
-        energy_mwh: (S,) stored energy of the levels.
+        energy_mwh: (S,) stored energy of the levels. With self-discharge, the lowest one may be below zero.
+        floor: the level of ``soc_min``; only self-discharge reaches lower ones.
         target: (3, S) level below the end of the move to buy, hold or sell.
         weight: (3, S) weight of the level above ``target``; 0 if the move ends on ``target``.
         sold_mwh: (3, S) energy delivered to the grid, negative if bought.
@@ -42,6 +44,7 @@ class MoveTable(NamedTuple):
     """
 
     energy_mwh: Array
+    floor: int
     target: NDArray[np.int64]
     weight: Array
     sold_mwh: Array
@@ -49,13 +52,15 @@ class MoveTable(NamedTuple):
 
 
 class KnotWeights(NamedTuple):
-    """Linear interpolation between knots, for each level.
+    """Linear interpolation between M knots, for each level.
 
     Attributes:
+        knots: number of knots.
         knot: (S,) knot below each level.
         weight: (S,) weight of the knot above it.
     """
 
+    knots: int
     knot: NDArray[np.int64]
     weight: Array
 
@@ -86,21 +91,45 @@ def move_table(battery: Battery, interval_h: float, levels: int) -> MoveTable:
         interval_h: length of the interval, hours.
         levels: number of levels from ``soc_min`` to ``soc_max``, at least 2. With self-discharge, S is larger, as the
             grid continues below ``soc_min``.
+
+    Raises:
+        ValueError: there are too few levels.
     """
-    limits = battery.limits(interval_h)
-    low, high = limits.energy_min_mwh, limits.energy_max_mwh
+    if levels < 2:
+        raise ValueError(f"levels must be at least 2, got {levels}")
+    low, high = battery.energy_min_mwh, battery.energy_max_mwh
     step = (high - low) / (levels - 1)
-    below = ceil(low / step - 1e-9) if limits.retention < 1 else 0
-    energy = np.concatenate([low + step * np.arange(-below, 0), np.linspace(low, high, levels)])
-    requests = (-limits.power_mwh, 0.0, limits.power_mwh)
-    moves = np.array([[deliver_mwh(start, request, limits) for start in energy] for request in requests])
-    sold, after = moves[..., 0], moves[..., 1]
-    position = np.clip((after - energy[0]) / step, 0.0, len(energy) - 1.0)
+    floor = ceil(low / step - 1e-9) if battery.self_discharge_per_day > 0 else 0
+    energy = np.concatenate([low + step * np.arange(-floor, 0), np.linspace(low, high, levels)])
+    moves = [_move(battery, interval_h, energy, sign * battery.power_mw) for sign in (-1, 0, 1)]
+    position = np.clip((np.stack([move.energy_after_mwh for move in moves]) - energy[0]) / step, 0, len(energy) - 1)
     nearest = np.round(position)
     position = np.where(np.abs(position - nearest) < 1e-9, nearest, position)
     target = np.minimum(position.astype(np.int64), len(energy) - 2)
-    cost = battery.wear_per_mwh * np.maximum(sold, 0.0) + battery.grid_fee_per_mwh * np.maximum(-sold, 0.0)
-    return MoveTable(energy, target, position - target, sold.copy(), cost)
+    return MoveTable(
+        energy_mwh=energy,
+        floor=floor,
+        target=target,
+        weight=position - target,
+        sold_mwh=np.stack([move.sold_mwh - move.bought_mwh for move in moves]),
+        cost=np.stack([-move.profit for move in moves]),
+    )
+
+
+def _move(battery: Battery, interval_h: float, energy: Array, request_mw: float) -> Transition:
+    """Return the transitions of one request from all levels, at a price of zero."""
+    zero, request = np.zeros_like(energy), np.full_like(energy, request_mw)
+    power, after = battery.step(energy, request, interval_h)
+    return Transition(
+        row=np.zeros(len(energy), np.int64),
+        price=zero,
+        request_mw=request,
+        power_mw=power,
+        energy_mwh=energy,
+        energy_after_mwh=after,
+        interval_h=interval_h,
+        battery=battery,
+    )
 
 
 def knot_weights(battery: Battery, energy_mwh: Array, knots: int) -> KnotWeights:
@@ -110,11 +139,16 @@ def knot_weights(battery: Battery, energy_mwh: Array, knots: int) -> KnotWeights
         battery: the battery.
         energy_mwh: (S,) stored energy.
         knots: number of knots M, at least 2.
+
+    Raises:
+        ValueError: there are too few knots.
     """
+    if knots < 2:
+        raise ValueError(f"knots must be at least 2, got {knots}")
     low, high = battery.energy_min_mwh, battery.energy_max_mwh
     position = np.clip((energy_mwh - low) / (high - low), 0.0, 1.0) * (knots - 1)
     knot = np.minimum(position.astype(np.int64), knots - 2)
-    return KnotWeights(knot, position - knot)
+    return KnotWeights(knots, knot, position - knot)
 
 
 def slice_gradient(
@@ -130,38 +164,49 @@ def slice_gradient(
     occupancy_start: Array,
     uniform_share: float = 0.0,
 ) -> SliceGradient:
-    """Return the exact value and gradient of a softened policy on T intervals.
+    """Return the value and gradient of a softened policy on T intervals.
 
     Args:
         moves: the battery's moves.
         knots: interpolation of bids and offers at the levels.
-        bid: (T, M) bids at the knots, on the scale of ``scaled_price``.
+        bid: (T, M) bids at the knots, on the scale of ``scaled_price``; finite.
         offer: (T, M) offers at the knots.
         scaled_price: (T,) prices on a scale on which bids compare with them, such as asinh(price / 100).
         price: (T,) prices, currency per MWh.
         sharpness: k, per unit of the scale.
         value_end: (S,) value of each level at the end.
         occupancy_start: (S,) probability of each level at the start.
-        uniform_share: share of a uniform distribution over the levels that is mixed into the occupancy of the
-            gradient, so that the policy also learns at states that it rarely visits. Above 0, the gradient is no longer
-            that of ``profit``.
+        uniform_share: share of a uniform distribution over the levels from ``soc_min`` that is mixed into the occupancy
+            of the gradient, so that the policy also learns at states that it rarely visits. Above 0, the gradient is no
+            longer that of ``profit``.
 
     Raises:
-        ValueError: bids, offers and prices have different numbers of rows.
+        ValueError: shapes do not match, or a number is not finite.
     """
-    shape = (len(price), bid.shape[1])
-    if not bid.shape == offer.shape == shape or scaled_price.shape != price.shape:
-        raise ValueError(f"bid, offer and prices must have T rows, got {bid.shape}, {offer.shape} and {price.shape}")
-    gradients = np.zeros((2, *shape))
-    value, occupancy = np.array(value_end, np.float64), np.array(occupancy_start, np.float64)
-    profit = _slice_gradient(
-        moves, knots, bid, offer, scaled_price, price, sharpness, uniform_share, value, occupancy, gradients
-    )
-    return SliceGradient(float(profit), gradients[0], gradients[1], value, occupancy)
+    rows, size = (len(price), knots.knots), (len(moves.energy_mwh),)
+    arrays = {
+        "bid": (bid, rows),
+        "offer": (offer, rows),
+        "scaled_price": (scaled_price, rows[:1]),
+        "price": (price, rows[:1]),
+        "value_end": (value_end, size),
+        "occupancy_start": (occupancy_start, size),
+        "knots.knot": (knots.knot, size),
+    }
+    for name, (values, shape) in arrays.items():
+        if np.shape(values) != shape or not np.isfinite(values).all():
+            raise ValueError(f"{name} must be finite and have the shape {shape}, got {np.shape(values)}")
+    bid, offer, scaled_price, price, value, occupancy, _ = (np.array(x, np.float64) for x, _ in arrays.values())
+    policy = np.empty((4, len(price), *size))
+    _value(moves, knots, bid, offer, scaled_price, price, float(sharpness), value, policy)
+    profit = float(occupancy @ value)
+    gradients = np.zeros((2, *rows))
+    _gradient(moves, knots, policy, float(sharpness), float(uniform_share), occupancy, gradients)
+    return SliceGradient(profit, gradients[0], gradients[1], value, occupancy)
 
 
-@nb.njit(cache=True, fastmath=FAST, nogil=True)
-def _slice_gradient(
+@nb.njit(cache=True, fastmath=VECTORISED, nogil=True)
+def _value(
     moves: MoveTable,
     knots: KnotWeights,
     bid: Array,
@@ -169,66 +214,72 @@ def _slice_gradient(
     scaled_price: Array,
     price: Array,
     sharpness: float,
-    uniform_share: float,
     value: Array,
-    occupancy: Array,
-    gradients: Array,
-) -> float:
-    """Run the backward and the forward pass; writes ``value``, ``occupancy`` and ``gradients``, returns the profit."""
-    rows, size = len(price), len(value)
-    # Probabilities of buying and selling, and what each gains over the policy's own value.
-    buys, sells = np.empty((rows, size), np.float32), np.empty((rows, size), np.float32)
-    buy_gains, sell_gains = np.empty((rows, size), np.float32), np.empty((rows, size), np.float32)
-    after = np.empty(size)
-    for t in range(rows - 1, -1, -1):
+    policy: Array,
+) -> None:
+    """Run the backward pass: turn ``value`` at the end into ``value`` at the start.
+
+    Writes into (4, T, S) ``policy``: the probabilities of buying and of selling, and what each gains over the value.
+    """
+    after = np.empty_like(value)
+    for t in range(len(price) - 1, -1, -1):
         after[:] = value
-        for s in range(size):
+        for s in range(len(value)):
             k, w = knots.knot[s], knots.weight[s]
             at_bid = sharpness * (bid[t, k] * (1 - w) + bid[t, k + 1] * w - scaled_price[t])
             at_offer = sharpness * (scaled_price[t] - offer[t, k] * (1 - w) - offer[t, k + 1] * w)
             most = max(0.0, at_bid, at_offer)
-            buy, sell = np.exp(at_bid - most), np.exp(at_offer - most)
-            total = buy + sell + np.exp(-most)
+            buy, hold, sell = np.exp(at_bid - most), np.exp(-most), np.exp(at_offer - most)
+            total = buy + hold + sell
             buy, sell = buy / total, sell / total
             hold_value = _moved(after, moves, HOLD, s, price[t])
             buy_value = _moved(after, moves, BUY, s, price[t])
             sell_value = _moved(after, moves, SELL, s, price[t])
             value[s] = hold_value + buy * (buy_value - hold_value) + sell * (sell_value - hold_value)
-            buys[t, s], sells[t, s] = buy, sell
-            buy_gains[t, s], sell_gains[t, s] = buy_value - value[s], sell_value - value[s]
-    profit = 0.0
-    for s in range(size):
-        profit += occupancy[s] * value[s]
-    before = np.empty(size)
-    for t in range(rows):
+            policy[0, t, s], policy[1, t, s] = buy, sell
+            policy[2, t, s], policy[3, t, s] = buy_value - value[s], sell_value - value[s]
+
+
+@nb.njit(cache=True, fastmath=VECTORISED, nogil=True)
+def _gradient(
+    moves: MoveTable,
+    knots: KnotWeights,
+    policy: Array,
+    sharpness: float,
+    uniform_share: float,
+    occupancy: Array,
+    gradients: Array,
+) -> None:
+    """Run the forward pass: turn ``occupancy`` at the start into that at the end; fill (2, T, M) ``gradients``."""
+    before, uniform = np.empty_like(occupancy), uniform_share / (len(occupancy) - moves.floor)
+    for t in range(policy.shape[1]):
         before[:] = occupancy
         occupancy[:] = 0.0
-        for s in range(size):
-            buy, sell, here = buys[t, s], sells[t, s], before[s]
+        for s in range(len(occupancy)):
+            buy, sell, here = policy[0, t, s], policy[1, t, s], before[s]
             _arrive(occupancy, moves, BUY, s, here * buy)
-            _arrive(occupancy, moves, HOLD, s, here * (1.0 - buy - sell))
+            _arrive(occupancy, moves, HOLD, s, here * max(1.0 - buy - sell, 0.0))
             _arrive(occupancy, moves, SELL, s, here * sell)
-            counted = (1.0 - uniform_share) * here + uniform_share / size
-            to_bid = sharpness * counted * buy * buy_gains[t, s]
-            to_offer = -sharpness * counted * sell * sell_gains[t, s]
+            counted = (1.0 - uniform_share) * here + (uniform if s >= moves.floor else 0.0)
+            to_bid = sharpness * counted * buy * policy[2, t, s]
+            to_offer = -sharpness * counted * sell * policy[3, t, s]
             k, w = knots.knot[s], knots.weight[s]
             gradients[0, t, k] += to_bid * (1 - w)
             gradients[0, t, k + 1] += to_bid * w
             gradients[1, t, k] += to_offer * (1 - w)
             gradients[1, t, k + 1] += to_offer * w
-    return profit
 
 
-@nb.njit(cache=True, fastmath=FAST, inline="always")
+@nb.njit(cache=True, fastmath=VECTORISED, inline="always")
 def _moved(after: Array, moves: MoveTable, move: int, level: int, price: float) -> float:
     """Return the profit of a move plus the value where it ends."""
     target, weight = moves.target[move, level], moves.weight[move, level]
-    end: float = after[target] + weight * (after[target + 1] - after[target])
+    end = after[target] + weight * (after[target + 1] - after[target])
     total: float = end + price * moves.sold_mwh[move, level] - moves.cost[move, level]
     return total
 
 
-@nb.njit(cache=True, fastmath=FAST, inline="always")
+@nb.njit(cache=True, fastmath=VECTORISED, inline="always")
 def _arrive(occupancy: Array, moves: MoveTable, move: int, level: int, share: float) -> None:
     """Add a probability to the two levels between which a move ends."""
     target, weight = moves.target[move, level], moves.weight[move, level]

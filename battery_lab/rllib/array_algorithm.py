@@ -29,7 +29,7 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
     """Mixin for an RLlib algorithm: samples fragments, and copies weights directly within one process."""
 
     _shared: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
-    _never_waits = False  # all learners have taken over the compiled program, or do without
+    _never_waits = False  # all learners use the compiled program, or autograd to the end
     _unreported = 0  # transitions that RLlib's metrics do not include yet
 
     @property
@@ -91,7 +91,7 @@ class ArrayAlgorithm(Algorithm):  # type: ignore[misc]
             results = group.foreach_learner(lambda learner: learner.waits_for_compiler(iteration))
             # A learner that failed does not wait: the next iteration reports it.
             answers = [result.get() if result.ok else False for result in results]
-        self._never_waits = all(answer is None for answer in answers)
+        self._never_waits = bool(answers) and all(answer is None for answer in answers)
         return any(answers)
 
     def _log_learner_warnings(self) -> None:

@@ -7,7 +7,7 @@ from tests.compositions import option
 
 
 def setup_for(world, network, actions="discrete"):
-    """Return a setup of 10,000 steps in a world."""
+    """Return a setup of 10,000 steps in a world that was opened for a kind of actions."""
     return Setup(
         make_env=world.vector_env,
         layout=world.layout,

@@ -53,7 +53,7 @@ def test_exported_policy_acts_like_the_module(tmp_path, algos, choices, worlds, 
 
 def check_export(folder, algo, network, world, actions):
     """Check that a stored policy returns the actions of the module that it is policy_from_actor from."""
-    module = module_of(algo, setup_for(world, network))
+    module = module_of(algo, setup_for(world, network, actions))
     exported_policy(algo, network, module, world, actions).save(folder)
     layout, action = stored.read_meaning(folder)
     assert (layout, action) == (world.layout, world.action)
@@ -104,7 +104,7 @@ def test_window_conv_needs_a_window(worlds):
 def test_sac_target_entropy_is_a_fraction_of_the_uniform_entropy(algos, choices, worlds):
     sac, network = replace(algos["sac"], target_entropy=0.5), part(choices["mlp"], "network")
     assert sac.config(setup_for(worlds("discrete"), network)).target_entropy == pytest.approx(0.5 * np.log(3))
-    assert sac.config(setup_for(worlds("continuous"), network)).target_entropy == -0.5
+    assert sac.config(setup_for(worlds("continuous"), network, "continuous")).target_entropy == -0.5
 
 
 def test_dqn_epsilon_falls_over_a_fraction_of_the_budget(algos, choices, worlds):

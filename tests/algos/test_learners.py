@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
 
+from battery_lab.algos.rllib_options import RLlibOptions
 from battery_lab.common.errors import ConfigError
 from tests.algos.algorithm_setups import setup_for
 from tests.compositions import option, part, small
@@ -151,3 +152,21 @@ def test_more_gpus_than_available_are_rejected(configured, monkeypatch):
 def test_invalid_learner_options_are_rejected(algos, algo, options, named):
     with pytest.raises(ConfigError, match=named):
         replace(algos[algo], **options)
+
+
+def test_an_environment_that_cannot_be_trained_on_is_refused_before_ray_starts(algos, choices, worlds, monkeypatch):
+    def refuse(num_envs, seed):
+        raise ConfigError("the environment must implement take_log")
+
+    monkeypatch.setattr("battery_lab.algos.rllib_learner.start_ray_for", lambda config: pytest.fail("Ray started"))
+    setup = replace(setup_for(worlds("discrete"), part(choices["mlp"], "network")), make_env=refuse)
+    with pytest.raises(ConfigError, match="must implement take_log"):
+        algos["ppo"].learner(setup)
+
+
+def test_an_algorithm_on_rllib_must_say_where_its_policy_is(algos):
+    class Unfinished(type(algos["ppo"])):
+        actor = RLlibOptions.actor
+
+    with pytest.raises(TypeError, match="abstract method actor"):
+        Unfinished(**{field.name: getattr(algos["ppo"], field.name) for field in fields(algos["ppo"])})

@@ -23,7 +23,7 @@ def test_it_buys_below_the_bid_sells_above_the_offer_and_holds_in_between():
     assert list(cleared(np.full(7, 30.0), np.full(7, 60.0), price)) == [-POWER, -POWER, 0, 0, 0, POWER, POWER]
 
 
-def test_infinite_prices_never_clear():
+def test_an_infinite_bid_or_offer_always_or_never_clears():
     assert list(cleared([-np.inf, np.inf, -np.inf], [np.inf, np.inf, -np.inf], [50.0] * 3)) == [0, -POWER, POWER]
 
 
@@ -40,17 +40,31 @@ def test_requests_rise_with_the_price(bid, offer, prices):
 
 
 @given(PRICES, PRICES, PRICES, st.floats(0.1, 0.9))
-def test_the_energy_of_a_cleared_interval_balances(bid, offer, price, soc):
+def test_what_is_delivered_is_what_was_cleared_within_the_limits(bid, offer, price, soc):
     battery = make_battery()
     energy = np.array([soc * battery.capacity_mwh])
     power, after = battery.step(energy, cleared(bid, offer, price), 1 / 12)
-    bought, sold = max(-power[0], 0.0) / 12, max(power[0], 0.0) / 12
-    assert bought == 0 or sold == 0
-    stored = bought * battery.charge_efficiency - sold / battery.discharge_efficiency
-    assert after[0] - energy[0] == pytest.approx(stored, abs=1e-9)
+    low, high = min(bid, offer, (bid + offer) / 2), max(bid, offer, (bid + offer) / 2)
+    if price < low:
+        room = (battery.energy_max_mwh - energy[0]) / battery.charge_efficiency
+        assert power[0] / 12 == pytest.approx(-min(POWER / 12, room))
+    elif price > high:
+        room = (energy[0] - battery.energy_min_mwh) * battery.discharge_efficiency
+        assert power[0] / 12 == pytest.approx(min(POWER / 12, room))
+    elif bid <= offer:
+        assert power[0] == 0 and after[0] == energy[0]
 
 
-@pytest.mark.parametrize(("bid", "message"), [([np.nan], "not a number"), ([1.0, 2.0], "one shape")])
-def test_bad_bids_are_refused(bid, message):
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (([np.nan], [5.0], [1.0]), "must be numbers"),
+        (([1.0], [5.0], [np.nan]), "must be numbers"),
+        (([np.inf], [-np.inf], [1.0]), "no bid inf with an offer of -inf"),
+        (([1.0, 2.0], [5.0], [1.0]), r"\(N,\) arrays"),
+        (([[1.0]], [[5.0]], [[1.0]]), r"\(N,\) arrays"),
+    ],
+)
+def test_bad_bids_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
-        cleared(bid, [5.0], [1.0])
+        cleared(*values)

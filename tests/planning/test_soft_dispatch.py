@@ -47,8 +47,17 @@ class Case:
 
     def bids_at(self, row, energy):
         """Return bid and offer of an interval at some stored energies."""
-        knot, weight = knot_weights(self.battery, energy, self.bid.shape[1])
+        _, knot, weight = knot_weights(self.battery, energy, self.bid.shape[1])
         return [x[row, knot] * (1 - weight) + x[row, knot + 1] * weight for x in (self.bid, self.offer)]
+
+    def cleared_profit(self):
+        """Return the profit of the bids and offers as a market clears them, on the same scale."""
+        battery, energy, profit = self.battery, np.array([self.battery.energy_start_mwh]), 0.0
+        for t, price in enumerate(self.price):
+            request = clear(*self.bids_at(t, energy), np.array([scaled(price)]), battery.power_mw)
+            power, energy = battery.step(energy, request, self.hours)
+            profit += account(price, power[0] * self.hours, battery)
+        return profit
 
     def solve(self, bid=None, offer=None, **changes):
         chosen = {"sharpness": self.sharpness, "value_end": self.value_end, "occupancy_start": self.start}
@@ -59,10 +68,10 @@ class Case:
 @pytest.mark.parametrize("battery", [{}, BATTERY], ids=["default", "fees, wear and self-discharge"])
 def test_the_gradient_equals_finite_differences(battery):
     case, step = Case(**battery), 1e-5
-    found = case.solve()
+    solution = case.solve()
     rng = np.random.default_rng(1)
     for t, m in zip(rng.integers(0, ROWS, 12), rng.integers(0, KNOTS, 12), strict=True):
-        for name, exact in (("bid", found.bid_gradient), ("offer", found.offer_gradient)):
+        for name, exact in (("bid", solution.bid_gradient), ("offer", solution.offer_gradient)):
             profits = []
             for sign in (1, -1):
                 changed = getattr(case, name).copy()
@@ -87,11 +96,11 @@ def test_the_gradient_equals_autograd():
         value = (logits.softmax(0) * ends).sum(0)
     profit = (torch.tensor(case.start) * value).sum()
     profit.backward()
-    found = case.solve()
-    assert found.profit == pytest.approx(float(profit.detach()), rel=1e-9)
-    np.testing.assert_allclose(found.value_start, value.detach().numpy(), rtol=1e-9)
-    np.testing.assert_allclose(found.bid_gradient, bid.grad.numpy(), rtol=1e-4, atol=1e-3)
-    np.testing.assert_allclose(found.offer_gradient, offer.grad.numpy(), rtol=1e-4, atol=1e-3)
+    solution = case.solve()
+    assert solution.profit == pytest.approx(float(profit.detach()), rel=1e-9)
+    np.testing.assert_allclose(solution.value_start, value.detach().numpy(), rtol=1e-9)
+    np.testing.assert_allclose(solution.bid_gradient, bid.grad.numpy(), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(solution.offer_gradient, offer.grad.numpy(), rtol=1e-4, atol=1e-3)
 
 
 def test_the_gradient_is_the_mean_of_a_sampled_policy_gradient():
@@ -115,11 +124,11 @@ def test_the_gradient_is_the_mean_of_a_sampled_policy_gradient():
         profit += case.price[t] * case.moves.sold_mwh[move, level] - case.moves.cost[move, level]
         level = (case.moves.target + np.round(case.moves.weight).astype(int))[move, level]
     profit += case.value_end[level]
-    found = case.solve()
-    assert profit.mean() == pytest.approx(found.profit, abs=4 * profit.std() / np.sqrt(runs))
+    solution = case.solve()
+    assert profit.mean() == pytest.approx(solution.profit, abs=4 * profit.std() / np.sqrt(runs))
     samples = scores * (profit - profit.mean())[:, None, None]
     error = samples.std(1) / np.sqrt(runs)
-    exact = np.stack([found.bid_gradient, found.offer_gradient])
+    exact = np.stack([solution.bid_gradient, solution.offer_gradient])
     assert (np.abs(samples.mean(1) - exact) <= 5 * error + 1e-6).all()
     assert np.abs(exact).max() > 20 * error.max()
 
@@ -196,13 +205,7 @@ def test_a_sharp_policy_is_the_cleared_one():
     case = Case(rows=288, levels=400, sharpness=5e4).one_day()
     # The same at every state of charge: a sharp bid curve would decide differently from one level to the next.
     case.bid, case.offer = (np.repeat(x[:, :1], KNOTS, axis=1) for x in (case.bid, case.offer))
-    battery = case.battery
-    energy, profit = np.array([battery.energy_start_mwh]), 0.0
-    for t, price in enumerate(case.price):
-        bid, offer = case.bids_at(t, energy)
-        power, energy = battery.step(energy, clear(bid, offer, np.array([scaled(price)]), battery.power_mw), case.hours)
-        profit += account(price, power[0] * case.hours, battery)
-    assert case.solve().profit == pytest.approx(profit, rel=1e-3)
+    assert case.solve().profit == pytest.approx(case.cleared_profit(), rel=1e-3)
 
 
 def test_a_uniform_share_gives_a_gradient_at_states_that_are_not_visited():
@@ -215,6 +218,37 @@ def test_a_uniform_share_gives_a_gradient_at_states_that_are_not_visited():
     assert everywhere.profit == visited.profit
 
 
-def test_bids_must_have_a_row_per_price():
-    with pytest.raises(ValueError, match="must have T rows"):
-        Case().solve(bid=np.zeros((3, KNOTS)))
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bid", np.zeros((3, KNOTS))),
+        ("offer", np.zeros((ROWS, KNOTS + 1))),
+        ("bid", np.full((ROWS, KNOTS), -np.inf)),
+        ("value_end", np.zeros(LEVELS + 1)),
+        ("occupancy_start", np.full(LEVELS, np.nan)),
+    ],
+)
+def test_wrong_shapes_and_infinities_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be finite and have the shape"):
+        Case().solve(**{name: value})
+
+
+@pytest.mark.parametrize("make", [lambda b: move_table(b, HOURS, 1), lambda b: knot_weights(b, np.ones(3), 1)])
+def test_at_least_two_levels_and_knots_are_needed(make):
+    with pytest.raises(ValueError, match="must be at least 2, got 1"):
+        make(make_battery())
+
+
+@pytest.mark.parametrize("battery", [{}, {"soc_min": 0.0, "self_discharge_per_day": 0.2}])
+def test_two_levels_and_two_knots_suffice(battery):
+    case = Case(levels=2, knots=2, **battery)
+    solution = case.solve()
+    assert len(case.moves.energy_mwh) == 2
+    assert solution.occupancy_end.min() >= 0 and solution.occupancy_end.sum() == pytest.approx(1)
+
+
+def test_crossed_bids_clear_at_their_mean_on_the_scale():
+    case = Case(rows=288, levels=400, sharpness=5e4).one_day()
+    case.bid, case.offer = (np.repeat(x[:, :1], KNOTS, axis=1) for x in (case.offer, case.bid))
+    assert (case.bid > case.offer).mean() > 0.9
+    assert case.solve().profit == pytest.approx(case.cleared_profit(), rel=1e-3)

@@ -90,6 +90,21 @@ def test_traced_off_policy_steps_resume_exactly(kind, monkeypatch, tmp_path):
     assert len(programs) == 1 and programs[0].runs > 0
 
 
+def test_an_algorithm_that_goes_back_before_the_take_over_waits_again(monkeypatch, tmp_path):
+    compiler = StandIns(monkeypatch)
+    algorithm = build(PPOConfig, tmp_path / "programs")
+    rounds(algorithm, 1)
+    assert not algorithm.waits_for_compiler()
+    algorithm.save_to_path(str(tmp_path / "before"))
+    learner = rounds(algorithm, 3)
+    assert learner.stepper.uses_compiled_program and not algorithm.waits_for_compiler()
+    algorithm.restore_from_path(str(tmp_path / "before"))
+    monkeypatch.setattr(learner.stepper, "waits_before", lambda number: True)
+    assert algorithm.waits_for_compiler()
+    algorithm.stop()
+    assert compiler.made
+
+
 @pytest.mark.walk
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ (make system)")
 @pytest.mark.parametrize(

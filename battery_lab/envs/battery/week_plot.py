@@ -115,9 +115,14 @@ def _day_axis(axes: Axes, week: pd.DataFrame) -> None:
     days = times[times.hour < 6]  # 0, or the end of a clock change that skips midnight
     axes.set_xticks(_utc(days), [f"{day:%a %d}" for day in days])
     # One line with markers: 84 minor ticks in the four rows would take half of the drawing time.
-    ticks: dict[str, Any] = {"marker": "|", "color": "black", "linestyle": "none", "markersize": 5}
+    ticks: dict[str, Any] = {
+        "marker": "|",
+        "color": "black",
+        "linestyle": "none",
+        "markersize": 5,
+        "markeredgewidth": 0.6,
+    }
     axes.plot(_utc(times), np.zeros(len(times)), transform=axes.get_xaxis_transform(), clip_on=False, **ticks)
-    axes.margins(x=0)
     for row in axes.figure.axes:
         row.margins(x=0)
     axes.set_xlabel(f"local time, {zone_words(week['local_start'])}")
