@@ -7,16 +7,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 from pydantic import Field
 
-from battery_lab.algos.base import Learner
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.stop_signals import on_stop
 from battery_lab.common.validated_options import Int, options
 from battery_lab.experiment import checkpoint
 from battery_lab.experiment.checkpoint import Progress
+
+if TYPE_CHECKING:
+    from battery_lab.algos.base import Learner
 
 POLL_S = 0.05
 
