@@ -12,7 +12,7 @@ from ray.rllib.algorithms.dqn.torch.default_dqn_torch_rl_module import DefaultDQ
 from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
-from battery_lab.algos.base import Setup
+from battery_lab.algos.interfaces import Setup
 from battery_lab.algos.off_policy_options import OffPolicyOptions
 from battery_lab.algos.rllib_config import linear_schedule, only_linear
 from battery_lab.algos.rllib_encoder import LabDQNCatalog

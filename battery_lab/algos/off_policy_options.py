@@ -9,7 +9,7 @@ from pydantic import Field
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.rl_module import RLModule
 
-from battery_lab.algos.base import Setup
+from battery_lab.algos.interfaces import Setup
 from battery_lab.algos.rllib_config import base_config
 from battery_lab.algos.rllib_options import SeveralLearnersOptions, per_learner
 from battery_lab.common.errors import require

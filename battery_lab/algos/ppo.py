@@ -13,7 +13,7 @@ from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPP
 from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
-from battery_lab.algos.base import Setup
+from battery_lab.algos.interfaces import Setup
 from battery_lab.algos.rllib_config import base_config, linear_schedule, mean_head, only_linear
 from battery_lab.algos.rllib_encoder import LabPPOCatalog
 from battery_lab.algos.rllib_options import SeveralLearnersOptions, per_learner

@@ -10,7 +10,7 @@ from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModule, RLModuleSpec
 from torch import nn
 
-from battery_lab.algos.base import Setup
+from battery_lab.algos.interfaces import Setup
 from battery_lab.algos.rllib_encoder import NETWORK
 from battery_lab.algos.rllib_options import RLlibOptions, SeveralLearnersOptions, check_gpus
 from battery_lab.rllib.backends import Parts

@@ -11,7 +11,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
-from battery_lab.algos.base import Iteration, Setup
+from battery_lab.algos.interfaces import Iteration, Setup
 from battery_lab.policies.policy import Policy, policy_from_actor
 from battery_lab.rllib.ray_runtime import start_ray_for, without_results_folder
 
@@ -23,7 +23,7 @@ LOSSES = {
 
 
 class RLlibLearner:
-    """An RLlib algorithm; see ``Learner`` in ``algos/base.py``.
+    """An RLlib algorithm; see ``Learner`` in ``algos/interfaces.py``.
 
     Attributes:
         algorithm: the algorithm. If it has ``save_memory`` and ``load_memory``, they store its replay buffer.

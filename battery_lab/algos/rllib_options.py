@@ -12,7 +12,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
-from battery_lab.algos.base import Setup
+from battery_lab.algos.interfaces import Setup
 from battery_lab.algos.rllib_learner import RLlibLearner
 from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.validated_options import Int, Unit, options

@@ -13,7 +13,7 @@ from ray.rllib.algorithms.sac.torch.default_sac_torch_rl_module import DefaultSA
 from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
-from battery_lab.algos.base import Setup
+from battery_lab.algos.interfaces import Setup
 from battery_lab.algos.off_policy_options import OffPolicyOptions
 from battery_lab.algos.rllib_config import mean_head, only_linear
 from battery_lab.algos.rllib_encoder import LabSACCatalog

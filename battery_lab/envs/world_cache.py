@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.envs.base import Environment, TrainingVectorEnv, World
+from battery_lab.envs.interfaces import Environment, TrainingVectorEnv, World
 
 _OPENED: dict[str, World] = {}
 NEEDED = ("take_log", "get_state", "set_state")
@@ -53,6 +53,6 @@ class WorldSource:
             )
             raise ConfigError(
                 f"the environment {type(env).__name__} must implement {missing} to be trained: "
-                "see TrainingVectorEnv in battery_lab/envs/base.py"
+                "see TrainingVectorEnv in battery_lab/envs/interfaces.py"
             )
         return env

@@ -13,7 +13,7 @@ from battery_lab.common.atomic_write import PREFIX, atomic_path
 from battery_lab.common.errors import DataError
 
 if TYPE_CHECKING:
-    from battery_lab.algos.base import Learner
+    from battery_lab.algos.interfaces import Learner
 
 STATE, BEST = "state.json", "best_policy"
 FILES = "files"  # key in the state: sizes of all files of the checkpoint

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from battery_lab.common.duration_text import clock
-from battery_lab.envs.base import Metric
+from battery_lab.envs.interfaces import Metric
 from battery_lab.experiment.checkpoint import Progress
 
 LINE_EVERY_S = 10.0

@@ -13,10 +13,10 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from battery_lab import report
-from battery_lab.algos.base import Algo, Learner, Setup
+from battery_lab.algos.interfaces import Algo, Learner, Setup
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.envs.base import Environment, World, score_metric
+from battery_lab.envs.interfaces import Environment, World, score_metric
 from battery_lab.envs.world_cache import WorldSource
 from battery_lab.experiment import checkpoint, final_evaluation
 from battery_lab.experiment.checkpoint import Progress

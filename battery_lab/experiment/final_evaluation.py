@@ -12,7 +12,7 @@ import pandas as pd
 
 from battery_lab import report
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.envs.base import Evaluation, World
+from battery_lab.envs.interfaces import Evaluation, World
 from battery_lab.experiment.policy_metrics import flat_metrics, table, with_shares
 from battery_lab.policies.policy import Policy
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import pandas as pd
 
 from battery_lab.common.metric_names import CAPTURE, LIFT
-from battery_lab.envs.base import Actor, Evaluation, World
+from battery_lab.envs.interfaces import Actor, Evaluation, World
 
 
 def ratio(value: float, whole: float) -> float:

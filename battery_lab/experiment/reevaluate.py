@@ -14,7 +14,7 @@ from rich.console import Console
 from battery_lab import report
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.envs.base import World
+from battery_lab.envs.interfaces import World
 from battery_lab.envs.world_cache import WorldSource
 from battery_lab.experiment import final_evaluation
 from battery_lab.experiment.experiment import Experiment

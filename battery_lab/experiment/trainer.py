@@ -18,7 +18,7 @@ from battery_lab.experiment import checkpoint
 from battery_lab.experiment.checkpoint import Progress
 
 if TYPE_CHECKING:
-    from battery_lab.algos.base import Learner
+    from battery_lab.algos.interfaces import Learner
 
 POLL_S = 0.05
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from battery_lab.common.errors import DataError, LabError
-from battery_lab.envs.base import ActionKind, ActionMeaning, Environment
+from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Environment
 from battery_lab.envs.layout import Layout
 from battery_lab.networks.base import Network
 from battery_lab.policies.policy import Policy, load, read_meaning, read_spec

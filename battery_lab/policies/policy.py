@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from battery_lab.common.errors import DataError, require_choice
-from battery_lab.envs.base import ActionMeaning
+from battery_lab.envs.interfaces import ActionMeaning
 from battery_lab.envs.layout import Layout
 
 FORMAT = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from battery_lab.envs.base import Panel
+from battery_lab.envs.interfaces import Panel
 from battery_lab.report.page import write_report
 from battery_lab.report.tables import render_table
 

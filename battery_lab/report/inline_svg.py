@@ -7,7 +7,7 @@ import re
 import warnings
 from typing import Any
 
-from battery_lab.envs.base import Panel
+from battery_lab.envs.interfaces import Panel
 from battery_lab.report.plot_style import RC
 
 # Parts of a standalone SVG file that the page does not need. The page must not contain any URL.

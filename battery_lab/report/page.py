@@ -18,7 +18,7 @@ from battery_lab.report.training_plots import training_panels
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from battery_lab.envs.base import Panel, World
+    from battery_lab.envs.interfaces import Panel, World
 
 
 def write_report(

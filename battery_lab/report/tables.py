@@ -15,7 +15,7 @@ from rich.text import Text
 from battery_lab.common.metric_names import CAPTURE, LIFT
 
 if TYPE_CHECKING:
-    from battery_lab.envs.base import World
+    from battery_lab.envs.interfaces import World
 
 MISSING = "\N{EN DASH}"
 

@@ -10,14 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from battery_lab.common.metric_names import CAPTURE, LIFT
-from battery_lab.envs.base import Panel
+from battery_lab.envs.interfaces import Panel
 from battery_lab.report.plot_style import BLUE, GREEN, GREY, ORANGE, SEQUENCE, legend_above, number_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from battery_lab.envs.base import Metric, World
+    from battery_lab.envs.interfaces import Metric, World
 
 STEPS = "env_steps"
 VALIDATION_CAPTURE, VALIDATION_LIFT = f"validation/{CAPTURE}", f"validation/{LIFT}"

@@ -12,7 +12,7 @@ from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 
 from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.config.compose import compose
-from battery_lab.envs.base import ActionMeaning
+from battery_lab.envs.interfaces import ActionMeaning
 from battery_lab.envs.layout import Layout
 from battery_lab.envs.world_cache import WorldSource
 from battery_lab.experiment.experiment import Experiment, choose_actions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from battery_lab.algos.base import Setup
+from battery_lab.algos.interfaces import Setup
 from tests.compositions import option
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from battery_lab.envs.base import Evaluation
+from battery_lab.envs.interfaces import Evaluation
 from battery_lab.experiment import final_evaluation
 
 

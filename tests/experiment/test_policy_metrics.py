@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from battery_lab.envs.base import Evaluation
+from battery_lab.envs.interfaces import Evaluation
 from battery_lab.experiment.policy_metrics import flat_metrics, table, with_shares
 
 WORLD = SimpleNamespace(score="profit_per_day", optimum="best", rule="plain")

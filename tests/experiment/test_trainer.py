@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from battery_lab.algos.base import Iteration
+from battery_lab.algos.interfaces import Iteration
 from battery_lab.experiment import checkpoint
 from battery_lab.experiment.checkpoint import Progress
 from battery_lab.experiment.trainer import Interrupted, Trainer, TrainOptions

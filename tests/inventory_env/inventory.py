@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from battery_lab.common.validated_options import options
-from battery_lab.envs.base import ActionMeaning, Actor, Evaluation, Metric
+from battery_lab.envs.interfaces import ActionMeaning, Actor, Evaluation, Metric
 from battery_lab.envs.layout import Layout
 from battery_lab.report import Panel
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from battery_lab.common.errors import ConfigError, DataError
-from battery_lab.envs.base import ActionMeaning
+from battery_lab.envs.interfaces import ActionMeaning
 from battery_lab.envs.layout import Layout
 from battery_lab.policies.policy import SPEC, WEIGHTS, Policy, PolicyNetwork, load, read_meaning, read_spec
 

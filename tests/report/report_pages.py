@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from battery_lab import report
-from battery_lab.envs.base import Metric
+from battery_lab.envs.interfaces import Metric
 from battery_lab.report import Panel
 
 EVIL = "</script><script>alert(1)</script><img src=http://evil.example/x>--> $\\frac{1$ \x1b[31m[bold]"

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from battery_lab.envs.base import ActionMeaning
+from battery_lab.envs.interfaces import ActionMeaning
 from battery_lab.envs.layout import Layout
 from battery_lab.policies.onnx_export import export_policy
 from battery_lab.policies.policy import Policy, PolicyNetwork

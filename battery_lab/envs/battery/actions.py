@@ -12,7 +12,7 @@ from pydantic import Field
 
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, Unit, options
-from battery_lab.envs.base import ActionKind, ActionMeaning
+from battery_lab.envs.interfaces import ActionKind, ActionMeaning
 
 KINDS = ("discrete", "continuous")
 

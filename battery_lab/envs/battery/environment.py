@@ -12,7 +12,6 @@ from pydantic import Field, SkipValidation
 from battery_lab.baselines import Baseline
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, Unit, options
-from battery_lab.envs.base import ActionKind, ActionMeaning, Actor, Evaluation, Metric
 from battery_lab.envs.battery import evaluate_policy
 from battery_lab.envs.battery.actions import KINDS, ActionSet
 from battery_lab.envs.battery.baseline_cache import cached_requests
@@ -22,6 +21,7 @@ from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.envs.battery.time_split import split_time
 from battery_lab.envs.battery.transition import RewardContext
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
+from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric
 from battery_lab.envs.layout import Layout
 from battery_lab.market.market_series import Market, MarketSeries
 from battery_lab.observations.observation_set import ObservationSet, Observer, Scaling
@@ -100,7 +100,7 @@ class BatteryMarket:
 
 
 class BatteryWorld:
-    """A battery on a market, with its data loaded; see ``World`` in ``envs/base.py``."""
+    """A battery on a market, with its data loaded; see ``World`` in ``envs/interfaces.py``."""
 
     score = "profit_per_day"
     optimum = "perfect_foresight"

@@ -13,9 +13,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.envs.base import Actor
 from battery_lab.envs.battery.actions import ActionSet
 from battery_lab.envs.battery.problem import DispatchProblem
+from battery_lab.envs.interfaces import Actor
 from battery_lab.observations.observation_set import Observer
 
 Array = NDArray[np.float64]

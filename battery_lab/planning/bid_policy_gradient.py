@@ -1,4 +1,4 @@
-"""Soft dispatch: the value of a softened bidding policy along a price path and its gradient, exact on an energy grid.
+"""Bid policy gradient: value of a softened bidding policy along a price path and its gradient, exact on an energy grid.
 
 A price taker does not affect prices. Along a given price path, backward induction over stored energy therefore gives
 the value of a policy at every state of charge, and a forward pass gives the probability of every state. Together they

@@ -1,4 +1,4 @@
-"""Soft dispatch: value and gradient against finite differences, autograd, samples and the battery's physics."""
+"""Bid policy gradient: value and gradient against finite differences, autograd, samples and the battery's physics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from battery_lab.planning.bid_clearing import clear
-from battery_lab.planning.soft_dispatch import knot_weights, move_table, slice_gradient
+from battery_lab.planning.bid_policy_gradient import knot_weights, move_table, slice_gradient
 from tests.factories import make_battery, wavy_prices
 
 HOURS = 1 / 12

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import gymnasium as gym
 
-from battery_lab.envs.base import ActionMeaning
+from battery_lab.envs.interfaces import ActionMeaning
 from battery_lab.envs.layout import Layout
 from battery_lab.networks.base import Network
 from battery_lab.policies.policy import Policy
