@@ -2,7 +2,7 @@
 
 A price taker does not affect prices. Along a given price path, backward induction over stored energy therefore gives
 the value of a policy at every state of charge, and a forward pass gives the probability of every state. Together they
-give the gradient of the expected profit with respect to every bid and offer, without a single sampled action (Sinclair
+give the gradient of the expected reward with respect to every bid and offer, without a single sampled action (Sinclair
 et al. 2022, "Hindsight Learning for MDPs with Exogenous Inputs", arXiv 2207.06272; Alvo et al. 2023, "Neural Inventory
 Control in Networks via Hindsight Differentiable Policy Optimization", arXiv 2306.11246).
 
@@ -39,16 +39,18 @@ class MoveTable(NamedTuple):
         floor: the level of ``soc_min``; only self-discharge reaches lower ones.
         target: (3, S) level below the end of the move to buy, hold or sell.
         weight: (3, S) weight of the level above ``target``; 0 if the move ends on ``target``.
-        sold_mwh: (3, S) energy delivered to the grid, negative if bought.
-        cost: (3, S) wear and grid fee of the move, in the market's currency.
+        request_mw: (3, S) requested power, + discharges.
+        power_mw: (3, S) delivered power.
+        energy_after_mwh: (3, S) stored energy at the end of the move.
     """
 
     energy_mwh: Array
     floor: int
     target: NDArray[np.int64]
     weight: Array
-    sold_mwh: Array
-    cost: Array
+    request_mw: Array
+    power_mw: Array
+    energy_after_mwh: Array
 
 
 class KnotWeights(NamedTuple):
@@ -69,14 +71,14 @@ class SliceGradient(NamedTuple):
     """Value and gradient of a policy on a slice of a price path.
 
     Attributes:
-        profit: expected profit of the slice plus the value at its end, from the occupancy at its start.
-        bid_gradient: (T, M) gradient of ``profit`` with respect to the bids.
+        value: expected reward of the slice plus the value at its end, from the occupancy at its start.
+        bid_gradient: (T, M) gradient of ``value`` with respect to the bids.
         offer_gradient: (T, M) the same for the offers.
         value_start: (S,) value of each level at the start of the slice.
         occupancy_end: (S,) probability of each level at its end.
     """
 
-    profit: float
+    value: float
     bid_gradient: Array
     offer_gradient: Array
     value_start: Array
@@ -101,31 +103,39 @@ def move_table(battery: Battery, interval_h: float, levels: int) -> MoveTable:
     step = (high - low) / (levels - 1)
     floor = ceil(low / step - 1e-9) if battery.self_discharge_per_day > 0 else 0
     energy = np.concatenate([low + step * np.arange(-floor, 0), np.linspace(low, high, levels)])
-    moves = [_move(battery, interval_h, energy, sign * battery.power_mw) for sign in (-1, 0, 1)]
-    position = np.clip((np.stack([move.energy_after_mwh for move in moves]) - energy[0]) / step, 0, len(energy) - 1)
+    request = np.repeat(battery.power_mw * np.array([[-1.0], [0.0], [1.0]]), len(energy), axis=1)
+    power, after = (
+        np.reshape(x, request.shape) for x in battery.step(np.tile(energy, 3), request.reshape(-1), interval_h)
+    )
+    position = np.clip((after - energy[0]) / step, 0, len(energy) - 1)
     nearest = np.round(position)
     position = np.where(np.abs(position - nearest) < 1e-9, nearest, position)
     target = np.minimum(position.astype(np.int64), len(energy) - 2)
-    return MoveTable(
-        energy_mwh=energy,
-        floor=floor,
-        target=target,
-        weight=position - target,
-        sold_mwh=np.stack([move.sold_mwh - move.bought_mwh for move in moves]),
-        cost=np.stack([-move.profit for move in moves]),
-    )
+    return MoveTable(energy, floor, target, position - target, request, power, after)
 
 
-def _move(battery: Battery, interval_h: float, energy: Array, request_mw: float) -> Transition:
-    """Return the transitions of one request from all levels, at a price of zero."""
-    zero, request = np.zeros_like(energy), np.full_like(energy, request_mw)
-    power, after = battery.step(energy, request, interval_h)
+def transitions(
+    moves: MoveTable, row: NDArray[np.int64], price: Array, battery: Battery, interval_h: float
+) -> Transition:
+    """Return the transitions of all moves from all levels in T intervals, as (T * 3 * S,) arrays.
+
+    Args:
+        moves: the moves of the same battery and interval.
+        row: (T,) rows of the market series.
+        price: (T,) their prices, currency per MWh.
+        battery: the battery.
+        interval_h: length of the interval, hours.
+    """
+    each, times = moves.request_mw.size, len(row)
+    energy = np.broadcast_to(moves.energy_mwh, moves.request_mw.shape)
+    columns = (moves.request_mw, moves.power_mw, energy, moves.energy_after_mwh)
+    request, power, before, after = (np.tile(x.reshape(-1), times) for x in columns)
     return Transition(
-        row=np.zeros(len(energy), np.int64),
-        price=zero,
+        row=np.repeat(row, each),
+        price=np.repeat(price, each),
         request_mw=request,
         power_mw=power,
-        energy_mwh=energy,
+        energy_mwh=before,
         energy_after_mwh=after,
         interval_h=interval_h,
         battery=battery,
@@ -157,7 +167,7 @@ def slice_gradient(
     bid: Array,
     offer: Array,
     scaled_price: Array,
-    price: Array,
+    reward: Array,
     *,
     sharpness: float,
     value_end: Array,
@@ -172,23 +182,23 @@ def slice_gradient(
         bid: (T, M) bids at the knots, on the scale of ``scaled_price``; finite.
         offer: (T, M) offers at the knots.
         scaled_price: (T,) prices on a scale on which bids compare with them, such as asinh(price / 100).
-        price: (T,) prices, currency per MWh.
+        reward: (T, 3, S) reward of each move from each level.
         sharpness: k, per unit of the scale.
         value_end: (S,) value of each level at the end.
         occupancy_start: (S,) probability of each level at the start.
         uniform_share: share of a uniform distribution over the levels from ``soc_min`` that is mixed into the occupancy
             of the gradient, so that the policy also learns at states that it rarely visits. Above 0, the gradient is no
-            longer that of ``profit``.
+            longer that of ``value``.
 
     Raises:
         ValueError: shapes do not match, or a number is not finite.
     """
-    rows, size = (len(price), knots.knots), (len(moves.energy_mwh),)
+    rows, size = (len(scaled_price), knots.knots), (len(moves.energy_mwh),)
     arrays = {
         "bid": (bid, rows),
         "offer": (offer, rows),
         "scaled_price": (scaled_price, rows[:1]),
-        "price": (price, rows[:1]),
+        "reward": (reward, (*rows[:1], *moves.target.shape)),
         "value_end": (value_end, size),
         "occupancy_start": (occupancy_start, size),
         "knots.knot": (knots.knot, size),
@@ -196,13 +206,13 @@ def slice_gradient(
     for name, (values, shape) in arrays.items():
         if np.shape(values) != shape or not np.isfinite(values).all():
             raise ValueError(f"{name} must be finite and have the shape {shape}, got {np.shape(values)}")
-    bid, offer, scaled_price, price, value, occupancy, _ = (np.array(x, np.float64) for x, _ in arrays.values())
-    policy = np.empty((4, len(price), *size))
-    _value(moves, knots, bid, offer, scaled_price, price, float(sharpness), value, policy)
-    profit = float(occupancy @ value)
+    bid, offer, scaled_price, reward, value, occupancy, _ = (np.array(x, np.float64) for x, _ in arrays.values())
+    policy = np.empty((4, rows[0], *size))
+    _value(moves, knots, bid, offer, scaled_price, reward, float(sharpness), value, policy)
+    expected = float(occupancy @ value)
     gradients = np.zeros((2, *rows))
     _gradient(moves, knots, policy, float(sharpness), float(uniform_share), occupancy, gradients)
-    return SliceGradient(profit, gradients[0], gradients[1], value, occupancy)
+    return SliceGradient(expected, gradients[0], gradients[1], value, occupancy)
 
 
 @nb.njit(cache=True, fastmath=VECTORISED, nogil=True)
@@ -212,7 +222,7 @@ def _value(
     bid: Array,
     offer: Array,
     scaled_price: Array,
-    price: Array,
+    reward: Array,
     sharpness: float,
     value: Array,
     policy: Array,
@@ -222,7 +232,7 @@ def _value(
     Writes into (4, T, S) ``policy``: the probabilities of buying and of selling, and what each gains over the value.
     """
     after = np.empty_like(value)
-    for t in range(len(price) - 1, -1, -1):
+    for t in range(len(scaled_price) - 1, -1, -1):
         after[:] = value
         for s in range(len(value)):
             k, w = knots.knot[s], knots.weight[s]
@@ -232,9 +242,9 @@ def _value(
             buy, hold, sell = np.exp(at_bid - most), np.exp(-most), np.exp(at_offer - most)
             total = buy + hold + sell
             buy, sell = buy / total, sell / total
-            hold_value = _moved(after, moves, HOLD, s, price[t])
-            buy_value = _moved(after, moves, BUY, s, price[t])
-            sell_value = _moved(after, moves, SELL, s, price[t])
+            hold_value = _moved(after, moves, HOLD, s) + reward[t, HOLD, s]
+            buy_value = _moved(after, moves, BUY, s) + reward[t, BUY, s]
+            sell_value = _moved(after, moves, SELL, s) + reward[t, SELL, s]
             value[s] = hold_value + buy * (buy_value - hold_value) + sell * (sell_value - hold_value)
             policy[0, t, s], policy[1, t, s] = buy, sell
             policy[2, t, s], policy[3, t, s] = buy_value - value[s], sell_value - value[s]
@@ -271,12 +281,11 @@ def _gradient(
 
 
 @nb.njit(cache=True, fastmath=VECTORISED, inline="always")
-def _moved(after: Array, moves: MoveTable, move: int, level: int, price: float) -> float:
-    """Return the profit of a move plus the value where it ends."""
+def _moved(after: Array, moves: MoveTable, move: int, level: int) -> float:
+    """Return the value where a move ends."""
     target, weight = moves.target[move, level], moves.weight[move, level]
-    end = after[target] + weight * (after[target + 1] - after[target])
-    total: float = end + price * moves.sold_mwh[move, level] - moves.cost[move, level]
-    return total
+    end: float = after[target] + weight * (after[target + 1] - after[target])
+    return end
 
 
 @nb.njit(cache=True, fastmath=VECTORISED, inline="always")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from battery_lab.planning.bid_clearing import clear
-from battery_lab.planning.bid_policy_gradient import knot_weights, move_table, slice_gradient
+from battery_lab.planning.bid_policy_gradient import knot_weights, move_table, slice_gradient, transitions
 from tests.factories import make_battery, wavy_prices
 
 HOURS = 1 / 12
@@ -60,9 +60,16 @@ class Case:
         return profit
 
     def solve(self, bid=None, offer=None, **changes):
-        chosen = {"sharpness": self.sharpness, "value_end": self.value_end, "occupancy_start": self.start}
+        chosen = {"reward": self.profits(), "sharpness": self.sharpness}
+        chosen |= {"value_end": self.value_end, "occupancy_start": self.start}
         bids = (self.bid if bid is None else bid, self.offer if offer is None else offer)
-        return slice_gradient(self.moves, self.knots, *bids, scaled(self.price), self.price, **chosen | changes)
+        return slice_gradient(self.moves, self.knots, *bids, scaled(self.price), **chosen | changes)
+
+    def profits(self):
+        """Return the (T, 3, S) profit of each move."""
+        rows = np.arange(len(self.price))
+        made = transitions(self.moves, rows, self.price, self.battery, self.hours).profit
+        return made.reshape(len(rows), 3, -1)
 
 
 @pytest.mark.parametrize("battery", [{}, BATTERY], ids=["default", "fees, wear and self-discharge"])
@@ -76,7 +83,7 @@ def test_the_gradient_equals_finite_differences(battery):
             for sign in (1, -1):
                 changed = getattr(case, name).copy()
                 changed[t, m] += sign * step
-                profits.append(case.solve(**{name: changed}).profit)
+                profits.append(case.solve(**{name: changed}).value)
             assert exact[t, m] == pytest.approx((profits[0] - profits[1]) / (2 * step), rel=1e-4, abs=1e-3)
 
 
@@ -87,7 +94,7 @@ def test_the_gradient_equals_autograd():
     knot, weight = torch.tensor(case.knots.knot), torch.tensor(case.knots.weight)
     value = torch.tensor(case.value_end)
     target, share = torch.tensor(moves.target), torch.tensor(moves.weight)
-    money = [torch.tensor(p * moves.sold_mwh - moves.cost) for p in price]
+    money = torch.tensor(case.profits())
     for t in reversed(range(len(price))):
         bids, offers = (x[t, knot] * (1 - weight) + x[t, knot + 1] * weight for x in (bid, offer))
         p = float(scaled(price[t]))
@@ -97,7 +104,7 @@ def test_the_gradient_equals_autograd():
     profit = (torch.tensor(case.start) * value).sum()
     profit.backward()
     solution = case.solve()
-    assert solution.profit == pytest.approx(float(profit.detach()), rel=1e-9)
+    assert solution.value == pytest.approx(float(profit.detach()), rel=1e-9)
     np.testing.assert_allclose(solution.value_start, value.detach().numpy(), rtol=1e-9)
     np.testing.assert_allclose(solution.bid_gradient, bid.grad.numpy(), rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(solution.offer_gradient, offer.grad.numpy(), rtol=1e-4, atol=1e-3)
@@ -121,11 +128,11 @@ def test_the_gradient_is_the_mean_of_a_sampled_policy_gradient():
             score = sign * case.sharpness * ((move == chosen) - odds[chosen])
             scores[place, np.arange(runs), t, k] += score * (1 - w)
             scores[place, np.arange(runs), t, k + 1] += score * w
-        profit += case.price[t] * case.moves.sold_mwh[move, level] - case.moves.cost[move, level]
+        profit += case.profits()[t, move, level]
         level = (case.moves.target + np.round(case.moves.weight).astype(int))[move, level]
     profit += case.value_end[level]
     solution = case.solve()
-    assert profit.mean() == pytest.approx(solution.profit, abs=4 * profit.std() / np.sqrt(runs))
+    assert profit.mean() == pytest.approx(solution.value, abs=4 * profit.std() / np.sqrt(runs))
     samples = scores * (profit - profit.mean())[:, None, None]
     error = samples.std(1) / np.sqrt(runs)
     exact = np.stack([solution.bid_gradient, solution.offer_gradient])
@@ -143,7 +150,7 @@ def test_slices_in_sequence_equal_the_whole_path():
     early = first.solve(value_end=value)
     late = second.solve(occupancy_start=early.occupancy_end)
     expected = whole.solve()
-    assert early.profit == pytest.approx(expected.profit)
+    assert early.value == pytest.approx(expected.value)
     np.testing.assert_allclose(
         np.vstack([early.bid_gradient, late.bid_gradient]), expected.bid_gradient, rtol=1e-5, atol=1e-5
     )
@@ -173,7 +180,7 @@ def random_battery(seed):
 @pytest.mark.parametrize("seed", range(10))
 def test_two_hundred_levels_give_the_profit_of_two_thousand(seed, sharpness):
     coarse, fine = (
-        Case(seed, rows=288, levels=levels, sharpness=sharpness, **random_battery(seed)).one_day().solve().profit
+        Case(seed, rows=288, levels=levels, sharpness=sharpness, **random_battery(seed)).one_day().solve().value
         for levels in (200, 2000)
     )
     assert coarse == pytest.approx(fine, rel=1e-3)
@@ -193,7 +200,7 @@ def test_the_grid_gives_the_profit_of_the_physics(seed):
         move = (draws > (odds / odds.sum(0)).cumsum(0)).sum(0) - 1
         power, energy = battery.step(energy, move * battery.power_mw, case.hours)
         profit += account(price, power * case.hours, battery)
-    assert profit.mean() == pytest.approx(case.solve().profit, abs=3 * profit.std() / np.sqrt(runs))
+    assert profit.mean() == pytest.approx(case.solve().value, abs=3 * profit.std() / np.sqrt(runs))
 
 
 def account(price, sold, battery):
@@ -205,7 +212,7 @@ def test_a_sharp_policy_is_the_cleared_one():
     case = Case(rows=288, levels=400, sharpness=5e4).one_day()
     # The same at every state of charge: a sharp bid curve would decide differently from one level to the next.
     case.bid, case.offer = (np.repeat(x[:, :1], KNOTS, axis=1) for x in (case.bid, case.offer))
-    assert case.solve().profit == pytest.approx(case.cleared_profit(), rel=1e-3)
+    assert case.solve().value == pytest.approx(case.cleared_profit(), rel=1e-3)
 
 
 def test_a_uniform_share_gives_a_gradient_at_states_that_are_not_visited():
@@ -215,7 +222,7 @@ def test_a_uniform_share_gives_a_gradient_at_states_that_are_not_visited():
     visited = case.solve(occupancy_start=start)
     everywhere = case.solve(occupancy_start=start, uniform_share=0.3)
     assert (visited.bid_gradient[0, 2:] == 0).all() and (everywhere.bid_gradient[0, 2:] != 0).all()
-    assert everywhere.profit == visited.profit
+    assert everywhere.value == visited.value
 
 
 @pytest.mark.parametrize(
@@ -224,6 +231,7 @@ def test_a_uniform_share_gives_a_gradient_at_states_that_are_not_visited():
         ("bid", np.zeros((3, KNOTS))),
         ("offer", np.zeros((ROWS, KNOTS + 1))),
         ("bid", np.full((ROWS, KNOTS), -np.inf)),
+        ("reward", np.zeros((ROWS, 3, LEVELS + 1))),
         ("value_end", np.zeros(LEVELS + 1)),
         ("occupancy_start", np.full(LEVELS, np.nan)),
     ],
@@ -251,4 +259,4 @@ def test_crossed_bids_clear_at_their_mean_on_the_scale():
     case = Case(rows=288, levels=400, sharpness=5e4).one_day()
     case.bid, case.offer = (np.repeat(x[:, :1], KNOTS, axis=1) for x in (case.offer, case.bid))
     assert (case.bid > case.offer).mean() > 0.9
-    assert case.solve().profit == pytest.approx(case.cleared_profit(), rel=1e-3)
+    assert case.solve().value == pytest.approx(case.cleared_profit(), rel=1e-3)
