@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "envs": set(),
     "market": set(),
     "envs.battery.core": {"market"},
-    "planning": {"envs.battery.core", "market"},
+    "planning": {"envs", "envs.battery.core", "market"},
     "rewards": {"envs.battery.core", "market"},
     "observations": {"envs", "envs.battery.core", "market"},
     "baselines": {"envs.battery.core", "market", "planning"},

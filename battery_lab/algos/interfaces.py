@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import gymnasium as gym
 
+from battery_lab.envs.bidding_interface import BiddingProblem
 from battery_lab.envs.interfaces import ActionMeaning
 from battery_lab.envs.layout import Layout
 from battery_lab.networks.base import Network
@@ -33,6 +34,7 @@ class Setup:
         rollout: backend that moves data between environments, replay buffer and learner, for algorithms on RLlib.
         seed: seed of the trial.
         env_steps: budget in environment steps; schedules span it.
+        bidding_problem: returns the training period on a grid of (levels, knots), if actions do not change prices.
     """
 
     make_env: Callable[[int, int], gym.vector.VectorEnv[Any, Any, Any]]
@@ -44,6 +46,7 @@ class Setup:
     rollout: Backend
     seed: int
     env_steps: int
+    bidding_problem: Callable[[int, int], BiddingProblem] | None = None
 
     @cached_property
     def action_space(self) -> gym.Space[Any]:

@@ -24,20 +24,22 @@ class ActionMeaning:
     """The physical meaning of a policy's actions, for users of a policy that do not have its environment.
 
     Attributes:
-        name: name of the requested quantity, with its unit, for instance ``request_mw``.
-        values: the quantity that each discrete action requests, in order; for continuous actions, the quantities
-            that -1 and 1 request.
+        names: the requested quantities, with their units, for instance ``request_mw``: one per number of a continuous
+            action.
+        values: for each quantity, what each discrete action requests, in order; or what -1 and 1 request.
+        squash: between -1 and 1, a quantity q is linear in asinh(q / ``squash``); 0 means linear in q.
     """
 
-    name: str
-    values: tuple[float, ...]
+    names: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+    squash: float = 0.0
 
 
 class Actor(Protocol):
     """A deterministic policy as a function."""
 
     def __call__(self, observation: NDArray[np.float32]) -> NDArray[Any]:
-        """Return (N,) discrete or (N, 1) continuous actions for (N, D) observations."""
+        """Return (N,) discrete or (N, K) continuous actions for (N, D) observations."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from battery_lab import report
 from battery_lab.algos.interfaces import Algo, Learner, Setup
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
+from battery_lab.envs.bidding_interface import PriceTaker
 from battery_lab.envs.interfaces import Environment, World, score_metric
 from battery_lab.envs.world_cache import WorldSource
 from battery_lab.experiment import checkpoint, final_evaluation
@@ -154,6 +155,7 @@ class Experiment:
                 rollout=self.rollout,
                 seed=self.seed,
                 env_steps=self.train.env_steps,
+                bidding_problem=world.bidding_problem if isinstance(world, PriceTaker) else None,
             )
         )
 

@@ -21,6 +21,7 @@ from battery_lab.observations.history import ColumnScale, History, fit_scales
 
 Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]
+LAST_PRICE = "price 0 min ago"  # as Lags and Window name it
 CHUNK_ROWS = 2048  # rows that are standardised at a time, so that they stay in the processor's cache
 
 
@@ -64,6 +65,25 @@ class Observer:
         self._marks_limits = soc == "level_and_limits"
         self._low = float(battery.energy_min_mwh)
         self._range = float(battery.energy_max_mwh - battery.energy_min_mwh)
+
+    @property
+    def state_numbers(self) -> int:
+        """How many numbers at the start of an observation depend on the state of charge."""
+        return 2 if self._marks_limits else 1
+
+    @property
+    def price_number(self) -> int:
+        """Number of an observation that is the last known price.
+
+        Raises:
+            ConfigError: the observation set has none.
+        """
+        if LAST_PRICE not in self.layout.names:
+            raise ConfigError(
+                "observation.features must include the last known price for algo=bid_curves, which compares it with "
+                "bids: add 0 to the minutes of the price's lags"
+            )
+        return self.layout.names.index(LAST_PRICE)
 
     def __call__(self, row: NDArray[np.int64], energy_mwh: Array) -> Float32:
         """Return (N, size) observations of N batteries.

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from battery_lab.envs.battery.physics import Array, Battery
 from battery_lab.envs.battery.transition import Transition
+from battery_lab.envs.bidding_interface import SliceGradient
 from battery_lab.planning.energy_grid import VECTORISED
 
 BUY, HOLD, SELL = 0, 1, 2
@@ -65,24 +66,6 @@ class KnotWeights(NamedTuple):
     knots: int
     knot: NDArray[np.int64]
     weight: Array
-
-
-class SliceGradient(NamedTuple):
-    """Value and gradient of a policy on a slice of a price path.
-
-    Attributes:
-        value: expected reward of the slice plus the value at its end, from the occupancy at its start.
-        bid_gradient: (T, M) gradient of ``value`` with respect to the bids.
-        offer_gradient: (T, M) the same for the offers.
-        value_start: (S,) value of each level at the start of the slice.
-        occupancy_end: (S,) probability of each level at its end.
-    """
-
-    value: float
-    bid_gradient: Array
-    offer_gradient: Array
-    value_start: Array
-    occupancy_end: Array
 
 
 def move_table(battery: Battery, interval_h: float, levels: int) -> MoveTable:
@@ -167,7 +150,7 @@ def slice_gradient(
     bid: Array,
     offer: Array,
     scaled_price: Array,
-    reward: Array,
+    reward: NDArray[np.floating],
     *,
     sharpness: float,
     value_end: Array,

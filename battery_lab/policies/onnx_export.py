@@ -31,17 +31,16 @@ class Deciding(nn.Module):
     def __init__(self, policy: Policy) -> None:
         """Take the network and the decision of a policy."""
         super().__init__()
-        self.network, self._decision = policy.network, policy.decision
+        self.network, self._policy = policy.network, policy
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return (N,) discrete or (N, 1) continuous actions for (N, D) observations.
+        """Return (N,) discrete or (N, K) continuous actions for (N, D) observations.
 
-        A discrete action is -1 if an output is not finite, as the largest output is then undefined.
+        A discrete action is -1 if an output is not finite, as the decision is then undefined.
         """
         out: Tensor = self.network(observation)
-        if self._decision == "argmax":
-            return torch.where(out.isfinite().all(dim=1), out.argmax(dim=1), -1)
-        return out.tanh() if self._decision == "tanh_mean" else out.clamp(-1.0, 1.0)
+        action = self._policy.decide(out, observation)
+        return torch.where(out.isfinite().all(dim=1), action, -1) if action.ndim == 1 else action
 
 
 def export_policy(stored: Path, network: Network, env: Environment, name: str, folder: Path) -> About:
@@ -62,16 +61,17 @@ def export_policy(stored: Path, network: Network, env: Environment, name: str, f
     """
     layout, action = read_meaning(stored) or _meaning_from_env(stored, env)
     policy = load(stored, network.encoder(layout), network.out_features, layout=layout, action=action)
-    outputs = policy.network.head.out_features
-    if policy.decision == "argmax" and outputs != len(action.values):
-        raise DataError(f"{stored} has {outputs} actions, and its environment {len(action.values)}: train it there")
+    outputs, actions = policy.network.head.out_features, len(action.values[0])
+    if policy.decision == "argmax" and outputs != actions:
+        raise DataError(f"{stored} has {outputs} actions, and its environment {actions}: train it there")
     graph = onnx_graph(policy)
     about = About(
         name=name,
         observation=list(layout.names),
         kind=cast(ActionKind, policy.actions),
-        asks_for=action.name,
-        values=list(action.values),
+        asks_for=list(action.names),
+        values=[list(numbers) for numbers in action.values],
+        squash=action.squash,
         observation_state=dict(policy.observation_state),
         env_steps=policy.env_steps,
         graph_sha256=hashlib.sha256(graph).hexdigest(),

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from battery_lab.common.errors import DataError, require_choice
 from battery_lab.envs.interfaces import ActionMeaning
 from battery_lab.envs.layout import Layout
+from battery_lab.policies.bid_curve_network import BidCurveNetwork, CurveSpec, cleared_direction
 
 FORMAT = 1
-DECISIONS = ("argmax", "clipped_mean", "tanh_mean")
+DECISIONS = ("argmax", "clipped_mean", "tanh_mean", "cleared")
 FIELDS = {"decision", "actions", "outputs", "observation_size", "observation_state", "env_steps"}
 SPEC, WEIGHTS = "policy.json", "weights.safetensors"
 
@@ -45,8 +46,9 @@ class Policy:
     """A deterministic policy.
 
     Attributes:
-        network: maps observations to scores or means.
-        decision: ``argmax`` over scores, ``clipped_mean`` or ``tanh_mean`` of a continuous action.
+        network: maps observations to scores or means, or to a bid and an offer.
+        decision: ``argmax`` over scores; ``clipped_mean`` or ``tanh_mean`` of a continuous action; ``cleared``: the
+            network's bid and offer, cleared against the price in the observation.
         actions: the kind of actions, ``discrete`` or ``continuous``.
         layout: names and places of the numbers in an observation.
         action: the meaning of the actions.
@@ -54,7 +56,7 @@ class Policy:
         env_steps: environment steps of training before it was copied.
     """
 
-    network: PolicyNetwork
+    network: PolicyNetwork | BidCurveNetwork
     decision: str
     actions: str
     layout: Layout
@@ -66,12 +68,24 @@ class Policy:
         require_choice("policy.decision", self.decision, DECISIONS)
 
     def __call__(self, observation: NDArray[np.float32]) -> NDArray[Any]:
-        """Return (N,) discrete or (N, 1) continuous actions for (N, D) observations."""
+        """Return (N,) discrete or (N, K) continuous actions for (N, D) observations."""
         with torch.inference_mode():
-            out = self.network(torch.from_numpy(observation))
-            if self.decision == "argmax":
-                return np.asarray(out.argmax(dim=1))
-            return np.asarray(out.tanh() if self.decision == "tanh_mean" else out.clamp(-1.0, 1.0))
+            numbers = torch.from_numpy(observation)
+            return np.asarray(self.decide(self.network(numbers), numbers))
+
+    def decide(self, out: Tensor, observation: Tensor) -> Tensor:
+        """Return the actions that the network's output means."""
+        if self.decision == "argmax":
+            return out.argmax(dim=1)
+        if isinstance(self.network, BidCurveNetwork) and self.decision == "cleared":
+            return self._directed(cleared_direction(out, self.network.observed_price(observation)), out.dtype)
+        return out.tanh() if self.decision == "tanh_mean" else out.clamp(-1.0, 1.0)
+
+    def _directed(self, direction: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the actions of directions: -1 charges and 1 discharges at full power."""
+        if self.actions == "continuous":
+            return direction[:, None].to(dtype)
+        return (direction + 1) * ((len(self.action.values[0]) - 1) // 2)  # the middle one of the actions holds
 
     def save(self, folder: Path) -> None:
         """Write the policy to a folder as JSON and safetensors, which execute no code when read."""
@@ -87,6 +101,8 @@ class Policy:
             "action": asdict(self.action),
             "env_steps": self.env_steps,
         }
+        if isinstance(self.network, BidCurveNetwork):
+            spec["curves"] = asdict(self.network.spec)
         save_file({k: v.contiguous() for k, v in self.network.state_dict().items()}, folder / WEIGHTS)
         (folder / SPEC).write_text(json.dumps(spec, indent=1))
 
@@ -162,13 +178,20 @@ def read_meaning(folder: Path) -> tuple[Layout, ActionMeaning] | None:
     try:
         layout, action = spec["layout"], spec["action"]
         observation = Layout(**{**layout, "names": tuple(map(str, layout["names"]))})
-        meaning = ActionMeaning(name=str(action["name"]), values=tuple(map(float, action["values"])))
+        meaning = _meaning(action)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{folder / SPEC} does not define its observation and actions ({type(error).__name__}: {error}): restore a "
             "complete file, or train another policy"
         ) from None
     return observation, meaning
+
+
+def _meaning(stored: Mapping[str, Any]) -> ActionMeaning:
+    if "name" in stored:  # written before actions could have several numbers
+        return ActionMeaning(names=(str(stored["name"]),), values=(tuple(map(float, stored["values"])),))
+    values = tuple(tuple(map(float, numbers)) for numbers in stored["values"])
+    return ActionMeaning(names=tuple(map(str, stored["names"])), values=values, squash=float(stored["squash"]))
 
 
 def load(folder: Path, encoder: nn.Module, in_features: int, *, layout: Layout, action: ActionMeaning) -> Policy:
@@ -185,7 +208,11 @@ def load(folder: Path, encoder: nn.Module, in_features: int, *, layout: Layout, 
         DataError: there is no policy, or its weights do not fit the encoder.
     """
     spec = read_spec(folder)
-    network = PolicyNetwork(encoder, in_features, int(spec["outputs"]))
+    network: PolicyNetwork | BidCurveNetwork
+    if "curves" in spec:
+        network = BidCurveNetwork(encoder, in_features, CurveSpec(**spec["curves"]))
+    else:
+        network = PolicyNetwork(encoder, in_features, int(spec["outputs"]))
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from battery_lab.common.validated_options import options
 from battery_lab.envs.battery.transition import RewardContext
 from battery_lab.rewards.term import BoundTerm, Term
@@ -10,6 +12,8 @@ from battery_lab.rewards.term import BoundTerm, Term
 @options("reward.terms.grid_fee")
 class GridFee(Term):
     """Minus ``battery.grid_fee_per_mwh`` x energy charged. Revenue, wear and grid fee add up to profit."""
+
+    is_linear: ClassVar[bool] = True
 
     def bind(self, context: RewardContext) -> BoundTerm:
         return lambda transition: -transition.grid_fee

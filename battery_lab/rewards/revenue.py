@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from battery_lab.common.validated_options import options
 from battery_lab.envs.battery.transition import RewardContext
 from battery_lab.rewards.term import BoundTerm, Term
@@ -10,6 +12,8 @@ from battery_lab.rewards.term import BoundTerm, Term
 @options("reward.terms.revenue")
 class Revenue(Term):
     """Price x delivered power x interval: positive when the battery sells, negative when it buys."""
+
+    is_linear: ClassVar[bool] = True
 
     def bind(self, context: RewardContext) -> BoundTerm:
         return lambda transition: transition.revenue

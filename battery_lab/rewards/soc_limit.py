@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numba as nb
 import numpy as np
@@ -32,6 +32,7 @@ class SocLimit(Term):
         price_per_h: cost of an hour at a limit, in the market's currency.
     """
 
+    is_linear: ClassVar[bool] = True
     shape: Literal["ramp", "step"]
     margin_soc: Annotated[float, Field(ge=0, lt=1)]
     price_per_h: Annotated[float, Field(ge=0), Unit("currency per hour")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,10 @@ class Term(ABC):
 
     Attributes:
         weight: factor of the term in the sum. Costs are negative already, so a cost has a positive weight.
+        is_linear: whether the value of the same move from the same stored energy is a + b x price in every interval.
     """
 
+    is_linear: ClassVar[bool] = False
     weight: Annotated[float, Rule("a finite number")]
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ class UndeliveredEnergy(Term):
         price_per_mwh: cost of a requested MWh that is not delivered, in the market's currency.
     """
 
+    is_linear: ClassVar[bool] = True
     price_per_mwh: Annotated[float, Field(ge=0), Unit("currency per MWh")]
 
     def bind(self, context: RewardContext) -> BoundTerm:

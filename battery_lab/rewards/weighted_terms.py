@@ -56,7 +56,8 @@ class Shaping:
         """
         scale = fit_scale(context) if isinstance(self.scale, str) else self.scale
         bound = {name: term.bind(context) for name, term in self.terms.items()}
-        return BoundShaping(bound, np.array([term.weight for term in self.terms.values()], np.float64), scale)
+        weights = np.array([term.weight for term in self.terms.values()], np.float64)
+        return BoundShaping(bound, weights, scale, all(term.is_linear for term in self.terms.values()))
 
 
 class BoundShaping:
@@ -64,10 +65,11 @@ class BoundShaping:
 
     Attributes:
         scale: amount in the market's currency that gives a reward of 1.
+        is_linear: whether the reward of the same move from the same stored energy is a + b x price in every interval.
     """
 
-    def __init__(self, terms: Mapping[str, BoundTerm], weights: Array, scale: float) -> None:
-        self.scale = scale
+    def __init__(self, terms: Mapping[str, BoundTerm], weights: Array, scale: float, is_linear: bool = False) -> None:
+        self.scale, self.is_linear = scale, is_linear
         self._names, self._terms, self._weights = tuple(terms), tuple(terms.values()), weights
         parts: Mapping[str, object] = terms
         self._memories = {name: part for name, part in parts.items() if isinstance(part, Memory)}
@@ -80,6 +82,11 @@ class BoundShaping:
             values[k] = term(transition)
         self._intervals += values.shape[1]
         return _combine(values, self._weights, self.scale, self._sums)
+
+    @property
+    def memories(self) -> tuple[str, ...]:
+        """Names of the terms whose value depends on earlier calls."""
+        return tuple(self._memories)
 
     def take_log(self) -> dict[str, float]:
         """Return the mean weighted value of each term per interval since the last call, and reset the sums.

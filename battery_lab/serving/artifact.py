@@ -17,12 +17,12 @@ from battery_lab.common.errors import DataError, require
 from battery_lab.common.validated_options import Rule, options
 
 GRAPH, ABOUT = "model.onnx", "model.json"
-FORMAT = 1
+FORMAT, FIRST_FORMAT = 2, 1
 OBSERVATION, ACTION = "observation", "action"
 LARGEST_BYTES = 1 << 30
 
 
-VALUES = "a list of finite numbers: one per discrete action, or two for the continuous actions -1 and 1"
+VALUES = "one list per quantity, of finite numbers: one per discrete action, or two for the continuous actions -1 and 1"
 
 
 @options("model")
@@ -33,9 +33,10 @@ class About:
         name: name of the policy.
         observation: names of the numbers in an observation, in order.
         kind: kind of its actions.
-        asks_for: the quantity that an action requests, with its unit, for instance ``request_mw``.
-        values: the quantity that each discrete action requests, in order; or the quantities that the continuous
-            actions -1 and 1 request.
+        asks_for: the quantities that an action requests, with their units, for instance ``request_mw``.
+        values: for each quantity, what each discrete action requests, in order; or what the continuous actions -1 and
+            1 request.
+        squash: between -1 and 1, a quantity q is linear in asinh(q / ``squash``); 0 means linear in q.
         observation_state: statistics of the training period that observations are computed with.
         env_steps: environment steps of training.
         graph_sha256: hash of the graph file.
@@ -45,17 +46,19 @@ class About:
     name: str
     observation: Annotated[list[str], Field(min_length=1), Rule("a list of one name per number")]
     kind: Literal["discrete", "continuous"]
-    asks_for: str
-    values: Annotated[list[float], Rule(VALUES)]
+    asks_for: Annotated[list[str], Field(min_length=1), Rule("a list of names")]
+    values: Annotated[list[list[float]], Rule(VALUES)]
+    squash: Annotated[float, Field(ge=0)]
     observation_state: dict[str, Any]
     env_steps: int
     graph_sha256: str
     weights_sha256: str
 
     def __post_init__(self) -> None:
-        require(self.asks_for != ACTION, "model.asks_for", f"must be another name than {ACTION}", self.asks_for)
-        enough = len(self.values) == 2 or (self.kind == "discrete" and len(self.values) > 2)
-        require(enough, "model.values", f"must be {VALUES}", self.values)
+        require(ACTION not in self.asks_for, "model.asks_for", f"must be other names than {ACTION}", self.asks_for)
+        sizes = {len(numbers) for numbers in self.values}
+        enough = sizes == {2} or (self.kind == "discrete" and len(sizes) == 1 and min(sizes) > 2)
+        require(enough and len(self.values) == len(self.asks_for), "model.values", f"must be {VALUES}", self.values)
 
     def write(self, folder: Path) -> None:
         """Write the description beside the graph."""
@@ -73,8 +76,11 @@ class About:
             stored = json.loads(path.read_text(), parse_constant=reject_constant)
         except (OSError, ValueError) as error:
             raise DataError(f"{path} cannot be read: {error}") from None
-        if not isinstance(stored, dict) or stored.get("format") != FORMAT:
+        if not isinstance(stored, dict) or stored.get("format") not in (FIRST_FORMAT, FORMAT):
             raise DataError(f"{path} must be an exported policy of format {FORMAT}: export the policy again")
+        if stored["format"] == FIRST_FORMAT:  # an action had one quantity
+            lists = {name: [stored[name]] for name in ("asks_for", "values") if name in stored}
+            stored |= lists | {"squash": 0.0}
         names = {field.name for field in fields(cls)}
         if missing := sorted(names - set(stored)):
             raise DataError(f"{path} lacks {', '.join(missing)}: export the policy again")
@@ -111,26 +117,34 @@ class Artifact:
         return len(self.about.observation)
 
     def __call__(self, observation: NDArray[np.float32]) -> NDArray[Any]:
-        """Return (N,) discrete or (N, 1) continuous actions for (N, D) observations."""
+        """Return (N,) discrete or (N, K) continuous actions for (N, D) observations."""
         (action,) = self._session.run([ACTION], {OBSERVATION: observation})
         return np.asarray(action)
 
-    def predictions(self, observation: NDArray[np.float32]) -> list[dict[str, float]]:
-        """Return the action and the requested quantity for each of (N, D) observations.
+    def predictions(self, observation: NDArray[np.float32]) -> list[dict[str, Any]]:
+        """Return the action and the requested quantities for each of (N, D) observations.
 
         Raises:
             ValueError: the network returns no valid action for an observation, which is far outside the training data.
         """
-        action, values = self(observation), self.about.values
+        action, values = self(observation), np.asarray(self.about.values)
         discrete = self.about.kind == "discrete"
-        valid = (action >= 0) & (action < len(values)) if discrete else np.isfinite(action[:, 0])
+        valid = (action >= 0) & (action < values.shape[1]) if discrete else np.isfinite(action).all(axis=1)
         if not valid.all():
             raise ValueError(f"there is no action for observation {int(np.argmin(valid))}")
-        if discrete:
-            return [{ACTION: int(a), self.about.asks_for: float(values[int(a)])} for a in action]
-        low, high = values
-        requested = low + (action[:, 0].astype(np.float64) + 1) / 2 * (high - low)
-        return [{ACTION: float(a), self.about.asks_for: float(v)} for a, v in zip(action[:, 0], requested, strict=True)]
+        requested = values.T[action] if discrete else self._requested(action.astype(np.float64), values)
+        shown = action.tolist() if discrete or len(values) > 1 else action[:, 0].tolist()
+        return [
+            {ACTION: chosen, **dict(zip(self.about.asks_for, quantities, strict=True))}
+            for chosen, quantities in zip(shown, requested.tolist(), strict=True)
+        ]
+
+    def _requested(self, action: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the (N, K) quantities that continuous actions request."""
+        squash = self.about.squash
+        low, high = (np.arcsinh(values / squash) if squash else values).T
+        at = low + (action + 1) / 2 * (high - low)
+        return np.asarray(np.sinh(at) * squash if squash else at)
 
     def _check(self, folder: Path) -> None:
         """Raise DataError if the graph does not match its description."""
@@ -138,7 +152,7 @@ class Artifact:
             action = self(np.zeros((2, self.size), np.float32))
         except Exception as error:  # See above.
             raise DataError(f"{folder / GRAPH} does not take {self.size} numbers, as {ABOUT} says: {error}") from None
-        shape = (2,) if self.about.kind == "discrete" else (2, 1)
+        shape = (2,) if self.about.kind == "discrete" else (2, len(self.about.values))
         if action.shape != shape:
             raise DataError(f"{folder / GRAPH} gives actions of shape {action.shape}, not {shape} as {ABOUT} says")
 

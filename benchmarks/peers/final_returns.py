@@ -53,7 +53,7 @@ class CartPoleSource:
     @property
     def action(self) -> ActionMeaning:
         """A push to the left or to the right."""
-        return ActionMeaning(name="push", values=(-1.0, 1.0))
+        return ActionMeaning(names=("push",), values=((-1.0, 1.0),))
 
     def open(self) -> CartPoleSource:
         """Return itself."""

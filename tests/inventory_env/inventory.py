@@ -131,7 +131,7 @@ class InventoryWorld:
         Metric(name="stock_mean", label="mean stock", unit="units"),
     )
     layout = Layout(names=("stock", "demand_before"), window_first=2, window_size=0)
-    action = ActionMeaning(name="order_units", values=tuple(ORDERS))
+    action = ActionMeaning(names=("order_units",), values=(tuple(ORDERS),))
 
     def __init__(self, demand: Array, margins: tuple[float, float]) -> None:
         """Split the demand."""

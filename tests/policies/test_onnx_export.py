@@ -42,12 +42,13 @@ def test_the_exported_policy_describes_its_inputs_and_outputs(tmp_path):
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (graph, weights)]
     assert [about.pop("graph_sha256"), about.pop("weights_sha256")] == hashes
     assert about == {
-        "format": 1,
+        "format": 2,
         "name": "ppo",
         "observation": list(LAYOUT.names),
         "kind": "discrete",
-        "asks_for": "request_mw",
-        "values": [-10.0, 0.0, 10.0],
+        "asks_for": ["request_mw"],
+        "values": [[-10.0, 0.0, 10.0]],
+        "squash": 0.0,
         "observation_state": {"mean": [0.25]},
         "env_steps": 4096,
     }
@@ -110,7 +111,7 @@ def test_a_policy_of_an_earlier_version_takes_layout_and_actions_from_its_enviro
 def test_a_policy_with_more_actions_than_its_environment_is_rejected(tmp_path):
     policy().save(tmp_path / "policy")
     spec = json.loads((tmp_path / "policy" / SPEC).read_text())
-    spec["action"]["values"] = [-10.0, 10.0]
+    spec["action"]["values"] = [[-10.0, 10.0]]
     (tmp_path / "policy" / SPEC).write_text(json.dumps(spec))
     with pytest.raises(DataError, match="has 3 actions, and its environment 2"):
         export_policy(tmp_path / "policy", network(), None, "ppo", tmp_path / "model")

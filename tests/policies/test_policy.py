@@ -17,7 +17,7 @@ from battery_lab.policies.policy import SPEC, WEIGHTS, Policy, PolicyNetwork, lo
 
 MEANING = {
     "layout": Layout(names=("x",), window_first=1, window_size=0),
-    "action": ActionMeaning(name="request_mw", values=(-10.0, 0.0, 10.0)),
+    "action": ActionMeaning(names=("request_mw",), values=((-10.0, 0.0, 10.0),)),
 }
 
 

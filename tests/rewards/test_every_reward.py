@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def test_yaml_sets_every_field_of_its_terms(name: str) -> None:
 
 
 def _fields(term: Any) -> set[str]:
-    return set(instantiate(term).__dataclass_fields__)
+    return {field.name for field in dataclasses.fields(instantiate(term))}
 
 
 def test_degradation_is_profit(context: RewardContext) -> None:

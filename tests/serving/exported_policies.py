@@ -24,8 +24,8 @@ from tests.compositions import option
 
 LAYOUT = Layout(names=("soc", *(f"price {n}" for n in range(30))), window_first=3, window_size=28)
 MEANING = {
-    "discrete": ActionMeaning(name="request_mw", values=(-10.0, 0.0, 10.0)),
-    "continuous": ActionMeaning(name="request_mw", values=(-10.0, 10.0)),
+    "discrete": ActionMeaning(names=("request_mw",), values=((-10.0, 0.0, 10.0),)),
+    "continuous": ActionMeaning(names=("request_mw",), values=((-10.0, 10.0),)),
 }
 NETWORKS = {
     "mlp": ("mlp", ["network.hidden=[16,8]"]),

@@ -47,7 +47,7 @@ def test_ping_and_model_respond(both):
     assert client.ask("/ping") == (200, None)
     status, about = client.ask("/model")
     assert status == 200
-    assert (about["observation"], about["asks_for"]) == (list(LAYOUT.names), "request_mw")
+    assert (about["observation"], about["asks_for"]) == (list(LAYOUT.names), ["request_mw"])
 
 
 def test_concurrent_requests_get_their_own_predictions(both):

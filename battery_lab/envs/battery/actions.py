@@ -46,7 +46,7 @@ class ActionSet:
     def meaning(self) -> ActionMeaning:
         """Requested power at the grid connection, MW, + discharges."""
         levels = self._level_mw if self.kind == "discrete" else (-self.power_mw, self.power_mw)
-        return ActionMeaning(name="request_mw", values=tuple(float(level) for level in levels))
+        return ActionMeaning(names=("request_mw",), values=(tuple(float(level) for level in levels),))
 
     @cached_property
     def _level_mw(self) -> NDArray[np.float64]:

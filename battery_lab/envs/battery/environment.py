@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
+import numpy as np
 import pandas as pd
 from pydantic import Field, SkipValidation
 
@@ -15,6 +16,7 @@ from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.envs.battery import evaluate_policy
 from battery_lab.envs.battery.actions import KINDS, ActionSet
 from battery_lab.envs.battery.baseline_cache import cached_requests
+from battery_lab.envs.battery.bidding_problem import BatteryBiddingProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.problem import DispatchProblem
@@ -27,7 +29,7 @@ from battery_lab.market.market_series import Market, MarketSeries
 from battery_lab.observations.observation_set import ObservationSet, Observer, Scaling
 from battery_lab.planning.perfect_foresight import HindsightValue
 from battery_lab.planning.perfect_foresight import hindsight as tabulate_hindsight
-from battery_lab.rewards.weighted_terms import Shaping
+from battery_lab.rewards.weighted_terms import BoundShaping, Shaping
 
 if TYPE_CHECKING:
     from battery_lab.report import Panel
@@ -118,12 +120,13 @@ class BatteryWorld:
         self._option, self._series = option, series
         kind = cast(ActionKind, actions)  # checked by ActionSet
         self._actions = ActionSet(kind=kind, levels=option.action_levels, power_mw=option.battery.power_mw)
+        self._warm_up = round(option.observation.look_back_h / series.interval_h) + option.price_lag
         self._split = split_time(
             series,
             test_days=option.test_days,
             validation_days=option.validation_days,
             episode_days=option.episode_days,
-            warm_up=round(option.observation.look_back_h / series.interval_h) + option.price_lag,
+            warm_up=self._warm_up,
         )
         self._scaling = scaling or option.observation.fit(self._training, option.price_lag)
         money = f"{series.currency}/day"
@@ -152,23 +155,35 @@ class BatteryWorld:
 
     def vector_env(self, num_envs: int, seed: int, staggered: bool = True) -> BatteryVectorEnv:
         """Make N batteries on the training period."""
-        context = RewardContext(
-            series=self._training,
-            battery=self._option.battery,
-            num_envs=num_envs,
-            hindsight=lambda: self.hindsight,
-        )
         return BatteryVectorEnv(
             training=self._training,
             battery=self._option.battery,
             observer=self._observer,
-            reward=self._option.reward.bind(context),
+            reward=self._reward(num_envs),
             actions=self._actions,
             starts=self._split.starts,
             episode_intervals=self._split.episode,
             num_envs=num_envs,
             seed=seed,
             staggered=staggered,
+        )
+
+    def bidding_problem(self, levels: int, knots: int) -> BatteryBiddingProblem:
+        """Return the training period for learners that differentiate the reward of bids; see ``PriceTaker``."""
+        rows = np.arange(self._warm_up, self._split.train_end)
+        rows = rows[~self._training.gap[rows]]
+        number = self._observer.price_number
+        observed = self._observer(rows, np.full(len(rows), self._option.battery.energy_start_mwh))
+        return BatteryBiddingProblem(
+            training=self._training,
+            battery=self._option.battery,
+            observer=self._observer,
+            reward=self._reward(1),
+            rows=rows,
+            scaled_price=observed[:, number].astype(np.float64),
+            price_number=number,
+            levels=levels,
+            knots=knots,
         )
 
     def problem(self, period: str) -> DispatchProblem:
@@ -222,6 +237,15 @@ class BatteryWorld:
     def observation_state(self) -> Mapping[str, Any]:
         """Return the observation scales."""
         return self._scaling.to_json()
+
+    def _reward(self, num_envs: int) -> BoundShaping:
+        context = RewardContext(
+            series=self._training,
+            battery=self._option.battery,
+            num_envs=num_envs,
+            hindsight=lambda: self.hindsight,
+        )
+        return self._option.reward.bind(context)
 
     @cached_property
     def _observer(self) -> Observer:

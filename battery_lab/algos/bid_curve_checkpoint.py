@@ -1,0 +1,65 @@
+"""Bid curve checkpoint: the complete state of a bid curve learner as safetensors and JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from battery_lab.common.errors import DataError
+
+if TYPE_CHECKING:
+    from battery_lab.algos.bid_curve_learner import BidCurveLearner
+
+TENSORS, STATE = "learner.safetensors", "learner.json"
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+def save(learner: BidCurveLearner, folder: Path) -> None:
+    """Write the state of a learner to a folder."""
+    tensors = {f"network.{name}": tensor for name, tensor in learner.network.state_dict().items()}
+    for number, moments in learner.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": moments[name] for name in MOMENTS}
+    tensors["value_end"] = torch.from_numpy(learner.value_end)
+    tensors["occupancy_start"] = torch.from_numpy(learner.occupancy_start)
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / TENSORS)
+    state = {
+        "env_steps": learner.env_steps,
+        "waiting": learner.waiting.tolist(),
+        "random": learner.random.bit_generator.state,
+    }
+    (folder / STATE).write_text(json.dumps(state))
+
+
+def restore(learner: BidCurveLearner, folder: Path) -> None:
+    """Restore a learner from a folder.
+
+    Raises:
+        DataError: the checkpoint is damaged, or belongs to other options.
+    """
+    try:
+        tensors, state = load_file(folder / TENSORS), json.loads((folder / STATE).read_text())
+        network = {name: tensors[f"network.{name}"] for name in learner.network.state_dict()}
+        learner.network.load_state_dict(network)
+        optimizer = learner.optimizer.state_dict()
+        for number in optimizer["param_groups"][0]["params"]:
+            if f"optimizer.{number}.step" in tensors:
+                optimizer["state"][number] = {name: tensors[f"optimizer.{number}.{name}"] for name in MOMENTS}
+        learner.optimizer.load_state_dict(optimizer)
+        for name in ("value_end", "occupancy_start"):
+            values = tensors[name].numpy()
+            if values.shape != getattr(learner, name).shape:
+                raise ValueError(f"{name} has the shape {values.shape}, not {getattr(learner, name).shape}")
+            setattr(learner, name, values)
+        learner.env_steps = int(state["env_steps"])
+        learner.waiting = np.asarray(state["waiting"], np.int64)
+        learner.random.bit_generator.state = state["random"]
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise DataError(
+            f"{folder} does not hold the state of this learner: {error}; resume from an earlier checkpoint"
+        ) from None

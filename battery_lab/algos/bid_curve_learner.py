@@ -1,0 +1,213 @@
+"""Bid curve learner: minibatches of slices of the training period, exact gradients, AdamW."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from battery_lab.algos import bid_curve_checkpoint
+from battery_lab.algos.interfaces import Iteration, Setup
+from battery_lab.common.errors import ConfigError
+from battery_lab.envs.bidding_interface import SliceGradient
+from battery_lab.policies.bid_curve_network import BidCurveNetwork, CurveSpec
+from battery_lab.policies.policy import Policy
+
+if TYPE_CHECKING:
+    from battery_lab.algos.bid_curves import BidCurves
+
+BATCHES_PER_PASS = 4  # at least, by shorter slices
+
+
+class _Share(NamedTuple):
+    """What a worker computed for its slices of a batch."""
+
+    gradients: tuple[Tensor, ...]
+    solutions: list[SliceGradient]
+
+
+class BidCurveLearner:
+    """Trains bid curves; see ``Learner`` in ``algos/interfaces.py``.
+
+    The training period is cut into slices. A gradient step takes a random batch of them, each slice once per pass. The
+    value at the end of a slice is that at the start of the next slice, and its first occupancy that at the end of the
+    one before, both from the last time that these were solved.
+    """
+
+    def __init__(self, options: BidCurves, setup: Setup) -> None:
+        """Build the network and cut the training period into slices.
+
+        Raises:
+            ConfigError: the environment is no price taker's, or too short.
+        """
+        if setup.bidding_problem is None:
+            raise ConfigError("algo=bid_curves needs an environment whose prices do not depend on actions: env=battery")
+        self._options, self._setup = options, setup
+        self.problem = setup.bidding_problem(options.levels, options.knots)
+        self._parts = slices(len(self.problem.rows), options.slice_intervals, options.batch_slices)
+        self._price_mean = float(self.problem.scaled_price.mean())
+        self._price_std = max(float(self.problem.scaled_price.std()), 1e-9)
+        spec = CurveSpec(
+            knots=options.knots,
+            state_numbers=self.problem.state_numbers,
+            price_number=self.problem.price_number,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(setup.seed)
+            encoder = setup.network.encoder(setup.layout)
+            self.network = BidCurveNetwork(encoder, setup.network.out_features, spec)
+        self._start_around_the_mean_price()
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=options.lr, weight_decay=options.weight_decay, foreach=True
+        )
+        self.random = np.random.default_rng(setup.seed)
+        value, occupancy = self.problem.first_values()
+        self.value_end, self.occupancy_start = (np.tile(x, (len(self._parts), 1)) for x in (value, occupancy))
+        self.env_steps, self.waiting = 0, np.empty(0, np.int64)
+        self._pool = ThreadPoolExecutor(options.num_workers) if options.num_workers > 1 else None
+
+    def _start_around_the_mean_price(self) -> None:
+        """Start with flat curves, the bid below and the offer above the mean price."""
+        knots = self._options.knots
+        with torch.no_grad():
+            self.network.head.weight.mul_(0.1)
+            self.network.head.bias[:knots], self.network.head.bias[knots:] = -0.3, 0.3
+
+    def is_waiting(self) -> bool:
+        """Return False: nothing runs in the background."""
+        return False
+
+    def train(self) -> Iteration:
+        """Take one gradient step."""
+        options = self._options
+        progress = min(self.env_steps / self._setup.env_steps, 1.0)
+        sharpness = options.sharpness * (options.sharpness_end / options.sharpness) ** progress
+        batch = self._next_batch()
+        seed = int(self.random.integers(2**62))
+        shares = [share.tolist() for share in np.array_split(batch, options.num_workers) if len(share)]
+
+        def solve(number: int) -> _Share:
+            return self._solve(shares[number], sharpness / self._price_std, seed + number)
+
+        numbers = range(len(shares))
+        results = list(self._pool.map(solve, numbers) if self._pool else map(solve, numbers))
+        norm = self._step(results, sum(len(self._rows(k)) for k in batch), progress)
+        reward, rows = self._carry_over(batch, [solution for share in results for solution in share.solutions])
+        self.env_steps += rows
+        metrics = {"train/reward_mean": reward / rows, "learner/gradient_norm": norm, "learner/sharpness": sharpness}
+        return Iteration(self.env_steps, metrics)
+
+    def _next_batch(self) -> NDArray[np.int64]:
+        """Return the next slices in the random order of this pass."""
+        if len(self.waiting) == 0:
+            self.waiting = self.random.permutation(len(self._parts))
+        batch, self.waiting = np.split(self.waiting, [self._options.batch_slices])
+        return batch
+
+    def _rows(self, place: int) -> NDArray[np.int64]:
+        return self.problem.rows[self._parts[place]]
+
+    def _solve(self, places: Sequence[int], sharpness: float, seed: int) -> _Share:
+        """Return the gradient of the loss of some slices: minus the reward per day, summed over their intervals."""
+        rows = np.concatenate([self._rows(place) for place in places])
+        out = self._scaled_curves(torch.from_numpy(self.problem.observations(rows)), seed)
+        curves = out.detach().numpy().astype(np.float64)
+        ends = np.cumsum([len(self._rows(place)) for place in places])
+        towards, solutions = np.empty_like(curves), []
+        for place, end in zip(places, ends, strict=True):
+            mine = slice(end - len(self._rows(place)), end)
+            solution = self.problem.gradient(
+                self._parts[place],
+                curves[mine, 0],
+                curves[mine, 1],
+                sharpness=sharpness,
+                value_end=self.value_end[place],
+                occupancy_start=self.occupancy_start[place],
+                uniform_share=self._options.uniform_share,
+            )
+            towards[mine, 0], towards[mine, 1] = solution.bid_gradient, solution.offer_gradient
+            solutions.append(solution)
+        loss = torch.from_numpy((-self.problem.intervals_per_day * towards).astype(np.float32))
+        return _Share(torch.autograd.grad(out, list(self.network.parameters()), loss), solutions)
+
+    def _scaled_curves(self, observation: Tensor, seed: int) -> Tensor:
+        """Return (N, 2, M) bids and offers on the scale of the problem's prices, with dropout."""
+        features = self.network.features(observation)
+        if self._options.dropout:
+            generator = torch.Generator().manual_seed(seed)
+            kept = torch.rand(features.shape, generator=generator) >= self._options.dropout
+            features = features * kept / (1 - self._options.dropout)
+        return self.network.curves(features) * self._price_std + self._price_mean
+
+    def _step(self, shares: Sequence[_Share], rows: int, progress: float) -> float:
+        """Take a gradient step, and return the norm of the gradient."""
+        options = self._options
+        for parameter, *gradients in zip(
+            self.network.parameters(), *(share.gradients for share in shares), strict=True
+        ):
+            parameter.grad = torch.stack(gradients).sum(dim=0) / rows
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), options.grad_clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = options.lr + (options.lr_end - options.lr) * progress
+        self.optimizer.step()
+        return float(norm)
+
+    def _carry_over(self, batch: NDArray[np.int64], solutions: Sequence[SliceGradient]) -> tuple[float, int]:
+        """Hand values to the slices before and occupancies to the slices after; return the reward and the rows."""
+        reward, rows = 0.0, 0
+        # First the reward of all, as it is relative to the values that they were solved with.
+        for place, solution in zip(batch, solutions, strict=True):
+            reward += solution.value - float(solution.occupancy_end @ self.value_end[place])
+            rows += len(self._rows(place))
+        for place, solution in zip(batch, solutions, strict=True):
+            if place > 0:
+                # Only differences matter; a year's value in each number would cost precision.
+                self.value_end[place - 1] = solution.value_start - solution.value_start.mean()
+            if place + 1 < len(self._parts):
+                self.occupancy_start[place + 1] = solution.occupancy_end
+        return reward, rows
+
+    def policy(self, env_steps: int) -> Policy:
+        """Return a copy of the policy, whose curves are on the scale of the prices."""
+        setup = self._setup
+        network = BidCurveNetwork(setup.network.encoder(setup.layout), setup.network.out_features, self.network.spec)
+        network.load_state_dict(copy.deepcopy(self.network.state_dict()))
+        with torch.no_grad():
+            network.head.weight.mul_(self._price_std)
+            network.head.bias.mul_(self._price_std).add_(self._price_mean)
+        return Policy(
+            network=network.eval(),
+            decision="clipped_mean" if self.problem.price_number is None else "cleared",
+            actions=setup.actions,
+            layout=setup.layout,
+            action=setup.action,
+            observation_state=setup.observation_state,
+            env_steps=env_steps,
+        )
+
+    def save(self, folder: Path, previous: Path | None) -> None:
+        """Write network, optimizer, values, occupancies and random state, without pickle."""
+        bid_curve_checkpoint.save(self, folder)
+
+    def restore(self, folder: Path) -> None:
+        """Restore what ``save`` wrote."""
+        bid_curve_checkpoint.restore(self, folder)
+
+    def stop(self) -> None:
+        """End the threads."""
+        if self._pool:
+            self._pool.shutdown()
+
+
+def slices(rows: int, longest: int, batch: int) -> list[slice]:
+    """Cut ``rows`` intervals into slices of almost equal length, at most ``longest`` and enough for several batches."""
+    count = max(-(-rows // longest), min(BATCHES_PER_PASS * batch, rows // 2))
+    edges = np.linspace(0, rows, count + 1).round().astype(int).tolist()
+    return [slice(first, end) for first, end in zip(edges[:-1], edges[1:], strict=True)]

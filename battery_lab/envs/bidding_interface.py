@@ -1,0 +1,93 @@
+"""Bidding interface: the training period of a price taker, for learners that differentiate its reward exactly."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+class SliceGradient(NamedTuple):
+    """Value and gradient of a softened bidding policy on a slice of T intervals, with M knots and S levels.
+
+    Attributes:
+        value: expected reward of the slice plus the value at its end, from the occupancy at its start.
+        bid_gradient: (T, M) gradient of ``value`` with respect to the bids.
+        offer_gradient: (T, M) the same for the offers.
+        value_start: (S,) value of each level at the start of the slice.
+        occupancy_end: (S,) probability of each level at its end.
+    """
+
+    value: float
+    bid_gradient: Array
+    offer_gradient: Array
+    value_start: Array
+    occupancy_end: Array
+
+
+class BiddingProblem(Protocol):
+    """A training period in which actions do not change prices.
+
+    A policy gives a bid and an offer at each of M knots over the state of charge, on the scale of ``scaled_price``.
+    Values and occupancies belong to S levels of the state.
+
+    Attributes:
+        rows: (T,) intervals to train on, in order of time.
+        scaled_price: (T,) their prices on the scale of bids: the scale of the actions, or of the observed price.
+        state_numbers: how many numbers at the start of an observation depend on the state of charge; the first one is
+            -1 at its minimum and 1 at its maximum.
+        price_number: number of an observation that bids are compared with; None if bids are the actions.
+        intervals_per_day: dispatch intervals per day.
+    """
+
+    rows: Rows
+    scaled_price: Array
+    state_numbers: int
+    price_number: int | None
+    intervals_per_day: int
+
+    def observations(self, rows: Rows) -> Float32:
+        """Return (N, D) observations of some intervals; the numbers of the state of charge are 0."""
+
+    def first_values(self) -> tuple[Array, Array]:
+        """Return a first guess of the (S,) value of each level, and the (S,) uniform occupancy."""
+
+    def gradient(
+        self,
+        part: slice,
+        bid: Array,
+        offer: Array,
+        *,
+        sharpness: float,
+        value_end: Array,
+        occupancy_start: Array,
+        uniform_share: float,
+    ) -> SliceGradient:
+        """Return value and gradient of a softened policy.
+
+        Args:
+            part: a slice of ``rows``, N intervals.
+            bid: (N, M) bids at the knots.
+            offer: (N, M) offers at the knots.
+            sharpness: of the softened dispatch, per unit of ``scaled_price``; see planning/bid_policy_gradient.py.
+            value_end: (S,) value of each level after the slice.
+            occupancy_start: (S,) probability of each level before it.
+            uniform_share: share of a uniform occupancy in the gradient.
+        """
+
+
+@runtime_checkable
+class PriceTaker(Protocol):
+    """A world whose actions do not change its prices."""
+
+    def bidding_problem(self, levels: int, knots: int) -> BiddingProblem:
+        """Return the training period on a grid of S = ``levels`` states of charge (more with self-discharge).
+
+        Raises:
+            ConfigError: the reward depends on more than the transition, or an observation lacks the price.
+        """
