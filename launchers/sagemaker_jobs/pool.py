@@ -22,8 +22,8 @@ from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.submit.dry_run import DryRun
 from sagemaker_jobs.submit.job_starter import JobStarter, RunningTrial
-from sagemaker_jobs.submit.listed_jobs import TrainingJobs
 from sagemaker_jobs.submit.local_mode import LocalModeJobs
+from sagemaker_jobs.submit.training_jobs import TrainingJobs
 from sagemaker_jobs.submit.trial_sender import Sender
 
 LEFT = "its job continues; the same command follows it again"

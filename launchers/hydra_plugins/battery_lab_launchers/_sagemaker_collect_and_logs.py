@@ -16,7 +16,7 @@ from sagemaker_jobs.collect.downloads import Downloads
 from sagemaker_jobs.collect.job_bills import bill_of
 from sagemaker_jobs.collect.outcome import collect_outcome
 from sagemaker_jobs.collect.sweep_record import SweepRecord
-from sagemaker_jobs.submit.listed_jobs import RUNNING, TrainingJobs
+from sagemaker_jobs.submit.training_jobs import RUNNING, TrainingJobs
 
 from battery_lab.common.errors import ConfigError, LabError
 from battery_lab.config.stored_trial import load_trial

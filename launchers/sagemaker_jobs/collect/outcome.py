@@ -15,7 +15,7 @@ from sagemaker_jobs.aws.errors import aws_errors
 from sagemaker_jobs.aws.job_names import parse_job_name
 from sagemaker_jobs.collect.downloads import Downloads
 from sagemaker_jobs.collect.job_bills import Bill, add_bill
-from sagemaker_jobs.submit.listed_jobs import COMPLETED, STOPPED
+from sagemaker_jobs.submit.training_jobs import COMPLETED, STOPPED
 
 # Prefixes of the service's failure reasons: the container failed, or the service itself.
 CONTAINER_FAILED, SERVICE_FAILED = "AlgorithmError", "InternalServerError"

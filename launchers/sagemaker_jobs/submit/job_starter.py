@@ -10,7 +10,7 @@ from pathlib import Path
 from sagemaker_jobs.collect.job_bills import add_bill, bill_of, read_bills
 from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.options.job_options import JobOptions
-from sagemaker_jobs.submit.listed_jobs import COMPLETED, JobPostponedError, TrainingJobs
+from sagemaker_jobs.submit.training_jobs import COMPLETED, JobPostponedError, TrainingJobs
 from sagemaker_jobs.submit.trial_sender import PreparedTrial, Sender
 
 

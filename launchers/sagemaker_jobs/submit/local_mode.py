@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sagemaker_jobs.aws.job_names import job_name
-from sagemaker_jobs.submit.listed_jobs import COMPLETED, TrainingJobs
+from sagemaker_jobs.submit.training_jobs import COMPLETED, TrainingJobs
 
 FAILED = "Failed"
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 from sagemaker_jobs.aws.errors import is_transient
 from sagemaker_jobs.aws.job_names import parse_job_name
-from sagemaker_jobs.submit import listed_jobs
+from sagemaker_jobs.submit import training_jobs
 
 from battery_lab.common.errors import DataError
 from battery_lab.sweep.journal import TrialState
@@ -103,7 +103,7 @@ def test_a_job_waits_while_the_quota_is_full(emulator, tmp_path, monkeypatch):
             raise ClientError({"Error": {"Code": "ResourceLimitExceeded", "Message": "full"}}, "CreateTrainingJob")
         send(*arguments)
 
-    monkeypatch.setattr(listed_jobs, "QUOTA_PAUSE_S", 0.5)
+    monkeypatch.setattr(training_jobs, "QUOTA_PAUSE_S", 0.5)
     monkeypatch.setattr(pool.Sender, "send", refuse)
     sweep = StubSweep(tmp_path / "full", [{"steps": 1}])
     assert sweep.run()[0].state == TrialState.DONE
@@ -128,10 +128,10 @@ def test_a_quota_that_is_too_small_for_any_job_is_an_error(limit, waits):
         "utilization of 0 Instances and a request delta of 1 Instances."
     )
     if waits:
-        listed_jobs.raise_if_quota_too_small(message)
+        training_jobs.raise_if_quota_too_small(message)
         return
     with pytest.raises(DataError, match="quota 'ml.g5.xlarge for training job usage' is 0, and a job needs 1: ask for"):
-        listed_jobs.raise_if_quota_too_small(message)
+        training_jobs.raise_if_quota_too_small(message)
 
 
 def test_only_errors_that_a_retry_can_fix_are_transient():
