@@ -14,7 +14,7 @@ from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import TrialState
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.errors import ServiceError, aws_errors
-from sagemaker_jobs.aws.experiments import log_run, run_name
+from sagemaker_jobs.aws.experiment_runs import log_run, run_name
 from sagemaker_jobs.collect.downloads import Downloads
 from sagemaker_jobs.collect.job_bills import bill_of
 from sagemaker_jobs.collect.outcome import collect_outcome

@@ -21,7 +21,7 @@ from battery_lab.config.sweep_name import choices_of_trials
 from battery_lab.sweep.trial_id import package_versions
 from battery_lab.tracking.mlflow_sync_state import read_sync_state, write_sync_state
 from sagemaker_jobs.aws.connection import Connection
-from sagemaker_jobs.aws.experiments import create_experiment
+from sagemaker_jobs.aws.experiment_runs import create_experiment
 from sagemaker_jobs.aws.job_names import job_digest
 from sagemaker_jobs.aws.s3_layout import S3Layout
 from sagemaker_jobs.container.channels import CODE, PACKAGES

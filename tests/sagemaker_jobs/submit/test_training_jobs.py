@@ -111,7 +111,7 @@ def test_a_job_waits_while_the_quota_is_full(emulator, tmp_path, monkeypatch):
 
 
 def test_parameters_beyond_the_limit_of_experiments_are_reported(tmp_path, capsys):
-    from sagemaker_jobs.aws.experiments import run_parameters
+    from sagemaker_jobs.aws.experiment_runs import run_parameters
 
     for count in (300, 301):
         (tmp_path / "trial.yaml").write_text("".join(f"p{n}: {n}\n" for n in range(count)))
