@@ -8,10 +8,10 @@ from pathlib import Path
 
 from hydra_plugins.battery_lab_launchers._rehearsal_emulator import rehearse
 from hydra_plugins.battery_lab_launchers._sweep_tracking import is_finished, track_sweep
+from sagemaker_jobs.aws.cloudwatch_logs import log_streams, read_log_lines
 from sagemaker_jobs.aws.connection import Connection, check_extra
 from sagemaker_jobs.aws.errors import aws_errors
 from sagemaker_jobs.aws.experiment_runs import log_run, run_name
-from sagemaker_jobs.aws.logs import log_streams, read_log_lines
 from sagemaker_jobs.collect.downloads import Downloads
 from sagemaker_jobs.collect.job_bills import bill_of
 from sagemaker_jobs.collect.outcome import collect_outcome

@@ -13,9 +13,9 @@ from battery_lab.common.atomic_write import atomic_path, atomic_write, replace_p
 from battery_lab.common.errors import DataError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.sweep.trial_folder import checkpoint_steps
+from sagemaker_jobs.aws.cloudwatch_logs import log_streams, read_log_lines
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.errors import error_code
-from sagemaker_jobs.aws.logs import log_streams, read_log_lines
 from sagemaker_jobs.aws.s3_layout import S3Layout, split_uri
 from sagemaker_jobs.collect.job_bills import bill_totals, read_bills
 from sagemaker_jobs.collect.result_files import MAX_FILES, add_lines, unpack
