@@ -24,7 +24,7 @@ from sagemaker_jobs.container.channels import (
     copy_evaluated_run,
     data_path,
 )
-from sagemaker_jobs.container.job_folders_and_hosts import JobEnvironment, base_folder
+from sagemaker_jobs.container.job_environment import JobEnvironment, base_folder
 from sagemaker_jobs.container.ray_cluster import ray_cluster
 
 SWEEP_FILES = (SWEEP_COMMAND, RunFolder.SYNC_STATE)

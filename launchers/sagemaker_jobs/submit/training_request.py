@@ -13,7 +13,7 @@ from battery_lab.common.errors import ConfigError
 from sagemaker_jobs.aws.connection import Connection, import_sdk
 from sagemaker_jobs.aws.s3_layout import S3Layout
 from sagemaker_jobs.container.channels import CHECKPOINT_CHANNEL, TRIAL_CHANNEL, data_channel
-from sagemaker_jobs.container.job_folders_and_hosts import EVALUATE
+from sagemaker_jobs.container.job_environment import EVALUATE
 from sagemaker_jobs.container.metric_lines import metric_definitions, reported_metrics
 from sagemaker_jobs.container.ray_cluster import LEARNER_GROUP, LEARNERS
 from sagemaker_jobs.options.field_types import TAG_CHARACTERS

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from sagemaker_jobs.container import channels, run_trial
-from sagemaker_jobs.container.job_folders_and_hosts import JobEnvironment
+from sagemaker_jobs.container.job_environment import JobEnvironment
 
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.experiment.trainer import Interrupted

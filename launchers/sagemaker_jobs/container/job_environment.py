@@ -1,4 +1,4 @@
-"""Job folders and hosts: those of a training job, as its container sees them."""
+"""Job environment: folders and hosts of a training job, as its container sees them."""
 
 from __future__ import annotations
 
