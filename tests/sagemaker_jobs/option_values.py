@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hydra_plugins.battery_lab_launchers._sagemaker_sweep import job_options
+from hydra_plugins.battery_lab_launchers._sagemaker_launch import job_options
 from omegaconf import OmegaConf
 from sagemaker_jobs.options.job_options import JobOptions
 

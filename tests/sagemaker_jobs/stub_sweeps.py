@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hydra_plugins.battery_lab_launchers._sagemaker_sweep import pool
+from hydra_plugins.battery_lab_launchers._sagemaker_launch import pool
 from omegaconf import DictConfig, OmegaConf
 from sagemaker_jobs.pool import SageMakerPool
 from sagemaker_jobs.submit import uploads

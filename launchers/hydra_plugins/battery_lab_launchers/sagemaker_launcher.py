@@ -39,7 +39,7 @@ class SageMakerLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run one job per list of overrides. The sweep's journal numbers the trials, not ``initial_job_idx``."""
-        from hydra_plugins.battery_lab_launchers._sagemaker_sweep import launch
+        from hydra_plugins.battery_lab_launchers._sagemaker_launch import launch
 
         return launch(self, job_overrides)
 
