@@ -14,7 +14,7 @@ from sagemaker_jobs.aws.errors import aws_errors
 from sagemaker_jobs.aws.experiment_runs import log_run, run_name
 from sagemaker_jobs.collect.downloads import Downloads
 from sagemaker_jobs.collect.job_bills import bill_of
-from sagemaker_jobs.collect.outcome import collect_outcome
+from sagemaker_jobs.collect.job_outcome import collect_outcome
 from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.submit.training_jobs import RUNNING, TrainingJobs
 

@@ -1,4 +1,4 @@
-"""SageMaker Experiments: one experiment per sweep and one run per trial, with parameters, curves and files."""
+"""Runs in SageMaker Experiments: one experiment per sweep, and one run per finished trial with its metrics."""
 
 from __future__ import annotations
 

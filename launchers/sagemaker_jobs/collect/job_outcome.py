@@ -1,4 +1,4 @@
-"""Outcomes of jobs, in the words of a sweep."""
+"""Outcome of a finished job: downloads its results, adds its bill, and says whether its trial is done."""
 
 from __future__ import annotations
 
