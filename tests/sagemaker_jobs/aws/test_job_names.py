@@ -1,10 +1,9 @@
-"""Names of jobs and their files in S3 follow from what the jobs do."""
+"""Names of jobs follow from what the jobs do, and can be parsed."""
 
 from __future__ import annotations
 
 import pytest
 from sagemaker_jobs.aws.job_names import JobName, job_digest, job_name, parse_job_name, sweep_name_prefix
-from sagemaker_jobs.aws.s3_layout import S3Layout, split_uri
 
 from battery_lab.common.errors import DataError
 
@@ -35,16 +34,3 @@ def test_names_of_other_jobs_are_not_parsed(name):
 def test_a_name_longer_than_the_service_allows_is_an_error():
     with pytest.raises(DataError, match="63 characters"):
         job_name(sweep_name_prefix("a", "lab", "battery_lab"), 10**23, job_digest("abc", "def"), 0)
-
-
-def test_attempts_at_a_trial_share_a_checkpoint_uri():
-    auto = S3Layout("bucket", "lab", PREFIX, "auto")
-    assert auto.checkpoint(3, "abc") == f"s3://bucket/lab/sweeps/{PREFIX}/3-abc/run"
-    chosen = S3Layout("bucket", "lab", PREFIX, "s3://other/place/")
-    assert chosen.checkpoint(3, "abc") == f"s3://other/place/{PREFIX}/3-abc"
-    assert S3Layout("bucket", "lab", PREFIX, None).checkpoint(3, "abc") is None
-
-
-def test_a_uri_is_split_into_bucket_and_key():
-    assert split_uri("s3://bucket/a/b.csv") == ("bucket", "a/b.csv")
-    assert split_uri("s3://bucket") == ("bucket", "")
