@@ -32,7 +32,8 @@ from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.submit import training_request
 from sagemaker_jobs.submit.custom_code import code_archive
 from sagemaker_jobs.submit.data_file_lookup import data_files, data_paths
-from sagemaker_jobs.submit.live_tracking import config_for_job, create_sweep_run
+from sagemaker_jobs.submit.job_config import config_for_job
+from sagemaker_jobs.submit.reachable_tracking import create_sweep_run
 from sagemaker_jobs.submit.uploads import Uploads
 
 

@@ -1,4 +1,4 @@
-"""Live tracking: a tracking server that jobs can reach, to which they log while they run."""
+"""Reachable tracking servers: those that jobs can log to while they run, with one run for the whole sweep."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from battery_lab.tracking.mlflow_sweep_run import sweep_run
 from battery_lab.tracking.mlflow_sync_state import public
 from battery_lab.tracking.mlflow_tracking import reason
 
-NO_TRACKING = {"_target_": "battery_lab.tracking.NoTracking"}
 THIS_MACHINE = re.compile(r"https?://(localhost|127\.|0\.0\.0\.0|\[::1\])")
 
 
@@ -39,12 +38,3 @@ def create_sweep_run(config: DictConfig, sweep: Path) -> None:
     except Exception as error:  # stores raise errors of many kinds; jobs keep what they cannot log
         line = f"could not create the sweep's run in MLflow at {public(uri)} ({reason(error, uri)}); jobs continue"
         print(line, file=sys.stderr, flush=True)
-
-
-def config_for_job(config: DictConfig) -> DictConfig:
-    """Return a trial's configuration as its job reads it: without what the job's machine cannot reach."""
-    config = config.copy()
-    config.resume = config.rerun = None
-    if not is_reachable(str(OmegaConf.select(config, "tracking.uri") or "")):
-        OmegaConf.update(config, "tracking", dict(NO_TRACKING), merge=False, force_add=True)
-    return config

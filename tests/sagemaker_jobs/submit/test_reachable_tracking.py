@@ -10,16 +10,25 @@ import sys
 import urllib.request
 
 import pytest
+from sagemaker_jobs.submit.reachable_tracking import is_reachable
 
 from tests.launchers.stub_hydra_app import until
 from tests.sagemaker_jobs.conftest import missing
 from tests.sagemaker_jobs.lab_sweeps import JOBS, Lab, metrics
 
-pytestmark = [
-    pytest.mark.walk,
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(missing()), reason=f"the extra aws or the emulator is not installed: {missing()}"),
-]
+
+@pytest.mark.parametrize(
+    ("uri", "reachable"),
+    [
+        ("sqlite:///outputs/mlflow.db", False),
+        ("http://127.0.0.1:5000", False),
+        ("http://localhost:5000", False),
+        ("https://mlflow.example.org", True),
+        ("arn:aws:sagemaker:eu-west-1:123456789012:mlflow-tracking-server/lab", True),
+    ],
+)
+def test_a_server_is_reachable_if_it_is_not_on_this_machine_only(uri, reachable):
+    assert is_reachable(uri) == reachable
 
 
 @pytest.fixture
@@ -46,6 +55,9 @@ def server(tmp_path):
     process.wait(30)
 
 
+@pytest.mark.walk
+@pytest.mark.slow
+@pytest.mark.skipif(bool(missing()), reason=f"the extra aws or the emulator is not installed: {missing()}")
 def test_jobs_log_live_below_one_run_of_their_sweep(tmp_path, server):
     from mlflow import MlflowClient
 
