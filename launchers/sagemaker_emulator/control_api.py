@@ -11,7 +11,7 @@ from typing import Any
 from sagemaker_emulator.protocol.faults import Faults
 from sagemaker_emulator.protocol.request_parser import Request
 from sagemaker_emulator.protocol.responses import Response, json_response, to_json
-from sagemaker_emulator.training.operations import TrainingOperations
+from sagemaker_emulator.training.api_operations import TrainingOperations
 from sagemaker_emulator.training.options_and_clients import Capacity
 
 PREFIX = "/emulator/"

@@ -15,7 +15,7 @@ from sagemaker_emulator.protocol.faults import Fault, Faults, Rates, refusal
 from sagemaker_emulator.protocol.request_parser import Request, read_request
 from sagemaker_emulator.protocol.responses import AwsError, Response, error_response, json_response
 from sagemaker_emulator.protocol.service_model_validation import validate
-from sagemaker_emulator.training.operations import TrainingOperations
+from sagemaker_emulator.training.api_operations import TrainingOperations
 from sagemaker_emulator.training.options_and_clients import SharedState
 
 _MODELS = ("sagemaker", "sagemaker-metrics")
