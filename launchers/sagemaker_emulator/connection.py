@@ -103,7 +103,7 @@ class RemoteFaults:
         self._connection = connection
 
     def add(self, operation: str, kind: str, *, times: int = 1, skip: int = 0, seconds: float = 1.0) -> None:
-        """Add a fault; see ``sagemaker_emulator.protocol.faults``.
+        """Add a fault; see ``sagemaker_emulator.protocol.faults_and_rate_limits``.
 
         Args:
             operation: an operation, by botocore's name.

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from sagemaker_emulator.protocol.faults import Faults
+from sagemaker_emulator.protocol.faults_and_rate_limits import Faults
 from sagemaker_emulator.protocol.request_parser import Request
 from sagemaker_emulator.protocol.responses import Response, json_response, to_json
 from sagemaker_emulator.training.api_operations import TrainingOperations
