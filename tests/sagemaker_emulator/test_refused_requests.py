@@ -6,7 +6,7 @@ import copy
 
 import pytest
 from botocore.exceptions import ClientError
-from sagemaker_emulator.protocol.responses import AwsError
+from sagemaker_emulator.protocol.responses_and_errors import AwsError
 from sagemaker_emulator.protocol.service_model_validation import validate
 
 from tests.sagemaker_emulator.stub_jobs import BUCKET, NEVER

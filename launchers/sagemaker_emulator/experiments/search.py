@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sagemaker_emulator.protocol.responses import invalid, not_modelled
+from sagemaker_emulator.protocol.responses_and_errors import invalid, not_modelled
 from sagemaker_emulator.protocol.service_model_validation import members
 
 PAGE = 10  # results, if a request has no MaxResults

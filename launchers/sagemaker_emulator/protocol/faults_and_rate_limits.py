@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sagemaker_emulator.protocol.responses import AwsError
+from sagemaker_emulator.protocol.responses_and_errors import AwsError
 
 KINDS = {
     "throttle": "the request is refused by a rate limit",

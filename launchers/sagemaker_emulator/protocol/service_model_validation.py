@@ -14,7 +14,7 @@ from typing import Any
 
 import botocore.session
 
-from sagemaker_emulator.protocol.responses import AwsError, invalid
+from sagemaker_emulator.protocol.responses_and_errors import AwsError, invalid
 
 _SHOWN = 200  # characters of an invalid value
 _JAVA_CLASSES = {

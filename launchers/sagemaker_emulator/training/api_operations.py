@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from sagemaker_emulator.experiments import search, store
 from sagemaker_emulator.job import Job
-from sagemaker_emulator.protocol.responses import AwsError, invalid
+from sagemaker_emulator.protocol.responses_and_errors import AwsError, invalid
 from sagemaker_emulator.training.job_run import JobRun
 from sagemaker_emulator.training.options_and_clients import SharedState
 from sagemaker_emulator.training.training_job_rules import check_job, check_quota, check_tags

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sagemaker_emulator.job import Job
-from sagemaker_emulator.protocol.responses import AwsError, invalid, not_modelled
+from sagemaker_emulator.protocol.responses_and_errors import AwsError, invalid, not_modelled
 
 _BASE = "/opt/ml"
 _MAX_TAGS = 50
