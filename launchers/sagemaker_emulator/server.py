@@ -15,7 +15,7 @@ from pathlib import Path
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from sagemaker_emulator.job import ACCOUNT
+from sagemaker_emulator.job_state import ACCOUNT
 from sagemaker_emulator.training.options_and_clients import Credentials, Options, SharedState
 from sagemaker_emulator.wsgi_app import EmulatorApp
 

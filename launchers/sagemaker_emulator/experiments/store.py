@@ -10,7 +10,7 @@ from typing import Any
 from moto.sagemaker.models import sagemaker_backends
 
 from sagemaker_emulator.experiments import search
-from sagemaker_emulator.job import ACCOUNT, Job, now
+from sagemaker_emulator.job_state import ACCOUNT, Job, now
 from sagemaker_emulator.protocol.responses_and_errors import AwsError, invalid
 from sagemaker_emulator.protocol.service_model_validation import members
 

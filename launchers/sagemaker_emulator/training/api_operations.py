@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sagemaker_emulator.experiments import search, store
-from sagemaker_emulator.job import Job
+from sagemaker_emulator.job_state import Job
 from sagemaker_emulator.protocol.responses_and_errors import AwsError, invalid
 from sagemaker_emulator.training.job_run import JobRun
 from sagemaker_emulator.training.options_and_clients import SharedState

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sagemaker_emulator.job import Group, Job
+from sagemaker_emulator.job_state import Group, Job
 
 PACKAGE = Path(__file__).parents[1]
 _UNSHARE = ("unshare", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child=KILL")

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from sagemaker_emulator.job import Job
+from sagemaker_emulator.job_state import Job
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 _BATCH_S = 0.25  # between batches

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sagemaker_emulator.experiments.store import JobComponent
-from sagemaker_emulator.job import NO_CAPACITY, Job, now
+from sagemaker_emulator.job_state import NO_CAPACITY, Job, now
 from sagemaker_emulator.training.host import Host
 from sagemaker_emulator.training.host_log import HostLog
 from sagemaker_emulator.training.options_and_clients import SharedState

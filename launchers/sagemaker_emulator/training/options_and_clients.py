@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from sagemaker_emulator.job import Job
+from sagemaker_emulator.job_state import Job
 
 
 @dataclass(frozen=True)

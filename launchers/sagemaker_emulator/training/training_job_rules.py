@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sagemaker_emulator.job import Job
+from sagemaker_emulator.job_state import Job
 from sagemaker_emulator.protocol.responses_and_errors import AwsError, invalid, not_modelled
 
 _BASE = "/opt/ml"

@@ -1,4 +1,4 @@
-"""Training job: its request, its state, and the service's descriptions of it."""
+"""State of a training job: its request, its status, and the descriptions that the service returns of it."""
 
 from __future__ import annotations
 
