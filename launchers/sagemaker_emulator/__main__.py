@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 import sagemaker_emulator
+from sagemaker_emulator.options_and_credentials import Options
 from sagemaker_emulator.server import serve
 from sagemaker_emulator.training.host import namespaces_work
-from sagemaker_emulator.training.options_and_clients import Options
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from sagemaker_emulator.training.options_and_clients import Credentials
+from sagemaker_emulator.options_and_credentials import Credentials
 
 _ADDRESS = "address.json"
 _TIMEOUT_S = 60.0

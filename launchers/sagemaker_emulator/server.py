@@ -16,7 +16,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 
 from sagemaker_emulator.job_state import ACCOUNT
-from sagemaker_emulator.training.options_and_clients import Credentials, Options, SharedState
+from sagemaker_emulator.options_and_credentials import Credentials, Options
+from sagemaker_emulator.shared_state import SharedState
 from sagemaker_emulator.wsgi_app import EmulatorApp
 
 ADDRESS = "address.json"

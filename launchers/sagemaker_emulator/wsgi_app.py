@@ -15,8 +15,8 @@ from sagemaker_emulator.protocol.faults_and_rate_limits import Fault, Faults, Ra
 from sagemaker_emulator.protocol.request_parser import Request, read_request
 from sagemaker_emulator.protocol.responses_and_errors import AwsError, Response, error_response, json_response
 from sagemaker_emulator.protocol.service_model_validation import validate
+from sagemaker_emulator.shared_state import SharedState
 from sagemaker_emulator.training.api_operations import TrainingOperations
-from sagemaker_emulator.training.options_and_clients import SharedState
 
 _MODELS = ("sagemaker", "sagemaker-metrics")
 _METRICS = ("BatchPutMetrics", "BatchGetMetrics")

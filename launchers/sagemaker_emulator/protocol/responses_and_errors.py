@@ -1,4 +1,4 @@
-"""Responses: JSON, and errors in the format of each protocol."""
+"""Responses and errors of the service: JSON, and errors in the format of each protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations on training jobs, and others in which moto differs from the service."""
+"""Operations of the service's API: those on training jobs, Search, tags, and others that moto answers differently."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from sagemaker_emulator.experiments import search, store
 from sagemaker_emulator.job_state import Job
 from sagemaker_emulator.protocol.responses_and_errors import AwsError, invalid
+from sagemaker_emulator.shared_state import SharedState
 from sagemaker_emulator.training.job_run import JobRun
-from sagemaker_emulator.training.options_and_clients import SharedState
 from sagemaker_emulator.training.training_job_rules import check_job, check_quota, check_tags
 
 _SORTED_BY = {"Name": "TrainingJobName", "CreationTime": "CreationTime", "Status": "TrainingJobStatus"}

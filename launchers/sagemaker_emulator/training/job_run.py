@@ -1,4 +1,4 @@
-"""Life cycle of a job: from Starting to its end, with stops, lost instances and retries."""
+"""Run of a job: its life cycle from Starting to its end, with stops, lost instances and retries."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from datetime import datetime
 
 from sagemaker_emulator.experiments.store import JobComponent
 from sagemaker_emulator.job_state import NO_CAPACITY, Job, now
+from sagemaker_emulator.shared_state import SharedState
 from sagemaker_emulator.training.host import Host
 from sagemaker_emulator.training.host_log import HostLog
-from sagemaker_emulator.training.options_and_clients import SharedState
 from sagemaker_emulator.training.s3_transfer import CheckpointCopy, download, upload_artifact
 
 _POLL_S = 0.05
