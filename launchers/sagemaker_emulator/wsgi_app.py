@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from sagemaker_emulator.control_api import PREFIX, ControlApi, RequestLog
-from sagemaker_emulator.experiments import store
+from sagemaker_emulator.experiments import moto_gaps
 from sagemaker_emulator.protocol.faults_and_rate_limits import Fault, Faults, Rates, refusal
 from sagemaker_emulator.protocol.request_parser import Request, read_request
 from sagemaker_emulator.protocol.responses_and_errors import AwsError, Response, error_response, json_response
@@ -95,7 +95,7 @@ class EmulatorApp:
                 validate(service, request.operation, request.parameters)
                 if operation := self.training.handler(request.operation, request.parameters):
                     return _send(json_response(operation(request.parameters, request.region)), start_response)
-                if request.operation in store.CREATE_OPERATIONS:
+                if request.operation in moto_gaps.CREATE_OPERATIONS:
                     return self._create(request, start_response)
         except AwsError as error:
             request.drain()
@@ -105,9 +105,9 @@ class EmulatorApp:
     def _create(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
         """Let moto create something whose name must be unused."""
         with self._creation:
-            store.check_name_unused(request.operation, request.parameters, request.region)
+            moto_gaps.check_name_unused(request.operation, request.parameters, request.region)
             response = list(self._moto(request.environ, start_response))
-            store.store_attributes(request.operation, request.parameters, request.region)
+            moto_gaps.store_attributes(request.operation, request.parameters, request.region)
             return response
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sagemaker_emulator.experiments import search, store
+from sagemaker_emulator.experiments import moto_gaps, search
+from sagemaker_emulator.experiments.job_component import JobComponent
 from sagemaker_emulator.job_state import Job
 from sagemaker_emulator.protocol.responses_and_errors import AwsError, invalid
 from sagemaker_emulator.shared_state import SharedState
@@ -43,9 +44,9 @@ class TrainingOperations:
             "AddTags": self.add_tags,
             "DeleteTags": self.delete_tags,
             "ListTags": self.list_tags,
-            "ListTrialComponents": store.list_components,
-            "BatchPutMetrics": store.put_metrics,
-            "BatchGetMetrics": store.get_metrics,
+            "ListTrialComponents": moto_gaps.list_components,
+            "BatchPutMetrics": moto_gaps.put_metrics,
+            "BatchGetMetrics": moto_gaps.get_metrics,
         }
 
     def handler(self, operation: str, parameters: Parameters) -> Operation | None:
@@ -105,7 +106,7 @@ class TrainingOperations:
                 )
             job = Job(dict(parameters), region, options.spot_discount)
             check_quota(job, self._jobs.values(), options.quota)
-            component = store.JobComponent(job) if parameters.get("ExperimentConfig") else None
+            component = JobComponent(job) if parameters.get("ExperimentConfig") else None
             job.tags = {tag["Key"]: tag["Value"] for tag in parameters.get("Tags") or []}
             job.move("Starting")
             self._jobs[region, name] = job
@@ -143,8 +144,8 @@ class TrainingOperations:
         """Answer Search for training jobs and trial components."""
         if parameters["Resource"] == "TrainingJob":
             return search.search(parameters, [job.describe() | {"Tags": _tags(job)} for job in self._jobs_in(region)])
-        components = list(store.backend(region).trial_components.values())
-        return search.search(parameters, [store.describe(component, region) for component in components])
+        components = list(moto_gaps.backend(region).trial_components.values())
+        return search.search(parameters, [moto_gaps.describe(component, region) for component in components])
 
     def add_tags(self, parameters: Parameters, region: str) -> dict[str, Any]:
         """Answer AddTags."""

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from sagemaker_emulator.experiments.store import JobComponent
+from sagemaker_emulator.experiments.job_component import JobComponent
 from sagemaker_emulator.job_state import NO_CAPACITY, Job, now
 from sagemaker_emulator.shared_state import SharedState
 from sagemaker_emulator.training.host import Host
