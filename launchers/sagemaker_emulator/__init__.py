@@ -10,7 +10,8 @@ docs/sagemaker_emulator.md lists what is modelled and what is not; in short:
   networks, keys and roles (stored and described, without effect), Pipe and FastFile, warm pools, prices.
 """
 
-from sagemaker_emulator.connection import Emulator, EmulatorConnection, connect
+from sagemaker_emulator.emulator_client import EmulatorConnection, connect
+from sagemaker_emulator.emulator_process import Emulator
 from sagemaker_emulator.training.host import namespaces_work
 
 __all__ = ["EmulatorConnection", "Emulator", "connect", "namespaces_work"]

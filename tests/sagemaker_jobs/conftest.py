@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items):
 def shared_emulator(tmp_path_factory):
     if missing():
         pytest.skip(f"the extra aws or the emulator is not installed: {missing()}")
-    from sagemaker_emulator.connection import Emulator
+    from sagemaker_emulator.emulator_process import Emulator
 
     with Emulator(tmp_path_factory.mktemp("emulator"), grace=10, upload_every=0.2) as started:
         started.client("s3").create_bucket(

@@ -54,7 +54,7 @@ def rehearse(folder: Path, bucket: str) -> None:
 
 def _running(folder: Path) -> Any:
     """Return the emulator that runs in a folder, or None."""
-    from sagemaker_emulator.connection import connect
+    from sagemaker_emulator.emulator_client import connect
 
     try:
         emulator = connect(folder)
