@@ -1,87 +1,8 @@
-"""The SageMaker SDK with the emulator: an estimator, runs of experiments and their analytics."""
+"""Experiments: runs of the SageMaker SDK and their analytics, unique names, and the trial components of jobs."""
 
 from __future__ import annotations
 
-import json
-import socket
-import sys
-import time
-import types
-
 import pytest
-
-from tests.sagemaker_emulator.stub_jobs import BUCKET, ENTRY, IMAGE, METRICS, ROLE
-
-
-@pytest.fixture
-def loopback_only(monkeypatch):
-    """Allow connections to this machine only, and fail the test if others were tried."""
-    connect, tried = socket.socket.connect, []
-
-    def guarded(self, address):
-        if self.family != socket.AF_UNIX and not address[0].startswith("127."):
-            tried.append(address)
-            raise OSError(f"a test would reach {address}")
-        return connect(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", guarded)
-    yield
-    assert not tried
-
-
-@pytest.fixture
-def session(lab, monkeypatch, tmp_path, loopback_only):
-    """A session of the SDK with the emulator, without settings of the user."""
-    for name, value in lab.emulator.environment.items():
-        monkeypatch.setenv(name, value)
-    for name in ("SAGEMAKER_ADMIN_CONFIG_OVERRIDE", "SAGEMAKER_USER_CONFIG_OVERRIDE"):
-        path = tmp_path / f"{name}.yaml"
-        path.write_text("SchemaVersion: '1.0'\nSageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}\n")
-        monkeypatch.setenv(name, str(path))
-    hook = sys.excepthook
-    sagemaker = pytest.importorskip("sagemaker")
-    sys.excepthook = hook  # importing the SDK replaces it
-    # The SDK sleeps 5 s before its first request in attach and before it prints logs.
-    without_sleep = types.ModuleType("time")
-    vars(without_sleep).update(vars(time) | {"sleep": lambda _: time.sleep(0.05)})
-    monkeypatch.setattr("sagemaker.session.time", without_sleep)
-    return sagemaker.Session(boto_session=lab.emulator.session, default_bucket=BUCKET)
-
-
-def test_an_estimator_can_be_fitted_and_attached(lab, session, tmp_path, capsys):
-    from sagemaker.rl import RLEstimator
-
-    (tmp_path / "entry.py").write_text(ENTRY)
-    estimator = RLEstimator(
-        entry_point="entry.py",
-        source_dir=str(tmp_path),
-        image_uri=IMAGE,
-        role=ROLE,
-        instance_type="ml.c5.xlarge",
-        instance_count=1,
-        metric_definitions=METRICS,
-        hyperparameters={"does": "well", "alpha": 0.25},
-        environment={"LAB_COLOUR": "red"},
-        output_path=f"s3://{BUCKET}/fitted",
-        max_run=60,
-        use_spot_instances=True,
-        max_wait=60,
-        checkpoint_s3_uri=f"s3://{BUCKET}/fitted-checkpoints",
-        sagemaker_session=session,
-    )
-    estimator.fit(wait=False)
-    name = estimator.latest_training_job.name
-    lab.finished(name)
-    attached = RLEstimator.attach(name, sagemaker_session=session)
-    assert attached.latest_training_job.name == name and attached.hyperparameters()["alpha"] == "0.25"
-    session.logs_for_job(name, wait=False)
-    output = capsys.readouterr().out
-    assert "capture=0.75" in output
-    assert estimator.model_data == f"s3://{BUCKET}/fitted/{name}/output/model.tar.gz"
-    seen = json.loads(lab.unpacked(f"fitted/{name}/output/model.tar.gz")["seen.json"])
-    assert seen["hyperparameters"] == {"does": "well", "alpha": 0.25}
-    frame = estimator.training_job_analytics.dataframe()
-    assert "capture" in set(frame["metric_name"])
 
 
 def test_runs_hold_parameters_metrics_and_files_and_are_sorted_by_one_search(lab, session, tmp_path):
