@@ -1,6 +1,6 @@
 """Check of the image's locked packages in an empty environment: a trial as a job, and its policy served.
 
-    python -m tests.sagemaker_jobs.image_trial
+    python -m tests.sagemaker_jobs.check_image_locks
 
 Does without Docker what the Dockerfile does, except for Debian packages: it installs the locks and torch, lays out the
 files, and runs `start train` and `start serve`. The metrics must equal those of the same trial run locally, and the
