@@ -60,7 +60,7 @@ test-kills: $(READY) ## Kill sweeps at random and compare them with a sweep that
 	$(BIN)/python -m tests.launchers.kill_harness --runs $(RUNS)
 
 test-nodes: $(READY) ## Kill one of two Ray nodes during a sweep; each is in its own network namespace if permitted
-	$(BIN)/python -m tests.launchers.node_loss
+	$(BIN)/python -m tests.launchers.check_node_loss
 
 test-image: $(VENV)/extra-aws ## Train and serve with the packages of the SageMaker image, in an empty environment
 	$(BIN)/python -m tests.sagemaker_jobs.check_image_locks

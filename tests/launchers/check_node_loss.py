@@ -1,4 +1,4 @@
-"""Node loss test: a Ray cluster of two nodes loses one during a sweep: ``python -m tests.launchers.node_loss``.
+"""Check of a node loss, by ``python -m tests.launchers.check_node_loss``: a sweep on two Ray nodes loses one of them.
 
 Each node is a separate ``ray start``. With sufficient rights, each has its own network namespace and address, which
 cannot be reached from outside. Otherwise both share this machine's address. When a trial on the second node has a
