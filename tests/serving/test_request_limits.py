@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from battery_lab.serving import request_body, server
 from tests.launchers.stub_hydra_app import until
-from tests.serving.connections import HEAD, connect, raw, read_all
 from tests.serving.exported_policies import body
+from tests.serving.partial_requests import HEAD, connect, raw, read_all
 
 
 def test_large_content_length_is_refused_before_the_body_arrives(both):

@@ -11,8 +11,8 @@ import pytest
 
 from battery_lab.serving import server
 from tests.launchers.stub_hydra_app import until
-from tests.serving.connections import HEAD, connect, read_all
 from tests.serving.exported_policies import LAYOUT, body, exported, seen, served
+from tests.serving.partial_requests import HEAD, connect, read_all
 
 
 @pytest.mark.parametrize("rows", [1, 7, 1000])

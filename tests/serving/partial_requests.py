@@ -1,4 +1,4 @@
-"""Connections to a server that send a request in parts."""
+"""Partial requests: raw connections to a server that send a request in parts."""
 
 from __future__ import annotations
 
