@@ -18,7 +18,7 @@ from battery_lab.config.stored_trial import store_trial, trial
 from battery_lab.policies.policy import Policy, PolicyNetwork
 from battery_lab.serving.artifact import Artifact
 from tests.cli.run_commands import ROOT, like, start, tiny
-from tests.serving.exported_policies import Client, served
+from tests.serving.served_policy import Client, served
 
 
 @pytest.fixture(scope="module")

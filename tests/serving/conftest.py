@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.serving.exported_policies import exported, served
+from tests.serving.exported_policies import exported
+from tests.serving.served_policy import served
 
 
 @pytest.fixture(scope="module")

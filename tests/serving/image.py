@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.launchers.stub_hydra_app import until
-from tests.serving.exported_policies import Client
+from tests.serving.served_policy import Client
 
 ROOT = Path(__file__).parents[2]
 CONTAINER = ROOT / "launchers" / "container"

@@ -11,8 +11,9 @@ import pytest
 
 from battery_lab.serving import server
 from tests.launchers.stub_hydra_app import until
-from tests.serving.exported_policies import LAYOUT, body, exported, seen, served
+from tests.serving.exported_policies import LAYOUT, body, exported, seen
 from tests.serving.partial_requests import HEAD, connect, read_all
+from tests.serving.served_policy import served
 
 
 @pytest.mark.parametrize("rows", [1, 7, 1000])
