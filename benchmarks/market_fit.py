@@ -20,8 +20,8 @@ from hydra.utils import instantiate
 from matplotlib import pyplot as plt
 from omegaconf import OmegaConf
 
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
-from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.market.market_series import MarketSeries
 
 CONF = Path(__file__).parents[1] / "conf"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
-from battery_lab.envs.battery.problem import DispatchProblem
 
 
 class Baseline(Protocol):

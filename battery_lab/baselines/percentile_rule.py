@@ -10,8 +10,8 @@ from pydantic import Field
 
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Unit, options
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
-from battery_lab.envs.battery.problem import DispatchProblem
 
 
 @options("env.baselines.rule")

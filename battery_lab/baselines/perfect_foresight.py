@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from battery_lab.common.validated_options import options
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
-from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.planning.perfect_foresight import plan
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from battery_lab.common.validated_options import Int, options
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
-from battery_lab.envs.battery.problem import DispatchProblem
 
 
 @options("env.baselines.random")

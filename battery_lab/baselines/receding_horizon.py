@@ -10,8 +10,8 @@ from pydantic import Field
 
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, Unit, options
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array, deliver_mwh
-from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.planning.energy_grid import EnergyGrid, bellman_backup, coarse_grid, greedy_action
 
 FORECAST = "price_forecast"

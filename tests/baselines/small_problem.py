@@ -10,8 +10,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from battery_lab.baselines import Baseline
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
-from battery_lab.envs.battery.problem import DispatchProblem
 from tests.factories import make_battery, make_series, wavy_prices
 
 CONF = Path(__file__).parents[2] / "conf" / "baseline"

@@ -7,7 +7,7 @@ import pytest
 
 from battery_lab.baselines.percentile_rule import PercentileRule
 from battery_lab.common.errors import ConfigError
-from battery_lab.envs.battery.problem import DispatchProblem
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from tests.factories import make_battery, make_series
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from battery_lab.baselines.stochastic_dp import StochasticDP, fit_prices
 from battery_lab.common.errors import ConfigError
-from battery_lab.envs.battery.problem import DispatchProblem
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from tests.baselines.small_problem import PER_DAY, make_baseline, make_problem, profit_of
 from tests.factories import make_battery, make_series, wavy_prices
 

@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 
 from battery_lab.baselines.percentile_rule import PercentileRule
 from battery_lab.baselines.stochastic_dp import StochasticDP
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
-from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.synthetic import SyntheticMarket, draw_noise
 from battery_lab.planning.perfect_foresight import plan

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from battery_lab.baselines import Baseline
 from battery_lab.common.atomic_write import atomic_path
-from battery_lab.envs.battery.problem import DispatchProblem
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 
 PACKAGE = Path(__file__).resolve().parents[2]
 # Code that the requests depend on, besides the baselines themselves.
 SOURCES = (
-    *("envs/battery/physics", "envs/battery/problem", "market/market_series"),
+    *("envs/battery/physics", "envs/battery/dispatch_problem", "market/market_series"),
     *("planning/energy_grid", "planning/perfect_foresight"),
 )
 

@@ -13,13 +13,13 @@ from pydantic import Field, SkipValidation
 from battery_lab.baselines import Baseline
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, Unit, options
-from battery_lab.envs.battery import evaluate_policy
-from battery_lab.envs.battery.actions import KINDS, ActionSet
+from battery_lab.envs.battery import parallel_stretches
+from battery_lab.envs.battery.action_set import KINDS, ActionSet
 from battery_lab.envs.battery.baseline_cache import cached_requests
 from battery_lab.envs.battery.bidding_problem import BatteryBiddingProblem
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.envs.battery.time_split import split_time
 from battery_lab.envs.battery.transition import RewardContext
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
@@ -201,7 +201,7 @@ class BatteryWorld:
     def evaluate(self, actor: Actor, period: str) -> Evaluation:
         """Run a policy through a period, in order, from the battery's ``soc_start``."""
         problem = self.problem(period)
-        dispatch = Dispatch.replay(problem, evaluate_policy.requests(problem, actor, self._observer, self._actions))
+        dispatch = Dispatch.replay(problem, parallel_stretches.requests(problem, actor, self._observer, self._actions))
         return Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame())
 
     def baselines(self, period: str) -> dict[str, Evaluation]:
@@ -216,10 +216,10 @@ class BatteryWorld:
     def panels(self, frame: pd.DataFrame, baselines: Mapping[str, Evaluation]) -> Sequence[Panel]:
         """Return the report's plots of one policy."""
         # Env runners and training need no plots, and start faster without importing them.
-        from battery_lab.envs.battery import plots
+        from battery_lab.envs.battery import dispatch_plots
 
         frames = {name: evaluation.frame for name, evaluation in baselines.items()}
-        return plots.panels(frame, self._series.currency, frames)
+        return dispatch_plots.panels(frame, self._series.currency, frames)
 
     def summary(self) -> Mapping[str, str]:
         """Return market, battery and time split by label."""

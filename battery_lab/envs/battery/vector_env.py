@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from battery_lab.envs.battery.actions import ActionSet
+from battery_lab.envs.battery.action_set import ActionSet
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.transition import Transition
 from battery_lab.market.market_series import MarketSeries

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
-from battery_lab.envs.battery.problem import DispatchProblem
 from tests.factories import make_battery, make_series
 
 BATTERY = make_battery(round_trip_efficiency=0.64, wear_per_mwh=2.0, grid_fee_per_mwh=1.0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from battery_lab.envs.battery import evaluate_policy
-from battery_lab.envs.battery.actions import ActionSet
+from battery_lab.envs.battery import parallel_stretches
+from battery_lab.envs.battery.action_set import ActionSet
 from tests.envs.small_world import make_world
 from tests.factories import make_battery
 
@@ -38,7 +38,7 @@ def test_stretches_equal_the_run_in_order(tmp_path, actor, changes):
     world = make_world(tmp_path, battery=make_battery(**changes))
     problem, observer = world.problem("test"), world._observer
     actions = ActionSet(kind="discrete", levels=3, power_mw=10.0)
-    found = evaluate_policy.requests(problem, actor, observer, actions)
+    found = parallel_stretches.requests(problem, actor, observer, actions)
     np.testing.assert_array_equal(found, in_order(problem, actor, observer, actions))
 
 
@@ -50,15 +50,18 @@ def test_stretches_equal_the_run_in_order_for_continuous_actions(tmp_path):
         return np.tanh(observation[:, 1:2] + observation[:, 0:1])
 
     problem = world.problem("validation")
-    found = evaluate_policy.requests(problem, actor, world._observer, actions)
+    found = parallel_stretches.requests(problem, actor, world._observer, actions)
     np.testing.assert_array_equal(found, in_order(problem, actor, world._observer, actions))
 
 
 def test_a_period_that_stretches_do_not_divide_evenly(tmp_path):
     world = make_world(tmp_path, test_days=3)
     problem, actions = world.problem("test"), ActionSet(kind="discrete", levels=3, power_mw=10.0)
-    assert (problem.end, (problem.end - problem.first) % evaluate_policy.STRETCHES > 0) == (len(problem.series), True)
-    found = evaluate_policy.requests(problem, thresholds, world._observer, actions)
+    assert (problem.end, (problem.end - problem.first) % parallel_stretches.STRETCHES > 0) == (
+        len(problem.series),
+        True,
+    )
+    found = parallel_stretches.requests(problem, thresholds, world._observer, actions)
     np.testing.assert_array_equal(found, in_order(problem, thresholds, world._observer, actions))
 
 
@@ -67,5 +70,5 @@ def test_a_period_shorter_than_the_number_of_stretches(tmp_path):
     problem = world.problem("test")
     short = type(problem)(**{**vars(problem), "end": problem.first + 50})
     actions = ActionSet(kind="discrete", levels=3, power_mw=10.0)
-    found = evaluate_policy.requests(short, thresholds, world._observer, actions)
+    found = parallel_stretches.requests(short, thresholds, world._observer, actions)
     np.testing.assert_array_equal(found, in_order(short, thresholds, world._observer, actions))

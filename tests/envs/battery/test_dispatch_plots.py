@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from battery_lab.envs.battery import plots, week_plot
+from battery_lab.envs.battery import dispatch_plots, week_plot
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
-from battery_lab.envs.battery.problem import DispatchProblem
 from battery_lab.report.inline_svg import svg
 from tests.factories import make_battery, make_series, wavy_prices
 
@@ -44,7 +44,7 @@ def drawn(panel: Any) -> Figure:
 
 
 def panel_of(title: str, frame: pd.DataFrame, baselines: dict[str, pd.DataFrame] | None = None) -> Any:
-    found = [panel for panel in plots.panels(frame, "EUR", baselines or {}) if panel.title == title]
+    found = [panel for panel in dispatch_plots.panels(frame, "EUR", baselines or {}) if panel.title == title]
     return found[0]
 
 
@@ -79,14 +79,14 @@ def test_a_period_without_a_complete_week_is_one_week() -> None:
 def test_months_are_local_and_sum_to_the_total() -> None:
     rng = np.random.default_rng(0)
     frame = make_frame("2024-01-31 22:00", 24 * 40, rng.normal(100, 500, 24 * 40))
-    months = plots.monthly_profit(frame)
+    months = dispatch_plots.monthly_profit(frame)
     assert months.sum() == pytest.approx(frame["profit"].sum())
     assert months.iloc[0] == pytest.approx(frame["profit"].iloc[:2].sum())
     assert [f"{month:%Y-%m}" for month in months.index] == ["2024-01", "2024-02", "2024-03"]
 
 
 def test_days_are_local_and_sum_to_the_total() -> None:
-    days = plots.daily_profit(make_frame("2024-01-31 22:00", 50))
+    days = dispatch_plots.daily_profit(make_frame("2024-01-31 22:00", 50))
     assert days.tolist() == [2, 24, 24]
 
 
@@ -161,21 +161,21 @@ def test_tick_labels_do_not_overlap_near_zero() -> None:
 
 def test_soc_is_not_drawn_beyond_its_limits() -> None:
     frame = pd.DataFrame({"soc": [0.1, 0.1 - 1e-12, 0.9 + 1e-12, 0.5]})
-    shares = plots.soc_shares(frame)
-    centres = (plots.SOC_EDGES[1:] + plots.SOC_EDGES[:-1]) / 2
+    shares = dispatch_plots.soc_shares(frame)
+    centres = (dispatch_plots.SOC_EDGES[1:] + dispatch_plots.SOC_EDGES[:-1]) / 2
     assert dict(zip(centres[shares > 0].round(2), shares[shares > 0], strict=True)) == {0.1: 0.5, 0.5: 0.25, 0.9: 0.25}
 
 
 def test_empty_and_full_count_as_shares_of_time() -> None:
-    assert plots.soc_shares(pd.DataFrame({"soc": [0.0, 1.0]}))[[0, -1]].tolist() == [0.5, 0.5]
+    assert dispatch_plots.soc_shares(pd.DataFrame({"soc": [0.0, 1.0]}))[[0, -1]].tolist() == [0.5, 0.5]
 
 
 def test_a_price_curve_weights_by_energy() -> None:
     frame = pd.DataFrame({"price": [50.0, 5.0, 900.0]})
-    curve = plots.price_curve(frame, np.array([30.0, 10.0, 0.0]))
-    below = plots.SHARES < 0.25
+    curve = dispatch_plots.price_curve(frame, np.array([30.0, 10.0, 0.0]))
+    below = dispatch_plots.SHARES < 0.25
     assert (curve[below] == 5).all()
-    assert (curve[plots.SHARES > 0.25] == 50).all()
+    assert (curve[dispatch_plots.SHARES > 0.25] == 50).all()
 
 
 def test_mean_prices_are_weighted_by_energy() -> None:
@@ -202,7 +202,7 @@ def frames() -> dict[str, pd.DataFrame]:
 @pytest.mark.parametrize("case", frames())
 def test_every_plot_can_be_drawn_for_any_period(case: str) -> None:
     frame = frames()[case]
-    for place, panel in enumerate(plots.panels(frame, "$", {"<rule>": frame})):
+    for place, panel in enumerate(dispatch_plots.panels(frame, "$", {"<rule>": frame})):
         text = svg(panel, f"p{place}")
         assert text.startswith("<svg") and "</svg>" in text
 
@@ -212,4 +212,4 @@ def test_the_frame_of_a_dispatch_can_be_drawn() -> None:
         series=make_series(wavy_prices(12)), battery=make_battery(), first=0, end=12 * 288, train_end=0, price_lag=0
     )
     frame = Dispatch.replay(problem, np.tile([10.0, -10.0], 6 * 288)).frame()
-    assert len([svg(panel, "p") for panel in plots.panels(frame, "EUR", {"rule": frame})]) == 6
+    assert len([svg(panel, "p") for panel in dispatch_plots.panels(frame, "EUR", {"rule": frame})]) == 6

@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.envs.battery.actions import ActionSet
-from battery_lab.envs.battery.problem import DispatchProblem
+from battery_lab.envs.battery.action_set import ActionSet
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.interfaces import Actor
 from battery_lab.observations.observation_set import Observer
 
