@@ -96,6 +96,8 @@ MODULES = {
 RENAMED = {
     ("baselines.percentile_rule", "Rule"): ("baselines.percentile_rule", "PercentileRule"),
     ("baselines.random_dispatch", "Random"): ("baselines.random_dispatch", "RandomDispatch"),
+    ("envs.battery.transition", "RewardContext"): ("envs.battery.reward_context", "RewardContext"),
+    ("envs.battery.transition", "ValueTable"): ("envs.battery.reward_context", "ValueTable"),
     ("observations.observation_set", "Layout"): ("envs.layout", "Layout"),
     ("observations.past_features", "Ahead"): ("observations.forecast_features", "ForecastHours"),
     ("observations.past_features", "Calendar"): ("observations.calendar_features", "Calendar"),

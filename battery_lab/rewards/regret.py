@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
-from battery_lab.envs.battery.transition import RewardContext, Transition
+from battery_lab.envs.battery.reward_context import RewardContext
+from battery_lab.envs.battery.transition import Transition
 from battery_lab.rewards.term import BoundTerm, Term
 
 

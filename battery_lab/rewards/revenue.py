@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from battery_lab.common.validated_options import options
-from battery_lab.envs.battery.transition import RewardContext
+from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.rewards.term import BoundTerm, Term
 
 

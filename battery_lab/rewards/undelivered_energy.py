@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from battery_lab.common.validated_options import Unit, options
-from battery_lab.envs.battery.transition import RewardContext, Transition
+from battery_lab.envs.battery.reward_context import RewardContext
+from battery_lab.envs.battery.transition import Transition
 from battery_lab.rewards.term import BoundTerm, Term
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.envs.battery.transition import RewardContext, Transition
+from battery_lab.envs.battery.reward_context import RewardContext
+from battery_lab.envs.battery.transition import Transition
 from battery_lab.market.market_series import MarketSeries
 from tests.factories import make_battery, make_series
 

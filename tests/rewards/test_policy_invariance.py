@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.envs.battery.transition import RewardContext
+from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.rewards.potential import Potential
 from battery_lab.rewards.regret import Regret
 from battery_lab.rewards.revenue import Revenue

@@ -20,8 +20,8 @@ from battery_lab.envs.battery.bidding_problem import BatteryBiddingProblem
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.envs.battery.physics import Battery
+from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.time_split import split_time
-from battery_lab.envs.battery.transition import RewardContext
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric
 from battery_lab.envs.layout import Layout

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.market.market_series import MarketSeries
 
 Array = NDArray[np.float64]
 
@@ -91,27 +88,3 @@ def _account(price: Array, power_mw: Array, interval_h: float, wear_per_mwh: flo
         account[0, n], account[1, n], account[2, n] = sold, bought, revenue
         account[3, n], account[4, n], account[5, n] = wear, fee, revenue - wear - fee
     return account
-
-
-class ValueTable(Protocol):
-    """The perfect-foresight value of stored energy over the training period."""
-
-    def at(self, row: NDArray[np.int64], energy_mwh: Array) -> Array:
-        """Return the (N,) best profit from the start of each row to the end, for (N,) stored energy."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RewardContext:
-    """Context that reward terms are bound to; limited to the training period.
-
-    Attributes:
-        series: the market series up to the end of the training period, with the same row numbers.
-        battery: the battery.
-        num_envs: number of environments per call.
-        hindsight: returns the perfect-foresight value on the training prices; computed on the first call.
-    """
-
-    series: MarketSeries
-    battery: Battery
-    num_envs: int
-    hindsight: Callable[[], ValueTable]
