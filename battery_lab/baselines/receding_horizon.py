@@ -12,7 +12,8 @@ from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array, deliver_mwh
-from battery_lab.planning.energy_grid import EnergyGrid, bellman_backup, coarse_grid, greedy_action
+from battery_lab.planning.bellman_backup import bellman_backup, greedy_action
+from battery_lab.planning.energy_grid import EnergyGrid, coarse_grid
 
 FORECAST = "price_forecast"
 NOT_PUBLISHED = -1

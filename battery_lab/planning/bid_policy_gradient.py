@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from battery_lab.envs.battery.physics import Array, Battery
 from battery_lab.envs.battery.transition import Transition
 from battery_lab.envs.bidding_interface import SliceGradient
-from battery_lab.planning.energy_grid import VECTORISED
+from battery_lab.planning.bellman_backup import VECTORISED
 
 BUY, HOLD, SELL = 0, 1, 2
 

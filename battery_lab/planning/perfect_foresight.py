@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from battery_lab.envs.battery.physics import Array, Battery, deliver_mwh
 from battery_lab.envs.battery.transition import Transition
-from battery_lab.planning.energy_grid import EnergyGrid, bellman_backup, fit_grid, greedy_action, interpolate
+from battery_lab.planning.bellman_backup import bellman_backup, greedy_action, interpolate
+from battery_lab.planning.energy_grid import EnergyGrid, fit_grid
 
 TABLE_BYTES = 200_000_000
 

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parents[2]
 # Code that the requests depend on, besides the baselines themselves.
 SOURCES = (
     *("envs/battery/physics", "envs/battery/dispatch_problem", "market/market_series"),
-    *("planning/energy_grid", "planning/perfect_foresight"),
+    *("planning/bellman_backup", "planning/energy_grid", "planning/perfect_foresight"),
 )
 
 
