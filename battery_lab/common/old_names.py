@@ -99,6 +99,8 @@ RENAMED = {
     ("envs.battery.transition", "RewardContext"): ("envs.battery.reward_context", "RewardContext"),
     ("envs.battery.transition", "ValueTable"): ("envs.battery.reward_context", "ValueTable"),
     ("observations.observation_set", "Layout"): ("envs.layout", "Layout"),
+    ("observations.observation_set", "Observer"): ("observations.observer", "Observer"),
+    ("observations.observation_set", "Scaling"): ("observations.scaling", "Scaling"),
     ("observations.past_features", "Ahead"): ("observations.forecast_features", "ForecastHours"),
     ("observations.past_features", "Calendar"): ("observations.calendar_features", "Calendar"),
     ("observations.past_features", "HourOfDay"): ("observations.calendar_features", "HourOfDay"),

@@ -1,40 +1,18 @@
-"""Every observation set of conf/: its size, its causality, its scales, and the errors of invalid features."""
+"""Every observation set of conf/: its size, its causality, and the errors of invalid features."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 import pytest
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.observations.feature import Block
-from battery_lab.observations.observation_set import Scaling
 from battery_lab.observations.past_features import Window
 from tests.compositions import option, options
 from tests.factories import make_battery, make_series, wavy_prices
-
-DAYS = 14
-
-
-@cache
-def market(interval_h=1 / 12):
-    price = wavy_prices(DAYS, 0, round(24 / interval_h))
-    columns = {"price_forecast": price + 5, "demand_mw": 5000 + price, "temperature_c": price / 10}
-    return make_series(price, interval_h, columns=columns, lead_h={"price_forecast": 24.0})
-
-
-@cache
-def observation_set(name):
-    return option("observation", name)
-
-
-def observe(name, series, price_lag=0, train_end=None):
-    chosen = observation_set(name)
-    scaling = chosen.fit(series.rows(0, train_end or len(series) // 2), price_lag)
-    return chosen.build(series, price_lag, scaling, make_battery())
+from tests.observations.observers import DAYS, market, observation_set, observe
 
 
 @pytest.mark.parametrize("name", options("observation"))
@@ -81,32 +59,6 @@ def test_observations_include_the_price_of_the_dispatched_interval(name):
     assert not np.array_equal(before, after)
 
 
-def test_scales_depend_on_training_time_only():
-    series = market()
-    other = make_series(
-        np.where(np.arange(len(series)) < 7 * 288, series.price, 1e4), columns=series.columns, lead_h=series.lead_h
-    )
-    chosen = observation_set("compact")
-    first, second = (chosen.fit(s.rows(0, 7 * 288), 0) for s in (series, other))
-    assert first.to_json() == second.to_json()
-
-
-def test_scales_round_trip_through_json_exactly():
-    series = market()
-    chosen = observation_set("forecast")
-    scaling = chosen.fit(series.rows(0, 2000), 0)
-    restored = Scaling.from_json(json.loads(json.dumps(scaling.to_json())))
-    rows, energy = np.arange(3000), np.linspace(4, 36, 3000)
-    before, after = (chosen.build(series, 0, s, make_battery())(rows, energy) for s in (scaling, restored))
-    np.testing.assert_array_equal(before, after)
-
-
-def test_soc_ranges_from_minus_one_to_one_and_marks_the_limits():
-    observer = observe("compact", market())
-    seen = observer(np.zeros(3, int), np.array([4.0, 20.0, 36.0]))
-    np.testing.assert_allclose(seen[:, :2], [[-1, -1], [0, 0], [1, 1]], atol=1e-6)
-
-
 @pytest.mark.parametrize("interval_h", [0.25, 0.5, 1.0])
 def test_compact_set_supports_longer_intervals(interval_h):
     observer = observe("compact", market(interval_h=interval_h))
@@ -142,39 +94,6 @@ def test_market_with_fewer_columns_than_in_training_is_an_error():
 def test_invalid_value_names_the_field_and_the_rule(override, message):
     with pytest.raises(ConfigError, match=message):
         option("observation", "compact", [f"observation.{override}"])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Peek:
-    """A feature that looks ahead, as a user's feature may by mistake."""
-
-    steps: int
-    column: str = "price"
-
-    @property
-    def look_back_h(self):
-        return 0.0
-
-    def build(self, history):
-        return Block(values=np.roll(history.latest(self.column), -self.steps)[:, None], names=("peek",))
-
-
-@pytest.mark.parametrize("price_lag", [0, 1])
-def test_feature_that_looks_ahead_is_an_error(price_lag):
-    chosen = observation_set("minimal")
-    peeking = replace(chosen, features={**chosen.features, "peek": Peek(steps=1)})
-    with pytest.raises(ConfigError, match=r"observation\.features\.peek looks ahead"):
-        peeking.fit(market(), price_lag)
-    assert chosen.fit(market(), price_lag).mean.shape == (2,)
-
-
-@pytest.mark.parametrize(("column", "steps"), [("demand_mw", 1), ("price_forecast", 289)])
-def test_column_is_not_known_before_it_is_measured_or_published(column, steps):
-    chosen = observation_set("minimal")
-    peeking = replace(chosen, features={"peek": Peek(steps=steps, column=column)})
-    with pytest.raises(ConfigError, match="peek looks ahead"):
-        peeking.fit(market(), 0)
-    replace(chosen, features={"known": Peek(steps=steps - 1, column=column)}).fit(market(), 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,15 +142,3 @@ def test_values_beyond_training_are_clipped_and_constant_columns_stay_finite():
     values = seen(np.arange(len(series)), np.full(len(series), 20.0))
     assert np.isfinite(values).all()
     assert values.max() == chosen.clip
-
-
-@pytest.mark.parametrize("row", [-1, DAYS * 288])
-def test_row_outside_the_series_is_an_error(row):
-    observer = observe("window", market())
-    with pytest.raises(IndexError, match=f"0 to {DAYS * 288 - 1}, got {row}"):
-        observer(np.array([0, row]), np.full(2, 20.0))
-
-
-def test_rows_and_energies_of_different_length_are_an_error():
-    with pytest.raises(ValueError, match=r"the same shape, got \(3,\) and \(1,\)"):
-        observe("window", market())(np.arange(3), np.full(1, 20.0))

@@ -11,7 +11,7 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.envs.battery.physics import Array, Battery
 from battery_lab.envs.bidding_interface import Rows, SliceGradient
 from battery_lab.market.market_series import MarketSeries
-from battery_lab.observations.observation_set import Observer
+from battery_lab.observations.observer import Observer
 from battery_lab.planning.bid_policy_gradient import knot_weights, move_table, slice_gradient, transitions
 from battery_lab.rewards.weighted_terms import BoundShaping
 

@@ -26,7 +26,9 @@ from battery_lab.envs.battery.vector_env import BatteryVectorEnv
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric
 from battery_lab.envs.layout import Layout
 from battery_lab.market.market_series import Market, MarketSeries
-from battery_lab.observations.observation_set import ObservationSet, Observer, Scaling
+from battery_lab.observations.observation_set import ObservationSet
+from battery_lab.observations.observer import Observer
+from battery_lab.observations.scaling import Scaling
 from battery_lab.planning.perfect_foresight import HindsightValue
 from battery_lab.planning.perfect_foresight import hindsight as tabulate_hindsight
 from battery_lab.rewards.weighted_terms import BoundShaping, Shaping

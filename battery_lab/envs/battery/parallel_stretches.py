@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from battery_lab.envs.battery.action_set import ActionSet
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.interfaces import Actor
-from battery_lab.observations.observation_set import Observer
+from battery_lab.observations.observer import Observer
 
 Array = NDArray[np.float64]
 STRETCHES = 128

@@ -1,0 +1,100 @@
+"""Observers: the observations of a market and battery, from precomputed market columns and the SoC."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from battery_lab.common.errors import ConfigError
+from battery_lab.envs.battery.physics import Battery
+from battery_lab.envs.layout import Layout
+
+Array = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+LAST_PRICE = "price 0 min ago"  # as Lags and Window name it
+
+
+class Observer:
+    """Observations of one market and battery. The market's columns are precomputed; each call adds the SoC.
+
+    Attributes:
+        layout: the names of the columns, and which of them are the window.
+    """
+
+    def __init__(self, layout: Layout, table: Float32, window: Float32 | None, battery: Battery, soc: str) -> None:
+        """Create an observer from (T, W) market features and, if there is one, the (T, V) window."""
+        self.layout = layout
+        self._table, self._window = table, np.empty((len(table), 0), np.float32) if window is None else window
+        self._marks_limits = soc == "level_and_limits"
+        self._low = float(battery.energy_min_mwh)
+        self._range = float(battery.energy_max_mwh - battery.energy_min_mwh)
+
+    @property
+    def state_numbers(self) -> int:
+        """How many numbers at the start of an observation depend on the state of charge."""
+        return 2 if self._marks_limits else 1
+
+    @property
+    def price_number(self) -> int:
+        """Number of an observation that is the last known price.
+
+        Raises:
+            ConfigError: the observation set has none.
+        """
+        if LAST_PRICE not in self.layout.names:
+            raise ConfigError(
+                "observation.features must include the last known price for algo=bid_curves, which compares it with "
+                "bids: add 0 to the minutes of the price's lags"
+            )
+        return self.layout.names.index(LAST_PRICE)
+
+    def __call__(self, row: NDArray[np.int64], energy_mwh: Array) -> Float32:
+        """Return (N, size) observations of N batteries.
+
+        Args:
+            row: (N,) the interval that each battery is about to dispatch.
+            energy_mwh: (N,) stored energy.
+
+        Raises:
+            ValueError: the two arrays differ in length.
+            IndexError: the series has no such row.
+        """
+        if row.shape != energy_mwh.shape:
+            raise ValueError(f"row and energy_mwh must have the same shape, got {row.shape} and {energy_mwh.shape}")
+        out = np.empty((len(row), self.layout.size), np.float32)
+        battery = (self._low, self._range, self._marks_limits)
+        missing = _observe(out, row, energy_mwh, *battery, self._table, self._window)
+        if missing >= 0:
+            rows = len(self._table)
+            raise IndexError(f"row must be an interval of the market series from 0 to {rows - 1}, got {row[missing]}")
+        return out
+
+
+@nb.njit(cache=True)
+def _observe(
+    out: Float32,
+    row: NDArray[np.int64],
+    energy_mwh: Array,
+    low_mwh: float,
+    range_mwh: float,
+    marks_limits: bool,
+    table: Float32,
+    window: Float32,
+) -> int:
+    """Write the observations in one pass; return the first battery whose row does not exist, or -1."""
+    for n in range(len(row)):
+        if not 0 <= row[n] < len(table):
+            return n
+        usable = (energy_mwh[n] - low_mwh) / range_mwh
+        out[n, 0] = 2 * usable - 1
+        first = 1
+        if marks_limits:
+            out[n, 1] = (1.0 if usable > 0.999 else 0.0) - (1.0 if usable < 0.001 else 0.0)
+            first = 2
+        for k in range(table.shape[1]):
+            out[n, first + k] = table[row[n], k]
+        first += table.shape[1]
+        for k in range(window.shape[1]):
+            out[n, first + k] = window[row[n], k]
+    return -1
