@@ -45,8 +45,8 @@ MODULES = {
     "market.reader": "market.file_market_base",
     "market.rows": "market.file_rows",
     "market.series": "market.market_series",
-    "market.synthetic_offers": "market.synthetic_supply",
     "market.stamps": "market.timestamps",
+    "market.synthetic_offers": "market.synthetic_supply",
     "observations.features": "observations.past_features",
     "observations.rolling": "market.rolling_statistics",
     "optimum": "planning.perfect_foresight",
@@ -87,7 +87,7 @@ MODULES = {
     "rollout.sac_learner": "rllib.learners.sac_learner",
     "rollout.said": "rllib.log_capture",  # codespell:ignore said
     "rollout.steps": "rllib.gradient_step.gradient_steps",
-    "rollout.stock": "rllib.stock_replay_and_learners",
+    "rollout.stock": "rllib.stock_replay",
     "training": "experiment.trainer",
     "transition": "envs.battery.transition",
     "worlds": "envs.world_cache",
@@ -113,14 +113,11 @@ RENAMED = {
     ),
     ("rllib.runners.checkpointed_runner", "RunnerMakesIt"): ("rllib.runners.checkpointed_runner", "EnvPlaceholder"),
     ("rllib.runners.environment_log", "LogEnvironment"): ("rllib.runners.environment_log", "EnvironmentLog"),
-    ("rllib.stock_replay_and_learners", "KeepsCoefficients"): (
-        "rllib.stock_replay_and_learners",
-        "CheckpointedPPOLearner",
-    ),
-    ("rllib.stock_replay_and_learners", "KeepsTemperature"): (
-        "rllib.stock_replay_and_learners",
-        "CheckpointedSACLearner",
-    ),
+    ("rllib.stock_replay", "CheckpointedPPOLearner"): ("rllib.stock_learners", "CheckpointedPPOLearner"),
+    ("rllib.stock_replay", "CheckpointedSACLearner"): ("rllib.stock_learners", "CheckpointedSACLearner"),
+    # After the two above: the last entry of a class is its first name.
+    ("rllib.stock_replay", "KeepsCoefficients"): ("rllib.stock_learners", "CheckpointedPPOLearner"),
+    ("rllib.stock_replay", "KeepsTemperature"): ("rllib.stock_learners", "CheckpointedSACLearner"),
     ("rllib.replay.ring_buffer", "Layout"): ("rllib.replay.ring_buffer", "RowLayout"),
 }
 # Class -> options that it did not have yet, with the values that match its behavior then.
@@ -148,7 +145,8 @@ MODULES |= {
     "market.file_market": "market.file_market_base",
     "rllib.gradient_step.traced_program": "rllib.gradient_step.gradient_program",
     "rllib.process_resources": "rllib.threads_and_memory",
-    "rllib.stock_backend": "rllib.stock_replay_and_learners",
+    "rllib.stock_backend": "rllib.stock_replay",
+    "rllib.stock_replay_and_learners": "rllib.stock_replay",
 }
 ORIGINAL_CLASSES = {new: old for old, new in RENAMED.items()}
 

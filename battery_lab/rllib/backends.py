@@ -16,7 +16,6 @@ from ray.rllib.env.env_runner import EnvRunner
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.validated_options import Int, Unit, options
-from battery_lab.rllib import stock_replay_and_learners as stock
 from battery_lab.rllib.learners.dqn_learner import ArrayDQNLearner
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner
 from battery_lab.rllib.learners.sac_learner import ArraySACLearner
@@ -24,6 +23,8 @@ from battery_lab.rllib.ppo_algorithm import ArrayPPO
 from battery_lab.rllib.replay_algorithms import ArrayDQN, ArraySAC
 from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
 from battery_lab.rllib.runners.checkpointed_runner import CheckpointedEnvRunner
+from battery_lab.rllib.stock_learners import CheckpointedPPOLearner, CheckpointedSACLearner
+from battery_lab.rllib.stock_replay import StockDQN, StockSAC, replay_config
 
 OFF_POLICY = (DQN, SAC)
 # Compiling pays off in runs of at least this many times the gradient steps before the compiled program takes over.
@@ -114,9 +115,9 @@ class StockBackend:
     def parts(self, algorithm: type[Algorithm], gradient_steps: float) -> Parts:
         """Return RLlib's classes, with state that RLlib leaves out of checkpoints added."""
         parts = {
-            PPO: Parts(learner=stock.CheckpointedPPOLearner),
-            DQN: Parts(algorithm=stock.StockDQN),
-            SAC: Parts(algorithm=stock.StockSAC, learner=stock.CheckpointedSACLearner),
+            PPO: Parts(learner=CheckpointedPPOLearner),
+            DQN: Parts(algorithm=StockDQN),
+            SAC: Parts(algorithm=StockSAC, learner=CheckpointedSACLearner),
         }
         return parts.get(algorithm, Parts())
 
@@ -124,4 +125,4 @@ class StockBackend:
         self, algorithm: type[Algorithm], *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
     ) -> dict[str, Any]:
         """Return the options of RLlib's replay buffer."""
-        return stock.replay_config(capacity, prioritised, alpha, beta, seed)
+        return replay_config(capacity, prioritised, alpha, beta, seed)

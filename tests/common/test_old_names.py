@@ -33,3 +33,15 @@ def test_names_over_two_renames_mean_the_same_class(name):
 
 def test_a_class_keeps_its_first_name_in_identities():
     assert original_name(f"{PACKAGE}.envs.world_cache.WorldSource") == f"{PACKAGE}.worlds.WorldSource"
+
+
+@pytest.mark.parametrize(
+    "old", ["rollout.stock.KeepsCoefficients", "rllib.stock_replay_and_learners.CheckpointedPPOLearner"]
+)
+def test_a_class_of_a_module_that_was_split_is_found(old):
+    name = f"{PACKAGE}.rllib.stock_learners.CheckpointedPPOLearner"
+    assert current_name(f"{PACKAGE}.{old}") == name
+    assert original_name(name) == f"{PACKAGE}.rollout.stock.KeepsCoefficients"
+    module, _, attribute = old.rpartition(".")
+    install()
+    assert getattr(import_module(f"{PACKAGE}.{module}"), attribute).__qualname__ == "CheckpointedPPOLearner"

@@ -27,7 +27,7 @@ from battery_lab.rllib.learners.advantages import generalised_advantage_estimate
 from battery_lab.rllib.learners.array_learner import ArrayLearner
 from battery_lab.rllib.learners.distributions import distribution
 from battery_lab.rllib.runners.fragment import Fragment
-from battery_lab.rllib.stock_replay_and_learners import CheckpointedPPOLearner
+from battery_lab.rllib.stock_learners import CheckpointedPPOLearner
 
 MIN_STANDARD_DEVIATION = 1e-4  # as in RLlib; advantages are not scaled up further
 ENTROPY_COEFF, KL_COEFF = "entropy_coeff", "kl_coeff"

@@ -32,7 +32,7 @@ from torch.nn import functional
 
 from battery_lab.rllib.gradient_step.autograd import Tensors
 from battery_lab.rllib.learners.off_policy_learner import WEIGHTS, ArrayOffPolicyLearner, bellman_targets
-from battery_lab.rllib.stock_replay_and_learners import CheckpointedSACLearner
+from battery_lab.rllib.stock_learners import CheckpointedSACLearner
 
 LOG_ALPHA, TARGET_ENTROPY = "log_alpha", "target_entropy"
 NOISE, NEXT_NOISE = "noise", "noise_next"

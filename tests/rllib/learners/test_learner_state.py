@@ -6,7 +6,7 @@ import pytest
 from ray.rllib.core import DEFAULT_MODULE_ID
 
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner
-from battery_lab.rllib.stock_replay_and_learners import CheckpointedPPOLearner
+from battery_lab.rllib.stock_learners import CheckpointedPPOLearner
 from tests.rllib.learners.ppo_learners import build_both, build_learner
 
 
