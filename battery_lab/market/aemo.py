@@ -10,8 +10,8 @@ import pandas as pd
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.file_market_base import FileMarket, Name
-from battery_lab.market.file_rows import row_error, to_numbers
 from battery_lab.market.price_files import named_columns, read_file
+from battery_lab.market.rows_with_source import row_error, to_numbers
 from battery_lab.market.timestamps import parse_stamps
 
 NEM_TIME = "Etc/GMT-10"

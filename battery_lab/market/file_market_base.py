@@ -15,11 +15,12 @@ from pydantic import AfterValidator, Field
 
 from battery_lab.common.errors import DataError
 from battery_lab.common.validated_options import Rule, Unit, options
-from battery_lab.market.file_rows import Rows, join_names, mixed_selection_error, select_rows
 from battery_lab.market.interval_grid import Grid, put_on_grid
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.price_files import CSV_SUFFIXES, find_files
 from battery_lab.market.row_checks import check_increasing, find_interval
+from battery_lab.market.row_selection import join_names, mixed_selection_error, select_rows
+from battery_lab.market.rows_with_source import Rows
 from battery_lab.market.series_cache import cache_key, cached
 from battery_lab.market.timestamps import to_utc
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.common.errors import DataError
-from battery_lab.market.file_rows import Rows
+from battery_lab.market.rows_with_source import Rows
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from battery_lab.common.errors import DataError
-from battery_lab.market.file_rows import join_names, row_error
+from battery_lab.market.row_selection import join_names
+from battery_lab.market.rows_with_source import row_error
 
 CSV_SUFFIXES = (".csv", ".csv.gz")
 PARQUET_SUFFIXES = (".parquet", ".pq")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from battery_lab.market.file_rows import Rows
+from battery_lab.market.rows_with_source import Rows
 
 INTERVALS_MIN = (5, 6, 10, 12, 15, 20, 30, 60)
 # A run of this many equal steps that are not the interval is another interval length, not a series of gaps.

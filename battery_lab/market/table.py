@@ -13,8 +13,9 @@ from pydantic import Field
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Unit, options
 from battery_lab.market.file_market_base import FileMarket, TimeZone
-from battery_lab.market.file_rows import join_names, row_error, to_numbers
 from battery_lab.market.price_files import CSV_SUFFIXES, PARQUET_SUFFIXES, read_file
+from battery_lab.market.row_selection import join_names
+from battery_lab.market.rows_with_source import row_error, to_numbers
 from battery_lab.market.timestamps import check_stamps, parse_stamps
 
 # The end of a date looks like an offset. A true offset follows a time of day.

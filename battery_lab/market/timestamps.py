@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from battery_lab.market.file_rows import Rows, row_error
+from battery_lab.market.rows_with_source import Rows, row_error
 
 Times = NDArray[np.datetime64]
 EARLIEST, LATEST = np.datetime64("1990-01-01"), np.datetime64("2200-01-01")

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from battery_lab.common.errors import DataError
-from battery_lab.market.file_rows import Rows
 from battery_lab.market.interval_grid import put_on_grid
+from battery_lab.market.rows_with_source import Rows
 from tests.market import operator_files as files
 
 NIGHT = datetime(2024, 1, 1, tzinfo=UTC)
