@@ -129,7 +129,7 @@ def train(name: str, backend: str, seed: int, scale: float) -> dict[str, Any]:
     # Not at the top: the parent process does not need it.
     import torch
 
-    from benchmarks.peers.final_returns import returns
+    from benchmarks.backend_returns import returns
 
     logging.disable(logging.NOTSET)
     torch.set_num_threads(1)

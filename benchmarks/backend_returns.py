@@ -1,71 +1,21 @@
-"""Final returns: the return of a policy after a training budget, on CartPole-v1 or on the battery."""
+"""Backend returns: the return of a policy that a backend trained for a budget, on CartPole-v1 or on the battery."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
-from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 
 from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.config.compose import compose
-from battery_lab.envs.interfaces import ActionMeaning
-from battery_lab.envs.layout import Layout
 from battery_lab.envs.world_cache import WorldSource
 from battery_lab.experiment.experiment import Experiment, choose_actions
 from battery_lab.policies.policy import Policy
+from benchmarks.cartpole_source import CartPole, CartPoleSource
 from benchmarks.peers.lab import training, with_private_cache
 
 EPISODES = 100
-
-
-class CartPole(CartPoleVectorEnv):
-    """Gymnasium's vector environment with a fixed seed, and the log that the lab's runners read."""
-
-    def __init__(self, num_envs: int, seed: int) -> None:
-        super().__init__(num_envs, max_episode_steps=500)
-        self._seed: int | None = seed
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        """Reset all environments, the first time with the seed of the constructor."""
-        seed, self._seed = self._seed if seed is None else seed, None
-        return super().reset(seed=seed, options=options)
-
-    def take_log(self) -> dict[str, float]:
-        """Return an empty log."""
-        return {}
-
-
-@dataclass(frozen=True)
-class CartPoleSource:
-    """Source of CartPole environments, in place of the lab's ``WorldSource``."""
-
-    actions = "discrete"
-
-    @property
-    def layout(self) -> Layout:
-        """Four numbers without a window."""
-        return Layout(names=("x", "speed", "angle", "turn"), window_first=0, window_size=0)
-
-    @property
-    def action(self) -> ActionMeaning:
-        """A push to the left or to the right."""
-        return ActionMeaning(names=("push",), values=((-1.0, 1.0),))
-
-    def open(self) -> CartPoleSource:
-        """Return itself."""
-        return self
-
-    def observation_state(self) -> dict[str, Any]:
-        """Return an empty state: nothing was fitted."""
-        return {}
-
-    def vector_env(self, num_envs: int, seed: int) -> gym.vector.VectorEnv[Any, Any, Any]:
-        """Return CartPole environments."""
-        return CartPole(num_envs, seed)
 
 
 def returns(
