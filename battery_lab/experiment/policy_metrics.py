@@ -7,7 +7,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from battery_lab.common.metric_names import CAPTURE, LIFT
+from battery_lab.common.capture_and_lift_names import CAPTURE, LIFT
 from battery_lab.envs.interfaces import Actor, Evaluation, World
 
 

@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from battery_lab.common.metric_names import CAPTURE, LIFT
+from battery_lab.common.capture_and_lift_names import CAPTURE, LIFT
 
 if TYPE_CHECKING:
     from battery_lab.envs.interfaces import World

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from battery_lab.common.metric_names import CAPTURE, LIFT
+from battery_lab.common.capture_and_lift_names import CAPTURE, LIFT
 from battery_lab.envs.interfaces import Panel
 from battery_lab.report.plot_style import BLUE, GREEN, GREY, ORANGE, SEQUENCE, legend_above, number_axis
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from battery_lab.common.metric_names import CAPTURE, LIFT
+from battery_lab.common.capture_and_lift_names import CAPTURE, LIFT
 from battery_lab.tracking import Status, Tracker, Tracking
 
 LINE = "metrics"
