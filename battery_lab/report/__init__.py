@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from battery_lab.envs.interfaces import Panel
 from battery_lab.report.page import write_report
-from battery_lab.report.tables import render_table
+from battery_lab.report.policy_table import render_table
 
 __all__ = ["Panel", "render_table", "write_report"]

@@ -11,8 +11,8 @@ import pandas as pd
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.report.header import header
 from battery_lab.report.inline_svg import svg
+from battery_lab.report.policy_table import columns
 from battery_lab.report.run_records import read_looks, read_trial
-from battery_lab.report.tables import columns
 from battery_lab.report.training_plots import training_panels
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Tables of policies, for the terminal and for the page."""
+"""Policy table: metrics of all policies, one row each, for the terminal and for the page."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def render_table(table: pd.DataFrame, world: World) -> Table:
     """Return the table of policies for a terminal.
 
     Args:
-        table: one row per policy, indexed by its name, as ``experiment.metrics.table`` makes it.
+        table: one row per policy, indexed by its name, as ``experiment.policy_metrics.table`` makes it.
         world: declares the metrics.
     """
     shown = Table(title="Policies in the test period", box=box.SIMPLE_HEAD, pad_edge=False)

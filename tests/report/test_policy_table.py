@@ -1,8 +1,8 @@
-"""Tables of metrics: columns, and their rendering in a terminal."""
+"""Policy table: columns, and their rendering in a terminal."""
 
 from __future__ import annotations
 
-from battery_lab.report.tables import columns
+from battery_lab.report.policy_table import columns
 from tests.report.report_pages import World, make_table, terminal
 
 
