@@ -13,7 +13,7 @@ import gymnasium as gym
 from battery_lab.envs.bidding_interface import BiddingProblem
 from battery_lab.envs.interfaces import ActionMeaning
 from battery_lab.envs.layout import Layout
-from battery_lab.networks.base import Network
+from battery_lab.networks.network import Network
 from battery_lab.policies.policy import Policy
 
 if TYPE_CHECKING:

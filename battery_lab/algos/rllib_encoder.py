@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from battery_lab.envs.layout import Layout
-from battery_lab.networks.base import Network
+from battery_lab.networks.network import Network
 
 NETWORK = "battery_lab_network"
 

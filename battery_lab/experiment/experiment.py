@@ -24,7 +24,7 @@ from battery_lab.experiment.checkpoint import Progress
 from battery_lab.experiment.console_progress import ConsoleProgress
 from battery_lab.experiment.policy_metrics import Validation
 from battery_lab.experiment.trainer import Interrupted, Trainer, TrainOptions
-from battery_lab.networks.base import Network
+from battery_lab.networks.network import Network
 from battery_lab.policies.policy import Policy, load
 from battery_lab.tracking import RunLog, Status, Tracker
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from battery_lab.common.validated_options import options
 from battery_lab.envs.layout import Layout
-from battery_lab.networks.base import ACTIVATIONS, Activation, Size, dense
+from battery_lab.networks.network import ACTIVATIONS, Activation, Size, dense
 
 
 @options("network")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.validated_options import options
 from battery_lab.envs.layout import Layout
-from battery_lab.networks.base import ACTIVATIONS, Activation, Size, dense
+from battery_lab.networks.network import ACTIVATIONS, Activation, Size, dense
 
 Sizes = Annotated[Sequence[Size], Field(min_length=1)]
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from battery_lab.common.errors import DataError, LabError
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Environment
 from battery_lab.envs.layout import Layout
-from battery_lab.networks.base import Network
+from battery_lab.networks.network import Network
 from battery_lab.policies.policy import Policy, load, read_meaning, read_spec
 from battery_lab.serving.artifact import ABOUT, ACTION, GRAPH, OBSERVATION, About, Artifact, weights_digest
 
