@@ -85,7 +85,7 @@ MODULES = {
     "rollout.rings": "rllib.replay.ring_buffer",
     "rollout.runner": "rllib.runners.checkpointed_runner",
     "rollout.sac_learner": "rllib.learners.sac_learner",
-    "rollout.said": "rllib.log_capture",  # codespell:ignore said
+    "rollout.said": "rllib.warning_capture",  # codespell:ignore said
     "rollout.steps": "rllib.gradient_step.gradient_steps",
     "rollout.stock": "rllib.stock_replay",
     "training": "experiment.trainer",
@@ -145,6 +145,7 @@ MODULES |= {
     "market.file_market": "market.file_market_base",
     "market.file_rows": "market.rows_with_source",
     "rllib.gradient_step.traced_program": "rllib.gradient_step.gradient_program",
+    "rllib.log_capture": "rllib.warning_capture",
     "rllib.process_resources": "rllib.threads_and_memory",
     "rllib.stock_backend": "rllib.stock_replay",
     "rllib.stock_replay_and_learners": "rllib.stock_replay",

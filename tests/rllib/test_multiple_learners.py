@@ -1,4 +1,4 @@
-"""Small trials with two learners: they train as one, and a resumed run ends like an uninterrupted one."""
+"""Two learners in separate processes: they train as one, and a resumed run ends like an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import shutil
 import numpy as np
 import pytest
 import ray
+import torch
+from ray.rllib.algorithms.dqn import DQNConfig
+from ray.rllib.algorithms.ppo import PPOConfig
 from rich.console import Console
 from safetensors.numpy import load_file
 
@@ -16,6 +19,8 @@ from battery_lab.experiment import checkpoint, final_evaluation
 from battery_lab.experiment.trainer import Trainer
 from tests.compositions import same_arrays, small
 from tests.experiment.small_runs import learned
+from tests.rllib.remote_training import PPO, replayed, scripted, train
+from tests.rllib.small_algorithms import configured
 
 SHORT = ("train.env_steps=1024", "train.checkpoint_every=512")
 # SAC with continuous actions draws random numbers in the learner, which a resumed run must repeat.
@@ -23,7 +28,7 @@ CHOSEN = {"ppo": ("algo.num_learners=2",), "sac": ("algo.num_learners=2", "env.a
 
 
 @pytest.fixture(scope="module", autouse=True)
-def own_ray():
+def stop_ray():
     yield
     ray.shutdown()
 
@@ -82,3 +87,40 @@ def test_resumed_run_with_two_learners_ends_alike(algo, run, tmp_path):
     assert same_arrays(end, learned(folder))
     again = load_file(folder / "policy" / "weights.safetensors")
     assert all(np.array_equal(kept[name], again[name]) for name in kept)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "config", [PPOConfig().training(**PPO), DQNConfig().training(**replayed())], ids=["ppo", "dqn"]
+)
+def test_two_learners_share_their_gradients(config, own_ray):
+    results, weights, _ = train(config, rounds=3, learners=2)
+    assert all(np.isfinite(values).all() for values in weights.values())
+    assert np.isfinite(results[-1]["learners"]["default_policy"]["total_loss"])
+
+
+@pytest.mark.slow
+def test_td_errors_of_two_learners_return_to_their_transitions(own_ray):
+    config = configured(DQNConfig().training(**replayed() | {"lr": 0.0}), scripted).learners(num_learners=2)
+    algorithm = config.build_algo()
+    memory, samples, updates = algorithm.local_replay_buffer, [], []
+    sample, update = memory.sample, memory.update_priorities
+
+    def recorded(count):
+        columns = sample(count)
+        samples.append({name: torch.from_numpy(values.copy()) for name, values in columns.items()})
+        return columns
+
+    memory.sample = recorded
+    memory.update_priorities = lambda errors: (updates.append(np.array(errors)), update(errors))
+    for _ in range(3):
+        algorithm.training_step()
+
+    def errors(learner):
+        # With a learning rate of 0, the networks have not changed since the step.
+        return learner.loss_function()(learner._rl_module, samples[-1], learner.coefficients())[1]["td_error"].numpy()
+
+    expected = next(iter(algorithm.learner_group.foreach_learner(errors))).get()
+    algorithm.stop()
+    assert len(np.unique(np.round(expected, 4))) > 32
+    assert np.allclose(updates[-1], expected, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Log capture: keeps the warnings of a process whose log nobody reads."""
+"""Warning capture: keeps the warnings of a process whose log nobody reads."""
 
 from __future__ import annotations
 
