@@ -15,16 +15,10 @@ from typing import Any
 
 from battery_lab.common.errors import LabError
 from battery_lab.common.run_folder import SWEEP_COMMAND, RunFolder
-from sagemaker_jobs.container.channels import (
-    CODE,
-    EVALUATED,
-    TRIAL_CHANNEL,
-    check_packages,
-    copy_continued_run,
-    copy_evaluated_run,
-    data_path,
-)
+from sagemaker_jobs.container.channel_runs import EVALUATED, copy_continued_run, copy_evaluated_run
+from sagemaker_jobs.container.channels import CODE, TRIAL_CHANNEL, data_path
 from sagemaker_jobs.container.job_environment import JobEnvironment, base_folder
+from sagemaker_jobs.container.package_check import check_packages
 from sagemaker_jobs.container.ray_cluster import ray_cluster
 
 SWEEP_FILES = (SWEEP_COMMAND, RunFolder.SYNC_STATE)

@@ -24,7 +24,8 @@ from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.experiment_runs import create_experiment
 from sagemaker_jobs.aws.job_names import job_digest
 from sagemaker_jobs.aws.s3_layout import S3Layout
-from sagemaker_jobs.container.channels import CODE, PACKAGES
+from sagemaker_jobs.container.channels import CODE
+from sagemaker_jobs.container.package_check import PACKAGES
 from sagemaker_jobs.container.ray_cluster import TOKEN
 from sagemaker_jobs.container.run_trial import NUMBER
 from sagemaker_jobs.options.field_types import MAX_EXPERIMENT_LENGTH

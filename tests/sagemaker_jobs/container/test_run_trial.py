@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-from importlib import metadata
 from types import SimpleNamespace
 
 import pytest
-from sagemaker_jobs.container import channels, run_trial
+from sagemaker_jobs.container import run_trial
 from sagemaker_jobs.container.job_environment import JobEnvironment
 
 from battery_lab.common.errors import ConfigError, DataError
@@ -79,59 +77,6 @@ def test_a_failed_export_does_not_end_the_job(tmp_path, monkeypatch, capsys):
     run_trial.export_served_policy(SimpleNamespace(network=None, env=None, name="ppo"), tmp_path, tmp_path / "model")
     output = capsys.readouterr().out
     assert output == "the policy cannot be served as it is: ConfigError: network.kernel is odd\n"
-
-
-@pytest.mark.parametrize(
-    ("packages", "differences"),
-    [
-        (["numpy {numpy}"], None),
-        # A build for another device has the same version.
-        (["numpy {numpy}+cu128"], None),
-        (
-            ["numpy 0.1", "nothing-of-the-kind 1.0"],
-            "numpy {numpy} instead of 0.1, nothing-of-the-kind none instead of 1.0",
-        ),
-    ],
-)
-def test_an_image_with_other_packages_is_an_error(tmp_path, packages, differences):
-    numpy = metadata.version("numpy")
-    (tmp_path / "packages").write_text(json.dumps([package.format(numpy=numpy) for package in packages]))
-    if differences is None:
-        channels.check_packages(tmp_path)
-        return
-    with pytest.raises(DataError, match=re.escape(differences.format(numpy=numpy))):
-        channels.check_packages(tmp_path)
-
-
-def test_a_continued_run_is_copied_without_its_identity_in_a_store_of_trials(tmp_path):
-    run, folder = tmp_path / "run", tmp_path / "folder"
-    folder.mkdir()
-    checkpoint(run, 512)
-    for name in ("curves.jsonl", "mlflow.json", "metrics.json", "policy/policy.json"):
-        (run / name).parent.mkdir(exist_ok=True)
-        (run / name).write_text("{}")
-    channels.copy_continued_run(run, folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "curves.jsonl", "policy"]
-
-
-def test_a_run_without_a_checkpoint_cannot_be_continued(tmp_path):
-    with pytest.raises(DataError, match="the run in the channel checkpoint has no checkpoint to resume from"):
-        channels.copy_continued_run(tmp_path, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [
-        ("/home/me/prices.csv", "prices.csv"),
-        ("/home/me/prices_*.csv", "prices_*.csv"),
-        ("/home/me/prices", ""),
-        ("s3://bucket/prices/", ""),
-        ("s3://bucket/prices/prices.csv", "prices.csv"),
-    ],
-)
-def test_data_are_found_in_their_channel(tmp_path, path, name):
-    (tmp_path / "prices.csv").touch()
-    assert channels.data_path(path, tmp_path) == str(tmp_path / name if name else tmp_path)
 
 
 def test_results_are_delivered_without_checkpoints_and_notes(tmp_path):
