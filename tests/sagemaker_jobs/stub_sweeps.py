@@ -12,8 +12,8 @@ from typing import Any
 
 from hydra_plugins.battery_lab_launchers._sagemaker_launch import pool
 from omegaconf import DictConfig, OmegaConf
-from sagemaker_jobs.pool import SageMakerPool
 from sagemaker_jobs.submit import uploads
+from sagemaker_jobs.training_job_pool import SageMakerPool
 
 from battery_lab.sweep.interfaces import Outcome, Trial
 from battery_lab.sweep.journal import Journal

@@ -15,8 +15,8 @@ from sagemaker_jobs.aws.job_names import sweep_name_prefix
 from sagemaker_jobs.aws.s3_layout import S3Layout
 from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.options.job_options import JobOptions
-from sagemaker_jobs.pool import SageMakerPool
 from sagemaker_jobs.submit.trial_sender import Sender
+from sagemaker_jobs.training_job_pool import SageMakerPool
 
 
 def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:

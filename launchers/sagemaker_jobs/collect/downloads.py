@@ -18,7 +18,7 @@ from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.errors import error_code
 from sagemaker_jobs.aws.s3_layout import S3Layout, split_uri
 from sagemaker_jobs.collect.job_bills import bill_totals, read_bills
-from sagemaker_jobs.collect.result_files import MAX_FILES, add_lines, unpack
+from sagemaker_jobs.collect.output_archive import MAX_FILES, unpack
 
 PART = ".part-"
 MAX_CHECKPOINT_BYTES = 1 << 30
@@ -80,7 +80,7 @@ class Downloads:
                     replace_path(run.path / name, folder / name)
             # Uses of the test period count for the evaluated run, too.
             for looked_at in filter(None, (folder, self._evaluated_run)):
-                add_lines(run.test_looks, RunFolder(looked_at).test_looks)
+                _add_lines(run.test_looks, RunFolder(looked_at).test_looks)
             metrics = json.loads(run.metrics.read_text()) | bill_totals(read_bills(folder))
             atomic_write(RunFolder(folder).metrics, json.dumps(metrics, indent=2))
 
@@ -127,3 +127,12 @@ class Downloads:
             if error_code(error) in ("404", "NoSuchKey"):
                 raise DataError(f"the job completed, but {uri} does not exist: was it deleted?") from None
             raise
+
+
+def _add_lines(source: Path, target: Path) -> None:
+    """Append the lines of a file that another does not contain."""
+    if source.is_file():
+        known = target.read_text().splitlines() if target.is_file() else []
+        new = [line for line in source.read_text().splitlines() if line not in known]
+        with target.open("a") as file:
+            file.writelines(f"{line}\n" for line in new)

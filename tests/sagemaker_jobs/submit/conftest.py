@@ -7,5 +7,5 @@ import pytest
 
 @pytest.fixture
 def without_experiments(monkeypatch):
-    """Skip Experiments, which take as long as one of these jobs; test_lab_trials_as_jobs.py covers them."""
-    monkeypatch.setattr("sagemaker_jobs.pool.log_run", lambda *_: None)
+    """Skip Experiments, which take as long as one of these jobs; test_rehearsal.py covers them."""
+    monkeypatch.setattr("sagemaker_jobs.training_job_pool.log_run", lambda *_: None)

@@ -108,9 +108,9 @@ def test_the_same_command_collects_jobs_that_were_left(emulator, tmp_path):
 
 @pytest.mark.parametrize("choice", ["stop", "leave"])
 def test_ctrl_c_while_jobs_are_sent_stops_or_leaves_them(emulator, tmp_path, monkeypatch, choice):
-    from sagemaker_jobs import pool
+    from sagemaker_jobs import training_job_pool
 
-    send, trials = pool.Sender.send, [{**SLOW, "steps": {"stop": 600, "leave": 12}[choice]}, {"steps": 1}]
+    send, trials = training_job_pool.Sender.send, [{**SLOW, "steps": {"stop": 600, "leave": 12}[choice]}, {"steps": 1}]
 
     def started():
         objects = emulator.client("s3").list_objects_v2(Bucket="lab").get("Contents", [])
@@ -124,7 +124,7 @@ def test_ctrl_c_while_jobs_are_sent_stops_or_leaves_them(emulator, tmp_path, mon
         until(lambda: len(started()) > len(before))
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(pool.Sender, "send", interrupt)
+    monkeypatch.setattr(training_job_pool.Sender, "send", interrupt)
     sweep = StubSweep(tmp_path / f"sending-{choice}", trials, {"wait": False, "on_interrupt": choice})
     launch = sweep.launch()
     launch.run()

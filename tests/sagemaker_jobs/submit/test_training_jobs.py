@@ -91,10 +91,10 @@ def test_faults_of_the_service_do_not_change_the_results(emulator, tmp_path):
 
 def test_a_job_waits_while_the_quota_is_full(emulator, tmp_path, monkeypatch):
     from botocore.exceptions import ClientError
-    from sagemaker_jobs import pool
+    from sagemaker_jobs import training_job_pool
 
     refusals = 2
-    send = pool.Sender.send
+    send = training_job_pool.Sender.send
 
     def refuse(*arguments):
         nonlocal refusals
@@ -103,8 +103,8 @@ def test_a_job_waits_while_the_quota_is_full(emulator, tmp_path, monkeypatch):
             raise ClientError({"Error": {"Code": "ResourceLimitExceeded", "Message": "full"}}, "CreateTrainingJob")
         send(*arguments)
 
-    monkeypatch.setattr(training_jobs, "QUOTA_PAUSE_S", 0.5)
-    monkeypatch.setattr(pool.Sender, "send", refuse)
+    monkeypatch.setattr(listed_jobs, "QUOTA_PAUSE_S", 0.5)
+    monkeypatch.setattr(training_job_pool.Sender, "send", refuse)
     sweep = StubSweep(tmp_path / "full", [{"steps": 1}])
     assert sweep.run()[0].state == TrialState.DONE
     assert refusals == 0 and len(created(emulator, sweep)) == 1

@@ -1,4 +1,4 @@
-"""Files of results: archives, and files that are extended."""
+"""Output archive: unpacks the archive of a job's results, within limits and only below its folder."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ from battery_lab.common.errors import DataError
 from battery_lab.common.run_folder import RunFolder
 
 MAX_BYTES, MAX_FILES = 4 << 30, 10_000
-
-
-def add_lines(source: Path, target: Path) -> None:
-    """Append the lines of a file that another does not contain."""
-    if source.is_file():
-        known = target.read_text().splitlines() if target.is_file() else []
-        new = [line for line in source.read_text().splitlines() if line not in known]
-        with target.open("a") as file:
-            file.writelines(f"{line}\n" for line in new)
 
 
 def unpack(archive: Path, folder: Path) -> Path:

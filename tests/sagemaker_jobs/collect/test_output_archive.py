@@ -6,8 +6,8 @@ import io
 import tarfile
 
 import pytest
-from sagemaker_jobs.collect import result_files
-from sagemaker_jobs.collect.result_files import unpack
+from sagemaker_jobs.collect import output_archive
+from sagemaker_jobs.collect.output_archive import unpack
 
 from battery_lab.common.errors import DataError
 
@@ -43,7 +43,7 @@ def test_links_are_ignored(tmp_path):
 
 
 def test_an_archive_above_the_size_limit_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(result_files, "MAX_BYTES", 10)
+    monkeypatch.setattr(output_archive, "MAX_BYTES", 10)
     with pytest.raises(DataError, match="holds more than"):
         unpack(archive(tmp_path / "a.tar.gz", {"a": b"12345678901"}), tmp_path / "run")
 
