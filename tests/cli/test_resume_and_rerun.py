@@ -1,4 +1,4 @@
-"""A run: what it prints, and how it is resumed and repeated."""
+"""Resume and rerun: how a run is resumed and repeated, what it prints, and what its folder records."""
 
 from __future__ import annotations
 
