@@ -103,7 +103,7 @@ def test_a_job_waits_while_the_quota_is_full(emulator, tmp_path, monkeypatch):
             raise ClientError({"Error": {"Code": "ResourceLimitExceeded", "Message": "full"}}, "CreateTrainingJob")
         send(*arguments)
 
-    monkeypatch.setattr(listed_jobs, "QUOTA_PAUSE_S", 0.5)
+    monkeypatch.setattr(training_jobs, "QUOTA_PAUSE_S", 0.5)
     monkeypatch.setattr(training_job_pool.Sender, "send", refuse)
     sweep = StubSweep(tmp_path / "full", [{"steps": 1}])
     assert sweep.run()[0].state == TrialState.DONE
