@@ -13,7 +13,7 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
 from battery_lab.algos.interfaces import Setup
-from battery_lab.algos.rllib_learner import RLlibLearner
+from battery_lab.algos.rllib_algorithm_adapter import RLlibLearner
 from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.validated_options import Int, Unit, options
 

@@ -9,14 +9,14 @@ from typing import Any
 from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf
 
-from battery_lab.cli.arguments import folder
+from battery_lab.cli.key_value_arguments import folder
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.nested_values import leaves
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.conf_folder import conf_dir
 from battery_lab.config.override_kinds import SWEEP_GROUPS, check_groups, check_one_each, group_of, is_group
+from battery_lab.config.stored_sweep_command import load_command
 from battery_lab.config.stored_trial import load_trial
-from battery_lab.config.sweep_command import load_command
 
 RERUN_FOLDER = "${outputs}/runs/${now:%Y-%m-%d_%H-%M-%S}_rerun_${short_id:}"
 MULTIRUN = {"--multirun", "-m"}

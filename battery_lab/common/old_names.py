@@ -17,6 +17,7 @@ PACKAGE = "battery_lab"
 MODULES = {
     "algos.encoder": "algos.rllib_encoder",
     "algos.off_policy": "algos.off_policy_options",
+    "algos.rllib_learner": "algos.rllib_algorithm_adapter",
     "baselines.random": "baselines.random_dispatch",
     "baselines.rule": "baselines.percentile_rule",
     "battery": "envs.battery.physics",
@@ -88,6 +89,7 @@ MODULES = {
     "rollout.said": "rllib.warning_capture",  # codespell:ignore said
     "rollout.steps": "rllib.gradient_step.gradient_steps",
     "rollout.stock": "rllib.stock_replay",
+    "sweep.options": "sweep.sweep_control_options",
     "training": "experiment.trainer",
     "transition": "envs.battery.transition",
     "worlds": "envs.world_cache",
@@ -138,7 +140,7 @@ MODULES |= {
     "envs.battery.problem": "envs.battery.dispatch_problem",
     "envs.loader": "envs.world_cache",
     "envs.world_loader": "envs.world_cache",
-    "experiment.finished_run": "experiment.unfinished_check",
+    "experiment.finished_run": "experiment.finished_run_check",
     "experiment.metrics": "experiment.policy_metrics",
     "experiment.progress": "experiment.console_progress",
     "experiment.results": "experiment.final_evaluation",

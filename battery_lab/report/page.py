@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.report.header import header
 from battery_lab.report.inline_svg import svg
 from battery_lab.report.policy_table import columns
 from battery_lab.report.run_records import read_looks, read_trial
+from battery_lab.report.policy_table import columns
+from battery_lab.report.training_facts import training_facts
 from battery_lab.report.training_plots import training_panels
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def write_report(
     looks = read_looks(folder)
     page = _template().render(
         title=title,
-        summary={**summary, **header(folder, list(summary), figures)},
+        summary={**summary, **training_facts(folder, list(summary), figures)},
         policies=[str(name) for name in table.index],
         evaluated=looks[-1]["policy"] if looks else "",
         columns=columns(table, world),

@@ -14,7 +14,8 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.sweep.interfaces import RemoteJobs
 from battery_lab.sweep.journal import Entry, Journal
-from battery_lab.sweep.trial_folder import read_metrics, read_progress
+from battery_lab.sweep.trial_folder import read_metrics
+from battery_lab.sweep.trial_progress import read_progress
 
 RESULTS = "results.csv"
 

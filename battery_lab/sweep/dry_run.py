@@ -10,7 +10,7 @@ from rich.table import Table
 
 from battery_lab.common.duration_text import clock
 from battery_lab.sweep.interfaces import Trial
-from battery_lab.sweep.progress_table import differing_choices
+from battery_lab.sweep.progress_display import differing_choices
 from battery_lab.sweep.trial_folder import checkpoint_steps, read_result
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from battery_lab.sweep.journal import Entry, Journal, TrialState
-from battery_lab.sweep.trial_folder import ProgressReader, TrialProgress
+from battery_lab.sweep.trial_progress import ProgressReader, TrialProgress
 
 
 @dataclass(frozen=True, kw_only=True)

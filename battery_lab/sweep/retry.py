@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.config.sweep_command import load_command
+from battery_lab.config.stored_sweep_command import load_command
 from battery_lab.sweep.journal import Journal, TrialState
 from battery_lab.sweep.trial_folder import is_locked
 

@@ -11,15 +11,14 @@ from battery_lab.common.errors import LabError
 from battery_lab.common.stop_signals import on_stop
 from battery_lab.sweep.interfaces import Display, Outcome, Pool, Trial, TrialSource
 from battery_lab.sweep.journal import Journal, TrialState
-from battery_lab.sweep.options import SweepOptions
+from battery_lab.sweep.sweep_control_options import SweepOptions
 from battery_lab.sweep.trial_folder import (
-    ProgressReader,
-    TrialProgress,
     checkpoint_steps,
     is_locked,
     read_result,
     reset_folder,
 )
+from battery_lab.sweep.trial_progress import ProgressReader, TrialProgress
 
 TICK_S = 0.5
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from battery_lab.sweep.journal import Entry, Journal, TrialState
-from battery_lab.sweep.progress_table import count_states, trial_table
-from battery_lab.sweep.trial_folder import is_locked, read_progress
+from battery_lab.sweep.progress_display import count_states, trial_table
+from battery_lab.sweep.trial_folder import is_locked
+from battery_lab.sweep.trial_progress import read_progress
 
 
 def status(folder: Path) -> None:

@@ -158,7 +158,9 @@ def test_an_environment_that_cannot_be_trained_on_is_refused_before_ray_starts(a
     def refuse(num_envs, seed):
         raise ConfigError("the environment must implement take_log")
 
-    monkeypatch.setattr("battery_lab.algos.rllib_learner.start_ray_for", lambda config: pytest.fail("Ray started"))
+    monkeypatch.setattr(
+        "battery_lab.algos.rllib_algorithm_adapter.start_ray_for", lambda config: pytest.fail("Ray started")
+    )
     setup = replace(setup_for(worlds("discrete"), part(choices["mlp"], "network")), make_env=refuse)
     with pytest.raises(ConfigError, match="must implement take_log"):
         algos["ppo"].learner(setup)

@@ -141,7 +141,7 @@ def test_a_run_that_is_stopped_before_training_is_tracked_as_killed(lab, monkeyp
     ends: list[str] = []
     tracking = SimpleNamespace(log=lambda *_: None, finish=ends.append)
     monkeypatch.setattr("battery_lab.tracking.NoTracking.start", lambda *_: tracking)
-    monkeypatch.setattr("battery_lab.algos.rllib_learner.start_ray_for", lambda _: None)
+    monkeypatch.setattr("battery_lab.algos.rllib_algorithm_adapter.start_ray_for", lambda _: None)
     send_at(monkeypatch, pkgutil.resolve_name("battery_lab.algos.ppo.PPO"), "config", number)
     assert lab(*tiny(tmp_path)).status == 128 + number
     assert ends == ["KILLED"]

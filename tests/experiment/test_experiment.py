@@ -1,4 +1,4 @@
-"""Small experiments: their files, reproducibility, and resuming after a stop or a kill."""
+"""Small experiments: their files, status, reproducibility, and resuming after a stop or a kill."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from filelock import FileLock
 
 from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.cli.commands import evaluate
-from battery_lab.common.errors import ConfigError
+from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.experiment import checkpoint, final_evaluation
-from battery_lab.experiment.experiment import choose_actions
+from battery_lab.experiment.experiment import Experiment, choose_actions
 from battery_lab.experiment.reevaluate import reevaluate
 from battery_lab.experiment.trainer import Interrupted
 from tests.compositions import small
-from tests.experiment.small_runs import TRACKER, Killed, console, killed, other_prices, run, same_result, stop_at
+from tests.experiment.small_runs import TRACKER, console, other_prices, run
+from tests.experiment.stop_and_compare_runs import Killed, killed, same_result, stop_at
 
 pytestmark = pytest.mark.usefixtures("no_report")
 
@@ -206,3 +207,14 @@ def test_policy_with_other_action_levels_is_refused(finished):
     config = small(folder.parent / f"data_{algo}", algo, "env.action_levels=5")
     with pytest.raises(ConfigError, match=r"trained with 3 action outputs, and cannot be evaluated with 5: use the"):
         reevaluate(build_experiment(config), folder, folder / "again", console())
+
+
+@pytest.mark.parametrize(("error", "status"), [(Interrupted(signal.SIGTERM, None), "KILLED"), (DataError(), "FAILED")])
+def test_tracker_receives_the_status_of_a_run_that_did_not_finish(tmp_path, monkeypatch, error, status):
+    def build_learner(self, source):
+        raise error
+
+    monkeypatch.setattr(Experiment, "build_learner", build_learner)
+    with pytest.raises(type(error)):
+        run(tmp_path / "run", "ppo")
+    assert TRACKER.statuses[tmp_path / "run"] == status

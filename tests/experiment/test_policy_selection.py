@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from battery_lab.algos.rllib_learner import RLlibLearner
+from battery_lab.algos.rllib_algorithm_adapter import RLlibLearner
 from battery_lab.envs.battery.environment import BatteryWorld
 from battery_lab.experiment import final_evaluation
 from battery_lab.experiment.policy_metrics import Validation

@@ -13,7 +13,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler
 
 from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import TrialState
-from battery_lab.sweep.trial_folder import TrialProgress
+from battery_lab.sweep.trial_progress import TrialProgress
 
 
 class RecordingSearch(RandomSearch):

@@ -21,6 +21,7 @@ from tests.compositions import same_arrays, small
 from tests.experiment.small_runs import learned
 from tests.rllib.remote_training import PPO, replayed, scripted, train
 from tests.rllib.small_algorithms import configured
+from tests.experiment.stop_and_compare_runs import learned
 
 SHORT = ("train.env_steps=1024", "train.checkpoint_every=512")
 # SAC with continuous actions draws random numbers in the learner, which a resumed run must repeat.

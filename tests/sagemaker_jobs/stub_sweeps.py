@@ -17,8 +17,8 @@ from sagemaker_jobs.training_job_pool import SageMakerPool
 
 from battery_lab.sweep.interfaces import Outcome, Trial
 from battery_lab.sweep.journal import Journal
-from battery_lab.sweep.options import SweepOptions
 from battery_lab.sweep.scheduler import FixedTrials, Scheduler
+from battery_lab.sweep.sweep_control_options import SweepOptions
 from tests.sagemaker_jobs.option_values import options
 
 STUB = Path(__file__).parent / "stub"

@@ -12,8 +12,8 @@ from filelock import FileLock
 
 from battery_lab.sweep.interfaces import Outcome, Trial
 from battery_lab.sweep.journal import Journal, TrialState
-from battery_lab.sweep.options import SweepOptions
 from battery_lab.sweep.scheduler import FixedTrials, Scheduler
+from battery_lab.sweep.sweep_control_options import SweepOptions
 
 OPTIONS = {"resume": None, "tries": 1, "on_failure": "continue", "reuse": False, "dry_run": False}
 DONE, RAISED = {"state": TrialState.DONE, "result": 0.5}, {"state": TrialState.FAILED, "reason": "bad", "raised": True}

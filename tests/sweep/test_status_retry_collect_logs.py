@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from battery_lab.cli.main import main
 from battery_lab.common.errors import ConfigError
-from battery_lab.config.sweep_command import store_command
+from battery_lab.config.stored_sweep_command import store_command
 from battery_lab.sweep.collect import collect
 from battery_lab.sweep.journal import Journal, TrialState
 from battery_lab.sweep.logs import logs

@@ -14,8 +14,8 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from battery_lab.cli.arguments import key_values, run_folder
 from battery_lab.cli.build_experiment import build_experiment
+from battery_lab.cli.key_value_arguments import key_values, run_folder
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder

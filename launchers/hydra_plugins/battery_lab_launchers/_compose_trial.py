@@ -18,9 +18,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from battery_lab.config.sweep_name import choices_of_trials
 from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.journal import Entry, Journal
-from battery_lab.sweep.options import SweepOptions
+from battery_lab.sweep.sweep_control_options import SweepOptions
+from battery_lab.sweep.trial_digests import run_digest, source_digest, trial_identity
 from battery_lab.sweep.trial_folder import move_aside
-from battery_lab.sweep.trial_id import run_digest, source_digest, trial_identity
 
 
 class HydraLauncher(Protocol):

@@ -18,7 +18,7 @@ from battery_lab.cli.exit_on_error import CommandExit
 from battery_lab.common.errors import LabError
 from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.journal import TrialState
-from battery_lab.sweep.progress_table import differing_choices
+from battery_lab.sweep.progress_display import differing_choices
 
 MAX_REASONS = 5  # failures whose reason the error message includes
 

@@ -30,7 +30,7 @@ def run_received_trial(content: bytes) -> bytes:
     from battery_lab.common.errors import LabError
     from battery_lab.common.run_folder import RunFolder
     from battery_lab.common.stop_signals import stop_at_once
-    from battery_lab.sweep.trial_id import source_digest
+    from battery_lab.sweep.trial_digests import source_digest
 
     # Safe to unpickle: it comes from the launcher, over a connection that Ray's token protects.
     message: dict[str, Any] = cloudpickle.loads(content)

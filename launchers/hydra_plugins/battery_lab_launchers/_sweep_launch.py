@@ -26,14 +26,14 @@ from rich.console import Console
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.build import algo_name, build_part
-from battery_lab.config.sweep_command import store_command
+from battery_lab.config.stored_sweep_command import store_command
 from battery_lab.sweep.dry_run import plan_table, plan_trial, speed_of
-from battery_lab.sweep.duration_estimate import steps_per_second
+from battery_lab.sweep.earlier_run_speeds import steps_per_second
 from battery_lab.sweep.interfaces import Pool, RemotePool, Trial, TrialSource
 from battery_lab.sweep.journal import Journal, TrialState
-from battery_lab.sweep.options import SweepOptions
-from battery_lab.sweep.progress_table import SweepDisplay
+from battery_lab.sweep.progress_display import SweepDisplay
 from battery_lab.sweep.scheduler import FixedTrials, Scheduler
+from battery_lab.sweep.sweep_control_options import SweepOptions
 
 MULTIRUN = "multirun.yaml"
 # For Hydra applications other than the lab, which have no conf/sweep.

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from battery_lab.common.errors import LabError
 from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import TrialState
-from battery_lab.sweep.trial_id import source_digest
+from battery_lab.sweep.trial_digests import source_digest
 
 STOPPED_FROM_OUTSIDE = "its process was stopped from outside the sweep"
 

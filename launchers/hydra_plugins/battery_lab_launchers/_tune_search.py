@@ -14,7 +14,8 @@ from ray.tune.search import Searcher
 
 from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.journal import TrialState
-from battery_lab.sweep.trial_folder import RESULT, TrialProgress
+from battery_lab.sweep.trial_folder import RESULT
+from battery_lab.sweep.trial_progress import TrialProgress
 
 STEPS = "env_steps"
 

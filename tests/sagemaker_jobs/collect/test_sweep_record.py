@@ -9,7 +9,7 @@ import pytest
 from sagemaker_jobs.aws.s3_layout import S3Layout
 from sagemaker_jobs.collect.sweep_record import RECORD, SweepRecord
 
-from battery_lab.cli.remote_launcher_lookup import find_remote_jobs
+from battery_lab.cli.remote_jobs_lookup import find_remote_jobs
 from battery_lab.common.errors import ConfigError
 from battery_lab.sweep.journal import Journal
 from battery_lab.sweep.logs import logs

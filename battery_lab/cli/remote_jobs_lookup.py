@@ -1,4 +1,4 @@
-"""Remote jobs of a sweep: finds the launcher plugin that submitted them."""
+"""Lookup of a sweep's remote jobs, through the launcher plugin that submitted them."""
 
 from __future__ import annotations
 

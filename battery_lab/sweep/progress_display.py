@@ -16,7 +16,7 @@ from rich.table import Table
 from battery_lab.common.duration_text import clock
 from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.journal import Entry, TrialState
-from battery_lab.sweep.trial_folder import TrialProgress
+from battery_lab.sweep.trial_progress import TrialProgress
 
 STYLES = {TrialState.DONE: "green", TrialState.FAILED: "red", TrialState.RUNNING: "cyan", TrialState.STOPPED: "yellow"}
 LINE_INTERVAL_S = 60.0

@@ -1,4 +1,4 @@
-"""Runs that did not finish: their status, and resumptions that are refused."""
+"""Refused resumptions: a run without a checkpoint, and a run on other prices."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import signal
 import pytest
 
 from battery_lab.common.errors import ConfigError, DataError
-from battery_lab.experiment.experiment import Experiment
 from battery_lab.experiment.trainer import Interrupted
-from tests.experiment.small_runs import TRACKER, other_prices, run, stop_at
+from tests.experiment.small_runs import other_prices, run
+from tests.experiment.stop_and_compare_runs import stop_at
 
 pytestmark = pytest.mark.usefixtures("no_report")
 
@@ -18,17 +18,6 @@ pytestmark = pytest.mark.usefixtures("no_report")
 def test_run_without_checkpoint_cannot_be_resumed(tmp_path):
     with pytest.raises(DataError, match="holds no checkpoint: the run stopped before its first one"):
         run(tmp_path / "empty", "ppo", resume=True)
-
-
-@pytest.mark.parametrize(("error", "status"), [(Interrupted(signal.SIGTERM, None), "KILLED"), (DataError(), "FAILED")])
-def test_tracker_receives_the_status_of_a_run_that_did_not_finish(tmp_path, monkeypatch, error, status):
-    def build_learner(self, source):
-        raise error
-
-    monkeypatch.setattr(Experiment, "build_learner", build_learner)
-    with pytest.raises(type(error)):
-        run(tmp_path / "run", "ppo")
-    assert TRACKER.statuses[tmp_path / "run"] == status
 
 
 def test_run_cannot_be_resumed_on_other_prices(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Options of a sweep: the values of conf/sweep, the same for every launcher."""
+"""Sweep control options: tries, failures, reuse, resumption and dry runs, the same for every launcher."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from battery_lab.cli.remote_launcher_lookup import find_remote_jobs
+from battery_lab.cli.remote_jobs_lookup import find_remote_jobs
 
 
 def test_a_sweep_on_this_machine_has_no_remote_jobs(tmp_path):

@@ -1,4 +1,4 @@
-"""Header of a report: the options and the training of the run."""
+"""Training facts of a report: the options and the training of the run."""
 
 from __future__ import annotations
 

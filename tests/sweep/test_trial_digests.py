@@ -1,11 +1,11 @@
-"""Trial identity: equal for trials with the same options, values and data, wherever they are."""
+"""Trial digests: equal for trials with the same options, values and data, wherever they are."""
 
 from __future__ import annotations
 
 import pytest
 
-from battery_lab.sweep import trial_id as module
-from battery_lab.sweep.trial_id import contents_digest, run_digest, source_digest, trial_identity
+from battery_lab.sweep import trial_digests as module
+from battery_lab.sweep.trial_digests import contents_digest, run_digest, source_digest, trial_identity
 
 TRIAL = {"seed": 0, "algo": {"lr": 1e-3}, "market": {"path": "prices", "zone": "VIC1"}, "outputs": "outputs"}
 

@@ -9,14 +9,14 @@ import pytest
 from rich.console import Console
 
 from battery_lab.sweep.journal import Entry, TrialState
-from battery_lab.sweep.progress_table import (
+from battery_lab.sweep.progress_display import (
     SweepDisplay,
     count_states,
     differing_choices,
     time_left,
     trial_table,
 )
-from battery_lab.sweep.trial_folder import TrialProgress
+from battery_lab.sweep.trial_progress import TrialProgress
 
 
 def entry(number, *choices, **fields):

@@ -1,4 +1,4 @@
-"""Sweep command: the arguments that started a sweep, stored in its folder for `sweep.resume`."""
+"""Stored sweep command: the arguments that started a sweep, in a file of its folder for `sweep.resume`."""
 
 from __future__ import annotations
 

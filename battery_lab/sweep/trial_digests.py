@@ -1,4 +1,4 @@
-"""Trial identity: digests of a trial's configuration and data, and of the lab's source."""
+"""Trial digests: hashes of a trial's configuration and data, of its run folder, and of the lab's source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Page header: the options of the training, and how long it took."""
+"""Training facts of a report: the options of each part, and how long the training took."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from battery_lab.report.run_records import enclosing_run, read_choices, read_fig
 HIDDEN = ("env", "tracking")
 
 
-def header(folder: Path, used: Sequence[str], figures: Mapping[str, Any] | None = None) -> dict[str, str]:
+def training_facts(folder: Path, used: Sequence[str], figures: Mapping[str, Any] | None = None) -> dict[str, str]:
     """Return facts about the training, by label; empty if the folder holds no trial.
 
     Args:

@@ -1,4 +1,4 @@
-"""Sweep command: what a sweep's folder keeps of the command that started it."""
+"""Stored sweep command: what a sweep's folder keeps of the command that started it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.common.run_folder import SWEEP_COMMAND
-from battery_lab.config.sweep_command import load_command, store_command
+from battery_lab.config.stored_sweep_command import load_command, store_command
 
 SWEEP = ["algo=ppo,dqn", "seed=range(0,5)"]
 

@@ -1,4 +1,4 @@
-"""RLlib learner: an RLlib algorithm as the learner that the trainer expects."""
+"""Adapter of RLlib algorithms: gives one the interface of the learner that the trainer expects."""
 
 from __future__ import annotations
 

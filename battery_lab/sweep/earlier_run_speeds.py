@@ -1,4 +1,4 @@
-"""Duration estimates: environment steps per second of earlier runs, per algorithm."""
+"""Speeds of earlier runs: environment steps per second per algorithm, to estimate how long a trial takes."""
 
 from __future__ import annotations
 
