@@ -15,6 +15,7 @@ from pydantic import Field
 
 from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.market.market_series import MarketSeries
+from battery_lab.market.synthetic_bursts import Plunges, Spikes
 from battery_lab.market.synthetic_drivers import (
     ISSUED_H,
     ISSUED_STEPS,
@@ -30,7 +31,8 @@ from battery_lab.market.synthetic_drivers import (
     Weather,
     fading,
 )
-from battery_lab.market.synthetic_supply import Plunges, Regime, Spikes, Supply
+from battery_lab.market.synthetic_regimes import Regime
+from battery_lab.market.synthetic_supply_curve import Supply
 
 TIME_ZONE = "Etc/GMT-10"
 UTC_OFFSET = np.timedelta64(10, "h")

@@ -29,6 +29,7 @@ YEAR_DAYS = 365.25
 TILT_RAD = np.radians(23.44)
 
 Power = Annotated[float, Field(ge=0, le=1_000_000), Unit("MW")]
+SignedPower = Annotated[float, Field(ge=-100_000, le=100_000), Unit("MW")]
 Spread = Annotated[float, Field(ge=0, le=100_000), Unit("MW")]
 DecayTime = Annotated[float, Field(ge=0.1, le=10_000), Unit("hours")]
 ShortDecayTime = Annotated[float, Field(ge=0.01, le=10_000), Unit("hours")]

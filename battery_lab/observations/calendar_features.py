@@ -11,7 +11,7 @@ from pydantic import Field
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, options
 from battery_lab.observations.feature import Block
-from battery_lab.observations.history import History
+from battery_lab.observations.market_history import History
 
 
 @options("observation feature Calendar")

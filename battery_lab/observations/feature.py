@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.observations.history import History
+from battery_lab.observations.market_history import History
 
 
 @dataclass(frozen=True, kw_only=True)

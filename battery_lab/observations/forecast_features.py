@@ -11,7 +11,7 @@ from pydantic import Field
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.validated_options import options
 from battery_lab.observations.feature import Block
-from battery_lab.observations.history import History
+from battery_lab.observations.market_history import History
 from battery_lab.observations.past_features import Hours
 
 

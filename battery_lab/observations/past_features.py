@@ -10,7 +10,7 @@ from pydantic import Field
 
 from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.observations.feature import Block
-from battery_lab.observations.history import History
+from battery_lab.observations.market_history import History
 
 YEAR_H = 24 * 366
 WEEK_MIN = 7 * 1440

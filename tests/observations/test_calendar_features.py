@@ -7,7 +7,7 @@ import pytest
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.observations.calendar_features import Calendar
-from battery_lab.observations.history import History
+from battery_lab.observations.market_history import History
 from tests.factories import make_series
 
 

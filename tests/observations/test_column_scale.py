@@ -1,4 +1,4 @@
-"""Scales of columns: fitted to training values, and required for each column."""
+"""Column scales: fitted to training values, and required for each column."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.observations.history import History, fit_scales
+from battery_lab.observations.column_scale import fit_scales
+from battery_lab.observations.market_history import History
 from tests.factories import make_series, wavy_prices
 
 

@@ -1,0 +1,45 @@
+"""Scale of a market column: an optional asinh, then standardisation, fitted to the training period."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from battery_lab.market.market_series import MarketSeries
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ColumnScale:
+    """The scaling of one market column: an optional asinh, then standardisation.
+
+    Attributes:
+        squash: values become asinh(value / squash), which keeps price spikes usable; 0 leaves them unchanged.
+        mean: subtracted after the asinh.
+        std: divisor after the asinh.
+    """
+
+    squash: float
+    mean: float
+    std: float
+
+    @classmethod
+    def fit(cls, values: Array, *, squashed: bool) -> ColumnScale:
+        """Fit the scale to (T,) training values; ``squash`` is their median magnitude."""
+        squash = max(float(np.median(np.abs(values))), 1e-6) if squashed else 0.0
+        shaped = np.arcsinh(values / squash) if squashed else values
+        return cls(squash, float(shaped.mean()), max(float(shaped.std()), 1e-6))
+
+    def apply(self, values: Array) -> Array:
+        """Return (T,) scaled values."""
+        shaped = np.arcsinh(values / self.squash) if self.squash else values
+        return (shaped - self.mean) / self.std
+
+
+def fit_scales(training: MarketSeries) -> dict[str, ColumnScale]:
+    """Fit the scale of each column to the training period; columns whose name begins with ``price`` get the asinh."""
+    columns = {"price": training.price, **training.columns}
+    return {name: ColumnScale.fit(values, squashed=name.startswith("price")) for name, values in columns.items()}
