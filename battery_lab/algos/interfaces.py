@@ -17,7 +17,7 @@ from battery_lab.networks.network import Network
 from battery_lab.policies.policy import Policy
 
 if TYPE_CHECKING:
-    from battery_lab.rllib.backends import Backend
+    from battery_lab.rllib.rollout_backends import Backend
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ from battery_lab.policies.policy import Policy, load
 from battery_lab.tracking import RunLog, Status, Tracker
 
 if TYPE_CHECKING:
-    from battery_lab.rllib.backends import Backend
+    from battery_lab.rllib.rollout_backends import Backend
 
 
 def choose_actions(env: Environment, algo: Algo) -> str:

@@ -23,7 +23,7 @@ from ray.tune.trainable import trainable
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.rllib.array_algorithm import ArrayAlgorithm
-from battery_lab.rllib.rllib_startup import shorten_startup
+from battery_lab.rllib.startup_shortcuts import shorten_startup
 
 CONNECT_TIMEOUT_S = 10.0
 # Namespaces of a Ray that the lab started, and of a cluster that it joined.

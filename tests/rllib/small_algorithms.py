@@ -12,9 +12,9 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.columns import Columns
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
-from battery_lab.rllib.backends import ArrayBackend, StockBackend
 from battery_lab.rllib.gradient_step.autograd import compute_gradients, trainable_parameters
 from battery_lab.rllib.ray_runtime import start_ray
+from battery_lab.rllib.rollout_backends import ArrayBackend, StockBackend
 from battery_lab.rllib.runners.checkpointed_runner import EnvPlaceholder
 
 

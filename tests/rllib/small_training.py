@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from battery_lab.rllib.gradient_step.gradient_program import program_key
 from battery_lab.rllib.gradient_step.gradient_steps import GradientSteps
 from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping
+from battery_lab.rllib.gradient_step.program_key import program_key
 
 CLIPPING = GradientClipping(limit=0.5, by="global_norm")
 

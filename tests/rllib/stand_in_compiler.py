@@ -13,7 +13,7 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from battery_lab.rllib.gradient_step.gradient_program import GradientProgram
-from battery_lab.rllib.gradient_step.program_cache_files import metric_names_path
+from battery_lab.rllib.gradient_step.program_cache_lock_and_cleanup import metric_names_path
 
 
 class StandIn:

@@ -11,7 +11,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.sac import SACConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
 
-from battery_lab.rllib.backends import ArrayBackend
+from battery_lab.rllib.rollout_backends import ArrayBackend
 from tests.rllib.small_algorithms import ScriptedEnv, configured
 from tests.rllib.small_training import moments
 from tests.rllib.stand_in_compiler import StandIns

@@ -7,7 +7,7 @@ import pytest
 from ray.rllib.algorithms.dqn import DQN, DQNConfig
 from ray.rllib.algorithms.sac import SACConfig
 
-from battery_lab.rllib.backends import ArrayBackend
+from battery_lab.rllib.rollout_backends import ArrayBackend
 from tests.rllib.small_algorithms import ScriptedEnv, configured
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")

@@ -29,7 +29,7 @@ from torch import nn
 from battery_lab.common.stop_signals import raise_if_stopping
 from battery_lab.rllib.gradient_step.autograd import LossFunction, Tensors
 from battery_lab.rllib.gradient_step.gradient_program import GradientProgram
-from battery_lab.rllib.gradient_step.program_cache_files import clean, lock_path, metric_names_path, try_lock
+from battery_lab.rllib.gradient_step.program_cache_lock_and_cleanup import clean, lock_path, metric_names_path, try_lock
 
 # Options that shorten compilation: no test programs that probe the processor, no precompiled headers (which torch keeps
 # outside of the lab's cache), no optimisation of the code around the kernels, no tables for debuggers and profilers,

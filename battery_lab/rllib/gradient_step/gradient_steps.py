@@ -19,9 +19,10 @@ from torch import nn
 from battery_lab.rllib.gradient_step.autograd import LossFunction, Tensors, compute_gradients, trainable_parameters
 from battery_lab.rllib.gradient_step.compiler_process import Compilation, find_compiler
 from battery_lab.rllib.gradient_step.equivalence import nearly_equal, nearly_equal_metrics, same_memory_layout
-from battery_lab.rllib.gradient_step.gradient_program import GradientProgram, batch_signature, program_key
+from battery_lab.rllib.gradient_step.gradient_program import GradientProgram
 from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping, NamedOptimizers, OptimizerStep
-from battery_lab.rllib.gradient_step.program_cache_files import metric_names_path
+from battery_lab.rllib.gradient_step.program_cache_lock_and_cleanup import metric_names_path
+from battery_lab.rllib.gradient_step.program_key import batch_signature, program_key
 from battery_lab.rllib.threads_and_memory import cores
 
 log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.rllib.gradient_step.autograd import Tensors
 from battery_lab.rllib.learners.advantages import generalised_advantage_estimates
 from battery_lab.rllib.learners.array_learner import ArrayLearner
-from battery_lab.rllib.learners.distributions import distribution
+from battery_lab.rllib.learners.fast_categorical import distribution
 from battery_lab.rllib.runners.fragment import Fragment
 from battery_lab.rllib.stock_learners import CheckpointedPPOLearner
 

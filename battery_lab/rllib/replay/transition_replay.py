@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from battery_lab.common.errors import DataError, require
 from battery_lab.rllib.replay import checkpoint_files
+from battery_lab.rllib.replay.priorities import Priorities
 from battery_lab.rllib.replay.ring_buffer import Ring, Rings, RowLayout, SlotIndices
-from battery_lab.rllib.replay.sum_tree import Priorities
 from battery_lab.rllib.runners.fragment import Fragment
 
 PRIORITIES = "priorities"

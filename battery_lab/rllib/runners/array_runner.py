@@ -18,10 +18,11 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.utils.spaces.space_utils import clip_action, get_base_struct_from_space, unsquash_action
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.rllib.learners.distributions import distribution
-from battery_lab.rllib.runners.action_sampling import exploration_forward, greedy_actions, sample_actions
+from battery_lab.rllib.learners.fast_categorical import distribution
+from battery_lab.rllib.runners.action_sampling import greedy_actions, sample_actions
 from battery_lab.rllib.runners.checkpointed_runner import CheckpointedEnvRunner
 from battery_lab.rllib.runners.episode_returns import finished_episodes
+from battery_lab.rllib.runners.fast_forward import exploration_forward
 from battery_lab.rllib.runners.fragment import Fragment, FragmentBuilder
 from battery_lab.rllib.threads_and_memory import keep_freed_memory, torch_threads
 

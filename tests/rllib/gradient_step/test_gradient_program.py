@@ -1,4 +1,4 @@
-"""Gradient programs: they return the gradients of autograd, and have a name that identifies them."""
+"""Gradient programs: they return the gradients of autograd, and may take over from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from battery_lab.rllib.gradient_step.autograd import compute_gradients, trainabl
 from battery_lab.rllib.gradient_step.equivalence import same_memory_layout
 from battery_lab.rllib.gradient_step.gradient_program import GradientProgram
 from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping, OptimizerStep
-from battery_lab.rllib.threads_and_memory import torch_threads
 from tests.rllib.small_training import Squares, Trial, close
 from tests.rllib.stand_in_compiler import StandIns
 
@@ -79,27 +78,6 @@ def test_step_reports_the_norm_before_clipping():
     assert float(metrics["gradients_net_global_norm"]) == pytest.approx(norm)
     change = torch.cat([(a - b).detach().flatten() for a, b in zip(trial.module.parameters(), before, strict=True)])
     assert float(torch.linalg.vector_norm(change)) == pytest.approx(1e-3, rel=1e-2)
-
-
-@pytest.mark.parametrize("change", ["loss", "network", "buffers", "rows", "threads", "coefficients"])
-def test_different_programs_have_different_keys(change):
-    trial = Trial()
-    first = trial.key
-    threads = torch.get_num_threads()
-    if change == "loss":
-        trial.loss_function.__class__ = type("Cubes", (Squares,), {"__repr__": lambda self: "Cubes()"})
-    if change == "network":
-        trial.module[1] = nn.ReLU()
-    if change == "buffers":
-        trial.module.register_buffer("mean", torch.zeros(2))
-    if change == "rows":
-        trial.batch = {name: values[:8] for name, values in trial.batch.items()}
-    if change == "threads":
-        threads += 1
-    if change == "coefficients":
-        trial.coefficients = trial.coefficients | {"more": torch.tensor(1.0)}
-    with torch_threads(threads):
-        assert trial.key != first
 
 
 class UnusedParameter(nn.Linear):

@@ -15,7 +15,7 @@ from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorica
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.utils.torch_utils import explained_variance
 
-from battery_lab.rllib.learners.distributions import distribution
+from battery_lab.rllib.learners.fast_categorical import distribution
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner, PPOLoss, standardise
 from battery_lab.rllib.threads_and_memory import keep_freed_memory
 from tests.rllib.learners.ppo_learners import ADVANTAGES, TARGETS, build_both, build_learner, parameters_of

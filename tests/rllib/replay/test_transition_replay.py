@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from battery_lab.common.errors import ConfigError, DataError
-from battery_lab.rllib.replay.sum_tree import Priorities
+from battery_lab.rllib.replay.priorities import Priorities
 from battery_lab.rllib.replay.transition_replay import TransitionReplay
 from tests.rllib.numbered_runner import NumberedRunner, ReferenceReplay, sampled_transitions
 

@@ -23,7 +23,7 @@ from ray.rllib.utils.torch_utils import set_torch_seed
 
 from battery_lab.rllib import ray_runtime
 from battery_lab.rllib.ppo_algorithm import ArrayPPO
-from battery_lab.rllib.rllib_startup import shorten_startup
+from battery_lab.rllib.startup_shortcuts import shorten_startup
 from tests.cli.run_commands import tiny
 
 
@@ -36,7 +36,7 @@ def rllib(monkeypatch):
 
 
 def test_shortcuts_are_for_this_version_of_rllib():
-    assert ray.__version__ == "2.60.0", "compare its names with rllib_startup"
+    assert ray.__version__ == "2.60.0", "compare its names with startup_shortcuts"
 
 
 def test_connectors_remember_the_same_constructor_arguments(rllib):
@@ -96,7 +96,7 @@ def test_optimizers_do_the_same_without_the_compiler():
         other.load_state_dict(optimizer.state_dict())
         return [value.clone() for value in (*layer.parameters(), *other.state_dict()["state"][0].values())]
 
-    assert torch.__version__.startswith("2.13."), "compare torch._compile with rllib_startup"
+    assert torch.__version__.startswith("2.13."), "compare torch._compile with startup_shortcuts"
     wrapped = [method for method in vars(torch.optim.Optimizer).values() if is_wrapped(method)]
     assert {method.__name__ for method in wrapped} == {"state_dict", "load_state_dict", "zero_grad", "add_param_group"}
     with pytest.MonkeyPatch.context() as patch:

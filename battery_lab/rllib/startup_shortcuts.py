@@ -1,4 +1,4 @@
-"""RLlib startup: shortcuts around calls that add seconds to the start of every trial.
+"""Startup shortcuts of RLlib: replacements of calls that add seconds to the start of every trial.
 
 They replace names in RLlib's modules, and keep optimizers from importing torch's compiler. Their tests compare the
 results with those of the originals, and fail if a new version no longer has these names.

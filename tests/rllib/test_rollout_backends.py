@@ -9,7 +9,7 @@ from ray.rllib.algorithms.sac import SAC
 from ray.rllib.algorithms.tqc import TQC
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.rllib.backends import ArrayBackend, StockBackend
+from battery_lab.rllib.rollout_backends import ArrayBackend, StockBackend
 
 
 def backend(**changes):

@@ -1,4 +1,4 @@
-"""Weighted terms: a reward shaping, the sum of terms with weights, divided by a scale."""
+"""Reward shaping: the sum of terms with weights, divided by a scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Action distributions: RLlib's, with a faster one for discrete actions that skips the checks of every call."""
+"""Fast categorical distribution for discrete actions; it skips the checks that RLlib's makes in every call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Supported features: refuses the configuration and overrides of RLlib that array learners would not follow."""
+"""Unsupported options: refuses the configuration and overrides of RLlib that array learners would not follow."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""The cache of compiled programs."""
+"""Cache of compiled programs: clean-up of old programs and leftovers, and the lock of a compilation."""
 
 from __future__ import annotations
 
 import os
 import time
 
-from battery_lab.rllib.gradient_step import program_cache_files
-from battery_lab.rllib.gradient_step.program_cache_files import clean, lock_path, try_lock
+from battery_lab.rllib.gradient_step import program_cache_lock_and_cleanup
+from battery_lab.rllib.gradient_step.program_cache_lock_and_cleanup import clean, lock_path, try_lock
 
 
 def test_cache_keeps_the_newest_programs_and_removes_old_leftovers(tmp_path, monkeypatch):
-    monkeypatch.setattr(program_cache_files, "MAX_CACHED_PROGRAMS", 2)
+    monkeypatch.setattr(program_cache_lock_and_cleanup, "MAX_CACHED_PROGRAMS", 2)
     for age, name in enumerate("abcd"):
         for suffix in (".pt2", ".json"):
             path = tmp_path / f"{name}{suffix}"
