@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from battery_lab.tracking.mlflow_sync_state import public
+from battery_lab.tracking.public_address import public
 
 # Limits of mlflow.utils.validation, in versions 2 and 3.
 KEY_LENGTH, VALUE_LENGTH = 250, 6000

@@ -1,14 +1,12 @@
-"""Sync state: what a run folder has sent to MLflow (``mlflow.json``), and addresses without credentials."""
+"""Sync state: what a run folder has sent to MLflow (``mlflow.json``)."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import uuid
 from pathlib import Path
 from typing import Any
 
-import battery_lab
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.run_folder import RunFolder
 
@@ -35,27 +33,3 @@ def read_sync_state(folder: Path) -> SyncState:
 def write_sync_state(folder: Path, state: SyncState) -> None:
     """Write ``mlflow.json`` atomically."""
     atomic_write(RunFolder(folder).sync_state, json.dumps(state, indent=1))
-
-
-def public(uri: str) -> str:
-    """Return an address without user, password and query, so that it can be shown and stored."""
-    scheme, sign, rest = uri.partition("://")
-    if not sign or rest.startswith("/"):
-        return uri.partition("?")[0]
-    host, slash, path = rest.partition("?")[0].partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
-
-
-def source_tags() -> dict[str, str]:
-    """Return the version of the lab, and its commit if it runs from a checkout."""
-    tags = {"version": battery_lab.__version__}
-    root = Path(battery_lab.__file__).resolve().parent.parent
-    # An installed lab may lie inside another repository, whose commit says nothing about the lab.
-    if (root / ".git").exists():
-        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-        except (OSError, subprocess.SubprocessError):
-            return tags
-        tags["commit"] = done.stdout.strip()
-    return tags

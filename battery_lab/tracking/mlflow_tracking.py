@@ -1,10 +1,9 @@
-"""MLflow tracking: a thread sends the run folder in batches, and training never waits for it."""
+"""MLflow tracking: the option ``tracking=mlflow``, the checks of its address, and the end of a sweep."""
 
 from __future__ import annotations
 
 import re
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,13 +14,13 @@ from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.validated_options import Unit, options
 from battery_lab.tracking import Status, Tracking
 from battery_lab.tracking.mlflow_connection import Address
+from battery_lab.tracking.mlflow_sender_thread import MlflowSender, reason
 from battery_lab.tracking.mlflow_sweep_run import finish_sweep_run
-from battery_lab.tracking.mlflow_sync_state import public, read_sync_state, source_tags, write_sync_state
 from battery_lab.tracking.mlflow_upload import RunSync, is_synced
+from battery_lab.tracking.public_address import public
 
 SQLITE = "sqlite:///"
 MANAGED = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:mlflow-tracking-server/\S+")
-SLOWEST_RETRY_S = 60.0
 
 
 @options("tracking")
@@ -65,7 +64,7 @@ class MlflowTracking:
 
     def start(self, folder: Path, name: str, config: Mapping[str, Any]) -> Tracking:
         """Start a thread that sends the run folder."""
-        return _Sender(self._sync(folder, name, config), self.flush_every_s, self.finish_within_s)
+        return MlflowSender(self._sync(folder, name, config), self.flush_every_s, self.finish_within_s)
 
     def end_sweep(
         self, sweep: Path, done: Mapping[Path, Mapping[str, Any]], status: Status, figures: Mapping[str, float]
@@ -84,69 +83,3 @@ class MlflowTracking:
 
     def _sync(self, folder: Path, name: str, config: Mapping[str, Any]) -> RunSync:
         return RunSync(folder, name, config, self.address())
-
-
-class _Sender:
-    """Sends what is new in the run folder, every few seconds and at the end."""
-
-    def __init__(self, sync: RunSync, flush_every_s: float, finish_within_s: float) -> None:
-        self._sync, self._flush_every_s, self._finish_within_s = sync, flush_every_s, finish_within_s
-        self._end = threading.Event()
-        self._status: Status | None = None
-        self._reported = False
-        # A daemon thread: a store that hangs must not keep the process alive.
-        self._thread = threading.Thread(target=self._send_all, name="mlflow", daemon=True)
-        self._thread.start()
-
-    def log(self, metrics: Mapping[str, float], env_steps: int) -> None:
-        """Do nothing: the thread reads the curves from the folder."""
-
-    def finish(self, status: Status) -> None:
-        """Send the rest, and wait for at most ``finish_within_s``."""
-        self._status = status
-        self._end.set()
-        self._thread.join(self._finish_within_s)
-        if self._thread.is_alive():
-            self._store({"status": status})
-            self._report(f"no answer within {self._finish_within_s:g} s")
-
-    def _send_all(self) -> None:
-        self._store({"status": None, **source_tags()})
-        pause = self._flush_every_s
-        while not self._end.wait(pause):
-            pause = self._flush_every_s if self._try(None) else min(2 * pause, SLOWEST_RETRY_S)
-        self._store({"status": self._status})
-        self._try(self._status)
-
-    def _store(self, facts: Mapping[str, str | None]) -> None:
-        folder = self._sync.folder
-        try:
-            write_sync_state(folder, {**read_sync_state(folder), **facts})
-        except OSError as error:
-            self._report(str(error))
-
-    def _try(self, status: Status | None) -> bool:
-        try:
-            self._sync.send(status)
-        except Exception as error:  # Training continues, whatever the store raises.
-            self._report(reason(error, self._sync.address.uri))
-            return False
-        return True
-
-    def _report(self, why: str) -> None:
-        """Print once what happened and what to do."""
-        if not self._reported:
-            self._reported = True
-            where, folder = public(self._sync.address.uri), self._sync.folder
-            later = f"battery-lab sync run={folder}"
-            line = f"MLflow at {where} cannot be reached ({why}); all results are kept, send them later with: {later}"
-            print(line, file=sys.stderr, flush=True)
-
-
-def reason(error: Exception, uri: str) -> str:
-    """Return one line on why a store failed, without the credentials of its address."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    secret = uri.partition("://")[2].rpartition("@")[0]
-    for hidden in (uri, secret, secret.partition(":")[2]):
-        text = text.replace(hidden, "***") if hidden else text
-    return text if len(text) <= 200 else text[:199] + "…"

@@ -15,7 +15,8 @@ from battery_lab.common.run_folder import RunFolder
 from battery_lab.tracking.mlflow_connection import LOCK_S, Address, connect
 from battery_lab.tracking.mlflow_params import choices, flat_params, trial_digest, valid_name
 from battery_lab.tracking.mlflow_sweep_run import KEY, PARENT, sweep_of, sweep_run
-from battery_lab.tracking.mlflow_sync_state import SyncState, public, read_sync_state, write_sync_state
+from battery_lab.tracking.mlflow_sync_state import SyncState, read_sync_state, write_sync_state
+from battery_lab.tracking.public_address import public
 from battery_lab.tracking.run_log import STEPS, TIME, Line, read_lines
 
 METRICS_PER_BATCH, PARAMS_PER_BATCH = 1000, 100

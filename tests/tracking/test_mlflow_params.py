@@ -1,12 +1,8 @@
-"""MLflow parameters and addresses: flat, within limits, without credentials."""
+"""MLflow parameters: flat, within limits, and a digest of the trial."""
 
 from __future__ import annotations
 
-import pytest
-
 from battery_lab.tracking.mlflow_params import flat_params, trial_digest, valid_name
-from battery_lab.tracking.mlflow_sync_state import public
-from battery_lab.tracking.mlflow_tracking import reason
 
 
 def test_configuration_becomes_flat_names() -> None:
@@ -73,27 +69,3 @@ def test_digest_does_not_depend_on_folders() -> None:
 
 def test_digest_does_not_depend_on_choices() -> None:
     assert trial_digest({"seed": 0, "choices": {"algo": "ppo"}}) == trial_digest({"seed": 0})
-
-
-@pytest.mark.parametrize(
-    ("uri", "shown"),
-    [
-        ("sqlite:////data/outputs/mlflow.db", "sqlite:////data/outputs/mlflow.db"),
-        ("sqlite:///outputs/a@b.db", "sqlite:///outputs/a@b.db"),
-        ("postgresql://me:secret@host:5432/lab?sslmode=require", "postgresql://host:5432/lab"),
-        ("https://me:se@cret@host/path", "https://host/path"),
-        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
-    ],
-)
-def test_public_address_has_no_user_password_or_query(uri: str, shown: str) -> None:
-    assert public(uri) == shown
-    assert flat_params({"tracking": {"uri": uri}}) == {"tracking.uri": shown}
-
-
-def test_failure_reason_is_one_short_line_without_the_password() -> None:
-    uri = "postgresql://me:secret@host/lab"
-    error = OSError(f"cannot connect to {uri} as me:secret, password secret refused" + "x" * 300 + "\nmore")
-    output = reason(error, uri)
-    assert output.startswith("cannot connect to *** as ***, password *** refused")
-    assert len(output) == 200
-    assert "\n" not in output

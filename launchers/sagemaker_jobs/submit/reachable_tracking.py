@@ -10,9 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.config.build import build_part
 from battery_lab.tracking.mlflow_connection import connect
+from battery_lab.tracking.mlflow_sender_thread import reason
 from battery_lab.tracking.mlflow_sweep_run import sweep_run
-from battery_lab.tracking.mlflow_sync_state import public
-from battery_lab.tracking.mlflow_tracking import reason
+from battery_lab.tracking.public_address import public
 
 THIS_MACHINE = re.compile(r"https?://(localhost|127\.|0\.0\.0\.0|\[::1\])")
 
