@@ -81,7 +81,7 @@ bench: $(VENV)/extra-bench ## Measure training speed beside RLlib, Stable-Baseli
 	$(BIN)/python -m benchmarks.bench $(BENCH)
 
 bench-learning: $(READY) ## Compare what rollout=array and rollout=stock learn (BENCH="--tasks cartpole_ppo")
-	$(BIN)/python -m benchmarks.equal_learning $(BENCH)
+	$(BIN)/python -m benchmarks.array_vs_stock_returns $(BENCH)
 
 # MLflow's front page is for language models, so print the address of its run table.
 dashboard: $(READY) ## Compare trials in the browser: MLflow on outputs/mlflow.db, for this machine only

@@ -42,7 +42,7 @@ from benchmarks.implementations import (
     main_groups,
     scaling_groups,
 )
-from benchmarks.timing import MAX_TIME_RATIO, ratios, spread
+from benchmarks.step_rates import MAX_TIME_RATIO, ratios, spread
 
 COUNTED, COMPILED = "env_steps_per_second", "env_steps_per_second_steady"
 # By implementation, then by repetition: the output of benchmarks.run_implementation.

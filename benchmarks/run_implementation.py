@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from benchmarks import matmul_bound, timing
+from benchmarks import matmul_bound, peak_memory, step_rates
 from benchmarks.implementations import MATMUL, OVERRIDES, SAMPLING
-from benchmarks.timing import Clock
+from benchmarks.step_rates import Clock
 from benchmarks.workload import HIDDEN, Workload
 
 
@@ -32,13 +32,13 @@ def run(implementation: str, workload: Workload, seconds: float) -> dict[str, An
     children_memory_mb = _train(implementation, workload, clock)
     marks = clock.marks
     return {
-        "env_steps_per_second": timing.rate(marks, seconds),
-        "env_steps_per_second_steady": timing.steady_rate(marks, seconds),
-        "slowest_step_s": timing.slowest_step(marks),
+        "env_steps_per_second": step_rates.rate(marks, seconds),
+        "env_steps_per_second_steady": step_rates.steady_rate(marks, seconds),
+        "slowest_step_s": step_rates.slowest_step(marks),
         "seconds": marks[-1][1] - marks[0][1],
         "env_steps": marks[-1][0] - marks[0][0],
         "observation": observation,
-        "memory_mb": timing.peak_memory_mb(),
+        "memory_mb": peak_memory.peak_memory_mb(),
         "children_memory_mb": children_memory_mb,
     }
 
@@ -63,7 +63,7 @@ def _train(implementation: str, workload: Workload, clock: Clock) -> float:
         _train_torch_loop(workload, clock, compiled=implementation == "torch_compiled")
     else:
         return _train_rllib(implementation, workload, clock)
-    return timing.children_memory_mb()
+    return peak_memory.children_memory_mb()
 
 
 def _train_torch_loop(workload: Workload, clock: Clock, compiled: bool) -> None:
@@ -79,16 +79,16 @@ def _train_torch_loop(workload: Workload, clock: Clock, compiled: bool) -> None:
 
 
 def _train_rllib(implementation: str, workload: Workload, clock: Clock) -> float:
-    from benchmarks.peers import lab, rllib_single
+    from benchmarks.peers import lab, rllib_single_env
 
     if implementation == "rllib_single":
-        algorithm = rllib_single.ppo(workload)
+        algorithm = rllib_single_env.ppo(workload)
     else:
         algorithm = lab.algorithm(workload, OVERRIDES[implementation])
     sampling = implementation in SAMPLING
     clock.follow(lab.sampling(algorithm, workload) if sampling else lab.training(algorithm))
     # Before stop(), which ends the runners.
-    children = timing.children_memory_mb()
+    children = peak_memory.children_memory_mb()
     algorithm.stop()
     return children
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import markdown_tables
-from benchmarks.timing import spread
+from benchmarks.step_rates import spread
 
 HELP, YEAR = "help, s", "test period of one year, s"
 START, WITHOUT_IMPORTS = "start, s", "start without imports, s"

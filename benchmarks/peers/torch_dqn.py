@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.peers.torch_replay_buffer import Replay, Stepper
+from benchmarks.peers.torch_replay_and_stepper import Replay, Stepper
 
 
 def train(

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.peers.torch_replay_buffer import Replay, Stepper
+from benchmarks.peers.torch_replay_and_stepper import Replay, Stepper
 
 
 def dense(size: int, hidden: tuple[int, int], outputs: int) -> nn.Sequential:

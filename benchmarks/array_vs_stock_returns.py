@@ -1,8 +1,8 @@
-"""Equal learning: final returns of rollout=array and rollout=stock over seeds, with confidence intervals.
+"""Array versus stock: final returns of rollout=array and rollout=stock over seeds, with confidence intervals.
 
-python -m benchmarks.equal_learning [--tasks cartpole_ppo,battery_ppo (or with dqn, sac)]
-                                    [--seeds 0] [--scale 1.0] [--workers CORES]
-                                    [--out outputs/equal_learning.json]
+python -m benchmarks.array_vs_stock_returns [--tasks cartpole_ppo,battery_ppo (or with dqn, sac)]
+                                            [--seeds 0] [--scale 1.0] [--workers CORES]
+                                            [--out outputs/equal_learning.json]
 
 Seeds run in parallel with one thread each. A return is that of the greedy final policy: on CartPole-v1 the mean of 100
 episodes, on the battery (synthetic market, reward=regret) the profit per day in the validation period. A seed gives
@@ -247,7 +247,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The first run of a task compiles for all others.
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         results, failed = collect(options)
-    command = " ".join(["python -m benchmarks.equal_learning", *(sys.argv[1:] if arguments is None else arguments)])
+    command = " ".join(
+        ["python -m benchmarks.array_vs_stock_returns", *(sys.argv[1:] if arguments is None else arguments)]
+    )
     comparisons = {
         name: report(name, [run for run in results if run["task"] == name]) | {"command": command}
         for name in options.tasks

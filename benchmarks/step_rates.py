@@ -1,12 +1,11 @@
-"""Clocks, rates, memory and summary statistics of the benchmark."""
+"""Step rates: a clock for training runs, environment steps per second, and spreads of rates and their ratios."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 
 Marks = Sequence[tuple[int, float]]
 MAX_TIME_RATIO = 3  # to the requested seconds, after which a clock ends in any case
@@ -83,28 +82,3 @@ def ratios(numerators: Mapping[int, float], denominators: Mapping[int, float]) -
     """Return the spread of ratios per repetition: a slow machine slows both rates of the same repetition."""
     repetitions = sorted(numerators.keys() & denominators.keys())
     return spread(numerators[repeat] / denominators[repeat] for repeat in repetitions)
-
-
-def peak_memory_mb() -> float:
-    """Return the peak memory of this process in MB."""
-    return _status_mb(Path("/proc/self/status"), "VmHWM")
-
-
-def children_memory_mb() -> float:
-    """Return the sum of the peak memory of all descendant processes in MB; shared pages count in each."""
-    return sum(_status_mb(path, "VmHWM") for path in _descendants(Path("/proc/self").resolve().name))
-
-
-def _descendants(process: str) -> Iterator[Path]:
-    for task in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in task.read_text().split():
-            yield Path(f"/proc/{child}/status")
-            yield from _descendants(child)
-
-
-def _status_mb(path: Path, field: str) -> float:
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024

@@ -1,4 +1,4 @@
-"""Replay buffer of the plain torch loops."""
+"""Replay buffer of the plain torch loops, and the stepper that fills it from a vector environment."""
 
 from __future__ import annotations
 
