@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from battery_lab.config.build import build_part
 from battery_lab.config.compose import compose
 from battery_lab.config.conf_folder import conf_dir
-from tests.factories import wavy_prices
+from tests.small_batteries_and_series import wavy_prices
 
 SMALL = (
     "train.env_steps=2048",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.baselines.small_problem import CAUSAL, NAMES, PER_DAY, changed_from, make_baseline, make_problem, profit_of
-from tests.factories import make_battery, wavy_prices
+from tests.small_batteries_and_series import make_battery, wavy_prices
 
 # Baselines that compare the price of an interval with other prices. One that is not named here may ignore prices.
 PRICE_DRIVEN = ("receding_horizon", "rule", "stochastic_dp")

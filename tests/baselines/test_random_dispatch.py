@@ -8,7 +8,7 @@ import pytest
 from battery_lab.baselines.random_dispatch import RandomDispatch
 from battery_lab.common.errors import ConfigError
 from tests.baselines.small_problem import make_baseline, make_problem
-from tests.factories import wavy_prices
+from tests.small_batteries_and_series import wavy_prices
 
 
 def test_charges_holds_and_discharges_equally_often() -> None:

@@ -10,7 +10,7 @@ import pytest
 from battery_lab.baselines.receding_horizon import RecedingHorizon, expect_prices
 from battery_lab.common.errors import ConfigError
 from tests.baselines.small_problem import PER_DAY, make_baseline, make_problem, profit_of
-from tests.factories import wavy_prices
+from tests.small_batteries_and_series import wavy_prices
 
 PRICE = wavy_prices(45, seed=2, intervals_per_day=PER_DAY)
 

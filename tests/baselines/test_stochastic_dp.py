@@ -11,7 +11,7 @@ from battery_lab.baselines.stochastic_dp import StochasticDP, fit_prices
 from battery_lab.common.errors import ConfigError
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from tests.baselines.small_problem import PER_DAY, make_baseline, make_problem, profit_of
-from tests.factories import make_battery, make_series, wavy_prices
+from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
 
 
 def test_learns_the_transitions_of_prices() -> None:

@@ -10,7 +10,7 @@ from battery_lab.baselines.perfect_foresight import PerfectForesight
 from battery_lab.envs.battery.environment import BatteryMarket, BatteryWorld
 from battery_lab.market.market_series import MarketSeries
 from tests.compositions import option
-from tests.factories import make_battery, make_series, wavy_prices
+from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
 
 
 @dataclass(frozen=True, kw_only=True)

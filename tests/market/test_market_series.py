@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.factories import make_series
+from tests.small_batteries_and_series import make_series
 
 SERIES = make_series(
     [1.0, 2.0, 3.0, 4.0],

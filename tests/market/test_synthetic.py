@@ -20,7 +20,7 @@ from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.synthetic import SyntheticMarket, draw_noise
 from battery_lab.planning.perfect_foresight import plan
-from tests.factories import make_battery
+from tests.small_batteries_and_series import make_battery
 
 CONF = Path(__file__).parents[2] / "conf"
 SEEDS = (0, 1, 2, 3, 4)

@@ -7,7 +7,7 @@ import numpy as np
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.column_scale import ColumnScale
 from battery_lab.observations.market_history import History
-from tests.factories import make_series
+from tests.small_batteries_and_series import make_series
 
 UNSCALED = ColumnScale(squash=0.0, mean=0.0, std=1.0)
 

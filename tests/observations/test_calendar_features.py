@@ -8,7 +8,7 @@ import pytest
 from battery_lab.common.errors import ConfigError
 from battery_lab.observations.calendar_features import Calendar
 from battery_lab.observations.market_history import History
-from tests.factories import make_series
+from tests.small_batteries_and_series import make_series
 
 
 def test_calendar_follows_the_local_clock():

@@ -8,7 +8,7 @@ import pytest
 from battery_lab.common.errors import ConfigError
 from battery_lab.observations.column_scale import fit_scales
 from battery_lab.observations.market_history import History
-from tests.factories import make_series, wavy_prices
+from tests.small_batteries_and_series import make_series, wavy_prices
 
 
 def test_price_spikes_are_compressed_and_keep_their_order():

@@ -7,8 +7,8 @@ import pytest
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.observations.forecast_features import ForecastHours
-from tests.factories import make_series
 from tests.observations.histories import hourly, unscaled
+from tests.small_batteries_and_series import make_series
 
 
 def test_published_values_are_read_ahead():

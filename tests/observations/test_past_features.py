@@ -7,8 +7,8 @@ import pytest
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.observations.past_features import Lags, Means, Quantiles, SameHours, Window
-from tests.factories import make_series
 from tests.observations.histories import hourly, unscaled
+from tests.small_batteries_and_series import make_series
 
 
 def test_lag_zero_is_the_price_of_the_dispatched_interval():

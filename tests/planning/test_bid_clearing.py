@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from battery_lab.planning.bid_clearing import clear
-from tests.factories import make_battery
+from tests.small_batteries_and_series import make_battery
 
 PRICES = st.floats(-1_000, 20_000)
 POWER = 10.0

@@ -8,7 +8,7 @@ import torch
 
 from battery_lab.planning.bid_clearing import clear
 from battery_lab.planning.bid_policy_gradient import knot_weights, move_table, slice_gradient, transitions
-from tests.factories import make_battery, wavy_prices
+from tests.small_batteries_and_series import make_battery, wavy_prices
 
 HOURS = 1 / 12
 LEVELS, KNOTS, ROWS = 23, 5, 30

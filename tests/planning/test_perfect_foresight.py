@@ -13,7 +13,7 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.planning import perfect_foresight
 from battery_lab.planning.perfect_foresight import hindsight, plan
-from tests.factories import make_battery, wavy_prices
+from tests.small_batteries_and_series import make_battery, wavy_prices
 
 LOSSLESS = {"power_mw": 4.0, "capacity_mwh": 4.0, "soc_min": 0.0, "soc_max": 1.0, "soc_start": 0.0}
 

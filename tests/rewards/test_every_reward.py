@@ -18,8 +18,8 @@ from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.planning import perfect_foresight
 from battery_lab.rewards.shaping import Shaping
 from battery_lab.rewards.term import BoundTerm, Term
-from tests.factories import make_battery, wavy_prices
-from tests.rewards.reward_cases import make_context, random_dispatch
+from tests.rewards.reward_contexts import make_context, random_dispatch
+from tests.small_batteries_and_series import make_battery, wavy_prices
 
 SHAPINGS = sorted(path.stem for path in (conf_dir() / "reward").glob("*.yaml"))
 TERMS = sorted(path.stem for path in (conf_dir() / "reward" / "term").glob("*.yaml"))

@@ -15,8 +15,8 @@ from battery_lab.rewards.regret import Regret
 from battery_lab.rewards.revenue import Revenue
 from battery_lab.rewards.shaping import Shaping
 from battery_lab.rewards.wear import Wear
-from tests.factories import make_battery
-from tests.rewards.reward_cases import TableValue, dispatch, make_context
+from tests.rewards.reward_contexts import TableValue, dispatch, make_context
+from tests.small_batteries_and_series import make_battery
 
 REQUESTS = (-1.0, 0.0, 1.0)
 PROFIT = {"revenue": Revenue(weight=1.0), "wear": Wear(weight=1.0)}

@@ -15,8 +15,8 @@ from battery_lab.rewards.shaping import Shaping
 from battery_lab.rewards.soc_limit import SocLimit
 from battery_lab.rewards.term import Term
 from battery_lab.rewards.wear import Wear
-from tests.factories import make_battery, wavy_prices
-from tests.rewards.reward_cases import dispatch, make_context, random_dispatch
+from tests.rewards.reward_contexts import dispatch, make_context, random_dispatch
+from tests.small_batteries_and_series import make_battery, wavy_prices
 
 BATTERY = make_battery(wear_per_mwh=11.3, grid_fee_per_mwh=2.7)
 REVENUE, WEAR, FEE = Revenue(weight=1.0), Wear(weight=1.0), GridFee(weight=1.0)

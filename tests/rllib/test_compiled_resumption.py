@@ -12,8 +12,9 @@ from ray.rllib.algorithms.sac import SACConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
 
 from battery_lab.rllib.rollout_backends import ArrayBackend
-from tests.rllib.small_algorithms import ScriptedEnv, configured
-from tests.rllib.small_training import moments
+from tests.rllib.gradient_step.small_regression import moments
+from tests.rllib.scripted_env import ScriptedEnv
+from tests.rllib.small_configs import configured
 from tests.rllib.stand_in_compiler import StandIns
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")

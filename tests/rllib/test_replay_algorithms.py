@@ -8,7 +8,8 @@ from ray.rllib.algorithms.dqn import DQN, DQNConfig
 from ray.rllib.algorithms.sac import SACConfig
 
 from battery_lab.rllib.rollout_backends import ArrayBackend
-from tests.rllib.small_algorithms import ScriptedEnv, configured
+from tests.rllib.scripted_env import ScriptedEnv
+from tests.rllib.small_configs import configured
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -13,7 +13,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner
-from tests.rllib.small_algorithms import array_backend, configured
+from tests.rllib.small_configs import array_backend, configured
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

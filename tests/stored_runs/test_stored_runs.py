@@ -9,7 +9,7 @@ import pytest
 
 from battery_lab.serving.artifact import GRAPH
 from tests.cli.run_commands import command, figures
-from tests.stored_runs.build import HERE, RESUMED
+from tests.stored_runs.build_archives import HERE, RESUMED
 
 ALGOS = ("ppo", "dqn")
 TIMES = {"train/seconds", "train/env_steps_per_second"}

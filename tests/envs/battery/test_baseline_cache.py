@@ -13,7 +13,7 @@ from battery_lab.baselines.perfect_foresight import PerfectForesight
 from battery_lab.envs.battery import baseline_cache
 from battery_lab.envs.battery.baseline_cache import cached_requests
 from tests.envs.small_world import make_world
-from tests.factories import make_battery, make_series, wavy_prices
+from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
 
 
 def test_baselines_are_computed_once_per_market_battery_and_period(tmp_path, monkeypatch):

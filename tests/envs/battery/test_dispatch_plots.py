@@ -13,7 +13,7 @@ from battery_lab.envs.battery import dispatch_plots, week_plot
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.report.inline_svg import svg
-from tests.factories import make_battery, make_series, wavy_prices
+from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
 
 
 def make_frame(first: Any, intervals: int, profit: Any = 1.0, zone: str = "Etc/GMT-10") -> pd.DataFrame:

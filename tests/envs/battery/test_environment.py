@@ -9,7 +9,7 @@ from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.experiment.policy_metrics import flat_metrics, table, with_shares
 from tests.envs.small_world import make_option, make_world
-from tests.factories import make_series, wavy_prices
+from tests.small_batteries_and_series import make_series, wavy_prices
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from battery_lab.envs.battery import parallel_stretches
 from battery_lab.envs.battery.action_set import ActionSet
 from tests.envs.small_world import make_world
-from tests.factories import make_battery
+from tests.small_batteries_and_series import make_battery
 
 
 def in_order(problem, actor, observer, actions):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.envs.battery.physics import Battery
-from tests.factories import make_battery
+from tests.small_batteries_and_series import make_battery
 
 INTERVALS_H = (1 / 12, 0.25, 0.5, 1.0)
 

@@ -12,7 +12,7 @@ from battery_lab.envs.battery.single_env import BatteryEnv
 from battery_lab.rewards.shaping import BoundShaping
 from tests.compositions import option, same_arrays
 from tests.envs.small_world import make_world
-from tests.factories import make_battery, make_series, wavy_prices
+from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
 
 EPISODE = 2 * 288
 TRAIN_END = 17 * 288

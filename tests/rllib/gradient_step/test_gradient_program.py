@@ -12,7 +12,7 @@ from battery_lab.rllib.gradient_step.autograd import compute_gradients, trainabl
 from battery_lab.rllib.gradient_step.equivalence import same_memory_layout
 from battery_lab.rllib.gradient_step.gradient_program import GradientProgram
 from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping, OptimizerStep
-from tests.rllib.small_training import Squares, Trial, close
+from tests.rllib.gradient_step.small_regression import Squares, Trial, close
 from tests.rllib.stand_in_compiler import StandIns
 
 NAMES = (["scale", "weight"], ["x", "y"])

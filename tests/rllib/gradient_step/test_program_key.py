@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from battery_lab.rllib.threads_and_memory import torch_threads
-from tests.rllib.small_training import Squares, Trial
+from tests.rllib.gradient_step.small_regression import Squares, Trial
 
 
 @pytest.mark.parametrize("change", ["loss", "network", "buffers", "rows", "threads", "coefficients"])

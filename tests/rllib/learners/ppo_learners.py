@@ -9,7 +9,8 @@ from ray.rllib.evaluation.postprocessing import Postprocessing
 
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner
 from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
-from tests.rllib.small_algorithms import ScriptedEnv, configured
+from tests.rllib.scripted_env import ScriptedEnv
+from tests.rllib.small_configs import configured
 
 ADVANTAGES, TARGETS = Postprocessing.ADVANTAGES, Postprocessing.VALUE_TARGETS
 

@@ -11,6 +11,8 @@ from battery_lab.rllib.learners.array_learner import MAX_NON_FINITE_STEPS
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner
 from tests.rllib.learners.ppo_learners import ADVANTAGES, build_learner, parameters_of
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 
 def test_step_with_nan_gradients_is_skipped(caplog):
     ours, fragment = build_learner(ArrayPPOLearner)

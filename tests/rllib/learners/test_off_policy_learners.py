@@ -21,7 +21,11 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.rllib.learners.dqn_learner import ArrayDQNLearner
 from battery_lab.rllib.learners.sac_learner import NEXT_NOISE, NOISE, ArraySACLearner, squashed_sample
 from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
-from tests.rllib.small_algorithms import ScriptedEnv, configured, gradients_of
+from tests.rllib.learners.learner_gradients import gradients_of
+from tests.rllib.scripted_env import ScriptedEnv
+from tests.rllib.small_configs import configured
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 KINDS = {
     "dqn": (DQNConfig, ArrayDQNLearner, DQNTorchLearner, False),

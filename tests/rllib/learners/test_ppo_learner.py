@@ -18,8 +18,12 @@ from ray.rllib.utils.torch_utils import explained_variance
 from battery_lab.rllib.learners.fast_categorical import distribution
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner, PPOLoss, standardise
 from battery_lab.rllib.threads_and_memory import keep_freed_memory
+from tests.rllib.learners.learner_gradients import gradients_of
 from tests.rllib.learners.ppo_learners import ADVANTAGES, TARGETS, build_both, build_learner, parameters_of
-from tests.rllib.small_algorithms import configured, episodes_of, gradients_of
+from tests.rllib.rllib_episodes import episodes_of
+from tests.rllib.small_configs import configured
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def stock_batch(stock, fragment):

@@ -13,7 +13,8 @@ from scipy.stats import chi2
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.rllib.replay.priorities import Priorities
 from battery_lab.rllib.replay.transition_replay import TransitionReplay
-from tests.rllib.numbered_runner import NumberedRunner, ReferenceReplay, sampled_transitions
+from tests.rllib.numbered_runner import NumberedRunner
+from tests.rllib.reference_replay import ReferenceReplay, sampled_transitions
 
 OPTIONS = {"seed": 0, "n_step": 1, "gamma": 0.9, "alpha": 0.6, "beta": 0.4, "runners": 1, "prioritised": False}
 

@@ -7,7 +7,8 @@ from ray.rllib.algorithms.ppo import PPOConfig
 
 from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
 from battery_lab.rllib.runners.checkpointed_runner import CheckpointedEnvRunner
-from tests.rllib.small_algorithms import ScriptedEnv, configured
+from tests.rllib.scripted_env import ScriptedEnv
+from tests.rllib.small_configs import configured
 
 
 def scripted(lengths=(3, 5), terminates=(True, False), box=False):

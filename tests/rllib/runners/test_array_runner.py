@@ -15,8 +15,10 @@ from ray.rllib.core.columns import Columns
 from battery_lab.common.errors import ConfigError
 from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
 from battery_lab.rllib.runners.checkpointed_runner import CheckpointedEnvRunner
+from tests.rllib.rllib_episodes import by_columns, episodes_of
 from tests.rllib.runners.scripted_runner import runner, scripted, sorted_rows
-from tests.rllib.small_algorithms import ScriptedEnv, by_columns, configured, episodes_of
+from tests.rllib.scripted_env import ScriptedEnv
+from tests.rllib.small_configs import configured
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

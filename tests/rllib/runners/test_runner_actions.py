@@ -10,7 +10,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.sac import SACConfig
 
 from tests.rllib.runners.scripted_runner import runner, scripted
-from tests.rllib.small_algorithms import ScriptedEnv
+from tests.rllib.scripted_env import ScriptedEnv
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -10,7 +10,7 @@ from ray.rllib.algorithms.dqn import DQNConfig
 
 from battery_lab.rllib.runners.fragment import Fragment
 from tests.rllib.runners.scripted_runner import runner
-from tests.rllib.small_algorithms import ScriptedEnv
+from tests.rllib.scripted_env import ScriptedEnv
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

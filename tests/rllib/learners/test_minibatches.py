@@ -1,4 +1,4 @@
-"""Minibatch buffer: rows gathered into reused memory."""
+"""Minibatches: rows gathered into reused memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Setups: the trials that tests configure algorithms for."""
+"""Training setup: the trial that tests configure algorithms for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small training for tests of gradient steps."""
+"""Small regression: a network, a loss and optimizers that drive gradient steps, without RLlib."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Build the stored runs: run folders as an earlier version of the lab left them, for tests of what came after it.
 
-    python -m tests.stored_runs.build 0609c6c
+    python -m tests.stored_runs.build_archives 0609c6c
 
 Checks that commit out, trains a tiny trial of PPO and of DQN with it, and resumes each with a larger budget. Packs the
 prices, the run folder before that resumption and the metrics after it into ``tests/stored_runs/<algo>.tar.xz``.

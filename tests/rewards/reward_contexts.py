@@ -1,4 +1,4 @@
-"""Transitions, contexts and value tables for tests of rewards."""
+"""Reward contexts, transitions and value tables for tests of rewards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.transition import Transition
 from battery_lab.market.market_series import MarketSeries
-from tests.factories import make_battery, make_series
+from tests.small_batteries_and_series import make_battery, make_series
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 
 from battery_lab.algos.rllib_options import RLlibOptions
 from battery_lab.common.errors import ConfigError
-from tests.algos.algorithm_setups import setup_for
+from tests.algos.training_setup import setup_for
 from tests.compositions import option, part, small
 
 

@@ -1,4 +1,4 @@
-"""Links of the pages outside docs/ lead to files; `make lint` checks those of docs/ itself."""
+"""Links outside docs/ and names of files in all pages lead to files; `make lint` checks the links in docs/."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Factories of small batteries and markets for tests."""
+"""Small batteries, market series and price curves for tests."""
 
 from __future__ import annotations
 
