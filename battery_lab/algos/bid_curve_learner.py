@@ -122,17 +122,17 @@ class BidCurveLearner:
         ends = np.cumsum([len(self._rows(place)) for place in places])
         towards, solutions = np.empty_like(curves), []
         for place, end in zip(places, ends, strict=True):
-            mine = slice(end - len(self._rows(place)), end)
+            own = slice(end - len(self._rows(place)), end)
             solution = self.problem.gradient(
                 self._parts[place],
-                curves[mine, 0],
-                curves[mine, 1],
+                curves[own, 0],
+                curves[own, 1],
                 sharpness=sharpness,
                 value_end=self.value_end[place],
                 occupancy_start=self.occupancy_start[place],
                 uniform_share=self._options.uniform_share,
             )
-            towards[mine, 0], towards[mine, 1] = solution.bid_gradient, solution.offer_gradient
+            towards[own, 0], towards[own, 1] = solution.bid_gradient, solution.offer_gradient
             solutions.append(solution)
         loss = torch.from_numpy((-self.problem.intervals_per_day * towards).astype(np.float32))
         return _Share(torch.autograd.grad(out, list(self.network.parameters()), loss), solutions)

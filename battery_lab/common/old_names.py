@@ -119,6 +119,7 @@ RENAMED = {
     ),
     ("rllib.runners.checkpointed_runner", "RunnerMakesIt"): ("rllib.runners.checkpointed_runner", "EnvPlaceholder"),
     ("rllib.runners.environment_log", "LogEnvironment"): ("rllib.runners.environment_log", "EnvironmentLog"),
+    ("rllib.replay.priorities", "SumTree"): ("rllib.replay.sum_tree", "SumTree"),
     ("rllib.stock_replay", "CheckpointedPPOLearner"): ("rllib.stock_learners", "CheckpointedPPOLearner"),
     ("rllib.stock_replay", "CheckpointedSACLearner"): ("rllib.stock_learners", "CheckpointedSACLearner"),
     # After the two above: the last entry of a class is its first name.

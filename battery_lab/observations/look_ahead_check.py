@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.market.market_series import MarketSeries
+from battery_lab.observations.column_scale import ColumnScale
 from battery_lab.observations.feature import Feature
-from battery_lab.observations.history import ColumnScale, History
+from battery_lab.observations.market_history import History
 
 Array = NDArray[np.float64]
 

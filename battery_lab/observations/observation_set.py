@@ -14,13 +14,12 @@ from battery_lab.common.validated_options import Rule, Unit, options
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.layout import Layout
 from battery_lab.market.market_series import MarketSeries
-from battery_lab.observations.column_scale import ColumnScale, fit_scales
+from battery_lab.observations.column_scale import fit_scales
 from battery_lab.observations.feature import Block, Feature
-from battery_lab.observations.market_history import History, fit_scales
 from battery_lab.observations.look_ahead_check import refuse_look_ahead
+from battery_lab.observations.market_history import History
 from battery_lab.observations.observer import Observer
 from battery_lab.observations.scaling import Scaling
-from battery_lab.observations.market_history import History
 
 Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.observations.history import ColumnScale
+from battery_lab.observations.column_scale import ColumnScale
 
 Array = NDArray[np.float64]
 

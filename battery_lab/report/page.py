@@ -12,7 +12,6 @@ from battery_lab.common.run_folder import RunFolder
 from battery_lab.report.inline_svg import svg
 from battery_lab.report.policy_table import columns
 from battery_lab.report.run_records import read_looks, read_trial
-from battery_lab.report.policy_table import columns
 from battery_lab.report.training_facts import training_facts
 from battery_lab.report.training_plots import training_panels
 

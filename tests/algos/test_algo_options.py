@@ -10,7 +10,7 @@ import pytest
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.experiment.experiment import choose_actions
-from tests.algos.algorithm_setups import setup_for
+from tests.algos.training_setup import setup_for
 from tests.compositions import SMALL_ALGOS, option, options, part, small
 
 

@@ -12,9 +12,8 @@ from battery_lab.common.errors import DataError
 from battery_lab.policies import policy as stored
 from battery_lab.policies.policy import Policy, PolicyNetwork
 from tests.algos.conftest import CHOICES
-from tests.compositions import option, options, part
 from tests.algos.training_setup import setup_for
-from tests.compositions import SMALL_ALGOS, option, options, part, small
+from tests.compositions import option, options, part
 
 
 def module_of(algo, setup):

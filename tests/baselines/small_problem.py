@@ -13,8 +13,6 @@ from battery_lab.baselines import Baseline
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
-from battery_lab.envs.battery.dispatch_problem import DispatchProblem
-from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
 
 CONF = Path(__file__).parents[2] / "conf" / "baseline"
 NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))

@@ -9,8 +9,6 @@ from battery_lab.baselines.percentile_rule import PercentileRule
 from battery_lab.common.errors import ConfigError
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from tests.small_batteries_and_series import make_battery, make_series
-from battery_lab.envs.battery.dispatch_problem import DispatchProblem
-from tests.small_batteries_and_series import make_battery, make_series
 
 
 def problem(price: list[float], first: int, lag: int = 0) -> DispatchProblem:

@@ -8,8 +8,6 @@ from hydra_plugins.battery_lab_launchers._ray_worker import run_received_trial
 
 from battery_lab.common.errors import LabError
 from battery_lab.sweep.trial_digests import source_digest
-from battery_lab.sweep.journal import TrialState
-from battery_lab.sweep.trial_digests import source_digest
 
 
 @pytest.mark.parametrize(

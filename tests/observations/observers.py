@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from tests.compositions import option
-from tests.factories import make_battery, make_series, wavy_prices
+from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
 
 DAYS = 14
 

@@ -11,8 +11,8 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.observations.feature import Block
 from battery_lab.observations.past_features import Window
 from tests.compositions import option, options
-from tests.factories import make_battery, make_series, wavy_prices
 from tests.observations.observers import DAYS, market, observation_set, observe
+from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
 
 
 @pytest.mark.parametrize("name", options("observation"))

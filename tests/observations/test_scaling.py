@@ -7,8 +7,8 @@ import json
 import numpy as np
 
 from battery_lab.observations.scaling import Scaling
-from tests.factories import make_battery, make_series
 from tests.observations.observers import market, observation_set
+from tests.small_batteries_and_series import make_battery, make_series
 
 
 def test_scales_depend_on_training_time_only():

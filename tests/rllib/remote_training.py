@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from ray.rllib.algorithms.dqn import DQN
 
-from tests.rllib.small_algorithms import ScriptedEnv, array_backend, configured
+from tests.rllib.scripted_env import ScriptedEnv
+from tests.rllib.small_configs import array_backend, configured
 
 PPO = {"train_batch_size_per_learner": 256, "minibatch_size": 64, "num_epochs": 2}
 

@@ -18,10 +18,9 @@ from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.experiment import checkpoint, final_evaluation
 from battery_lab.experiment.trainer import Trainer
 from tests.compositions import same_arrays, small
-from tests.experiment.small_runs import learned
-from tests.rllib.remote_training import PPO, replayed, scripted, train
-from tests.rllib.small_algorithms import configured
 from tests.experiment.stop_and_compare_runs import learned
+from tests.rllib.remote_training import PPO, replayed, scripted, train
+from tests.rllib.small_configs import configured
 
 SHORT = ("train.env_steps=1024", "train.checkpoint_every=512")
 # SAC with continuous actions draws random numbers in the learner, which a resumed run must repeat.

@@ -8,8 +8,6 @@ import pytest
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
 from tests.small_batteries_and_series import make_battery, make_series
-from battery_lab.envs.battery.dispatch_problem import DispatchProblem
-from tests.small_batteries_and_series import make_battery, make_series
 
 BATTERY = make_battery(round_trip_efficiency=0.64, wear_per_mwh=2.0, grid_fee_per_mwh=1.0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rllib.small_training import Trial
+from tests.rllib.gradient_step.small_regression import Trial
 from tests.rllib.stand_in_compiler import StandIns
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.rllib.small_training import Squares, Trial
+from tests.rllib.gradient_step.small_regression import Squares, Trial
 
 FELL_BACK = "computed without a compiled program"
 

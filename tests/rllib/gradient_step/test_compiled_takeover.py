@@ -13,8 +13,6 @@ from battery_lab.rllib.gradient_step.gradient_steps import GradientSteps
 from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping
 from battery_lab.rllib.threads_and_memory import torch_threads
 from tests.rllib.gradient_step.small_regression import Squares, Trial, close
-from tests.rllib.gradient_step.small_regression import Squares, Trial, close
-from tests.rllib.stand_in_compiler import StandIns
 
 STEPS = "battery_lab.rllib.gradient_step.gradient_steps"
 
