@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import gymnasium as gym
 
 if TYPE_CHECKING:
-    from battery_lab.envs.battery.environment import BatteryWorld
+    from battery_lab.envs.battery.battery_world import BatteryWorld
     from battery_lab.envs.battery.single_env import BatteryEnv
     from battery_lab.envs.battery.vector_env import BatteryVectorEnv
 

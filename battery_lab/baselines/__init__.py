@@ -15,5 +15,7 @@ class Baseline(Protocol):
         """Return the (T,) requested power in MW for each dispatched row of a problem, + discharges.
 
         Apart from perfect foresight, a baseline uses only prices that are known under ``problem.price_lag``, and fits
-        to the training period only. As for any policy, the battery delivers what its limits allow.
+        to the training period only. With ``problem.bids`` it bids before it knows the price of an interval, and its
+        request is what clears (``planning/bid_clearing.py``). As for any policy, the battery delivers what its limits
+        allow.
         """

@@ -33,14 +33,17 @@ class PercentileRule:
         require(self.low_quantile <= self.high_quantile, "env.baselines.rule.high_quantile", rule, self.high_quantile)
 
     def requests(self, problem: DispatchProblem) -> Array:
-        """Return (T,) requests in MW. Rows before the first known price hold."""
+        """Return (T,) requests in MW. Rows before the first known price hold. Bids are the two quantiles."""
         window = max(round(self.window_days * problem.series.intervals_per_day), 1)
         # The rule compares the last known price with the window that ends with it.
         known = np.arange(problem.first, problem.end) - problem.price_lag
         earliest = max(problem.first - problem.price_lag - window + 1, 0)
         recent = pd.Series(problem.series.price[earliest : max(problem.end - problem.price_lag, 0)])
         rolling = recent.rolling(window, min_periods=1)
-        low = (recent < rolling.quantile(self.low_quantile)).to_numpy()
-        high = (recent > rolling.quantile(self.high_quantile)).to_numpy()
-        direction = np.concatenate([[0.0], high.astype(np.float64) - low])  # the first entry: no price is known yet
-        return np.asarray(direction[np.maximum(known - earliest, -1) + 1] * problem.battery.power_mw)
+        # The first entry: no price is known yet.
+        low, high, last = (
+            np.concatenate([[np.nan], series.to_numpy(np.float64)])[np.maximum(known - earliest, -1) + 1]
+            for series in (rolling.quantile(self.low_quantile), rolling.quantile(self.high_quantile), recent)
+        )
+        price = problem.dispatched.price if problem.bids else last
+        return np.asarray((1.0 * (price > high) - (price < low)) * problem.battery.power_mw)

@@ -1,4 +1,4 @@
-"""Random dispatch: the lower bound, which charges, holds or discharges at random."""
+"""Random dispatch: the lower bound, which charges, holds or discharges at random, or bids random prices."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pydantic import Field
 from battery_lab.common.validated_options import Int, options
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
+from battery_lab.planning.bid_clearing import clear
 
 
 @options("env.baselines.random")
 class RandomDispatch:
-    """Charge, hold or discharge at full power with equal probability.
+    """Charge, hold or discharge at full power with equal probability. Bids are two random prices of the training time.
 
     Attributes:
         seed: seed of the random generator; the same seed gives the same schedule.
@@ -25,5 +26,8 @@ class RandomDispatch:
     def requests(self, problem: DispatchProblem) -> Array:
         """Return (T,) random requests in MW."""
         rng = np.random.default_rng(self.seed)
+        if problem.bids:
+            bid, offer = np.sort(rng.choice(problem.training.price, (2, problem.end - problem.first)), axis=0)
+            return clear(bid, offer, problem.dispatched.price, problem.battery.power_mw)
         direction = rng.integers(-1, 2, problem.end - problem.first)
         return direction.astype(np.float64) * problem.battery.power_mw

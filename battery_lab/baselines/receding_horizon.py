@@ -14,6 +14,7 @@ from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array, deliver_mwh
 from battery_lab.planning.bellman_backup import bellman_backup, greedy_action
 from battery_lab.planning.energy_grid import EnergyGrid, coarse_grid
+from battery_lab.planning.marginal_bids import cleared_mwh
 
 FORECAST = "price_forecast"
 NOT_PUBLISHED = -1
@@ -22,6 +23,8 @@ NOT_PUBLISHED = -1
 @options("env.baselines.receding_horizon")
 class RecedingHorizon:
     """Plan on the price forecast of the series, or without one on the mean price at the same time of past days.
+
+    With bids, each interval is bid at the marginal value of stored energy in the last plan.
 
     The forecast is the column ``price_forecast``, used as far ahead as its ``lead_h`` says it is published. The price
     of the current interval is the last known price. If that is the price of the interval before, it is corrected by
@@ -54,7 +57,7 @@ class RecedingHorizon:
         published = np.array(series.columns[FORECAST]) if ahead else price
         lead = int(series.lead_h[FORECAST] / step + 1e-9) if ahead else NOT_PUBLISHED
         request = _dispatch(
-            (problem.first, problem.end, problem.price_lag),
+            (problem.first, problem.end, problem.price_lag, problem.bids),
             price,
             published,
             lead,
@@ -68,7 +71,7 @@ class RecedingHorizon:
 
 @nb.njit(cache=True)
 def _dispatch(
-    span: tuple[int, int, int],
+    span: tuple[int, int, int, bool],
     price: Array,
     published: Array,
     lead: int,
@@ -78,7 +81,7 @@ def _dispatch(
     grid: EnergyGrid,
 ) -> Array:
     """Return requests in MWh; ``published`` is read up to ``lead`` rows ahead, and not at all if ``lead`` is -1."""
-    (first, end, lag), (horizon, replan) = span, look
+    (first, end, lag, bids), (horizon, replan) = span, look
     request = np.zeros(end - first)
     value, work = np.zeros((horizon + 1, grid.size)), np.empty((4, grid.size))
     ahead, planned_at = np.empty(horizon + 1), first
@@ -91,10 +94,13 @@ def _dispatch(
             planned_at = t
             expect_prices(ahead, t, lag, price, published, lead, calendar)
             _plan(value, work, ahead, min(horizon, end - 1 - t), grid)
-        now = price[t - lag]
-        if lag > 0 and lead >= 0:
-            now += published[t] - published[t - lag]  # the forecast, with its last known error
-        request[t - first] = greedy_action(value[t - planned_at], energy, now, grid)
+        if bids:
+            request[t - first] = cleared_mwh(value[t - planned_at], energy, price[t], grid)
+        else:
+            now = price[t - lag]
+            if lag > 0 and lead >= 0:
+                now += published[t] - published[t - lag]  # the forecast, with its last known error
+            request[t - first] = greedy_action(value[t - planned_at], energy, now, grid)
         _, energy = deliver_mwh(energy, request[t - first], grid.limits)
     return request
 

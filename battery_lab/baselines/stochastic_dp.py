@@ -19,7 +19,9 @@ from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array, deliver_mwh
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.planning.bellman_backup import bellman_backup, greedy_action
+from battery_lab.planning.bid_clearing import cleared
 from battery_lab.planning.energy_grid import EnergyGrid, coarse_grid
+from battery_lab.planning.marginal_bids import contingent_bids
 
 Ints = NDArray[np.int64]
 
@@ -30,6 +32,8 @@ UNSEEN = 1e-3  # initial count of each transition, so that rare ones stay possib
 @options("env.baselines.stochastic_dp")
 class StochasticDP:
     """Fit a Markov chain to the training prices, and act on the expected value of stored energy.
+
+    With bids, that value depends on the price that clears them, so the bid is the price at which buying stops.
 
     Attributes:
         quantiles: fractions in rising order that divide the prices of an hour of day into bins.
@@ -52,7 +56,8 @@ class StochasticDP:
         begin = max(problem.first - 1, 0)  # the price before the first row is known
         rows = series.rows(begin, problem.end)
         first, start = problem.first - begin, battery.energy_start_mwh
-        request = _dispatch(_read(rows, model), first, problem.price_lag, model, expected, start, grid)
+        known = (problem.price_lag, problem.bids)
+        request = _dispatch(_read(rows, model), first, known, model, expected, start, grid)
         return np.asarray(request / series.interval_h)
 
     def _expected_value(self, model: PriceModel, grid: EnergyGrid, interval_h: float) -> Array:
@@ -136,13 +141,23 @@ def _backup_bins(after: Array, value: Array, price: Array, grid: EnergyGrid) -> 
 
 @nb.njit(cache=True)
 def _dispatch(
-    rows: _Rows, first: int, lag: int, model: PriceModel, expected: Array, energy: float, grid: EnergyGrid
+    rows: _Rows,
+    first: int,
+    known: tuple[int, bool],
+    model: PriceModel,
+    expected: Array,
+    energy: float,
+    grid: EnergyGrid,
 ) -> Array:
-    """Act on the price if it is known, and else on the expected price given the last known one."""
-    request, after = np.zeros(len(rows.price) - first), np.zeros(grid.size)
+    """Act on the price if it is known, bid if bids are cleared, and else act on the expected price."""
+    (lag, bids), after = known, np.zeros(grid.size)
+    request = np.zeros(len(rows.price) - first)
     for t in range(first, len(rows.price)):
         price, requested = rows.price[t], 0.0
-        if lag == 0:
+        if bids:
+            bid, offer = contingent_bids(expected[rows.slot[t]], model.edges[rows.hour[t]], energy, grid)
+            requested = cleared(bid, offer, price) * grid.limits.power_mwh
+        elif lag == 0:
             requested = greedy_action(expected[rows.slot[t], rows.bin[t]], energy, price, grid)
         elif t > 0:
             chance = model.transition[rows.hour[t - 1], rows.bin[t - 1]]

@@ -49,6 +49,12 @@ class Observer:
             )
         return self.layout.names.index(LAST_PRICE)
 
+    def market_number(self, row: NDArray[np.int64], number: int) -> Array:
+        """Return the (N,) values of one number of an observation that does not depend on the state of charge."""
+        place = number - self.state_numbers
+        past = place - self._table.shape[1]
+        return np.asarray(self._table[row, place] if past < 0 else self._window[row, past], np.float64)
+
     def __call__(self, row: NDArray[np.int64], energy_mwh: Array) -> Float32:
         """Return (N, size) observations of N batteries.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -15,6 +15,29 @@ from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning
 
 KINDS = ("discrete", "continuous")
+
+
+class Actions(Protocol):
+    """What a policy's actions mean for a battery."""
+
+    @property
+    def space(self) -> gym.Space[Any]:
+        """The action space of one battery."""
+
+    @property
+    def meaning(self) -> ActionMeaning:
+        """The requested quantities."""
+
+    def request_mw(self, actions: NDArray[Any], price: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the (N,) requested power in MW, + discharges.
+
+        Args:
+            actions: (N,) discrete or (N, K) continuous actions.
+            price: (N,) prices of the interval, currency per MWh, which the policy need not have known.
+        """
+
+    def columns(self, actions: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+        """Return what the (N,) or (N, K) actions requested besides power, as (N,) arrays by name."""
 
 
 @options("env")
@@ -52,11 +75,16 @@ class ActionSet:
     def _level_mw(self) -> NDArray[np.float64]:
         return np.linspace(-self.power_mw, self.power_mw, self.levels)
 
-    def request_mw(self, actions: NDArray[Any]) -> NDArray[np.float64]:
+    def columns(self, actions: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+        """Return nothing: an action is its request."""
+        return {}
+
+    def request_mw(self, actions: NDArray[Any], price: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (N,) requested power in MW, + discharges.
 
         Args:
             actions: (N,) indices of levels, or (N, 1) fractions of full power, which are clipped to [-1, 1].
+            price: not used: a request does not depend on the price of the interval.
         """
         if self.kind == "discrete":
             return self._level_mw[np.asarray(actions, np.int64)]

@@ -18,7 +18,8 @@ PACKAGE = Path(__file__).resolve().parents[2]
 # Code that the requests depend on, besides the baselines themselves.
 SOURCES = (
     *("envs/battery/physics", "envs/battery/dispatch_problem", "market/market_series"),
-    *("planning/bellman_backup", "planning/energy_grid", "planning/perfect_foresight"),
+    *("planning/bellman_backup", "planning/bid_clearing", "planning/energy_grid", "planning/marginal_bids"),
+    "planning/perfect_foresight",
 )
 
 
@@ -52,7 +53,7 @@ def cached_requests(cache: str, name: str, baseline: Baseline, problem: Dispatch
 
 def _key(baseline: Baseline, problem: DispatchProblem) -> str:
     key = repr((problem.series.digest, problem.battery, problem.first, problem.end, problem.train_end))
-    key += repr((problem.price_lag, baseline, _sources(type(baseline))))
+    key += repr((problem.price_lag, problem.bids, baseline, _sources(type(baseline))))
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 

@@ -19,6 +19,7 @@ class DispatchProblem:
         end: row after the last dispatched one.
         train_end: row after the last one of the training period; only rows before it may be used to fit.
         price_lag: 0 if the price of the dispatched interval is known, 1 if only the price before it is.
+        bids: whether a policy bids before the interval's price is known, and is dispatched as the bid clears.
     """
 
     series: MarketSeries
@@ -27,6 +28,7 @@ class DispatchProblem:
     end: int
     train_end: int
     price_lag: int
+    bids: bool = False
 
     @property
     def dispatched(self) -> MarketSeries:

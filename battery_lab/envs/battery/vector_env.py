@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from battery_lab.envs.battery.action_set import ActionSet
+from battery_lab.envs.battery.action_set import Actions
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.transition import Transition
 from battery_lab.market.market_series import MarketSeries
@@ -32,7 +32,8 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
 
     ## Action Space
     ``Discrete(levels)`` from full charge (0) over hold (the middle level) to full discharge, or ``Box(-1, 1, (1,))``,
-    the fraction of full power, + discharges. Requests beyond a limit are delivered in part.
+    the fraction of full power, + discharges. Bids: ``Box(-1, 1, (2,))``, a bid and an offer on the scale of prices, or
+    ``Discrete``, a pair of prices. Requests beyond a limit are delivered in part.
 
     ## Observation Space
     ``Box(-inf, inf, (D,), float32)`` in the layout of the observation set: soc first, then market features up to the
@@ -58,7 +59,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         battery: Battery,
         observer: Observer,
         reward: BoundShaping,
-        actions: ActionSet,
+        actions: Actions,
         starts: NDArray[np.int64],
         episode_intervals: int,
         num_envs: int,
@@ -159,11 +160,12 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
     def _dispatch(self, which: NDArray[np.int64] | slice, actions: NDArray[Any]) -> NDArray[np.float64]:
         """Dispatch one interval of the selected batteries and return their rewards."""
         row, energy = self._row[which], self._energy[which]
-        request = self._actions.request_mw(actions)
+        price = self._price[row]
+        request = self._actions.request_mw(actions, price)
         power, after = self._battery.step(energy, request, self._interval_h)
         done = Transition(
             row=row,
-            price=self._price[row],
+            price=price,
             request_mw=request,
             power_mw=power,
             energy_mwh=energy,

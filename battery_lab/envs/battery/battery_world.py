@@ -1,0 +1,223 @@
+"""Battery world: a battery on a market with its data loaded, for training, evaluation and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+
+from battery_lab.envs.battery.action_set import Actions, ActionSet
+from battery_lab.envs.battery.baseline_cache import cached_requests
+from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
+from battery_lab.envs.battery.bidding_problem import BatteryBiddingProblem
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
+from battery_lab.envs.battery.dispatch_result import Dispatch
+from battery_lab.envs.battery.parallel_stretches import run_policy
+from battery_lab.envs.battery.reward_context import RewardContext
+from battery_lab.envs.battery.time_split import split_time
+from battery_lab.envs.battery.vector_env import BatteryVectorEnv
+from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric
+from battery_lab.envs.layout import Layout
+from battery_lab.market.market_series import MarketSeries
+from battery_lab.observations.observer import Observer
+from battery_lab.observations.scaling import Scaling
+from battery_lab.planning.perfect_foresight import HindsightValue
+from battery_lab.planning.perfect_foresight import hindsight as tabulate_hindsight
+from battery_lab.rewards.shaping import BoundShaping
+
+if TYPE_CHECKING:
+    from battery_lab.envs.battery.environment import BatteryMarket
+    from battery_lab.report import Panel
+
+# Metric -> its label.
+LABELS = {
+    "profit_per_day": "profit",
+    "revenue_per_day": "revenue",
+    "equivalent_full_cycles_per_day": "full cycles per day",
+}
+
+
+class BatteryWorld:
+    """A battery on a market, with its data loaded; see ``World`` in ``envs/interfaces.py``."""
+
+    score = "profit_per_day"
+    optimum = "perfect_foresight"
+    rule = "rule"
+
+    def __init__(
+        self, option: BatteryMarket, series: MarketSeries, actions: str, fitted: Mapping[str, Any] | None
+    ) -> None:
+        """Split a series by time and fit the observation scales.
+
+        Args:
+            option: the parameters.
+            series: the whole market series.
+            actions: ``discrete`` or ``continuous``.
+            fitted: a state from ``observation_state``; None fits scales on the training period.
+        """
+        self._option, self._series = option, series
+        self._lag = option.known_lag
+        self._warm_up = round(option.observation.look_back_h / series.interval_h) + self._lag
+        self._split = split_time(
+            series,
+            test_days=option.test_days,
+            validation_days=option.validation_days,
+            episode_days=option.episode_days,
+            warm_up=self._warm_up,
+        )
+        self._scaling = Scaling.from_json(fitted) if fitted else option.observation.fit(self._training, self._lag)
+        self._scale = self._price_scale(fitted or {}) if option.actions == "bids" else None
+        self._actions = self._action_set(cast(ActionKind, actions))
+        money = f"{series.currency}/day"
+        units = {"profit_per_day": money, "revenue_per_day": money}
+        self.metrics = [Metric(name=name, label=label, unit=units.get(name, "")) for name, label in LABELS.items()]
+
+    @property
+    def layout(self) -> Layout:
+        """Names and places of the numbers in an observation."""
+        return self._observer.layout
+
+    @property
+    def action(self) -> ActionMeaning:
+        """The meaning of the actions."""
+        return self._actions.meaning
+
+    @property
+    def digest(self) -> str:
+        """A hash of the prices and of their split by time."""
+        return f"{self._series.digest}-{self._split.train_end}-{self._split.test_first}"
+
+    @cached_property
+    def hindsight(self) -> HindsightValue:
+        """The perfect-foresight value on the training prices."""
+        return tabulate_hindsight(self._training.price, self._option.battery, self._series.interval_h)
+
+    def vector_env(self, num_envs: int, seed: int, staggered: bool = True) -> BatteryVectorEnv:
+        """Make N batteries on the training period."""
+        return BatteryVectorEnv(
+            training=self._training,
+            battery=self._option.battery,
+            observer=self._observer,
+            reward=self._reward(num_envs),
+            actions=self._actions,
+            starts=self._split.starts,
+            episode_intervals=self._split.episode,
+            num_envs=num_envs,
+            seed=seed,
+            staggered=staggered,
+        )
+
+    def bidding_problem(self, levels: int, knots: int) -> BatteryBiddingProblem:
+        """Return the training period for learners that differentiate the reward of bids; see ``PriceTaker``."""
+        rows = np.arange(self._warm_up, self._split.train_end)
+        rows = rows[~self._training.gap[rows]]
+        if self._scale:
+            number, scaled = None, self._scale.to_unit(self._training.price[rows])
+        else:
+            number = self._observer.price_number
+            scaled = self._observer.market_number(rows, number)
+        return BatteryBiddingProblem(
+            training=self._training,
+            battery=self._option.battery,
+            observer=self._observer,
+            reward=self._reward(1),
+            rows=rows,
+            scaled_price=scaled,
+            price_number=number,
+            levels=levels,
+            knots=knots,
+        )
+
+    def problem(self, period: str) -> DispatchProblem:
+        """Return a period as a dispatch problem."""
+        first, end = self._split.periods[period]
+        return DispatchProblem(
+            series=self._series,
+            battery=self._option.battery,
+            first=first,
+            end=end,
+            train_end=self._split.train_end,
+            price_lag=self._lag,
+            bids=self._scale is not None,
+        )
+
+    def evaluate(self, actor: Actor, period: str) -> Evaluation:
+        """Run a policy through a period, in order, from the battery's ``soc_start``."""
+        problem = self.problem(period)
+        requests, actions = run_policy(problem, actor, self._observer, self._actions)
+        dispatch = Dispatch.replay(problem, requests)
+        return Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame().assign(**self._actions.columns(actions)))
+
+    def baselines(self, period: str) -> dict[str, Evaluation]:
+        """Evaluate the baselines; their requests are computed once per market, battery and period."""
+        problem = self.problem(period)
+        evaluations = {}
+        for name, baseline in self._option.baselines.items():
+            dispatch = Dispatch.replay(problem, cached_requests(self._option.cache, name, baseline, problem))
+            evaluations[name] = Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame())
+        return evaluations
+
+    def panels(self, frame: pd.DataFrame, baselines: Mapping[str, Evaluation]) -> Sequence[Panel]:
+        """Return the report's plots of one policy."""
+        # Env runners and training need no plots, and start faster without importing them.
+        from battery_lab.envs.battery import dispatch_plots
+
+        frames = {name: evaluation.frame for name, evaluation in baselines.items()}
+        return dispatch_plots.panels(frame, self._series.currency, frames)
+
+    def summary(self) -> Mapping[str, str]:
+        """Return market, battery and time split by label."""
+        battery, series = self._option.battery, self._series
+        known = "known" if self._lag == 0 else "unknown, only the price before it is known"
+        if self._scale:
+            known = "unknown: bids and offers are made before it, and cleared against it"
+        return {
+            "Market": f"{series.name}, {len(series):,} intervals of {60 * series.interval_h:g} minutes",
+            "Training period": self._stretch(0, self._split.train_end),
+            **{f"{period.capitalize()} period": self._stretch(*rows) for period, rows in self._split.periods.items()},
+            "Battery": f"{battery.power_mw:g} MW, {battery.capacity_mwh:g} MWh, round trip "
+            f"{battery.round_trip_efficiency:.0%}, wear {battery.wear_per_mwh:g} {series.currency}/MWh discharged",
+            "Price of the dispatched interval": known,
+        }
+
+    def observation_state(self) -> Mapping[str, Any]:
+        """Return the observation scales, and the scale of bids if actions are bids."""
+        return self._scaling.to_json() | ({"bids": asdict(self._scale)} if self._scale else {})
+
+    def _reward(self, num_envs: int) -> BoundShaping:
+        context = RewardContext(
+            series=self._training,
+            battery=self._option.battery,
+            num_envs=num_envs,
+            hindsight=lambda: self.hindsight,
+        )
+        return self._option.reward.bind(context)
+
+    @cached_property
+    def _observer(self) -> Observer:
+        option = self._option
+        return option.observation.build(self._series, self._lag, self._scaling, option.battery)
+
+    def _price_scale(self, fitted: Mapping[str, Any]) -> PriceScale:
+        if "bids" in fitted:
+            return PriceScale.from_json(fitted["bids"])
+        training = self._training
+        return PriceScale.fit(training.price[~training.gap], self._option.bid_levels)
+
+    def _action_set(self, kind: ActionKind) -> Actions:
+        power = self._option.battery.power_mw
+        if self._scale:
+            return BidActions(kind=kind, power_mw=power, scale=self._scale)
+        return ActionSet(kind=kind, levels=self._option.action_levels, power_mw=power)
+
+    @cached_property
+    def _training(self) -> MarketSeries:
+        return self._series.rows(0, self._split.train_end)
+
+    def _stretch(self, first: int, end: int) -> str:
+        local = self._series.local_start
+        return f"{local[first]:%Y-%m-%d} to {local[end - 1]:%Y-%m-%d}"
