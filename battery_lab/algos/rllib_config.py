@@ -13,7 +13,7 @@ from torch import nn
 from battery_lab.algos.interfaces import Setup
 from battery_lab.algos.rllib_encoder import NETWORK
 from battery_lab.algos.rllib_options import RLlibOptions, SeveralLearnersOptions, check_gpus
-from battery_lab.rllib.rollout_backends import Parts
+from battery_lab.rllib.backend_parts import Parts
 from battery_lab.rllib.runners.checkpointed_runner import EnvPlaceholder
 from battery_lab.rllib.runners.environment_log import EnvironmentLog
 
