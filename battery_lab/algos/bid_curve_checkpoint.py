@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from battery_lab.algos.bid_curve_learner import BidCurveLearner
 
 TENSORS, STATE = "learner.safetensors", "learner.json"
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 def save(learner: BidCurveLearner, folder: Path) -> None:
     """Write the state of a learner to a folder."""
     tensors = {f"network.{name}": tensor for name, tensor in learner.network.state_dict().items()}
-    for number, moments in learner.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{name}": moments[name] for name in MOMENTS}
+    for name, moments in learner.optimizer._asdict().items():
+        tensors |= {f"optimizer.{name}.{number}": moment for number, moment in enumerate(moments)}
     tensors["value_end"] = torch.from_numpy(learner.value_end)
     tensors["occupancy_start"] = torch.from_numpy(learner.occupancy_start)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / TENSORS)
@@ -46,11 +45,9 @@ def restore(learner: BidCurveLearner, folder: Path) -> None:
         tensors, state = load_file(folder / TENSORS), json.loads((folder / STATE).read_text())
         network = {name: tensors[f"network.{name}"] for name in learner.network.state_dict()}
         learner.network.load_state_dict(network)
-        optimizer = learner.optimizer.state_dict()
-        for number in optimizer["param_groups"][0]["params"]:
-            if f"optimizer.{number}.step" in tensors:
-                optimizer["state"][number] = {name: tensors[f"optimizer.{number}.{name}"] for name in MOMENTS}
-        learner.optimizer.load_state_dict(optimizer)
+        for name, moments in learner.optimizer._asdict().items():
+            for number, moment in enumerate(moments):
+                moment.copy_(tensors[f"optimizer.{name}.{number}"])
         for name in ("value_end", "occupancy_start"):
             values = tensors[name].numpy()
             if values.shape != getattr(learner, name).shape:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from battery_lab.algos import bid_curve_checkpoint
+from battery_lab.algos.functional_adamw import AdamWState, adamw_step
 from battery_lab.algos.interfaces import Iteration, Setup
 from battery_lab.common.errors import ConfigError
 from battery_lab.envs.bidding_interface import SliceGradient
@@ -64,9 +65,8 @@ class BidCurveLearner:
             encoder = setup.network.encoder(setup.layout)
             self.network = BidCurveNetwork(encoder, setup.network.out_features, spec)
         self._start_around_the_mean_price()
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=options.lr, weight_decay=options.weight_decay, foreach=True
-        )
+        self._parameters = list(self.network.parameters())
+        self.optimizer = AdamWState.zero(self._parameters)
         self.random = np.random.default_rng(setup.seed)
         value, occupancy = self.problem.first_values()
         self.value_end, self.occupancy_start = (np.tile(x, (len(self._parts), 1)) for x in (value, occupancy))
@@ -90,11 +90,10 @@ class BidCurveLearner:
         progress = min(self.env_steps / self._setup.env_steps, 1.0)
         sharpness = options.sharpness * (options.sharpness_end / options.sharpness) ** progress
         batch = self._next_batch()
-        seed = int(self.random.integers(2**62))
         shares = [share.tolist() for share in np.array_split(batch, options.num_workers) if len(share)]
 
         def solve(number: int) -> _Share:
-            return self._solve(shares[number], sharpness / self._price_std, seed + number)
+            return self._solve(shares[number], sharpness / self._price_std)
 
         numbers = range(len(shares))
         results = list(self._pool.map(solve, numbers) if self._pool else map(solve, numbers))
@@ -114,10 +113,10 @@ class BidCurveLearner:
     def _rows(self, place: int) -> NDArray[np.int64]:
         return self.problem.rows[self._parts[place]]
 
-    def _solve(self, places: Sequence[int], sharpness: float, seed: int) -> _Share:
+    def _solve(self, places: Sequence[int], sharpness: float) -> _Share:
         """Return the gradient of the loss of some slices: minus the reward per day, summed over their intervals."""
         rows = np.concatenate([self._rows(place) for place in places])
-        out = self._scaled_curves(torch.from_numpy(self.problem.observations(rows)), seed)
+        out = self._scaled_curves(torch.from_numpy(self.problem.observations(rows)))
         curves = out.detach().numpy().astype(np.float64)
         ends = np.cumsum([len(self._rows(place)) for place in places])
         towards, solutions = np.empty_like(curves), []
@@ -134,30 +133,24 @@ class BidCurveLearner:
             )
             towards[own, 0], towards[own, 1] = solution.bid_gradient, solution.offer_gradient
             solutions.append(solution)
-        loss = torch.from_numpy((-self.problem.intervals_per_day * towards).astype(np.float32))
-        return _Share(torch.autograd.grad(out, list(self.network.parameters()), loss), solutions)
+        # The sum has the gradient of the loss. (Without it, autograd.grad would import sympy, which takes 3 s.)
+        loss = (out * torch.from_numpy((-self.problem.intervals_per_day * towards).astype(np.float32))).sum()
+        return _Share(torch.autograd.grad(loss, self._parameters), solutions)
 
-    def _scaled_curves(self, observation: Tensor, seed: int) -> Tensor:
-        """Return (N, 2, M) bids and offers on the scale of the problem's prices, with dropout."""
-        features = self.network.features(observation)
-        if self._options.dropout:
-            generator = torch.Generator().manual_seed(seed)
-            kept = torch.rand(features.shape, generator=generator) >= self._options.dropout
-            features = features * kept / (1 - self._options.dropout)
-        return self.network.curves(features) * self._price_std + self._price_mean
+    def _scaled_curves(self, observation: Tensor) -> Tensor:
+        """Return (N, 2, M) bids and offers on the scale of the problem's prices."""
+        return self.network.curves(self.network.features(observation)) * self._price_std + self._price_mean
 
     def _step(self, shares: Sequence[_Share], rows: int, progress: float) -> float:
         """Take a gradient step, and return the norm of the gradient."""
         options = self._options
-        for parameter, *gradients in zip(
-            self.network.parameters(), *(share.gradients for share in shares), strict=True
-        ):
-            parameter.grad = torch.stack(gradients).sum(dim=0) / rows
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), options.grad_clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = options.lr + (options.lr_end - options.lr) * progress
-        self.optimizer.step()
-        return float(norm)
+        parts = zip(*(share.gradients for share in shares), strict=True)
+        gradients = [torch.stack(part).sum(dim=0) / rows for part in parts]
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        gradients = [gradient * min(options.grad_clip / (norm + 1e-6), 1.0) for gradient in gradients]
+        lr = options.lr + (options.lr_end - options.lr) * progress
+        adamw_step(self._parameters, gradients, self.optimizer, lr=lr, weight_decay=options.weight_decay)
+        return norm
 
     def _carry_over(self, batch: NDArray[np.int64], solutions: Sequence[SliceGradient]) -> tuple[float, int]:
         """Hand values to the slices before and occupancies to the slices after; return the reward and the rows."""

@@ -38,7 +38,6 @@ class BidCurves:
         lr_end: learning rate at the end of the budget; linear in between.
         weight_decay: weight decay of AdamW.
         grad_clip: largest norm of the gradient.
-        dropout: fraction of the encoder's features that are dropped in training.
         num_workers: threads that share the slices of a gradient step. Another number rounds sums differently.
     """
 
@@ -54,7 +53,6 @@ class BidCurves:
     lr_end: Annotated[float, Field(ge=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     grad_clip: Annotated[float, Field(gt=0)]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
     num_workers: Annotated[Int, Field(ge=1, le=1024), Unit("threads")]
 
     def __post_init__(self) -> None:
