@@ -187,9 +187,11 @@ def slice_gradient(
         "knots.knot": (knots.knot, size),
     }
     for name, (values, shape) in arrays.items():
-        if np.shape(values) != shape or not np.isfinite(values).all():
+        # One infinity or NaN makes the sum infinite or NaN.
+        if np.shape(values) != shape or not np.isfinite(np.sum(values)):
             raise ValueError(f"{name} must be finite and have the shape {shape}, got {np.shape(values)}")
-    bid, offer, scaled_price, reward, value, occupancy, _ = (np.array(x, np.float64) for x, _ in arrays.values())
+    bid, offer, scaled_price, reward = (np.ascontiguousarray(x, np.float64) for x in (bid, offer, scaled_price, reward))
+    value, occupancy = np.array(value_end, np.float64), np.array(occupancy_start, np.float64)
     policy = np.empty((4, rows[0], *size))
     _value(moves, knots, bid, offer, scaled_price, reward, float(sharpness), value, policy)
     expected = float(occupancy @ value)
