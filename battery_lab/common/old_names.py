@@ -130,6 +130,9 @@ RENAMED = {
 # Class -> options that it did not have yet, with the values that match its behavior then.
 ADDED_OPTIONS = {
     "battery_lab.algos.ppo.PPO": {"min_batches": 0},
+    "battery_lab.envs.battery.environment.BatteryMarket": {"bid_levels": 9},
+    "battery_lab.observations.past_features.Quantiles": {"optional": False},
+    "battery_lab.observations.past_features.SameHours": {"optional": False},
 }
 ORIGINAL_MODULES = {new: old for old, new in MODULES.items()}
 # Modules that were renamed a second time, under their name in between.

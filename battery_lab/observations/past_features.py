@@ -94,18 +94,22 @@ class Quantiles:
         column: a market column.
         hours: length of the window, hours.
         quantiles: fractions from 0 to 1.
+        optional: whether to leave the feature out if the market does not have the column.
     """
 
     column: str
     hours: Hours
     quantiles: Annotated[Sequence[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
+    optional: bool
 
     @property
     def look_back_h(self) -> float:
         return self.hours
 
-    def build(self, history: History) -> Block:
+    def build(self, history: History) -> Block | None:
         """Return one column per quantile."""
+        if self.optional and self.column not in history.columns:
+            return None
         values = history.quantiles(self.column, self.hours, self.quantiles)
         return Block(values=values, names=tuple(f"{self.column} q{q:g} {self.hours:g} h" for q in self.quantiles))
 
@@ -119,18 +123,22 @@ class SameHours:
         hours_ahead: the coming hours. 1 is the hour that begins at the end of the last interval with a known price, 24
             the hour that ends one day after it.
         days: number of past days in the mean, yesterday first.
+        optional: whether to leave the feature out if the market does not have the column.
     """
 
     column: str
     hours_ahead: Annotated[Sequence[Annotated[float, Field(ge=1, le=24), Unit("hours")]], Field(min_length=1)]
     days: Annotated[Int, Field(ge=1, le=28), Unit("days")]
+    optional: bool
 
     @property
     def look_back_h(self) -> float:
         return 24.0 * self.days
 
-    def build(self, history: History) -> Block:
+    def build(self, history: History) -> Block | None:
         """Return one column per hour."""
+        if self.optional and self.column not in history.columns:
+            return None
         values = np.stack([history.same_hour(self.column, h, self.days) for h in self.hours_ahead], axis=1)
         label = "yesterday" if self.days == 1 else f"last {self.days} days"
         return Block(values=values, names=tuple(f"{self.column} {label} +{h:g} h" for h in self.hours_ahead))

@@ -50,14 +50,14 @@ def test_means_cover_the_last_hours():
 
 def test_same_hours_are_the_coming_hours_of_yesterday():
     day = np.arange(48.0)
-    yesterday = SameHours(column="price", hours_ahead=[1, 24], days=1).build(hourly(day))
+    yesterday = SameHours(column="price", hours_ahead=[1, 24], days=1, optional=False).build(hourly(day))
     # At 06:00 of the second day, the coming hour had price 7 yesterday, and the 24th hour ahead had 30.
     assert yesterday.values[30].tolist() == [7.0, 30.0]
 
 
 def test_same_hours_are_means_of_their_intervals():
     history = unscaled(make_series(np.arange(144.0), interval_h=0.5))
-    days = SameHours(column="price", hours_ahead=[1], days=2).build(history)
+    days = SameHours(column="price", hours_ahead=[1], days=2, optional=False).build(history)
     # At row 130 the coming hour is rows 131 and 132; a day has 48 rows.
     assert days.values[130].tolist() == [131.5 - 72]
 
@@ -70,9 +70,18 @@ def test_same_hours_are_means_of_their_intervals():
         (lambda: Means(column="price", hours=[0]), "Means.hours .* greater than 0 and at most 8784 hours"),
         (lambda: Means(column="price", hours=[]), "Means.hours must be a list of at least 1"),
         (lambda: Window(column="price", hours=-1), "Window.hours must be greater than 0"),
-        (lambda: Quantiles(column="price", hours=24, quantiles=[1.5]), "Quantiles.quantiles .* each item from 0 to 1"),
-        (lambda: SameHours(column="price", hours_ahead=[25], days=1), "SameHours.hours_ahead .* from 1 to 24 hours"),
-        (lambda: SameHours(column="price", hours_ahead=[1], days=0), "SameHours.days must be .* from 1 to 28 days"),
+        (
+            lambda: Quantiles(column="price", hours=24, quantiles=[1.5], optional=False),
+            "Quantiles.quantiles .* each item from 0 to 1",
+        ),
+        (
+            lambda: SameHours(column="price", hours_ahead=[25], days=1, optional=False),
+            "SameHours.hours_ahead .* from 1 to 24 hours",
+        ),
+        (
+            lambda: SameHours(column="price", hours_ahead=[1], days=0, optional=False),
+            "SameHours.days must be .* from 1 to 28 days",
+        ),
     ],
 )
 def test_invalid_parameter_names_the_field_and_the_rule(build, message):
