@@ -2,8 +2,8 @@
 
 A trading desk bids the marginal value of stored energy: it buys if a MWh costs less than it will be worth, and sells if
 a MWh earns more. Given the value of stored energy at the end of an interval, these two prices follow from one full
-charge and one full discharge (Zheng et al. 2022, "Arbitraging Variable Efficiency Energy Storage using Analytical
-Stochastic Dynamic Programming", arXiv 2211.07797).
+charge and one full discharge (the opportunity value of Zheng et al. 2022, "Energy Storage Price Arbitrage via
+Opportunity Value Function Prediction", arXiv 2211.07797).
 """
 
 from __future__ import annotations
