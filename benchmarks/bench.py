@@ -1,11 +1,12 @@
 """Training speed of the lab beside stock RLlib, Stable-Baselines3 and plain torch loops on the same workload.
 
-python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|scaling|startup|sweeps|all] [--repeats 5] [--seconds 60]
-                           [--threads CORES] [--implementations lab,sb3] [--out outputs/bench.json]
+python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|scaling|startup|sweeps|capture|all] [--repeats 5]
+                           [--seconds 60] [--threads CORES] [--implementations lab,sb3] [--out outputs/bench.json]
 
 Each implementation runs in a separate process, one at a time. All of them run once before any runs again, so that a
 temporarily slow machine affects all alike. Parts: `main` compares all implementations, `scaling` increases the
-workload, `startup` measures start and evaluation times, `sweeps` the overhead of sweeps. The columns of the tables:
+workload, `startup` measures start and evaluation times, `sweeps` the overhead of sweeps, `capture` the training time to
+a validation capture. The columns of the tables:
 
     env steps/s   from the first step, including compilation and warm-up; off-policy from the time when the replay
                   memory is full and learning begins. Median of the repetitions (minimum to maximum).
@@ -29,7 +30,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import markdown_tables, startup_time, sweep_overhead
+from benchmarks import markdown_tables, startup_time, sweep_overhead, time_to_capture
 from benchmarks.implementations import (
     ALL_IMPLEMENTATIONS,
     IMPLEMENTATIONS,
@@ -191,7 +192,7 @@ def scaling_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartRe
 def startup_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
     """Measure start and evaluation times."""
     try:
-        seconds = startup_time.measure(options.algos, options.repeats)
+        seconds = startup_time.measure((*options.algos, startup_time.WITHOUT_RLLIB), options.repeats)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         return {}, "", [str(error)]
     return {"startup": seconds, "startup_machine": machine}, startup_time.table(seconds), []
@@ -206,7 +207,22 @@ def sweeps_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartRes
     return {"sweeps": seconds, "sweeps_machine": machine}, sweep_overhead.table(seconds), []
 
 
-PARTS = {"main": main_part, "scaling": scaling_part, "startup": startup_part, "sweeps": sweeps_part}
+def capture_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
+    """Measure the training time to a validation capture."""
+    try:
+        seconds = time_to_capture.measure(options.repeats)
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        return {}, "", [str(error)]
+    return {"capture": seconds, "capture_machine": machine}, time_to_capture.table(seconds), []
+
+
+PARTS = {
+    "main": main_part,
+    "scaling": scaling_part,
+    "startup": startup_part,
+    "sweeps": sweeps_part,
+    "capture": capture_part,
+}
 
 
 def store(path: Path, output: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks import markdown_tables
 from benchmarks.step_rates import spread
 
+WITHOUT_RLLIB = "bid_curves"
 HELP, YEAR = "help, s", "test period of one year, s"
 START, WITHOUT_IMPORTS = "start, s", "start without imports, s"
 
@@ -65,13 +66,15 @@ def time_start(algo: str, outputs: str) -> dict[str, float]:
     return dict(json.loads(run_python("-m", "benchmarks.startup_time", json.dumps(task)).splitlines()[-1]))
 
 
-def run_python(*arguments: str) -> str:
+def run_python(*arguments: str, timeout_s: float = 600) -> str:
     """Run Python and return its output.
 
     Raises:
         RuntimeError: it failed; the message contains the end of its output.
     """
-    process = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=600)
+    process = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=timeout_s
+    )
     if process.returncode:
         raise RuntimeError(f"{' '.join(arguments)} failed:\n{process.stderr[-3000:]}")
     return process.stdout
@@ -89,8 +92,10 @@ def start(algo: str, outputs: str, started_at: float) -> dict[str, float]:
     experiment = build_experiment(compose([f"algo={algo}", "reward=regret", "tracking=none", f"outputs={outputs}"]))
     source = WorldSource(env=experiment.env, actions=choose_actions(experiment.env, experiment.algo))
     learner: Any = experiment.build_learner(source)
-    trained = learner.algorithm.learner_group._learner
-    while not trained.gradient_steps:
+    # A learner without RLlib takes a gradient step in every iteration.
+    trained = learner.algorithm.learner_group._learner if hasattr(learner, "algorithm") else None
+    learner.train()
+    while trained and not trained.gradient_steps:
         learner.train()
     trained_at = time.time()
     world, policy = source.open(), learner.policy(env_steps=0)

@@ -128,7 +128,7 @@ RENAMED = {
     ("rllib.replay.ring_buffer", "Layout"): ("rllib.replay.ring_buffer", "RowLayout"),
 }
 # Class -> options that it did not have yet, with the values that match its behavior then.
-ADDED_OPTIONS = {
+ADDED_OPTIONS: dict[str, dict[str, object]] = {
     "battery_lab.algos.ppo.PPO": {"min_batches": 0},
     "battery_lab.envs.battery.environment.BatteryMarket": {"bid_levels": 9},
     "battery_lab.observations.past_features.Quantiles": {"optional": False},

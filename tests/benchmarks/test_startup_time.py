@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench, startup_time, sweep_overhead
+from benchmarks import bench, startup_time, sweep_overhead, time_to_capture
 
 
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +56,7 @@ def test_failed_start_keeps_the_output_of_other_parts(
     monkeypatch.setattr(startup_time, "time_start", failing)
     monkeypatch.setattr(bench, "measure", lambda groups, options: ({}, []))
     monkeypatch.setattr(sweep_overhead, "measure", lambda repeats: {})
+    monkeypatch.setattr(time_to_capture, "measure", lambda repeats: {})
     out = tmp_path / "b.json"
     assert bench.main(["--part", "all", "--repeats", "1", "--out", str(out)]) == 1
     assert "scaling" in json.loads(out.read_text())
