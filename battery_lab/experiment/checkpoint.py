@@ -28,8 +28,8 @@ class Progress:
         env_steps: environment steps trained on.
         seconds: training duration without validation and start-up.
         best: the best validation score so far; None before the first validation.
-        best_capture: capture of the best validation.
-        best_env_steps: environment step of the best validation.
+        best_capture: capture of the kept policy in the validation period.
+        best_env_steps: environment step of the kept policy.
         stale: number of validations since that of the best policy.
         next_checkpoint: environment step of the next checkpoint.
         next_validation: environment step of the next validation.

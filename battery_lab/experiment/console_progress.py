@@ -70,5 +70,5 @@ class ConsoleProgress:
             parts.append(f"{score:,.0f} {self._score.unit or self._score.label}")
         if progress.best_capture is not None:
             parts.append(f"validation capture {metrics.get('validation/capture', progress.best_capture):.3f}")
-            parts.append(f"best {progress.best_capture:.3f}")
+            parts.append(f"kept {progress.best_capture:.3f}")
         return "  ".join([*parts, f"{clock(max(left, 0))} left"])

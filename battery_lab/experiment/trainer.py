@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 from pydantic import Field
 
@@ -47,6 +47,7 @@ class TrainOptions:
         validate_every: environment steps between two validations.
         keep_checkpoints: number of checkpoints kept on disk.
         stop_on_plateau: stop after this many validations without improvement; 0: never.
+        keep_policy: ``best`` keeps the policy with the best validation score, ``last`` the last one.
         threads: threads of torch; 0: torch's default.
     """
 
@@ -55,6 +56,7 @@ class TrainOptions:
     validate_every: Annotated[Int, Field(ge=1)]
     keep_checkpoints: Annotated[Int, Field(ge=1)]
     stop_on_plateau: Annotated[Int, Field(ge=0)]
+    keep_policy: Literal["best", "last"]
     threads: Annotated[Int, Field(ge=0)]
 
 
@@ -75,7 +77,7 @@ class Trainer:
         folder: the run folder.
         progress: progress of the training; updated in place.
         validate: evaluates the current policy on the validation period; returns its score and metrics.
-        keep: stores the current policy as the best so far.
+        keep: stores the current policy as the policy of the run.
         log: logs metrics at an environment step.
         report: shows the progress.
     """
@@ -143,12 +145,13 @@ class Trainer:
         progress = self.progress
         progress.next_validation = _next(progress.env_steps, self.options.validate_every)
         score, metrics = self.validate()
-        if progress.best is None or score > progress.best:
-            progress.best, progress.best_capture = score, metrics["validation/capture"]
-            progress.best_env_steps, progress.stale = progress.env_steps, 0
+        is_better = progress.best is None or score > progress.best
+        progress.stale = 0 if is_better else progress.stale + 1
+        if is_better:
+            progress.best = score
+        if is_better or self.options.keep_policy == "last":
+            progress.best_capture, progress.best_env_steps = metrics["validation/capture"], progress.env_steps
             self.keep()
-        else:
-            progress.stale += 1
         return metrics
 
     def _save(self) -> Path:

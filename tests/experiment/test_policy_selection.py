@@ -25,7 +25,8 @@ def test_plateau_stops_training(tmp_path, monkeypatch):
     assert 512 <= metrics["validation/env_steps"] < 512 + 64
 
 
-def test_best_policy_on_validation_is_evaluated(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("kept", "env_steps"), [("best", 1024), ("last", 2048)])
+def test_the_best_or_the_last_validated_policy_is_evaluated(tmp_path, monkeypatch, kept, env_steps):
     evaluated = []
     original = final_evaluation.evaluate_test
 
@@ -36,9 +37,9 @@ def test_best_policy_on_validation_is_evaluated(tmp_path, monkeypatch):
     scores = iter([1.0, 9.0, 2.0, 3.0])
     monkeypatch.setattr(final_evaluation, "evaluate_test", evaluate_test)
     monkeypatch.setattr(Validation, "__call__", lambda self, policy: (next(scores), {"validation/capture": 0.1}))
-    run(tmp_path / "run", "ppo", "train.validate_every=512")
+    metrics = run(tmp_path / "run", "ppo", "train.validate_every=512", f"train.keep_policy={kept}")
     assert len(evaluated) == 1
-    assert 1024 <= evaluated[0] < 1024 + 64
+    assert env_steps <= evaluated[0] == metrics["validation/env_steps"] < env_steps + 64
 
 
 def test_policies_are_chosen_on_validation_and_test_time_is_used_once(tmp_path, monkeypatch):

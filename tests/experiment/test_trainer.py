@@ -32,7 +32,13 @@ class StandInLearner:
 
 
 def trainer(folder, script, **changes):
-    options = {"env_steps": 1000, "checkpoint_every": 400, "validate_every": 1000, "keep_checkpoints": 9}
+    options = {
+        "env_steps": 1000,
+        "checkpoint_every": 400,
+        "validate_every": 1000,
+        "keep_checkpoints": 9,
+        "keep_policy": "best",
+    }
     return Trainer(
         learner=StandInLearner(script),
         options=TrainOptions(**options | {"stop_on_plateau": 0, "threads": 1} | changes),
