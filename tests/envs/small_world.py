@@ -7,7 +7,8 @@ from typing import Any
 
 from battery_lab.baselines.percentile_rule import PercentileRule
 from battery_lab.baselines.perfect_foresight import PerfectForesight
-from battery_lab.envs.battery.environment import BatteryMarket, BatteryWorld
+from battery_lab.envs.battery.battery_world import BatteryWorld
+from battery_lab.envs.battery.environment import BatteryMarket
 from battery_lab.market.market_series import MarketSeries
 from tests.compositions import option
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
@@ -41,6 +42,7 @@ def make_option(cache: Any, series: MarketSeries | None = None, **changes: Any) 
         "test_days": 4,
         "actions": "auto",
         "action_levels": 3,
+        "bid_levels": 5,
         "cache": str(cache),
     }
     return BatteryMarket(**(fields | changes))
