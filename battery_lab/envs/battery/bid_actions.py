@@ -98,6 +98,8 @@ class BidActions:
 
     def prices(self, actions: NDArray[Any]) -> Array:
         """Return the (N, 2) bids and offers of actions, currency per MWh; crossed ones are their mean on the scale."""
+        if self.kind == "discrete":
+            return np.asarray(self._pairs[np.asarray(actions, np.int64)])
         return self.scale.to_price(self._units(actions))
 
     def request_mw(self, actions: NDArray[Any], price: Array) -> Array:
