@@ -62,26 +62,30 @@ def contingent_bids(after: Array, edges: Array, energy_mwh: float, grid: EnergyG
     """Return bid and offer if the value of stored energy depends on the price that clears them.
 
     The bid is where buying stops, from the lowest price upwards; the offer is where selling stops, from the highest
-    price downwards.
+    price downwards. A bin between two equal edges holds no price and does not count.
 
     Args:
         after: (B, size) value of stored energy at the end of the interval, for each bin of its price.
-        edges: (B - 1,) upper edge of each bin except the last, currency per MWh.
+        edges: (B - 1,) upper edge of each bin except the last, which is in the bin; currency per MWh.
         energy_mwh: stored energy at its start.
         grid: the battery on its grid.
     """
     bid, offer, last = -np.inf, np.inf, len(after) - 1
     for b in range(last + 1):
+        if 0 < b < last and edges[b - 1] >= edges[b]:
+            continue
         worth, _ = marginal_bids(after[b], energy_mwh, grid)
         if b < last and worth >= edges[b]:
-            bid = edges[b]
+            bid = np.nextafter(edges[b], np.inf)
             continue
         bid = max(bid, worth)
         break
     for b in range(last, -1, -1):
+        if 0 < b < last and edges[b - 1] >= edges[b]:
+            continue
         _, worth = marginal_bids(after[b], energy_mwh, grid)
         if b > 0 and worth <= edges[b - 1]:
-            offer = edges[b - 1]
+            offer = np.nextafter(edges[b - 1], np.inf)
             continue
         offer = min(offer, worth)
         break
