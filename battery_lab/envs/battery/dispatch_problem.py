@@ -30,6 +30,10 @@ class DispatchProblem:
     price_lag: int
     bids: bool = False
 
+    def __post_init__(self) -> None:
+        if self.bids and self.price_lag < 1:
+            raise ValueError(f"price_lag must be at least 1 with bids, got {self.price_lag}")
+
     @property
     def dispatched(self) -> MarketSeries:
         """The dispatched rows."""
