@@ -26,7 +26,9 @@ def make_baseline(name: str, **changes: Any) -> Baseline:
     return instantiate(OmegaConf.merge(defaults, changes), _convert_="all")
 
 
-def make_problem(price: Any = None, *, lag: int = 0, battery: Any = None, **series: Any) -> DispatchProblem:
+def make_problem(
+    price: Any = None, *, lag: int = 0, bids: bool = False, battery: Any = None, **series: Any
+) -> DispatchProblem:
     """Return 30 days of training, 5 days of validation and 10 days of test in half-hour intervals."""
     price = wavy_prices(45, seed=2, intervals_per_day=PER_DAY) if price is None else price
     return DispatchProblem(
@@ -35,7 +37,8 @@ def make_problem(price: Any = None, *, lag: int = 0, battery: Any = None, **seri
         first=35 * PER_DAY,
         end=len(price),
         train_end=30 * PER_DAY,
-        price_lag=lag,
+        price_lag=max(lag, int(bids)),
+        bids=bids,
     )
 
 

@@ -11,10 +11,10 @@ from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from tests.small_batteries_and_series import make_battery, make_series
 
 
-def problem(price: list[float], first: int, lag: int = 0) -> DispatchProblem:
+def problem(price: list[float], first: int, lag: int = 0, bids: bool = False) -> DispatchProblem:
     series = make_series(price, 1.0)
     return DispatchProblem(
-        series=series, battery=make_battery(), first=first, end=len(price), train_end=0, price_lag=lag
+        series=series, battery=make_battery(), first=first, end=len(price), train_end=0, price_lag=lag, bids=bids
     )
 
 
@@ -32,6 +32,16 @@ def test_acts_an_interval_later_with_price_lag_one() -> None:
     now = rule().requests(problem([10, 20, 30, 40, 5, 60, 35, 40], first=4))
     late = rule().requests(problem([10, 20, 30, 40, 5, 60, 35, 40], first=4, lag=1))
     np.testing.assert_array_equal(late[1:], now[:-1])
+
+
+def test_bids_the_quantiles_of_the_prices_before() -> None:
+    price = [10.0, 20, 30, 40, 5, 60, 35, 40]
+    # Quartiles of (10 20 30 40): 17.5 and 32.5; of the windows of five hours after it: 10 and 30, 20 and 40, 30 and 40.
+    np.testing.assert_array_equal(rule().requests(problem(price, first=4, lag=1, bids=True)), [-10, 10, 0, 0])
+    for bid_or_offer, below, above in ((17.5, -10, 0), (32.5, 0, 10)):
+        for change, cleared in ((-0.01, below), (0.0, 0), (0.01, above)):
+            requests = rule().requests(problem([*price[:4], bid_or_offer + change], first=4, lag=1, bids=True))
+            np.testing.assert_array_equal(requests, [cleared])
 
 
 def test_ignores_prices_older_than_its_window() -> None:
