@@ -103,6 +103,8 @@ class Policy:
         }
         if isinstance(self.network, BidCurveNetwork):
             spec["curves"] = asdict(self.network.spec)
+            # The head gives knots; what counts for another environment is how many actions or numbers follow from them.
+            spec["outputs"] = len(self.action.values[0] if self.actions == "discrete" else self.action.names)
         save_file({k: v.contiguous() for k, v in self.network.state_dict().items()}, folder / WEIGHTS)
         (folder / SPEC).write_text(json.dumps(spec, indent=1))
 
