@@ -34,6 +34,8 @@ def test_gymnasium_makes_many_batteries(overrides):
 def test_overrides_are_those_of_the_command_line(overrides):
     env = gym.make(BATTERY, overrides=[*overrides, "env.actions=continuous"])
     assert env.action_space == gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+    env = gym.make(BATTERY, overrides=[*overrides, "env.actions=bids"])
+    assert env.action_space == gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
     with pytest.raises(ConfigError, match="observation=none_such"):
         gym.make(BATTERY, overrides=[*overrides, "observation=none_such"])
 

@@ -66,6 +66,8 @@ def test_evaluating_on_another_market_uses_its_prices(evaluate, finished, tmp_pa
             ["algo.lr=1"],
             "algo.lr cannot change, as the policy is already trained: .* takes market, battery, .*",
         ),
+        (["env.actions=bids"], "env.actions cannot change, as the policy is already trained: .*"),
+        (["env.bid_levels=3"], "env.bid_levels cannot change, as the policy is already trained: .*"),
         (["observation=window"], "observation cannot change, as the policy is already trained: .*"),
         (["market=aemoo"], "market=aemoo is not an option: market can be aemo, .*; did you mean market=aemo?"),
         (["market=aemo"], "market.path must be given: add market.path=... to the command"),

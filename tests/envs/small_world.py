@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,3 +54,14 @@ def make_world(
 ) -> BatteryWorld:
     """Return the world of that option."""
     return make_option(cache, series, **changes).open(actions)
+
+
+def make_bidding_world(
+    cache: Any,
+    kind: str = "continuous",
+    series: MarketSeries | None = None,
+    state: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> BatteryWorld:
+    """Return the world of that option with bids as actions, and perhaps a state from ``observation_state``."""
+    return make_option(cache, series, actions="bids", **changes).open(kind, state)

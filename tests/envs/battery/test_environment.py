@@ -119,6 +119,8 @@ def test_an_episode_that_does_not_fit_between_gaps_is_rejected(tmp_path):
         ({"action_levels": 4}, "env.action_levels must be an odd number"),
         ({"action_levels": 1}, "env.action_levels"),
         ({"action_levels": 203}, "env.action_levels"),
+        ({"bid_levels": 1}, "env.bid_levels must be a whole number from 2 to 50"),
+        ({"bid_levels": 51}, "env.bid_levels"),
         ({"baselines": {}}, "env.baselines"),
     ],
 )
