@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from battery_lab.common.validated_options import options
 from battery_lab.config.conf_folder import conf_dir
 from battery_lab.envs.battery.reward_context import RewardContext
+from battery_lab.envs.battery.transition import Transition
 from battery_lab.planning import perfect_foresight
 from battery_lab.rewards.shaping import Shaping
 from battery_lab.rewards.term import BoundTerm, Term
@@ -97,6 +98,42 @@ def test_published_is_revenue_minus_limit_penalty_minus_cycle_cost(context: Rewa
     assert 0.005 < at_limit.mean() < 0.5
     cycles = np.maximum(done.energy_mwh - after, 0.0) / battery.capacity_mwh
     assert shaping(done) == pytest.approx(done.revenue - 10.0 * at_limit - 80.0 * cycles, abs=1e-6)
+
+
+def _moves(context: RewardContext, row: int, price: float) -> Transition:
+    """Return full charge, rest and full discharge from several levels, in some row at some price."""
+    energy = np.tile(np.linspace(BATTERY.energy_min_mwh, BATTERY.energy_max_mwh, 41), 3)
+    request = np.repeat([-BATTERY.power_mw, 0.0, BATTERY.power_mw], 41)
+    power, after = BATTERY.step(energy, request, context.series.interval_h)
+    return Transition(
+        row=np.full(len(energy), row),
+        price=np.full(len(energy), price),
+        request_mw=request,
+        power_mw=power,
+        energy_mwh=energy,
+        energy_after_mwh=after,
+        interval_h=context.series.interval_h,
+        battery=BATTERY,
+    )
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_term_is_linear_in_the_price_exactly_if_it_says_so(name: str, context: RewardContext) -> None:
+    term = built("+reward=revenue", f"+reward/term=[{name}]").terms[name]
+    value = term.bind(context)
+    at_zero = value(_moves(context, 100, 0.0))
+    per_price = value(_moves(context, 100, 1.0)) - at_zero
+    linear = all(
+        np.allclose(value(_moves(context, row, price)), at_zero + per_price * price, rtol=1e-9, atol=1e-6)
+        for row, price in ((100, 70.0), (2311, -40.0), (4000, 15_000.0))
+    )
+    assert linear == term.is_linear
+
+
+def test_shaping_is_linear_if_all_of_its_terms_are(context: RewardContext) -> None:
+    for name, linear in (("degradation", True), ("published", True), ("potential", False), ("regret", False)):
+        assert built(f"+reward={name}").bind(context).is_linear == linear
+    assert not built("+reward=regret", "+reward/term=[revenue]").bind(context).is_linear
 
 
 def test_gamma_and_anneal_steps_default_to_algorithm_and_budget() -> None:
