@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SkipValidation
 
@@ -16,9 +16,6 @@ from battery_lab.envs.battery.physics import Battery
 from battery_lab.market.market_series import Market
 from battery_lab.observations.observation_set import ObservationSet
 from battery_lab.rewards.shaping import Shaping
-
-if TYPE_CHECKING:
-    pass
 
 BIDS = "bids"
 
