@@ -51,6 +51,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.walk
 def test_a_policy_that_bids_is_evaluated_again_with_its_bids(folder):
     to = folder / "evaluations"
     metrics = reevaluate(experiment_with(folder, "bids"), folder / "bids", to, console())

@@ -148,7 +148,7 @@ def test_a_restored_environment_with_bids_continues_identically(tmp_path):
     other.reset()
     other.set_state(env.get_state())
     env.action_space.seed(0)
-    for _ in range(700):
+    for _ in range(400):
         actions = env.action_space.sample()
         for one, two in zip(env.step(actions)[:4], other.step(actions)[:4], strict=True):
             np.testing.assert_array_equal(one, two)
