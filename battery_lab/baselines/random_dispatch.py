@@ -1,4 +1,4 @@
-"""Random dispatch: the lower bound, which charges, holds or discharges at random, or bids random prices."""
+"""Random dispatch: charges, holds or discharges at random, or bids random prices; a reference for other policies."""
 
 from __future__ import annotations
 
