@@ -26,6 +26,10 @@ SMALL = (
     "env.baselines.stochastic_dp.days=2",
 )
 SMALL_ALGOS = {
+    "bid_curves": (
+        *("algo.knots=3", "algo.levels=10", "algo.slice_intervals=96"),
+        *("algo.batch_slices=4", "algo.num_workers=1", "algo.lr=1e-2"),
+    ),
     "ppo": ("algo.num_envs=8", "algo.fragment=64", "algo.minibatch=256", "algo.min_batches=0", "algo.epochs=2"),
     "dqn": ("algo.num_envs=8", "algo.batch=64", "algo.learning_starts=256", "algo.iteration_steps=256"),
     "sac": ("algo.num_envs=8", "algo.batch=64", "algo.learning_starts=256", "algo.iteration_steps=256"),

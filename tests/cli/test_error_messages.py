@@ -17,9 +17,9 @@ from tests.cli.in_process_pool import InThisProcess
 from tests.cli.run_commands import ROOT, like, start, tiny
 
 ERRORS = [
-    ("algo=pppo", "algo=pppo is not an option: algo can be dqn, ppo, sac; did you mean algo=ppo?"),
-    ("algo=", "algo= is not an option: algo can be dqn, ppo, sac"),
-    ("algo=null", "algo=null is not an option: algo can be dqn, ppo, sac"),
+    ("algo=pppo", "algo=pppo is not an option: algo can be bid_curves, dqn, ppo, sac; did you mean algo=ppo?"),
+    ("algo=", "algo= is not an option: algo can be bid_curves, dqn, ppo, sac"),
+    ("algo=null", "algo=null is not an option: algo can be bid_curves, dqn, ppo, sac"),
     ("train=5", "train=5 is not an option: train can be default"),
     ("+reward/term=[waer]", "reward/term=waer is not an option: reward/term can be .*; did you mean reward/term=wear?"),
     (
@@ -48,7 +48,7 @@ ERRORS = [
     ("+algo.lr=1", "algo.lr exists already: write algo.lr=... without the +"),
     ("~algo.lrr", "~algo.lrr: algo.lrr is not an option: .*; did you mean algo.lr?"),
     ("~algo.lr", "algo.lr is missing: PPO needs it, so set it in the YAML of algo"),
-    ("~algo", "algo must be chosen: algo=... can be dqn, ppo, sac"),
+    ("~algo", "algo must be chosen: algo=... can be bid_curves, dqn, ppo, sac"),
     ("ppo", "'ppo' is not a command: battery-lab has evaluate, .*. Overrides are written as key=value."),
     ("evaluat run=x", "'evaluat' is not a command: .*; did you mean battery-lab evaluate? .*"),
     ("seed=1 ppo", "'ppo' cannot be read: write key=value.*"),
@@ -94,7 +94,8 @@ def test_names_are_looked_up_in_the_users_own_options_too(lab, tmp_path: Path):
     output = lab("--config-dir", "custom", "algo=slow", "algo.slownes=4")
     assert "did you mean algo.slowness?" in output.err
     output = lab("--config-dir", "custom", "algo=slw")
-    assert output.err == "error: algo=slw is not an option: algo can be dqn, ppo, sac, slow; did you mean algo=slow?\n"
+    names = "bid_curves, dqn, ppo, sac, slow"
+    assert output.err == f"error: algo=slw is not an option: algo can be {names}; did you mean algo=slow?\n"
     assert "--config-dir" not in lab("--config-dir", "custom", "algo=slow", "--cfg", "job").err
 
 
@@ -219,7 +220,7 @@ def test_the_help_of_train_shows_every_group_without_heavy_imports(tmp_path: Pat
     assert done.returncode == 0
     for words in (
         "resume=outputs/runs/<run>",
-        "algo: dqn, ppo, sac",
+        "algo: bid_curves, dqn, ppo, sac",
         "battery-lab evaluate run=",
         "--config-dir",
         "reward/term: ",

@@ -74,7 +74,7 @@ def test_flags_of_hydra_need_no_subcommand(lab, flags):
 
 @pytest.mark.parametrize("arguments", [["train", "--help"], ["--help", "algo=sac"], ["algo=sac", "--help"]])
 def test_help_with_overrides_is_that_of_train(lab, arguments):
-    assert "algo: dqn, ppo, sac" in lab(*arguments).out
+    assert "algo: bid_curves, dqn, ppo, sac" in lab(*arguments).out
 
 
 def test_the_help_of_train_is_that_of_hydra(lab):
@@ -99,8 +99,8 @@ def test_a_subcommand_is_a_file_that_is_found_by_its_name(lab, monkeypatch, tmp_
     [
         ("battery-lab ev", {"evaluate"}),
         ("battery-lab s", {"serve", "sweep", "sync", "sweeper=", "seed="}),
-        ("battery-lab algo=", {"algo=dqn", "algo=ppo", "algo=sac"}),
-        ("battery-lab train algo=", {"algo=dqn", "algo=ppo", "algo=sac"}),
+        ("battery-lab algo=", {"algo=bid_curves", "algo=dqn", "algo=ppo", "algo=sac"}),
+        ("battery-lab train algo=", {"algo=bid_curves", "algo=dqn", "algo=ppo", "algo=sac"}),
         ("battery-lab train algo=sac tra", {"train=", "tracking="}),
         ("battery-lab evaluate market=a", {"market=aemo"}),
         ("battery-lab battery.wear", {"battery.wear_per_mwh="}),
@@ -138,4 +138,4 @@ def test_bash_completes_the_options_of_a_group(tmp_path):
         'echo "${COMPREPLY[@]}"'
     )
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.stdout == "algo=dqn algo=ppo algo=sac\n", done.stderr
+    assert done.stdout == "algo=bid_curves algo=dqn algo=ppo algo=sac\n", done.stderr

@@ -52,7 +52,7 @@ def test_each_trial_of_a_sweep_records_its_options(sweep, tmp_path):
 
 def test_a_pattern_and_a_choice_among_options_are_sweeps_too(sweep):
     _, taken = sweep("-m", "algo=glob(*)", "reward=choice(published,revenue)")
-    assert {type(experiment.algo).__name__ for experiment in taken} >= {"DQN", "PPO", "SAC"}
+    assert {type(experiment.algo).__name__ for experiment in taken} >= {"BidCurves", "DQN", "PPO", "SAC"}
     assert {experiment.config["choices"]["reward"] for experiment in taken} == {"published", "revenue"}
 
 
@@ -111,9 +111,12 @@ def test_zip_varies_lists_together_and_repeats_seeds(sweep):
             "sweeper=zip needs lists of equal length, but algo.lr has 2, algo.gamma has 3: make them equal, or use "
             "sweeper=grid",
         ),
-        ("-m algo=ppo,saac", "algo=saac is not an option: algo can be dqn, ppo, sac; did you mean algo=sac?"),
-        ("-m algo=ppo,null", "algo=null is not an option: algo can be dqn, ppo, sac"),
-        ("-m algo=range(1,3)", "algo=1 is not an option: algo can be dqn, ppo, sac"),
+        (
+            "-m algo=ppo,saac",
+            "algo=saac is not an option: algo can be bid_curves, dqn, ppo, sac; did you mean algo=sac?",
+        ),
+        ("-m algo=ppo,null", "algo=null is not an option: algo can be bid_curves, dqn, ppo, sac"),
+        ("-m algo=range(1,3)", "algo=1 is not an option: algo can be bid_curves, dqn, ppo, sac"),
         (
             "reward=degradation,regret",
             "reward=degradation,regret has several values: add --multirun to run one trial per value",
