@@ -108,6 +108,8 @@ def test_optimizers_do_the_same_without_the_compiler():
         expected = trained()
         for method in wrapped:
             patch.delattr(method.__wrapped__, "__dynamo_disable")
+        # Importing it again would leave another, incomplete one in torch for later tests.
+        patch.setattr(torch, "_dynamo", torch._dynamo)
         patch.delitem(sys.modules, "torch._dynamo")
         shorten_startup()
         assert all(getattr(method.__wrapped__, "__dynamo_disable") is method.__wrapped__ for method in wrapped)  # noqa: B009
