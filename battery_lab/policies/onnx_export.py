@@ -116,7 +116,7 @@ def onnx_graph(policy: Policy) -> bytes:
                 verbose=False,
             )
     except torch.onnx.errors.OnnxExporterError as error:
-        reason = " ".join(str(error).split())[:500]
+        reason = " ".join(str(error.__cause__ or error).split())[:500]  # the error itself begins with advice
         raise LabError(
             f"the network cannot be exported to ONNX: {reason}; build it from parts that ONNX supports"
         ) from None
