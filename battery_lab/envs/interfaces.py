@@ -28,11 +28,14 @@ class ActionMeaning:
             action.
         values: for each quantity, what each discrete action requests, in order; or what -1 and 1 request.
         squash: between -1 and 1, a quantity q is linear in asinh(q / ``squash``); 0 means linear in q.
+        is_increasing: whether no quantity is below the one before it. If the numbers of a continuous action are, each
+            is replaced by the mean of all.
     """
 
     names: tuple[str, ...]
     values: tuple[tuple[float, ...], ...]
     squash: float = 0.0
+    is_increasing: bool = False
 
 
 class Actor(Protocol):

@@ -11,12 +11,14 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from battery_lab.common.errors import DataError, LabError
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Environment
 from battery_lab.envs.layout import Layout
 from battery_lab.networks.network import Network
+from battery_lab.policies.bid_curve_network import BidCurveNetwork
 from battery_lab.policies.policy import Policy, load, read_meaning, read_spec
 from battery_lab.serving.artifact import ABOUT, ACTION, GRAPH, OBSERVATION, About, Artifact, weights_digest
 
@@ -36,11 +38,13 @@ class Deciding(nn.Module):
     def forward(self, observation: Tensor) -> Tensor:
         """Return (N,) discrete or (N, K) continuous actions for (N, D) observations.
 
-        A discrete action is -1 if an output is not finite, as the decision is then undefined.
+        If an output is not finite, the decision is undefined: a discrete action is -1, a continuous one NaN.
         """
         out: Tensor = self.network(observation)
-        action = self._policy.decide(out, observation)
-        return torch.where(out.isfinite().all(dim=1), action, -1) if action.ndim == 1 else action
+        action, is_finite = self._policy.decide(out, observation), out.isfinite().all(dim=1)
+        if action.ndim == 1:
+            return torch.where(is_finite, action, -1)
+        return torch.where(is_finite[:, None], action, torch.nan)
 
 
 def export_policy(stored: Path, network: Network, env: Environment, name: str, folder: Path) -> About:
@@ -72,6 +76,7 @@ def export_policy(stored: Path, network: Network, env: Environment, name: str, f
         asks_for=list(action.names),
         values=[list(numbers) for numbers in action.values],
         squash=action.squash,
+        is_increasing=action.is_increasing,
         observation_state=dict(policy.observation_state),
         env_steps=policy.env_steps,
         graph_sha256=hashlib.sha256(graph).hexdigest(),
@@ -130,16 +135,34 @@ def _check_same(policy: Policy, artifact: Artifact) -> None:
         out = policy.network(torch.from_numpy(observation)).numpy()
     if not np.isfinite(out).all():
         raise LabError("the policy's outputs are not finite, as its training diverged: train another policy")
-    trained, exported = policy(observation), artifact(observation)
-    if policy.decision == "argmax":
-        # Between equally good actions, rounding decides.
-        rows = np.arange(CHECKED)
-        equal = TOLERANCE * np.ptp(out, axis=1) + ROUNDING * np.abs(out).max(axis=1)
-        differs = out[rows, trained] - out[rows, exported] > equal
-    else:
-        differs = ~(np.abs(trained - exported) <= TOLERANCE)
+    differs = _differs(policy, out, observation, artifact(observation))
     if differs.any():
         raise LabError(
             f"the exported network acts differently from the trained one in {int(differs.sum())} of {CHECKED} cases: "
             "ONNX Runtime computes a part of it differently; choose another network"
         )
+
+
+def _differs(
+    policy: Policy, out: NDArray[np.float32], observation: NDArray[np.float32], exported: NDArray[Any]
+) -> NDArray[np.bool_]:
+    """Return where (N,) or (N, K) actions differ from the policy's by more than rounding.
+
+    Args:
+        policy: the policy.
+        out: (N, K) outputs of its network.
+        observation: (N, D) observations.
+        exported: the actions of its graph.
+    """
+    trained = policy(observation)
+    if policy.decision == "argmax":
+        # Between equally good actions, rounding decides.
+        rows = np.arange(len(out))
+        equal = TOLERANCE * np.ptp(out, axis=1) + ROUNDING * np.abs(out).max(axis=1)
+        return np.asarray(out[rows, trained] - out[rows, exported] > equal)
+    differs = ~(np.abs(trained - exported) <= TOLERANCE).reshape(len(out), -1).all(axis=1)
+    if isinstance(policy.network, BidCurveNetwork) and policy.decision == "cleared":
+        # At the bid and at the offer, rounding decides, too.
+        price = policy.network.observed_price(torch.from_numpy(observation)).numpy()[:, None]
+        differs &= np.abs(out - price).min(axis=1) > TOLERANCE * np.abs(out).max(axis=1)
+    return np.asarray(differs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from battery_lab.common.errors import DataError, require_choice
+from battery_lab.common.errors import DataError, require, require_choice
 from battery_lab.envs.interfaces import ActionMeaning
 from battery_lab.envs.layout import Layout
 from battery_lab.policies.bid_curve_network import BidCurveNetwork, CurveSpec, cleared_direction
@@ -66,6 +67,9 @@ class Policy:
 
     def __post_init__(self) -> None:
         require_choice("policy.decision", self.decision, DECISIONS)
+        knows_price = isinstance(self.network, BidCurveNetwork) and self.network.spec.price_number is not None
+        rule = "must be cleared exactly if the network compares its bids with an observed price"
+        require(knows_price == (self.decision == "cleared"), "policy.decision", rule, self.decision)
 
     def __call__(self, observation: NDArray[np.float32]) -> NDArray[Any]:
         """Return (N,) discrete or (N, K) continuous actions for (N, D) observations."""
@@ -182,10 +186,7 @@ def read_meaning(folder: Path) -> tuple[Layout, ActionMeaning] | None:
         observation = Layout(**{**layout, "names": tuple(map(str, layout["names"]))})
         meaning = _meaning(action)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{folder / SPEC} does not define its observation and actions ({type(error).__name__}: {error}): restore a "
-            "complete file, or train another policy"
-        ) from None
+        raise _undefined(folder, "observation and actions", error) from None
     return observation, meaning
 
 
@@ -193,7 +194,31 @@ def _meaning(stored: Mapping[str, Any]) -> ActionMeaning:
     if "name" in stored:  # written before actions could have several numbers
         return ActionMeaning(names=(str(stored["name"]),), values=(tuple(map(float, stored["values"])),))
     values = tuple(tuple(map(float, numbers)) for numbers in stored["values"])
-    return ActionMeaning(names=tuple(map(str, stored["names"])), values=values, squash=float(stored["squash"]))
+    return ActionMeaning(
+        names=tuple(map(str, stored["names"])),
+        values=values,
+        squash=float(stored["squash"]),
+        is_increasing=bool(stored.get("is_increasing", False)),  # missing before actions could be bids
+    )
+
+
+def _undefined(folder: Path, part: str, error: Exception) -> DataError:
+    return DataError(
+        f"{folder / SPEC} does not define its {part} ({type(error).__name__}: {error}): restore a complete file, or "
+        "train another policy"
+    )
+
+
+def _curve_spec(folder: Path, stored: Any) -> CurveSpec:
+    try:
+        price = stored["price_number"]
+        return CurveSpec(
+            knots=operator.index(stored["knots"]),
+            state_numbers=operator.index(stored["state_numbers"]),
+            price_number=None if price is None else operator.index(price),
+        )
+    except (KeyError, TypeError) as error:
+        raise _undefined(folder, "curves", error) from None
 
 
 def load(folder: Path, encoder: nn.Module, in_features: int, *, layout: Layout, action: ActionMeaning) -> Policy:
@@ -212,7 +237,7 @@ def load(folder: Path, encoder: nn.Module, in_features: int, *, layout: Layout, 
     spec = read_spec(folder)
     network: PolicyNetwork | BidCurveNetwork
     if "curves" in spec:
-        network = BidCurveNetwork(encoder, in_features, CurveSpec(**spec["curves"]))
+        network = BidCurveNetwork(encoder, in_features, _curve_spec(folder, spec["curves"]))
     else:
         network = PolicyNetwork(encoder, in_features, int(spec["outputs"]))
     try:

@@ -37,6 +37,8 @@ class About:
         values: for each quantity, what each discrete action requests, in order; or what the continuous actions -1 and
             1 request.
         squash: between -1 and 1, a quantity q is linear in asinh(q / ``squash``); 0 means linear in q.
+        is_increasing: whether no quantity is below the one before it. If the numbers of a continuous action are, each
+            is replaced by the mean of all.
         observation_state: statistics of the training period that observations are computed with.
         env_steps: environment steps of training.
         graph_sha256: hash of the graph file.
@@ -49,6 +51,7 @@ class About:
     asks_for: Annotated[list[str], Field(min_length=1), Rule("a list of names")]
     values: Annotated[list[list[float]], Rule(VALUES)]
     squash: Annotated[float, Field(ge=0)]
+    is_increasing: bool
     observation_state: dict[str, Any]
     env_steps: int
     graph_sha256: str
@@ -81,6 +84,7 @@ class About:
         if stored["format"] == FIRST_FORMAT:  # an action had one quantity
             lists = {name: [stored[name]] for name in ("asks_for", "values") if name in stored}
             stored |= lists | {"squash": 0.0}
+        stored.setdefault("is_increasing", False)  # missing before actions could be bids
         names = {field.name for field in fields(cls)}
         if missing := sorted(names - set(stored)):
             raise DataError(f"{path} lacks {', '.join(missing)}: export the policy again")
@@ -142,6 +146,9 @@ class Artifact:
     def _requested(self, action: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the (N, K) quantities that continuous actions request."""
         squash = self.about.squash
+        if self.about.is_increasing:
+            decreases = (np.diff(action, axis=1) < 0).any(axis=1, keepdims=True)
+            action = np.where(decreases, action.mean(axis=1, keepdims=True), action)
         low, high = (np.arcsinh(values / squash) if squash else values).T
         at = low + (action + 1) / 2 * (high - low)
         return np.asarray(np.sinh(at) * squash if squash else at)

@@ -24,11 +24,14 @@ from tests.serving.exported_policies import LAYOUT, MEANING, exported, network, 
 
 
 @pytest.mark.parametrize(
-    ("decision", "name"),
-    [("argmax", "mlp"), ("argmax", "window_conv"), ("tanh_mean", "mlp"), ("clipped_mean", "window_conv")],
+    ("kind", "name"),
+    [
+        *[("argmax", "mlp"), ("argmax", "window_conv"), ("tanh_mean", "mlp"), ("clipped_bids", "window_conv")],
+        *[("cleared_levels", "window_conv"), ("cleared_power", "mlp"), ("bid_curves", "mlp")],
+    ],
 )
-def test_the_exported_policy_acts_like_the_trained_one(tmp_path, decision, name):
-    trained, artifact = exported(tmp_path, decision, name)
+def test_the_exported_policy_acts_like_the_trained_one(tmp_path, kind, name):
+    trained, artifact = exported(tmp_path, kind, name)
     for rows in (1, 2, 501):
         observation = seen(rows)
         np.testing.assert_allclose(artifact(observation), trained(observation), atol=1e-5)
@@ -49,6 +52,7 @@ def test_the_exported_policy_describes_its_inputs_and_outputs(tmp_path):
         "asks_for": ["request_mw"],
         "values": [[-10.0, 0.0, 10.0]],
         "squash": 0.0,
+        "is_increasing": False,
         "observation_state": {"mean": [0.25]},
         "env_steps": 4096,
     }
@@ -136,14 +140,14 @@ def test_a_network_that_onnx_cannot_hold_is_told(tmp_path):
     odd = type(trained.network)(Untraceable(), LAYOUT.size, 3)
     object.__setattr__(trained, "network", odd.eval())
     trained.save(tmp_path / "policy")
-    with pytest.raises(LabError, match=r"cannot be exported to ONNX: .*build it from parts that ONNX supports"):
+    with pytest.raises(LabError, match=r"to ONNX: Could not guard on data-dependent .* parts that ONNX supports"):
         export_policy(tmp_path / "policy", Odd(), None, "ppo", tmp_path / "model")
     assert not (tmp_path / "model" / ABOUT).exists()
 
 
-@pytest.mark.parametrize("decision", ["argmax", "clipped_mean"])
-def test_a_diverged_policy_is_not_exported(tmp_path, decision):
-    trained = policy(decision)
+@pytest.mark.parametrize("kind", ["argmax", "clipped_mean"])
+def test_a_diverged_policy_is_not_exported(tmp_path, kind):
+    trained = policy(kind)
     with torch.no_grad():
         trained.network.head.bias[0] = float("nan")
     trained.save(tmp_path / "policy")
@@ -152,10 +156,10 @@ def test_a_diverged_policy_is_not_exported(tmp_path, decision):
     assert list((tmp_path / "model").iterdir()) == []
 
 
-@pytest.mark.parametrize(("decision", "offset"), [("argmax", 0.0), ("argmax", 1e4), ("clipped_mean", 0.0)])
-def test_a_graph_that_acts_differently_is_removed(tmp_path, monkeypatch, decision, offset):
+@pytest.mark.parametrize(("kind", "offset"), [("argmax", 0.0), ("argmax", 1e4), ("clipped_mean", 0.0)])
+def test_a_graph_that_acts_differently_is_removed(tmp_path, monkeypatch, kind, offset):
     # The graph of another policy, whose scores have the same offset.
-    other, trained = (policy(decision, seed=seed) for seed in (7, 0))
+    other, trained = (policy(kind, seed=seed) for seed in (7, 0))
     with torch.no_grad():
         for each in (other, trained):
             each.network.head.bias += offset
@@ -165,6 +169,46 @@ def test_a_graph_that_acts_differently_is_removed(tmp_path, monkeypatch, decisio
     with pytest.raises(LabError, match=r"acts differently from the trained one in \d+ of 1024 cases"):
         export_policy(tmp_path / "policy", network(), None, "ppo", tmp_path / "model")
     assert list((tmp_path / "model").iterdir()) == []
+
+
+class Plain:
+    """A network that returns the observation."""
+
+    out_features = LAYOUT.size
+
+    def encoder(self, layout):
+        return nn.Identity()
+
+
+def offers_at(factor):
+    """Return a policy that offers at a factor of the observed price, and never buys."""
+    made = policy("cleared_levels")
+    made.network.encoder, made.network.head = nn.Identity(), nn.Linear(LAYOUT.size, 8)
+    with torch.no_grad():
+        made.network.head.weight.zero_()
+        made.network.head.weight[4:, 1] = factor
+        made.network.head.bias.copy_(torch.tensor([-50.0] * 4 + [0.0] * 4))
+    return made
+
+
+def test_prices_within_rounding_of_an_offer_may_be_cleared_differently(tmp_path, monkeypatch):
+    trained, graph = offers_at(1.0), onnx_export.onnx_graph(offers_at(1.0 - 1e-6))
+    monkeypatch.setattr(onnx_export, "onnx_graph", lambda _: graph)
+    trained.save(tmp_path / "policy")
+    export_policy(tmp_path / "policy", Plain(), None, "bid_curves", tmp_path / "model")
+    assert (Artifact(tmp_path / "model")(seen(100)) != trained(seen(100))).any()
+    offers_at(1.1).save(tmp_path / "policy")
+    with pytest.raises(LabError, match="acts differently from the trained one"):
+        export_policy(tmp_path / "policy", Plain(), None, "bid_curves", tmp_path / "model")
+
+
+def test_an_observation_without_finite_outputs_gets_no_action(tmp_path):
+    for kind in ("argmax", "cleared_power"):
+        _, artifact = exported(tmp_path / kind, kind)
+        observation = seen(3)
+        observation[1, 5] = np.nan
+        with pytest.raises(ValueError, match="there is no action for observation 1"):
+            artifact.predictions(observation)
 
 
 def test_acting_needs_neither_torch_nor_hydra_nor_ray(tmp_path):

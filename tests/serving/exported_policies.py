@@ -12,6 +12,7 @@ import torch
 
 from battery_lab.envs.interfaces import ActionMeaning
 from battery_lab.envs.layout import Layout
+from battery_lab.policies.bid_curve_network import BidCurveNetwork, CurveSpec
 from battery_lab.policies.onnx_export import export_policy
 from battery_lab.policies.policy import Policy, PolicyNetwork
 from battery_lab.serving.artifact import Artifact
@@ -21,7 +22,22 @@ LAYOUT = Layout(names=("soc", *(f"price {n}" for n in range(30))), window_first=
 MEANING = {
     "discrete": ActionMeaning(names=("request_mw",), values=((-10.0, 0.0, 10.0),)),
     "continuous": ActionMeaning(names=("request_mw",), values=((-10.0, 10.0),)),
+    "bids": ActionMeaning(
+        names=("bid_per_mwh", "offer_per_mwh"), values=((-1000.0, 15000.0),) * 2, squash=60.0, is_increasing=True
+    ),
 }
+# Policies by name: their decision and their actions; the last three are bid curves.
+POLICIES = {
+    "argmax": ("argmax", "discrete"),
+    "clipped_mean": ("clipped_mean", "continuous"),
+    "tanh_mean": ("tanh_mean", "continuous"),
+    "clipped_bids": ("clipped_mean", "bids"),
+    "cleared_levels": ("cleared", "discrete"),
+    "cleared_power": ("cleared", "continuous"),
+    "bid_curves": ("clipped_mean", "bids"),
+}
+CURVES = ("cleared_levels", "cleared_power", "bid_curves")
+OUTPUTS = {"discrete": 3, "continuous": 1, "bids": 2}
 NETWORKS = {
     "mlp": ("mlp", ["network.hidden=[16,8]"]),
     "window_conv": ("window_conv", ["network.hidden=[8]", "network.kernel=[5,3]", "network.stride=[2,2]"]),
@@ -33,35 +49,41 @@ def network(name="mlp"):
     return option("network", chosen, changes)
 
 
-def policy(decision="argmax", name="mlp", seed=0):
+def policy(kind="argmax", name="mlp", seed=0):
     torch.manual_seed(seed)
-    chosen = network(name)
-    kind = "discrete" if decision == "argmax" else "continuous"
-    net = PolicyNetwork(chosen.encoder(LAYOUT), chosen.out_features, 3 if kind == "discrete" else 1)
+    chosen, (decision, actions) = network(name), POLICIES[kind]
+    parts = chosen.encoder(LAYOUT), chosen.out_features
+    if kind in CURVES:
+        spec = CurveSpec(knots=4, state_numbers=1, price_number=1 if decision == "cleared" else None)
+        net = BidCurveNetwork(*parts, spec)
+        with torch.no_grad():  # so that all three moves are frequent
+            net.head.bias.copy_(torch.tensor([-0.3] * 4 + [0.3] * 4))
+    else:
+        net = PolicyNetwork(*parts, OUTPUTS[actions])
     return Policy(
         network=net.eval(),
         decision=decision,
-        actions=kind,
+        actions="discrete" if actions == "discrete" else "continuous",
         layout=LAYOUT,
-        action=MEANING[kind],
+        action=MEANING[actions],
         observation_state={"mean": [0.25]},
         env_steps=4096,
     )
 
 
 @cache
-def _once(decision, name):
+def _once(kind, name):
     """Export once per process: it takes seconds."""
     folder = TemporaryDirectory()
-    trained, place = policy(decision, name), Path(folder.name)
+    trained, place = policy(kind, name), Path(folder.name)
     trained.save(place / "policy")
     export_policy(place / "policy", network(name), None, "ppo", place / "model")
     return trained, folder
 
 
-def exported(folder, decision="argmax", name="mlp"):
+def exported(folder, kind="argmax", name="mlp"):
     """Copy a stored policy and its export into a folder; return both."""
-    trained, made = _once(decision, name)
+    trained, made = _once(kind, name)
     shutil.copytree(made.name, folder, dirs_exist_ok=True)
     return trained, Artifact(folder / "model")
 

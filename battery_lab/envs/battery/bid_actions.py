@@ -86,9 +86,9 @@ class BidActions:
         """Bid and offer, currency per MWh."""
         if self.kind == "discrete":
             bids, offers = self._pairs.T.tolist()
-            return ActionMeaning(names=NAMES, values=(tuple(bids), tuple(offers)))
+            return ActionMeaning(names=NAMES, values=(tuple(bids), tuple(offers)), is_increasing=True)
         ends = (self.scale.low, self.scale.high)
-        return ActionMeaning(names=NAMES, values=(ends, ends), squash=self.scale.squash)
+        return ActionMeaning(names=NAMES, values=(ends, ends), squash=self.scale.squash, is_increasing=True)
 
     @cached_property
     def _pairs(self) -> Array:
