@@ -46,12 +46,14 @@ class BidCurveLearner:
         """Build the network and cut the training period into slices.
 
         Raises:
-            ConfigError: the environment is no price taker's, or too short.
+            ConfigError: the environment is no price taker's, or its bids are discrete.
         """
         if setup.bidding_problem is None:
             raise ConfigError("algo=bid_curves needs an environment whose prices do not depend on actions: env=battery")
         self._options, self._setup = options, setup
         self.problem = setup.bidding_problem(options.levels, options.knots)
+        if self.problem.price_number is None and setup.actions != "continuous":
+            raise ConfigError("algo=bid_curves cannot choose among discrete bids: let env offer continuous ones")
         self._parts = slices(len(self.problem.rows), options.slice_intervals, options.batch_slices)
         self._price_mean = float(self.problem.scaled_price.mean())
         self._price_std = max(float(self.problem.scaled_price.std()), 1e-9)
