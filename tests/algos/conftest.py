@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import functools
+import re
 
 import pytest
+from hydra.utils import get_class
 
+from battery_lab.algos.rllib_options import RLlibOptions
+from battery_lab.config.conf_folder import conf_dir
 from tests.compositions import options, part, small
-from tests.envs.small_world import make_world
+from tests.envs.small_world import make_option
 
 CHOICES = {
     "mlp": (),
     "shared": ("network.shared_value=true",),
     "window_conv": ("observation=window", "network=window_conv", "network.hidden=[16]"),
 }
+
+
+def class_of(algo):
+    """Return the class of an algorithm without composing it."""
+    return get_class(re.search(r"_target_: (\S+)", (conf_dir() / "algo" / f"{algo}.yaml").read_text())[1])
+
+
+RLLIB = [algo for algo in options("algo") if issubclass(class_of(algo), RLlibOptions)]
 
 
 @pytest.fixture(scope="session")
@@ -32,11 +44,12 @@ def choices(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def worlds(tmp_path_factory, choices):
-    """Return a function that opens a world for a kind of actions and a network, once each."""
+    """Return a function that opens a world for a kind of actions, a network and a value of env.actions, once each."""
     folder = tmp_path_factory.mktemp("worlds")
 
     @functools.cache
-    def world(actions, network="mlp"):
-        return make_world(folder, actions, observation=part(choices[network], "observation"))
+    def world(actions, network="mlp", env_actions="auto"):
+        env = make_option(folder, observation=part(choices[network], "observation"), actions=env_actions)
+        return env.open(actions)
 
     return world

@@ -1,4 +1,4 @@
-"""Exported policies: with every algorithm and network of conf/, a stored policy acts like RLlib's module."""
+"""Exported policies: with every algorithm on RLlib and every network, a stored policy acts like RLlib's module."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ray.rllib.core.columns import Columns
 from battery_lab.common.errors import DataError
 from battery_lab.policies import policy as stored
 from battery_lab.policies.policy import Policy, PolicyNetwork
-from tests.algos.conftest import CHOICES
-from tests.algos.training_setup import setup_for
-from tests.compositions import option, options, part
+from tests.algos.conftest import CHOICES, RLLIB
+from tests.algos.training_setup import kinds_of, setup_for
+from tests.compositions import option, part
 
 
 def module_of(algo, setup):
@@ -38,12 +38,12 @@ def exported_policy(algo, network, module, world, actions):
     )
 
 
-@pytest.mark.parametrize("name", options("algo"))
-@pytest.mark.parametrize("choice", CHOICES)
-def test_exported_policy_acts_like_the_module(tmp_path, algos, choices, worlds, subtests, name, choice):
-    for actions in algos[name].action_kinds:
+@pytest.mark.parametrize("name", RLLIB)
+@pytest.mark.parametrize(("choice", "env_actions"), [*((choice, "auto") for choice in CHOICES), ("mlp", "bids")])
+def test_exported_policy_acts_like_the_module(tmp_path, algos, choices, worlds, subtests, name, choice, env_actions):
+    for actions in kinds_of(algos[name], env_actions):
         with subtests.test(actions=actions):
-            network, world = part(choices[choice], "network"), worlds(actions, choice)
+            network, world = part(choices[choice], "network"), worlds(actions, choice, env_actions)
             check_export(tmp_path / actions, algos[name], network, world, actions)
 
 
@@ -70,7 +70,7 @@ def expected_actions(actions, module, obs):
     inputs = out[Columns.ACTION_DIST_INPUTS]
     if isinstance(module, DefaultSACTorchRLModule) and actions == "continuous":
         # RLlib (2.60) returns the mean before squashing, but trains the squashed action.
-        return inputs[:, :1].tanh().numpy()
+        return inputs[:, : inputs.shape[1] // 2].tanh().numpy()
     action = module.get_inference_action_dist_cls().from_logits(inputs).to_deterministic().sample()
     return action.clamp(-1, 1).numpy() if actions == "continuous" else action.numpy()
 

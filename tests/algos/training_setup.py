@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from battery_lab.algos.interfaces import Setup
+from battery_lab.envs.bidding_interface import PriceTaker
 from tests.compositions import option
+
+
+def kinds_of(algo, env_actions="auto"):
+    """Return the kinds of actions that an algorithm learns; of bids, the battery offers continuous ones first."""
+    if env_actions == "bids" and "continuous" in algo.action_kinds:
+        return ("continuous",)
+    return algo.action_kinds
 
 
 def setup_for(world, network, actions="discrete"):
@@ -18,4 +26,5 @@ def setup_for(world, network, actions="discrete"):
         rollout=option("rollout", "array"),
         seed=0,
         env_steps=10_000,
+        bidding_problem=world.bidding_problem if isinstance(world, PriceTaker) else None,
     )
