@@ -17,7 +17,7 @@ from pydantic import Field
 from battery_lab.algos.bid_curve_learner import BidCurveLearner
 from battery_lab.algos.interfaces import Setup
 from battery_lab.common.errors import require
-from battery_lab.common.validated_options import Int, Unit, options
+from battery_lab.common.validated_options import Int, Rule, Unit, options
 
 
 @options("algo")
@@ -41,7 +41,7 @@ class BidCurves:
         num_workers: threads that share the slices of a gradient step. Another number rounds sums differently.
     """
 
-    gamma: Annotated[float, Field(ge=1, le=1)]
+    gamma: Annotated[float, Field(ge=1, le=1), Rule("1, as exact gradients need no discount")]
     knots: Annotated[Int, Field(ge=2, le=100)]
     levels: Annotated[Int, Field(ge=2, le=2000)]
     slice_intervals: Annotated[Int, Field(ge=2), Unit("intervals")]
