@@ -65,6 +65,13 @@ def test_dqn_epsilon_falls_over_a_fraction_of_the_budget(algos, choices, worlds)
         ("dqn", {"training_intensity": 0}, "algo.training_intensity must be greater than 0, got 0"),
         ("sac", {"tau": 0}, "algo.tau must be greater than 0 and at most 1, got 0"),
         ("sac", {"target_entropy": -1}, "algo.target_entropy must be greater than 0 and at most 1, got -1"),
+        ("bid_curves", {"gamma": 0.99}, "algo.gamma must be 1, as exact gradients need no discount, got 0.99"),
+        ("bid_curves", {"knots": 1}, "algo.knots must be a whole number from 2 to 100, got 1"),
+        ("bid_curves", {"levels": 1}, "algo.levels must be a whole number from 2 to 2000, got 1"),
+        ("bid_curves", {"uniform_share": 1.5}, "algo.uniform_share must be from 0 to 1, got 1.5"),
+        ("bid_curves", {"num_workers": 5}, "algo.num_workers must be at most algo.batch_slices = 4, as each worker"),
+        ("bid_curves", {"num_workers": 0}, "algo.num_workers must be a whole number from 1 to 1024 threads, got 0"),
+        ("bid_curves", {"lr": 0}, "algo.lr must be greater than 0, got 0"),
     ],
 )
 def test_out_of_range_option_is_rejected(algos, algo, values, message):
