@@ -15,6 +15,7 @@ from rich.console import Console
 from battery_lab import report
 from battery_lab.algos.interfaces import Algo, Learner, Setup
 from battery_lab.common.errors import ConfigError
+from battery_lab.common.option_name import option_name
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.envs.bidding_interface import PriceTaker
 from battery_lab.envs.interfaces import Environment, World, score_metric
@@ -41,7 +42,7 @@ def choose_actions(env: Environment, algo: Algo) -> str:
     for kind in env.offers:
         if kind in algo.action_kinds:
             return kind
-    name = type(algo).__name__.lower()
+    name = option_name(type(algo).__name__)
     kinds, remedy = " and ".join(algo.action_kinds), "choose another algorithm"
     if not hasattr(env, "actions"):
         raise ConfigError(f"algo={name} supports only {kinds} actions, and env offers {env.offers[0]} ones: {remedy}")
@@ -139,7 +140,7 @@ class Experiment:
     @property
     def name(self) -> str:
         """The name of the policy in tables."""
-        return type(self.algo).__name__.lower()
+        return option_name(type(self.algo).__name__)
 
     def build_learner(self, source: WorldSource) -> Learner:
         """Return a learner that is ready to train on a world."""
