@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 from safetensors.numpy import load_file
 
+from battery_lab.algos.bid_curve_checkpoint import TENSORS
 from battery_lab.experiment import checkpoint
 from battery_lab.tracking import RunLog
 
@@ -29,8 +30,10 @@ def same_result(folder, other):
 
 
 def learned(folder):
-    """Return the networks in the last checkpoint, a pickle that this test wrote."""
+    """Return the networks in the last checkpoint. RLlib's is a pickle that this test wrote."""
     newest = checkpoint.latest(folder / "checkpoints")[0]
+    if (newest / TENSORS).exists():
+        return load_file(newest / TENSORS)
     (path,) = (newest / "rllib" / "learner_group").rglob("default_policy/module_state.pkl")
     return pickle.loads(path.read_bytes())
 
