@@ -107,7 +107,7 @@ def test_two_workers_compute_what_one_computes(known):
 
 
 class Recording:
-    """A bidding problem that records the slices whose gradients are asked for."""
+    """A bidding problem that records the slices that are solved."""
 
     def __init__(self, problem):
         self.problem, self.parts = problem, []
