@@ -127,6 +127,9 @@ class TrainingVectorEnv(Protocol):
 class World(Protocol):
     """An environment with its data loaded.
 
+    A world may also say what its policies know when they act: ``known``, a short text that stands beside captures, such
+    as ``price known``, and ``known_code``, its number in ``metrics.json``. ``known_when`` reads both.
+
     Attributes:
         metrics: the metrics of an evaluation, in the order in which reports show them.
         score: name of the metric that ranks policies; larger is better.
@@ -192,6 +195,11 @@ class Environment(Protocol):
             actions: one of ``offers``.
             observation_state: a state from ``World.observation_state``, used instead of a new fit.
         """
+
+
+def known_when(world: World) -> tuple[str, float]:
+    """Return what a world's policies know when they act, as a text and as a number; "" and NaN if it does not say."""
+    return str(getattr(world, "known", "")), float(getattr(world, "known_code", float("nan")))
 
 
 def score_metric(world: World) -> Metric:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from collections.abc import Mapping
@@ -12,9 +13,11 @@ import pandas as pd
 
 from battery_lab import report
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.envs.interfaces import Evaluation, World
+from battery_lab.envs.interfaces import Evaluation, World, known_when
 from battery_lab.experiment.policy_metrics import flat_metrics, table, with_shares
 from battery_lab.policies.policy import Policy
+
+KNOWN = "test/known"
 
 
 def record_test_look(run: Path, policy: str, world: World) -> None:
@@ -35,7 +38,9 @@ def evaluate_test(
     """
     evaluations = {name: world.evaluate(policy, "test")} | world.baselines("test")
     shares = with_shares(world, evaluations)
-    return flat_metrics(shares, name), evaluations, table(shares, world.score)
+    code = known_when(world)[1]
+    metrics = flat_metrics(shares, name) | ({} if math.isnan(code) else {KNOWN: code})
+    return metrics, evaluations, table(shares, world.score)
 
 
 def write_results(folder: Path, metrics: Mapping[str, float], evaluation: Evaluation, name: str) -> None:

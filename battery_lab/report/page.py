@@ -10,7 +10,7 @@ import pandas as pd
 
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.report.inline_svg import svg
-from battery_lab.report.policy_table import columns
+from battery_lab.report.policy_table import columns, table_title
 from battery_lab.report.run_records import read_looks, read_trial
 from battery_lab.report.training_facts import training_facts
 from battery_lab.report.training_plots import training_panels
@@ -52,6 +52,7 @@ def write_report(
         summary={**summary, **training_facts(folder, list(summary), figures)},
         policies=[str(name) for name in table.index],
         evaluated=looks[-1]["policy"] if looks else "",
+        table_title=table_title(world),
         columns=columns(table, world),
         sections=[("In the test period", _plots(panels, "test")), ("Training", _plots(training, "training"))],
         looks=looks,

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from battery_lab.common.capture_and_lift_names import CAPTURE, LIFT
+from battery_lab.envs.interfaces import known_when
 
 if TYPE_CHECKING:
     from battery_lab.envs.interfaces import World
@@ -35,6 +36,12 @@ class Column:
     cells: list[str]
 
 
+def table_title(world: World) -> str:
+    """Return the heading of the table of policies, with what they knew when they acted."""
+    known = known_when(world)[0]
+    return f"Policies in the test period{f' ({printable(known)})' if known else ''}"
+
+
 def render_table(table: pd.DataFrame, world: World) -> Table:
     """Return the table of policies for a terminal.
 
@@ -42,7 +49,7 @@ def render_table(table: pd.DataFrame, world: World) -> Table:
         table: one row per policy, indexed by its name, as ``experiment.policy_metrics.table`` makes it.
         world: declares the metrics.
     """
-    shown = Table(title="Policies in the test period", box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = Table(title=Text(table_title(world)), box=box.SIMPLE_HEAD, pad_edge=False)
     # On a narrow terminal names wrap; numbers do not.
     shown.add_column("policy", overflow="fold", vertical="bottom")
     shown_columns = columns(table, world)

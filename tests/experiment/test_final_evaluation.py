@@ -61,3 +61,6 @@ def test_policy_and_baselines_are_evaluated_on_test_time():
     metrics, _, table = final_evaluation.evaluate_test(world, "policy", "ppo")
     assert (metrics["test/profit_per_day"], metrics["test/capture"]) == (4.0, 0.4)
     assert list(table.index) == ["best", "ppo"]
+    assert "test/known" not in metrics
+    world.known_code = 2
+    assert final_evaluation.evaluate_test(world, "policy", "ppo")[0]["test/known"] == 2.0

@@ -106,7 +106,7 @@ def write(folder: Path, **changes: Any) -> Page:
     return Page(report.write_report(folder, **(fields | changes)).read_text(encoding="utf-8"))
 
 
-def terminal(table: pd.DataFrame, width: int) -> str:
+def terminal(table: pd.DataFrame, width: int, world: World | None = None) -> str:
     console = Console(width=width, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    console.print(report.render_table(table, World()))
+    console.print(report.render_table(table, world or World()))
     return console.export_text()

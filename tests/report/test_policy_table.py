@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from battery_lab.report.policy_table import columns
-from tests.report.report_pages import World, make_table, terminal
+from tests.report.report_pages import World, make_table, terminal, write
 
 
 def test_numbers_do_not_wrap_on_a_narrow_terminal() -> None:
@@ -23,3 +25,12 @@ def test_unknown_metrics_come_last() -> None:
 def test_policy_name_is_neither_markup_nor_terminal_control() -> None:
     text = terminal(make_table(**{"[bold]x[/bold]\x1b[2J": {"capture": 0.5}}), 80)
     assert "[bold]x[/bold]\N{REPLACEMENT CHARACTER}[2J" in text
+
+
+def test_what_policies_knew_stands_above_their_captures(tmp_path: Path) -> None:
+    world = World()
+    assert "Policies in the test period" in terminal(make_table(), 80, world)
+    assert "<h2>Policies in the test period</h2>" in write(tmp_path, world=world).raw
+    world.known = "bids [bold]"
+    assert "Policies in the test period (bids [bold])" in terminal(make_table(), 80, world)
+    assert "<h2>Policies in the test period (bids [bold])</h2>" in write(tmp_path, world=world).raw

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from battery_lab.envs.battery.environment import BatteryMarket
     from battery_lab.report import Panel
 
+# What is known of the price of the interval when a policy acts. The place in the list is the number in metrics.json.
+KNOWN = ("price known", "price of the interval before known", "bids")
 # Metric -> its label.
 LABELS = {
     "profit_per_day": "profit",
@@ -90,6 +92,18 @@ class BatteryWorld:
     def digest(self) -> str:
         """A hash of the prices and of their split by time."""
         return f"{self._series.digest}-{self._split.train_end}-{self._split.test_first}"
+
+    @property
+    def known(self) -> str:
+        """What a policy knows when it acts: of the price of the interval, and of forecasts that it observes."""
+        lead_h = self._series.lead_h
+        used = [name for name in lead_h if any(number.startswith(f"{name} ") for number in self.layout.names)]
+        return ", ".join([KNOWN[self.known_code], *(f"{name} {lead_h[name]:g} h ahead" for name in used)])
+
+    @property
+    def known_code(self) -> int:
+        """The number of what is known of the price of the interval."""
+        return 2 if self._scale else self._lag
 
     @cached_property
     def hindsight(self) -> HindsightValue:
@@ -182,6 +196,7 @@ class BatteryWorld:
             "Battery": f"{battery.power_mw:g} MW, {battery.capacity_mwh:g} MWh, round trip "
             f"{battery.round_trip_efficiency:.0%}, wear {battery.wear_per_mwh:g} {series.currency}/MWh discharged",
             "Price of the dispatched interval": known,
+            **({"Forecasts": self._forecasts()} if series.lead_h else {}),
         }
 
     def observation_state(self) -> Mapping[str, Any]:
@@ -217,6 +232,10 @@ class BatteryWorld:
     @cached_property
     def _training(self) -> MarketSeries:
         return self._series.rows(0, self._split.train_end)
+
+    def _forecasts(self) -> str:
+        leads = self._series.lead_h.items()
+        return ", ".join(f"{name}, published {lead_h:g} h before its interval" for name, lead_h in leads)
 
     def _stretch(self, first: int, end: int) -> str:
         local = self._series.local_start

@@ -8,6 +8,7 @@ import pytest
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.experiment.policy_metrics import flat_metrics, table, with_shares
+from tests.compositions import option
 from tests.envs.small_world import make_option, make_world
 from tests.small_batteries_and_series import make_series, wavy_prices
 
@@ -156,3 +157,28 @@ def test_scales_are_fitted_on_training_time_only_and_stored_ones_are_kept(tmp_pa
 def test_an_episode_shorter_than_an_interval_is_rejected(tmp_path):
     with pytest.raises(ConfigError, match="env.episode_days must be at least one interval"):
         make_world(tmp_path, episode_days=0.001)
+
+
+@pytest.mark.parametrize(
+    ("changes", "known", "code"),
+    [
+        ({"price_lag": 0}, "price known", 0),
+        ({"price_lag": 1}, "price of the interval before known", 1),
+        ({"price_lag": 0, "actions": "bids"}, "bids", 2),
+        ({"price_lag": 1, "actions": "bids"}, "bids", 2),
+    ],
+)
+def test_a_world_says_what_is_known_of_the_price_of_the_interval(tmp_path, changes, known, code):
+    world = make_option(tmp_path, **changes).open("continuous")
+    assert (world.known, world.known_code) == (known, code)
+
+
+def test_forecasts_are_known_only_if_the_policy_observes_them(tmp_path):
+    price = wavy_prices(24)
+    columns = {"price_forecast": price + 5, "demand_mw": price}
+    series = make_series(price, columns=columns, lead_h={"price_forecast": 24.0})
+    forecast = make_world(tmp_path, series=series, observation=option("observation", "forecast"))
+    minimal = make_world(tmp_path, series=series)
+    assert (forecast.known, minimal.known) == ("price known, price_forecast 24 h ahead", "price known")
+    for world in (forecast, minimal):
+        assert world.summary()["Forecasts"] == "price_forecast, published 24 h before its interval"
