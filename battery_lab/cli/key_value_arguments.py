@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from battery_lab.common.errors import ConfigError
@@ -68,6 +68,16 @@ def trial_number(text: str) -> int:
     if not text.isdecimal():
         raise ConfigError(f"{text} must be the number of a trial: first the folder of the sweep, then numbers")
     return int(text)
+
+
+def refuse_retraining(command: str, keys: Iterable[str], allowed: Sequence[str]) -> None:
+    """Raise ConfigError for a key that would make the trial another one than the policy was trained on."""
+    for key in keys:
+        if not any(key == free or key.startswith(f"{free}.") for free in allowed):
+            raise ConfigError(
+                f"{key} cannot change, as the policy is already trained: battery-lab {command} takes "
+                f"{', '.join(allowed)}; to train another policy, use battery-lab train"
+            )
 
 
 def refuse_more(command: str, rest: Sequence[str]) -> None:

@@ -46,6 +46,7 @@ class RunFolder:
     TEST_LOOKS: ClassVar[str] = "test_looks.jsonl"
     EVALUATIONS: ClassVar[str] = "evaluations"
     LOG: ClassVar[str] = "trial.log"
+    AUDIT: ClassVar[str] = "audit.json"
     CHOICES: ClassVar[str] = "choices.json"
     SYNC_STATE: ClassVar[str] = "mlflow.json"
     SYNC_LOCK: ClassVar[str] = ".mlflow.lock"
@@ -53,7 +54,7 @@ class RunFolder:
     # What a run writes and a run that starts from the beginning must not find.
     RESULTS: ClassVar[tuple[str, ...]] = (
         *(CURVES, TENSORBOARD, CHECKPOINTS, POLICY),
-        *(METRICS, DISPATCH, REPORT, MODEL),
+        *(METRICS, DISPATCH, REPORT, MODEL, AUDIT),
     )
 
     @property
@@ -110,6 +111,11 @@ class RunFolder:
     def evaluations(self) -> Path:
         """Later evaluations of the policy, each a folder with results of its own."""
         return self.path / self.EVALUATIONS
+
+    @property
+    def audit(self) -> Path:
+        """What was compared to show that decisions use known values only; ``experiment.look_ahead_audit`` writes it."""
+        return self.path / self.AUDIT
 
     @property
     def log(self) -> Path:

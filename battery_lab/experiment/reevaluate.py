@@ -18,7 +18,7 @@ from battery_lab.envs.interfaces import World
 from battery_lab.envs.world_cache import WorldSource
 from battery_lab.experiment import final_evaluation
 from battery_lab.experiment.experiment import Experiment
-from battery_lab.policies.policy import read_spec
+from battery_lab.policies.policy import Policy, read_spec
 
 
 def reevaluate(experiment: Experiment, run: Path, folder: Path, console: Console) -> dict[str, float]:
@@ -36,15 +36,8 @@ def reevaluate(experiment: Experiment, run: Path, folder: Path, console: Console
     Raises:
         LabError: the policy does not fit the environment, or the data are invalid.
     """
-    spec = read_spec(RunFolder(run).policy)
-    source = WorldSource(
-        env=experiment.env,
-        actions=spec["actions"],
-        observation_state=spec["observation_state"],
-    )
-    world, name = source.open(), experiment.name
-    _check_fits(spec, world, source.vector_env(1, 0).single_action_space)
-    policy = experiment.load_policy(world, run)
+    name = experiment.name
+    world, policy = open_stored_policy(experiment, run)
     final_evaluation.record_test_look(run, name, world)
     metrics, evaluations, table = final_evaluation.evaluate_test(world, policy, name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,6 +47,27 @@ def reevaluate(experiment: Experiment, run: Path, folder: Path, console: Console
     )
     console.print(report.render_table(table, world))
     return metrics
+
+
+def open_stored_policy(experiment: Experiment, run: Path) -> tuple[World, Policy]:
+    """Open an experiment's environment with the policy of a run.
+
+    Args:
+        experiment: the experiment of the run, or one with other data or another environment of the same shape.
+        run: the run folder.
+
+    Raises:
+        LabError: the policy does not fit the environment, or the data are invalid.
+    """
+    spec = read_spec(RunFolder(run).policy)
+    source = WorldSource(
+        env=experiment.env,
+        actions=spec["actions"],
+        observation_state=spec["observation_state"],
+    )
+    world = source.open()
+    _check_fits(spec, world, source.vector_env(1, 0).single_action_space)
+    return world, experiment.load_policy(world, run)
 
 
 def _check_fits(spec: Mapping[str, Any], world: World, space: gym.Space[Any]) -> None:

@@ -36,20 +36,21 @@ class Column:
     cells: list[str]
 
 
-def table_title(world: World) -> str:
+def table_title(world: World, period: str = "test") -> str:
     """Return the heading of the table of policies, with what they knew when they acted."""
     known = known_when(world)[0]
-    return f"Policies in the test period{f' ({printable(known)})' if known else ''}"
+    return f"Policies in the {period} period{f' ({printable(known)})' if known else ''}"
 
 
-def render_table(table: pd.DataFrame, world: World) -> Table:
+def render_table(table: pd.DataFrame, world: World, period: str = "test") -> Table:
     """Return the table of policies for a terminal.
 
     Args:
         table: one row per policy, indexed by its name, as ``experiment.policy_metrics.table`` makes it.
         world: declares the metrics.
+        period: the period in which the policies were evaluated.
     """
-    shown = Table(title=Text(table_title(world)), box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = Table(title=Text(table_title(world, period)), box=box.SIMPLE_HEAD, pad_edge=False)
     # On a narrow terminal names wrap; numbers do not.
     shown.add_column("policy", overflow="fold", vertical="bottom")
     shown_columns = columns(table, world)

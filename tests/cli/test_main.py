@@ -13,7 +13,7 @@ from battery_lab.cli import main as entry
 from battery_lab.experiment.experiment import Experiment
 from tests.cli.run_commands import start
 
-COMMANDS = ["evaluate", "export", "serve", "sweep", "sync", "train"]
+COMMANDS = ["audit", "evaluate", "export", "serve", "sweep", "sync", "train"]
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_each_subcommand_has_help_with_an_example(lab, command):
     assert f"    battery-lab {command} " in message.out
 
 
-@pytest.mark.parametrize("command", ["evaluate", "export", "serve", "sweep", "sync"])
+@pytest.mark.parametrize("command", ["audit", "evaluate", "export", "serve", "sweep", "sync"])
 def test_a_subcommand_that_needs_arguments_shows_its_help_without_any(lab, command):
     message = lab(command)
     assert (message.status, message.out) == (2, "")

@@ -11,13 +11,11 @@ evaluations/ in the run folder.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from battery_lab.cli.build_experiment import build_experiment
-from battery_lab.cli.key_value_arguments import key_values, run_folder
+from battery_lab.cli.key_value_arguments import key_values, refuse_retraining, run_folder
 from battery_lab.common.atomic_write import atomic_write
-from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.environment_class_attributes import evaluation_overrides
 from battery_lab.config.quiet_imports import quiet_imports
@@ -34,7 +32,7 @@ def main(arguments: list[str]) -> dict[str, float]:
     run = run_folder(chosen)
     del chosen["run"]
     config = trial(run, [f"{key}={value}" for key, value in chosen.items()])
-    _check_overrides(chosen, (*evaluation_overrides(config), "outputs"))
+    refuse_retraining("evaluate", chosen, (*evaluation_overrides(config), "outputs"))
     from rich.console import Console
 
     with quiet_imports():
@@ -46,13 +44,3 @@ def main(arguments: list[str]) -> dict[str, float]:
     atomic_write(RunFolder(folder).choices, json.dumps(chosen, indent=1))
     print(f"written to {folder}")
     return metrics
-
-
-def _check_overrides(keys: Iterable[str], allowed: Sequence[str]) -> None:
-    """Raise ConfigError for a key that would make the trial another one than the policy was trained on."""
-    for key in keys:
-        if not any(key == free or key.startswith(f"{free}.") for free in allowed):
-            raise ConfigError(
-                f"{key} cannot change, as the policy is already trained: battery-lab evaluate takes "
-                f"{', '.join(allowed)}; to train another policy, use battery-lab train"
-            )
