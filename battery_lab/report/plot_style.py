@@ -82,15 +82,24 @@ def symlog(axes: Axes, values: ArrayLike, subs: Sequence[int] = (1,)) -> None:
     """
     from matplotlib.ticker import FixedLocator
 
-    size = np.abs(np.asarray(values, np.float64))
-    size = size[np.isfinite(size) & (size > 0)]
-    typical = float(np.median(size)) if len(size) else 1.0
-    linear = 10.0 ** round(math.log10(typical))
+    linear = linear_end(values)
     axes.set_yscale("symlog", linthresh=linear)
     # matplotlib's own locator crowds the linear part with ticks. Ticks outside the axes are not drawn.
-    beyond = [linear * 10.0**decade * sub for decade in range(9) for sub in subs]
-    axes.yaxis.set_major_locator(FixedLocator([0.0, *beyond, *(-tick for tick in beyond)]))
+    axes.yaxis.set_major_locator(FixedLocator(symlog_ticks(linear, subs)))
     number_axis(axes.yaxis)
+
+
+def linear_end(values: ArrayLike) -> float:
+    """Return where the linear part of a symlog scale ends: the power of ten nearest to the values' median magnitude."""
+    size = np.abs(np.asarray(values, np.float64))
+    size = size[np.isfinite(size) & (size > 0)]
+    return 10.0 ** round(math.log10(float(np.median(size)))) if len(size) else 1.0
+
+
+def symlog_ticks(linear: float, subs: Sequence[int]) -> list[float]:
+    """Return 0 and, from the end of the linear part on, the multiples ``subs`` of the powers of ten, on both sides."""
+    beyond = [linear * 10.0**decade * sub for decade in range(9) for sub in subs]
+    return [0.0, *beyond, *(-tick for tick in beyond)]
 
 
 def legend_above(axes: Axes, columns: int) -> None:

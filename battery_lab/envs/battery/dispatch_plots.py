@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from battery_lab.envs.battery.bid_plots import bid_panels
 from battery_lab.envs.battery.week_plot import POLICY, Frames, best_week, median_week, week_panel, words
 from battery_lab.report import Panel
 from battery_lab.report.plot_style import BLUE, GREY, ORANGE, colours, legend_above, number_axis, short, symlog
@@ -50,6 +51,7 @@ def panels(frame: pd.DataFrame, currency: str, baselines: Frames) -> list[Panel]
         _days(frame, currency, baselines),
         _soc(frame, baselines),
         _trading(frame, currency),
+        *bid_panels(frame, currency),
     ]
 
 
