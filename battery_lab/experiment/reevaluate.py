@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-import numpy as np
 import pandas as pd
 from rich.console import Console
 
@@ -66,13 +64,13 @@ def open_stored_policy(experiment: Experiment, run: Path) -> tuple[World, Policy
         observation_state=spec["observation_state"],
     )
     world = source.open()
-    _check_fits(spec, world, source.vector_env(1, 0).single_action_space)
+    _check_fits(spec, world)
     return world, experiment.load_policy(world, run)
 
 
-def _check_fits(spec: Mapping[str, Any], world: World, space: gym.Space[Any]) -> None:
+def _check_fits(spec: Mapping[str, Any], world: World) -> None:
     """Raise ConfigError if observations or actions differ from those in training."""
-    outputs = getattr(space, "n", None) or int(np.prod(space.shape or (1,)))
+    outputs = len(world.action.values[0] if spec["actions"] == "discrete" else world.action.names)
     for quantity, trained, now in (
         ("action outputs", int(spec["outputs"]), outputs),
         ("numbers in an observation", int(spec["observation_size"]), world.layout.size),

@@ -114,3 +114,10 @@ def test_a_damaged_file_of_a_run_is_named(lab, finished, tmp_path: Path, file: s
     assert output.status == 1
     assert output.err.startswith(f"error: run/{file} "), output.err
     assert len(output.err.splitlines()) == 1
+
+
+def test_a_market_that_is_too_short_for_its_periods_is_refused_before_a_look_at_test(evaluate, finished):
+    looks = (finished.folder / "test_looks.jsonl").read_text()
+    output, _ = evaluate("env.test_days=40")
+    assert like("error: market .* holds 24.0 days, and the split needs at least .*\n", output.err), output.err
+    assert (finished.folder / "test_looks.jsonl").read_text() == looks
