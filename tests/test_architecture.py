@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "config": set(),
     "sweep": {"config", "experiment", "tracking"},
     "gym_registration": {"config", "envs.battery"},
-    "cli": {"config", "experiment", "policies", "serving", "sweep", "tracking"},
+    "cli": {"config", "envs", "experiment", "policies", "serving", "sweep", "tracking"},
 }
 # Each environment is a room. One without a rule of its own may import the interfaces and the parts of reports.
 ENVIRONMENTS = {f"envs.{folder.parent.name}" for folder in (PACKAGE / "envs").glob("*/__init__.py")}

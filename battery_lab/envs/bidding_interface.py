@@ -1,11 +1,15 @@
-"""Bidding interface: the training period of a price taker, for learners that differentiate its reward exactly."""
+"""Bidding interface: what a world with bids provides to learners that differentiate its reward, and to traders."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+from battery_lab.envs.interfaces import Actor
 
 Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -90,4 +94,67 @@ class PriceTaker(Protocol):
 
         Raises:
             ConfigError: the reward depends on more than the transition, or an observation lacks the price.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class BidRequest:
+    """The interval and the state that a bid sheet is for.
+
+    Attributes:
+        at: start of the interval, on the market's local clock or with a UTC offset; None: the interval after the last
+            one with a known price.
+        soc: state of charge at its start, a fraction of capacity.
+        floor_per_mwh: lowest price of the market.
+        cap_per_mwh: highest price of the market.
+        knots: number of states of charge in the sheet's curve, at least 2.
+        price_number: number of an observation that the actor's bids and offers are compared with, and on whose scale
+            they are; None if they are its actions.
+    """
+
+    at: str | None
+    soc: float
+    floor_per_mwh: float
+    cap_per_mwh: float
+    knots: int
+    price_number: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BidSheet:
+    """A policy's bid and offer for one dispatch interval.
+
+    Attributes:
+        title: the market, the interval and the state of charge, one line.
+        known: the prices that the bid depends on, one or two sentences.
+        unit: unit of prices, for instance ``AUD/MWh``.
+        curve: state of charge, bid and offer, in three columns: one row per knot and one for the requested state of
+            charge, in rising order.
+        bands: bid and offer at the requested state of charge as ten price bands: one row per direction.
+        worth: what stored energy is worth, one sentence.
+    """
+
+    title: str
+    known: str
+    unit: str
+    curve: pd.DataFrame
+    bands: pd.DataFrame
+    worth: str
+
+
+@runtime_checkable
+class BiddingWorld(Protocol):
+    """A world in which a policy bids into a market."""
+
+    def bid_sheet(self, actor: Actor, request: BidRequest) -> BidSheet:
+        """Return a policy's bid and offer for one interval, from what is known before it.
+
+        Args:
+            actor: maps (N, D) observations to its actions, or to (N, 2) bids and offers if ``request.price_number`` is
+                given.
+            request: the interval and the state.
+
+        Raises:
+            ConfigError: the request is wrong, or the actor's actions are no bids.
+            DataError: the market lacks what the policy observes.
         """

@@ -38,6 +38,11 @@ class ColumnScale:
         shaped = np.arcsinh(values / self.squash) if self.squash else values
         return (shaped - self.mean) / self.std
 
+    def restore(self, scaled: Array) -> Array:
+        """Return the (T,) values whose scaled values are given."""
+        shaped = scaled * self.std + self.mean
+        return np.asarray(np.sinh(shaped) * self.squash) if self.squash else shaped
+
 
 def fit_scales(training: MarketSeries) -> dict[str, ColumnScale]:
     """Fit the scale of each column to the training period; columns whose name begins with ``price`` get the asinh."""

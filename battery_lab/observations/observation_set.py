@@ -75,6 +75,20 @@ class ObservationSet:
         window = next((np.asarray(b.values, np.float32) for b in blocks if b.window), None)
         return Observer(self._layout(blocks), scaled, window, battery, self.soc)
 
+    def prices(self, scaled: Array, observer: Observer, scaling: Scaling) -> Array:
+        """Return the prices that the observed last price stands for, currency per MWh.
+
+        Args:
+            scaled: values of the number ``observer.price_number``; infinite prices stand for values that are clipped.
+            observer: an observer of this set.
+            scaling: the scales that it was built with.
+        """
+        place, scale = observer.price_number - observer.state_numbers, scaling.columns["price"]
+        if place >= len(scaling.mean):  # the last number of a window, which is scaled once
+            return scale.restore(scaled)
+        prices = scale.restore(scaled * scaling.std[place] + scaling.mean[place])
+        return np.where(np.abs(scaled) < self.clip, prices, np.copysign(np.inf, scaled))
+
     def _scaled(self, parts: Sequence[Array], scaling: Scaling, rows: int) -> Float32:
         """Return (T, W) standardised features."""
         scaled = np.empty((rows, len(scaling.mean)), np.float32)

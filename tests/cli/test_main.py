@@ -13,7 +13,7 @@ from battery_lab.cli import main as entry
 from battery_lab.experiment.experiment import Experiment
 from tests.cli.run_commands import start
 
-COMMANDS = ["audit", "evaluate", "export", "serve", "sweep", "sync", "train"]
+COMMANDS = ["audit", "bids", "evaluate", "export", "serve", "sweep", "sync", "train"]
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_each_subcommand_has_help_with_an_example(lab, command):
     assert f"    battery-lab {command} " in message.out
 
 
-@pytest.mark.parametrize("command", ["audit", "evaluate", "export", "serve", "sweep", "sync"])
+@pytest.mark.parametrize("command", ["audit", "bids", "evaluate", "export", "serve", "sweep", "sync"])
 def test_a_subcommand_that_needs_arguments_shows_its_help_without_any(lab, command):
     message = lab(command)
     assert (message.status, message.out) == (2, "")
@@ -98,6 +98,8 @@ def test_a_subcommand_is_a_file_that_is_found_by_its_name(lab, monkeypatch, tmp_
     ("line", "expected"),
     [
         ("battery-lab ev", {"evaluate"}),
+        ("battery-lab bi", {"bids"}),
+        ("battery-lab bids market=a", {"market=aemo"}),
         ("battery-lab s", {"serve", "sweep", "sync", "sweeper=", "seed="}),
         ("battery-lab algo=", {"algo=bid_curves", "algo=dqn", "algo=ppo", "algo=sac"}),
         ("battery-lab train algo=", {"algo=bid_curves", "algo=dqn", "algo=ppo", "algo=sac"}),

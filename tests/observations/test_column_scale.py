@@ -34,3 +34,10 @@ def test_column_without_a_fitted_scale_is_an_error():
     history = History(make_series([1.0, 2.0]), 0, {})
     with pytest.raises(ConfigError, match="no scale was fitted for column 'price'"):
         history.latest("price")
+
+
+def test_scaled_values_can_be_restored():
+    series = make_series(wavy_prices(30), columns={"demand_mw": 5000 + wavy_prices(30)})
+    for name, values in {"price": series.price, **series.columns}.items():
+        scale = fit_scales(series)[name]
+        np.testing.assert_allclose(scale.restore(scale.apply(values)), values, rtol=1e-9)

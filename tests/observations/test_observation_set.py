@@ -142,3 +142,22 @@ def test_values_beyond_training_are_clipped_and_constant_columns_stay_finite():
     values = seen(np.arange(len(series)), np.full(len(series), 20.0))
     assert np.isfinite(values).all()
     assert values.max() == chosen.clip
+
+
+@pytest.mark.parametrize("name", options("observation"))
+def test_the_observed_last_price_stands_for_the_price(name):
+    chosen, series = observation_set(name), market()
+    scaling = chosen.fit(series, 0)
+    observer = chosen.build(series, 0, scaling, make_battery())
+    rows = np.flatnonzero(series.price < 200)  # no spikes, which are clipped
+    prices = chosen.prices(observer.market_number(rows, observer.price_number), observer, scaling)
+    np.testing.assert_allclose(prices, series.price[rows], rtol=1e-3, atol=1e-3)
+
+
+def test_an_observed_price_that_is_clipped_stands_for_any_price_beyond():
+    chosen, series = observation_set("minimal"), market()
+    scaling = chosen.fit(series, 0)
+    observer = chosen.build(series, 0, scaling, make_battery())
+    prices = chosen.prices(np.array([-7.0, -6.0, 5.9, 6.0]), observer, scaling)
+    assert np.isfinite(prices).tolist() == [False, False, True, False]
+    assert (prices[0], prices[-1]) == (-np.inf, np.inf)

@@ -14,6 +14,7 @@ from battery_lab.envs.audit_interface import AuditCheck, Decide
 from battery_lab.envs.battery.action_set import Actions, ActionSet
 from battery_lab.envs.battery.baseline_cache import cached_requests
 from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
+from battery_lab.envs.battery.bid_sheet import BidDesk
 from battery_lab.envs.battery.bidding_problem import BatteryBiddingProblem
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
@@ -21,8 +22,9 @@ from battery_lab.envs.battery.function_audit import FunctionAudit
 from battery_lab.envs.battery.parallel_stretches import run_policy
 from battery_lab.envs.battery.policy_audit import PolicyAudit
 from battery_lab.envs.battery.reward_context import RewardContext
-from battery_lab.envs.battery.time_split import split_time
+from battery_lab.envs.battery.time_split import TimeSplit, split_time
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
+from battery_lab.envs.bidding_interface import BidRequest, BidSheet
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric
 from battery_lab.envs.layout import Layout
 from battery_lab.market.market_series import MarketSeries
@@ -67,13 +69,6 @@ class BatteryWorld:
         self._option, self._series = option, series
         self._lag = option.known_lag
         self._warm_up = round(option.observation.look_back_h / series.interval_h) + self._lag
-        self._split = split_time(
-            series,
-            test_days=option.test_days,
-            validation_days=option.validation_days,
-            episode_days=option.episode_days,
-            warm_up=self._warm_up,
-        )
         self._scaling = Scaling.from_json(fitted) if fitted else option.observation.fit(self._training, self._lag)
         self._scale = self._price_scale(fitted or {}) if option.actions == "bids" else None
         self._actions = self._action_set(cast(ActionKind, actions))
@@ -148,6 +143,19 @@ class BatteryWorld:
             levels=levels,
             knots=knots,
         )
+
+    def bid_sheet(self, actor: Actor, request: BidRequest) -> BidSheet:
+        """Return a policy's bid and offer for one interval; see ``BiddingWorld``."""
+        desk = BidDesk(
+            series=self._series,
+            battery=self._option.battery,
+            observation=self._option.observation,
+            scaling=self._scaling,
+            actions=self._actions,
+            price_lag=self._lag,
+            history=self._warm_up,
+        )
+        return desk.sheet(actor, request)
 
     def problem(self, period: str) -> DispatchProblem:
         """Return a period as a dispatch problem."""
@@ -260,6 +268,18 @@ class BatteryWorld:
         if self._scale:
             return BidActions(kind=kind, power_mw=power, scale=self._scale)
         return ActionSet(kind=kind, levels=self._option.action_levels, power_mw=power)
+
+    @cached_property
+    def _split(self) -> TimeSplit:
+        """The periods. A world with fitted scales needs them for training and evaluation only."""
+        option = self._option
+        return split_time(
+            self._series,
+            test_days=option.test_days,
+            validation_days=option.validation_days,
+            episode_days=option.episode_days,
+            warm_up=self._warm_up,
+        )
 
     @cached_property
     def _training(self) -> MarketSeries:

@@ -1,0 +1,113 @@
+"""battery-lab bids: print a policy's bid and offer for the coming dispatch interval.
+
+    battery-lab bids run=outputs/runs/<run> soc=0.5
+    battery-lab bids run=outputs/runs/<run> soc=0.5 at=2025-06-30T17:05 market.path=prices/ to=bid.csv
+
+    soc=    state of charge at the start of the interval, a fraction of capacity
+    at=     start of the interval, on the market's local clock or with a UTC offset; default: the interval after the
+            last price
+    floor=  lowest price of the market, per MWh; default -1000 (AEMO, AUD)
+    cap=    highest price of the market, per MWh; default 20300 (AEMO, AUD, July 2025 to June 2026)
+    to=     a CSV file for the price bands, in the columns of an AEMO bid
+
+Prints bid and offer over the state of charge, the same as ten price bands with MW for a bidirectional unit, and what a
+stored MWh is worth. Only prices before the interval are used. The run needs env.actions=bids or algo=bid_curves.
+Values of market, battery and env can be overridden, as in battery-lab evaluate.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from battery_lab.cli.build_experiment import build_experiment
+from battery_lab.cli.key_value_arguments import folder, key_values, refuse_retraining, run_folder
+from battery_lab.common.atomic_write import atomic_write
+from battery_lab.common.errors import ConfigError, require
+from battery_lab.config.environment_class_attributes import evaluation_overrides
+from battery_lab.config.quiet_imports import quiet_imports
+from battery_lab.config.stored_trial import trial
+
+if TYPE_CHECKING:
+    from battery_lab.envs.bidding_interface import BidSheet
+
+DEFAULTS = {"floor": "-1000", "cap": "20300"}
+OWN = ("run", "soc", "at", *DEFAULTS, "to")
+BANDS = 10
+
+
+def main(arguments: list[str]) -> BidSheet:
+    """Print the bid sheet of a run's policy and return it.
+
+    Raises:
+        LabError: there is no such run, it makes no bids, an argument is wrong, or prices are missing.
+    """
+    chosen = DEFAULTS | key_values(arguments)
+    run = run_folder(chosen)
+    if not chosen.get("soc"):
+        raise ConfigError("soc=<fraction> must give the state of charge at the start of the interval, such as soc=0.5")
+    soc, floor, cap = (_number(key, chosen[key]) for key in ("soc", *DEFAULTS))
+    overrides = {key: value for key, value in chosen.items() if key not in OWN}
+    config = trial(run, [f"{key}={value}" for key, value in overrides.items()])
+    refuse_retraining("bids", overrides, (*OWN, *evaluation_overrides(config), "outputs"))
+    experiment = build_experiment(config)
+    with quiet_imports():
+        from battery_lab.experiment.policy_bids import policy_bids
+
+    sheet = policy_bids(experiment, run, at=chosen.get("at"), soc=soc, floor_per_mwh=floor, cap_per_mwh=cap)
+    if "to" in chosen:
+        require(bool(chosen["to"]), "to", "must name a file, such as bid.csv", chosen["to"])
+        atomic_write(folder(chosen["to"]), sheet.bands.to_csv(index=False))
+    _print(sheet, soc)
+    return sheet
+
+
+def _number(key: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    require(math.isfinite(number), key, "must be a number", text)
+    return number
+
+
+def _print(sheet: BidSheet, soc: float) -> None:
+    console = Console(highlight=False, markup=False)
+    heading = f"Bid and offer over the state of charge, {sheet.unit}:"
+    console.print(sheet.title, sheet.known, "", heading, sep="\n", soft_wrap=True)
+    console.print(_curve(sheet, soc))
+    console.print(f"Price bands, {sheet.unit} and MW:", soft_wrap=True)
+    console.print(_bands(sheet))
+    console.print(sheet.worth, soft_wrap=True)
+
+
+def _curve(sheet: BidSheet, soc: float) -> Table:
+    """Return the curve as a table in which the requested state of charge is marked."""
+    table = _table("soc", "bid", "offer")
+    table.add_column()
+    for state, bid, offer in sheet.curve.to_numpy().tolist():
+        mark = "requested" if state == soc else ""
+        table.add_row(f"{state:.3f}", f"{bid:,.2f}", f"{offer:,.2f}", mark)
+    return table
+
+
+def _bands(sheet: BidSheet) -> Table:
+    """Return the price bands as a table with one row per band."""
+    sides = [(str(row["DIRECTION"]), row) for _, row in sheet.bands.iterrows()]
+    headings = [f"{side}\n{name}" for side, _ in sides for name in ("PRICEBAND", "BANDAVAIL")]
+    table = _table("band", *headings)
+    for band in range(1, BANDS + 1):
+        cells = [(f"{row[f'PRICEBAND{band}']:,.2f}", f"{row[f'BANDAVAIL{band}']:g}") for _, row in sides]
+        table.add_row(str(band), *(cell for pair in cells for cell in pair))
+    return table
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
+    return table
