@@ -17,8 +17,8 @@ from battery_lab.config.conf_folder import conf_dir
 from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.transition import Transition
 from battery_lab.planning import perfect_foresight
-from battery_lab.rewards.shaping import Shaping
 from battery_lab.rewards.term import BoundTerm, Term
+from battery_lab.rewards.weighted_terms import Shaping
 from tests.rewards.reward_contexts import make_context, random_dispatch
 from tests.small_batteries_and_series import make_battery, wavy_prices
 

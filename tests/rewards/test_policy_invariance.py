@@ -13,8 +13,8 @@ from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.rewards.potential import Potential
 from battery_lab.rewards.regret import Regret
 from battery_lab.rewards.revenue import Revenue
-from battery_lab.rewards.shaping import Shaping
 from battery_lab.rewards.wear import Wear
+from battery_lab.rewards.weighted_terms import Shaping
 from tests.rewards.reward_contexts import TableValue, dispatch, make_context
 from tests.small_batteries_and_series import make_battery
 

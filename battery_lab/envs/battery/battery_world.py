@@ -32,7 +32,7 @@ from battery_lab.observations.observer import Observer
 from battery_lab.observations.scaling import Scaling
 from battery_lab.planning.perfect_foresight import HindsightValue
 from battery_lab.planning.perfect_foresight import hindsight as tabulate_hindsight
-from battery_lab.rewards.shaping import BoundShaping
+from battery_lab.rewards.weighted_terms import BoundShaping
 
 if TYPE_CHECKING:
     from battery_lab.envs.battery.environment import BatteryMarket

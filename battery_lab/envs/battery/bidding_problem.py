@@ -13,7 +13,7 @@ from battery_lab.envs.bidding_interface import Rows, SliceGradient
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.observer import Observer
 from battery_lab.planning.bid_policy_gradient import knot_weights, move_table, slice_gradient, transitions
-from battery_lab.rewards.shaping import BoundShaping
+from battery_lab.rewards.weighted_terms import BoundShaping
 
 TABLE_BYTES = 1 << 30  # rewards are kept in memory up to this size, and computed again beyond
 CHUNK_ROWS = 1024

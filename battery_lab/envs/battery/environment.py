@@ -15,7 +15,7 @@ from battery_lab.envs.battery.battery_world import LABELS, BatteryWorld
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.market.market_series import Market
 from battery_lab.observations.observation_set import ObservationSet
-from battery_lab.rewards.shaping import Shaping
+from battery_lab.rewards.weighted_terms import Shaping
 
 BIDS = "bids"
 

@@ -16,7 +16,7 @@ from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.transition import Transition
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.observer import Observer
-from battery_lab.rewards.shaping import BoundShaping
+from battery_lab.rewards.weighted_terms import BoundShaping
 
 Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]

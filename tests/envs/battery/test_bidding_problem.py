@@ -14,9 +14,9 @@ from battery_lab.planning.bid_policy_gradient import move_table
 from battery_lab.rewards.cycle_cost import CycleCost
 from battery_lab.rewards.exploration import Exploration
 from battery_lab.rewards.revenue import Revenue
-from battery_lab.rewards.shaping import Shaping
 from battery_lab.rewards.soc_limit import SocLimit
 from battery_lab.rewards.undelivered_energy import UndeliveredEnergy
+from battery_lab.rewards.weighted_terms import Shaping
 from tests.compositions import option
 from tests.envs.small_world import make_bidding_world, make_world
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices

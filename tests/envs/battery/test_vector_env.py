@@ -9,7 +9,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from battery_lab.envs.battery.single_env import BatteryEnv
-from battery_lab.rewards.shaping import BoundShaping
+from battery_lab.rewards.weighted_terms import BoundShaping
 from tests.compositions import option, same_arrays
 from tests.envs.small_world import make_world
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices

@@ -11,10 +11,10 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.rewards.exploration import Exploration
 from battery_lab.rewards.grid_fee import GridFee
 from battery_lab.rewards.revenue import Revenue
-from battery_lab.rewards.shaping import Shaping
 from battery_lab.rewards.soc_limit import SocLimit
 from battery_lab.rewards.term import Term
 from battery_lab.rewards.wear import Wear
+from battery_lab.rewards.weighted_terms import Shaping
 from tests.rewards.reward_contexts import dispatch, make_context, random_dispatch
 from tests.small_batteries_and_series import make_battery, wavy_prices
 
