@@ -1,4 +1,4 @@
-"""battery-lab audit: show that decisions use only values that were known when they were made.
+"""battery-lab audit: check that decisions use only what was known at the time.
 
     battery-lab audit run=outputs/runs/<run>
     battery-lab audit run=outputs/runs/<run> period=validation moments=500 market.path=newer/
