@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from battery_lab.common.errors import ConfigError, require
+from battery_lab.common.errors import ConfigError, DataError, require
 from battery_lab.envs.battery.action_set import Actions
 from battery_lab.envs.battery.bid_actions import BidActions
 from battery_lab.envs.battery.coming_interval import known_series, local_time, refuse_unknown, row_at
@@ -51,7 +51,8 @@ class BidDesk:
         self._check(request)
         row = row_at(self.series, request.at, self.history)
         battery, interval_h = self.battery, self.series.interval_h
-        soc = np.union1d(np.linspace(battery.soc_min, battery.soc_max, request.knots), request.soc)
+        knots = np.linspace(battery.soc_min, battery.soc_max, request.knots)
+        soc = np.union1d(knots[~np.isclose(knots, request.soc)], request.soc)  # 0.3 and 0.30000000000000004 are one
         prices = self._prices(actor, row, soc * battery.capacity_mwh, request.price_number)
         curve = pd.DataFrame({"soc": soc, "bid_per_mwh": prices[:, 0], "offer_per_mwh": prices[:, 1]})
         bid, offer = prices[int(np.searchsorted(soc, request.soc))].tolist()
@@ -96,8 +97,12 @@ class BidDesk:
         refuse_unknown(named, self.series, local_time(self.series, row))
         answers = actor(observation)
         if price_number is None and isinstance(self.actions, BidActions):
-            return self.actions.prices(answers)
-        return self.observation.prices(np.asarray(answers, np.float64), observer, self.scaling)
+            prices = self.actions.prices(answers)
+        else:
+            prices = self.observation.prices(np.asarray(answers, np.float64), observer, self.scaling)
+        if np.isnan(prices).any():
+            raise DataError("the policy's bids are not numbers, as its training diverged: train another policy")
+        return prices
 
     def _title(self, row: int, soc: float) -> str:
         start, end = (local_time(self.series, place) for place in (row, row + 1))

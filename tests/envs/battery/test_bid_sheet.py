@@ -72,6 +72,18 @@ def test_a_curve_has_evenly_spaced_states_and_the_requested_one(world):
     assert (np.diff(curve["offer_per_mwh"]) < 0).all()
 
 
+@pytest.mark.parametrize("soc", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_requested_state_that_is_a_knot_has_one_row(world, soc):
+    curve = world.bid_sheet(bidder, request(soc=soc, knots=9)).curve
+    assert len(curve) == 9
+    assert (curve["soc"] == soc).sum() == 1
+
+
+def test_bids_that_are_not_numbers_are_refused(world):
+    with pytest.raises(DataError, match="the policy's bids are not numbers, as its training diverged: train another"):
+        world.bid_sheet(lambda observation: np.full((len(observation), 2), np.nan), request())
+
+
 def test_bands_hold_the_bid_and_the_offer_at_the_requested_state(world):
     sheet = world.bid_sheet(bidder, request())
     ((_, bid, offer),) = sheet.curve[sheet.curve["soc"] == 0.5].to_numpy().tolist()
