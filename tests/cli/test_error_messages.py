@@ -49,7 +49,7 @@ ERRORS = [
     ("~algo.lrr", "~algo.lrr: algo.lrr is not an option: .*; did you mean algo.lr?"),
     ("~algo.lr", "algo.lr is missing: PPO needs it, so set it in the YAML of algo"),
     ("~algo", "algo must be chosen: algo=... can be bid_curves, dqn, ppo, sac"),
-    ("ppo", "'ppo' is not a command: battery-lab has evaluate, .*. Overrides are written as key=value."),
+    ("ppo", "'ppo' is not a command: battery-lab has audit, .*. Overrides are written as key=value."),
     ("evaluat run=x", "'evaluat' is not a command: .*; did you mean battery-lab evaluate? .*"),
     ("seed=1 ppo", "'ppo' cannot be read: write key=value.*"),
     ("market.path=a,b)", "'market.path=a,b)' cannot be read: write key=value, without spaces around =, and quote .*"),
