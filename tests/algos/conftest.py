@@ -10,6 +10,7 @@ from hydra.utils import get_class
 
 from battery_lab.algos.rllib_options import RLlibOptions
 from battery_lab.config.conf_folder import conf_dir
+from tests.algos.small_bid_curves import BATTERY
 from tests.compositions import options, part, small
 from tests.envs.small_world import make_option
 
@@ -53,3 +54,15 @@ def worlds(tmp_path_factory, choices):
         return env.open(actions)
 
     return world
+
+
+@pytest.fixture(scope="session")
+def known(tmp_path_factory):
+    """A world whose price is known when the battery is dispatched."""
+    return make_option(tmp_path_factory.mktemp("known"), battery=BATTERY).open("discrete")
+
+
+@pytest.fixture(scope="session")
+def bids(tmp_path_factory):
+    """A world of bids."""
+    return make_option(tmp_path_factory.mktemp("bids"), battery=BATTERY, actions="bids").open("continuous")

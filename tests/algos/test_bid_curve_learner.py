@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from battery_lab.algos.bid_curve_checkpoint import STATE, TENSORS
 from battery_lab.algos.bid_curve_learner import slices
-from battery_lab.common.errors import ConfigError, DataError
+from battery_lab.common.errors import ConfigError
 from battery_lab.envs.battery.action_set import ActionSet
 from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
+from tests.algos.small_bid_curves import BATTERY, NETWORK, iterate, make_learner
 from tests.algos.training_setup import setup_for
 from tests.compositions import SMALL_ALGOS, option
-from tests.envs.small_world import make_option
 from tests.inventory_env.inventory import InventoryWorld
-from tests.small_batteries_and_series import make_battery
-
-NETWORK = ("network", "mlp", ["network.hidden=[16]"])
-BATTERY = make_battery()
-
-
-@pytest.fixture(scope="module")
-def known(tmp_path_factory):
-    """A world whose price is known when the battery is dispatched."""
-    return make_option(tmp_path_factory.mktemp("known"), battery=BATTERY).open("discrete")
-
-
-@pytest.fixture(scope="module")
-def bids(tmp_path_factory):
-    """A world of bids."""
-    return make_option(tmp_path_factory.mktemp("bids"), battery=BATTERY, actions="bids").open("continuous")
-
-
-def make_learner(world, seed=0, wrap=None, env_steps=10_000, actions=None, **changes):
-    kind = "continuous" if world.action.is_increasing else "discrete"
-    setup = setup_for(world, option(*NETWORK), actions or kind)
-    problem = wrap or setup.bidding_problem
-    algo = replace(option("algo", "bid_curves", SMALL_ALGOS["bid_curves"]), **changes)
-    return algo.learner(replace(setup, seed=seed, env_steps=env_steps, bidding_problem=problem))
 
 
 def state(learner):
@@ -62,10 +34,6 @@ def check_equal(first, second):
             assert values == second[name], name
         else:
             np.testing.assert_array_equal(values, second[name], err_msg=name)
-
-
-def iterate(learner, times):
-    return [learner.train() for _ in range(times)]
 
 
 def test_equal_seeds_give_equal_results_to_the_bit_and_other_seeds_do_not(known):
@@ -271,42 +239,6 @@ def actions_of(world):
         scale = PriceScale.from_json(world.observation_state()["bids"])
         return BidActions(kind="continuous", power_mw=BATTERY.power_mw, scale=scale)
     return ActionSet(kind="discrete", levels=3, power_mw=BATTERY.power_mw)
-
-
-DAMAGES = {
-    "no tensors": lambda folder: (folder / TENSORS).unlink(),
-    "truncated tensors": lambda folder: (folder / TENSORS).write_bytes((folder / TENSORS).read_bytes()[:-9]),
-    "no state": lambda folder: (folder / STATE).unlink(),
-    "half a state": lambda folder: (folder / STATE).write_text((folder / STATE).read_text()[:50]),
-    "a list": lambda folder: (folder / STATE).write_text("[]"),
-    "no steps": lambda folder: change_state(folder, env_steps=None),
-    "slices that are no numbers": lambda folder: change_state(folder, waiting=["first"]),
-    "another random generator": lambda folder: change_state(folder, random={"bit_generator": "MT19937"}),
-    "no random generator": lambda folder: change_state(folder, random=None),
-}
-
-
-def change_state(folder, **changes):
-    (folder / STATE).write_text(json.dumps(json.loads((folder / STATE).read_text()) | changes))
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_checkpoint_is_an_error_that_names_it(known, tmp_path, damage):
-    learner = make_learner(known)
-    learner.train()
-    learner.save(tmp_path, None)
-    DAMAGES[damage](tmp_path)
-    with pytest.raises(DataError, match=f"{tmp_path} does not hold the state of this learner: .*earlier checkpoint"):
-        learner.restore(tmp_path)
-
-
-@pytest.mark.parametrize("changes", [{"knots": 4}, {"levels": 11}, {"slice_intervals": 90}])
-def test_a_checkpoint_of_other_options_is_an_error(known, tmp_path, changes):
-    learner = make_learner(known)
-    learner.train()
-    learner.save(tmp_path, None)
-    with pytest.raises(DataError, match="does not hold the state of this learner"):
-        make_learner(known, **changes).restore(tmp_path)
 
 
 def test_an_environment_whose_prices_depend_on_actions_is_refused():

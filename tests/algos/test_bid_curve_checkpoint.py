@@ -1,0 +1,46 @@
+"""Bid curve checkpoint: damaged files, and files of other options, are errors that name the folder."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from battery_lab.algos.bid_curve_checkpoint import STATE, TENSORS
+from battery_lab.common.errors import DataError
+from tests.algos.small_bid_curves import make_learner
+
+DAMAGES = {
+    "no tensors": lambda folder: (folder / TENSORS).unlink(),
+    "truncated tensors": lambda folder: (folder / TENSORS).write_bytes((folder / TENSORS).read_bytes()[:-9]),
+    "no state": lambda folder: (folder / STATE).unlink(),
+    "half a state": lambda folder: (folder / STATE).write_text((folder / STATE).read_text()[:50]),
+    "a list": lambda folder: (folder / STATE).write_text("[]"),
+    "no steps": lambda folder: change_state(folder, env_steps=None),
+    "slices that are no numbers": lambda folder: change_state(folder, waiting=["first"]),
+    "another random generator": lambda folder: change_state(folder, random={"bit_generator": "MT19937"}),
+    "no random generator": lambda folder: change_state(folder, random=None),
+}
+
+
+def change_state(folder, **changes):
+    (folder / STATE).write_text(json.dumps(json.loads((folder / STATE).read_text()) | changes))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_an_error_that_names_it(known, tmp_path, damage):
+    learner = make_learner(known)
+    learner.train()
+    learner.save(tmp_path, None)
+    DAMAGES[damage](tmp_path)
+    with pytest.raises(DataError, match=f"{tmp_path} does not hold the state of this learner: .*earlier checkpoint"):
+        learner.restore(tmp_path)
+
+
+@pytest.mark.parametrize("changes", [{"knots": 4}, {"levels": 11}, {"slice_intervals": 90}])
+def test_a_checkpoint_of_other_options_is_an_error(known, tmp_path, changes):
+    learner = make_learner(known)
+    learner.train()
+    learner.save(tmp_path, None)
+    with pytest.raises(DataError, match="does not hold the state of this learner"):
+        make_learner(known, **changes).restore(tmp_path)
