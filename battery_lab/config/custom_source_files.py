@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from battery_lab.common.nested_values import leaves
+from battery_lab.common.flat_keys import leaves
 
 LAB = {"battery_lab", "hydra_plugins", "sagemaker_emulator", "sagemaker_entry", "sagemaker_jobs"}
 

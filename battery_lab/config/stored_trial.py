@@ -9,7 +9,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.common.errors import ConfigError, LabError, damaged
-from battery_lab.common.nested_values import leaves
+from battery_lab.common.flat_keys import leaves
 from battery_lab.common.old_names import ADDED_OPTIONS, current_name
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import compose

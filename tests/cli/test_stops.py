@@ -116,7 +116,7 @@ def send_at(patch: pytest.MonkeyPatch, target: object, name: str, number: int) -
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("battery_lab.cli.train_arguments", "check_groups"),
+        ("battery_lab.cli.resume_and_rerun_arguments", "check_groups"),
         ("battery_lab.cli.run_trial", "build_experiment"),
         ("battery_lab.envs.world_cache.WorldSource", "open"),
         ("battery_lab.rllib.ray_runtime.ray", "init"),

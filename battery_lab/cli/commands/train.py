@@ -16,8 +16,8 @@ import sys
 import hydra
 
 from battery_lab.cli.hydra_error_handling import hydra_errors_explained, hydra_raises
+from battery_lab.cli.resume_and_rerun_arguments import hydra_arguments
 from battery_lab.cli.run_trial import run_trial
-from battery_lab.cli.train_arguments import hydra_arguments
 from battery_lab.config.compose import register_resolvers
 from battery_lab.config.conf_folder import conf_dir
 

@@ -22,7 +22,7 @@ from battery_lab.rllib.learners.fast_categorical import distribution
 from battery_lab.rllib.runners.action_sampling import greedy_actions, sample_actions
 from battery_lab.rllib.runners.checkpointed_runner import CheckpointedEnvRunner
 from battery_lab.rllib.runners.episode_returns import finished_episodes
-from battery_lab.rllib.runners.fast_forward import exploration_forward
+from battery_lab.rllib.runners.fast_forward_pass import exploration_forward
 from battery_lab.rllib.runners.fragment import Fragment, FragmentBuilder
 from battery_lab.rllib.threads_and_memory import keep_freed_memory, torch_threads
 

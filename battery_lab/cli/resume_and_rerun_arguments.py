@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from battery_lab.cli.key_value_arguments import folder
 from battery_lab.common.errors import ConfigError
-from battery_lab.common.nested_values import leaves
+from battery_lab.common.flat_keys import leaves
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.conf_folder import conf_dir
 from battery_lab.config.override_kinds import SWEEP_GROUPS, check_groups, check_one_each, group_of, is_group

@@ -1,4 +1,4 @@
-"""Nested values: mappings within mappings, as configurations are, by full keys."""
+"""Flat keys: the leaves of nested mappings, such as configurations, by their full keys."""
 
 from __future__ import annotations
 
