@@ -1,4 +1,4 @@
-"""Experiment: trains an algorithm on an environment, evaluates the best policy and reports it."""
+"""Experiment: trains an algorithm on an environment, evaluates the policy that it keeps and reports it."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ class _Run:
             learner.stop()
 
     def evaluate(self) -> dict[str, float]:
-        """Evaluate the best policy once on the test period, and write the results."""
+        """Evaluate the kept policy once on the test period, and write the results."""
         experiment = self.experiment
         policy, name = experiment.load_policy(self.world, self.folder), experiment.name
         final_evaluation.record_test_look(self.folder, name, self.world)

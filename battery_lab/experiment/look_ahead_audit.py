@@ -33,6 +33,9 @@ class Audit:
         seed: seed of the moments and of the changed values.
         known: what was known when a decision was made; empty if the environment does not say.
         checks: the comparisons.
+        data: hash of the data and of their split by time.
+        env_steps: environment steps of the policy's training, which tell whether the run has trained on since; None
+            for a function.
         metrics: metrics of a function in the period; empty for a policy, as they would be a use of the test period.
     """
 
@@ -42,6 +45,8 @@ class Audit:
     seed: int
     known: str
     checks: Sequence[AuditCheck]
+    data: str
+    env_steps: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -94,7 +99,14 @@ def audit_policy(experiment: Experiment, run: Path, period: str, moments: int, s
     with console.status(f"deciding again before {moments} moments"):
         checks = _auditable(world).audit(policy, period, moments=moments, seed=seed)
     return Audit(
-        policy=experiment.name, period=period, moments=moments, seed=seed, known=known_when(world)[0], checks=checks
+        policy=experiment.name,
+        period=period,
+        moments=moments,
+        seed=seed,
+        known=known_when(world)[0],
+        checks=checks,
+        data=world.digest,
+        env_steps=policy.env_steps,
     )
 
 
@@ -128,6 +140,7 @@ def audit_function(
         seed=seed,
         known=known_when(world)[0],
         checks=checks,
+        data=world.digest,
         metrics=shares[name],
     )
 

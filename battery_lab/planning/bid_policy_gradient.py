@@ -188,8 +188,10 @@ def slice_gradient(
     }
     for name, (values, shape) in arrays.items():
         # One infinity or NaN makes the sum infinite or NaN.
-        if np.shape(values) != shape or not np.isfinite(np.sum(values)):
-            raise ValueError(f"{name} must be finite and have the shape {shape}, got {np.shape(values)}")
+        if np.shape(values) != shape:
+            raise ValueError(f"{name} must have the shape {shape}, got {np.shape(values)}")
+        if not np.isfinite(np.sum(values)):
+            raise ValueError(f"{name} must be finite")
     bid, offer, scaled_price, reward = (np.ascontiguousarray(x, np.float64) for x in (bid, offer, scaled_price, reward))
     value, occupancy = np.array(value_end, np.float64), np.array(occupancy_start, np.float64)
     policy = np.empty((4, rows[0], *size))

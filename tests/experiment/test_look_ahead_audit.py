@@ -29,7 +29,7 @@ def check(**changes):
 
 def audit(*checks, **changes):
     fields = {"policy": "ppo", "period": "test", "moments": 9, "seed": 0, "known": "bids", "checks": checks}
-    return Audit(**(fields | changes))
+    return Audit(**(fields | {"data": "a1"} | changes))
 
 
 def test_a_passed_audit_says_what_was_compared():

@@ -237,7 +237,7 @@ def test_a_uniform_share_gives_a_gradient_at_states_that_are_not_visited():
     ],
 )
 def test_wrong_shapes_and_infinities_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} must be finite and have the shape"):
+    with pytest.raises(ValueError, match=rf"{name} must (be finite|have the shape \()"):
         Case().solve(**{name: value})
 
 
