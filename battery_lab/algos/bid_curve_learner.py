@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -121,7 +120,9 @@ class BidCurveLearner:
         out = self._scaled_curves(torch.from_numpy(self.problem.observations(rows)))
         curves = out.detach().numpy().astype(np.float64)
         if not np.isfinite(curves).all():
-            raise LabError("algo=bid_curves diverged: its curves are no numbers; lower algo.lr, and start again")
+            raise LabError(
+                "the training of algo=bid_curves diverged, as its curves are not finite: start again with a lower algo.lr"
+            )
         ends = np.cumsum([len(self._rows(place)) for place in places])
         towards, solutions = np.empty_like(curves), []
         for place, end in zip(places, ends, strict=True):
@@ -175,7 +176,7 @@ class BidCurveLearner:
         """Return a copy of the policy, whose curves are on the scale of the prices."""
         setup = self._setup
         network = BidCurveNetwork(setup.network.encoder(setup.layout), setup.network.out_features, self.network.spec)
-        network.load_state_dict(copy.deepcopy(self.network.state_dict()))
+        network.load_state_dict(self.network.state_dict())
         with torch.no_grad():
             network.head.weight.mul_(self._price_std)
             network.head.bias.mul_(self._price_std).add_(self._price_mean)

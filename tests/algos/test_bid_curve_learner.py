@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from battery_lab.algos.bid_curve_learner import slices
-from battery_lab.common.errors import ConfigError
+from battery_lab.common.errors import ConfigError, LabError
 from battery_lab.envs.battery.action_set import ActionSet
 from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
 from tests.algos.small_bid_curves import BATTERY, NETWORK, iterate, make_learner
@@ -251,3 +251,11 @@ def test_an_environment_whose_prices_depend_on_actions_is_refused():
 def test_discrete_bids_are_refused(bids):
     with pytest.raises(ConfigError, match="algo=bid_curves cannot choose among discrete bids"):
         make_learner(bids, actions="discrete")
+
+
+def test_a_training_that_diverged_is_an_error_that_says_what_to_change(known):
+    learner = make_learner(known)
+    with torch.no_grad():
+        learner.network.head.bias[0] = torch.nan
+    with pytest.raises(LabError, match=r"bid curves are not finite: start again with a lower algo\.lr"):
+        learner.train()

@@ -65,10 +65,11 @@ def test_a_check_fails_if_more_decisions_moved_than_may(changes, passed):
 
 
 def test_the_file_holds_what_was_compared(tmp_path):
-    path = audit(check(), check(moved=1), metrics={"capture": 0.5, "lift_over_rule": float("nan")}).write(
-        tmp_path / "new", {"market": "aemo"}
-    )
+    metrics = {"capture": 0.5, "lift_over_rule": float("nan")}
+    made = audit(check(), check(moved=1), metrics=metrics, data="b2", env_steps=7)
+    path = made.write(tmp_path / "new", {"market": "aemo"})
     content = json.loads(path.read_text())
+    assert (content["data"], content["env_steps"]) == ("b2", 7)
     assert (path.name, content["passed"], content["choices"]) == ("audit.json", False, {"market": "aemo"})
     assert content["metrics"] == {"capture": 0.5, "lift_over_rule": None}
     assert [("finding" in one, one["passed"]) for one in content["checks"]] == [(False, True), (True, False)]

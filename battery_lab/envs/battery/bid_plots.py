@@ -133,10 +133,10 @@ def _accepted(frame: pd.DataFrame, currency: str) -> Panel:
 
     return Panel(
         title="Accepted bids and offers",
-        caption="Price-duration curves of the intervals in which the battery bought or sold: a point gives the number "
-        "of hours with at least that price. Each curve is sorted by itself. The area between bids and prices bought at "
-        "is what the policy was ready to pay and did not have to; the area between offers and prices sold at is what "
-        "it got beyond its offers. Linear near zero, logarithmic beyond.",
+        caption="Intervals in which the battery bought or sold. A point gives the number of hours with at least that "
+        "price; each curve is sorted from the highest price to the lowest. Between bids and prices bought at lies what "
+        "the policy would also have paid; between offers and prices sold at, what it earned above its offers. Linear "
+        "near zero, logarithmic beyond.",
         draw=draw,
         size=(10.0, 4.4),
     )
