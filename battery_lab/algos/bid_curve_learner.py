@@ -120,9 +120,7 @@ class BidCurveLearner:
         out = self._scaled_curves(torch.from_numpy(self.problem.observations(rows)))
         curves = out.detach().numpy().astype(np.float64)
         if not np.isfinite(curves).all():
-            raise LabError(
-                "the training of algo=bid_curves diverged, as its curves are not finite: start again with a lower algo.lr"
-            )
+            raise LabError("the training diverged, as its bid curves are not finite: start again with a lower algo.lr")
         ends = np.cumsum([len(self._rows(place)) for place in places])
         towards, solutions = np.empty_like(curves), []
         for place, end in zip(places, ends, strict=True):
