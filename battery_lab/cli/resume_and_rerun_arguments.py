@@ -9,7 +9,7 @@ from typing import Any
 from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf
 
-from battery_lab.cli.key_value_arguments import folder
+from battery_lab.cli.subcommand_arguments import folder
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.flat_keys import leaves
 from battery_lab.common.run_folder import RunFolder

@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from sagemaker_emulator.emulator_state import Capacity
 from sagemaker_emulator.protocol.faults_and_rate_limits import Faults
 from sagemaker_emulator.protocol.request_parser import Request
 from sagemaker_emulator.protocol.responses_and_errors import Response, json_response, to_json
-from sagemaker_emulator.shared_state import Capacity
 from sagemaker_emulator.training.api_operations import TrainingOperations
 
 PREFIX = "/emulator/"

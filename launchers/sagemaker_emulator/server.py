@@ -15,9 +15,9 @@ from pathlib import Path
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from sagemaker_emulator.emulator_state import EmulatorState
 from sagemaker_emulator.job_state import ACCOUNT
 from sagemaker_emulator.options_and_credentials import Credentials, Options
-from sagemaker_emulator.shared_state import SharedState
 from sagemaker_emulator.wsgi_app import EmulatorApp
 
 ADDRESS = "address.json"
@@ -41,7 +41,7 @@ def serve(options: Options, work: Path, port: int, *, with_parent: bool = False)
     server = make_server(
         "127.0.0.1", port, lambda *request: apps[0](*request), threaded=True, request_handler=MotoRequestHandler
     )
-    shared = SharedState(options, work.resolve(), f"http://127.0.0.1:{server.server_port}", _new_key(), _new_key())
+    shared = EmulatorState(options, work.resolve(), f"http://127.0.0.1:{server.server_port}", _new_key(), _new_key())
     app = EmulatorApp(shared, DomainDispatcherApplication(create_backend_app))
     apps.append(app)
     ended = threading.Event()
@@ -77,7 +77,7 @@ def _new_key() -> Credentials:
     return Credentials(access_key_id, secrets.token_urlsafe(30))
 
 
-def _write_address(path: Path, shared: SharedState) -> None:
+def _write_address(path: Path, shared: EmulatorState) -> None:
     """Write the emulator's address and key to a file that only this user can read."""
     content = {
         "endpoint_url": shared.endpoint_url,

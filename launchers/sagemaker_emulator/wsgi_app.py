@@ -10,12 +10,12 @@ from http import HTTPStatus
 from typing import Any
 
 from sagemaker_emulator.control_api import PREFIX, ControlApi, RequestLog
+from sagemaker_emulator.emulator_state import EmulatorState
 from sagemaker_emulator.experiments import moto_gaps
 from sagemaker_emulator.protocol.faults_and_rate_limits import Fault, Faults, Rates, refusal
 from sagemaker_emulator.protocol.request_parser import Request, read_request
 from sagemaker_emulator.protocol.responses_and_errors import AwsError, Response, error_response, json_response
 from sagemaker_emulator.protocol.service_model_validation import validate
-from sagemaker_emulator.shared_state import SharedState
 from sagemaker_emulator.training.api_operations import TrainingOperations
 
 _MODELS = ("sagemaker", "sagemaker-metrics")
@@ -29,7 +29,7 @@ WsgiApplication = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 class EmulatorApp:
     """A WSGI application in front of moto's."""
 
-    def __init__(self, shared: SharedState, moto: WsgiApplication) -> None:
+    def __init__(self, shared: EmulatorState, moto: WsgiApplication) -> None:
         """Build the application.
 
         Args:

@@ -78,3 +78,8 @@ def like(pattern: str, text: str) -> bool:
 def figures(folder: Path) -> dict[str, float]:
     found = json.loads((folder / "metrics.json").read_text())
     return {key: value for key, value in found.items() if key not in TIMES}
+
+
+def looks(folder: Path) -> list[str]:
+    """Return the commands that looked at a run's test time."""
+    return [json.loads(line)["command"] for line in (folder / "test_looks.jsonl").read_text().splitlines()]

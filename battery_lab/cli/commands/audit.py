@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from battery_lab.cli.build_experiment import build_experiment
-from battery_lab.cli.key_value_arguments import folder, key_values, refuse_retraining, run_folder
+from battery_lab.cli.subcommand_arguments import folder, key_values, refuse_retraining, run_folder
 from battery_lab.common.errors import ConfigError, require, require_choice
 from battery_lab.config.build import build_part, resolve
 from battery_lab.config.compose import compose

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from battery_lab.cli.build_experiment import build_experiment
-from battery_lab.cli.key_value_arguments import folder, key_values, refuse_retraining, run_folder
+from battery_lab.cli.subcommand_arguments import folder, key_values, refuse_retraining, run_folder
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError, require
 from battery_lab.config.environment_class_attributes import evaluation_overrides

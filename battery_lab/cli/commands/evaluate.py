@@ -14,7 +14,7 @@ import json
 from datetime import UTC, datetime
 
 from battery_lab.cli.build_experiment import build_experiment
-from battery_lab.cli.key_value_arguments import key_values, refuse_retraining, run_folder
+from battery_lab.cli.subcommand_arguments import key_values, refuse_retraining, run_folder
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.environment_class_attributes import evaluation_overrides

@@ -13,7 +13,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from battery_lab.cli.key_value_arguments import folder, key_values, run_folder
+from battery_lab.cli.subcommand_arguments import folder, key_values, run_folder
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.build import algo_name, build_part, resolve

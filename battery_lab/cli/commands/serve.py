@@ -17,7 +17,7 @@ import ipaddress
 import shlex
 from pathlib import Path
 
-from battery_lab.cli.key_value_arguments import folder, key_values
+from battery_lab.cli.subcommand_arguments import folder, key_values
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
 

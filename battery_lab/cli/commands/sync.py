@@ -18,7 +18,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from battery_lab.cli.error_messages import exit_message, shows_traceback
-from battery_lab.cli.key_value_arguments import folder
+from battery_lab.cli.subcommand_arguments import folder
 from battery_lab.common.errors import ConfigError, LabError, damaged
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.build import build_part, resolve

@@ -8,11 +8,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sagemaker_emulator.emulator_state import EmulatorState
 from sagemaker_emulator.experiments import moto_gaps, search
 from sagemaker_emulator.experiments.job_component import JobComponent
 from sagemaker_emulator.job_state import Job
 from sagemaker_emulator.protocol.responses_and_errors import AwsError, invalid
-from sagemaker_emulator.shared_state import SharedState
 from sagemaker_emulator.training.job_run import JobRun
 from sagemaker_emulator.training.training_job_rules import check_job, check_quota, check_tags
 
@@ -25,7 +25,7 @@ Operation = Callable[[Parameters, str], dict[str, Any]]
 class TrainingOperations:
     """Operations on the training jobs of all regions."""
 
-    def __init__(self, shared: SharedState) -> None:
+    def __init__(self, shared: EmulatorState) -> None:
         """Start without jobs.
 
         Args:

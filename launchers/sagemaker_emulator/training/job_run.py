@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
+from sagemaker_emulator.emulator_state import EmulatorState
 from sagemaker_emulator.experiments.job_component import JobComponent
 from sagemaker_emulator.job_state import NO_CAPACITY, Job, now
-from sagemaker_emulator.shared_state import SharedState
 from sagemaker_emulator.training.host import Host
 from sagemaker_emulator.training.host_log import HostLog
 from sagemaker_emulator.training.s3_transfer import CheckpointCopy, download, upload_artifact
@@ -41,7 +41,7 @@ class _EarlyEndError(Exception):
 class JobRun:
     """Runs a job in a thread."""
 
-    def __init__(self, job: Job, shared: SharedState, component: JobComponent | None) -> None:
+    def __init__(self, job: Job, shared: EmulatorState, component: JobComponent | None) -> None:
         """Start the thread.
 
         Args:

@@ -7,8 +7,8 @@ If trials run as jobs elsewhere, the results of finished jobs are downloaded fir
 
 from __future__ import annotations
 
-from battery_lab.cli.key_value_arguments import refuse_more, sweep_folder
 from battery_lab.cli.remote_jobs_lookup import find_remote_jobs
+from battery_lab.cli.subcommand_arguments import refuse_more, sweep_folder
 from battery_lab.sweep.collect import collect
 
 

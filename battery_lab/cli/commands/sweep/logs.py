@@ -7,8 +7,8 @@ The log of a job elsewhere is followed until the job ends.
 
 from __future__ import annotations
 
-from battery_lab.cli.key_value_arguments import sweep_folder, trial_number
 from battery_lab.cli.remote_jobs_lookup import find_remote_jobs
+from battery_lab.cli.subcommand_arguments import sweep_folder, trial_number
 from battery_lab.common.errors import ConfigError
 from battery_lab.sweep.logs import logs
 

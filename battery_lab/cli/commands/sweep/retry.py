@@ -8,7 +8,7 @@ If the sweep is running, it starts these trials; otherwise this command resumes 
 
 from __future__ import annotations
 
-from battery_lab.cli.key_value_arguments import sweep_folder, trial_number
+from battery_lab.cli.subcommand_arguments import sweep_folder, trial_number
 from battery_lab.sweep.retry import retry
 
 

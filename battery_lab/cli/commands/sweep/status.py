@@ -7,7 +7,7 @@ A trial is waiting, running, done, pruned, stopped or failed. The last column sa
 
 from __future__ import annotations
 
-from battery_lab.cli.key_value_arguments import refuse_more, sweep_folder
+from battery_lab.cli.subcommand_arguments import refuse_more, sweep_folder
 from battery_lab.sweep.status import status
 
 

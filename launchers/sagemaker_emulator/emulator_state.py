@@ -1,4 +1,4 @@
-"""Shared state of all jobs: the options, the instances that are available, and a client of each AWS service."""
+"""Emulator state that all jobs share: the options, the instances that are available, and a client of each service."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Capacity:
                 self._used[kind] -= count
 
 
-class SharedState:
+class EmulatorState:
     """Shared state of all jobs."""
 
     def __init__(self, options: Options, work: Path, endpoint_url: str, user: Credentials, own: Credentials) -> None:

@@ -1,4 +1,4 @@
-"""Arguments of subcommands: ``key=value``, as in Hydra's overrides, run and sweep folders, and trial numbers."""
+"""Subcommand arguments: ``key=value``, as in Hydra's overrides, run and sweep folders, and trial numbers."""
 
 from __future__ import annotations
 
