@@ -138,3 +138,30 @@ def test_an_error_in_a_sweep_is_reported_before_any_trial(sweep, tmp_path, argum
     assert like(f"error: {message}\n", output.err), output.err
     assert not taken
     assert list(tmp_path.glob("outputs/*/*/*/.hydra")) == []
+
+
+@pytest.mark.walk
+@pytest.mark.parametrize(
+    ("study", "swept", "variants"), [("reward_study", "reward", 6), ("observation_study", "observation", 4)]
+)
+def test_a_study_is_a_sweep_whose_seeds_the_command_line_may_change(sweep, study: str, swept: str, variants: int):
+    output, taken = sweep(f"experiment={study}", "seed=3")
+    assert (output.status, output.err) == (0, "")
+    assert {experiment.seed for experiment in taken} == {3}
+    assert len({experiment.config["choices"][swept] for experiment in taken}) == variants == len(taken)
+
+
+@pytest.mark.walk
+def test_studies_of_algorithms_give_each_its_budget_and_may_bid(sweep):
+    for study, actions in (("algo_study", "auto"), ("bids_study", "bids")):
+        _, taken = sweep(f"experiment={study}", "seed=0")
+        steps = {type(experiment.algo).__name__: experiment.train.env_steps for experiment in taken}
+        assert steps == {"BidCurves": 8_000_000, "PPO": 5_000_000, "SAC": 500_000, "DQN": 500_000}
+        assert {experiment.env.actions for experiment in taken} == {actions}
+        taken.clear()
+
+
+@pytest.mark.walk
+def test_the_price_lag_study_compares_three_kinds_of_knowledge(sweep):
+    _, taken = sweep("experiment=price_lag_study", "seed=0")
+    assert [(one.env.actions, one.env.price_lag) for one in taken] == [("auto", 0), ("auto", 1), ("bids", 1)]
