@@ -156,7 +156,7 @@ def test_studies_of_algorithms_give_each_its_budget_and_may_bid(sweep):
     for study, actions in (("algo_study", "auto"), ("bids_study", "bids")):
         _, taken = sweep(f"experiment={study}", "seed=0")
         steps = {type(experiment.algo).__name__: experiment.train.env_steps for experiment in taken}
-        assert steps == {"BidCurves": 8_000_000, "PPO": 5_000_000, "SAC": 500_000, "DQN": 500_000}
+        assert steps == {"BidCurves": 8_000_000, "PPO": 5_000_000, "SAC": 1_000_000, "DQN": 500_000}
         assert {experiment.env.actions for experiment in taken} == {actions}
         taken.clear()
 
