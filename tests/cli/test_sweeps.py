@@ -163,5 +163,8 @@ def test_studies_of_algorithms_give_each_its_budget_and_may_bid(sweep):
 
 @pytest.mark.walk
 def test_the_price_lag_study_compares_three_kinds_of_knowledge(sweep):
+    _, taken = sweep("experiment=price_lag_study", "seed=0", "env.price_lag=0")
+    assert {(one.env.actions, one.env.price_lag) for one in taken} == {("auto", 0), ("bids", 0)}
+    taken.clear()
     _, taken = sweep("experiment=price_lag_study", "seed=0")
     assert [(one.env.actions, one.env.price_lag) for one in taken] == [("auto", 0), ("auto", 1), ("bids", 1)]

@@ -51,6 +51,8 @@ class ZipSweeper(BasicSweeper):
         Raises:
             HydraException: lists have different lengths, or an override is an interval.
         """
+        # The command line comes after the parameters of the configuration, and replaces them.
+        overrides = list({override.get_key_element(): override for override in overrides}.values())
         choices = {override.get_key_element(): _choices(override) for override in overrides}
         swept = {override.get_key_element() for override in overrides if override.is_sweep_override()}
         zipped = {key: choices[key] for key in choices if key in swept and key not in self.repeats}
