@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from battery_lab.planning.bid_clearing import clear
-from battery_lab.planning.bid_policy_gradient import knot_weights, move_table, slice_gradient, transitions
+from battery_lab.planning.bid_policy_gradient import knot_weights, slice_gradient
+from battery_lab.planning.move_table import move_table, transitions
 from tests.small_batteries_and_series import make_battery, wavy_prices
 
 HOURS = 1 / 12

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -10,21 +10,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from battery_lab.envs.audit_interface import AuditCheck, Decide
 from battery_lab.envs.battery.action_set import Actions, ActionSet
 from battery_lab.envs.battery.baseline_cache import cached_requests
 from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
-from battery_lab.envs.battery.bid_sheet import BidDesk
 from battery_lab.envs.battery.bidding_problem import BatteryBiddingProblem
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
-from battery_lab.envs.battery.function_audit import FunctionAudit
 from battery_lab.envs.battery.parallel_stretches import run_policy
-from battery_lab.envs.battery.policy_audit import PolicyAudit
 from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.time_split import TimeSplit, split_time
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
-from battery_lab.envs.bidding_interface import BidRequest, BidSheet
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric
 from battery_lab.envs.layout import Layout
 from battery_lab.market.market_series import MarketSeries
@@ -144,19 +139,6 @@ class BatteryWorld:
             knots=knots,
         )
 
-    def bid_sheet(self, actor: Actor, request: BidRequest) -> BidSheet:
-        """Return a policy's bid and offer for one interval; see ``BiddingWorld``."""
-        desk = BidDesk(
-            series=self._series,
-            battery=self._option.battery,
-            observation=self._option.observation,
-            scaling=self._scaling,
-            actions=self._actions,
-            price_lag=self._lag,
-            history=self._warm_up,
-        )
-        return desk.sheet(actor, request)
-
     def problem(self, period: str) -> DispatchProblem:
         """Return a period as a dispatch problem."""
         first, end = self._split.periods[period]
@@ -176,32 +158,6 @@ class BatteryWorld:
         requests, actions = run_policy(problem, actor, self._observer, self._actions)
         dispatch = Dispatch.replay(problem, requests)
         return Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame().assign(**self._actions.columns(actions)))
-
-    def audit(self, actor: Actor, period: str, *, moments: int, seed: int) -> list[AuditCheck]:
-        """Check that a policy uses only what is known; see ``AuditableWorld``."""
-        problem = self.problem(period)
-        requests, _ = run_policy(problem, actor, self._observer, self._actions)
-        audit = PolicyAudit(
-            problem=problem,
-            actor=actor,
-            actions=self._actions,
-            observer_of=lambda piece: self._observer if piece is self._series else self._build_observer(piece),
-            look_back=self._warm_up,
-            energy_mwh=Dispatch.replay(problem, requests).transition.energy_mwh,
-        )
-        return [audit.check(moments, seed)]
-
-    def audit_function(
-        self, make: Callable[[], Decide], name: str, period: str, *, moments: int, seed: int
-    ) -> tuple[dict[str, Evaluation], list[AuditCheck]]:
-        """Run another program's decisions through a period and check them; see ``AuditableWorld``."""
-        problem = self.problem(period)
-        audit = FunctionAudit(problem=problem, make=make)
-        run = audit.run()
-        dispatch = Dispatch.replay(problem, run.request_mw)
-        evaluation = Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame())
-        checks = audit.check(run, dispatch.transition.energy_mwh, moments, seed)
-        return {name: evaluation} | self.baselines(period, (self.optimum, self.rule)), checks
 
     def baselines(self, period: str, names: Sequence[str] | None = None) -> dict[str, Evaluation]:
         """Evaluate the baselines, or some of them; their requests are computed once per market, battery and period."""

@@ -12,7 +12,8 @@ from battery_lab.envs.battery.physics import Array, Battery
 from battery_lab.envs.bidding_interface import Rows, SliceGradient
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.observer import Observer
-from battery_lab.planning.bid_policy_gradient import knot_weights, move_table, slice_gradient, transitions
+from battery_lab.planning.bid_policy_gradient import knot_weights, slice_gradient
+from battery_lab.planning.move_table import move_table, transitions
 from battery_lab.rewards.weighted_terms import BoundShaping
 
 TABLE_BYTES = 1 << 30  # rewards are kept in memory up to this size, and computed again beyond

@@ -12,6 +12,7 @@ from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.envs.battery.action_set import KINDS, ActionSet
 from battery_lab.envs.battery.battery_world import LABELS, BatteryWorld
+from battery_lab.envs.battery.bid_and_audit_world import BidAndAuditWorld
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.market.market_series import Market
 from battery_lab.observations.observation_set import ObservationSet
@@ -79,10 +80,10 @@ class BatteryMarket:
         """0 if the price of the dispatched interval is known to a policy, 1 if only the price before it is."""
         return max(self.price_lag, 1) if self.actions == BIDS else self.price_lag
 
-    def open(self, actions: str, observation_state: Mapping[str, Any] | None = None) -> BatteryWorld:
+    def open(self, actions: str, observation_state: Mapping[str, Any] | None = None) -> BidAndAuditWorld:
         """Load the prices, split them by time and fit the observation scales on the training period.
 
         Raises:
             DataError: the prices cannot be used, or are too few for the split.
         """
-        return BatteryWorld(self, self.market.load(), actions, observation_state)
+        return BidAndAuditWorld(self, self.market.load(), actions, observation_state)

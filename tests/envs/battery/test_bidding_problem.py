@@ -10,7 +10,7 @@ from battery_lab.envs.battery import bidding_problem
 from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.transition import Transition
 from battery_lab.market.rolling_statistics import mean_before
-from battery_lab.planning.bid_policy_gradient import move_table
+from battery_lab.planning.move_table import move_table
 from battery_lab.rewards.cycle_cost import CycleCost
 from battery_lab.rewards.exploration import Exploration
 from battery_lab.rewards.revenue import Revenue
