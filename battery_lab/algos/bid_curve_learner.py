@@ -15,7 +15,7 @@ from torch import Tensor
 from battery_lab.algos import bid_curve_checkpoint
 from battery_lab.algos.functional_adamw import AdamWState, adamw_step
 from battery_lab.algos.interfaces import Iteration, Setup
-from battery_lab.common.errors import ConfigError, LabError
+from battery_lab.common.errors import ConfigError, diverged
 from battery_lab.envs.bidding_interface import SliceGradient
 from battery_lab.policies.bid_curve_network import BidCurveNetwork, CurveSpec
 from battery_lab.policies.policy import Policy
@@ -120,7 +120,7 @@ class BidCurveLearner:
         out = self._scaled_curves(torch.from_numpy(self.problem.observations(rows)))
         curves = out.detach().numpy().astype(np.float64)
         if not np.isfinite(curves).all():
-            raise LabError("the training diverged, as its bid curves are not finite: start again with a lower algo.lr")
+            raise diverged("its bid curves", "algo.lr")
         ends = np.cumsum([len(self._rows(place)) for place in places])
         towards, solutions = np.empty_like(curves), []
         for place, end in zip(places, ends, strict=True):

@@ -51,6 +51,18 @@ def damaged(path: Path, why: object, remedy: str = "run the trial again") -> Dat
     return DataError(f"{path} is damaged ({' '.join(str(why).split())}): restore it from a backup, or {remedy}")
 
 
+def diverged(
+    values: str, options: str = "learning rate (algo.lr; of SAC, algo.actor_lr and algo.critic_lr)"
+) -> LabError:
+    """Return the error for a training that diverged.
+
+    Args:
+        values: what is not finite, a plural such as ``the policy's bids``.
+        options: the options to lower.
+    """
+    return LabError(f"the training diverged, as {values} are not finite: start again with a lower {options}")
+
+
 def causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and its causes. The chain may contain a cycle, if an error was raised again."""
     seen: set[int] = set()

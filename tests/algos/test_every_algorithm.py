@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from battery_lab.common.errors import LabError
 from battery_lab.policies import policy as stored
 from tests.algos.conftest import RLLIB
 from tests.algos.training_setup import kinds_of, setup_for
@@ -35,3 +37,19 @@ def test_a_trained_policy_acts_the_same_once_stored(tmp_path, algos, choices, wo
         np.testing.assert_array_equal(loaded(seen), policy(seen))
         assert (loaded.actions, loaded.env_steps) == (kind, steps)
         assert world.evaluate(loaded, "validation").metrics.keys() == {metric.name for metric in world.metrics}
+
+
+@pytest.mark.parametrize("name", ["ppo", "sac"])
+def test_a_diverged_training_on_bids_is_an_error_that_says_what_to_change(algos, choices, worlds, name):
+    network, world = part(choices["mlp"], "network"), worlds("continuous", "mlp", "bids")
+    learner = algos[name].learner(setup_for(world, network, "continuous"))
+    try:
+        module = learner.algorithm.env_runner.module
+        with torch.no_grad():
+            for weights in module.parameters():
+                weights.fill_(torch.nan)
+        with pytest.raises(LabError, match="the training diverged, as .* not finite: start again with a lower"):
+            for _ in range(3):
+                learner.train()
+    finally:
+        learner.stop()

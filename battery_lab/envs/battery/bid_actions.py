@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from battery_lab.common.errors import diverged
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning
 from battery_lab.planning.bid_clearing import clear
 
@@ -108,8 +109,13 @@ class BidActions:
         Args:
             actions: (N,) numbers of pairs, or (N, 2) bids and offers on the scale, which are clipped to [-1, 1].
             price: (N,) prices of the interval, currency per MWh.
+
+        Raises:
+            LabError: a bid or an offer is not a number.
         """
         units = self._units(actions)
+        if np.isnan(units).any():
+            raise diverged("the policy's bids")
         return clear(units[:, 0], units[:, 1], self.scale.to_unit(price), self.power_mw)
 
     def columns(self, actions: NDArray[Any]) -> dict[str, Array]:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical, TorchSquashedGaussian
 
+from battery_lab.common.errors import diverged
+
 
 def greedy_actions(module: Any, inputs: torch.Tensor) -> torch.Tensor:
     """Return the most likely actions, squashed for a squashed Gaussian, which RLlib (2.60) omits."""
@@ -16,9 +18,15 @@ def greedy_actions(module: Any, inputs: torch.Tensor) -> torch.Tensor:
 
 
 def sample_actions(dist: Any, inputs: torch.Tensor) -> torch.Tensor:
-    """Return actions sampled from a distribution class; the most common class needs no distribution object."""
+    """Return actions sampled from a distribution class; the most common class needs no distribution object.
+
+    Raises:
+        LabError: a number of a continuous distribution is not finite.
+    """
     if dist is TorchCategorical:
         # The exponential race of torch.multinomial: it gives the same actions for the same generator.
         return (inputs - torch.empty_like(inputs).exponential_().log_()).argmax(dim=-1)
+    if not bool(inputs.isfinite().all()):
+        raise diverged("the outputs of the policy")
     action: torch.Tensor = dist.from_logits(inputs).sample()
     return action

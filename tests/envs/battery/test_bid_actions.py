@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from battery_lab.common.errors import LabError
 from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
 from tests.small_batteries_and_series import make_battery, wavy_prices
 
@@ -125,11 +126,6 @@ def test_columns_are_the_bid_and_the_offer_of_each_action(actions, some):
     assert (columns["bid_per_mwh"] <= columns["offer_per_mwh"]).all()
 
 
-def test_an_action_that_is_no_number_is_refused():
-    with pytest.raises(ValueError, match="must be numbers"):
-        requested(CONTINUOUS, np.array([np.nan, 0.5]), 50.0)
-
-
 @given(st.tuples(UNITS, UNITS), st.integers(0, 44), st.lists(PRICES, min_size=2, max_size=20))
 def test_requests_rise_with_the_price(units, pair, prices):
     for request in (
@@ -171,3 +167,9 @@ def test_energy_balances_whatever_clears(units, prices, soc, self_discharge, hou
         assert min(kept[0], battery.energy_min_mwh) <= after[0] <= battery.energy_max_mwh
         assert power[0] * mw >= 0 and abs(power[0]) <= abs(mw)
         energy = after
+
+
+@pytest.mark.parametrize("action", [[np.nan, 0.5], [0.5, np.nan], [np.nan, np.nan]])
+def test_bids_that_are_not_numbers_are_the_error_of_a_diverged_training(action):
+    with pytest.raises(LabError, match="the training diverged, as the policy's bids are not finite: start again with"):
+        requested(CONTINUOUS, action, [50.0])
