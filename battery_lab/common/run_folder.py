@@ -94,7 +94,7 @@ class RunFolder:
 
     @property
     def policy(self) -> Path:
-        """The best policy on the validation period; ``policies.policy`` writes it."""
+        """The policy that the training kept; ``policies.policy`` writes it."""
         return self.path / self.POLICY
 
     @property

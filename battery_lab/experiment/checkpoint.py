@@ -1,4 +1,4 @@
-"""Checkpoints: the state of the learner, the training progress and the best policy, written atomically."""
+"""Checkpoints: the state of the learner, the training progress and the kept policy, written atomically."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from battery_lab.common.errors import DataError
 if TYPE_CHECKING:
     from battery_lab.algos.interfaces import Learner
 
-STATE, BEST = "state.json", "best_policy"
+STATE, KEPT = "state.json", "kept_policy"
+# Checkpoints of earlier versions have these names for what is kept now.
+OLD_KEPT = "best_policy"
+OLD_FIELDS = {"best_capture": "kept_capture", "best_env_steps": "kept_env_steps"}
 FILES = "files"  # key in the state: sizes of all files of the checkpoint
 NAME = re.compile(r"^\d{12}$")
 
@@ -28,9 +31,9 @@ class Progress:
         env_steps: environment steps trained on.
         seconds: training duration without validation and start-up.
         best: the best validation score so far; None before the first validation.
-        best_capture: capture of the kept policy in the validation period.
-        best_env_steps: environment step of the kept policy.
-        stale: number of validations since that of the best policy.
+        kept_capture: capture of the kept policy in the validation period.
+        kept_env_steps: environment step of the kept policy.
+        stale: number of validations since the best score.
         next_checkpoint: environment step of the next checkpoint.
         next_validation: environment step of the next validation.
         data: hash of the data and their split; empty before they are read.
@@ -39,8 +42,8 @@ class Progress:
     env_steps: int = 0
     seconds: float = 0.0
     best: float | None = None
-    best_capture: float | None = None
-    best_env_steps: int = 0
+    kept_capture: float | None = None
+    kept_env_steps: int = 0
     stale: int = 0
     next_checkpoint: int = 0
     next_validation: int = 0
@@ -49,8 +52,8 @@ class Progress:
     def metrics(self) -> dict[str, float]:
         """Return the metrics of the training for ``metrics.json``."""
         return {
-            "validation/capture": float("nan") if self.best_capture is None else self.best_capture,
-            "validation/env_steps": float(self.best_env_steps),
+            "validation/capture": float("nan") if self.kept_capture is None else self.kept_capture,
+            "validation/env_steps": float(self.kept_env_steps),
             "train/env_steps": float(self.env_steps),
             "train/seconds": self.seconds,
             "train/env_steps_per_second": self.env_steps / max(self.seconds, 1e-9),
@@ -64,7 +67,7 @@ def save(folder: Path, learner: Learner, progress: Progress, policy: Path, keep:
         folder: the folder of all checkpoints of the run.
         learner: the learner.
         progress: progress of the training; its steps name the checkpoint.
-        policy: folder of the best policy so far, which may be missing.
+        policy: folder of the kept policy, which may be missing.
         keep: how many checkpoints to keep.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +81,7 @@ def save(folder: Path, learner: Learner, progress: Progress, policy: Path, keep:
         part.mkdir()
         learner.save(part, earlier[-1] if earlier else None)
         if policy.is_dir():
-            shutil.copytree(policy, part / BEST)
+            shutil.copytree(policy, part / KEPT)
         (part / STATE).write_text(json.dumps(asdict(progress) | {FILES: _sizes(part)}))
     for old in list_checkpoints(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
@@ -134,6 +137,7 @@ def _read(checkpoints: list[Path]) -> Progress:
         state = json.loads(newest.read_text())
         if isinstance(state, dict):
             state.pop(FILES, None)
+            state = {OLD_FIELDS.get(name, name): value for name, value in state.items()}
         progress = Progress(**state)
         if progress.env_steps == env_steps(newest.parent):
             return progress
@@ -147,8 +151,10 @@ def _read(checkpoints: list[Path]) -> Progress:
 
 
 def restore(path: Path, learner: Learner, policy: Path) -> None:
-    """Restore a learner and the folder of the best policy from a checkpoint."""
+    """Restore a learner and the folder of the kept policy from a checkpoint."""
     learner.restore(path)
     shutil.rmtree(policy, ignore_errors=True)
-    if (path / BEST).is_dir():
-        shutil.copytree(path / BEST, policy)
+    for kept in (path / KEPT, path / OLD_KEPT):
+        if kept.is_dir():
+            shutil.copytree(kept, policy)
+            return

@@ -68,7 +68,7 @@ class ConsoleProgress:
             parts.append(f"reward {metrics['train/reward_mean']:+.4f}")
         if (score := metrics.get(f"train/{self._score.name}")) is not None:
             parts.append(f"{score:,.0f} {self._score.unit or self._score.label}")
-        if progress.best_capture is not None:
-            parts.append(f"validation capture {metrics.get('validation/capture', progress.best_capture):.3f}")
-            parts.append(f"kept {progress.best_capture:.3f}")
+        if progress.kept_capture is not None:
+            parts.append(f"validation capture {metrics.get('validation/capture', progress.kept_capture):.3f}")
+            parts.append(f"kept {progress.kept_capture:.3f}")
         return "  ".join([*parts, f"{clock(max(left, 0))} left"])

@@ -150,7 +150,7 @@ class Trainer:
         if is_better:
             progress.best = score
         if is_better or self.options.keep_policy == "last":
-            progress.best_capture, progress.best_env_steps = metrics["validation/capture"], progress.env_steps
+            progress.kept_capture, progress.kept_env_steps = metrics["validation/capture"], progress.env_steps
             self.keep()
         return metrics
 

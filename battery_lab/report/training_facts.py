@@ -51,7 +51,7 @@ def part_words(part: Mapping[str, Any], option: object) -> str:
 
 
 def training_words(figures: Mapping[str, Any]) -> str:
-    """Return the length of the training in environment steps and time, and the step of the best policy."""
+    """Return the length of the training in environment steps and time, and the step of the kept policy."""
     steps, seconds = figures.get("train/env_steps"), figures.get("train/seconds")
     kept = figures.get("validation/env_steps")
     if not isinstance(steps, int | float):
@@ -59,7 +59,7 @@ def training_words(figures: Mapping[str, Any]) -> str:
     words = f"{steps:,.0f} environment steps"
     if isinstance(seconds, int | float):
         words += f" in {in_words(seconds)}"
-    return words + (f"; best policy at step {kept:,.0f}" if isinstance(kept, int | float) else "")
+    return words + (f"; kept policy at step {kept:,.0f}" if isinstance(kept, int | float) else "")
 
 
 def _parts(trial: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -41,7 +41,7 @@ def test_a_run_folder_holds_the_results_of_bids(finished):
     assert metrics["train/env_steps"] >= 2048
     assert metrics["test/capture"] < metrics["baseline/perfect_foresight/capture"] == 1
     kept = {path.name for path in checkpoint.latest(folder / "checkpoints")[0].iterdir()}
-    assert kept == {"state.json", "best_policy", "learner.safetensors", "learner.json"}
+    assert kept == {"state.json", "kept_policy", "learner.safetensors", "learner.json"}
     buys, sells = check_bids(folder, "bid_curves")
     assert buys.any() and sells.any()
     curves = [json.loads(line) for line in (folder / "curves.jsonl").read_text().splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -47,13 +48,27 @@ def save(tmp_path, env_steps, learner=None, keep=2, **progress):
     return checkpoint.save(tmp_path / "checkpoints", learner or StandInLearner(), state, tmp_path / "policy", keep)
 
 
+def test_a_checkpoint_of_an_earlier_version_is_restored(tmp_path, policy):
+    path = save(tmp_path, 512, best=3.5, kept_capture=0.7, kept_env_steps=256)
+    (path / "kept_policy").rename(path / "best_policy")
+    state = json.loads((path / "state.json").read_text())
+    state["best_capture"], state["best_env_steps"] = state.pop("kept_capture"), state.pop("kept_env_steps")
+    state["files"] = {name.replace("kept_policy", "best_policy"): size for name, size in state["files"].items()}
+    (path / "state.json").write_text(json.dumps(state))
+    shutil.rmtree(policy)
+    newest, progress = checkpoint.latest(tmp_path / "checkpoints")
+    assert newest == path and progress == Progress(env_steps=512, best=3.5, kept_capture=0.7, kept_env_steps=256)
+    checkpoint.restore(path, StandInLearner("old"), policy)
+    assert (policy / "policy.json").read_text() == "best"
+
+
 def test_restore_returns_what_was_saved(tmp_path, policy):
-    path = save(tmp_path, 512, best=3.5, best_capture=0.7, best_env_steps=256, stale=1, data="digest")
+    path = save(tmp_path, 512, best=3.5, kept_capture=0.7, kept_env_steps=256, stale=1, data="digest")
     (policy / "policy.json").write_text("later")
     (policy / "extra").touch()
     newest, progress = checkpoint.latest(tmp_path / "checkpoints")
     assert newest == path
-    assert progress == Progress(env_steps=512, best=3.5, best_capture=0.7, best_env_steps=256, stale=1, data="digest")
+    assert progress == Progress(env_steps=512, best=3.5, kept_capture=0.7, kept_env_steps=256, stale=1, data="digest")
     learner = StandInLearner("old")
     checkpoint.restore(path, learner, policy)
     assert learner.weights == "new"

@@ -55,7 +55,7 @@ def test_run_folder_holds_all_results(finished):
     assert metrics["train/env_steps"] >= 2048
     # Runs of earlier versions have these names.
     kept = {path.name for path in checkpoint.latest(folder / "checkpoints")[0].iterdir()}
-    assert kept == {"state.json", "best_policy", "rllib"} | ({"replay"} if algo != "ppo" else set())
+    assert kept == {"state.json", "kept_policy", "rllib"} | ({"replay"} if algo != "ppo" else set())
     frame = pd.read_parquet(folder / "dispatch.parquet")
     assert len(frame) == 4 * 288
     assert set(frame.policy) == {algo}

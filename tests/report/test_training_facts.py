@@ -39,7 +39,7 @@ def test_header_shows_options_and_training_time(tmp_path: Path) -> None:
         "Reward": "calm: revenue, 2.5 x wear",
         "Network": "hidden [16, 8]",
         "Options": "algo=ppo reward=calm market=aemo seed=3",
-        "Training run": "2,000,128 environment steps in 1 min 51 s; best policy at step 1,500,000",
+        "Training run": "2,000,128 environment steps in 1 min 51 s; kept policy at step 1,500,000",
     }
 
 
@@ -77,4 +77,4 @@ def test_report_of_a_run_that_is_not_finished_shows_the_given_figures(tmp_path: 
     (tmp_path / "metrics.json").unlink()
     assert "Training run" not in facts(write(tmp_path))
     page = write(tmp_path, figures={"train/env_steps": 131072.0, "train/seconds": 3.2, "validation/env_steps": 98304.0})
-    assert facts(page)["Training run"] == "131,072 environment steps in 3 s; best policy at step 98,304"
+    assert facts(page)["Training run"] == "131,072 environment steps in 3 s; kept policy at step 98,304"
