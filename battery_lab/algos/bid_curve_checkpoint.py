@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from battery_lab.algos.bid_curve_learner import BidCurveLearner
 
 TENSORS, STATE = "learner.safetensors", "learner.json"
+FORMAT = 1
 
 
 def save(learner: BidCurveLearner, folder: Path) -> None:
@@ -28,6 +29,7 @@ def save(learner: BidCurveLearner, folder: Path) -> None:
     tensors["occupancy_start"] = torch.from_numpy(learner.occupancy_start)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / TENSORS)
     state = {
+        "format": FORMAT,
         "env_steps": learner.env_steps,
         "waiting": learner.waiting.tolist(),
         "random": learner.random.bit_generator.state,
@@ -39,10 +41,12 @@ def restore(learner: BidCurveLearner, folder: Path) -> None:
     """Restore a learner from a folder.
 
     Raises:
-        DataError: the checkpoint is damaged, or belongs to other options.
+        DataError: the checkpoint is damaged, has another format, or belongs to other options.
     """
     try:
-        tensors, state = load_file(folder / TENSORS), json.loads((folder / STATE).read_text())
+        state = json.loads((folder / STATE).read_text())
+        _check_format(folder / STATE, state.get("format", FORMAT))  # the first versions wrote no number
+        tensors = load_file(folder / TENSORS)
         network = {name: tensors[f"network.{name}"] for name in learner.network.state_dict()}
         learner.network.load_state_dict(network)
         for name, moments in learner.optimizer._asdict().items():
@@ -56,7 +60,17 @@ def restore(learner: BidCurveLearner, folder: Path) -> None:
         learner.env_steps = int(state["env_steps"])
         learner.waiting = np.asarray(state["waiting"], np.int64)
         learner.random.bit_generator.state = state["random"]
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except DataError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         raise DataError(
             f"{folder} does not hold the state of this learner: {error}; resume from an earlier checkpoint"
         ) from None
+
+
+def _check_format(file: Path, found: object) -> None:
+    if found != FORMAT:
+        raise DataError(
+            f"{file} has the format {found!r}, and this version reads format {FORMAT}: resume with the version that "
+            "wrote it, or start again with rerun="
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -44,3 +45,24 @@ def test_a_checkpoint_of_other_options_is_an_error(known, tmp_path, changes):
     learner.save(tmp_path, None)
     with pytest.raises(DataError, match="does not hold the state of this learner"):
         make_learner(known, **changes).restore(tmp_path)
+
+
+@pytest.mark.parametrize("number", [2, 0, "1", None])
+def test_another_format_is_an_error_that_names_file_format_and_remedy(known, tmp_path, number):
+    learner = make_learner(known)
+    learner.save(tmp_path, None)
+    change_state(tmp_path, format=number)
+    expected = f"{tmp_path / STATE} has the format {number!r}, and this version reads format 1: resume with the version"
+    with pytest.raises(DataError, match=re.escape(expected)):
+        learner.restore(tmp_path)
+
+
+def test_a_checkpoint_of_the_first_versions_which_wrote_no_format_is_restored(known, tmp_path):
+    learner, restored = make_learner(known), make_learner(known)
+    learner.train()
+    learner.save(tmp_path, None)
+    state = json.loads((tmp_path / STATE).read_text())
+    del state["format"]
+    (tmp_path / STATE).write_text(json.dumps(state))
+    restored.restore(tmp_path)
+    assert restored.train() == learner.train()
