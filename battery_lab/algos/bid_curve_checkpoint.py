@@ -31,6 +31,7 @@ def save(learner: BidCurveLearner, folder: Path) -> None:
     state = {
         "format": FORMAT,
         "env_steps": learner.env_steps,
+        "annealed": {name: annealing.to_json() for name, annealing in learner.annealed.items()},
         "waiting": learner.waiting.tolist(),
         "random": learner.random.bit_generator.state,
     }
@@ -45,7 +46,9 @@ def restore(learner: BidCurveLearner, folder: Path) -> None:
     """
     try:
         state = json.loads((folder / STATE).read_text())
-        _check_format(folder / STATE, state.get("format", FORMAT))  # the first versions wrote no number
+        _check_format(
+            folder / STATE, state.get("format", FORMAT)
+        )  # the first versions wrote no number, and no annealing
         tensors = load_file(folder / TENSORS)
         network = {name: tensors[f"network.{name}"] for name in learner.network.state_dict()}
         learner.network.load_state_dict(network)
@@ -58,6 +61,11 @@ def restore(learner: BidCurveLearner, folder: Path) -> None:
                 raise ValueError(f"{name} has the shape {values.shape}, not {getattr(learner, name).shape}")
             setattr(learner, name, values)
         learner.env_steps = int(state["env_steps"])
+        if "format" in state:
+            learner.annealed = {
+                name: annealing.resumed(state["annealed"][name], learner.env_steps)
+                for name, annealing in learner.annealed.items()
+            }
         learner.waiting = np.asarray(state["waiting"], np.int64)
         learner.random.bit_generator.state = state["random"]
     except DataError:

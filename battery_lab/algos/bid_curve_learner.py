@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from battery_lab.algos import bid_curve_checkpoint
+from battery_lab.algos.annealing import Annealing
 from battery_lab.algos.functional_adamw import AdamWState, adamw_step
 from battery_lab.algos.interfaces import Iteration, Setup
 from battery_lab.common.errors import ConfigError, diverged
@@ -72,6 +73,10 @@ class BidCurveLearner:
         value, occupancy = self.problem.first_values()
         self.value_end, self.occupancy_start = (np.tile(x, (len(self._parts), 1)) for x in (value, occupancy))
         self.env_steps, self.waiting = 0, np.empty(0, np.int64)
+        self.annealed = {
+            "lr": Annealing.over(setup.env_steps, options.lr, options.lr_end),
+            "sharpness": Annealing.over(setup.env_steps, options.sharpness, options.sharpness_end, is_geometric=True),
+        }
         self._pool = ThreadPoolExecutor(options.num_workers) if options.num_workers > 1 else None
 
     def _start_around_the_mean_price(self) -> None:
@@ -88,8 +93,7 @@ class BidCurveLearner:
     def train(self) -> Iteration:
         """Take one gradient step."""
         options = self._options
-        progress = min(self.env_steps / self._setup.env_steps, 1.0)
-        sharpness = options.sharpness * (options.sharpness_end / options.sharpness) ** progress
+        sharpness, lr = (self.annealed[name].at(self.env_steps) for name in ("sharpness", "lr"))
         batch = self._next_batch()
         shares = [share.tolist() for share in np.array_split(batch, options.num_workers) if len(share)]
 
@@ -98,7 +102,7 @@ class BidCurveLearner:
 
         numbers = range(len(shares))
         results = list(self._pool.map(solve, numbers) if self._pool else map(solve, numbers))
-        norm = self._step(results, sum(len(self._rows(k)) for k in batch), progress)
+        norm = self._step(results, sum(len(self._rows(k)) for k in batch), lr)
         reward, rows = self._carry_over(batch, [solution for share in results for solution in share.solutions])
         self.env_steps += rows
         metrics = {"train/reward_mean": reward / rows, "learner/gradient_norm": norm, "learner/sharpness": sharpness}
@@ -144,14 +148,13 @@ class BidCurveLearner:
         """Return (N, 2, M) bids and offers on the scale of the problem's prices."""
         return self.network.curves(self.network.features(observation)) * self._price_std + self._price_mean
 
-    def _step(self, shares: Sequence[_Share], rows: int, progress: float) -> float:
+    def _step(self, shares: Sequence[_Share], rows: int, lr: float) -> float:
         """Take a gradient step, and return the norm of the gradient."""
         options = self._options
         parts = zip(*(share.gradients for share in shares), strict=True)
         gradients = [torch.stack(part).sum(dim=0) / rows for part in parts]
         norm = float(torch.nn.utils.get_total_norm(gradients))
         gradients = [gradient * min(options.grad_clip / (norm + 1e-6), 1.0) for gradient in gradients]
-        lr = options.lr + (options.lr_end - options.lr) * progress
         adamw_step(self._parameters, gradients, self.optimizer, lr=lr, weight_decay=options.weight_decay)
         return norm
 

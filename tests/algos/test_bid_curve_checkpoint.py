@@ -17,6 +17,8 @@ DAMAGES = {
     "no state": lambda folder: (folder / STATE).unlink(),
     "half a state": lambda folder: (folder / STATE).write_text((folder / STATE).read_text()[:50]),
     "a list": lambda folder: (folder / STATE).write_text("[]"),
+    "no annealing": lambda folder: change_state(folder, annealed=None),
+    "another annealing": lambda folder: change_state(folder, annealed={"lr": {"start": 1}, "sharpness": {}}),
     "no steps": lambda folder: change_state(folder, env_steps=None),
     "slices that are no numbers": lambda folder: change_state(folder, waiting=["first"]),
     "another random generator": lambda folder: change_state(folder, random={"bit_generator": "MT19937"}),
@@ -62,7 +64,7 @@ def test_a_checkpoint_of_the_first_versions_which_wrote_no_format_is_restored(kn
     learner.train()
     learner.save(tmp_path, None)
     state = json.loads((tmp_path / STATE).read_text())
-    del state["format"]
+    del state["format"], state["annealed"]
     (tmp_path / STATE).write_text(json.dumps(state))
     restored.restore(tmp_path)
     assert restored.train() == learner.train()
