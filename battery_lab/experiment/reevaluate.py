@@ -16,7 +16,8 @@ from battery_lab.envs.interfaces import World
 from battery_lab.envs.world_cache import WorldSource
 from battery_lab.experiment import final_evaluation
 from battery_lab.experiment.experiment import Experiment
-from battery_lab.policies.policy import Policy, read_spec
+from battery_lab.policies.policy import Policy
+from battery_lab.policies.policy_spec import read_spec
 
 
 def reevaluate(experiment: Experiment, run: Path, folder: Path, console: Console) -> dict[str, float]:

@@ -19,7 +19,8 @@ from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Environment
 from battery_lab.envs.layout import Layout
 from battery_lab.networks.network import Network
 from battery_lab.policies.bid_curve_network import BidCurveNetwork
-from battery_lab.policies.policy import Policy, load, read_meaning, read_spec
+from battery_lab.policies.policy import Policy, load
+from battery_lab.policies.policy_spec import read_meaning, read_spec
 from battery_lab.serving.artifact import ABOUT, ACTION, GRAPH, OBSERVATION, About, Artifact, weights_digest
 
 CHECKED = 1024

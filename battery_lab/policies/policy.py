@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,12 +18,11 @@ from torch import Tensor, nn
 from battery_lab.common.errors import DataError, require, require_choice
 from battery_lab.envs.interfaces import ActionMeaning
 from battery_lab.envs.layout import Layout
-from battery_lab.policies.bid_curve_network import BidCurveNetwork, CurveSpec, cleared_direction
+from battery_lab.policies.bid_curve_network import BidCurveNetwork, cleared_direction
+from battery_lab.policies.policy_spec import FORMAT, SPEC, read_curves, read_spec
 
-FORMAT = 1
 DECISIONS = ("argmax", "clipped_mean", "tanh_mean", "cleared")
-FIELDS = {"decision", "actions", "outputs", "observation_size", "observation_state", "env_steps"}
-SPEC, WEIGHTS = "policy.json", "weights.safetensors"
+WEIGHTS = "weights.safetensors"
 
 
 class PolicyNetwork(nn.Module):
@@ -67,7 +65,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         require_choice("policy.decision", self.decision, DECISIONS)
-        knows_price = isinstance(self.network, BidCurveNetwork) and self.network.spec.price_number is not None
+        knows_price = self.price_number is not None
         rule = "must be cleared exactly if the network compares its bids with an observed price"
         require(knows_price == (self.decision == "cleared"), "policy.decision", rule, self.decision)
 
@@ -76,6 +74,28 @@ class Policy:
         with torch.inference_mode():
             numbers = torch.from_numpy(observation)
             return np.asarray(self.decide(self.network(numbers), numbers))
+
+    @property
+    def knots(self) -> int | None:
+        """Number of knots of its bid curves; None if it has none."""
+        return self.network.spec.knots if isinstance(self.network, BidCurveNetwork) else None
+
+    @property
+    def price_number(self) -> int | None:
+        """Number of the observed price that its bids are compared with; None if its actions are its bids, or power."""
+        return self.network.spec.price_number if isinstance(self.network, BidCurveNetwork) else None
+
+    def bids(self, observation: NDArray[np.float32]) -> NDArray[Any]:
+        """Return bids and offers for (N, D) observations.
+
+        Returns:
+            Its actions if these are bids. Otherwise (N, 2) bids and offers on the scale of the price that it observes;
+            see ``price_number``.
+        """
+        if self.price_number is None:
+            return self(observation)
+        with torch.inference_mode():
+            return np.asarray(self.network(torch.from_numpy(observation)))
 
     def decide(self, out: Tensor, observation: Tensor) -> Tensor:
         """Return the actions that the network's output means."""
@@ -149,78 +169,6 @@ def policy_from_actor(
     )
 
 
-def read_spec(folder: Path) -> dict[str, Any]:
-    """Read the specification of a stored policy.
-
-    Raises:
-        DataError: there is no policy, or this version cannot read it.
-    """
-    try:
-        spec = json.loads((folder / SPEC).read_text())
-    except FileNotFoundError:
-        raise DataError(f"{folder} holds no {SPEC}: name the folder of a finished run") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder / SPEC} cannot be read: {error}") from None
-    if not isinstance(spec, dict) or spec.get("format") != FORMAT:
-        raise DataError(f"{folder / SPEC} is not a policy of format {FORMAT}, which this version reads")
-    missing = sorted(FIELDS - set(spec))
-    if missing:
-        raise DataError(f"{folder / SPEC} lacks {', '.join(missing)}: restore a complete file, or train another policy")
-    return spec
-
-
-def read_meaning(folder: Path) -> tuple[Layout, ActionMeaning] | None:
-    """Read the observation layout and the meaning of the actions of a stored policy.
-
-    Returns:
-        Both; None if the policy was stored by a version that did not store them.
-
-    Raises:
-        DataError: there is no policy, or it is damaged.
-    """
-    spec = read_spec(folder)
-    if "layout" not in spec:
-        return None
-    try:
-        layout, action = spec["layout"], spec["action"]
-        observation = Layout(**{**layout, "names": tuple(map(str, layout["names"]))})
-        meaning = _meaning(action)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _undefined(folder, "observation and actions", error) from None
-    return observation, meaning
-
-
-def _meaning(stored: Mapping[str, Any]) -> ActionMeaning:
-    if "name" in stored:  # written before actions could have several numbers
-        return ActionMeaning(names=(str(stored["name"]),), values=(tuple(map(float, stored["values"])),))
-    values = tuple(tuple(map(float, numbers)) for numbers in stored["values"])
-    return ActionMeaning(
-        names=tuple(map(str, stored["names"])),
-        values=values,
-        squash=float(stored["squash"]),
-        is_increasing=bool(stored.get("is_increasing", False)),  # missing before actions could be bids
-    )
-
-
-def _undefined(folder: Path, part: str, error: Exception) -> DataError:
-    return DataError(
-        f"{folder / SPEC} does not define its {part} ({type(error).__name__}: {error}): restore a complete file, or "
-        "train another policy"
-    )
-
-
-def _curve_spec(folder: Path, stored: Any) -> CurveSpec:
-    try:
-        price = stored["price_number"]
-        return CurveSpec(
-            knots=operator.index(stored["knots"]),
-            state_numbers=operator.index(stored["state_numbers"]),
-            price_number=None if price is None else operator.index(price),
-        )
-    except (KeyError, TypeError) as error:
-        raise _undefined(folder, "curves", error) from None
-
-
 def load(folder: Path, encoder: nn.Module, in_features: int, *, layout: Layout, action: ActionMeaning) -> Policy:
     """Read a policy written by ``Policy.save``.
 
@@ -237,7 +185,7 @@ def load(folder: Path, encoder: nn.Module, in_features: int, *, layout: Layout, 
     spec = read_spec(folder)
     network: PolicyNetwork | BidCurveNetwork
     if "curves" in spec:
-        network = BidCurveNetwork(encoder, in_features, _curve_spec(folder, spec["curves"]))
+        network = BidCurveNetwork(encoder, in_features, read_curves(folder, spec["curves"]))
     else:
         network = PolicyNetwork(encoder, in_features, int(spec["outputs"]))
     try:

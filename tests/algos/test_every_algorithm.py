@@ -8,6 +8,7 @@ import torch
 
 from battery_lab.common.errors import LabError
 from battery_lab.policies import policy as stored
+from battery_lab.policies.policy_spec import read_meaning
 from tests.algos.conftest import RLLIB
 from tests.algos.training_setup import kinds_of, setup_for
 from tests.compositions import options, part
@@ -29,7 +30,7 @@ def test_a_trained_policy_acts_the_same_once_stored(tmp_path, algos, choices, wo
         assert steps > 0
         assert "train/reward_mean" in metrics and np.isfinite(list(metrics.values())).all()
         policy.save(tmp_path / kind)
-        layout, action = stored.read_meaning(tmp_path / kind)
+        layout, action = read_meaning(tmp_path / kind)
         assert (layout, action) == (world.layout, world.action)
         encoder = network.encoder(layout)
         loaded = stored.load(tmp_path / kind, encoder, network.out_features, layout=layout, action=action)

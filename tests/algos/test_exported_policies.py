@@ -11,6 +11,7 @@ from ray.rllib.core.columns import Columns
 from battery_lab.common.errors import DataError
 from battery_lab.policies import policy as stored
 from battery_lab.policies.policy import Policy, PolicyNetwork
+from battery_lab.policies.policy_spec import read_meaning
 from tests.algos.conftest import CHOICES, RLLIB
 from tests.algos.training_setup import kinds_of, setup_for
 from tests.compositions import option, part
@@ -51,7 +52,7 @@ def check_export(folder, algo, network, world, actions):
     """Check that a stored policy returns the actions of the module that it is policy_from_actor from."""
     module = module_of(algo, setup_for(world, network, actions))
     exported_policy(algo, network, module, world, actions).save(folder)
-    layout, action = stored.read_meaning(folder)
+    layout, action = read_meaning(folder)
     assert (layout, action) == (world.layout, world.action)
     encoder = network.encoder(layout)
     policy = stored.load(folder, encoder, network.out_features, layout=layout, action=action)

@@ -14,7 +14,8 @@ from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.envs.interfaces import ActionMeaning
 from battery_lab.envs.layout import Layout
 from battery_lab.policies.bid_curve_network import BidCurveNetwork, CurveSpec, cleared_direction
-from battery_lab.policies.policy import SPEC, Policy, load
+from battery_lab.policies.policy import Policy, load
+from battery_lab.policies.policy_spec import SPEC
 
 LAYOUT = Layout(names=("soc", "limits", "price", "demand"), window_first=4, window_size=0)
 PRICE = 2
@@ -128,3 +129,16 @@ def test_a_policy_is_cleared_exactly_if_its_network_compares_bids_with_an_observ
     for network, decision in ((curves(), "clipped_mean"), (curves(price=None), "cleared")):
         with pytest.raises(ConfigError, match=r"policy\.decision must be cleared exactly if .* got"):
             replace(curve_policy(network), decision=decision)
+
+
+@pytest.mark.parametrize("actions", ["discrete", "continuous"])
+def test_a_policy_that_clears_curves_offers_the_prices_of_its_curves(actions):
+    policy = curve_policy(curves(), actions)
+    assert (policy.knots, policy.price_number) == (3, PRICE)
+    np.testing.assert_allclose(policy.bids(seen()), interpolated(seen()), atol=1e-6)
+
+
+def test_a_policy_whose_actions_are_bids_offers_its_actions():
+    policy = curve_policy(curves(bids=BIDS * 3, price=None), "continuous")
+    assert (policy.knots, policy.price_number) == (3, None)
+    np.testing.assert_array_equal(policy.bids(seen()), policy(seen()))

@@ -18,7 +18,7 @@ from torch import nn
 from battery_lab.common.errors import DataError, LabError
 from battery_lab.policies import onnx_export
 from battery_lab.policies.onnx_export import export_policy
-from battery_lab.policies.policy import SPEC
+from battery_lab.policies.policy_spec import SPEC
 from battery_lab.serving.artifact import ABOUT, GRAPH, Artifact
 from tests.serving.exported_policies import LAYOUT, MEANING, exported, network, policy, seen
 

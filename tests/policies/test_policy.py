@@ -13,7 +13,8 @@ from torch import nn
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.envs.interfaces import ActionMeaning
 from battery_lab.envs.layout import Layout
-from battery_lab.policies.policy import SPEC, WEIGHTS, Policy, PolicyNetwork, load, read_meaning, read_spec
+from battery_lab.policies.policy import WEIGHTS, Policy, PolicyNetwork, load
+from battery_lab.policies.policy_spec import SPEC, read_meaning, read_spec
 
 MEANING = {
     "layout": Layout(names=("x",), window_first=1, window_size=0),
