@@ -127,8 +127,8 @@ class TrainingVectorEnv(Protocol):
 class World(Protocol):
     """An environment with its data loaded.
 
-    A world may also say what its policies know when they act: ``known``, a short text that stands beside captures, such
-    as ``price known``, and ``known_code``, its number in ``metrics.json``. ``known_when`` reads both.
+    What only some worlds offer is a protocol of its own: ``LabelledWorld`` here, ``PriceTaker`` and ``BiddingWorld``
+    in ``bidding_interface.py``, ``AuditableWorld`` in ``audit_interface.py``. A world with its members is one of these.
 
     Attributes:
         metrics: the metrics of an evaluation, in the order in which reports show them.
@@ -167,6 +167,22 @@ class World(Protocol):
         """Return what was fitted on the training period and a stored policy needs, as JSON."""
 
 
+@runtime_checkable
+class LabelledWorld(Protocol):
+    """A world that says what its policies know when they act, so that captures can be compared.
+
+    Attributes:
+        known: a short text that stands beside captures, such as ``price known``.
+        known_code: its number in ``metrics.json``.
+    """
+
+    @property
+    def known(self) -> str: ...
+
+    @property
+    def known_code(self) -> int: ...
+
+
 class Environment(Protocol):
     """An option of ``conf/env``: parameters only; ``open`` loads the data.
 
@@ -199,7 +215,7 @@ class Environment(Protocol):
 
 def known_when(world: World) -> tuple[str, float]:
     """Return what a world's policies know when they act, as a text and as a number; "" and NaN if it does not say."""
-    return str(getattr(world, "known", "")), float(getattr(world, "known_code", float("nan")))
+    return (world.known, float(world.known_code)) if isinstance(world, LabelledWorld) else ("", float("nan"))
 
 
 def score_metric(world: World) -> Metric:

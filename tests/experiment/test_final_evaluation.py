@@ -62,5 +62,5 @@ def test_policy_and_baselines_are_evaluated_on_test_time():
     assert (metrics["test/profit_per_day"], metrics["test/capture"]) == (4.0, 0.4)
     assert list(table.index) == ["best", "ppo"]
     assert "test/known" not in metrics
-    world.known_code = 2
+    world.known, world.known_code = "bids", 2
     assert final_evaluation.evaluate_test(world, "policy", "ppo")[0]["test/known"] == 2.0

@@ -31,6 +31,6 @@ def test_what_policies_knew_stands_above_their_captures(tmp_path: Path) -> None:
     world = World()
     assert "Policies in the test period" in terminal(make_table(), 80, world)
     assert "<h2>Policies in the test period</h2>" in write(tmp_path, world=world).raw
-    world.known = "bids [bold]"
+    world.known, world.known_code = "bids [bold]", 2
     assert "Policies in the test period (bids [bold])" in terminal(make_table(), 80, world)
     assert "<h2>Policies in the test period (bids [bold])</h2>" in write(tmp_path, world=world).raw
