@@ -105,8 +105,8 @@ class BidRequest:
         at: start of the interval, on the market's local clock or with a UTC offset; None: the interval after the last
             one with a known price.
         soc: state of charge at its start, a fraction of capacity.
-        floor_per_mwh: lowest price of the market.
-        cap_per_mwh: highest price of the market.
+        floor_per_mwh: lowest price of the bands; None: the floor of the market.
+        cap_per_mwh: highest price of the bands; None: the cap of the market.
         knots: number of states of charge in the sheet's curve, at least 2.
         price_number: number of an observation that the actor's bids and offers are compared with, and on whose scale
             they are; None if they are its actions.
@@ -114,8 +114,8 @@ class BidRequest:
 
     at: str | None
     soc: float
-    floor_per_mwh: float
-    cap_per_mwh: float
+    floor_per_mwh: float | None
+    cap_per_mwh: float | None
     knots: int
     price_number: int | None
 
@@ -131,6 +131,7 @@ class BidSheet:
         curve: state of charge, bid and offer, in three columns: one row per knot and one for the requested state of
             charge, in rising order.
         bands: bid and offer at the requested state of charge as ten price bands: one row per direction.
+        limits: where the lowest and the highest band come from, one sentence.
         worth: what stored energy is worth, one sentence.
     """
 
@@ -139,6 +140,7 @@ class BidSheet:
     unit: str
     curve: pd.DataFrame
     bands: pd.DataFrame
+    limits: str
     worth: str
 
 

@@ -13,7 +13,13 @@ STATES = 9  # states of charge in the curve of a policy without knots
 
 
 def policy_bids(
-    experiment: Experiment, run: Path, *, at: str | None, soc: float, floor_per_mwh: float, cap_per_mwh: float
+    experiment: Experiment,
+    run: Path,
+    *,
+    at: str | None,
+    soc: float,
+    floor_per_mwh: float | None,
+    cap_per_mwh: float | None,
 ) -> BidSheet:
     """Return the bid sheet of a run's policy.
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, Field
 
-from battery_lab.common.errors import DataError
+from battery_lab.common.errors import DataError, require
 from battery_lab.common.validated_options import Rule, Unit, options
 from battery_lab.market.interval_grid import Grid, put_on_grid
 from battery_lab.market.market_series import MarketSeries
@@ -37,6 +37,7 @@ TimeZone = Annotated[
     str, AfterValidator(_known_zone), Rule("an IANA time zone such as Europe/Berlin or Etc/GMT-10 (which is UTC+10)")
 ]
 Name = Annotated[str, Field(min_length=1), Rule("a name in the files")]
+PriceLimit = Annotated[float, Field(ge=-1_000_000, le=1_000_000), Unit("currency per MWh")]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), Rule("an ISO 4217 code such as EUR")]
 
 
@@ -48,6 +49,8 @@ class FileMarket(ABC):
         path: a file, a folder or a glob.
         time_zone: IANA name of the local clock.
         currency: ISO 4217 code of the prices.
+        price_floor: lowest price of a bid in this market, currency per MWh; None if it is not known.
+        price_cap: highest price of a bid; None if it is not known.
         interval_minutes: length of an interval, minutes; None detects it.
         gaps: ``refuse``, ``fill`` or ``split``, as in :func:`battery_lab.market.interval_grid.put_on_grid`.
         max_gap_h: the longest gap that ``fill`` fills, hours.
@@ -57,6 +60,8 @@ class FileMarket(ABC):
     path: str
     time_zone: TimeZone | None
     currency: Currency
+    price_floor: PriceLimit | None
+    price_cap: PriceLimit | None
     interval_minutes: Literal[5, 6, 10, 12, 15, 20, 30, 60] | None
     gaps: Literal["refuse", "fill", "split"]
     max_gap_h: Annotated[float, Field(gt=0), Unit("hours")]
@@ -70,6 +75,11 @@ class FileMarket(ABC):
     interval_hint: ClassVar[str] = ""
     # Whether rows may come in any order, because their stamps are unambiguous.
     sort_rows: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.price_floor is not None and self.price_cap is not None:
+            rule = f"must be at least 1 above market.price_floor = {self.price_floor:g}"
+            require(self.price_cap >= self.price_floor + 1, "market.price_cap", rule, self.price_cap)
 
     def load(self) -> MarketSeries:
         """Return the whole series, from the cache if files, options and code have not changed.
@@ -179,6 +189,8 @@ class FileMarket(ABC):
             gap=grid.gap,
             columns=values,
             lead_h=self.leads(),
+            price_floor=self.price_floor,
+            price_cap=self.price_cap,
         )
 
     def leads(self) -> dict[str, float]:

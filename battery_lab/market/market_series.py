@@ -29,6 +29,9 @@ class MarketSeries:
             entry is measured: its value is known when the price of the interval is.
         gap: (T,) True where the operator published nothing. Such rows repeat the last price, so that lags stay
             correct, and no episode may include them.
+        price_floor: lowest price of a bid in this market, currency per MWh; None if it is not known. Prices may be
+            lower: floors and caps change over the years, and congestion can take local prices beyond them.
+        price_cap: highest price of a bid; None if it is not known.
     """
 
     name: str
@@ -40,6 +43,8 @@ class MarketSeries:
     gap: NDArray[np.bool_]
     columns: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     lead_h: Mapping[str, float] = field(default_factory=dict)
+    price_floor: float | None = None
+    price_cap: float | None = None
 
     def __len__(self) -> int:
         return len(self.price)
@@ -53,6 +58,13 @@ class MarketSeries:
     def days(self) -> float:
         """Length of the series in days of 24 hours."""
         return len(self) / self.intervals_per_day
+
+    @property
+    def beyond_limits(self) -> int:
+        """Number of prices below the floor or above the cap, as far as these are known."""
+        low = -np.inf if self.price_floor is None else self.price_floor
+        high = np.inf if self.price_cap is None else self.price_cap
+        return int(((self.price < low) | (self.price > high)).sum())
 
     def rows(self, first: int, end: int) -> MarketSeries:
         """Return rows ``first`` to before ``end``, as views of this series."""

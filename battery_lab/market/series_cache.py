@@ -78,6 +78,8 @@ def _write(file: Path, series: MarketSeries) -> None:
         "time_zone": series.time_zone,
         "interval_h": series.interval_h,
         "lead_h": dict(series.lead_h),
+        "price_floor": series.price_floor,
+        "price_cap": series.price_cap,
         "columns": list(series.columns),
     }
     columns: dict[str, Any] = {f"column_{i}": values for i, values in enumerate(series.columns.values())}

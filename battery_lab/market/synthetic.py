@@ -155,6 +155,8 @@ class SyntheticMarket:
                 "price_forecast": self._means(forecast, 2),
             },
             lead_h={"price_forecast": LEAD_H},
+            price_floor=self.price_floor,
+            price_cap=self.price_cap,
         )
 
     def _local_steps(self) -> NDArray[np.datetime64]:

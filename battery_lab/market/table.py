@@ -55,6 +55,7 @@ class TableMarket(FileMarket):
     suffixes: ClassVar[tuple[str, ...]] = CSV_SUFFIXES + PARQUET_SUFFIXES
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in self.columns:
             usable = name.isidentifier() and name not in RESERVED
             require(usable, "market.columns", f"must have names of letters, digits and _ other than {RESERVED}", name)

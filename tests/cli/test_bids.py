@@ -54,9 +54,13 @@ def test_bids_prints_interval_curve_bands_and_worth(bids):
     ]
     rows = [line.split() for line in lines[11:21]]
     assert [row[0] for row in rows] == [str(band) for band in range(1, 11)]
-    assert (rows[0][1], rows[-1][1]) == ("-1,000.00", "20,300.00")
+    prices = [[float(row[column].replace(",", "")) for row in rows] for column in (1, 3)]
+    assert min(map(min, prices)) == prices[0][0] == prices[1][0] and prices[0][-1] == prices[1][-1]
     assert [sum(float(row[column]) for row in rows) for column in (2, 4)] == [10, 10]
-    assert re.fullmatch(r"A stored MWh is worth .* EUR to the policy: .*, after losses, wear and grid fee\.", lines[21])
+    unknown = "the range of the bids, as market.price_{} is not known"
+    low, high = (f"{prices[0][place]:,.2f} ({unknown.format(name)})" for place, name in ((0, "floor"), (-1, "cap")))
+    assert lines[21] == f"The bands span {low} to {high} EUR/MWh."
+    assert re.fullmatch(r"A stored MWh is worth .* EUR to the policy: .*, after losses, wear and grid fee\.", lines[22])
 
 
 def test_prices_from_the_interval_on_do_not_change_the_output(bids, stored, tmp_path):
@@ -72,9 +76,18 @@ def test_prices_from_the_interval_on_do_not_change_the_output(bids, stored, tmp_
     assert later.out.splitlines()[1] != bids("soc=0.5", "at=2024-01-23T17:05", "market.name=A").out.splitlines()[1]
 
 
-def test_floor_and_cap_are_the_first_and_the_last_band(bids):
-    lines = without_borders(bids("soc=0.5", "floor=-500", "cap=4000").out)
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        (("floor=-500", "cap=4000"), ("as requested", "as requested")),
+        (("market.price_floor=-500", "market.price_cap=4000"), ("of the market", "of the market")),
+        (("market.price_floor=-150", "floor=-500", "market.price_cap=4000"), ("as requested", "of the market")),
+    ],
+)
+def test_floor_and_cap_are_the_first_and_the_last_band(bids, choices, words):
+    lines = without_borders(bids("soc=0.5", *choices).out)
     assert [line.split()[1] for line in lines if re.match(r"1 |10 ", line)] == ["-500.00", "4,000.00"]
+    assert f"The bands span -500.00 ({words[0]}) to 4,000.00 ({words[1]}) EUR/MWh." in lines
 
 
 def test_bands_go_to_a_csv_file_in_the_columns_of_an_aemo_bid(bids, tmp_path):
@@ -106,7 +119,7 @@ def test_another_battery_and_market_can_be_chosen_as_in_evaluate(bids, tmp_path:
             ["soc=0.5", "at=2024-01-26"],
             "at must be from .* to .*, got 2024-01-26: choose another time, or add files .*",
         ),
-        (["soc=0.5", "cap=-2000"], "cap must be a price at least 1 above floor = -1000, got -2000.0"),
+        (["soc=0.5", "floor=-1000", "cap=-2000"], "cap must be a price at least 1 above floor = -1000, got -2000.0"),
         (["soc=0.5", "floor=x"], "floor must be a number, got 'x'"),
         (["soc=0.5", "to="], "to must name a file, such as bid.csv, got ''"),
         (

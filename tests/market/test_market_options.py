@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,17 @@ BERLIN = {"time_zone": "Europe/Berlin", "currency": "EUR"}
         ("aemo", {"max_gap_h": 0}, "market.max_gap_h must be greater than 0 hours, got 0"),
         ("aemo", {"interval_minutes": 7}, "market.interval_minutes must be one of .*5.*60.*got 7"),
         ("aemo", {"currency": "dollars"}, "market.currency must be an ISO 4217 code.*got 'dollars'"),
+        (
+            "aemo",
+            {"price_floor": "low"},
+            "market.price_floor must be from -1000000 to 1000000 currency per MWh or null",
+        ),
+        (
+            "aemo",
+            {"price_floor": 50, "price_cap": 50},
+            "market.price_cap must be at least 1 above market.price_floor = 50",
+        ),
+        ("table", BERLIN | {"price_floor": 5, "price_cap": 4}, "market.price_cap must be at least 1 above"),
         ("aemo", {"region": 1}, "market.region must be a name in the files or null, got 1"),
         ("nyiso", {"time_zone": "Gotham"}, "market.time_zone must be an IANA time zone.*got 'Gotham'"),
         ("ercot", {"time_zone": None}, "market.time_zone must be an IANA time zone.*got None"),
@@ -87,3 +99,21 @@ def test_invalid_option_of_the_synthetic_market_names_the_field_and_the_rule(cha
 def test_invalid_regime_is_an_error() -> None:
     with pytest.raises(ConfigError, match="market.regimes.fuel must be from 0 to 20, got -1"):
         replace(synthetic().regimes[0], fuel=-1)
+
+
+@pytest.mark.parametrize(
+    ("option", "limits"),
+    [("aemo", (-1000, 20300)), ("nyiso", (-1000, 1000)), ("caiso", (-150, 1000)), ("ercot", (-250, 2000))],
+)
+def test_operators_have_their_own_floor_and_cap(option: str, limits: tuple[float, float]) -> None:
+    market = files.market(option, "x.csv")
+    assert (market.price_floor, market.price_cap) == limits
+
+
+def test_the_series_has_the_floor_and_the_cap_of_its_market_also_from_the_cache(tmp_path: Path) -> None:
+    file = files.write(tmp_path / "x.csv", "timestamp,price", ["2024-01-01T00:00Z,5", "2024-01-01T01:00Z,500"])
+    choices = BERLIN | {"price_floor": -500.0, "price_cap": 400.0, "cache": str(tmp_path / "cache")}
+    for _ in range(2):
+        series = files.read("table", file, **choices)
+        assert (series.price_floor, series.price_cap, series.beyond_limits) == (-500.0, 400.0, 1)
+    assert list((tmp_path / "cache").glob("*.npz"))

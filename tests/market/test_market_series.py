@@ -59,3 +59,13 @@ def test_hour_and_weekday_follow_the_local_clock():
     assert series.hour.tolist() == [0.25, 0.5, 0.75]
     assert series.weekday.tolist() == [0, 0, 0]
     assert make_series(np.zeros(36), interval_h=0.5).days == 0.75
+
+
+@pytest.mark.parametrize(
+    ("floor", "cap", "beyond"), [(None, None, 0), (-5.0, None, 1), (None, 90.0, 2), (-10.0, 95.0, 1)]
+)
+def test_prices_beyond_floor_and_cap_are_counted_and_no_error(floor, cap, beyond):
+    series = make_series(np.array([-10.0, -5.0, 0.0, 90.0, 95.0, 100.0]))
+    limited = replace(series, price_floor=floor, price_cap=cap)
+    assert limited.beyond_limits == beyond
+    assert limited.digest == series.digest  # a newer cap makes no other data

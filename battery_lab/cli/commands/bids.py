@@ -6,8 +6,8 @@
     soc=    state of charge at the start of the interval, a fraction of capacity
     at=     start of the interval, on the market's local clock or with a UTC offset; default: the interval after the
             last price
-    floor=  lowest price of the market, per MWh; default -1000 (AEMO, AUD)
-    cap=    highest price of the market, per MWh; default 20300 (AEMO, AUD, July 2025 to June 2026)
+    floor=  lowest price of the bands, per MWh; default: market.price_floor
+    cap=    highest price of the bands, per MWh; default: market.price_cap
     to=     a CSV file for the price bands, in the columns of an AEMO bid
 
 Prints bid and offer over the state of charge, the same as ten price bands with MW for a bidirectional unit, and what a
@@ -35,9 +35,7 @@ from battery_lab.config.stored_trial import trial
 if TYPE_CHECKING:
     from battery_lab.envs.bidding_interface import BidSheet
 
-DEFAULTS = {"floor": "-1000", "cap": "20300"}
-OWN = ("run", "soc", "at", *DEFAULTS, "to")
-BANDS = 10
+OWN = ("run", "soc", "at", "floor", "cap", "to")
 
 
 def main(arguments: list[str]) -> BidSheet:
@@ -46,11 +44,12 @@ def main(arguments: list[str]) -> BidSheet:
     Raises:
         LabError: there is no such run, it makes no bids, an argument is wrong, or prices are missing.
     """
-    chosen = DEFAULTS | key_values(arguments)
+    chosen = key_values(arguments)
     run = run_folder(chosen)
     if not chosen.get("soc"):
         raise ConfigError("soc=<fraction> must give the state of charge at the start of the interval, such as soc=0.5")
-    soc, floor, cap = (_number(key, chosen[key]) for key in ("soc", *DEFAULTS))
+    soc = _number("soc", chosen["soc"])
+    floor, cap = (_number(key, chosen[key]) if key in chosen else None for key in ("floor", "cap"))
     overrides = {key: value for key, value in chosen.items() if key not in OWN}
     config = trial(run, [f"{key}={value}" for key, value in overrides.items()])
     refuse_retraining("bids", overrides, (*OWN, *evaluation_overrides(config), "outputs"))
@@ -82,7 +81,7 @@ def _print(sheet: BidSheet, soc: float) -> None:
     console.print(_curve(sheet, soc))
     console.print(f"Price bands, {sheet.unit} and MW:", soft_wrap=True)
     console.print(_bands(sheet))
-    console.print(sheet.worth, soft_wrap=True)
+    console.print(sheet.limits, sheet.worth, sep="\n", soft_wrap=True)
 
 
 def _curve(sheet: BidSheet, soc: float) -> Table:
@@ -100,7 +99,7 @@ def _bands(sheet: BidSheet) -> Table:
     sides = [(str(row["DIRECTION"]), row) for _, row in sheet.bands.iterrows()]
     headings = [f"{side}\n{name}" for side, _ in sides for name in ("PRICEBAND", "BANDAVAIL")]
     table = _table("band", *headings)
-    for band in range(1, BANDS + 1):
+    for band in range(1, sum(name.startswith("PRICEBAND") for name in sheet.bands) + 1):
         cells = [(f"{row[f'PRICEBAND{band}']:,.2f}", f"{row[f'BANDAVAIL{band}']:g}") for _, row in sides]
         table.add_row(str(band), *(cell for pair in cells for cell in pair))
     return table

@@ -191,6 +191,7 @@ class BatteryWorld:
             f"{battery.round_trip_efficiency:.0%}, wear {battery.wear_per_mwh:g} {series.currency}/MWh discharged",
             "Price of the dispatched interval": known,
             **({"Forecasts": self._forecasts()} if series.lead_h else {}),
+            **({"Prices beyond floor and cap": self._beyond()} if series.beyond_limits else {}),
         }
 
     def observation_state(self) -> Mapping[str, Any]:
@@ -244,6 +245,12 @@ class BatteryWorld:
     def _forecasts(self) -> str:
         leads = self._series.lead_h.items()
         return ", ".join(f"{name}, published {lead_h:g} h before its interval" for name, lead_h in leads)
+
+    def _beyond(self) -> str:
+        series = self._series
+        limits = {"market.price_floor": series.price_floor, "market.price_cap": series.price_cap}
+        known = " and ".join(f"{name} = {limit:,g}" for name, limit in limits.items() if limit is not None)
+        return f"{series.beyond_limits:,} intervals, with {known} {series.currency}/MWh; limits change over the years"
 
     def _stretch(self, first: int, end: int) -> str:
         local = self._series.local_start

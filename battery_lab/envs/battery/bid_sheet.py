@@ -14,7 +14,7 @@ from battery_lab.envs.battery.action_set import Actions
 from battery_lab.envs.battery.bid_actions import BidActions
 from battery_lab.envs.battery.coming_interval import known_series, local_time, refuse_unknown, row_at
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.envs.battery.price_bands import band_table, check_range
+from battery_lab.envs.battery.price_bands import band_table, check_range, span
 from battery_lab.envs.bidding_interface import BidRequest, BidSheet
 from battery_lab.envs.interfaces import Actor
 from battery_lab.market.market_series import MarketSeries
@@ -58,14 +58,16 @@ class BidDesk:
         bid, offer = prices[int(np.searchsorted(soc, request.soc))].tolist()
         full = np.array([-battery.power_mw, battery.power_mw])
         (load, gen), _ = battery.step(np.full(2, request.soc * battery.capacity_mwh), full, interval_h)
+        floor, cap = self._limits(request)
+        low, high = span(curve, floor, cap)
         bands = band_table(
             curve,
             bid=bid,
             offer=offer,
             load_mw=-float(load),
             gen_mw=float(gen),
-            floor=request.floor_per_mwh,
-            cap=request.cap_per_mwh,
+            floor=low,
+            cap=high,
             end=local_time(self.series, row + 1),
         )
         return BidSheet(
@@ -74,6 +76,7 @@ class BidDesk:
             unit=f"{self.series.currency}/MWh",
             curve=curve,
             bands=bands,
+            limits=self._limits_in_words(request, low, high),
             worth=worth(battery, self.series.currency, bid if load < 0 else None, offer if gen > 0 else None),
         )
 
@@ -81,7 +84,7 @@ class BidDesk:
         battery = self.battery
         rule = f"must be from battery.soc_min = {battery.soc_min:g} to battery.soc_max = {battery.soc_max:g}"
         require(battery.soc_min <= request.soc <= battery.soc_max, "soc", rule, request.soc)
-        check_range(request.floor_per_mwh, request.cap_per_mwh)
+        check_range(*self._limits(request))
         if request.price_number is None and not isinstance(self.actions, BidActions):
             raise ConfigError(
                 "the policy requests power and makes no bids: choose a run with env.actions=bids, or with "
@@ -103,6 +106,22 @@ class BidDesk:
         if np.isnan(prices).any():
             raise DataError("the policy's bids are not numbers, as its training diverged: train another policy")
         return prices
+
+    def _limits(self, request: BidRequest) -> tuple[float | None, float | None]:
+        """Return the requested floor and cap, or those of the market; None where these are not known."""
+        floor, cap = request.floor_per_mwh, request.cap_per_mwh
+        return self.series.price_floor if floor is None else floor, self.series.price_cap if cap is None else cap
+
+    def _limits_in_words(self, request: BidRequest, low: float, high: float) -> str:
+        requested = (request.floor_per_mwh, request.cap_per_mwh)
+        of_market = (self.series.price_floor, self.series.price_cap)
+        words = []
+        for name, price, wanted, known in zip(("floor", "cap"), (low, high), requested, of_market, strict=True):
+            source = "as requested" if wanted is not None else "of the market"
+            if wanted is None and known is None:
+                source = f"the range of the bids, as market.price_{name} is not known"
+            words.append(f"{price:,.2f} ({source})")
+        return f"The bands span {' to '.join(words)} {self.series.currency}/MWh."
 
     def _title(self, row: int, soc: float) -> str:
         start, end = (local_time(self.series, place) for place in (row, row + 1))

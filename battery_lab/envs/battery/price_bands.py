@@ -22,11 +22,29 @@ CENT = 0.01  # prices have two decimals
 SLACK = 1e-6  # cents and kW that are rounding errors
 
 
-def check_range(floor_per_mwh: float, cap_per_mwh: float) -> None:
-    """Raise ConfigError unless ten prices fit between the market's lowest and highest price."""
-    rule = f"must be a price at least 1 above floor = {floor_per_mwh:g}"
-    require(math.isfinite(floor_per_mwh), "floor", "must be a price per MWh", floor_per_mwh)
-    require(1 <= cap_per_mwh - floor_per_mwh < math.inf, "cap", rule, cap_per_mwh)
+def check_range(floor_per_mwh: float | None, cap_per_mwh: float | None) -> None:
+    """Raise ConfigError unless ten prices fit between the lowest and the highest price, as far as these are known."""
+    for name, price in (("floor", floor_per_mwh), ("cap", cap_per_mwh)):
+        require(price is None or math.isfinite(price), name, "must be a price per MWh", price)
+    if floor_per_mwh is not None and cap_per_mwh is not None:
+        rule = f"must be a price at least 1 above floor = {floor_per_mwh:g}"
+        require(cap_per_mwh - floor_per_mwh >= 1, "cap", rule, cap_per_mwh)
+
+
+def span(curve: pd.DataFrame, floor: float | None, cap: float | None) -> tuple[float, float]:
+    """Return the lowest and the highest price of the bands.
+
+    Args:
+        curve: bids and offers at several states of charge. Their range, in whole currency units, takes the place of a
+            floor or a cap that is not known.
+        floor: lowest price of the market; None if it is not known.
+        cap: highest price of the market; None if it is not known.
+    """
+    prices = curve[["bid_per_mwh", "offer_per_mwh"]].to_numpy()
+    prices = prices[np.isfinite(prices)]
+    low = floor if floor is not None else math.floor(min([*prices, *([] if cap is None else [cap - 1])], default=0.0))
+    high = cap if cap is not None else math.ceil(max([*prices, low + 1]))
+    return float(low), float(high)
 
 
 def bid_price(bid: float, floor: float, cap: float) -> float:

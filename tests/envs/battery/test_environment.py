@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -182,3 +184,10 @@ def test_forecasts_are_known_only_if_the_policy_observes_them(tmp_path):
     assert (forecast.known, minimal.known) == ("price known, price_forecast 24 h ahead", "price known")
     for world in (forecast, minimal):
         assert world.summary()["Forecasts"] == "price_forecast, published 24 h before its interval"
+
+
+def test_prices_beyond_the_floor_and_the_cap_are_a_note_in_the_summary(tmp_path):
+    series = make_series(wavy_prices(24))
+    limited = replace(series, price_cap=float(np.sort(series.price)[-3]))
+    assert make_world(tmp_path, series=limited).summary()["Prices beyond floor and cap"].startswith("2 intervals, with")
+    assert "Prices beyond floor and cap" not in make_world(tmp_path, series=series).summary()

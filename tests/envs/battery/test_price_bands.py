@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.envs.battery.price_bands import band_table, check_range
+from battery_lab.envs.battery.price_bands import band_table, check_range, span
 
 END = pd.Timestamp("2025-06-30 17:05", tz="Australia/Melbourne")
 FLOOR, CAP = -1000.0, 20300.0
@@ -105,10 +105,30 @@ def test_a_battery_that_cannot_sell_has_no_power_in_any_band():
     [
         (0.0, 0.5, "cap must be a price at least 1 above floor = 0, got 0.5"),
         (100.0, -100.0, "cap must be a price at least 1 above floor = 100, got -100"),
-        (0.0, math.inf, "cap must be a price at least 1 above"),
+        (0.0, math.inf, "cap must be a price per MWh, got inf"),
         (-math.inf, 100.0, "floor must be a price per MWh, got -inf"),
     ],
 )
 def test_a_range_that_cannot_hold_ten_prices_is_refused(floor, cap, message):
     with pytest.raises(ConfigError, match=message):
         check_range(floor, cap)
+
+
+@pytest.mark.parametrize(
+    ("floor", "cap", "expected"),
+    [
+        (-1000.0, 20300.0, (-1000.0, 20300.0)),
+        (None, None, (30.0, 106.0)),
+        (-150.0, None, (-150.0, 106.0)),
+        (None, 1000.0, (30.0, 1000.0)),
+        (200.0, None, (200.0, 201.0)),  # at least 1 apart
+        (None, 20.0, (19.0, 20.0)),
+    ],
+)
+def test_the_range_of_the_bids_takes_the_place_of_limits_that_are_not_known(floor, cap, expected):
+    curve = pd.DataFrame({"soc": [0.1, 0.9], "bid_per_mwh": [55.5, 30.4], "offer_per_mwh": [105.1, 80.0]})
+    assert span(curve, floor, cap) == expected
+
+
+def test_bids_that_never_clear_have_no_range():
+    assert span(pd.DataFrame({"bid_per_mwh": [-np.inf], "offer_per_mwh": [np.inf]}), None, None) == (0.0, 1.0)
