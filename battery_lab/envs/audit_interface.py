@@ -21,7 +21,7 @@ class AuditCheck:
         tolerated: share of decisions that may differ; 0 if none may.
         first: when the first ones that differ were made, local times; at most 5.
         error: the first error that a decision raised only after the change; empty if there was none.
-        finding: what it means if too many differ.
+        finding: what it means if the check fails.
     """
 
     name: str
@@ -35,8 +35,8 @@ class AuditCheck:
 
     @property
     def passed(self) -> bool:
-        """Whether no more decisions moved than may."""
-        return not self.error and self.moved <= self.tolerated * self.decisions
+        """Whether decisions were compared, and no more of them moved than may."""
+        return self.decisions > 0 and not self.error and self.moved <= self.tolerated * self.decisions
 
 
 # A decision of another program: the world documents its input and its result.
@@ -63,7 +63,7 @@ class AuditableWorld(Protocol):
         """Run another program's decisions through a period, and check them in the same way.
 
         Args:
-            make: returns the function, in its first state.
+            make: returns the function, in its first state. It is called in processes of its own, never in this one.
             name: its name among the evaluations.
             period: ``validation`` or ``test``.
             moments: number of moments.

@@ -129,8 +129,10 @@ def audit_function(
     """
     with console.status("loading the data"):
         world = env.open(env.offers[0])
-    with console.status(f"deciding every interval of the {period} period, and again before {moments} moments"):
-        evaluations, checks = _auditable(world).audit_function(make, name, period, moments=moments, seed=seed)
+    # No spinner: its thread must not run while the audit copies this process.
+    if console.is_terminal:
+        console.print(f"deciding every interval of the {period} period, and again before {moments} moments")
+    evaluations, checks = _auditable(world).audit_function(make, name, period, moments=moments, seed=seed)
     shares = with_shares(world, evaluations)
     console.print(report.render_table(table(shares, world.score), world, period))
     return Audit(
@@ -164,7 +166,8 @@ def _in_words(check: AuditCheck) -> str:
     moved = f"{check.moved:,} moved" if check.moved else "none moved"
     may = f" (up to {check.tolerated:.0%} may)" if check.tolerated else ""
     first = f", first at {', '.join(check.first)}" if check.first else ""
-    line = f"- {check.change}: {check.decisions:,} decisions compared, {moved}{may}{first}"
+    compared = f"{check.decisions:,} decisions compared, {moved}{may}{first}"
+    line = f"- {check.change}: {compared if check.decisions else 'no decision to compare'}"
     if check.passed:
         return line
     return f"{line}\n  {check.finding}{f' ({check.error})' if check.error else ''}"

@@ -34,6 +34,17 @@ def peeking(given):
 NOTHING = None
 
 
+class NeedsMore:
+    """A class that cannot be made without an argument."""
+
+    def __init__(self, more):
+        self.more = more
+
+
+class NoFunction:
+    """A class whose objects cannot be called."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ComingPrices:
     """A feature that looks ahead: the 12 next prices."""

@@ -113,7 +113,12 @@ def test_a_function_with_all_prices_ends_with_an_error(lab, market):
         ),
         (["decide=nowhere"], "decide=nowhere must be <package.module>:<function>, .*"),
         ([f"decide={FUNCTIONS}:missing"], "decide=.* has no attribute 'missing'. Is its folder on PYTHONPATH?"),
+        (["decide=:x"], "decide=:x must be <package.module>:<function>, such as my_lab.thresholds:decide"),
+        (["decide=json:"], "decide=json: must be <package.module>:<function>, such as my_lab.thresholds:decide"),
         ([f"decide={FUNCTIONS}:NOTHING"], "decide=.* must name a function or a class, got None"),
+        ([f"decide={FUNCTIONS}:NeedsMore"], "decide=.* must be a class that needs no arguments, .*TypeError: .*'more'"),
+        ([f"decide={FUNCTIONS}:NoFunction"], "decide=.* must name a class whose objects can be called, got .*"),
+        (["decide=tests.cli.broken_module:decide"], "decide=.*: importing .* fails with ZeroDivisionError: .*"),
         (
             [f"decide={FUNCTIONS}:honest", "market=aemo"],
             "market.path must be given: add market.path=... to the command",

@@ -56,7 +56,7 @@ def test_a_failed_audit_says_where_and_what_it_means():
         ({"moved": 100, "tolerated": 0.05}, True),
         ({"moved": 101, "tolerated": 0.05}, False),
         ({"moved": 0, "tolerated": 0.05, "error": "KeyError"}, False),
-        ({"decisions": 0, "tolerated": 0.05}, True),
+        ({"decisions": 0, "tolerated": 0.05}, False),
     ],
 )
 def test_a_check_fails_if_more_decisions_moved_than_may(changes, passed):

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +29,7 @@ from typing import Any
 from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.cli.subcommand_arguments import folder, key_values, refuse_retraining, run_folder
 from battery_lab.common.errors import ConfigError, require, require_choice
+from battery_lab.common.fresh_process import in_fresh_processes
 from battery_lab.config.build import build_part, resolve
 from battery_lab.config.compose import compose
 from battery_lab.config.environment_class_attributes import evaluation_overrides
@@ -74,7 +76,8 @@ def _audit_run(given: dict[str, str], period: str, moments: int, seed: int) -> t
 
 
 def _audit_function(given: dict[str, str], period: str, moments: int, seed: int) -> tuple[Any, Path]:
-    make = load_function(given["decide"])
+    make = DecisionFunction(name=given["decide"])
+    in_fresh_processes("decide", make.check)
     config = compose([f"{key}={value}" for key, value in given.items() if key != "decide"])
     resolve(config)
     env = build_part(config, "env")
@@ -88,25 +91,52 @@ def _audit_function(given: dict[str, str], period: str, moments: int, seed: int)
     return audit_function(env, make, name, period, moments, seed, Console()), place
 
 
-def load_function(name: str) -> Callable[[], Callable[[Any], Any]]:
-    """Return what makes a decision function in its first state: the class itself, or the function, which has none.
+@dataclass(frozen=True, kw_only=True)
+class DecisionFunction:
+    """Makes a decision function in its first state: an object of the class, or the function itself, which has none.
 
-    Args:
+    Attributes:
         name: ``package.module:name`` of a function, or of a class whose objects can be called.
-
-    Raises:
-        ConfigError: there is none.
     """
-    module, _, attribute = name.partition(":")
-    try:
-        entry = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"decide={name} must be <package.module>:<function>, and cannot be imported: {error}. "
-            "Is its folder on PYTHONPATH?"
-        ) from None
-    require(callable(entry), f"decide={name}", "must name a function or a class", entry)
-    return entry if isinstance(entry, type) else lambda: entry
+
+    name: str
+
+    def __call__(self) -> Callable[[Any], Any]:
+        """Import the module and return the function.
+
+        Raises:
+            ConfigError: there is none, or it cannot be made.
+        """
+        entry = self._entry()
+        try:
+            decide: Callable[[Any], Any] = entry() if isinstance(entry, type) else entry
+        except Exception as error:
+            raise ConfigError(
+                f"decide={self.name} must be a class that needs no arguments, and making an object of it fails with "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        require(callable(decide), f"decide={self.name}", "must name a class whose objects can be called", decide)
+        return decide
+
+    def check(self) -> None:
+        """Raise ConfigError unless there is such a function."""
+        self()
+
+    def _entry(self) -> Any:
+        module, _, attribute = self.name.partition(":")
+        wanted = f"decide={self.name} must be <package.module>:<function>"
+        if not module or not attribute:
+            raise ConfigError(f"{wanted}, such as my_lab.thresholds:decide")
+        try:
+            entry = getattr(import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ConfigError(f"{wanted}, and cannot be imported: {error}. Is its folder on PYTHONPATH?") from None
+        except Exception as error:
+            raise ConfigError(
+                f"decide={self.name}: importing {module} fails with {type(error).__name__}: {error}: correct the module"
+            ) from error
+        require(callable(entry), f"decide={self.name}", "must name a function or a class", entry)
+        return entry
 
 
 def _whole(name: str, text: str, low: int) -> int:

@@ -10,6 +10,9 @@ the decisions of a day before random moments.
 - ``dates``: the same values are known, at dates that are 52 weeks later, and without the first ones. A function that
   looks up data of its own, by date or by position, finds others. An honest one decides as before, except for what it
   derives from the season or from holidays, so a few decisions may move.
+
+The run through the period and each of the three repetitions have a process of their own, in which the function is made
+again. So a cache in memory, which would answer as before whatever is changed, has nothing to answer with.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.common.errors import LabError
+from battery_lab.common.fresh_process import in_fresh_processes
 from battery_lab.envs.audit_interface import AuditCheck, Decide
 from battery_lab.envs.battery.decision_input import DecisionInputs, read_decision
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
@@ -35,6 +39,10 @@ Rows = NDArray[np.int64]
 OTHER_DATES = np.timedelta64(364, "D")  # 52 weeks: the same day of the week, and nearly the same season
 LEFT_OUT_DAYS = 7
 TOLERATED = 0.05  # share of decisions that may move with the date
+NOTHING_COMPARED = (
+    "the function held at every decision that counts, which shows nothing: choose more moments=, or a period in which "
+    "it buys or sells"
+)
 SAME_POWER = 0.1  # requests that differ by at most this share of full power are the same
 
 
@@ -83,7 +91,7 @@ class _Comparison:
             tolerated=self.tolerated,
             first=local_times(problem.series, np.array(self.moved, np.int64)),
             error=self.error,
-            finding=self.finding,
+            finding=self.finding if self.decisions else NOTHING_COMPARED,
         )
 
 
@@ -93,7 +101,7 @@ class FunctionAudit:
 
     Attributes:
         problem: the period and the battery.
-        make: returns the function, in its first state.
+        make: returns the function, in its first state. It is called in processes of its own, never in this one.
     """
 
     problem: DispatchProblem
@@ -105,6 +113,10 @@ class FunctionAudit:
         Raises:
             LabError: the function fails, or returns no decision.
         """
+        (decisions,) = in_fresh_processes("decide", self._run)
+        return decisions
+
+    def _run(self) -> Decisions:
         problem, battery, decide = self.problem, self.problem.battery, self.make()
         energy = np.array([battery.energy_start_mwh])
         numbers, requests = [], []
@@ -130,18 +142,28 @@ class FunctionAudit:
             seed: draws the moments and the values.
         """
         problem, rng = self.problem, np.random.default_rng(seed)
-        drawn = draw_moments(problem, moments, rng)
+        drawn = draw_moments(problem, moments, rng).tolist()
+        days = [np.arange(max(problem.first, now + 1 - problem.series.intervals_per_day), now + 1) for now in drawn]
+        energies = [energy_mwh[rows - problem.first] for rows in days]
+
+        def again() -> list[Decisions]:
+            return [self._decisions(self._inputs, *day) for day in zip(days, energies, strict=True)]
+
+        def changed() -> list[Decisions]:
+            inputs = (self._changed(now, number, rng) for number, now in enumerate(drawn))
+            return [self._decisions(*day) for day in zip(inputs, days, energies, strict=True)]
+
+        def redated() -> list[Decisions]:
+            pairs = zip(days, energies, strict=True)
+            return [self._decisions(self._redated, *day, left_out=self._left_out) for day in pairs]
+
         future, restart, dates = _comparisons(len(drawn))
-        for number, now in enumerate(drawn.tolist()):
-            first = max(problem.first, now + 1 - problem.series.intervals_per_day)
-            rows, part = np.arange(first, now + 1), slice(first - problem.first, now + 1 - problem.first)
-            again = self._decisions(self._inputs, rows, energy_mwh[part])
-            changed = self._decisions(self._changed(now, number, rng), rows, energy_mwh[part])
-            redated = self._decisions(self._redated, rows, energy_mwh[part], self._left_out)
-            before, last = run.of(part), np.arange(len(rows)) == len(rows) - 1
-            future.add(rows, np.ones(len(rows), np.bool_), _differ(again.numbers, changed.numbers), changed.error)
-            restart.add(rows, _act(before, again) & last, self._moved(before, again), again.error)
-            dates.add(rows, _act(again, redated), self._moved(again, redated), redated.error)
+        for rows, *results in zip(days, *in_fresh_processes("decide", again, changed, redated), strict=True):
+            before, last = run.of(slice(rows[0] - problem.first, rows[-1] + 1 - problem.first)), rows == rows[-1]
+            same, other, later = results
+            future.add(rows, np.ones(len(rows), np.bool_), _differ(same.numbers, other.numbers), other.error)
+            restart.add(rows, _act(before, same) & last, self._moved(before, same), same.error)
+            dates.add(rows, _act(same, later), self._moved(same, later), later.error)
         return [comparison.check(problem) for comparison in (future, restart, dates)]
 
     @cached_property

@@ -18,6 +18,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from battery_lab.common.errors import require
 from battery_lab.envs.audit_interface import AuditCheck
 from battery_lab.envs.battery.action_set import Actions
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
@@ -35,7 +36,12 @@ SHOWN = 5
 
 
 def draw_moments(problem: DispatchProblem, moments: int, rng: np.random.Generator) -> Rows:
-    """Return random rows of a period in random order, without its last one, after which nothing may be unknown."""
+    """Return random rows of a period in random order, without its last one, after which nothing may be unknown.
+
+    Raises:
+        ConfigError: there would be none.
+    """
+    require(moments >= 1, "moments", "must be a whole number, 1 or more", moments)
     rows = np.arange(problem.first, max(problem.end - 1, problem.first + 1))
     return rng.choice(rows, min(moments, len(rows)), replace=False)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -137,15 +139,14 @@ def test_a_function_earns_what_its_requests_earn(tmp_path):
 
 
 def test_a_function_is_given_the_stored_energy_that_its_requests_leave(tmp_path):
-    seen = []
-
     def sell(given):
-        seen.append(given.energy_mwh)
+        with (tmp_path / "seen").open("a") as file:
+            print(given.energy_mwh, file=file)
         return 10.0
 
     evaluations, _ = audit(tmp_path, lambda: sell, moments=1)
     frame = evaluations["function"].frame
-    np.testing.assert_array_equal(seen[: len(frame)], frame.energy_mwh)
+    np.testing.assert_array_equal(np.loadtxt(tmp_path / "seen")[: len(frame)], frame.energy_mwh)
     assert frame.energy_mwh.iloc[[0, -1]].tolist() == [20.0, 4.0]
 
 
@@ -176,3 +177,38 @@ def test_an_error_of_the_function_names_the_interval(tmp_path):
 def test_a_result_that_is_no_decision_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match="decide must return a request in MW, a finite number, got 'sell'"):
         audit(tmp_path, lambda: lambda given: "sell")
+
+
+class Cached:
+    """Has an answer for each interval from its first call on, for all of its objects."""
+
+    answers: dict = {}
+
+    def __call__(self, given):
+        return self.answers.setdefault(given.start.item(), behind_the_view(given))
+
+
+def test_a_cache_does_not_hide_what_a_function_reads(tmp_path):
+    _, checks = audit(tmp_path, Cached)
+    assert not checks["future"].passed and checks["future"].moved > 0
+    assert Cached.answers == {}, "nothing is called in the process of the audit"
+
+
+@pytest.mark.parametrize("actions", ["auto", "bids"])
+def test_a_check_without_a_decision_that_counts_fails_and_says_so(tmp_path, actions):
+    holds = (-np.inf, np.inf) if actions == "bids" else 0.0
+    _, checks = audit(tmp_path, lambda: lambda given: holds, actions=actions)
+    assert checks["future"].passed
+    for name in ("restart", "dates"):
+        assert (checks[name].decisions, checks[name].passed) == (0, False)
+        assert checks[name].finding.startswith("the function held at every decision that counts, which shows nothing")
+
+
+def test_a_function_that_ends_its_process_is_an_error(tmp_path):
+    with pytest.raises(LabError, match="decide ended its process with exit status 3, without a result: correct the"):
+        audit(tmp_path, lambda: lambda given: sys.exit(3))
+
+
+def test_an_audit_at_no_moment_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="moments must be a whole number, 1 or more, got 0"):
+        audit(tmp_path, lambda: thresholds, moments=0)

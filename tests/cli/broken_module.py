@@ -1,0 +1,3 @@
+"""A module that cannot be imported, for `battery-lab audit`."""
+
+decide = 1 / 0
