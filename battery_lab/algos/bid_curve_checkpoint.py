@@ -55,7 +55,9 @@ def restore(learner: BidCurveLearner, folder: Path) -> None:
         for name, moments in learner.optimizer._asdict().items():
             for number, moment in enumerate(moments):
                 moment.copy_(tensors[f"optimizer.{name}.{number}"])
-        for name in ("value_end", "occupancy_start"):
+        # The first versions cut no slices at gaps, so that the values of their slices are no longer of use.
+        has_slices = "format" in state or not any(learner.gaps)
+        for name in ("value_end", "occupancy_start") if has_slices else ():
             values = tensors[name].numpy()
             if values.shape != getattr(learner, name).shape:
                 raise ValueError(f"{name} has the shape {values.shape}, not {getattr(learner, name).shape}")
@@ -66,7 +68,7 @@ def restore(learner: BidCurveLearner, folder: Path) -> None:
                 name: annealing.resumed(state["annealed"][name], learner.env_steps)
                 for name, annealing in learner.annealed.items()
             }
-        learner.waiting = np.asarray(state["waiting"], np.int64)
+        learner.waiting = np.asarray(state["waiting"] if has_slices else [], np.int64)
         learner.random.bit_generator.state = state["random"]
     except DataError:
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,7 +40,7 @@ class BidCurveLearner:
 
     The training period is cut into slices. A gradient step takes a random batch of them, each slice once per pass. The
     value at the end of a slice is that at the start of the next slice, and its first occupancy that at the end of the
-    one before, both from the last time that these were solved.
+    one before, both from the last time that these were solved. No slice contains a gap of the series.
     """
 
     def __init__(self, options: BidCurves, setup: Setup) -> None:
@@ -54,7 +55,11 @@ class BidCurveLearner:
         self.problem = setup.bidding_problem(options.levels, options.knots)
         if self.problem.price_number is None and setup.actions != "continuous":
             raise ConfigError("algo=bid_curves cannot choose among discrete bids: let env offer continuous ones")
-        self._parts = slices(len(self.problem.rows), options.slice_intervals, options.batch_slices)
+        missing = np.diff(self.problem.rows) - 1
+        cuts = (np.flatnonzero(missing) + 1).tolist()
+        self._parts = slices(len(self.problem.rows), options.slice_intervals, options.batch_slices, cuts)
+        # The length of the gap before each slice.
+        self.gaps = [0, *(int(missing[part.start - 1]) for part in self._parts[1:])]
         self._price_mean = float(self.problem.scaled_price.mean())
         self._price_std = max(float(self.problem.scaled_price.std()), 1e-9)
         spec = CurveSpec(
@@ -167,10 +172,13 @@ class BidCurveLearner:
             rows += len(self._rows(place))
         for place, solution in zip(batch, solutions, strict=True):
             if place > 0:
+                gap, value = self.gaps[place], solution.value_start
+                value = self.problem.value_over_gap(value, gap) if gap else value
                 # Only differences matter; a year's value in each number would cost precision.
-                self.value_end[place - 1] = solution.value_start - solution.value_start.mean()
+                self.value_end[place - 1] = value - value.mean()
             if place + 1 < len(self._parts):
-                self.occupancy_start[place + 1] = solution.occupancy_end
+                gap, occupancy = self.gaps[place + 1], solution.occupancy_end
+                self.occupancy_start[place + 1] = self.problem.occupancy_over_gap(occupancy, gap) if gap else occupancy
         return reward, rows
 
     def policy(self, env_steps: int) -> Policy:
@@ -205,8 +213,20 @@ class BidCurveLearner:
             self._pool.shutdown()
 
 
-def slices(rows: int, longest: int, batch: int) -> list[slice]:
-    """Cut ``rows`` intervals into slices of almost equal length, at most ``longest`` and enough for several batches."""
-    count = max(-(-rows // longest), min(BATCHES_PER_PASS * batch, rows // 2))
-    edges = np.linspace(0, rows, count + 1).round().astype(int).tolist()
-    return [slice(first, end) for first, end in zip(edges[:-1], edges[1:], strict=True)]
+def slices(rows: int, longest: int, batch: int, cuts: Sequence[int] = ()) -> list[slice]:
+    """Cut ``rows`` intervals into slices, at most ``longest`` and enough for several batches.
+
+    Args:
+        rows: number of intervals.
+        longest: largest length of a slice.
+        batch: slices per gradient step.
+        cuts: rising numbers of intervals that must be the first ones of a slice. Between two cuts, slices have almost
+            equal length.
+    """
+    wanted, parts = min(BATCHES_PER_PASS * batch, rows // 2), []
+    for first, end in pairwise([0, *cuts, rows]):
+        length = end - first
+        count = max(-(-length // longest), min(-(-wanted * length // rows), length // 2))
+        edges = np.linspace(first, end, count + 1).round().astype(int).tolist()
+        parts += [slice(*edge) for edge in pairwise(edges)]
+    return parts

@@ -41,7 +41,7 @@ class BiddingProblem(Protocol):
     Values and occupancies belong to S levels of the state.
 
     Attributes:
-        rows: (T,) intervals to train on, in order of time.
+        rows: (T,) intervals to train on, in order of time. Where a number is left out, the series has a gap.
         scaled_price: (T,) their prices on the scale of bids: the scale of the actions, or of the observed price.
         state_numbers: how many numbers at the start of an observation depend on the state of charge; the first one is
             -1 at its minimum and 1 at its maximum.
@@ -61,6 +61,12 @@ class BiddingProblem(Protocol):
     def first_values(self) -> tuple[Array, Array]:
         """Return a first guess of the (S,) value of each level, and the (S,) uniform occupancy."""
 
+    def value_over_gap(self, value: Array, intervals: int) -> Array:
+        """Return the (S,) value of each level before a gap of some intervals, from that after it."""
+
+    def occupancy_over_gap(self, occupancy: Array, intervals: int) -> Array:
+        """Return the (S,) probability of each level after a gap of some intervals, from that before it."""
+
     def gradient(
         self,
         part: slice,
@@ -75,7 +81,7 @@ class BiddingProblem(Protocol):
         """Return value and gradient of a softened policy.
 
         Args:
-            part: a slice of ``rows``, N intervals.
+            part: a slice of ``rows``, N intervals without a gap.
             bid: (N, M) bids at the knots.
             offer: (N, M) offers at the knots.
             sharpness: of the softened dispatch, per unit of ``scaled_price``; see planning/bid_policy_gradient.py.

@@ -58,11 +58,27 @@ def move_table(battery: Battery, interval_h: float, levels: int) -> MoveTable:
     power, after = (
         np.reshape(x, request.shape) for x in battery.step(np.tile(energy, 3), request.reshape(-1), interval_h)
     )
+    target, weight = _between(energy, step, after)
+    return MoveTable(energy, floor, target, weight, request, power, after)
+
+
+def idle_move(battery: Battery, energy_mwh: Array, hours: float) -> tuple[NDArray[np.int64], Array]:
+    """Return where an idle battery ends after some hours, from each of S evenly spaced levels of stored energy.
+
+    Returns:
+        The (S,) levels below the ends and the (S,) weights of the levels above these, as in ``MoveTable``.
+    """
+    _, after = battery.step(energy_mwh, np.zeros_like(energy_mwh), hours)
+    return _between(energy_mwh, float(energy_mwh[-1] - energy_mwh[-2]), after)
+
+
+def _between(energy: Array, step: float, after: Array) -> tuple[NDArray[np.int64], Array]:
+    """Return the levels below stored energies, and the weights of the levels above these."""
     position = np.clip((after - energy[0]) / step, 0, len(energy) - 1)
     nearest = np.round(position)
     position = np.where(np.abs(position - nearest) < 1e-9, nearest, position)
     target = np.minimum(position.astype(np.int64), len(energy) - 2)
-    return MoveTable(energy, floor, target, position - target, request, power, after)
+    return target, position - target
 
 
 def transitions(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+import torch
+
 from tests.algos.training_setup import setup_for
 from tests.compositions import SMALL_ALGOS, option
 from tests.small_batteries_and_series import make_battery
@@ -22,3 +25,38 @@ def make_learner(world, seed=0, wrap=None, env_steps=10_000, actions=None, **cha
 
 def iterate(learner, times):
     return [learner.train() for _ in range(times)]
+
+
+class Recording:
+    """A bidding problem that records the slices that are solved."""
+
+    def __init__(self, problem):
+        self.problem, self.parts = problem, []
+
+    def __getattr__(self, name):
+        return getattr(self.problem, name)
+
+    def gradient(self, part, *arguments, **options):
+        self.parts.append((part.start, part.stop))
+        return self.problem.gradient(part, *arguments, **options)
+
+
+def curves(learner, part):
+    """Return the (N, M) bids and offers of the current policy at the knots."""
+    problem, network = learner.problem, learner.policy(0).network
+    with torch.no_grad():
+        seen = torch.from_numpy(problem.observations(problem.rows[part]))
+        return network.curves(network.features(seen)).numpy().astype(np.float64).swapaxes(0, 1)
+
+
+def solve(learner, part, *, value_end=None, occupancy=None, sharpness):
+    """Solve a part of the training period in one piece; ``sharpness`` is per standard deviation of the prices."""
+    value, uniform = learner.problem.first_values()
+    return learner.problem.gradient(
+        part,
+        *curves(learner, part),
+        sharpness=sharpness / learner.problem.scaled_price.std(),
+        value_end=0.0 * value if value_end is None else value_end,
+        occupancy_start=uniform if occupancy is None else occupancy,
+        uniform_share=0.0,
+    )

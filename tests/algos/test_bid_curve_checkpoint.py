@@ -6,10 +6,13 @@ import json
 import re
 
 import pytest
+import torch
 
 from battery_lab.algos.bid_curve_checkpoint import STATE, TENSORS
 from battery_lab.common.errors import DataError
 from tests.algos.small_bid_curves import make_learner
+from tests.envs.small_world import make_option
+from tests.small_batteries_and_series import make_series, wavy_prices
 
 DAMAGES = {
     "no tensors": lambda folder: (folder / TENSORS).unlink(),
@@ -68,3 +71,21 @@ def test_a_checkpoint_of_the_first_versions_which_wrote_no_format_is_restored(kn
     (tmp_path / STATE).write_text(json.dumps(state))
     restored.restore(tmp_path)
     assert restored.train() == learner.train()
+
+
+def test_a_checkpoint_of_the_first_versions_on_a_series_with_gaps_keeps_its_network_and_starts_a_pass(tmp_path):
+    series = make_series(wavy_prices(24))
+    series.gap[2000:2100] = True
+    world = make_option(tmp_path / "cache", series, actions="bids").open("continuous")
+    learner, restored = make_learner(world), make_learner(world, seed=1)
+    learner.train()
+    learner.value_end, learner.occupancy_start = learner.value_end[:-1], learner.occupancy_start[:-1]
+    learner.save(tmp_path, None)
+    state = json.loads((tmp_path / STATE).read_text())
+    del state["format"], state["annealed"]
+    (tmp_path / STATE).write_text(json.dumps(state))
+    restored.restore(tmp_path)
+    for first, second in zip(learner.network.parameters(), restored.network.parameters(), strict=True):
+        assert torch.equal(first, second)
+    assert restored.env_steps == learner.env_steps
+    restored.train()

@@ -12,7 +12,7 @@ from battery_lab.algos.bid_curve_learner import slices
 from battery_lab.common.errors import ConfigError, LabError
 from battery_lab.envs.battery.action_set import ActionSet
 from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
-from tests.algos.small_bid_curves import BATTERY, NETWORK, iterate, make_learner
+from tests.algos.small_bid_curves import BATTERY, NETWORK, Recording, iterate, make_learner, solve
 from tests.algos.training_setup import setup_for
 from tests.compositions import SMALL_ALGOS, option
 from tests.inventory_env.inventory import InventoryWorld
@@ -74,20 +74,6 @@ def test_two_workers_compute_what_one_computes(known):
     two.stop()
 
 
-class Recording:
-    """A bidding problem that records the slices that are solved."""
-
-    def __init__(self, problem):
-        self.problem, self.parts = problem, []
-
-    def __getattr__(self, name):
-        return getattr(self.problem, name)
-
-    def gradient(self, part, *arguments, **options):
-        self.parts.append((part.start, part.stop))
-        return self.problem.gradient(part, *arguments, **options)
-
-
 def test_a_pass_visits_every_slice_once_in_random_order(known):
     recordings = []
 
@@ -117,27 +103,6 @@ def test_slices_cover_all_rows_without_overlap_and_are_nearly_equal(rows, longes
     assert [row for part in parts for row in range(part.start, part.stop)] == list(range(rows))
     assert min(lengths) >= 1 and max(lengths) <= min(longest, min(lengths) + 1)
     assert len(parts) >= min(4 * batch, rows // 2)
-
-
-def curves(learner, part):
-    """Return the (N, M) bids and offers of the current policy at the knots."""
-    problem, network = learner.problem, learner.policy(0).network
-    with torch.no_grad():
-        seen = torch.from_numpy(problem.observations(problem.rows[part]))
-        return network.curves(network.features(seen)).numpy().astype(np.float64).swapaxes(0, 1)
-
-
-def solve(learner, part, *, value_end=None, occupancy=None, sharpness):
-    """Solve a part of the training period in one piece; ``sharpness`` is per standard deviation of the prices."""
-    value, uniform = learner.problem.first_values()
-    return learner.problem.gradient(
-        part,
-        *curves(learner, part),
-        sharpness=sharpness / learner.problem.scaled_price.std(),
-        value_end=0.0 * value if value_end is None else value_end,
-        occupancy_start=uniform if occupancy is None else occupancy,
-        uniform_share=0.0,
-    )
 
 
 def test_carried_values_become_those_of_the_whole_path(bids):

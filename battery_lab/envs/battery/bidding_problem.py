@@ -13,7 +13,7 @@ from battery_lab.envs.bidding_interface import Rows, SliceGradient
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.observer import Observer
 from battery_lab.planning.bid_policy_gradient import knot_weights, slice_gradient
-from battery_lab.planning.move_table import move_table, transitions
+from battery_lab.planning.move_table import idle_move, move_table, transitions
 from battery_lab.rewards.weighted_terms import BoundShaping
 
 TABLE_BYTES = 1 << 30  # rewards are kept in memory up to this size, and computed again beyond
@@ -77,6 +77,19 @@ class BatteryBiddingProblem:
         price = max(float(self._training.price[self.rows].mean()), 0.0) * self._battery.discharge_efficiency
         occupancy = np.where(np.arange(len(energy)) < floor, 0.0, 1.0)
         return price * energy / self._reward.scale, occupancy / occupancy.sum()
+
+    def value_over_gap(self, value: Array, intervals: int) -> Array:
+        """Return the (S,) value of each level before a gap, in which the battery is idle."""
+        target, weight = idle_move(self._battery, self._moves.energy_mwh, intervals * self._training.interval_h)
+        return np.asarray(value[target] + weight * (value[target + 1] - value[target]))
+
+    def occupancy_over_gap(self, occupancy: Array, intervals: int) -> Array:
+        """Return the (S,) probability of each level after a gap, in which the battery is idle."""
+        target, weight = idle_move(self._battery, self._moves.energy_mwh, intervals * self._training.interval_h)
+        after = np.zeros_like(occupancy)
+        np.add.at(after, target, occupancy * (1 - weight))
+        np.add.at(after, target + 1, occupancy * weight)
+        return after
 
     def gradient(
         self,
