@@ -18,6 +18,7 @@ Values of market, battery and env can be overridden, as in battery-lab evaluate.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -35,6 +36,7 @@ from battery_lab.config.stored_trial import trial
 if TYPE_CHECKING:
     from battery_lab.envs.bidding_interface import BidSheet
 
+EXAMPLES = {"soc": "0.5", "floor": "-1000", "cap": "20300"}
 OWN = ("run", "soc", "at", "floor", "cap", "to")
 
 
@@ -50,6 +52,7 @@ def main(arguments: list[str]) -> BidSheet:
         raise ConfigError("soc=<fraction> must give the state of charge at the start of the interval, such as soc=0.5")
     soc = _number("soc", chosen["soc"])
     floor, cap = (_number(key, chosen[key]) if key in chosen else None for key in ("floor", "cap"))
+    to = _file(chosen["to"]) if "to" in chosen else None
     overrides = {key: value for key, value in chosen.items() if key not in OWN}
     config = trial(run, [f"{key}={value}" for key, value in overrides.items()])
     refuse_retraining("bids", overrides, (*OWN, *evaluation_overrides(config), "outputs"))
@@ -58,9 +61,8 @@ def main(arguments: list[str]) -> BidSheet:
         from battery_lab.experiment.policy_bids import policy_bids
 
     sheet = policy_bids(experiment, run, at=chosen.get("at"), soc=soc, floor_per_mwh=floor, cap_per_mwh=cap)
-    if "to" in chosen:
-        require(bool(chosen["to"]), "to", "must name a file, such as bid.csv", chosen["to"])
-        atomic_write(folder(chosen["to"]), sheet.bands.to_csv(index=False))
+    if to is not None:
+        atomic_write(to, sheet.bands.to_csv(index=False))
     _print(sheet, soc)
     return sheet
 
@@ -70,8 +72,17 @@ def _number(key: str, text: str) -> float:
         number = float(text)
     except ValueError:
         number = math.nan
-    require(math.isfinite(number), key, "must be a number", text)
+    require(math.isfinite(number), key, f"must be a number, such as {key}={EXAMPLES[key]}", text)
     return number
+
+
+def _file(text: str) -> Path:
+    """Return the file for the bands, before anything takes time."""
+    require(bool(text), "to", "must name a file, such as bid.csv", text)
+    file = folder(text)
+    require(not file.is_dir(), "to", "must name a file, such as bid.csv, and not a folder", text)
+    require(file.parent.is_dir(), "to", "must name a file in a folder that exists: create it, or choose another", text)
+    return file
 
 
 def _print(sheet: BidSheet, soc: float) -> None:

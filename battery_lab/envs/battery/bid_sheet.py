@@ -82,7 +82,8 @@ class BidDesk:
 
     def _check(self, request: BidRequest) -> None:
         battery = self.battery
-        rule = f"must be from battery.soc_min = {battery.soc_min:g} to battery.soc_max = {battery.soc_max:g}"
+        limits = f"battery.soc_min = {battery.soc_min:g} to battery.soc_max = {battery.soc_max:g}"
+        rule = f"must be a fraction of capacity from {limits}"
         require(battery.soc_min <= request.soc <= battery.soc_max, "soc", rule, request.soc)
         check_range(*self._limits(request))
         if request.price_number is None and not isinstance(self.actions, BidActions):

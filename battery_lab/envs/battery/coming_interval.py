@@ -35,7 +35,7 @@ def row_at(series: MarketSeries, at: str | None, history: int) -> int:
     first, last = local_time(series, history), local_time(series, len(series))
     if not history <= row <= len(series):
         raise ConfigError(
-            f"at must be from {first} (the policy observes {history * series.interval_h:g} h before it) to {last} "
+            f"at must be from {first} (the policy observes {history * series.interval_h:.3g} h before it) to {last} "
             f"(the end of market {series.name}), got {at or last}: choose another time, or add files to market.path"
         )
     if row == 0 or series.gap[row - 1]:

@@ -120,7 +120,9 @@ def read_decision(answer: object, bids: bool) -> tuple[float, ...]:
         ConfigError: it is neither.
     """
     try:
-        numbers = tuple(float(number) for number in np.asarray(answer, np.float64).reshape(-1))
+        # Texts and truth values would be numbers to NumPy.
+        is_numeric = np.asarray(answer).dtype.kind in "iuf"
+        numbers = tuple(np.asarray(answer, np.float64).reshape(-1).tolist()) if is_numeric else ()
     except (TypeError, ValueError):
         numbers = ()
     if bids and len(numbers) == 2 and not np.isnan(numbers).any() and not (numbers[0] > numbers[1] == -np.inf):

@@ -24,7 +24,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.common.errors import LabError
+from battery_lab.common.errors import ConfigError, LabError
 from battery_lab.common.fresh_process import in_fresh_processes
 from battery_lab.envs.audit_interface import AuditCheck, Decide
 from battery_lab.envs.battery.decision_input import DecisionInputs, read_decision
@@ -123,10 +123,10 @@ class FunctionAudit:
         for row in range(problem.first, problem.end):
             try:
                 numbers.append(self._decision(decide, self._inputs, row, float(energy[0])))
-            except LabError:
-                raise
-            except Exception as error:
+            except Exception as error:  # another program's code may fail in any way
                 when = problem.series.local_start[row].isoformat()
+                if isinstance(error, ConfigError):
+                    raise ConfigError(f"at {when}, {error}") from None
                 raise LabError(f"decide failed at {when} with {_in_words(error)}: correct the function") from error
             requests.append(self._requests(np.array(numbers[-1:]), np.array([row])))
             _, energy = battery.step(energy, requests[-1], problem.series.interval_h)

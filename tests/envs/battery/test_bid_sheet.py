@@ -185,7 +185,10 @@ def test_a_sheet_says_what_its_prices_depend_on(tmp_path, changes, words):
 
 @pytest.mark.parametrize("soc", [0.05, 0.95, -1.0, math.nan])
 def test_a_state_of_charge_beyond_the_limits_is_refused(world, soc):
-    with pytest.raises(ConfigError, match=r"soc must be from battery.soc_min = 0.1 to battery.soc_max = 0.9, got "):
+    with pytest.raises(
+        ConfigError,
+        match=r"soc must be a fraction of capacity from battery.soc_min = 0.1 to battery.soc_max = 0.9, got ",
+    ):
         world.bid_sheet(bidder, request(soc=soc))
 
 

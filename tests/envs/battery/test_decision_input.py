@@ -66,6 +66,10 @@ def test_a_pair_is_a_bid_and_an_offer(answer):
     ("answer", "bids", "message"),
     [
         (None, False, "decide must return a request in MW, a finite number, got None: change its result"),
+        ("5", False, "got '5'"),
+        (True, False, "got True"),
+        (1j, False, "got 1j"),
+        ([[1.0], [2.0, 3.0]], False, "got"),
         ("hold", False, "decide must return a request in MW.*got 'hold'"),
         (np.nan, False, "got nan"),
         (np.inf, False, "got inf"),

@@ -175,7 +175,10 @@ def test_an_error_of_the_function_names_the_interval(tmp_path):
 
 
 def test_a_result_that_is_no_decision_is_an_error(tmp_path):
-    with pytest.raises(ConfigError, match="decide must return a request in MW, a finite number, got 'sell'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"at 2024-01-31T10:00:00\+10:00, decide must return a request in MW, a finite number, got 'sell'",
+    ):
         audit(tmp_path, lambda: lambda given: "sell")
 
 
