@@ -6,71 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from battery_lab.planning.bid_clearing import clear
-from battery_lab.planning.bid_policy_gradient import knot_weights, slice_gradient
-from battery_lab.planning.move_table import move_table, transitions
-from tests.small_batteries_and_series import make_battery, wavy_prices
-
-HOURS = 1 / 12
-LEVELS, KNOTS, ROWS = 23, 5, 30
-BATTERY = {"wear_per_mwh": 5.0, "grid_fee_per_mwh": 2.0, "self_discharge_per_day": 0.3, "power_mw": 37.0}
-
-
-def scaled(price):
-    return np.arcsinh(price / 100)
-
-
-class Case:
-    """A battery, a price path, and random bids and offers around the prices."""
-
-    def __init__(self, seed=0, rows=ROWS, levels=LEVELS, knots=KNOTS, sharpness=6.0, hours=HOURS, **battery):
-        rng = np.random.default_rng(seed)
-        self.battery, self.hours, self.sharpness = make_battery(**battery), hours, sharpness
-        self.price = wavy_prices(5, seed)[rng.integers(0, 900) :][:rows]
-        self.moves = move_table(self.battery, hours, levels)
-        self.knots = knot_weights(self.battery, self.moves.energy_mwh, knots)
-        middle = rng.normal(scaled(60.0), 0.3, (rows, 1)) - np.linspace(-0.2, 0.2, knots)
-        self.bid, self.offer = middle - 0.1, middle + rng.uniform(0, 0.4, (rows, knots))
-        self.value_end = rng.normal(50, 5) * self.moves.energy_mwh
-        occupancy = rng.random(len(self.moves.energy_mwh))
-        self.start = occupancy / occupancy.sum()
-
-    def one_day(self):
-        """Start at the battery's own start, end without value, and bid around the quantiles of the prices."""
-        rng, energy = np.random.default_rng(0), self.moves.energy_mwh
-        low, high = scaled(np.quantile(self.price, [0.3, 0.7]))
-        tilt = np.linspace(0.15, -0.15, self.bid.shape[1])
-        self.bid, self.offer = (x + tilt + rng.normal(0, 0.05, self.bid.shape) for x in (low, high))
-        self.value_end, self.start = np.zeros(len(energy)), np.zeros(len(energy))
-        at = (self.battery.energy_start_mwh - energy[0]) / (energy[1] - energy[0])
-        self.start[int(at)], self.start[int(at) + 1] = 1 - at % 1, at % 1
-        return self
-
-    def bids_at(self, row, energy):
-        """Return bid and offer of an interval at some stored energies."""
-        _, knot, weight = knot_weights(self.battery, energy, self.bid.shape[1])
-        return [x[row, knot] * (1 - weight) + x[row, knot + 1] * weight for x in (self.bid, self.offer)]
-
-    def cleared_profit(self):
-        """Return the profit of the bids and offers as a market clears them, on the same scale."""
-        battery, energy, profit = self.battery, np.array([self.battery.energy_start_mwh]), 0.0
-        for t, price in enumerate(self.price):
-            request = clear(*self.bids_at(t, energy), np.array([scaled(price)]), battery.power_mw)
-            power, energy = battery.step(energy, request, self.hours)
-            profit += account(price, power[0] * self.hours, battery)
-        return profit
-
-    def solve(self, bid=None, offer=None, **changes):
-        chosen = {"reward": self.profits(), "sharpness": self.sharpness}
-        chosen |= {"value_end": self.value_end, "occupancy_start": self.start}
-        bids = (self.bid if bid is None else bid, self.offer if offer is None else offer)
-        return slice_gradient(self.moves, self.knots, *bids, scaled(self.price), **chosen | changes)
-
-    def profits(self):
-        """Return the (T, 3, S) profit of each move."""
-        rows = np.arange(len(self.price))
-        made = transitions(self.moves, rows, self.price, self.battery, self.hours).profit
-        return made.reshape(len(rows), 3, -1)
+from battery_lab.planning.bid_policy_gradient import knot_weights
+from battery_lab.planning.move_table import move_table
+from tests.planning.bid_policy_case import BATTERY, HOURS, KNOTS, LEVELS, ROWS, Case, scaled
+from tests.small_batteries_and_series import make_battery
 
 
 @pytest.mark.parametrize("battery", [{}, BATTERY], ids=["default", "fees, wear and self-discharge"])
@@ -157,56 +96,6 @@ def test_slices_in_sequence_equal_the_whole_path():
     )
     np.testing.assert_allclose(late.occupancy_end, expected.occupancy_end, atol=1e-9)
     assert expected.occupancy_end.sum() == pytest.approx(1)
-
-
-def random_battery(seed):
-    rng = np.random.default_rng(seed)
-    low = rng.uniform(0, 0.3)
-    return {
-        "power_mw": rng.uniform(2, 40),
-        "capacity_mwh": rng.uniform(20, 80),
-        "soc_min": low,
-        "soc_max": rng.uniform(low + 0.4, 1.0),
-        "soc_start": low + 0.2,
-        "round_trip_efficiency": rng.uniform(0.7, 1.0),
-        "charge_loss_share": rng.uniform(0, 1),
-        "wear_per_mwh": rng.uniform(0, 20),
-        "grid_fee_per_mwh": rng.choice([0.0, 5.0]),
-        "self_discharge_per_day": rng.choice([0.0, 0.05]),
-        "hours": rng.choice([1 / 12, 1 / 4, 1 / 2, 1.0]),
-    }
-
-
-@pytest.mark.parametrize("sharpness", [6.0, 30.0])
-@pytest.mark.parametrize("seed", range(10))
-def test_two_hundred_levels_give_the_profit_of_two_thousand(seed, sharpness):
-    coarse, fine = (
-        Case(seed, rows=288, levels=levels, sharpness=sharpness, **random_battery(seed)).one_day().solve().value
-        for levels in (200, 2000)
-    )
-    assert coarse == pytest.approx(fine, rel=1e-3)
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_the_grid_gives_the_profit_of_the_physics(seed):
-    """The softened policy runs through the battery itself, at any stored energy, many times."""
-    case = Case(seed, rows=288, levels=200, **random_battery(seed)).one_day()
-    battery, runs, rng = case.battery, 8_000, np.random.default_rng(seed)
-    energy, profit = np.full(runs, battery.energy_start_mwh), np.zeros(runs)
-    for t, price in enumerate(case.price):
-        bid, offer = case.bids_at(t, energy)
-        odds = np.exp(case.sharpness * np.stack([bid - scaled(price), np.zeros(runs), scaled(price) - offer]))
-        # Evenly spaced draws in random order: the shares of the moves are exact, and the mean varies little.
-        draws = rng.permutation((np.arange(runs) + rng.random()) / runs)
-        move = (draws > (odds / odds.sum(0)).cumsum(0)).sum(0) - 1
-        power, energy = battery.step(energy, move * battery.power_mw, case.hours)
-        profit += account(price, power * case.hours, battery)
-    assert profit.mean() == pytest.approx(case.solve().value, abs=3 * profit.std() / np.sqrt(runs))
-
-
-def account(price, sold, battery):
-    """Return the profit of energy sold, negative if bought, independently of the lab's accounts."""
-    return price * sold - battery.wear_per_mwh * np.maximum(sold, 0) - battery.grid_fee_per_mwh * np.maximum(-sold, 0)
 
 
 def test_a_sharp_policy_is_the_cleared_one():
