@@ -20,6 +20,7 @@ from battery_lab.config.stored_trial import load_trial
 
 RERUN_FOLDER = "${outputs}/runs/${now:%Y-%m-%d_%H-%M-%S}_rerun_${short_id:}"
 MULTIRUN = {"--multirun", "-m"}
+MAY_SWEEP = ("experiment", *SWEEP_GROUPS)  # groups whose options may set hydra.mode to a sweep
 CONFIG_FLAGS = {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"}
 
 
@@ -49,7 +50,7 @@ def _flags_first(arguments: list[str]) -> list[str]:
     if given.config_dir and not Path(given.config_dir).is_dir():
         raise ConfigError(f"--config-dir {given.config_dir}: no such folder, seen from {Path.cwd()}")
     overrides = [*given.overrides, *unknown]
-    check_groups(overrides, sweep=given.multirun)
+    check_groups(overrides, sweep=given.multirun or any(group_of(override) in MAY_SWEEP for override in overrides))
     check_one_each(overrides)
     return [*(argument for argument in arguments if argument not in overrides), *overrides]
 

@@ -58,7 +58,9 @@ def override_error(
             return ConfigError(no_key(key, config, options_with(key)))
         match = re.match(r"(Ambiguous value for argument|Sweep parameters) '([^\n]+)'", text)
         if match:
-            return ConfigError(several_values_message(match[2], listed=match[1].startswith("Ambiguous")))
+            is_option = (conf_dir() / match[2].partition("=")[0].lstrip("+")).is_dir()
+            listed = match[1].startswith("Ambiguous") and not is_option
+            return ConfigError(several_values_message(match[2], listed=listed))
         match = re.match(r"Could not append to config. An item is already at '([^']+)'", text)
         if match:
             return ConfigError(f"{match[1]} exists already: write {match[1]}=... without the +")

@@ -127,8 +127,9 @@ class TrainingVectorEnv(Protocol):
 class World(Protocol):
     """An environment with its data loaded.
 
-    What only some worlds offer is a protocol of its own: ``LabelledWorld`` here, ``PriceTaker`` and ``BiddingWorld``
-    in ``bidding_interface.py``, ``AuditableWorld`` in ``audit_interface.py``. A world with its members is one of these.
+    What only some worlds offer is a protocol of its own: ``LabelledWorld`` and ``RecommendingWorld`` here, and in other
+    modules ``PriceTaker``, ``BiddingWorld`` (``bidding_interface.py``) and ``AuditableWorld`` (``audit_interface.py``).
+    A world with its members is one of these.
 
     Attributes:
         metrics: the metrics of an evaluation, in the order in which reports show them.
@@ -181,6 +182,29 @@ class LabelledWorld(Protocol):
 
     @property
     def known_code(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A recipe of the lab that suits an environment, for reports of policies that were trained otherwise.
+
+    Attributes:
+        override: chooses it, such as ``experiment=flagship``.
+        algo: the option of ``conf/algo`` that it uses.
+        words: what it does, in a few words.
+    """
+
+    override: str
+    algo: str
+    words: str
+
+
+@runtime_checkable
+class RecommendingWorld(Protocol):
+    """A world that knows the recipe that earns most in it."""
+
+    @property
+    def recipe(self) -> Recipe: ...
 
 
 class Environment(Protocol):

@@ -12,7 +12,7 @@ from battery_lab.common.run_folder import RunFolder
 from battery_lab.report.inline_svg import svg
 from battery_lab.report.policy_table import columns, table_title
 from battery_lab.report.run_records import read_looks, read_trial
-from battery_lab.report.training_facts import training_facts
+from battery_lab.report.training_facts import better_recipe, training_facts
 from battery_lab.report.training_plots import training_panels
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def write_report(
     looks = read_looks(folder)
     page = _template().render(
         title=title,
-        summary={**summary, **training_facts(folder, list(summary), figures)},
+        summary={**summary, **training_facts(folder, list(summary), figures), **better_recipe(folder, world)},
         policies=[str(name) for name in table.index],
         evaluated=looks[-1]["policy"] if looks else "",
         table_title=table_title(world),

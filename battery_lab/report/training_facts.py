@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from battery_lab.common.duration_text import in_words
+from battery_lab.envs.interfaces import RecommendingWorld, World
 from battery_lab.report.run_records import enclosing_run, read_choices, read_figures
 
 # Parts that the world describes itself, or that do not affect the policy.
@@ -32,6 +33,17 @@ def training_facts(folder: Path, used: Sequence[str], figures: Mapping[str, Any]
         rows["Options"] = " ".join(f"{group}={name}" for group, name in whole.items() if name is not None)
     training = training_words(figures)
     return rows | ({"Training run": training} if training else {})
+
+
+def better_recipe(folder: Path, world: World) -> dict[str, str]:
+    """Return the command of the world's recommended recipe, by label; empty if the run's algorithm is that of it."""
+    chosen = read_choices(enclosing_run(folder)).get("choices")
+    if not isinstance(world, RecommendingWorld) or not isinstance(chosen, Mapping):
+        return {}
+    recipe = world.recipe
+    if chosen.get("algo") in (None, recipe.algo):
+        return {}
+    return {"A better policy": f"battery-lab {recipe.override}: {recipe.words}"}
 
 
 def part_words(part: Mapping[str, Any], option: object) -> str:

@@ -152,6 +152,14 @@ def test_a_study_is_a_sweep_whose_seeds_the_command_line_may_change(sweep, study
 
 
 @pytest.mark.walk
+def test_options_of_a_study_may_be_narrowed_without_multirun_and_other_experiments_are_no_sweeps(sweep):
+    output, taken = sweep("experiment=observation_study", "observation=minimal,compact", "seed=0")
+    assert (output.status, len(taken)) == (0, 2)
+    output, _ = sweep("experiment=published", "algo=ppo,dqn")
+    assert output.err == "error: algo=ppo,dqn has several values: add --multirun to run one trial per value\n"
+
+
+@pytest.mark.walk
 def test_studies_of_algorithms_give_each_its_budget_and_may_bid(sweep):
     for study, actions in (("algo_study", "auto"), ("bids_study", "bids")):
         _, taken = sweep(f"experiment={study}", "seed=0")

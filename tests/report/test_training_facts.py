@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.report_pages import Page, write
+from battery_lab.envs.interfaces import Recipe
+from tests.report.report_pages import Page, World, write
 
 TRIAL = """
 choices: {algo: ppo, reward: calm, market: aemo, tracking: mlflow}
@@ -78,3 +79,23 @@ def test_report_of_a_run_that_is_not_finished_shows_the_given_figures(tmp_path: 
     assert "Training run" not in facts(write(tmp_path))
     page = write(tmp_path, figures={"train/env_steps": 131072.0, "train/seconds": 3.2, "validation/env_steps": 98304.0})
     assert facts(page)["Training run"] == "131,072 environment steps in 3 s; kept policy at step 98,304"
+
+
+class Recommending(World):
+    """A world that recommends a recipe."""
+
+    recipe = Recipe(override="experiment=best", algo="exact", words="exact gradients")
+
+
+@pytest.mark.parametrize(
+    ("world", "trial", "hint"),
+    [
+        (Recommending(), TRIAL, "battery-lab experiment=best: exact gradients"),
+        (Recommending(), TRIAL.replace("algo: ppo", "algo: exact"), None),
+        (Recommending(), TRIAL.replace("choices: {", "others: {"), None),
+        (World(), TRIAL, None),
+    ],
+)
+def test_report_names_the_recommended_recipe_to_other_algorithms(tmp_path: Path, world, trial: str, hint) -> None:
+    write_run(tmp_path, trial)
+    assert facts(write(tmp_path, world=world)).get("A better policy") == hint

@@ -20,7 +20,7 @@ from battery_lab.envs.battery.parallel_stretches import run_policy
 from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.time_split import TimeSplit, split_time
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
-from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric
+from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric, Recipe
 from battery_lab.envs.layout import Layout
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.observer import Observer
@@ -49,6 +49,9 @@ class BatteryWorld:
     score = "profit_per_day"
     optimum = "perfect_foresight"
     rule = "rule"
+    recipe = Recipe(
+        override="experiment=flagship", algo="bid_curves", words="bid curves, trained on exact gradients (docs/bids.md)"
+    )
 
     def __init__(
         self, option: BatteryMarket, series: MarketSeries, actions: str, fitted: Mapping[str, Any] | None

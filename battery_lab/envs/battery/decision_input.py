@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.common.errors import ConfigError
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.unknown_values import known_end
@@ -111,27 +110,6 @@ class DecisionInputs:
     def _values(self) -> dict[str, Array]:
         columns = {"price": self.series.price, **self.series.columns}
         return {name: _read_only(values) for name, values in columns.items()}
-
-
-def read_decision(answer: object, bids: bool) -> tuple[float, ...]:
-    """Return what a decision function returned: a request in MW, or a bid and an offer per MWh.
-
-    Raises:
-        ConfigError: it is neither.
-    """
-    try:
-        # Texts and truth values would be numbers to NumPy.
-        is_numeric = np.asarray(answer).dtype.kind in "iuf"
-        numbers = tuple(np.asarray(answer, np.float64).reshape(-1).tolist()) if is_numeric else ()
-    except (TypeError, ValueError):
-        numbers = ()
-    if bids and len(numbers) == 2 and not np.isnan(numbers).any() and not (numbers[0] > numbers[1] == -np.inf):
-        return numbers
-    if not bids and len(numbers) == 1 and np.isfinite(numbers[0]):
-        return numbers
-    expected = "a bid and an offer per MWh (env.actions=bids)" if bids else "a request in MW, a finite number"
-    remedy = "for a bid and an offer, set env.actions=bids" if len(numbers) == 2 and not bids else "change its result"
-    raise ConfigError(f"decide must return {expected}, got {answer!r}: {remedy}")
 
 
 def _read_only(values: NDArray[Any]) -> NDArray[Any]:

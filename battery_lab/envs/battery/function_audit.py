@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from battery_lab.common.errors import ConfigError, LabError
 from battery_lab.common.fresh_process import in_fresh_processes
 from battery_lab.envs.audit_interface import AuditCheck, Decide
-from battery_lab.envs.battery.decision_input import DecisionInputs, read_decision
+from battery_lab.envs.battery.decision_answer import read_decision
+from battery_lab.envs.battery.decision_input import DecisionInputs
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.policy_audit import CHANGES, draw_moments, local_times
 from battery_lab.market.unknown_values import change_unknown, known_end
