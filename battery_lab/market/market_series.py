@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -115,3 +115,11 @@ class Market(Protocol):
         Raises:
             DataError: the source cannot be used; the message names the file, the row and the remedy.
         """
+
+
+@runtime_checkable
+class CacheableMarket(Market, Protocol):
+    """A market without files, whose series a cache may keep. Markets with files have a cache of their own."""
+
+    def load_cached(self, folder: str) -> MarketSeries:
+        """Return what ``load`` returns, from the cache in a folder if it holds the series."""

@@ -1,4 +1,4 @@
-"""Series cache: parsed market series on disk, so that the next start does not parse the files again."""
+"""Series cache: market series on disk, so that the next start neither parses files nor simulates again."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def cached(folder: str | None, key: str, make: Callable[[], MarketSeries]) -> Ma
     try:
         _write(file, series)
     except OSError as error:
-        logger.warning("The parsed market could not be cached in %s (%s); the next start parses again", folder, error)
+        logger.warning("The market could not be cached in %s (%s); the next start reads or simulates it", folder, error)
     return series
 
 
@@ -103,6 +103,6 @@ def _read(file: Path) -> MarketSeries | None:
     except FileNotFoundError:
         return None
     except Exception as error:
-        # The source files still exist, so any damage is harmless.
-        logger.warning("%s is damaged (%s); the market is parsed again", file, error)
+        # The source still exists, so any damage is harmless.
+        logger.warning("%s is damaged (%s); the market is read or simulated again", file, error)
         return None

@@ -7,6 +7,7 @@ spikes occur when plants run short, and plunges when there is a surplus.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, fields, is_dataclass
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from pydantic import Field
 
 from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.market.market_series import MarketSeries
+from battery_lab.market.series_cache import cache_key, cached
 from battery_lab.market.synthetic_bursts import Plunges, Spikes
 from battery_lab.market.synthetic_drivers import (
     ISSUED_H,
@@ -133,6 +135,13 @@ class SyntheticMarket:
         The clock is UTC+10 all year, as in the Australian market, so no hour is missing or repeated.
         """
         return self.simulate(draw_noise(self.seed, len(self._local_steps())))
+
+    def load_cached(self, folder: str) -> MarketSeries:
+        """Return the same series as ``load``, from the cache in a folder if options and code have not changed."""
+        parts = [part for field in fields(self) if is_dataclass(part := getattr(self, field.name))]
+        if any(type(part).__module__.rpartition(".")[0] != __package__ for part in (*parts, *self.regimes)):
+            return self.load()  # The key of the cache would not notice a change of the user's own code.
+        return cached(folder, cache_key(type(self), asdict(self), []), self.load)
 
     def simulate(self, noise: Noise) -> MarketSeries:
         """Return the series for given noise; ``draw_noise`` has the names and shapes."""

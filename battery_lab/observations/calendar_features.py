@@ -10,7 +10,7 @@ from pydantic import Field
 
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, options
-from battery_lab.observations.feature import Block
+from battery_lab.observations.feature import Block, side_by_side
 from battery_lab.observations.market_history import History
 
 
@@ -49,7 +49,7 @@ class Calendar:
             columns[f"cos {name}"] = np.cos(2 * np.pi * turns)
         if self.week == "fraction":
             columns["day of week"] = history.weekday / 6
-        return Block(values=np.stack(list(columns.values()), axis=1), names=tuple(columns))
+        return Block(values=side_by_side(list(columns.values())), names=tuple(columns))
 
 
 @options("observation feature HourOfDay")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.validated_options import options
-from battery_lab.observations.feature import Block
+from battery_lab.observations.feature import Block, side_by_side
 from battery_lab.observations.market_history import History
 from battery_lab.observations.past_features import Hours
 
@@ -43,5 +42,5 @@ class ForecastHours:
                 f"{', '.join(history.columns)}: choose observation=compact, or a market with a forecast "
                 "(market=synthetic, or market=table with columns and lead_h)"
             )
-        values = np.stack([history.ahead(self.column, h) for h in self.hours_ahead], axis=1)
+        values = side_by_side([history.ahead(self.column, h) for h in self.hours_ahead])
         return Block(values=values, names=tuple(f"{self.column} +{h:g} h" for h in self.hours_ahead))

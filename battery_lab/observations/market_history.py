@@ -43,6 +43,7 @@ class History:
         self.day_of_year = np.asarray(series.local_start.day_of_year, np.int64)
         self._series, self._lag, self._scales = series, price_lag, scales
         self._known: dict[str, Array] = {}
+        self._means: dict[tuple[str, int], Array] = {}
 
     def __len__(self) -> int:
         """Return T, the number of intervals."""
@@ -68,8 +69,11 @@ class History:
         return _delay(self.latest(column), round(hours / self.interval_h))
 
     def mean(self, column: str, hours: float) -> Array:
-        """Return the (T,) mean over the last hours."""
-        return rolling_mean(self.latest(column), self.intervals(hours))
+        """Return the (T,) mean over the last hours; shared by all features, so not to be changed."""
+        key = (column, self.intervals(hours))
+        if key not in self._means:
+            self._means[key] = rolling_mean(self.latest(column), key[1])
+        return self._means[key]
 
     def quantiles(self, column: str, hours: float, quantiles: Sequence[float]) -> Array:
         """Return (T, Q) quantiles over the last hours."""
@@ -92,7 +96,8 @@ class History:
         """
         hourly = self.mean(column, 1.0)
         per_day, ahead = self.intervals(24), self.intervals(ahead_h)
-        return np.asarray(np.mean([_delay(hourly, day * per_day - ahead) for day in range(1, days + 1)], axis=0))
+        past = [_delay(hourly, day * per_day - ahead) for day in range(1, days + 1)]
+        return past[0] if days == 1 else np.asarray(np.mean(past, axis=0))
 
     def ahead(self, column: str, ahead_h: float) -> Array:
         """Return the (T,) values published for the hour that ends ``ahead_h`` hours after the interval's start.

@@ -18,7 +18,7 @@ from battery_lab.observations.column_scale import fit_scales
 from battery_lab.observations.feature import Block, Feature
 from battery_lab.observations.look_ahead_check import refuse_look_ahead
 from battery_lab.observations.market_history import History
-from battery_lab.observations.observer import Observer
+from battery_lab.observations.observer import Observer, Table
 from battery_lab.observations.scaling import Scaling
 
 Array = NDArray[np.float64]
@@ -56,12 +56,22 @@ class ObservationSet:
         """
         columns = fit_scales(training)
         refuse_look_ahead(self.features, training, price_lag, columns)
-        parts = _table_parts(self._blocks(History(training, price_lag, columns)))
+        blocks = self._blocks(History(training, price_lag, columns))
+        # Row by row in memory, as the order of their sums depends on it.
+        parts = [np.ascontiguousarray(part) for part in _table_parts(blocks)]
         mean, std = ([row for part in parts for row in of(part, axis=0)] for of in (np.mean, np.std))
         return Scaling(columns=columns, mean=np.asarray(mean), std=np.maximum(std, 1e-3))
 
     def build(self, series: MarketSeries, price_lag: int, scaling: Scaling, battery: Battery) -> Observer:
         """Precompute the observations of a whole series.
+
+        Raises:
+            ConfigError: the market does not have a column that a feature needs.
+        """
+        return Observer(self.tabulate(series, price_lag, scaling), battery, self.soc)
+
+    def tabulate(self, series: MarketSeries, price_lag: int, scaling: Scaling) -> Table:
+        """Compute the numbers of observations that do not depend on the battery.
 
         Raises:
             ConfigError: the market does not have a column that a feature needs.
@@ -73,7 +83,7 @@ class ObservationSet:
         require(width == fitted, "observation.features", rule, width)
         scaled = self._scaled(parts, scaling, len(series))
         window = next((np.asarray(b.values, np.float32) for b in blocks if b.window), None)
-        return Observer(self._layout(blocks), scaled, window, battery, self.soc)
+        return Table(layout=self._layout(blocks), values=scaled, window=window)
 
     def prices(self, scaled: Array, observer: Observer, scaling: Scaling) -> Array:
         """Return the prices that the observed last price stands for, currency per MWh.

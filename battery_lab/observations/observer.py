@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,21 @@ Float32 = NDArray[np.float32]
 LAST_PRICE = "price 0 min ago"  # as Lags and Window name it
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table:
+    """The numbers of observations that do not depend on the battery, for T intervals.
+
+    Attributes:
+        layout: names and places of all numbers of an observation.
+        values: (T, W) float32, standardised features that are not a window.
+        window: (T, V) float32, the window; None if there is none.
+    """
+
+    layout: Layout
+    values: Float32
+    window: Float32 | None
+
+
 class Observer:
     """Observations of one market and battery. The market's columns are precomputed; each call adds the SoC.
 
@@ -22,10 +39,10 @@ class Observer:
         layout: the names of the columns, and which of them are the window.
     """
 
-    def __init__(self, layout: Layout, table: Float32, window: Float32 | None, battery: Battery, soc: str) -> None:
-        """Create an observer from (T, W) market features and, if there is one, the (T, V) window."""
-        self.layout = layout
-        self._table, self._window = table, np.empty((len(table), 0), np.float32) if window is None else window
+    def __init__(self, table: Table, battery: Battery, soc: str) -> None:
+        """Create an observer from the numbers of a market."""
+        self.layout, self._table = table.layout, table.values
+        self._window = np.empty((len(table.values), 0), np.float32) if table.window is None else table.window
         self._marks_limits = soc == "level_and_limits"
         self._low = float(battery.energy_min_mwh)
         self._range = float(battery.energy_max_mwh - battery.energy_min_mwh)

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from battery_lab.common.validated_options import Int, Unit, options
-from battery_lab.observations.feature import Block
+from battery_lab.observations.feature import Block, side_by_side
 from battery_lab.observations.market_history import History
 
 YEAR_H = 24 * 366
@@ -42,7 +42,7 @@ class Lags:
             return None
         steps = sorted({round(m / 60 / history.interval_h) for m in self.minutes})
         hours = [n * history.interval_h for n in steps]
-        values = np.stack([history.lag(self.column, h) for h in hours], axis=1)
+        values = side_by_side([history.lag(self.column, h) for h in hours])
         return Block(values=values, names=tuple(f"{self.column} {h * 60:g} min ago" for h in hours))
 
 
@@ -82,7 +82,7 @@ class Means:
 
     def build(self, history: History) -> Block:
         """Return one column per window."""
-        values = np.stack([history.mean(self.column, h) for h in self.hours], axis=1)
+        values = side_by_side([history.mean(self.column, h) for h in self.hours])
         return Block(values=values, names=tuple(f"{self.column} mean {h:g} h" for h in self.hours))
 
 
@@ -139,6 +139,6 @@ class SameHours:
         """Return one column per hour."""
         if self.optional and self.column not in history.columns:
             return None
-        values = np.stack([history.same_hour(self.column, h, self.days) for h in self.hours_ahead], axis=1)
+        values = side_by_side([history.same_hour(self.column, h, self.days) for h in self.hours_ahead])
         label = "yesterday" if self.days == 1 else f"last {self.days} days"
         return Block(values=values, names=tuple(f"{self.column} {label} +{h:g} h" for h in self.hours_ahead))

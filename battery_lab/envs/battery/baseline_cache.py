@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.baselines import Baseline
-from battery_lab.common.atomic_write import atomic_path
+from battery_lab.common.array_cache import cached_array
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -36,19 +35,7 @@ def cached_requests(cache: str, name: str, baseline: Baseline, problem: Dispatch
         (T,) requested power in each interval, MW.
     """
     path = Path(cache) / "baselines" / f"{name}-{_key(baseline, problem)}.npy"
-    try:
-        stored = np.load(path, allow_pickle=False)
-        if stored.shape == (problem.end - problem.first,):
-            return np.asarray(stored, np.float64)
-    except (OSError, ValueError, EOFError):
-        pass
-    requests = baseline.requests(problem)
-    # A cache that cannot be written costs time, not the run.
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as part:
-            np.save(part, requests)
-    return requests
+    return cached_array(path, (problem.end - problem.first,), lambda: baseline.requests(problem))
 
 
 def _key(baseline: Baseline, problem: DispatchProblem) -> str:

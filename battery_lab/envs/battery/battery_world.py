@@ -17,6 +17,7 @@ from battery_lab.envs.battery.bidding_problem import BatteryBiddingProblem
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.envs.battery.parallel_stretches import run_policy
+from battery_lab.envs.battery.prepared_data import PreparedData
 from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.time_split import TimeSplit, split_time
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
@@ -26,7 +27,6 @@ from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.observer import Observer
 from battery_lab.observations.scaling import Scaling
 from battery_lab.planning.perfect_foresight import HindsightValue
-from battery_lab.planning.perfect_foresight import hindsight as tabulate_hindsight
 from battery_lab.rewards.weighted_terms import BoundShaping
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class BatteryWorld:
         self._option, self._series = option, series
         self._lag = option.known_lag
         self._warm_up = round(option.observation.look_back_h / series.interval_h) + self._lag
-        self._scaling = Scaling.from_json(fitted) if fitted else option.observation.fit(self._training, self._lag)
+        self._prepared = PreparedData(option=option, series=series)
+        self._scaling = Scaling.from_json(fitted) if fitted else self._prepared.scaling(self._training)
         self._scale = self._price_scale(fitted or {}) if option.actions == "bids" else None
         self._actions = self._action_set(cast(ActionKind, actions))
         money = f"{series.currency}/day"
@@ -104,7 +105,7 @@ class BatteryWorld:
     @cached_property
     def hindsight(self) -> HindsightValue:
         """The perfect-foresight value on the training prices."""
-        return tabulate_hindsight(self._training.price, self._option.battery, self._series.interval_h)
+        return self._prepared.hindsight(self._training)
 
     def vector_env(self, num_envs: int, seed: int, staggered: bool = True) -> BatteryVectorEnv:
         """Make N batteries on the training period."""
@@ -212,7 +213,7 @@ class BatteryWorld:
 
     @cached_property
     def _observer(self) -> Observer:
-        return self._build_observer(self._series)
+        return self._prepared.observer(self._scaling)
 
     def _build_observer(self, series: MarketSeries) -> Observer:
         return self._option.observation.build(series, self._lag, self._scaling, self._option.battery)

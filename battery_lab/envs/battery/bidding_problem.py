@@ -126,7 +126,7 @@ class _RewardTable:
     """The rewards of all moves from all levels in every interval, (T, 3 * S)."""
 
     def __init__(self, rewards_of: Callable[[Rows, Array], Array], rows: Rows, price: Array, is_linear: bool) -> None:
-        """Compute rewards that are linear in the price from two prices, and tabulate others if they fit in memory."""
+        """Compute rewards that are linear in the price from two prices, and keep others if they fit in memory."""
         self._rewards_of, self._rows, self._price = rewards_of, rows, price
         self._at_zero = rewards_of(rows[:1], np.zeros(1))
         self._per_price = rewards_of(rows[:1], np.ones(1)) - self._at_zero
@@ -134,14 +134,22 @@ class _RewardTable:
         self._table: NDArray[np.float32] | None = None
         if not is_linear and 4 * len(rows) * size <= TABLE_BYTES:
             self._table = np.empty((len(rows), size), np.float32)
-            for first in range(0, len(rows), CHUNK_ROWS):
-                self._table[first : first + CHUNK_ROWS] = self._computed(slice(first, first + CHUNK_ROWS))
+        # Chunks are computed when they are first used: a short training uses few.
+        self._known = np.zeros(-(-len(rows) // CHUNK_ROWS), np.bool_)
 
     def __call__(self, part: slice) -> NDArray[np.floating]:
         """Return the (N, 3 * S) rewards of N intervals."""
         if self._is_linear:
             return self._at_zero + self._per_price * self._price[part, None]
-        return self._computed(part) if self._table is None else self._table[part]
+        if self._table is None:
+            return self._computed(part)
+        first, end, _ = part.indices(len(self._rows))
+        for chunk in range(first // CHUNK_ROWS, -(-end // CHUNK_ROWS)):
+            if not self._known[chunk]:
+                rows = slice(chunk * CHUNK_ROWS, (chunk + 1) * CHUNK_ROWS)
+                self._table[rows] = self._computed(rows)
+                self._known[chunk] = True  # last: another thread may use the chunk, or compute the same values
+        return self._table[part]
 
     def _computed(self, part: slice) -> Array:
         rows = self._rows[part]

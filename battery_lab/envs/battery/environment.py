@@ -14,7 +14,7 @@ from battery_lab.envs.battery.action_set import KINDS, ActionSet
 from battery_lab.envs.battery.battery_world import LABELS, BatteryWorld
 from battery_lab.envs.battery.bid_and_audit_world import BidAndAuditWorld
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.market.market_series import Market
+from battery_lab.market.market_series import CacheableMarket, Market
 from battery_lab.observations.observation_set import ObservationSet
 from battery_lab.rewards.weighted_terms import Shaping
 
@@ -86,4 +86,6 @@ class BatteryMarket:
         Raises:
             DataError: the prices cannot be used, or are too few for the split.
         """
-        return BidAndAuditWorld(self, self.market.load(), actions, observation_state)
+        market = self.market
+        series = market.load_cached(self.cache) if isinstance(market, CacheableMarket) else market.load()
+        return BidAndAuditWorld(self, series, actions, observation_state)

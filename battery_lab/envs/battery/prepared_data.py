@@ -1,0 +1,61 @@
+"""Prepared data: what a world computes from its prices before training, kept on disk for the next start."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from battery_lab.common.array_cache import cached_array
+from battery_lab.envs.battery.baseline_cache import PACKAGE, SOURCES
+from battery_lab.market.market_series import MarketSeries
+from battery_lab.observations.observation_cache import ObservationCache
+from battery_lab.observations.observer import Observer
+from battery_lab.observations.scaling import Scaling
+from battery_lab.planning.perfect_foresight import HindsightValue, hindsight
+
+if TYPE_CHECKING:
+    from battery_lab.envs.battery.environment import BatteryMarket
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedData:
+    """Scales, observations and perfect-foresight values of one environment on one series.
+
+    Attributes:
+        option: the parameters of the environment.
+        series: the whole market series.
+    """
+
+    option: BatteryMarket
+    series: MarketSeries
+
+    def scaling(self, training: MarketSeries) -> Scaling:
+        """Return the observation scales, fitted on the training period."""
+        fit = partial(self.option.observation.fit, training, self.option.known_lag)
+        return self._observations.scaling(len(training), fit)
+
+    def observer(self, scaling: Scaling) -> Observer:
+        """Return an observer of the whole series."""
+        option = self.option
+        tabulate = partial(option.observation.tabulate, self.series, option.known_lag, scaling)
+        table = self._observations.table(scaling, tabulate)
+        return Observer(table, option.battery, option.observation.soc)
+
+    def hindsight(self, training: MarketSeries) -> HindsightValue:
+        """Return the perfect-foresight value of stored energy on the training prices."""
+        battery, interval_h = self.option.battery, training.interval_h
+        hasher = hashlib.sha256(repr((self.series.digest, len(training), battery)).encode())
+        for source in SOURCES:
+            hasher.update((PACKAGE / f"{source}.py").read_bytes())
+        file = Path(self.option.cache) / "hindsight" / f"{hasher.hexdigest()[:24]}.npy"
+        return hindsight(training.price, battery, interval_h, partial(cached_array, file))
+
+    @property
+    def _observations(self) -> ObservationCache:
+        option = self.option
+        return ObservationCache(
+            folder=option.cache, observation=option.observation, data=self.series.digest, price_lag=option.known_lag
+        )
