@@ -21,6 +21,7 @@ from battery_lab.cli.error_messages import check_credentials
 from battery_lab.cli.exit_on_error import exit_with_message
 from battery_lab.cli.train_help import train_help
 from battery_lab.common.errors import ConfigError
+from battery_lab.common.garbage_collection import postponed_collection
 
 NAME, DEFAULT = "battery-lab", "train"
 COMMANDS, MODULE = Path(__file__).with_name("commands"), "battery_lab.cli.commands"
@@ -109,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     args = list(sys.argv[1:] if arguments is None else arguments)
     group = FolderGroup(COMMANDS, MODULE, DEFAULT)
-    with exit_with_message():
+    with exit_with_message(), postponed_collection():
         if shell_completion.is_query(args):
             commands = {name: group.subcommands(name) for name in group.list_commands()}
             if not shell_completion.complete_commands(commands, args):

@@ -15,6 +15,7 @@ from rich.console import Console
 from battery_lab import report
 from battery_lab.algos.interfaces import Algo, Learner, Setup
 from battery_lab.common.errors import ConfigError
+from battery_lab.common.garbage_collection import usual_collection
 from battery_lab.common.option_name import option_name
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.envs.bidding_interface import PriceTaker
@@ -214,7 +215,7 @@ class _Run:
             report=progress,
         )
         try:
-            with progress:
+            with progress, usual_collection():
                 trainer.run()
         finally:
             learner.stop()

@@ -16,16 +16,19 @@ import sys
 import hydra
 
 from battery_lab.cli.hydra_error_handling import hydra_errors_explained, hydra_raises
+from battery_lab.cli.hydra_run_mode import flags_decide_the_run_mode
 from battery_lab.cli.resume_and_rerun_arguments import hydra_arguments
 from battery_lab.cli.run_trial import run_trial
+from battery_lab.common.lean_imports import import_lean
 from battery_lab.config.compose import register_resolvers
 from battery_lab.config.conf_folder import conf_dir
 
 
 def main(arguments: list[str]) -> None:
     """Compose a trial from the arguments and run it; with --multirun, a sweep of trials."""
+    import_lean()
     register_resolvers()
     arguments = hydra_arguments(arguments)
     sys.argv[1:] = arguments
-    with hydra_errors_explained(arguments), hydra_raises():
+    with hydra_errors_explained(arguments), hydra_raises(), flags_decide_the_run_mode(arguments):
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_trial)()

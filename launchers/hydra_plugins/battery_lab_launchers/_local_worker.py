@@ -22,6 +22,8 @@ def main() -> None:
 
     from battery_lab.cli.error_messages import TRACEBACK_VARIABLE
     from battery_lab.cli.exit_on_error import exit_with_message
+    from battery_lab.common.garbage_collection import postponed_collection
+    from battery_lab.common.lean_imports import import_lean
 
     # The main command sets it so that Hydra raises errors. Here an error is to be one line in the log.
     os.environ.pop(TRACEBACK_VARIABLE, None)
@@ -29,7 +31,8 @@ def main() -> None:
     task: Mapping[str, Any] = cloudpickle.load(sys.stdin.buffer)
     if cores := task["cores"]:
         os.sched_setaffinity(0, cores)
-    with exit_with_message():
+    import_lean()
+    with exit_with_message(), postponed_collection():
         from hydra_plugins.battery_lab_launchers._trial_job import run_trial_job
 
         outcome = run_trial_job(task["job"])

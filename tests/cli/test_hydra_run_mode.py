@@ -1,0 +1,43 @@
+"""Run mode: flags decide it, unless options or the user's own files may."""
+
+from __future__ import annotations
+
+import hydra
+import pytest
+from hydra._internal.hydra import Hydra
+
+from battery_lab.cli.hydra_run_mode import GROUPS, HYDRA_VERSION, flags_decide_the_run_mode
+from battery_lab.config.conf_folder import conf_dir
+
+
+def test_the_adapter_is_for_this_version_of_hydra():
+    assert hydra.__version__.startswith(HYDRA_VERSION), "compare Hydra.get_mode with hydra_run_mode"
+
+
+@pytest.mark.parametrize("arguments", [["seed=1"], ["--multirun", "seed=1,2"]])
+def test_nothing_is_composed_to_find_the_mode(arguments):
+    original = Hydra.get_mode
+    with flags_decide_the_run_mode(arguments):
+        assert Hydra.get_mode(None, config_name="config", overrides=arguments) is None
+    assert Hydra.get_mode is original
+
+
+@pytest.mark.parametrize(
+    "argument", ["sweeper=tune", "launcher=ray", "+experiment=own", "hydra.mode=MULTIRUN", "--config-dir=own", "-cn"]
+)
+def test_hydra_looks_itself_where_an_argument_may_set_the_mode(argument):
+    original = Hydra.get_mode
+    with flags_decide_the_run_mode(["seed=1", argument]):
+        assert Hydra.get_mode is original
+
+
+def test_the_mode_is_restored_after_an_error():
+    original = Hydra.get_mode
+    with pytest.raises(ValueError, match="stop"), flags_decide_the_run_mode([]):
+        raise ValueError("stop")
+    assert Hydra.get_mode is original
+
+
+def test_no_other_option_of_the_lab_sets_the_mode():
+    files = {path.relative_to(conf_dir()) for path in conf_dir().rglob("*.yaml") if "\n  mode:" in path.read_text()}
+    assert {file.parts[0] for file in files} <= set(GROUPS)
