@@ -82,10 +82,17 @@ def symlog(axes: Axes, values: ArrayLike, subs: Sequence[int] = (1,)) -> None:
     """
     from matplotlib.ticker import FixedLocator
 
+    class VisibleTicks(FixedLocator):
+        """Ticks at fixed values; matplotlib would also create and place those outside the axes."""
+
+        def __call__(self) -> Any:
+            low, high = sorted(axes.yaxis.get_view_interval())
+            return [tick for tick in super().__call__() if low <= tick <= high]
+
     linear = linear_end(values)
     axes.set_yscale("symlog", linthresh=linear)
-    # matplotlib's own locator crowds the linear part with ticks. Ticks outside the axes are not drawn.
-    axes.yaxis.set_major_locator(FixedLocator(symlog_ticks(linear, subs)))
+    # matplotlib's own locator crowds the linear part with ticks.
+    axes.yaxis.set_major_locator(VisibleTicks(symlog_ticks(linear, subs)))
     number_axis(axes.yaxis)
 
 

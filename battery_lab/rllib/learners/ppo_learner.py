@@ -53,7 +53,9 @@ class PPOLoss:
 
     def __call__(self, module: Any, batch: Tensors, coefficients: Tensors) -> tuple[torch.Tensor, Tensors]:
         """Return the loss and its parts."""
-        outputs = module.forward_train({Columns.OBS: batch[Columns.OBS]})
+        # RLlib's public method visits every layer to set its mode, in each of thousands of steps.
+        forward = module._forward_train if module.training else module.forward_train
+        outputs = forward({Columns.OBS: batch[Columns.OBS]})
         current = distribution(module.get_train_action_dist_cls(), outputs[Columns.ACTION_DIST_INPUTS])
         ratio = torch.exp(current.logp(batch[Columns.ACTIONS]) - batch[Columns.ACTION_LOGP])
         advantages = batch[Postprocessing.ADVANTAGES]
