@@ -1,12 +1,13 @@
 """Training speed of the lab beside stock RLlib, Stable-Baselines3 and plain torch loops on the same workload.
 
-python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|scaling|startup|sweeps|capture|all] [--repeats 5]
-                           [--seconds 60] [--threads CORES] [--implementations lab,sb3] [--out outputs/bench.json]
+python -m benchmarks.bench [--algos ppo,dqn,sac] [--part main|scaling|startup|passes|sweeps|capture|all]
+                           [--repeats 5] [--seconds 60] [--threads CORES] [--implementations lab,sb3]
+                           [--out outputs/bench.json]
 
 Each implementation runs in a separate process, one at a time. All of them run once before any runs again, so that a
 temporarily slow machine affects all alike. Parts: `main` compares all implementations, `scaling` increases the
-workload, `startup` measures start and evaluation times, `sweeps` the overhead of sweeps, `capture` the training time to
-a validation capture. The columns of the tables:
+workload, `startup` measures start, evaluation and whole short trials, `passes` the bid-curve learner by threads,
+`sweeps` the overhead of sweeps, `capture` the training time to a validation capture. The columns of the tables:
 
     env steps/s   from the first step, including compilation and warm-up; off-policy from the time when the replay
                   memory is full and learning begins. Median of the repetitions (minimum to maximum).
@@ -30,7 +31,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import markdown_tables, startup_time, sweep_overhead, time_to_capture
+from benchmarks import markdown_tables, pass_speed, startup_time, sweep_overhead, time_to_capture
 from benchmarks.implementations import (
     ALL_IMPLEMENTATIONS,
     IMPLEMENTATIONS,
@@ -198,6 +199,15 @@ def startup_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartRe
     return {"startup": seconds, "startup_machine": machine}, startup_time.table(seconds), []
 
 
+def passes_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
+    """Measure passes of the bid-curve learner by number of threads."""
+    try:
+        seconds = pass_speed.measure(options.repeats)
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        return {}, "", [str(error)]
+    return {"passes": seconds, "passes_machine": machine}, pass_speed.table(seconds), []
+
+
 def sweeps_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
     """Compare sweeps with separate commands for their trials."""
     try:
@@ -220,6 +230,7 @@ PARTS = {
     "main": main_part,
     "scaling": scaling_part,
     "startup": startup_part,
+    "passes": passes_part,
     "sweeps": sweeps_part,
     "capture": capture_part,
 }

@@ -1,4 +1,4 @@
-"""Startup time: seconds of `--help`, of a trial's start, and of evaluating a test period of one year.
+"""Startup time: seconds of `--help`, of a trial's start, of a whole short trial, and of evaluating a test period.
 
 python -m benchmarks.startup_time '{"algo": "ppo", "outputs": "/tmp/somewhere", "started_at": 1790000000.0}'
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,9 @@ from benchmarks.step_rates import spread
 WITHOUT_RLLIB = "bid_curves"
 HELP, YEAR = "help, s", "test period of one year, s"
 START, WITHOUT_IMPORTS = "start, s", "start without imports, s"
+# A whole trial is mostly start, evaluation and report.
+WHOLE_TRIALS, TRIAL_STEPS = ("ppo", WITHOUT_RLLIB), 20_000
+TRIAL, TRIAL_CPU = f"whole trial of {TRIAL_STEPS:,} steps, s", "its processor time, s"
 
 
 def measure(algos: Sequence[str], repeats: int) -> dict[str, dict[str, dict[str, float]]]:
@@ -30,11 +34,14 @@ def measure(algos: Sequence[str], repeats: int) -> dict[str, dict[str, dict[str,
     A start lasts from the call of Python to the end of the iteration with the first gradient step. It composes the
     default trial with reward=regret, loads the market, computes features and the reward's table, and fills
     the replay buffer of DQN and SAC until learning begins. The test period of one year is one evaluation of one policy.
+    A whole trial is the command of the default trial with a budget of ``TRIAL_STEPS``, until its process has ended.
     """
     measured: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as outputs:
         for repeat in range(repeats + 1):
             phases = {"": {HELP: time_help()}} | {algo: time_start(algo, outputs) for algo in algos}
+            for algo in set(algos) & set(WHOLE_TRIALS):
+                phases[algo] = phases[algo] | time_trial(algo, outputs)
             if not repeat:
                 continue  # The first repetition fills the caches.
             for algo, seconds in phases.items():
@@ -45,12 +52,13 @@ def measure(algos: Sequence[str], repeats: int) -> dict[str, dict[str, dict[str,
 
 def table(measured: dict[str, dict[str, dict[str, float]]]) -> str:
     """Return the figures as a Markdown table."""
-    rows = [
-        [algo, name, f"{seconds['median']:.2f} ({seconds['min']:.2f} to {seconds['max']:.2f})"]
-        for algo, phases in measured.items()
-        for name, seconds in phases.items()
-    ]
-    return "\n" + markdown_tables.markdown(("", "", "median (minimum to maximum)"), rows)
+    names = dict.fromkeys(name for phases in measured.values() for name in phases)
+    rows = [[name, *(_cell(phases.get(name)) for phases in measured.values())] for name in names]
+    return "\nmedian (minimum to maximum)\n\n" + markdown_tables.markdown(("", *measured), rows)
+
+
+def _cell(seconds: dict[str, float] | None) -> str:
+    return f"{seconds['median']:.2f} ({seconds['min']:.2f} to {seconds['max']:.2f})" if seconds else ""
 
 
 def time_help() -> float:
@@ -58,6 +66,21 @@ def time_help() -> float:
     started_at = time.time()
     run_python("-m", "battery_lab", "--help")
     return time.time() - started_at
+
+
+def time_trial(algo: str, outputs: str) -> dict[str, float]:
+    """Run a short trial as a command, and return its seconds and those of its processors."""
+    started_at, processors = time.time(), _processor_seconds()
+    run_python(
+        "-m", "battery_lab", f"algo={algo}", f"train.env_steps={TRIAL_STEPS}", "tracking=none", f"outputs={outputs}"
+    )
+    return {TRIAL: time.time() - started_at, TRIAL_CPU: _processor_seconds() - processors}
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def time_start(algo: str, outputs: str) -> dict[str, float]:
@@ -82,7 +105,10 @@ def run_python(*arguments: str, timeout_s: float = 600) -> str:
 
 def start(algo: str, outputs: str, started_at: float) -> dict[str, float]:
     """Start a default trial, train until its first gradient step, and evaluate the policy; returns seconds."""
-    # Imports are part of the start.
+    # As the command does. Imports are part of the start.
+    from battery_lab.common.lean_imports import import_lean
+
+    import_lean()
     from battery_lab.cli.build_experiment import build_experiment
     from battery_lab.config.compose import compose
     from battery_lab.envs.world_cache import WorldSource
@@ -109,7 +135,10 @@ def start(algo: str, outputs: str, started_at: float) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    seconds = start(**json.loads(sys.argv[1]))
+    from battery_lab.common.garbage_collection import postponed_collection
+
+    with postponed_collection():
+        seconds = start(**json.loads(sys.argv[1]))
     print(json.dumps(seconds), flush=True)
     # Skips the shutdown of Ray and torch, which takes seconds.
     os._exit(0)

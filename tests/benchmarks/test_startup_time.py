@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench, startup_time, sweep_overhead, time_to_capture
+from benchmarks import bench, pass_speed, startup_time, sweep_overhead, time_to_capture
 
 
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,6 +21,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(startup_time, "time_start", start)
     monkeypatch.setattr(startup_time, "time_help", lambda: 0.5)
+    monkeypatch.setattr(startup_time, "time_trial", lambda algo, outputs: {startup_time.TRIAL: 7.0})
 
 
 def test_first_repetition_fills_the_caches_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +29,10 @@ def test_first_repetition_fills_the_caches_and_does_not_count(monkeypatch: pytes
     measured = startup_time.measure(["ppo", "dqn"], 3)
     assert measured["dqn"] == {startup_time.START: {"median": 3.0, "min": 2.0, "max": 4.0}}
     assert measured[""][startup_time.HELP]["median"] == 0.5
-    assert "|ppo|start, s|3.00 (2.00 to 4.00)|" in startup_time.table(measured)
+    table = startup_time.table(measured)
+    assert table.splitlines()[3] == "|||ppo|dqn|"  # the first column of figures is that of --help
+    assert "|start, s||3.00 (2.00 to 4.00)|3.00 (2.00 to 4.00)|" in table
+    assert f"|{startup_time.TRIAL}||7.00 (7.00 to 7.00)||" in table
 
 
 def test_startup_times_are_stored_beside_other_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -55,6 +59,8 @@ def test_failed_start_keeps_the_output_of_other_parts(
     fake(monkeypatch)
     monkeypatch.setattr(startup_time, "time_start", failing)
     monkeypatch.setattr(bench, "measure", lambda groups, options: ({}, []))
+    monkeypatch.setattr(pass_speed, "measure", lambda repeats: {})
+    monkeypatch.setattr(pass_speed, "table", lambda measured: "")
     monkeypatch.setattr(sweep_overhead, "measure", lambda repeats: {})
     monkeypatch.setattr(time_to_capture, "measure", lambda repeats: {})
     out = tmp_path / "b.json"
@@ -69,3 +75,11 @@ def test_real_start_is_measured(tmp_path: Path) -> None:
     seconds = startup_time.time_start("ppo", str(tmp_path))
     assert 0 < seconds[startup_time.WITHOUT_IMPORTS] < seconds[startup_time.START] < time.time() - started_at
     assert 0 < seconds[startup_time.YEAR] < 60
+
+
+@pytest.mark.walk
+def test_whole_trial_is_measured(tmp_path: Path) -> None:
+    seconds = startup_time.time_trial("bid_curves", str(tmp_path))
+    assert 0 < seconds[startup_time.TRIAL] < 300
+    assert seconds[startup_time.TRIAL_CPU] > 1
+    assert list(tmp_path.glob("runs/*/report.html"))
