@@ -132,6 +132,11 @@ RENAMED = {
 ADDED_OPTIONS: dict[str, dict[str, object]] = {
     "battery_lab.algos.ppo.PPO": {"min_batches": 0},
     "battery_lab.envs.battery.environment.BatteryMarket": {"bid_levels": 9},
+    "battery_lab.envs.battery.physics.Battery": {
+        "wear_per_mwh_charged": 0.0,
+        "max_cycles_per_day": None,
+        "max_cycles_per_year": None,
+    },
     "battery_lab.experiment.trainer.TrainOptions": {"keep_policy": "best"},
     "battery_lab.observations.past_features.Quantiles": {"optional": False},
     "battery_lab.observations.past_features.SameHours": {"optional": False},

@@ -50,7 +50,8 @@ def bellman_backup(after: Array, value: Array, work: Array, price: float, grid: 
 @nb.njit(cache=True)
 def _costs(price: float, grid: EnergyGrid) -> tuple[float, float]:
     """Return the cost of rising by one level and the gain of falling by one, in the market's currency."""
-    return (price + grid.grid_fee_per_mwh) * grid.bought_mwh, (price - grid.wear_per_mwh) * grid.sold_mwh
+    cost = price + grid.grid_fee_per_mwh + grid.wear_per_mwh_charged
+    return cost * grid.bought_mwh, (price - grid.wear_per_mwh) * grid.sold_mwh
 
 
 @nb.njit(cache=True, fastmath=VECTORISED)

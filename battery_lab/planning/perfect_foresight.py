@@ -9,7 +9,8 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.envs.battery.physics import Array, Battery, deliver_mwh
+from battery_lab.envs.battery.delivery import deliver_mwh
+from battery_lab.envs.battery.physics import Array, Battery
 from battery_lab.envs.battery.transition import Transition
 from battery_lab.planning.bellman_backup import bellman_backup, greedy_action, interpolate
 from battery_lab.planning.energy_grid import EnergyGrid, fit_grid

@@ -17,7 +17,8 @@ from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 PACKAGE = Path(__file__).resolve().parents[2]
 # Code that the requests depend on, besides the baselines themselves.
 SOURCES = (
-    *("envs/battery/physics", "envs/battery/dispatch_problem", "market/market_series"),
+    *("envs/battery/physics", "envs/battery/delivery", "envs/battery/cycle_caps"),
+    *("envs/battery/dispatch_problem", "market/market_series"),
     *("planning/bellman_backup", "planning/bid_clearing", "planning/energy_grid", "planning/marginal_bids"),
     "planning/perfect_foresight",
 )

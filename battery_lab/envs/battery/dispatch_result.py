@@ -28,7 +28,7 @@ class Dispatch:
     def replay(cls, problem: DispatchProblem, request_mw: NDArray[np.float64]) -> Dispatch:
         """Run (T,) requests in MW through the physics, from the battery's ``soc_start``."""
         series = problem.dispatched
-        power, stored = problem.battery.run(request_mw, series.interval_h)
+        power, stored = problem.battery.run(request_mw, series.interval_h, allowance=problem.allowance)
         transition = Transition(
             row=np.arange(problem.first, problem.end),
             price=series.price,
