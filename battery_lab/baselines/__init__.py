@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
@@ -19,3 +19,14 @@ class Baseline(Protocol):
         request is what clears (``planning/bid_clearing.py``). As for any policy, the battery delivers what its limits
         allow.
         """
+
+
+@runtime_checkable
+class PricedBaseline(Protocol):
+    """A baseline that plans with ``problem.planning_battery``, whose wear includes the throughput price of caps.
+
+    Attributes:
+        plans_with_price: True.
+    """
+
+    plans_with_price: ClassVar[bool]

@@ -41,8 +41,11 @@ def plan(price: Array, battery: Battery, interval_h: float) -> Plan:
 
     Args:
         price: (T,) currency per MWh.
-        battery: the battery.
+        battery: the battery, without caps on cycles; ``capped_optimum`` plans with caps.
         interval_h: length of an interval, hours.
+
+    Raises:
+        ValueError: the battery has caps on cycles.
     """
     price = np.array(price, np.float64)  # a copy: numba caches compiled code for writable arrays only
     block = isqrt(max(len(price) - 1, 0)) + 1

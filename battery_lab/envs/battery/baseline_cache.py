@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +21,8 @@ SOURCES = (
     *("envs/battery/physics", "envs/battery/delivery", "envs/battery/cycle_caps"),
     *("envs/battery/dispatch_problem", "market/market_series"),
     *("planning/bellman_backup", "planning/bid_clearing", "planning/energy_grid", "planning/marginal_bids"),
-    "planning/perfect_foresight",
+    *("planning/perfect_foresight", "planning/capped_optimum", "planning/daily_cap", "planning/blended_schedules"),
+    "planning/throughput_price",
 )
 
 
@@ -36,25 +38,51 @@ def cached_requests(cache: str, name: str, baseline: Baseline, problem: Dispatch
     Returns:
         (T,) requested power in each interval, MW.
     """
-    path = Path(cache) / "baselines" / f"{name}-{_key(baseline, problem)}.npy"
+    shape = (problem.end - problem.first,)
+    return cached_numbers(cache, name, (), baseline, problem, shape, lambda: baseline.requests(problem))
+
+
+def cached_numbers(
+    cache: str,
+    name: str,
+    further: tuple[object, ...],
+    baseline: Baseline,
+    problem: DispatchProblem,
+    shape: tuple[int, ...],
+    compute: Callable[[], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Return an array that depends on a baseline and a problem, from the cache unless one of them has changed.
+
+    Args:
+        cache: folder of the cache.
+        name: name of the result.
+        further: what else it depends on, as values that ``repr`` tells apart.
+        baseline: the baseline.
+        problem: the problem to dispatch.
+        shape: shape of the array; a stored one of another shape is damaged.
+        compute: returns the array.
+    """
+    path = Path(cache) / "baselines" / f"{name}-{_key(baseline, problem, further)}.npy"
     try:
         stored = np.load(path, allow_pickle=False)
-        if stored.shape == (problem.end - problem.first,):
+        if stored.shape == shape:
             return np.asarray(stored, np.float64)
     except (OSError, ValueError, EOFError):
         pass
-    requests = baseline.requests(problem)
+    numbers = compute()
     # A cache that cannot be written costs time, not the run.
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as part:
-            np.save(part, requests)
-    return requests
+            np.save(part, numbers)
+    return numbers
 
 
-def _key(baseline: Baseline, problem: DispatchProblem) -> str:
+def _key(baseline: Baseline, problem: DispatchProblem, further: tuple[object, ...]) -> str:
     key = repr((problem.series.digest, problem.battery, problem.first, problem.end, problem.train_end))
-    key += repr((problem.price_lag, problem.bids, baseline, _sources(type(baseline))))
+    key += repr(
+        (problem.price_lag, problem.bids, problem.throughput_price, baseline, _sources(type(baseline)), further)
+    )
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,13 +17,15 @@ from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
 from battery_lab.envs.battery.bid_sheet import BidDesk
 from battery_lab.envs.battery.bidding_problem import BatteryBiddingProblem
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
-from battery_lab.envs.battery.dispatch_result import Dispatch
+from battery_lab.envs.battery.dispatch_result import Dispatch, cap_labels
 from battery_lab.envs.battery.function_audit import FunctionAudit
 from battery_lab.envs.battery.parallel_stretches import run_policy
 from battery_lab.envs.battery.policy_audit import PolicyAudit
-from battery_lab.envs.battery.reward_context import RewardContext
+from battery_lab.envs.battery.reward_context import RewardContext, no_throughput_price
+from battery_lab.envs.battery.throughput_prices import ThroughputPrices
 from battery_lab.envs.battery.time_split import TimeSplit, split_time
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
+from battery_lab.envs.battery.world_summary import caps_in_words, summarize
 from battery_lab.envs.bidding_interface import BidRequest, BidSheet
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric
 from battery_lab.envs.layout import Layout
@@ -74,7 +76,8 @@ class BatteryWorld:
         self._actions = self._action_set(cast(ActionKind, actions))
         money = f"{series.currency}/day"
         units = {"profit_per_day": money, "revenue_per_day": money}
-        self.metrics = [Metric(name=name, label=label, unit=units.get(name, "")) for name, label in LABELS.items()]
+        labels = LABELS | cap_labels(option.battery)
+        self.metrics = [Metric(name=name, label=label, unit=units.get(name, "")) for name, label in labels.items()]
 
     @property
     def layout(self) -> Layout:
@@ -93,10 +96,11 @@ class BatteryWorld:
 
     @property
     def known(self) -> str:
-        """What a policy knows when it acts: of the price of the interval, and of forecasts that it observes."""
+        """What a policy knows of the price of the interval, the forecasts that it observes, and the caps on cycles."""
         lead_h = self._series.lead_h
         used = [name for name in lead_h if any(number.startswith(f"{name} ") for number in self.layout.names)]
-        return ", ".join([KNOWN[self.known_code], *(f"{name} {lead_h[name]:g} h ahead" for name in used)])
+        forecasts = [f"{name} {lead_h[name]:g} h ahead" for name in used]
+        return ", ".join([KNOWN[self.known_code], *forecasts, *caps_in_words(self._option.battery)])
 
     @property
     def known_code(self) -> int:
@@ -105,8 +109,9 @@ class BatteryWorld:
 
     @cached_property
     def hindsight(self) -> HindsightValue:
-        """The perfect-foresight value on the training prices."""
-        return tabulate_hindsight(self._training.price, self._option.battery, self._series.interval_h)
+        """The perfect-foresight value on the training prices, with the throughput price if there are caps."""
+        battery = self._option.battery.priced(self._prices.learner)
+        return tabulate_hindsight(self._training.price, battery, self._series.interval_h)
 
     def vector_env(self, num_envs: int, seed: int, staggered: bool = True) -> BatteryVectorEnv:
         """Make N batteries on the training period."""
@@ -114,7 +119,7 @@ class BatteryWorld:
             training=self._training,
             battery=self._option.battery,
             observer=self._observer,
-            reward=self._reward(num_envs),
+            reward=self._reward(num_envs, lambda: self._prices.learner),
             actions=self._actions,
             starts=self._split.starts,
             episode_intervals=self._split.episode,
@@ -136,7 +141,9 @@ class BatteryWorld:
             training=self._training,
             battery=self._option.battery,
             observer=self._observer,
-            reward=self._reward(1),
+            # The problem adds the throughput price to the reward as a whole.
+            reward=self._reward(1, no_throughput_price),
+            throughput_price=self._prices.learner,
             rows=rows,
             scaled_price=scaled,
             price_number=number,
@@ -209,7 +216,8 @@ class BatteryWorld:
         evaluations = {}
         for name in self._option.baselines if names is None else names:
             baseline = self._option.baselines[name]
-            dispatch = Dispatch.replay(problem, cached_requests(self._option.cache, name, baseline, problem))
+            priced = replace(problem, throughput_price=self._prices.of(name, baseline))
+            dispatch = Dispatch.replay(problem, cached_requests(self._option.cache, name, baseline, priced))
             evaluations[name] = Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame())
         return evaluations
 
@@ -223,30 +231,24 @@ class BatteryWorld:
 
     def summary(self) -> Mapping[str, str]:
         """Return market, battery and time split by label."""
-        battery, series = self._option.battery, self._series
-        known = "known" if self._lag == 0 else "unknown, only the price before it is known"
-        if self._scale:
-            known = "unknown: bids and offers are made before it, and cleared against it"
-        return {
-            "Market": f"{series.name}, {len(series):,} intervals of {60 * series.interval_h:g} minutes",
-            "Training period": self._stretch(0, self._split.train_end),
-            **{f"{period.capitalize()} period": self._stretch(*rows) for period, rows in self._split.periods.items()},
-            "Battery": f"{battery.power_mw:g} MW, {battery.capacity_mwh:g} MWh, round trip "
-            f"{battery.round_trip_efficiency:.0%}, wear {battery.wear_per_mwh:g} {series.currency}/MWh discharged",
-            "Price of the dispatched interval": known,
-            **({"Forecasts": self._forecasts()} if series.lead_h else {}),
-        }
+        battery, bids = self._option.battery, self._scale is not None
+        return summarize(self._series, battery, self._split, price_lag=self._lag, bids=bids)
 
     def observation_state(self) -> Mapping[str, Any]:
         """Return the observation scales, and the scale of bids if actions are bids."""
         return self._scaling.to_json() | ({"bids": asdict(self._scale)} if self._scale else {})
 
-    def _reward(self, num_envs: int) -> BoundShaping:
+    @cached_property
+    def _prices(self) -> ThroughputPrices:
+        return ThroughputPrices(problem=self.problem("test"), cache=self._option.cache)
+
+    def _reward(self, num_envs: int, throughput_price: Callable[[], float]) -> BoundShaping:
         context = RewardContext(
             series=self._training,
             battery=self._option.battery,
             num_envs=num_envs,
             hindsight=lambda: self.hindsight,
+            throughput_price=throughput_price,
         )
         return self._option.reward.bind(context)
 
@@ -284,11 +286,3 @@ class BatteryWorld:
     @cached_property
     def _training(self) -> MarketSeries:
         return self._series.rows(0, self._split.train_end)
-
-    def _forecasts(self) -> str:
-        leads = self._series.lead_h.items()
-        return ", ".join(f"{name}, published {lead_h:g} h before its interval" for name, lead_h in leads)
-
-    def _stretch(self, first: int, end: int) -> str:
-        local = self._series.local_start
-        return f"{local[first]:%Y-%m-%d} to {local[end - 1]:%Y-%m-%d}"
