@@ -138,6 +138,7 @@ ADDED_OPTIONS: dict[str, dict[str, object]] = {
         "max_cycles_per_year": None,
     },
     "battery_lab.experiment.trainer.TrainOptions": {"keep_policy": "best"},
+    "battery_lab.observations.observation_set.ObservationSet": {"cap_left": False},
     "battery_lab.observations.past_features.Quantiles": {"optional": False},
     "battery_lab.observations.past_features.SameHours": {"optional": False},
 }

@@ -16,6 +16,7 @@ from battery_lab.envs.battery.baseline_cache import cached_requests
 from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
 from battery_lab.envs.battery.bid_sheet import BidDesk
 from battery_lab.envs.battery.bidding_problem import BatteryBiddingProblem
+from battery_lab.envs.battery.cycle_caps import shares_before
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch, cap_labels
 from battery_lab.envs.battery.function_audit import FunctionAudit
@@ -188,13 +189,15 @@ class BatteryWorld:
         """Check that a policy uses only what is known; see ``AuditableWorld``."""
         problem = self.problem(period)
         requests, _ = run_policy(problem, actor, self._observer, self._actions)
+        done = Dispatch.replay(problem, requests).transition
         audit = PolicyAudit(
             problem=problem,
             actor=actor,
             actions=self._actions,
             observer_of=lambda piece: self._observer if piece is self._series else self._build_observer(piece),
             look_back=self._warm_up,
-            energy_mwh=Dispatch.replay(problem, requests).transition.energy_mwh,
+            energy_mwh=done.energy_mwh,
+            left=shares_before(done.power_mw * done.interval_h, problem.allowance),
         )
         return [audit.check(moments, seed)]
 

@@ -68,3 +68,44 @@ def count_mwh(meter: Array, delivered_mwh: float) -> None:
         metered = np.ceil(delivered_mwh / METER_MWH) * METER_MWH
         meter[TODAY] += metered
         meter[STRETCH] += metered
+
+
+@nb.njit(cache=True)
+def _left_shares(meters: Array, row: Ints, allowance: Allowance) -> Array:
+    shares = np.empty((len(row), 2))
+    for n in range(len(row)):
+        today = meters[n, TODAY] if meters[n, DAY] == allowance.day[row[n]] else 0.0
+        shares[n, 0] = 1.0 - today / allowance.day_mwh
+        shares[n, 1] = 1.0 - meters[n, STRETCH] / allowance.stretch_mwh
+    return shares
+
+
+def left_shares(meters: Array, row: Ints, allowance: Allowance) -> Array:
+    """Return the (N, 2) fractions that are left of the day's and of the stretch's allowance; 1 without a cap.
+
+    Args:
+        meters: (N, 3) meters before the interval.
+        row: (N,) the interval of each battery, a row of ``allowance.day``.
+        allowance: the caps.
+    """
+    return np.asarray(_left_shares(meters, row, allowance))
+
+
+@nb.njit(cache=True)
+def _meter_path(delivered_mwh: Array, meter: Array) -> Array:
+    path = np.empty((len(delivered_mwh), len(meter)))
+    for t in range(len(delivered_mwh)):
+        path[t] = meter
+        count_mwh(meter, delivered_mwh[t])
+    return path
+
+
+def shares_before(delivered_mwh: Array, allowance: Allowance) -> Array:
+    """Return the (T, 2) fractions that are left before each interval of a stretch with (T,) deliveries, + sold."""
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(allowance.day)) + 1, [len(allowance.day)]])
+    path = _meter_path(np.asarray(delivered_mwh, np.float64), new_meters(1)[0])
+    # Within a day, the day's meter is what the stretch's meter has counted since midnight.
+    first = np.repeat(edges[:-1], np.diff(edges))
+    path[:, TODAY] = path[:, STRETCH] - path[first, STRETCH]
+    path[:, DAY] = allowance.day
+    return left_shares(path, np.arange(len(path)), allowance)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.envs.battery.action_set import Actions
-from battery_lab.envs.battery.cycle_caps import STRETCH, new_meters
+from battery_lab.envs.battery.cycle_caps import STRETCH, left_shares, new_meters
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.interfaces import Actor
 from battery_lab.observations.observer import Observer
@@ -52,7 +52,8 @@ def run_policy(
         energy, metered = start.copy(), meters.copy()
         for t in range(length):
             row = np.minimum(first + t, problem.end - 1)
-            taken[t] = actor(observer(row, energy))
+            left = left_shares(metered, row - problem.first, problem.allowance) if observer.shows_caps else None
+            taken[t] = actor(observer(row, energy, left))
             requested[t] = actions.request_mw(taken[t], problem.series.price[row])
             energy = _after(problem, row, energy, requested[t], metered)
         reached = np.concatenate([start[:1], energy[:-1]])

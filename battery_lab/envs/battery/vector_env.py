@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from battery_lab.envs.battery.action_set import Actions
-from battery_lab.envs.battery.cycle_caps import Allowance, new_meters
+from battery_lab.envs.battery.cycle_caps import Allowance, left_shares, new_meters
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.transition import Transition
 from battery_lab.market.market_series import MarketSeries
@@ -108,7 +108,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         if self._staggered:
             self._end = self._row + self._rng.integers(1, self._episode + 1, self.num_envs)
         self._done[:] = False
-        return self._observer(self._row, self._energy), {}
+        return self._observation(), {}
 
     def step(self, actions: NDArray[Any]) -> tuple[Float32, NDArray[np.float64], Flags, Flags, dict[str, Any]]:
         """Dispatch one interval; a battery whose episode ended in the previous step starts a new one instead."""
@@ -120,7 +120,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         else:
             reward = self._dispatch(slice(None), actions)
         self._done = (self._row >= self._end) & ~reset
-        observation = self._observer(self._row, self._energy)
+        observation = self._observation()
         return observation, reward, np.zeros(self.num_envs, np.bool_), self._done.copy(), {}
 
     def take_log(self) -> dict[str, float]:
@@ -163,6 +163,11 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         self._end[which] = self._row[which] + self._episode
         self._energy[which] = self._rng.uniform(low, high, count)
         self._meters[which] = new_meters(count)
+
+    def _observation(self) -> Float32:
+        if self._allowance is None or not self._observer.shows_caps:
+            return self._observer(self._row, self._energy)
+        return self._observer(self._row, self._energy, left_shares(self._meters, self._row, self._allowance))
 
     def _caps(self, training: MarketSeries, intervals: int) -> Allowance | None:
         """Return the caps on cycles, a year's pro rata to an episode; None without caps."""
