@@ -137,7 +137,8 @@ class _CappedProblem:
         delivered = [self._replay(request)[0] for request in requests]
         profits = [self._replay(power)[1] for power in delivered]
         best = int(np.argmax(profits))
-        return CappedPlan(request_mw=delivered[best], profit=profits[best], upper_bound=bound)
+        # The rounding of the grid can put the bound below a profit that was earned.
+        return CappedPlan(request_mw=delivered[best], profit=profits[best], upper_bound=max(bound, profits[best]))
 
     def _replay(self, request_mw: Array) -> tuple[Array, float]:
         """Return (T,) delivered power in MW and the profit."""

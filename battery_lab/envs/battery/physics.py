@@ -114,8 +114,7 @@ class Battery:
         )
 
     def _whole_cycles(self, cycles: float) -> float:
-        # The rounding of cycles x capacity must not cost the last interval of a day.
-        return max(whole_units(cycles * self.capacity_mwh + METER_MWH / 2), METER_MWH)
+        return max(whole_units(cycles * self.capacity_mwh), METER_MWH)
 
     def priced(self, throughput_price: float) -> Battery:
         """Return the battery without caps, with a price per MWh discharged added to its wear, to plan with."""
