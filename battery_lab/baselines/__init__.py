@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Protocol
 
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
@@ -17,16 +17,6 @@ class Baseline(Protocol):
         Apart from perfect foresight, a baseline uses only prices that are known under ``problem.price_lag``, and fits
         to the training period only. With ``problem.bids`` it bids before it knows the price of an interval, and its
         request is what clears (``planning/bid_clearing.py``). As for any policy, the battery delivers what its limits
-        allow.
+        allow, caps on cycles included. A plan that does not count what is left of them uses
+        ``problem.planning_battery``, whose wear includes a throughput price.
         """
-
-
-@runtime_checkable
-class PricedBaseline(Protocol):
-    """A baseline that plans with ``problem.planning_battery``, whose wear includes the throughput price of caps.
-
-    Attributes:
-        plans_with_price: True.
-    """
-
-    plans_with_price: ClassVar[bool]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numba as nb
 import numpy as np
@@ -39,7 +39,6 @@ class RecedingHorizon:
         days: number of past days in the mean price of a time of day.
     """
 
-    plans_with_price: ClassVar[bool] = True
     horizon_h: Annotated[float, Field(gt=0), Unit("hours")]
     replan_minutes: Annotated[float, Field(gt=0), Unit("minutes")]
     days: Annotated[Int, Field(ge=1), Unit("days")]

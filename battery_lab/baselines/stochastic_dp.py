@@ -6,7 +6,7 @@ The method is that of Puterman (1994), Markov Decision Processes, chapter 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numba as nb
 import numpy as np
@@ -42,7 +42,6 @@ class StochasticDP:
         days: number of days of backward induction. Once the values have converged, more days change nothing.
     """
 
-    plans_with_price: ClassVar[bool] = True
     quantiles: Annotated[Sequence[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)]
     days: Annotated[Int, Field(ge=1), Unit("days")]
 

@@ -39,13 +39,12 @@ def cached_requests(cache: str, name: str, baseline: Baseline, problem: Dispatch
         (T,) requested power in each interval, MW.
     """
     shape = (problem.end - problem.first,)
-    return cached_numbers(cache, name, (), baseline, problem, shape, lambda: baseline.requests(problem))
+    return cached_numbers(cache, name, baseline, problem, shape, lambda: baseline.requests(problem))
 
 
 def cached_numbers(
     cache: str,
     name: str,
-    further: tuple[object, ...],
     baseline: Baseline,
     problem: DispatchProblem,
     shape: tuple[int, ...],
@@ -56,13 +55,12 @@ def cached_numbers(
     Args:
         cache: folder of the cache.
         name: name of the result.
-        further: what else it depends on, as values that ``repr`` tells apart.
         baseline: the baseline.
         problem: the problem to dispatch.
         shape: shape of the array; a stored one of another shape is damaged.
         compute: returns the array.
     """
-    path = Path(cache) / "baselines" / f"{name}-{_key(baseline, problem, further)}.npy"
+    path = Path(cache) / "baselines" / f"{name}-{_key(baseline, problem)}.npy"
     try:
         stored = np.load(path, allow_pickle=False)
         if stored.shape == shape:
@@ -78,11 +76,9 @@ def cached_numbers(
     return numbers
 
 
-def _key(baseline: Baseline, problem: DispatchProblem, further: tuple[object, ...]) -> str:
+def _key(baseline: Baseline, problem: DispatchProblem) -> str:
     key = repr((problem.series.digest, problem.battery, problem.first, problem.end, problem.train_end))
-    key += repr(
-        (problem.price_lag, problem.bids, problem.throughput_price, baseline, _sources(type(baseline)), further)
-    )
+    key += repr((problem.price_lag, problem.bids, problem.throughput_price, baseline, _sources(type(baseline))))
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 

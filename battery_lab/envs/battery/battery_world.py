@@ -19,11 +19,11 @@ from battery_lab.envs.battery.bidding_problem import BatteryBiddingProblem
 from battery_lab.envs.battery.cycle_caps import shares_before
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch, cap_labels
+from battery_lab.envs.battery.fitted_throughput_price import fitted_throughput_price
 from battery_lab.envs.battery.function_audit import FunctionAudit
 from battery_lab.envs.battery.parallel_stretches import run_policy
 from battery_lab.envs.battery.policy_audit import PolicyAudit
 from battery_lab.envs.battery.reward_context import RewardContext, no_throughput_price
-from battery_lab.envs.battery.throughput_prices import ThroughputPrices
 from battery_lab.envs.battery.time_split import TimeSplit, split_time
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
 from battery_lab.envs.battery.world_summary import caps_in_words, summarize
@@ -109,9 +109,14 @@ class BatteryWorld:
         return 2 if self._scale else self._lag
 
     @cached_property
+    def throughput_price(self) -> float:
+        """The price per MWh discharged that stands for caps on cycles in plans and in training; 0 without caps."""
+        return fitted_throughput_price(self._option.cache, self.problem("test"))
+
+    @cached_property
     def hindsight(self) -> HindsightValue:
         """The perfect-foresight value on the training prices, with the throughput price if there are caps."""
-        battery = self._option.battery.priced(self._prices.learner)
+        battery = self._option.battery.priced(self.throughput_price)
         return tabulate_hindsight(self._training.price, battery, self._series.interval_h)
 
     def vector_env(self, num_envs: int, seed: int, staggered: bool = True) -> BatteryVectorEnv:
@@ -120,7 +125,7 @@ class BatteryWorld:
             training=self._training,
             battery=self._option.battery,
             observer=self._observer,
-            reward=self._reward(num_envs, lambda: self._prices.learner),
+            reward=self._reward(num_envs, lambda: self.throughput_price),
             actions=self._actions,
             starts=self._split.starts,
             episode_intervals=self._split.episode,
@@ -144,7 +149,7 @@ class BatteryWorld:
             observer=self._observer,
             # The problem adds the throughput price to the reward as a whole.
             reward=self._reward(1, no_throughput_price),
-            throughput_price=self._prices.learner,
+            throughput_price=self.throughput_price,
             rows=rows,
             scaled_price=scaled,
             price_number=number,
@@ -215,12 +220,11 @@ class BatteryWorld:
 
     def baselines(self, period: str, names: Sequence[str] | None = None) -> dict[str, Evaluation]:
         """Evaluate the baselines, or some of them; their requests are computed once per market, battery and period."""
-        problem = self.problem(period)
+        problem = replace(self.problem(period), throughput_price=self.throughput_price)
         evaluations = {}
         for name in self._option.baselines if names is None else names:
             baseline = self._option.baselines[name]
-            priced = replace(problem, throughput_price=self._prices.of(name, baseline))
-            dispatch = Dispatch.replay(problem, cached_requests(self._option.cache, name, baseline, priced))
+            dispatch = Dispatch.replay(problem, cached_requests(self._option.cache, name, baseline, problem))
             evaluations[name] = Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame())
         return evaluations
 
@@ -240,10 +244,6 @@ class BatteryWorld:
     def observation_state(self) -> Mapping[str, Any]:
         """Return the observation scales, and the scale of bids if actions are bids."""
         return self._scaling.to_json() | ({"bids": asdict(self._scale)} if self._scale else {})
-
-    @cached_property
-    def _prices(self) -> ThroughputPrices:
-        return ThroughputPrices(problem=self.problem("test"), cache=self._option.cache)
 
     def _reward(self, num_envs: int, throughput_price: Callable[[], float]) -> BoundShaping:
         context = RewardContext(

@@ -70,9 +70,7 @@ def test_every_baseline_keeps_the_caps_and_none_beats_perfect_foresight(tmp_path
 @pytest.mark.parametrize("caps", CAPS, ids=IDS)
 def test_planning_baselines_pay_a_throughput_price_that_is_not_in_their_accounts(tmp_path, caps):
     world = world_of(tmp_path, caps)
-    prices = world._prices
-    assert prices.learner > 0
-    assert prices.of("random", CAUSAL["random"]) == 0
+    assert world.throughput_price > 0
     priced = replace(world.problem("test"), throughput_price=1e5)
     assert priced.planning_battery.wear_per_mwh == 1e5 + 5
     unpriced, free = replace(priced, throughput_price=0.0), replace(priced, battery=world._option.battery.priced(0.0))
@@ -86,9 +84,7 @@ def test_planning_baselines_pay_a_throughput_price_that_is_not_in_their_accounts
 
 
 def test_without_caps_there_is_no_throughput_price(tmp_path):
-    world = world_of(tmp_path, {})
-    assert world._prices.learner == 0
-    assert world._prices.of("stochastic_dp", CAUSAL["stochastic_dp"]) == 0
+    assert world_of(tmp_path, {}).throughput_price == 0
 
 
 def thresholds(observation):
@@ -209,7 +205,7 @@ def test_a_decision_function_runs_under_caps(tmp_path):
 
 def test_the_bidding_problem_pays_the_throughput_price_on_what_it_sells(tmp_path):
     free, capped = (world_of(tmp_path, caps, actions="bids").bidding_problem(20, 3) for caps in ({}, DAILY))
-    price = world_of(tmp_path, DAILY, actions="bids")._prices.learner
+    price = world_of(tmp_path, DAILY, actions="bids").throughput_price
     part = slice(0, 2)
     paid = (free._rewards(part) - capped._rewards(part)).reshape(2, 3, -1) * free._reward.scale
     sold = np.maximum(free._moves.power_mw, 0) * 0.5
