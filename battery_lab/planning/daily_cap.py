@@ -1,12 +1,16 @@
-"""Daily cap: the optimal schedule of a battery whose discharge per local day is capped, with all prices known.
+"""Daily cap: a nearly optimal schedule of a battery whose discharge per local day is capped, with all prices known.
 
 The cap of each day is replaced by a price on discharged energy, its Lagrange multiplier. Backward induction runs from
-day to day. From each level of stored energy at a midnight, the value of the rest is the smallest, over some multipliers
-m, of the value of the day with m added to the wear, plus m x allowance. This is an upper bound of the value under the
-cap, and the smallest one is nearly equal to it: the problem is a linear programme at prices above zero.
+midnight to midnight, and gives two values for each level of stored energy:
 
-The forward pass then searches the multiplier of each day from the stored energy that it really starts with, and blends
-the two schedules on both sides of it, so that the day uses its allowance exactly (``blended_schedules``).
+- The *bound* is the smallest, over some multipliers m, of the value of the day with m added to the wear, plus
+  m x allowance. No schedule under the cap earns more.
+- The *worth* is what schedules under the cap really earn: from some levels, the paths at two neighbouring multipliers,
+  above and below the cap, are blended (``blended_schedules``). In between, the distance to the bound is interpolated.
+
+Both are nearly equal at prices above zero, where the problem is a linear programme. The forward pass searches the
+multiplier of each day from the stored energy that it starts with, and blends the schedules on both sides of it, so that
+the day uses its allowance.
 """
 
 from __future__ import annotations
@@ -15,17 +19,19 @@ from typing import NamedTuple
 
 import numba as nb
 import numpy as np
-from numpy.typing import NDArray
 
 from battery_lab.envs.battery.cycle_caps import Ints
 from battery_lab.envs.battery.delivery import deliver_mwh
 from battery_lab.envs.battery.physics import Array
-from battery_lab.planning.bellman_backup import bellman_backup, greedy_action, interpolate
+from battery_lab.planning.bellman_backup import bellman_backup, interpolate
 from battery_lab.planning.blended_schedules import blend_to_cap
+from battery_lab.planning.capped_day import Day, best_of_both, dearer_grid, follow, value_inside
 from battery_lab.planning.energy_grid import EnergyGrid
 
 MULTIPLIERS = 24
+KNOTS = 17
 HALVINGS = 12
+LOOSE = 0.002  # of the bound: a schedule that is further below it is compared with one that follows the bound
 
 
 class DailyCapPlan(NamedTuple):
@@ -40,6 +46,14 @@ class DailyCapPlan(NamedTuple):
     bound: float
 
 
+class _Midnights(NamedTuple):
+    """Values of each level of stored energy at the start of each day, and the multiplier of the bound."""
+
+    bound: Array
+    worth: Array
+    best: Ints
+
+
 def day_bounds(day: Ints) -> Ints:
     """Return the first row of each day, and the row after the last one, of (T,) numbers of days that never fall."""
     changes = np.flatnonzero(np.diff(day)) + 1
@@ -49,7 +63,7 @@ def day_bounds(day: Ints) -> Ints:
 def daily_cap_plan(
     price: Array, energy_mwh: float, grid: EnergyGrid, day: Ints, day_mwh: float, multipliers: int = MULTIPLIERS
 ) -> DailyCapPlan:
-    """Return the best schedule under a daily cap, and an upper bound of its profit.
+    """Return a nearly optimal schedule under a daily cap, and an upper bound of the profit.
 
     Args:
         price: (T,) currency per MWh.
@@ -62,58 +76,95 @@ def daily_cap_plan(
     bounds, share = day_bounds(day), np.arange(multipliers) / multipliers
     highest = np.maximum(np.maximum.reduceat(price, bounds[:-1]) - grid.wear_per_mwh, 0.0)
     tried = highest[:, None] * share**2  # denser near zero, where most days are
-    starts, best = np.zeros((len(bounds), grid.size)), np.zeros((len(bounds) - 1, grid.size), np.int64)
-    _value_days(price, bounds, grid, day_mwh, tried, starts, best)
-    request = _follow_days(price, energy_mwh, bounds, grid, day_mwh, (tried, starts, best))
-    return DailyCapPlan(request, float(interpolate(starts[0], (energy_mwh - grid.lowest_mwh) / grid.step_mwh)))
+    days, knots = len(bounds) - 1, np.linspace(0, grid.size - 1, min(KNOTS, grid.size))
+    values = np.zeros((2, days + 1, grid.size))
+    midnights = _Midnights(values[0], values[1], np.zeros((days, grid.size), np.int64))
+    _value_days(price, bounds, grid, day_mwh, tried, np.round(knots), midnights)
+    request = _follow_days(price, energy_mwh, bounds, grid, day_mwh, tried, midnights)
+    bound = float(interpolate(midnights.bound[0], (energy_mwh - grid.lowest_mwh) / grid.step_mwh))
+    if _profit(price, request, grid) < (1 - LOOSE) * bound:
+        other = _follow_days(price, energy_mwh, bounds, grid, day_mwh, tried, midnights._replace(worth=midnights.bound))
+        request = max(request, other, key=lambda requests: _profit(price, requests, grid))
+    return DailyCapPlan(request, bound)
 
 
-@nb.njit(cache=True)
-def _dearer(grid: EnergyGrid, multiplier: float) -> EnergyGrid:
-    """Return the grid with a multiplier added to the wear per MWh sold."""
-    return EnergyGrid(
-        grid.lowest_mwh,
-        grid.step_mwh,
-        grid.size,
-        grid.floor,
-        grid.charge,
-        grid.discharge,
-        grid.bought_mwh,
-        grid.sold_mwh,
-        grid.grid_fee_per_mwh,
-        grid.wear_per_mwh + multiplier,
-        grid.wear_per_mwh_charged,
-        grid.limits,
-    )
+def _profit(price: Array, request_mwh: Array, grid: EnergyGrid) -> float:
+    """Return the profit of requests that are delivered in full."""
+    sold, bought = np.maximum(request_mwh, 0.0), np.maximum(-request_mwh, 0.0)
+    costs = grid.wear_per_mwh * sold + (grid.grid_fee_per_mwh + grid.wear_per_mwh_charged) * bought
+    return float((price * request_mwh - costs).sum())
 
 
 @nb.njit(cache=True)
 def _value_days(
-    price: Array, bounds: Ints, grid: EnergyGrid, day_mwh: float, tried: Array, starts: Array, best: NDArray[np.int64]
+    price: Array, bounds: Ints, grid: EnergyGrid, day_mwh: float, tried: Array, knots: Array, midnights: _Midnights
 ) -> None:
-    """Fill in the value at each midnight, and which multiplier gives it, for every level."""
-    value, work = np.empty(grid.size), np.empty((4, grid.size))
+    """Fill in the values at each midnight."""
+    longest = np.max(np.diff(bounds))
+    inside, work = np.empty((longest, grid.size)), np.empty((4, grid.size))
+    paths, requests = np.empty((2, len(knots), longest + 1)), np.empty((2, longest))
+    short = np.empty(len(knots))
     for d in range(len(bounds) - 2, -1, -1):
-        for m in range(tried.shape[1]):
-            value[:] = starts[d + 1]
-            dearer = _dearer(grid, tried[d, m])
-            for t in range(bounds[d + 1] - 1, bounds[d] - 1, -1):
-                bellman_backup(value, value, work, price[t], dearer)
-            value += tried[d, m] * day_mwh
-            lowered = False
-            for i in range(grid.size):
-                if m == 0 or value[i] < starts[d, i]:
-                    starts[d, i], best[d, i], lowered = value[i], m, True
-            if not lowered:  # the bound is a convex function of the multiplier
-                break
+        part = price[bounds[d] : bounds[d + 1]]
+        _bound_day(part, midnights.bound[d + 1], grid, day_mwh, tried[d], midnights.bound[d], midnights.best[d], work)
+        day, rows = Day(part, midnights.worth[d + 1], day_mwh, grid, inside, work), len(part)
+        _earn_day(day, tried[d], knots, short, paths[:, :, : rows + 1], requests[:, :rows])
+        for k in range(len(knots)):
+            short[k] = midnights.bound[d, int(knots[k])] - short[k]
+        last = 0
+        for i in range(grid.size):
+            while last + 2 < len(knots) and i > knots[last + 1]:
+                last += 1
+            position = (i - knots[last]) / (knots[last + 1] - knots[last])
+            midnights.worth[d, i] = midnights.bound[d, i] - short[last] - position * (short[last + 1] - short[last])
+
+
+@nb.njit(cache=True)
+def _bound_day(
+    price: Array, after: Array, grid: EnergyGrid, day_mwh: float, tried: Array, bound: Array, best: Ints, work: Array
+) -> None:
+    """Write the upper bound at the start of a day, and the multiplier that gives it, for every level."""
+    value = np.empty(grid.size)
+    for m in range(len(tried)):
+        value[:] = after
+        dearer = dearer_grid(grid, tried[m])
+        for t in range(len(price) - 1, -1, -1):
+            bellman_backup(value, value, work, price[t], dearer)
+        value += tried[m] * day_mwh
+        lowered = False
+        for i in range(grid.size):
+            if m == 0 or value[i] < bound[i]:
+                bound[i], best[i], lowered = value[i], m, True
+        if not lowered:  # the bound is a convex function of the multiplier
+            break
+
+
+@nb.njit(cache=True)
+def _earn_day(day: Day, tried: Array, knots: Array, worth: Array, paths: Array, requests: Array) -> None:
+    """Write what schedules under the cap earn from some levels at the start of a day, to the end of all days."""
+    worth[:] = -np.inf
+    is_over = np.zeros(len(knots), np.bool_)
+    for m in range(len(tried)):
+        value_inside(day, tried[m])
+        unsolved = False
+        for k in range(len(knots)):
+            if m > 0 and not is_over[k]:
+                continue
+            start, path, before = day.grid.lowest_mwh + knots[k] * day.grid.step_mwh, paths[0, k], paths[1, k]
+            is_over[k] = follow(day, tried[m], start, path) > day.cap_mwh
+            if m == 0 or is_over[k]:
+                before[:] = path
+            worth[k] = max(worth[k], best_of_both(day, before, path, requests[0], requests[1]))
+            unsolved = unsolved or is_over[k]
+        if not unsolved:
+            break
 
 
 @nb.njit(cache=True)
 def _follow_days(
-    price: Array, energy: float, bounds: Ints, grid: EnergyGrid, day_mwh: float, values: tuple[Array, Array, Ints]
+    price: Array, energy: float, bounds: Ints, grid: EnergyGrid, day_mwh: float, tried: Array, midnights: _Midnights
 ) -> Array:
     """Return the requests in MWh, day by day."""
-    tried, starts, best = values
     longest = np.max(np.diff(bounds))
     inside, work = np.empty((longest, grid.size)), np.empty((4, grid.size))
     paths, request = np.empty((3, longest + 1)), np.empty(len(price))
@@ -121,75 +172,41 @@ def _follow_days(
         rows = bounds[d + 1] - bounds[d]
         part, of_day = price[bounds[d] : bounds[d + 1]], request[bounds[d] : bounds[d + 1]]
         nearest = int(round((energy - grid.lowest_mwh) / grid.step_mwh))
-        guess = best[d, min(max(nearest, 0), grid.size - 1)]
-        after = starts[d + 1]
-        _plan_day(part, energy, after, grid, day_mwh, (tried[d], guess), of_day, (inside, work, paths[:, : rows + 1]))
-        for t in range(bounds[d], bounds[d + 1]):
-            _, energy = deliver_mwh(energy, request[t], grid.limits)
+        guess = midnights.best[d, min(max(nearest, 0), grid.size - 1)]
+        day = Day(part, midnights.worth[d + 1], day_mwh, grid, inside, work)
+        _plan_day(day, energy, tried[d], guess, of_day, paths[:, : rows + 1])
+        left = day_mwh
+        for n in range(rows):
+            of_day[n], energy = deliver_mwh(energy, min(of_day[n], left), grid.limits)
+            left -= max(of_day[n], 0.0)
     return request
 
 
 @nb.njit(cache=True)
-def _plan_day(
-    price: Array,
-    energy: float,
-    after: Array,
-    grid: EnergyGrid,
-    day_mwh: float,
-    search: tuple[Array, int],
-    request: Array,
-    space: tuple[Array, Array, Array],
-) -> None:
-    """Write the requests of one day: bracket its multiplier, halve the bracket, and blend both sides."""
-    (tried, guess), (inside, work, paths) = search, space
+def _plan_day(day: Day, energy: float, tried: Array, guess: int, request: Array, paths: Array) -> None:
+    """Write the requests of one day: bracket its multiplier, halve the bracket, and choose among both sides."""
     over, under, path = paths[0], paths[1], paths[2]
     low = max(guess - 1, 0)
-    sold = _follow(price, energy, after, _dearer(grid, tried[low]), inside, work, over)
-    while (
-        sold > day_mwh
-        and low + 1 < len(tried)
-        and _sells_more(price, energy, after, _dearer(grid, tried[low + 1]), inside, work, path, day_mwh)
-    ):
-        over, path, low = path, over, low + 1
-    while sold <= day_mwh and low > 0:
+    while not _sells_more(day, tried[low], energy, over) and low > 0:
         low -= 1
-        sold = _follow(price, energy, after, _dearer(grid, tried[low]), inside, work, over)
-    at_low = tried[low]
-    if sold <= day_mwh:
-        blend_to_cap(request, over, over, day_mwh, grid.limits)
+    if low == 0 and not _sells_more(day, tried[0], energy, over):
+        blend_to_cap(request, over, over, day.cap_mwh, day.grid.limits)
         return
-    at_high = tried[low + 1] if low + 1 < len(tried) else max(2.0 * at_low, 1.0)
-    while _sells_more(price, energy, after, _dearer(grid, at_high), inside, work, under, day_mwh):
-        at_low, at_high = at_high, 2.0 * at_high + 1.0
+    at_low, at_high = tried[low], tried[low + 1] if low + 1 < len(tried) else max(2.0 * tried[low], 1.0)
+    while _sells_more(day, at_high, energy, under):
         over, under = under, over
+        low += 1
+        at_low, at_high = at_high, tried[low + 1] if low + 1 < len(tried) else 2.0 * at_high + 1.0
     for _ in range(HALVINGS):
         middle = 0.5 * (at_low + at_high)
-        if _sells_more(price, energy, after, _dearer(grid, middle), inside, work, path, day_mwh):
+        if _sells_more(day, middle, energy, path):
             over, path, at_low = path, over, middle
         else:
             under, path, at_high = path, under, middle
-    blend_to_cap(request, over, under, day_mwh, grid.limits)
+    best_of_both(day, over, under, request, path[: len(request)])  # the third path is free
 
 
 @nb.njit(cache=True)
-def _sells_more(
-    price: Array, energy: float, after: Array, grid: EnergyGrid, inside: Array, work: Array, path: Array, cap: float
-) -> bool:
-    return _follow(price, energy, after, grid, inside, work, path) > cap
-
-
-@nb.njit(cache=True)
-def _follow(
-    price: Array, energy: float, after: Array, grid: EnergyGrid, inside: Array, work: Array, path: Array
-) -> float:
-    """Write the best path of stored energy through one day; return the energy sold, MWh."""
-    rows, sold = len(price), 0.0
-    inside[rows - 1] = after
-    for n in range(rows - 1, 0, -1):
-        bellman_backup(inside[n], inside[n - 1], work, price[n], grid)
-    path[0] = energy
-    for n in range(rows):
-        request = greedy_action(inside[n], path[n], price[n], grid)
-        delivered, path[n + 1] = deliver_mwh(path[n], request, grid.limits)
-        sold += max(delivered, 0.0)
-    return sold
+def _sells_more(day: Day, multiplier: float, energy: float, path: Array) -> bool:
+    value_inside(day, multiplier)
+    return follow(day, multiplier, energy, path) > day.cap_mwh

@@ -78,7 +78,7 @@ def test_a_daily_cap_earns_what_an_exact_programme_earns(seed):
     check_replay(found, price, capped, 1.0, days_of(price))
     exact = exact_profit(price, days_of(price), battery, 5.0, day_mwh=40 * cycles)
     # The exact programme knows whole steps of 5 MWh only.
-    assert found.profit >= exact * (1 - 0.005)
+    assert found.profit >= exact * (1 - 0.003)
     assert found.upper_bound >= exact * (1 - 1e-9)
 
 
@@ -91,7 +91,7 @@ def test_a_yearly_cap_earns_what_an_exact_programme_earns(seed):
     found = capped_plan(price, capped, 1.0, days_of(price))
     check_replay(found, price, capped, 1.0, days_of(price))
     exact = exact_profit(price, days_of(price), battery, 5.0, total_mwh=total)
-    assert found.profit >= exact * (1 - 0.005)
+    assert found.profit >= exact * (1 - 0.003)
     assert found.upper_bound >= exact * (1 - 1e-9)
 
 

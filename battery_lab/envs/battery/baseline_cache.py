@@ -21,8 +21,8 @@ SOURCES = (
     *("envs/battery/physics", "envs/battery/delivery", "envs/battery/cycle_caps"),
     *("envs/battery/dispatch_problem", "market/market_series"),
     *("planning/bellman_backup", "planning/bid_clearing", "planning/energy_grid", "planning/marginal_bids"),
-    *("planning/perfect_foresight", "planning/capped_optimum", "planning/daily_cap", "planning/blended_schedules"),
-    "planning/throughput_price",
+    *("planning/perfect_foresight", "planning/capped_optimum", "planning/daily_cap", "planning/capped_day"),
+    *("planning/blended_schedules", "planning/throughput_price"),
 )
 
 

@@ -42,7 +42,8 @@ class Transition:
     def _money(self) -> tuple[Array, ...]:
         # float, because numba compiles once per argument type and options may be integers.
         battery = self.battery
-        prices = (float(x) for x in (battery.wear_per_mwh, battery.wear_per_mwh_charged, battery.grid_fee_per_mwh))
+        wear = float(battery.wear_per_mwh), float(battery.wear_per_mwh_charged)
+        prices = (*wear, float(battery.grid_fee_per_mwh))
         return tuple(_account(self.price, self.power_mw, self.interval_h, *prices))
 
     @property

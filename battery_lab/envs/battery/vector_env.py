@@ -162,7 +162,8 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         self._row[which] = self._rng.choice(self._starts, count)
         self._end[which] = self._row[which] + self._episode
         self._energy[which] = self._rng.uniform(low, high, count)
-        self._meters[which] = new_meters(count)
+        if self._allowance is not None:
+            self._meters[which] = new_meters(count)
 
     def _observation(self) -> Float32:
         if self._allowance is None or not self._observer.shows_caps:
