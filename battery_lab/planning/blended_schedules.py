@@ -79,7 +79,7 @@ def splice_to_cap(
     blend_requests(requests[0], over, under, 1.0, limits)
     blend_requests(requests[1], over, under, 0.0, limits)
     sold_over, sold_under = (np.concatenate([[0.0], np.cumsum(np.maximum(x, 0.0))])[edges] for x in requests)
-    total = sold_over + sold_under[-1] - sold_under  # of a change at each edge
+    total = sold_over + sold_under[-1] - sold_under  # if the change is there
     place = int(np.flatnonzero(total <= cap_mwh)[-1])
     first, request = edges[place], requests[1].copy()
     request[:first] = requests[0][:first]

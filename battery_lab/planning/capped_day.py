@@ -34,7 +34,7 @@ class Day(NamedTuple):
 
 
 @nb.njit(cache=True)
-def dearer_grid(grid: EnergyGrid, multiplier: float) -> EnergyGrid:
+def priced_grid(grid: EnergyGrid, multiplier: float) -> EnergyGrid:
     """Return the grid with a price on throughput added to the wear per MWh sold."""
     return EnergyGrid(
         grid.lowest_mwh,
@@ -55,19 +55,19 @@ def dearer_grid(grid: EnergyGrid, multiplier: float) -> EnergyGrid:
 @nb.njit(cache=True)
 def value_inside(day: Day, multiplier: float) -> None:
     """Write the value after each interval but the last to ``day.inside``, at a price on throughput."""
-    rows, dearer = len(day.price), dearer_grid(day.grid, multiplier)
+    rows, priced = len(day.price), priced_grid(day.grid, multiplier)
     day.inside[rows - 1] = day.after
     for n in range(rows - 1, 0, -1):
-        bellman_backup(day.inside[n], day.inside[n - 1], day.work, day.price[n], dearer)
+        bellman_backup(day.inside[n], day.inside[n - 1], day.work, day.price[n], priced)
 
 
 @nb.njit(cache=True)
 def follow(day: Day, multiplier: float, energy_mwh: float, path: Array) -> float:
     """Write the best (T + 1,) path of stored energy for the values inside the day; return the energy sold, MWh."""
-    sold, dearer = 0.0, dearer_grid(day.grid, multiplier)
+    sold, priced = 0.0, priced_grid(day.grid, multiplier)
     path[0] = energy_mwh
     for n in range(len(day.price)):
-        request = greedy_action(day.inside[n], path[n], day.price[n], dearer)
+        request = greedy_action(day.inside[n], path[n], day.price[n], priced)
         delivered, path[n + 1] = deliver_mwh(path[n], request, day.grid.limits)
         sold += max(delivered, 0.0)
     return sold

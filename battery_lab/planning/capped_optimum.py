@@ -114,15 +114,15 @@ class _CappedProblem:
 
     def _at(self, throughput_price: float) -> _PricedPlan:
         """Return the best plan under the daily cap alone, with a price on throughput."""
-        dearer = replace(self._uncapped, wear_per_mwh=self._uncapped.wear_per_mwh + throughput_price)
+        priced = replace(self._uncapped, wear_per_mwh=self._uncapped.wear_per_mwh + throughput_price)
         if np.isfinite(self._allowance.day_mwh):
-            start, grid = dearer.energy_start_mwh, optimum_grid(dearer, self._interval_h)
+            start, grid = priced.energy_start_mwh, optimum_grid(priced, self._interval_h)
             days = daily_cap_plan(self._price, start, grid, self._allowance.day, self._allowance.day_mwh)
             request, bound = days.request_mwh / self._interval_h, days.bound
         else:
-            best = plan(self._price, dearer, self._interval_h)
+            best = plan(self._price, priced, self._interval_h)
             request, bound = best.request_mw, best.profit
-        power, energy = dearer.run(request, self._interval_h)
+        power, energy = priced.run(request, self._interval_h)
         return _PricedPlan(energy, float(np.maximum(power, 0.0).sum()) * self._interval_h, bound)
 
     def _requests(self, energy_mwh: Array) -> Array:

@@ -25,7 +25,7 @@ from battery_lab.envs.battery.delivery import deliver_mwh
 from battery_lab.envs.battery.physics import Array
 from battery_lab.planning.bellman_backup import bellman_backup, interpolate
 from battery_lab.planning.blended_schedules import blend_to_cap
-from battery_lab.planning.capped_day import Day, best_of_both, dearer_grid, follow, value_inside
+from battery_lab.planning.capped_day import Day, best_of_both, follow, priced_grid, value_inside
 from battery_lab.planning.energy_grid import EnergyGrid
 
 MULTIPLIERS = 24
@@ -99,7 +99,7 @@ def _profit(price: Array, request_mwh: Array, grid: EnergyGrid) -> float:
 def _value_days(
     price: Array, bounds: Ints, grid: EnergyGrid, day_mwh: float, tried: Array, knots: Array, midnights: _Midnights
 ) -> None:
-    """Fill in the values at each midnight."""
+    """Fill in the values of all midnights."""
     longest = np.max(np.diff(bounds))
     inside, work = np.empty((longest, grid.size)), np.empty((4, grid.size))
     paths, requests = np.empty((2, len(knots), longest + 1)), np.empty((2, longest))
@@ -127,9 +127,9 @@ def _bound_day(
     value = np.empty(grid.size)
     for m in range(len(tried)):
         value[:] = after
-        dearer = dearer_grid(grid, tried[m])
+        priced = priced_grid(grid, tried[m])
         for t in range(len(price) - 1, -1, -1):
-            bellman_backup(value, value, work, price[t], dearer)
+            bellman_backup(value, value, work, price[t], priced)
         value += tried[m] * day_mwh
         lowered = False
         for i in range(grid.size):

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from battery_lab.common.errors import ConfigError
+from battery_lab.config.conf_folder import conf_dir
+from battery_lab.config.stored_trial import update_parts
 from battery_lab.envs.battery.cycle_caps import left_shares, new_meters, shares_before
 from battery_lab.envs.battery.physics import Battery
+from battery_lab.sweep.trial_digests import trial_identity
 from tests.envs.small_world import make_world
 from tests.small_batteries_and_series import make_battery, make_series
 
@@ -183,3 +187,14 @@ def test_a_restored_environment_continues_with_its_meters(tmp_path):
     for _ in range(300):
         actions = np.full(4, 2)
         np.testing.assert_array_equal(env.step(actions)[0], other.step(actions)[0])
+
+
+def test_a_stored_battery_of_an_earlier_version_loads_without_caps_and_keeps_its_identity():
+    now = OmegaConf.load(conf_dir() / "battery" / "default.yaml")
+    added = ("wear_per_mwh_charged", "max_cycles_per_day", "max_cycles_per_year")
+    earlier = OmegaConf.create({"battery": {key: value for key, value in now.items() if key not in added}})
+    identity = trial_identity(OmegaConf.to_container(earlier))
+    update_parts(earlier)
+    assert earlier.battery == now
+    assert trial_identity({"battery": OmegaConf.to_container(now)}) == identity
+    assert trial_identity({"battery": OmegaConf.to_container(now) | {"max_cycles_per_day": 1.0}}) != identity
