@@ -21,6 +21,9 @@ def make_battery(**changes: Any) -> Battery:
         "round_trip_efficiency": 0.85,
         "charge_loss_share": 0.5,
         "wear_per_mwh": 0.0,
+        "wear_per_mwh_charged": 0.0,
+        "max_cycles_per_day": None,
+        "max_cycles_per_year": None,
         "self_discharge_per_day": 0.0,
         "grid_fee_per_mwh": 0.0,
     }

@@ -22,7 +22,10 @@ ROOTS = {"battery_lab": PACKAGE, **PACKAGES}
 # The packages of jobs: all packages of the launchers except Hydra's plugins and the emulator.
 JOBS = sorted(set(PACKAGES) - {"hydra_plugins", "sagemaker_emulator"})
 # The modules of envs/battery that rewards, baselines and planning build on; the rest of that room builds on those.
-CORE = {"physics", "transition", "reward_context", "dispatch_problem", "dispatch_result"}
+CORE = {
+    *("cycle_caps", "delivery", "physics", "transition"),
+    *("reward_context", "dispatch_problem", "dispatch_result"),
+}
 # Room -> the rooms that it may import, besides itself and common.
 MAY_IMPORT = {
     "common": set(),

@@ -17,5 +17,6 @@ class Baseline(Protocol):
         Apart from perfect foresight, a baseline uses only prices that are known under ``problem.price_lag``, and fits
         to the training period only. With ``problem.bids`` it bids before it knows the price of an interval, and its
         request is what clears (``planning/bid_clearing.py``). As for any policy, the battery delivers what its limits
-        allow.
+        allow, caps on cycles included. A plan that does not count what is left of them uses
+        ``problem.planning_battery``, whose wear includes a throughput price.
         """

@@ -5,13 +5,20 @@ from __future__ import annotations
 from battery_lab.common.validated_options import options
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
+from battery_lab.planning.capped_optimum import capped_plan
 from battery_lab.planning.perfect_foresight import plan
 
 
 @options("env.baselines.perfect_foresight")
 class PerfectForesight:
-    """Dispatch at any power, with all prices of the dispatched rows known. Capture is profit relative to its profit."""
+    """Dispatch at any power, with all prices of the dispatched rows known. Capture is profit relative to its profit.
+
+    Caps on cycles bind it as any policy.
+    """
 
     def requests(self, problem: DispatchProblem) -> Array:
         """Return the (T,) optimal requests in MW."""
-        return plan(problem.dispatched.price, problem.battery, problem.series.interval_h).request_mw
+        price, battery, interval_h = problem.dispatched.price, problem.battery, problem.series.interval_h
+        if battery.has_caps:
+            return capped_plan(price, battery, interval_h, problem.allowance.day).request_mw
+        return plan(price, battery, interval_h).request_mw

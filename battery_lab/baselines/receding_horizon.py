@@ -10,8 +10,10 @@ from pydantic import Field
 
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, Unit, options
+from battery_lab.envs.battery.cycle_caps import Allowance, new_meters
+from battery_lab.envs.battery.delivery import deliver_within
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
-from battery_lab.envs.battery.physics import Array, deliver_mwh
+from battery_lab.envs.battery.physics import Array
 from battery_lab.planning.bellman_backup import bellman_backup, greedy_action
 from battery_lab.planning.energy_grid import EnergyGrid, coarse_grid
 from battery_lab.planning.marginal_bids import cleared_mwh
@@ -50,7 +52,7 @@ class RecedingHorizon:
         """Return (T,) requests in MW. Rows before the first known price hold."""
         series, battery = problem.series, problem.battery
         step = series.interval_h
-        grid = coarse_grid(battery, step)
+        grid = coarse_grid(problem.planning_battery, step)
         # A column without lead time is a measurement, which is known only afterwards.
         ahead = FORECAST in series.columns and FORECAST in series.lead_h
         price = np.array(series.price)  # copies: the compiled code is cached for writable arrays only
@@ -65,6 +67,8 @@ class RecedingHorizon:
             (series.intervals_per_day, self.days),
             battery.energy_start_mwh,
             grid,
+            problem.allowance,
+            new_meters(1)[0],
         )
         return np.asarray(request / step)
 
@@ -79,6 +83,8 @@ def _dispatch(
     calendar: tuple[int, int],
     energy: float,
     grid: EnergyGrid,
+    allowance: Allowance,
+    meter: Array,
 ) -> Array:
     """Return requests in MWh; ``published`` is read up to ``lead`` rows ahead, and not at all if ``lead`` is -1."""
     (first, end, lag, bids), (horizon, replan) = span, look
@@ -87,7 +93,7 @@ def _dispatch(
     ahead, planned_at = np.empty(horizon + 1), first
     for t in range(first, end):
         if t - lag < 0:
-            _, energy = deliver_mwh(energy, 0.0, grid.limits)
+            _, energy = deliver_within(energy, 0.0, grid.limits, t - first, allowance, meter)
             planned_at = t + 1
             continue
         if (t - planned_at) % replan == 0:
@@ -101,7 +107,7 @@ def _dispatch(
             if lag > 0 and lead >= 0:
                 now += published[t] - published[t - lag]  # the forecast, with its last known error
             request[t - first] = greedy_action(value[t - planned_at], energy, now, grid)
-        _, energy = deliver_mwh(energy, request[t - first], grid.limits)
+        _, energy = deliver_within(energy, request[t - first], grid.limits, t - first, allowance, meter)
     return request
 
 

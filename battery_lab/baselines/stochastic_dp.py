@@ -15,8 +15,10 @@ from pydantic import Field
 
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, Unit, options
+from battery_lab.envs.battery.cycle_caps import Allowance, new_meters
+from battery_lab.envs.battery.delivery import deliver_within
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
-from battery_lab.envs.battery.physics import Array, deliver_mwh
+from battery_lab.envs.battery.physics import Array
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.planning.bellman_backup import bellman_backup, greedy_action
 from battery_lab.planning.bid_clearing import cleared
@@ -51,13 +53,14 @@ class StochasticDP:
         """Return (T,) requests in MW. Rows before the first known price hold."""
         series, battery = problem.series, problem.battery
         model = fit_prices(problem.training, np.asarray(self.quantiles, np.float64))
-        grid = coarse_grid(battery, series.interval_h)
+        grid = coarse_grid(problem.planning_battery, series.interval_h)
         expected = self._expected_value(model, grid, series.interval_h)
         begin = max(problem.first - 1, 0)  # the price before the first row is known
         rows = series.rows(begin, problem.end)
         first, start = problem.first - begin, battery.energy_start_mwh
         known = (problem.price_lag, problem.bids)
-        request = _dispatch(_read(rows, model), first, known, model, expected, start, grid)
+        caps = (problem.allowance, new_meters(1)[0])
+        request = _dispatch(_read(rows, model), first, known, model, expected, start, grid, caps)
         return np.asarray(request / series.interval_h)
 
     def _expected_value(self, model: PriceModel, grid: EnergyGrid, interval_h: float) -> Array:
@@ -148,9 +151,10 @@ def _dispatch(
     expected: Array,
     energy: float,
     grid: EnergyGrid,
+    caps: tuple[Allowance, Array],
 ) -> Array:
     """Act on the price if it is known, bid if bids are cleared, and else act on the expected price."""
-    (lag, bids), after = known, np.zeros(grid.size)
+    (lag, bids), (allowance, meter), after = known, caps, np.zeros(grid.size)
     request = np.zeros(len(rows.price) - first)
     for t in range(first, len(rows.price)):
         price, requested = rows.price[t], 0.0
@@ -167,5 +171,5 @@ def _dispatch(
                 after += chance[b] * expected[rows.slot[t], b]
             requested = greedy_action(after, energy, price, grid)
         request[t - first] = requested
-        _, energy = deliver_mwh(energy, requested, grid.limits)
+        _, energy = deliver_within(energy, requested, grid.limits, t - first, allowance, meter)
     return request

@@ -94,6 +94,12 @@ class MarketSeries:
         return np.asarray(self.local_start.day_of_week, np.int64)
 
     @cached_property
+    def local_day(self) -> NDArray[np.int64]:
+        """(T,) number of the local day, counted from 1 January 1970; with daylight saving a day has 23 to 25 hours."""
+        midnight = self.local_start.tz_localize(None).to_numpy().astype("datetime64[D]")
+        return np.asarray(midnight.astype(np.int64))
+
+    @cached_property
     def digest(self) -> str:
         """Hash of the content without the name, so that the same data in a renamed file has the same digest."""
         head = repr((self.currency, self.time_zone, self.interval_h, sorted(self.lead_h.items())))

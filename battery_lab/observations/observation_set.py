@@ -18,7 +18,7 @@ from battery_lab.observations.column_scale import fit_scales
 from battery_lab.observations.feature import Block, Feature
 from battery_lab.observations.look_ahead_check import refuse_look_ahead
 from battery_lab.observations.market_history import History
-from battery_lab.observations.observer import Observer, Table
+from battery_lab.observations.observer import CAPS_LEFT, Observer, Table
 from battery_lab.observations.scaling import Scaling
 
 Array = NDArray[np.float64]
@@ -33,11 +33,14 @@ class ObservationSet:
     Attributes:
         soc: ``level`` gives the state of charge from -1 (minimum) to 1 (maximum); ``level_and_limits`` adds a number
             that is 1 when full, -1 when empty and 0 between.
+        cap_left: whether to add two numbers, the fractions left of the caps on cycles: of the day's, and of the year's
+            pro rata to the stretch or the episode; 1 without a cap.
         clip: standardised features are clipped to +- this many standard deviations.
         features: the features of the market by a name of your choice, in the order of their columns.
     """
 
     soc: Literal["level", "level_and_limits"]
+    cap_left: bool
     clip: Annotated[float, Field(ge=1, le=1000), Unit("standard deviations")]
     features: Annotated[
         Mapping[str, Annotated[Feature, Rule("a feature with a _target_, look_back_h and build")]], Field(min_length=1)
@@ -68,7 +71,7 @@ class ObservationSet:
         Raises:
             ConfigError: the market does not have a column that a feature needs.
         """
-        return Observer(self.tabulate(series, price_lag, scaling), battery, self.soc)
+        return Observer(self.tabulate(series, price_lag, scaling), battery, self.soc, self.cap_left)
 
     def tabulate(self, series: MarketSeries, price_lag: int, scaling: Scaling) -> Table:
         """Compute the numbers of observations that do not depend on the battery.
@@ -121,7 +124,8 @@ class ObservationSet:
     def _layout(self, blocks: Sequence[Block]) -> Layout:
         level = ("usable soc, -1 to 1",)
         soc = level if self.soc == "level" else (*level, "at a soc limit, -1 or 1")
-        names = soc + tuple(name for block in blocks if not block.window for name in block.names)
+        state = (*soc, *(CAPS_LEFT if self.cap_left else ()))
+        names = state + tuple(name for block in blocks if not block.window for name in block.names)
         window = tuple(name for block in blocks if block.window for name in block.names)
         return Layout(names=names + window, window_first=len(names), window_size=len(window))
 

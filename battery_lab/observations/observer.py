@@ -14,6 +14,7 @@ from battery_lab.envs.layout import Layout
 
 Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]
+CAPS_LEFT = ("fraction left of the day's cycles", "fraction left of the year's cycles")
 LAST_PRICE = "price 0 min ago"  # as Lags and Window name it
 
 
@@ -33,15 +34,16 @@ class Table:
 
 
 class Observer:
-    """Observations of one market and battery. The market's columns are precomputed; each call adds the SoC.
+    """Observations of one market and battery. The market's columns are precomputed; each call adds the battery's state.
 
     Attributes:
         layout: the names of the columns, and which of them are the window.
+        shows_caps: whether observations include the fractions left of the caps on cycles.
     """
 
-    def __init__(self, table: Table, battery: Battery, soc: str) -> None:
+    def __init__(self, table: Table, battery: Battery, soc: str, shows_caps: bool = False) -> None:
         """Create an observer from the numbers of a market."""
-        self.layout, self._table = table.layout, table.values
+        self.layout, self.shows_caps, self._table = table.layout, shows_caps, table.values
         self._window = np.empty((len(table.values), 0), np.float32) if table.window is None else table.window
         self._marks_limits = soc == "level_and_limits"
         self._low = float(battery.energy_min_mwh)
@@ -49,8 +51,8 @@ class Observer:
 
     @property
     def state_numbers(self) -> int:
-        """How many numbers at the start of an observation depend on the state of charge."""
-        return 2 if self._marks_limits else 1
+        """How many numbers at the start of an observation depend on the battery: its charge, and its caps if shown."""
+        return (2 if self._marks_limits else 1) + (len(CAPS_LEFT) if self.shows_caps else 0)
 
     @property
     def price_number(self) -> int:
@@ -72,12 +74,13 @@ class Observer:
         past = place - self._table.shape[1]
         return np.asarray(self._table[row, place] if past < 0 else self._window[row, past], np.float64)
 
-    def __call__(self, row: NDArray[np.int64], energy_mwh: Array) -> Float32:
+    def __call__(self, row: NDArray[np.int64], energy_mwh: Array, left: Array | None = None) -> Float32:
         """Return (N, size) observations of N batteries.
 
         Args:
             row: (N,) the interval that each battery is about to dispatch.
             energy_mwh: (N,) stored energy.
+            left: (N, 2) fractions left of the caps on cycles, if ``shows_caps``; None: 1.
 
         Raises:
             ValueError: the two arrays differ in length.
@@ -86,7 +89,9 @@ class Observer:
         if row.shape != energy_mwh.shape:
             raise ValueError(f"row and energy_mwh must have the same shape, got {row.shape} and {energy_mwh.shape}")
         out = np.empty((len(row), self.layout.size), np.float32)
-        battery = (self._low, self._range, self._marks_limits)
+        if self.shows_caps:
+            out[:, self.state_numbers - len(CAPS_LEFT) : self.state_numbers] = 1.0 if left is None else left
+        battery = (self._low, self._range, self._marks_limits, self.state_numbers)
         missing = _observe(out, row, energy_mwh, *battery, self._table, self._window)
         if missing >= 0:
             rows = len(self._table)
@@ -102,19 +107,19 @@ def _observe(
     low_mwh: float,
     range_mwh: float,
     marks_limits: bool,
+    first_market: int,
     table: Float32,
     window: Float32,
 ) -> int:
-    """Write the observations in one pass; return the first battery whose row does not exist, or -1."""
+    """Write the observations in one pass, except for caps; return the first battery whose row does not exist, or -1."""
     for n in range(len(row)):
         if not 0 <= row[n] < len(table):
             return n
         usable = (energy_mwh[n] - low_mwh) / range_mwh
         out[n, 0] = 2 * usable - 1
-        first = 1
         if marks_limits:
             out[n, 1] = (1.0 if usable > 0.999 else 0.0) - (1.0 if usable < 0.001 else 0.0)
-            first = 2
+        first = first_market
         for k in range(table.shape[1]):
             out[n, first + k] = table[row[n], k]
         first += table.shape[1]

@@ -30,31 +30,32 @@ def bellman_backup(after: Array, value: Array, work: Array, price: float, grid: 
         price: price of the interval per MWh.
         grid: the battery on its grid.
     """
-    bought, sold = _costs(price, grid)
+    bought, sold = move_costs(price, grid)
     up, down = work[0], work[2]
     for i in range(grid.size):
         up[i] = after[i] - i * bought
         down[i] = after[i] - i * sold
     for i in range(grid.floor):
         down[i] = NO_VALUE
-    up = _highest_ahead(up, work[1], grid.charge + 1)
+    up = highest_ahead(up, work[1], grid.charge + 1)
     down = _highest_behind(down, work[3], grid.discharge + 1)
     for i in range(grid.size):
         rising, falling = up[i] + i * bought, down[i] + i * sold
         best = rising if rising > falling else falling
         value[i] = after[i] if after[i] > best else best
     if grid.limits.retention < 1:
-        _decay(value, up, grid)
+        decay(value, up, grid)
 
 
 @nb.njit(cache=True)
-def _costs(price: float, grid: EnergyGrid) -> tuple[float, float]:
+def move_costs(price: float, grid: EnergyGrid) -> tuple[float, float]:
     """Return the cost of rising by one level and the gain of falling by one, in the market's currency."""
-    return (price + grid.grid_fee_per_mwh) * grid.bought_mwh, (price - grid.wear_per_mwh) * grid.sold_mwh
+    cost = price + grid.grid_fee_per_mwh + grid.wear_per_mwh_charged
+    return cost * grid.bought_mwh, (price - grid.wear_per_mwh) * grid.sold_mwh
 
 
 @nb.njit(cache=True, fastmath=VECTORISED)
-def _highest_ahead(x: Array, other: Array, window: int) -> Array:
+def highest_ahead(x: Array, other: Array, window: int) -> Array:
     """Return the maximum of x[i : i + window], by doubling, in one of the two arrays."""
     n, span = len(x), 1
     while span < min(window, n):
@@ -86,7 +87,7 @@ def _higher(first: Array, second: Array, out: Array) -> None:
 
 
 @nb.njit(cache=True)
-def _decay(value: Array, kept: Array, grid: EnergyGrid) -> None:
+def decay(value: Array, kept: Array, grid: EnergyGrid) -> None:
     """Turn the value after self-discharge into the value before it."""
     kept[:] = value
     for i in range(grid.size):
@@ -115,7 +116,7 @@ def greedy_action(after: Array, energy_mwh: float, price: float, grid: EnergyGri
     Returns:
         The request at the grid connection in MWh, + sold, - bought; 0 if no move earns more than holding.
     """
-    bought, sold = _costs(price, grid)
+    bought, sold = move_costs(price, grid)
     at = (energy_mwh * grid.limits.retention - grid.lowest_mwh) / grid.step_mwh
     if abs(at - round(at)) < ON_LEVEL:
         at = float(round(at))

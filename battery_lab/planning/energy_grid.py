@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from battery_lab.common.errors import require
-from battery_lab.envs.battery.physics import Battery, Limits
+from battery_lab.envs.battery.delivery import Limits
+from battery_lab.envs.battery.physics import Battery
 
 ON_LEVEL = 1e-6  # positions this close, in levels, count as equal
 MAX_LEVELS = 20_000
@@ -33,6 +34,7 @@ class EnergyGrid(NamedTuple):
         sold_mwh: energy sold at the grid connection per level of fall, MWh.
         grid_fee_per_mwh: network charge per MWh bought, in the market's currency.
         wear_per_mwh: wear cost per MWh sold, in the market's currency.
+        wear_per_mwh_charged: wear cost per MWh bought, in the market's currency.
         limits: the battery's limits over the interval.
     """
 
@@ -46,6 +48,7 @@ class EnergyGrid(NamedTuple):
     sold_mwh: float
     grid_fee_per_mwh: float
     wear_per_mwh: float
+    wear_per_mwh_charged: float
     limits: Limits
 
 
@@ -87,6 +90,7 @@ def fit_grid(battery: Battery, interval_h: float, *, at_least: int, tolerance: f
         sold_mwh=step * limits.discharge_efficiency,
         grid_fee_per_mwh=battery.grid_fee_per_mwh,
         wear_per_mwh=battery.wear_per_mwh,
+        wear_per_mwh_charged=battery.wear_per_mwh_charged,
         limits=limits,
     )
 

@@ -36,6 +36,7 @@ def marginal_bids(after: Array, energy_mwh: float, grid: EnergyGrid) -> tuple[fl
     rise = min(at + grid.charge, grid.size - 1.0) - at
     if rise > MIN_MOVE:
         bid = (interpolate(after, at + rise) - here) / (rise * grid.bought_mwh) - grid.grid_fee_per_mwh
+        bid -= grid.wear_per_mwh_charged
     fall = at - max(at - grid.discharge, float(grid.floor))
     if fall > MIN_MOVE:
         offer = (here - interpolate(after, at - fall)) / (fall * grid.sold_mwh) + grid.wear_per_mwh

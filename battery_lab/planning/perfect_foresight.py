@@ -10,7 +10,8 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.envs.battery.physics import Array, Battery, deliver_mwh
+from battery_lab.envs.battery.delivery import deliver_mwh
+from battery_lab.envs.battery.physics import Array, Battery
 from battery_lab.envs.battery.transition import Transition
 from battery_lab.planning.bellman_backup import bellman_backup, greedy_action, interpolate
 from battery_lab.planning.energy_grid import EnergyGrid, fit_grid
@@ -44,8 +45,11 @@ def plan(price: Array, battery: Battery, interval_h: float) -> Plan:
 
     Args:
         price: (T,) currency per MWh.
-        battery: the battery.
+        battery: the battery, without caps on cycles; ``capped_optimum`` plans with caps.
         interval_h: length of an interval, hours.
+
+    Raises:
+        ValueError: the battery has caps on cycles.
     """
     price = np.array(price, np.float64)  # a copy: numba caches compiled code for writable arrays only
     block = isqrt(max(len(price) - 1, 0)) + 1

@@ -18,6 +18,8 @@ class Regret(Term):
     By Bellman's equation (1957) the term is 0 for the action that perfect foresight takes and negative for any other
     action. So each action receives its full cost at once.
 
+    If cycles are capped, V includes a throughput price, and the term is less by that price x energy discharged.
+
     The term includes profit. Alone, it is potential-based shaping of profit with the potential V, which is exact at a
     discount of 1. V(next) is not discounted: gamma x V(next) would leave (1 - gamma) x V, the value of all later
     years, in every reward. At a discount below 1, the best policy minimises discounted regret. It is biased: it
@@ -25,11 +27,13 @@ class Regret(Term):
     """
 
     def bind(self, context: RewardContext) -> BoundTerm:
-        value = context.hindsight()
+        value, throughput_price = context.hindsight(), context.throughput_price()
 
         def regret(transition: Transition) -> NDArray[np.float64]:
             after = value.at(transition.row + 1, transition.energy_after_mwh)
             gained = after - value.at(transition.row, transition.energy_mwh)
+            if throughput_price:
+                gained = gained - throughput_price * transition.sold_mwh
             return transition.profit + gained
 
         return regret

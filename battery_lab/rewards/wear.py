@@ -1,4 +1,4 @@
-"""Wear term: the cost of battery wear caused by discharging."""
+"""Wear term: the cost of battery wear caused by discharging and charging."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from battery_lab.rewards.term import BoundTerm, Term
 
 @options("reward.terms.wear")
 class Wear(Term):
-    """Minus ``battery.wear_per_mwh`` x energy discharged."""
+    """Minus ``battery.wear_per_mwh`` x energy discharged and ``battery.wear_per_mwh_charged`` x energy charged."""
 
     is_linear: ClassVar[bool] = True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from battery_lab.envs.battery.physics import deliver_mwh
+from battery_lab.envs.battery.delivery import deliver_mwh
 from battery_lab.planning.bellman_backup import greedy_action
 from battery_lab.planning.bid_clearing import clear
 from battery_lab.planning.energy_grid import fit_grid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 PACKAGE = Path(__file__).resolve().parents[2]
 # Code that the requests depend on, besides the baselines themselves.
 SOURCES = (
-    *("envs/battery/physics", "envs/battery/dispatch_problem", "market/market_series"),
+    *("envs/battery/physics", "envs/battery/delivery", "envs/battery/cycle_caps"),
+    *("envs/battery/dispatch_problem", "market/market_series"),
     *("planning/bellman_backup", "planning/bid_clearing", "planning/energy_grid", "planning/marginal_bids"),
-    "planning/perfect_foresight",
+    *("planning/perfect_foresight", "planning/capped_optimum", "planning/daily_cap", "planning/capped_day"),
+    *("planning/blended_schedules", "planning/throughput_price"),
 )
 
 
@@ -34,13 +37,35 @@ def cached_requests(cache: str, name: str, baseline: Baseline, problem: Dispatch
     Returns:
         (T,) requested power in each interval, MW.
     """
+    shape = (problem.end - problem.first,)
+    return cached_numbers(cache, name, baseline, problem, shape, lambda: baseline.requests(problem))
+
+
+def cached_numbers(
+    cache: str,
+    name: str,
+    baseline: Baseline,
+    problem: DispatchProblem,
+    shape: tuple[int, ...],
+    compute: Callable[[], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Return an array that depends on a baseline and a problem, from the cache unless one of them has changed.
+
+    Args:
+        cache: folder of the cache.
+        name: name of the result.
+        baseline: the baseline.
+        problem: the problem to dispatch.
+        shape: shape of the array; a stored one of another shape is damaged.
+        compute: returns the array.
+    """
     path = Path(cache) / "baselines" / f"{name}-{_key(baseline, problem)}.npy"
-    return cached_array(path, (problem.end - problem.first,), lambda: baseline.requests(problem))
+    return cached_array(path, shape, compute)
 
 
 def _key(baseline: Baseline, problem: DispatchProblem) -> str:
     key = repr((problem.series.digest, problem.battery, problem.first, problem.end, problem.train_end))
-    key += repr((problem.price_lag, problem.bids, baseline, _sources(type(baseline))))
+    key += repr((problem.price_lag, problem.bids, problem.throughput_price, baseline, _sources(type(baseline))))
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,12 +15,14 @@ from battery_lab.envs.battery.baseline_cache import cached_requests
 from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
 from battery_lab.envs.battery.bidding_problem import BatteryBiddingProblem
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
-from battery_lab.envs.battery.dispatch_result import Dispatch
+from battery_lab.envs.battery.dispatch_result import Dispatch, cap_labels
+from battery_lab.envs.battery.fitted_throughput_price import fitted_throughput_price
 from battery_lab.envs.battery.parallel_stretches import run_policy
 from battery_lab.envs.battery.prepared_data import PreparedData
-from battery_lab.envs.battery.reward_context import RewardContext
+from battery_lab.envs.battery.reward_context import RewardContext, no_throughput_price
 from battery_lab.envs.battery.time_split import TimeSplit, split_time
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
+from battery_lab.envs.battery.world_summary import caps_in_words, summarize
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric, Recipe
 from battery_lab.envs.layout import Layout
 from battery_lab.market.market_series import MarketSeries
@@ -73,7 +75,8 @@ class BatteryWorld:
         self._actions = self._action_set(cast(ActionKind, actions))
         money = f"{series.currency}/day"
         units = {"profit_per_day": money, "revenue_per_day": money}
-        self.metrics = [Metric(name=name, label=label, unit=units.get(name, "")) for name, label in LABELS.items()]
+        labels = LABELS | cap_labels(option.battery)
+        self.metrics = [Metric(name=name, label=label, unit=units.get(name, "")) for name, label in labels.items()]
 
     @property
     def layout(self) -> Layout:
@@ -92,10 +95,11 @@ class BatteryWorld:
 
     @property
     def known(self) -> str:
-        """What a policy knows when it acts: of the price of the interval, and of forecasts that it observes."""
+        """What a policy knows of the price of the interval, the forecasts that it observes, and the caps on cycles."""
         lead_h = self._series.lead_h
         used = [name for name in lead_h if any(number.startswith(f"{name} ") for number in self.layout.names)]
-        return ", ".join([KNOWN[self.known_code], *(f"{name} {lead_h[name]:g} h ahead" for name in used)])
+        forecasts = [f"{name} {lead_h[name]:g} h ahead" for name in used]
+        return ", ".join([KNOWN[self.known_code], *forecasts, *caps_in_words(self._option.battery)])
 
     @property
     def known_code(self) -> int:
@@ -103,9 +107,14 @@ class BatteryWorld:
         return 2 if self._scale else self._lag
 
     @cached_property
+    def throughput_price(self) -> float:
+        """The price per MWh discharged that stands for caps on cycles in plans and in training; 0 without caps."""
+        return fitted_throughput_price(self._option.cache, self.problem("test"))
+
+    @cached_property
     def hindsight(self) -> HindsightValue:
-        """The perfect-foresight value on the training prices."""
-        return self._prepared.hindsight(self._training)
+        """The perfect-foresight value on the training prices, with the throughput price if there are caps."""
+        return self._prepared.hindsight(self._training, self._option.battery.priced(self.throughput_price))
 
     def vector_env(self, num_envs: int, seed: int, staggered: bool = True) -> BatteryVectorEnv:
         """Make N batteries on the training period."""
@@ -113,7 +122,7 @@ class BatteryWorld:
             training=self._training,
             battery=self._option.battery,
             observer=self._observer,
-            reward=self._reward(num_envs),
+            reward=self._reward(num_envs, lambda: self.throughput_price),
             actions=self._actions,
             starts=self._split.starts,
             episode_intervals=self._split.episode,
@@ -135,7 +144,9 @@ class BatteryWorld:
             training=self._training,
             battery=self._option.battery,
             observer=self._observer,
-            reward=self._reward(1),
+            # The problem adds the throughput price to the reward as a whole.
+            reward=self._reward(1, no_throughput_price),
+            throughput_price=self.throughput_price,
             rows=rows,
             scaled_price=scaled,
             price_number=number,
@@ -165,7 +176,7 @@ class BatteryWorld:
 
     def baselines(self, period: str, names: Sequence[str] | None = None) -> dict[str, Evaluation]:
         """Evaluate the baselines, or some of them; their requests are computed once per market, battery and period."""
-        problem = self.problem(period)
+        problem = replace(self.problem(period), throughput_price=self.throughput_price)
         evaluations = {}
         for name in self._option.baselines if names is None else names:
             baseline = self._option.baselines[name]
@@ -183,31 +194,20 @@ class BatteryWorld:
 
     def summary(self) -> Mapping[str, str]:
         """Return market, battery and time split by label."""
-        battery, series = self._option.battery, self._series
-        known = "known" if self._lag == 0 else "unknown, only the price before it is known"
-        if self._scale:
-            known = "unknown: bids and offers are made before it, and cleared against it"
-        return {
-            "Market": f"{series.name}, {len(series):,} intervals of {60 * series.interval_h:g} minutes",
-            "Training period": self._stretch(0, self._split.train_end),
-            **{f"{period.capitalize()} period": self._stretch(*rows) for period, rows in self._split.periods.items()},
-            "Battery": f"{battery.power_mw:g} MW, {battery.capacity_mwh:g} MWh, round trip "
-            f"{battery.round_trip_efficiency:.0%}, wear {battery.wear_per_mwh:g} {series.currency}/MWh discharged",
-            "Price of the dispatched interval": known,
-            **({"Forecasts": self._forecasts()} if series.lead_h else {}),
-            **({"Prices beyond floor and cap": self._beyond()} if series.beyond_limits else {}),
-        }
+        battery, bids = self._option.battery, self._scale is not None
+        return summarize(self._series, battery, self._split, price_lag=self._lag, bids=bids)
 
     def observation_state(self) -> Mapping[str, Any]:
         """Return the observation scales, and the scale of bids if actions are bids."""
         return self._scaling.to_json() | ({"bids": asdict(self._scale)} if self._scale else {})
 
-    def _reward(self, num_envs: int) -> BoundShaping:
+    def _reward(self, num_envs: int, throughput_price: Callable[[], float]) -> BoundShaping:
         context = RewardContext(
             series=self._training,
             battery=self._option.battery,
             num_envs=num_envs,
             hindsight=lambda: self.hindsight,
+            throughput_price=throughput_price,
         )
         return self._option.reward.bind(context)
 
@@ -245,17 +245,3 @@ class BatteryWorld:
     @cached_property
     def _training(self) -> MarketSeries:
         return self._series.rows(0, self._split.train_end)
-
-    def _forecasts(self) -> str:
-        leads = self._series.lead_h.items()
-        return ", ".join(f"{name}, published {lead_h:g} h before its interval" for name, lead_h in leads)
-
-    def _beyond(self) -> str:
-        series = self._series
-        limits = {"market.price_floor": series.price_floor, "market.price_cap": series.price_cap}
-        known = " and ".join(f"{name} = {limit:,g}" for name, limit in limits.items() if limit is not None)
-        return f"{series.beyond_limits:,} intervals, with {known} {series.currency}/MWh; limits change over the years"
-
-    def _stretch(self, first: int, end: int) -> str:
-        local = self._series.local_start
-        return f"{local[first]:%Y-%m-%d} to {local[end - 1]:%Y-%m-%d}"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from battery_lab.envs.audit_interface import AuditCheck, Decide
 from battery_lab.envs.battery.battery_world import BatteryWorld
 from battery_lab.envs.battery.bid_sheet import BidDesk
+from battery_lab.envs.battery.cycle_caps import shares_before
 from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.envs.battery.function_audit import FunctionAudit
 from battery_lab.envs.battery.parallel_stretches import run_policy
@@ -35,13 +36,15 @@ class BidAndAuditWorld(BatteryWorld):
         """Check that a policy uses only what is known; see ``AuditableWorld``."""
         problem = self.problem(period)
         requests, _ = run_policy(problem, actor, self._observer, self._actions)
+        done = Dispatch.replay(problem, requests).transition
         audit = PolicyAudit(
             problem=problem,
             actor=actor,
             actions=self._actions,
             observer_of=lambda piece: self._observer if piece is self._series else self._build_observer(piece),
             look_back=self._warm_up,
-            energy_mwh=Dispatch.replay(problem, requests).transition.energy_mwh,
+            energy_mwh=done.energy_mwh,
+            left=shares_before(done.power_mw * done.interval_h, problem.allowance),
         )
         return [audit.check(moments, seed)]
 

@@ -151,8 +151,8 @@ class BidDesk:
 def worth(battery: Battery, currency: str, bid: float | None, offer: float | None) -> str:
     """Return what stored energy is worth, per MWh in the store, in one sentence.
 
-    A MWh bought at the bid adds ``charge_efficiency`` MWh to the store, and costs the grid fee as well. A MWh sold at
-    the offer takes 1 / ``discharge_efficiency`` MWh from the store, and costs wear as well.
+    A MWh bought at the bid adds ``charge_efficiency`` MWh to the store, and costs the grid fee and its wear as well. A
+    MWh sold at the offer takes 1 / ``discharge_efficiency`` MWh from the store, and costs wear as well.
 
     Args:
         battery: the battery.
@@ -162,7 +162,8 @@ def worth(battery: Battery, currency: str, bid: float | None, offer: float | Non
     """
     values = []
     if bid is not None:
-        values.append(((bid + battery.grid_fee_per_mwh) / battery.charge_efficiency, "its bid pays for one more"))
+        cost = bid + battery.grid_fee_per_mwh + battery.wear_per_mwh_charged
+        values.append((cost / battery.charge_efficiency, "its bid pays for one more"))
     if offer is not None:
         values.append(((offer - battery.wear_per_mwh) * battery.discharge_efficiency, "its offer takes for one"))
     values = sorted((value, meaning) for value, meaning in values if math.isfinite(value))

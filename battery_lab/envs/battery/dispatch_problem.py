@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
+
+from battery_lab.envs.battery.cycle_caps import Allowance
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.market.market_series import MarketSeries
 
@@ -20,6 +24,8 @@ class DispatchProblem:
         train_end: row after the last one of the training period; only rows before it may be used to fit.
         price_lag: 0 if the price of the dispatched interval is known, 1 if only the price before it is.
         bids: whether a policy bids before the interval's price is known, and is dispatched as the bid clears.
+        throughput_price: price per MWh discharged that stands for caps on cycles in plans, in the market's currency. It
+            is not part of the accounts.
     """
 
     series: MarketSeries
@@ -29,6 +35,7 @@ class DispatchProblem:
     train_end: int
     price_lag: int
     bids: bool = False
+    throughput_price: float = 0.0
 
     def __post_init__(self) -> None:
         if self.bids and self.price_lag < 1:
@@ -38,6 +45,18 @@ class DispatchProblem:
     def dispatched(self) -> MarketSeries:
         """The dispatched rows."""
         return self.series.rows(self.first, self.end)
+
+    @property
+    def planning_battery(self) -> Battery:
+        """The battery that causal plans are made for: the throughput price takes the place of caps on cycles."""
+        return self.battery.priced(self.throughput_price)
+
+    @cached_property
+    def allowance(self) -> Allowance:
+        """The caps on cycles on the dispatched rows."""
+        rows = self.end - self.first
+        day = self.dispatched.local_day if self.battery.has_caps else np.zeros(rows, np.int64)
+        return self.battery.allowance(day, self.series.interval_h)
 
     @property
     def training(self) -> MarketSeries:

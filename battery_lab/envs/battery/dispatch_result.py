@@ -9,7 +9,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
+from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.transition import Transition
+
+DAILY_CAP_LABELS = {"max_cycles_in_a_day": "most cycles in a day", "daily_cap_used": "daily cap used, mean"}
+YEARLY_CAP_LABELS = {"yearly_cap_used": "yearly cap used"}
+
+
+def cap_labels(battery: Battery) -> dict[str, str]:
+    """Return the metrics of those caps on cycles that a battery has, and their labels."""
+    daily = DAILY_CAP_LABELS if battery.max_cycles_per_day is not None else {}
+    return daily | (YEARLY_CAP_LABELS if battery.max_cycles_per_year is not None else {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +38,7 @@ class Dispatch:
     def replay(cls, problem: DispatchProblem, request_mw: NDArray[np.float64]) -> Dispatch:
         """Run (T,) requests in MW through the physics, from the battery's ``soc_start``."""
         series = problem.dispatched
-        power, stored = problem.battery.run(request_mw, series.interval_h)
+        power, stored = problem.battery.run(request_mw, series.interval_h, allowance=problem.allowance)
         transition = Transition(
             row=np.arange(problem.first, problem.end),
             price=series.price,
@@ -42,7 +52,7 @@ class Dispatch:
         return cls(problem=problem, transition=transition)
 
     def metrics(self) -> dict[str, float]:
-        """Return profit and revenue per day in the market's currency, and equivalent full cycles per day."""
+        """Return profit and revenue per day in the market's currency, cycles per day, and what is used of caps."""
         transition, battery = self.transition, self.problem.battery
         days = self.problem.dispatched.days
         throughput_mwh = float(transition.sold_mwh.sum()) / battery.discharge_efficiency
@@ -50,7 +60,19 @@ class Dispatch:
             "profit_per_day": float(transition.profit.sum()) / days,
             "revenue_per_day": float(transition.revenue.sum()) / days,
             "equivalent_full_cycles_per_day": throughput_mwh / battery.capacity_mwh / days,
+            **(self._cap_metrics() if battery.has_caps else {}),
         }
+
+    def _cap_metrics(self) -> dict[str, float]:
+        """Return the most cycles in a local day, and fractions of the caps used: the mean of all days, and the year."""
+        allowance, battery, sold = self.problem.allowance, self.problem.battery, self.transition.sold_mwh
+        per_day = np.bincount(allowance.day - allowance.day[0], sold)
+        metrics = {
+            "max_cycles_in_a_day": float(per_day.max()) / battery.capacity_mwh,
+            "daily_cap_used": float(per_day.mean()) / allowance.day_mwh,
+            "yearly_cap_used": float(sold.sum()) / allowance.stretch_mwh,
+        }
+        return {name: metrics[name] for name in cap_labels(battery)}
 
     def frame(self) -> pd.DataFrame:
         """Return one row per interval, in the market's currency, MW and MWh."""

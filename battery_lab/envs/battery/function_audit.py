@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from battery_lab.common.errors import ConfigError, LabError
 from battery_lab.common.fresh_process import in_fresh_processes
 from battery_lab.envs.audit_interface import AuditCheck, Decide
+from battery_lab.envs.battery.cycle_caps import new_meters
 from battery_lab.envs.battery.decision_answer import read_decision
 from battery_lab.envs.battery.decision_input import DecisionInputs
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
@@ -119,7 +120,7 @@ class FunctionAudit:
 
     def _run(self) -> Decisions:
         problem, battery, decide = self.problem, self.problem.battery, self.make()
-        energy = np.array([battery.energy_start_mwh])
+        energy, meters = np.array([battery.energy_start_mwh]), new_meters(1)
         numbers, requests = [], []
         for row in range(problem.first, problem.end):
             try:
@@ -130,7 +131,8 @@ class FunctionAudit:
                     raise ConfigError(f"at {when}, {error}") from None
                 raise LabError(f"decide failed at {when} with {_in_words(error)}: correct the function") from error
             requests.append(self._requests(np.array(numbers[-1:]), np.array([row])))
-            _, energy = battery.step(energy, requests[-1], problem.series.interval_h)
+            step = (energy, requests[-1], problem.series.interval_h, np.array([row - problem.first]))
+            _, energy = battery.step_within(*step, problem.allowance, meters)
         return Decisions(numbers=np.array(numbers), request_mw=np.concatenate(requests))
 
     def check(self, run: Decisions, energy_mwh: Array, moments: int, seed: int) -> list[AuditCheck]:

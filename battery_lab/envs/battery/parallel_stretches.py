@@ -6,6 +6,9 @@ together, each from a guess of its first energy. Every stretch is then run again
 until nothing changes. The result equals the run in order, because every stretch starts where the one before it ends.
 (Parallel in time like parareal, Lions, Maday and Turinici 2001, with the fine propagator only, which is exact once the
 starts agree.)
+
+With caps on cycles, a start also has a meter: what was discharged on its day, and since the period began. The latter is
+the sum of all stretches before it, which is exact in any order (``cycle_caps``).
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.envs.battery.action_set import Actions
+from battery_lab.envs.battery.cycle_caps import STRETCH, left_shares, new_meters
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.interfaces import Actor
 from battery_lab.observations.observer import Observer
@@ -42,18 +46,29 @@ def run_policy(
     length = -(-total // STRETCHES)
     # All stretches have the same length; the last ones reach beyond the end, which is cut off.
     first = np.minimum(problem.first + length * np.arange(STRETCHES), problem.end)
-    start = np.full(STRETCHES, problem.battery.energy_start_mwh)
+    start, meters = np.full(STRETCHES, problem.battery.energy_start_mwh), new_meters(STRETCHES)
     requested, taken = np.empty((length, STRETCHES)), [np.empty(0)] * length
     for _ in range(STRETCHES + 1):
-        energy = start.copy()
+        energy, metered = start.copy(), meters.copy()
         for t in range(length):
             row = np.minimum(first + t, problem.end - 1)
-            taken[t] = actor(observer(row, energy))
+            left = left_shares(metered, row - problem.first, problem.allowance) if observer.shows_caps else None
+            taken[t] = actor(observer(row, energy, left))
             requested[t] = actions.request_mw(taken[t], problem.series.price[row])
-            _, energy = problem.battery.step(energy, requested[t], problem.series.interval_h)
+            energy = _after(problem, row, energy, requested[t], metered)
         reached = np.concatenate([start[:1], energy[:-1]])
-        if np.array_equal(reached, start):
+        counted = np.concatenate([meters[:1], metered[:-1]])
+        counted[1:, STRETCH] = np.cumsum(metered[:-1, STRETCH] - meters[:-1, STRETCH])
+        if np.array_equal(reached, start) and np.array_equal(counted, meters):
             break
-        start = reached
+        start, meters = reached, counted
     chosen = np.stack(taken, axis=1)
     return requested.T.reshape(-1)[:total].copy(), chosen.reshape(-1, *chosen.shape[2:])[:total].copy()
+
+
+def _after(problem: DispatchProblem, row: NDArray[np.int64], energy: Array, request_mw: Array, meters: Array) -> Array:
+    """Return the (N,) stored energy after an interval of N stretches; updates their (N, 3) meters if there are caps."""
+    battery, interval_h = problem.battery, problem.series.interval_h
+    if not battery.has_caps:
+        return battery.step(energy, request_mw, interval_h)[1]
+    return battery.step_within(energy, request_mw, interval_h, row - problem.first, problem.allowance, meters)[1]

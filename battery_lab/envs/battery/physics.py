@@ -1,90 +1,27 @@
-"""Battery physics: limits, efficiencies and the dispatch of one interval.
+"""Battery physics: limits, efficiencies, caps on cycles and the dispatch of one interval.
 
-This is the only module that computes physics. Power is in MW at the grid connection, + discharges (sells), - charges
-(buys). Stored energy is in MWh inside the battery; ``soc`` is that energy as a fraction of the capacity.
+Together with ``delivery``, this is the only module that computes physics. Power is in MW at the grid connection,
++ discharges (sells), - charges (buys). Stored energy is in MWh inside the battery; ``soc`` is that energy as a fraction
+of the capacity.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Unit, options
+from battery_lab.envs.battery import delivery
+from battery_lab.envs.battery.cycle_caps import DAYS_PER_YEAR, METER_MWH, Allowance, Ints, new_meters, whole_units
+from battery_lab.envs.battery.delivery import Limits
 
 Array = NDArray[np.float64]
-
-
-class Limits(NamedTuple):
-    """A battery's limits over one dispatch interval, for compiled code.
-
-    Attributes:
-        power_mwh: largest energy through the grid connection in an interval, MWh.
-        energy_min_mwh: stored energy at which discharging stops, MWh.
-        energy_max_mwh: stored energy at which charging stops, MWh.
-        charge_efficiency: MWh stored per MWh bought.
-        discharge_efficiency: MWh sold per MWh taken from storage.
-        retention: fraction of stored energy left after an idle interval.
-    """
-
-    power_mwh: float
-    energy_min_mwh: float
-    energy_max_mwh: float
-    charge_efficiency: float
-    discharge_efficiency: float
-    retention: float
-
-
-@nb.njit(cache=True)
-def deliver_mwh(energy_mwh: float, request_mwh: float, limits: Limits) -> tuple[float, float]:
-    """Deliver as much of a request as the limits allow over one interval.
-
-    Args:
-        energy_mwh: stored energy at the start of the interval.
-        request_mwh: requested energy at the grid connection, + sold, - bought.
-        limits: the battery over one interval.
-
-    Returns:
-        The energy delivered at the grid connection (MWh, same sign) and the stored energy at the end of the interval.
-    """
-    kept = energy_mwh * limits.retention
-    if request_mwh > 0.0:
-        # Self-discharge may have taken the store below its minimum; then there is nothing to sell.
-        room = max(kept - limits.energy_min_mwh, 0.0) * limits.discharge_efficiency
-        wanted = min(request_mwh, limits.power_mwh)
-        if wanted >= room:
-            return room, min(kept, limits.energy_min_mwh)
-        return wanted, max(kept - wanted / limits.discharge_efficiency, limits.energy_min_mwh)
-    if request_mwh < 0.0:
-        room = max(limits.energy_max_mwh - kept, 0.0) / limits.charge_efficiency
-        wanted = min(-request_mwh, limits.power_mwh)
-        if wanted >= room:
-            return -room, max(kept, limits.energy_max_mwh)
-        return -wanted, min(kept + wanted * limits.charge_efficiency, limits.energy_max_mwh)
-    return 0.0, kept
-
-
-@nb.njit(cache=True)
-def _step(energy: Array, request_mw: Array, interval_h: float, limits: Limits) -> tuple[Array, Array]:
-    power, after = np.empty_like(energy), np.empty_like(energy)
-    for i in range(len(energy)):
-        delivered, after[i] = deliver_mwh(energy[i], request_mw[i] * interval_h, limits)
-        power[i] = delivered / interval_h
-    return power, after
-
-
-@nb.njit(cache=True)
-def _run(energy: float, request: Array, limits: Limits) -> tuple[Array, Array]:
-    delivered, stored = np.empty_like(request), np.empty(len(request) + 1)
-    stored[0] = energy
-    for t in range(len(request)):
-        delivered[t], stored[t + 1] = deliver_mwh(stored[t], request[t], limits)
-    return delivered, stored
 
 
 @options("battery")
@@ -101,6 +38,11 @@ class Battery:
         charge_loss_share: share of the round-trip loss that falls on charging. 0.5 splits it evenly (each side loses
             the square root), 1 puts all of it on charging, 0 all on discharging.
         wear_per_mwh: wear cost per MWh discharged at the grid connection, in the market's currency.
+        wear_per_mwh_charged: wear cost per MWh charged at the grid connection, in the market's currency.
+        max_cycles_per_day: cap on discharged energy per day of the market's local clock, in multiples of the capacity;
+            None: no cap.
+        max_cycles_per_year: cap on discharged energy per 365 days of an evaluated stretch or a training episode, in
+            multiples of the capacity; pro rata for a stretch of another length. None: no cap.
         self_discharge_per_day: fraction of stored energy that an idle battery loses per day.
         grid_fee_per_mwh: network charge per MWh bought, in the market's currency.
     """
@@ -113,6 +55,9 @@ class Battery:
     round_trip_efficiency: Annotated[float, Field(gt=0, le=1)]
     charge_loss_share: Annotated[float, Field(ge=0, le=1)]
     wear_per_mwh: Annotated[float, Field(ge=0)]
+    wear_per_mwh_charged: Annotated[float, Field(ge=0)]
+    max_cycles_per_day: Annotated[float, Field(gt=0)] | None
+    max_cycles_per_year: Annotated[float, Field(gt=0)] | None
     self_discharge_per_day: Annotated[float, Field(ge=0, lt=1)]
     grid_fee_per_mwh: Annotated[float, Field(ge=0)]
 
@@ -147,6 +92,37 @@ class Battery:
         """Stored energy at ``soc_start``, MWh."""
         return self.soc_start * self.capacity_mwh
 
+    @property
+    def has_caps(self) -> bool:
+        """Whether cycles are capped."""
+        return self.max_cycles_per_day is not None or self.max_cycles_per_year is not None
+
+    def allowance(self, day: Ints, interval_h: float, intervals: int | None = None) -> Allowance:
+        """Return the caps on a stretch of market time.
+
+        Args:
+            day: (T,) number of the local day of each interval.
+            interval_h: length of an interval, hours.
+            intervals: length of the stretch that the yearly cap is pro rata to; T if None.
+        """
+        days = (len(day) if intervals is None else intervals) * interval_h / 24
+        of_day, of_year = self.max_cycles_per_day, self.max_cycles_per_year
+        return Allowance(
+            day=np.array(day, np.int64),
+            day_mwh=np.inf if of_day is None else self._whole_cycles(of_day),
+            stretch_mwh=np.inf if of_year is None else self._whole_cycles(of_year * days / DAYS_PER_YEAR),
+        )
+
+    def _whole_cycles(self, cycles: float) -> float:
+        return max(whole_units(cycles * self.capacity_mwh), METER_MWH)
+
+    def priced(self, throughput_price: float) -> Battery:
+        """Return the battery without caps, with a price per MWh discharged added to its wear, to plan with."""
+        if not self.has_caps:
+            return self
+        wear = self.wear_per_mwh + throughput_price
+        return replace(self, wear_per_mwh=wear, max_cycles_per_day=None, max_cycles_per_year=None)
+
     def limits(self, interval_h: float) -> Limits:
         """Return the limits over one dispatch interval, for compiled code."""
         return _limits(self, interval_h)
@@ -164,23 +140,58 @@ class Battery:
             in part; stored energy never overshoots a limit.
         """
         energy, request = np.asarray(energy_mwh, np.float64), np.asarray(request_mw, np.float64)
-        power, after = _step(energy, request, interval_h, self.limits(interval_h))
+        power, after = delivery.step(energy, request, interval_h, self.limits(interval_h))
         return power, after
 
-    def run(self, request_mw: Array, interval_h: float, energy_mwh: float | None = None) -> tuple[Array, Array]:
+    def step_within(
+        self, energy_mwh: Array, request_mw: Array, interval_h: float, row: Ints, allowance: Allowance, meters: Array
+    ) -> tuple[Array, Array]:
+        """Run one dispatch interval for many batteries with caps on cycles; see ``step``.
+
+        Args:
+            energy_mwh: (N,) stored energy at the start.
+            request_mw: (N,) requested power, + discharges.
+            interval_h: length of the interval, hours.
+            row: (N,) the interval of each battery, a row of ``allowance.day``.
+            allowance: the caps.
+            meters: (N, 3) meters, see ``new_meters``; updated.
+        """
+        energy, request = np.asarray(energy_mwh, np.float64), np.asarray(request_mw, np.float64)
+        limits = self.limits(interval_h)
+        power, after = delivery.step_within(energy, request, interval_h, limits, row, allowance, meters)
+        return power, after
+
+    def run(
+        self,
+        request_mw: Array,
+        interval_h: float,
+        energy_mwh: float | None = None,
+        allowance: Allowance | None = None,
+    ) -> tuple[Array, Array]:
         """Run one battery through a schedule of requests.
 
         Args:
             request_mw: (T,) requested power in each interval, + discharges.
             interval_h: length of an interval, hours.
             energy_mwh: stored energy at the start; ``energy_start_mwh`` if None.
+            allowance: the caps on cycles; a battery with caps needs it.
 
         Returns:
             (T,) delivered power in MW and (T + 1,) stored energy in MWh; the first value precedes the first interval.
+
+        Raises:
+            ValueError: the battery has caps on cycles and ``allowance`` is missing, or is of another length.
         """
         start = self.energy_start_mwh if energy_mwh is None else energy_mwh
         request = np.asarray(request_mw, np.float64) * interval_h
-        delivered, stored = _run(start, request, self.limits(interval_h))
+        if not self.has_caps:
+            delivered, stored = delivery.run(start, request, self.limits(interval_h))
+        elif allowance is None or len(allowance.day) != len(request):
+            raise ValueError("a battery with caps on cycles needs an allowance with the day of every interval")
+        else:
+            delivered, stored = delivery.run_within(
+                start, request, self.limits(interval_h), allowance, new_meters(1)[0]
+            )
         return delivered / interval_h, stored
 
 

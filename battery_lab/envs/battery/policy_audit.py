@@ -62,6 +62,7 @@ class PolicyAudit:
         observer_of: computes the observations of a series, or of a piece of one.
         look_back: rows of history that an observation needs.
         energy_mwh: (T,) stored energy before each interval of the evaluation.
+        left: (T, 2) fractions left of the caps on cycles before each interval.
     """
 
     problem: DispatchProblem
@@ -70,6 +71,7 @@ class PolicyAudit:
     observer_of: Callable[[MarketSeries], Observer]
     look_back: int
     energy_mwh: Array
+    left: Array
 
     def check(self, moments: int, seed: int) -> AuditCheck:
         """Change the future at random moments, and compare the decisions before."""
@@ -116,7 +118,8 @@ class PolicyAudit:
         observer = self.observer_of(piece)
         for first in range(0, len(rows), CHUNK):
             chunk = rows[first : first + CHUNK]
-            observation = observer(chunk - start, self.energy_mwh[chunk - self.problem.first])
+            place = chunk - self.problem.first
+            observation = observer(chunk - start, self.energy_mwh[place], self.left[place])
             actions = self.actor(observation)
             request = self.actions.request_mw(actions, piece.price[chunk - start])
             # The request of a bid that is not cleared yet depends on the price that is not known.

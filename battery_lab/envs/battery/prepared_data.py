@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from battery_lab.common.array_cache import cached_array
 from battery_lab.envs.battery.baseline_cache import PACKAGE, SOURCES
+from battery_lab.envs.battery.physics import Battery
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.observation_cache import ObservationCache
 from battery_lab.observations.observer import Observer
@@ -42,11 +43,11 @@ class PreparedData:
         option = self.option
         tabulate = partial(option.observation.tabulate, self.series, option.known_lag, scaling)
         table = self._observations.table(scaling, tabulate)
-        return Observer(table, option.battery, option.observation.soc)
+        return Observer(table, option.battery, option.observation.soc, option.observation.cap_left)
 
-    def hindsight(self, training: MarketSeries) -> HindsightValue:
-        """Return the perfect-foresight value of stored energy on the training prices."""
-        battery, interval_h = self.option.battery, training.interval_h
+    def hindsight(self, training: MarketSeries, battery: Battery) -> HindsightValue:
+        """Return the perfect-foresight value of a battery's stored energy on the training prices."""
+        interval_h = training.interval_h
         hasher = hashlib.sha256(repr((self.series.digest, len(training), battery)).encode())
         for source in SOURCES:
             hasher.update((PACKAGE / f"{source}.py").read_bytes())

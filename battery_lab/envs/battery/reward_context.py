@@ -22,6 +22,11 @@ class ValueTable(Protocol):
         """Return the (N,) best profit from the start of each row to the end, for (N,) stored energy."""
 
 
+def no_throughput_price() -> float:
+    """Return the throughput price of a battery without caps on cycles."""
+    return 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class RewardContext:
     """Context that reward terms are bound to; limited to the training period.
@@ -31,9 +36,11 @@ class RewardContext:
         battery: the battery.
         num_envs: number of environments per call.
         hindsight: returns the perfect-foresight value on the training prices; computed on the first call.
+        throughput_price: returns the price per MWh discharged that ``hindsight`` includes besides the battery's wear.
     """
 
     series: MarketSeries
     battery: Battery
     num_envs: int
     hindsight: Callable[[], ValueTable]
+    throughput_price: Callable[[], float] = no_throughput_price

@@ -41,7 +41,9 @@ class Transition:
     @cached_property
     def _money(self) -> tuple[Array, ...]:
         # float, because numba compiles once per argument type and options may be integers.
-        prices = float(self.battery.wear_per_mwh), float(self.battery.grid_fee_per_mwh)
+        battery = self.battery
+        wear = float(battery.wear_per_mwh), float(battery.wear_per_mwh_charged)
+        prices = (*wear, float(battery.grid_fee_per_mwh))
         return tuple(_account(self.price, self.power_mw, self.interval_h, *prices))
 
     @property
@@ -61,7 +63,7 @@ class Transition:
 
     @property
     def wear(self) -> Array:
-        """(N,) wear cost of the discharged energy."""
+        """(N,) wear cost of the energy discharged and charged."""
         return self._money[3]
 
     @property
@@ -76,7 +78,9 @@ class Transition:
 
 
 @nb.njit(cache=True)
-def _account(price: Array, power_mw: Array, interval_h: float, wear_per_mwh: float, fee_per_mwh: float) -> Array:
+def _account(
+    price: Array, power_mw: Array, interval_h: float, wear_sold: float, wear_bought: float, fee_per_mwh: float
+) -> Array:
     """Return the (6, N) accounts in the order of Transition's properties, in one pass, for speed in training."""
     if len(price) != len(power_mw):
         raise ValueError("price and power_mw must have the same length")
@@ -84,7 +88,7 @@ def _account(price: Array, power_mw: Array, interval_h: float, wear_per_mwh: flo
     for n in range(len(power_mw)):
         sold, bought = max(power_mw[n], 0.0) * interval_h, max(-power_mw[n], 0.0) * interval_h
         revenue = price[n] * power_mw[n] * interval_h
-        wear, fee = wear_per_mwh * sold, fee_per_mwh * bought
+        wear, fee = wear_sold * sold + wear_bought * bought, fee_per_mwh * bought
         account[0, n], account[1, n], account[2, n] = sold, bought, revenue
         account[3, n], account[4, n], account[5, n] = wear, fee, revenue - wear - fee
     return account

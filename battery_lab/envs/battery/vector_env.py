@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from battery_lab.envs.battery.action_set import Actions
+from battery_lab.envs.battery.cycle_caps import Allowance, left_shares, new_meters
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.transition import Transition
 from battery_lab.market.market_series import MarketSeries
@@ -92,6 +93,8 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         self._row = np.zeros(num_envs, np.int64)
         self._end = np.zeros(num_envs, np.int64)
         self._energy = np.full(num_envs, battery.energy_start_mwh)
+        self._allowance = self._caps(training, episode_intervals)
+        self._meters = new_meters(num_envs)
         self._done = np.zeros(num_envs, np.bool_)
         self._account = np.zeros(4)
 
@@ -105,7 +108,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         if self._staggered:
             self._end = self._row + self._rng.integers(1, self._episode + 1, self.num_envs)
         self._done[:] = False
-        return self._observer(self._row, self._energy), {}
+        return self._observation(), {}
 
     def step(self, actions: NDArray[Any]) -> tuple[Float32, NDArray[np.float64], Flags, Flags, dict[str, Any]]:
         """Dispatch one interval; a battery whose episode ended in the previous step starts a new one instead."""
@@ -117,7 +120,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         else:
             reward = self._dispatch(slice(None), actions)
         self._done = (self._row >= self._end) & ~reset
-        observation = self._observer(self._row, self._energy)
+        observation = self._observation()
         return observation, reward, np.zeros(self.num_envs, np.bool_), self._done.copy(), {}
 
     def take_log(self) -> dict[str, float]:
@@ -137,6 +140,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
             "row": self._row.copy(),
             "end": self._end.copy(),
             "energy": self._energy.copy(),
+            "meters": self._meters.copy(),
             "done": self._done.copy(),
             "account": self._account.copy(),
             "reward": self.reward.get_state(),
@@ -147,6 +151,8 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         self._rng.bit_generator.state = state["rng"]
         self._row, self._end = state["row"].copy(), state["end"].copy()
         self._energy, self._done = state["energy"].copy(), state["done"].copy()
+        # Checkpoints of earlier versions have no meters: no battery had caps then.
+        self._meters = state.get("meters", self._meters).copy()
         self._account = state["account"].copy()
         self.reward.set_state(state["reward"])
 
@@ -156,13 +162,37 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         self._row[which] = self._rng.choice(self._starts, count)
         self._end[which] = self._row[which] + self._episode
         self._energy[which] = self._rng.uniform(low, high, count)
+        if self._allowance is not None:
+            self._meters[which] = new_meters(count)
+
+    def _observation(self) -> Float32:
+        if self._allowance is None or not self._observer.shows_caps:
+            return self._observer(self._row, self._energy)
+        return self._observer(self._row, self._energy, left_shares(self._meters, self._row, self._allowance))
+
+    def _caps(self, training: MarketSeries, intervals: int) -> Allowance | None:
+        """Return the caps on cycles, a year's pro rata to an episode; None without caps."""
+        if not self._battery.has_caps:
+            return None
+        return self._battery.allowance(training.local_day, training.interval_h, intervals)
+
+    def _deliver(
+        self, which: NDArray[np.int64] | slice, row: NDArray[np.int64], energy: Array, request: Array
+    ) -> tuple[Array, Array]:
+        """Return delivered power and stored energy after the interval."""
+        if self._allowance is None:
+            return self._battery.step(energy, request, self._interval_h)
+        meters = self._meters[which]
+        delivered = self._battery.step_within(energy, request, self._interval_h, row, self._allowance, meters)
+        self._meters[which] = meters
+        return delivered
 
     def _dispatch(self, which: NDArray[np.int64] | slice, actions: NDArray[Any]) -> NDArray[np.float64]:
         """Dispatch one interval of the selected batteries and return their rewards."""
         row, energy = self._row[which], self._energy[which]
         price = self._price[row]
         request = self._actions.request_mw(actions, price)
-        power, after = self._battery.step(energy, request, self._interval_h)
+        power, after = self._deliver(which, row, energy, request)
         done = Transition(
             row=row,
             price=price,

@@ -144,6 +144,9 @@ BAD = {
     "round_trip_efficiency": (0.0, -0.85, 1.01, 85.0, np.nan),
     "charge_loss_share": (-0.1, 1.1, np.nan),
     "wear_per_mwh": (-1.0, np.nan, np.inf),
+    "wear_per_mwh_charged": (-1.0, np.nan, np.inf),
+    "max_cycles_per_day": (0.0, -1.0, np.inf),
+    "max_cycles_per_year": (0.0, -300.0, np.inf),
     "self_discharge_per_day": (-0.01, 1.0, 5.0, np.nan),
     "grid_fee_per_mwh": (-1.0, np.nan, np.inf),
 }

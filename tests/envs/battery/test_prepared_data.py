@@ -108,7 +108,7 @@ class OwnFeature:
 
 
 def test_nothing_is_kept_of_the_users_own_features(tmp_path, computed):
-    own = ObservationSet(soc="level", clip=10.0, features={"own": OwnFeature()})
+    own = ObservationSet(soc="level", cap_left=False, clip=10.0, features={"own": OwnFeature()})
     for _ in range(2):
         first_observations(make_world(tmp_path, observation=own))
     assert computed == ["fit", "tabulate"] * 2
