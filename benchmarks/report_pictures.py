@@ -1,4 +1,4 @@
-"""Pictures for the README: two plots of a run's report as PNG files.
+"""Pictures for docs/reference.md: two plots of a run's report as PNG files.
 
 python benchmarks/report_pictures.py outputs/runs/<run> docs/images
 """
