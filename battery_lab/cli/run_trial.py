@@ -9,12 +9,12 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.cli.error_messages import exit_message
 from battery_lab.cli.exit_on_error import CommandExit
-from battery_lab.common.errors import LabError
+from battery_lab.common.errors import ConfigError, LabError
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import register_resolvers
 from battery_lab.config.stored_trial import (
@@ -38,6 +38,8 @@ def run_trial(config: DictConfig) -> float:
     try:
         if resumed or config.get("rerun") is not None:
             update_parts(config)
+        if not in_sweep and OmegaConf.select(config, "sweep.dry_run"):
+            raise ConfigError("sweep.dry_run=true shows what a sweep would do, and this is a single run: add --multirun")
         note_choices(config, HydraConfig.get().runtime.choices)
         if resumed:
             # A sweep has checked already that the trial is the same; its data may have moved.

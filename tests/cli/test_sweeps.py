@@ -78,6 +78,14 @@ def test_a_dry_run_prints_the_plan_and_leaves_no_files(sweep, tmp_path):
     assert list(tmp_path.glob("outputs/sweeps/*")) == []
 
 
+def test_a_dry_run_refuses_wrong_values_and_single_runs(sweep):
+    output, _ = sweep("-m", "seed=0,1", "battery.power_mw=-1", "sweep.dry_run=true")
+    assert (output.status, "battery.power_mw must be greater than 0" in output.err) == (1, True), output.err
+    output, taken = sweep("sweep.dry_run=true")
+    assert (output.status, taken) == (1, [])
+    assert output.err.endswith("this is a single run: add --multirun\n")
+
+
 def test_zip_varies_lists_together_and_repeats_seeds(sweep):
     output, taken = sweep("-m", "sweeper=zip", "algo.lr=1e-3,1e-4", "algo.gamma=0.9,0.99", "seed=0,1")
     assert (output.status, output.err) == (0, "")

@@ -25,7 +25,7 @@ from rich.console import Console
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.config.build import algo_name, build_part
+from battery_lab.config.build import PARTS, algo_name, build_part
 from battery_lab.config.stored_sweep_command import store_command
 from battery_lab.sweep.dry_run import plan_table, plan_trial, speed_of
 from battery_lab.sweep.earlier_run_speeds import steps_per_second
@@ -158,9 +158,16 @@ def _validate(trials: Sequence[Trial], pool: Pool) -> None:
 
 
 def dry_run(sweep: Sweep, job_overrides: Sequence[Sequence[str]], pool: Pool) -> list[JobReturn]:
-    """Print what a launch would do, and return one JobReturn per list of overrides."""
+    """Print what a launch would do, and return one JobReturn per list of overrides.
+
+    Raises:
+        ConfigError: a value of a trial is wrong. Data files are not read.
+    """
     sweep.journal.read()
     composed = [sweep.compose(overrides) for overrides in job_overrides]
+    for item in composed:
+        for part in (name for name in PARTS if name in item.config):  # other applications have none
+            build_part(item.config, part)
     folder = sweep.folder
     speeds = steps_per_second([folder, folder.parent.parent / "runs", *folder.parent.glob("*/")])
     plans = [plan_trial(item.trial, item.is_outdated, speed_of(speeds, algo_name(item.config))) for item in composed]
