@@ -11,6 +11,9 @@ from typing import Any
 class Annealing:
     """A value per environment step: linear or geometric from ``from_value`` to ``end``, and constant after it.
 
+    After a resumption with another end, it does not turn back: if that end lies between ``start`` and the value that
+    was reached, or beyond ``start``, the value stays where it is.
+
     Attributes:
         start: the value at the start of the training, as the options say.
         end: the value at the end of the budget.
@@ -37,8 +40,15 @@ class Annealing:
         left = self.budget - self.from_steps
         progress = min((env_steps - self.from_steps) / left, 1.0) if left > 0 else 1.0
         if self.is_geometric:
-            return float(self.from_value * (self.end / self.from_value) ** progress)
-        return self.from_value + (self.end - self.from_value) * progress
+            return float(self.from_value * (self._target / self.from_value) ** progress)
+        return self.from_value + (self._target - self.from_value) * progress
+
+    @property
+    def _target(self) -> float:
+        """Return the end, or ``from_value`` if the way from there to the end would lead back."""
+        if self.from_value == self.start:
+            return self.end
+        return max(self.end, self.from_value) if self.from_value > self.start else min(self.end, self.from_value)
 
     def resumed(self, stored: Mapping[str, Any], env_steps: int) -> Annealing:
         """Return the annealing of a training that is resumed with the options of this one.
@@ -49,7 +59,8 @@ class Annealing:
 
         Returns:
             The stored one if its options are the same. With another budget or end, it moves on from the value that
-            was reached, so that it does not turn back. A changed start is a new choice, which holds from now on.
+            was reached, and does not turn back: an end that is behind that value is not reached. A changed start is a
+            new choice, which holds from now on.
 
         Raises:
             TypeError: ``stored`` is something else.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from battery_lab.envs.battery.delivery import deliver_mwh
 from battery_lab.envs.battery.physics import Array, Battery
 from battery_lab.envs.battery.transition import Transition
-from battery_lab.planning.bellman_backup import bellman_backup, greedy_action, interpolate
+from battery_lab.planning.bellman_backup import bellman_backup, decay, greedy_action, interpolate
 from battery_lab.planning.energy_grid import EnergyGrid, fit_grid
 
 TABLE_BYTES = 200_000_000
@@ -140,7 +140,13 @@ class HindsightValue:
         return np.asarray(_look_up(self.base, self.above, self.lowest_mwh, self.step_mwh, row, energy))
 
 
-def hindsight(price: Array, battery: Battery, interval_h: float, keep: Keep | None = None) -> HindsightValue:
+def hindsight(
+    price: Array,
+    battery: Battery,
+    interval_h: float,
+    keep: Keep | None = None,
+    gap: NDArray[np.bool_] | None = None,
+) -> HindsightValue:
     """Tabulate the value of stored energy under perfect foresight, in at most 200 MB.
 
     Args:
@@ -148,35 +154,46 @@ def hindsight(price: Array, battery: Battery, interval_h: float, keep: Keep | No
         battery: the battery.
         interval_h: length of an interval, hours.
         keep: returns an array of a shape from a cache, or calls the function that computes it; None: no cache.
+        gap: (T,) whether the battery is idle in each row, and only loses energy, whatever the price; None: it never is.
     """
     price = np.array(price, np.float64)
+    idle = np.zeros(len(price), np.bool_) if gap is None else np.array(gap, np.bool_)  # copies, as in ``plan``
     grid = optimum_grid(battery, interval_h)
     rows, last = len(price) + 1, grid.size - 1
     position = np.linspace(0, last, max(min((TABLE_BYTES // rows - 8) // 4, grid.size), 2))
     base, above = np.empty(rows), np.empty((rows, len(position)), np.float32)
     shape = (len(price) // BLOCK + 1, grid.size)
-    after = keep(shape, lambda: _block_ends(price, grid)) if keep else _block_ends(price, grid)
+    after = keep(shape, lambda: _block_ends(price, idle, grid)) if keep else _block_ends(price, idle, grid)
     step_mwh = grid.step_mwh * last / (len(position) - 1)
     return HindsightValue(
         base=base,
         above=above,
         lowest_mwh=grid.lowest_mwh,
         step_mwh=step_mwh,
-        tabulate=lambda block, base, above: _tabulate(block, after, price, grid, position, base, above),
+        tabulate=lambda block, base, above: _tabulate(block, after, price, idle, grid, position, base, above),
         known=np.zeros(len(after), np.bool_),
     )
 
 
 @nb.njit(cache=True)
-def _block_ends(price: Array, grid: EnergyGrid) -> Array:
+def _block_ends(price: Array, idle: NDArray[np.bool_], grid: EnergyGrid) -> Array:
     """Return the (B, size) values of stored energy at the end of each block of rows."""
     value, work = np.zeros(grid.size), np.empty((4, grid.size))
     after = np.zeros((len(price) // BLOCK + 1, grid.size))
     for t in range(len(price) - 1, -1, -1):
         if (t + 1) % BLOCK == 0:
             after[t // BLOCK] = value
-        bellman_backup(value, value, work, price[t], grid)
+        _one_row_earlier(value, work, price[t], idle[t], grid)
     return after
+
+
+@nb.njit(cache=True)
+def _one_row_earlier(value: Array, work: Array, price: float, idle: bool, grid: EnergyGrid) -> None:
+    """Turn the value at the end of a row into the value at its start."""
+    if not idle:
+        bellman_backup(value, value, work, price, grid)
+    elif grid.limits.retention < 1:
+        decay(value, work[0], grid)
 
 
 @nb.njit(cache=True)
@@ -184,6 +201,7 @@ def _tabulate(
     block: int,
     after: Array,
     price: Array,
+    idle: NDArray[np.bool_],
     grid: EnergyGrid,
     position: Array,
     base: Array,
@@ -192,7 +210,7 @@ def _tabulate(
     value, work, first = after[block].copy(), np.empty((4, grid.size)), block * BLOCK
     for t in range(min(first + BLOCK, len(base)) - 1, first - 1, -1):
         if t < len(price):
-            bellman_backup(value, value, work, price[t], grid)
+            _one_row_earlier(value, work, price[t], idle[t], grid)
         base[t] = interpolate(value, position[0])
         for m in range(len(position)):
             above[t, m] = interpolate(value, position[m]) - base[t]

@@ -52,6 +52,20 @@ def test_another_end_is_reached_from_the_value_that_was_reached():
     assert [resumed.at(500), resumed.at(1000)] == pytest.approx([0.55, 0.01])
 
 
+@pytest.mark.parametrize(("annealing", "end"), [(LR, 0.8), (LR, 1.0), (LR, 1.5), (SHARPNESS, 4.0), (SHARPNESS, 2.0)])
+def test_an_end_behind_the_value_that_was_reached_does_not_turn_it_back(annealing, end):
+    changed = Annealing.over(1000, annealing.start, end, is_geometric=annealing.is_geometric)
+    resumed = changed.resumed(annealing.to_json(), 500)
+    assert [resumed.at(steps) for steps in (500, 700, 1000, 3000)] == [annealing.at(500)] * 4
+    # A second resumption with the same end stays, and one with the first end moves on.
+    assert changed.resumed(resumed.to_json(), 700) == resumed
+    assert annealing.resumed(resumed.to_json(), 700).at(1000) == pytest.approx(annealing.end)
+
+
+def test_before_the_first_step_any_end_is_reached():
+    assert Annealing.over(1000, 1.0, 2.0).resumed(LR.to_json(), 0).at(1000) == 2.0
+
+
 def test_another_start_is_a_new_choice():
     changed = Annealing.over(1000, 0.5, 0.1)
     assert changed.resumed(LR.to_json(), 500) == changed

@@ -98,3 +98,12 @@ def test_carried_values_and_occupancies_are_those_of_a_path_with_an_idle_battery
     energy = problem.first_values()[0]
     # 30 hours without trade at 20 % per day leave at most 76 % of a full battery.
     assert learner.occupancy_start[long][energy > 0.9 * energy.max()].sum() == 0
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_regret_over_a_gap_is_nothing_as_hindsight_is_idle_there_too(broken, gap):
+    first, end = gap
+    energy = np.linspace(4.0, 36.0, 9)
+    left = energy * 0.8 ** ((end - first) / 288)
+    before, after = (broken.hindsight.at(np.full(9, row), at) for row, at in ((first, energy), (end, left)))
+    np.testing.assert_allclose(before, after, atol=0.01 * np.ptp(after))

@@ -191,6 +191,29 @@ def test_the_value_after_the_last_row_is_zero_and_undefined_beyond() -> None:
             table.at(np.array([row]), np.array([0.0]))
 
 
+def test_no_price_of_a_gap_is_traded_and_energy_decays_there() -> None:
+    # Hours at 50, then 1,000 once, which a gap of 48 intervals repeats, then 60 once.
+    price = np.concatenate([np.full(24, 50.0), np.full(49, 1000.0), [60.0]])
+    gap = np.zeros(len(price), np.bool_)
+    gap[25:73] = True
+    battery = lossless(self_discharge_per_day=0.2)
+    table = hindsight(price, battery, 1 / 12, gap=gap)
+    first, energy = np.full(3, 25), np.array([0.0, 1.0, 3.0])
+    left = battery.step(energy, np.zeros(3), 4.0)[1]
+    np.testing.assert_allclose(table.at(first, energy), table.at(first + 48, left), rtol=1e-3, atol=1e-6)
+    worth = table.at(first[:2], energy[:2])
+    assert 0.0 < worth[1] - worth[0] < 60.0
+    assert hindsight(price, battery, 1 / 12).at(first, energy)[1] > 900.0
+
+
+@pytest.mark.parametrize("self_discharge", [0.0, 0.2])
+def test_without_gaps_values_are_the_same_to_the_bit(self_discharge: float) -> None:
+    price, battery = wavy_prices(3), make_battery(self_discharge_per_day=self_discharge)
+    rows, energy = np.arange(len(price) + 1), np.linspace(4, 36, len(price) + 1)
+    without = hindsight(price, battery, 1 / 12, gap=np.zeros(len(price), np.bool_)).at(rows, energy)
+    np.testing.assert_array_equal(without, hindsight(price, battery, 1 / 12).at(rows, energy))
+
+
 def test_energy_that_cannot_be_sold_in_time_has_no_value() -> None:
     # 4 MWh can leave in the hour; the last hundredth cannot.
     table = hindsight(np.array([100.0]), lossless(capacity_mwh=4.01), 1.0)

@@ -29,7 +29,7 @@ from typing import Any
 from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.cli.subcommand_arguments import folder, key_values, refuse_retraining, run_folder
 from battery_lab.common.errors import ConfigError, require, require_choice
-from battery_lab.common.fresh_process import in_fresh_processes
+from battery_lab.common.forked_process import in_forked_processes
 from battery_lab.config.build import build_part, resolve
 from battery_lab.config.compose import compose
 from battery_lab.config.environment_class_attributes import evaluation_overrides
@@ -77,7 +77,7 @@ def _audit_run(given: dict[str, str], period: str, moments: int, seed: int) -> t
 
 def _audit_function(given: dict[str, str], period: str, moments: int, seed: int) -> tuple[Any, Path]:
     make = DecisionFunction(name=given["decide"])
-    in_fresh_processes("decide", make.check)
+    in_forked_processes("decide", make.check)
     config = compose([f"{key}={value}" for key, value in given.items() if key != "decide"])
     resolve(config)
     env = build_part(config, "env")

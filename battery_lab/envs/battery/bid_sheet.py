@@ -14,7 +14,7 @@ from battery_lab.envs.battery.action_set import Actions
 from battery_lab.envs.battery.bid_actions import BidActions
 from battery_lab.envs.battery.coming_interval import known_series, local_time, refuse_unknown, row_at
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.envs.battery.price_bands import band_table, check_range, span
+from battery_lab.envs.battery.price_bands import band_table, check_clearing_at_any_price, check_range, span
 from battery_lab.envs.bidding_interface import BidRequest, BidSheet
 from battery_lab.envs.interfaces import Actor
 from battery_lab.market.market_series import MarketSeries
@@ -59,6 +59,7 @@ class BidDesk:
         full = np.array([-battery.power_mw, battery.power_mw])
         (load, gen), _ = battery.step(np.full(2, request.soc * battery.capacity_mwh), full, interval_h)
         floor, cap = self._limits(request)
+        check_clearing_at_any_price(bid, offer, floor, cap)
         low, high = span(curve, floor, cap)
         bands = band_table(
             curve,

@@ -18,20 +18,21 @@ again. So a cache in memory, which would answer as before whatever is changed, h
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.common.errors import ConfigError, LabError
-from battery_lab.common.fresh_process import in_fresh_processes
+from battery_lab.common.forked_process import in_forked_processes
 from battery_lab.envs.audit_interface import AuditCheck, Decide
 from battery_lab.envs.battery.cycle_caps import new_meters
 from battery_lab.envs.battery.decision_answer import read_decision
+from battery_lab.envs.battery.decision_comparison import comparisons
 from battery_lab.envs.battery.decision_input import DecisionInputs
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
-from battery_lab.envs.battery.policy_audit import CHANGES, draw_moments, local_times
+from battery_lab.envs.battery.policy_audit import CHANGES, draw_moments
 from battery_lab.market.unknown_values import change_unknown, known_end
 from battery_lab.planning.bid_clearing import clear
 
@@ -40,11 +41,6 @@ Flags = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 OTHER_DATES = np.timedelta64(364, "D")  # 52 weeks: the same day of the week, and nearly the same season
 LEFT_OUT_DAYS = 7
-TOLERATED = 0.05  # share of decisions that may move with the date
-NOTHING_COMPARED = (
-    "the function held at every decision that counts, which shows nothing: choose more moments=, or a period in which "
-    "it buys or sells"
-)
 SAME_POWER = 0.1  # requests that differ by at most this share of full power are the same
 
 
@@ -67,36 +63,6 @@ class Decisions:
         return Decisions(numbers=self.numbers[rows], request_mw=self.request_mw[rows])
 
 
-@dataclass(kw_only=True)
-class _Comparison:
-    """Decisions that were compared, and the rows of those that moved; the other fields are those of ``AuditCheck``."""
-
-    name: str
-    change: str
-    finding: str
-    tolerated: float = 0.0
-    decisions: int = 0
-    moved: list[int] = field(default_factory=list)
-    error: str = ""
-
-    def add(self, rows: Rows, compared: Flags, moved: Flags, error: str) -> None:
-        self.decisions += int(compared.sum())
-        self.moved += rows[compared & moved].tolist()
-        self.error = self.error or error
-
-    def check(self, problem: DispatchProblem) -> AuditCheck:
-        return AuditCheck(
-            name=self.name,
-            change=self.change,
-            decisions=self.decisions,
-            moved=len(self.moved),
-            tolerated=self.tolerated,
-            first=local_times(problem.series, np.array(self.moved, np.int64)),
-            error=self.error,
-            finding=self.finding if self.decisions else NOTHING_COMPARED,
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class FunctionAudit:
     """A decision function and the period that it is run through.
@@ -115,7 +81,7 @@ class FunctionAudit:
         Raises:
             LabError: the function fails, or returns no decision.
         """
-        (decisions,) = in_fresh_processes("decide", self._run)
+        (decisions,) = in_forked_processes("decide", self._run)
         return decisions
 
     def _run(self) -> Decisions:
@@ -160,8 +126,8 @@ class FunctionAudit:
             pairs = zip(days, energies, strict=True)
             return [self._decisions(self._redated, *day, left_out=self._left_out) for day in pairs]
 
-        future, restart, dates = _comparisons(len(drawn))
-        for rows, *results in zip(days, *in_fresh_processes("decide", again, changed, redated), strict=True):
+        future, restart, dates = comparisons(len(drawn))
+        for rows, *results in zip(days, *in_forked_processes("decide", again, changed, redated), strict=True):
             before, last = run.of(slice(rows[0] - problem.first, rows[-1] + 1 - problem.first)), rows == rows[-1]
             same, other, later = results
             future.add(rows, np.ones(len(rows), np.bool_), _differ(same.numbers, other.numbers), other.error)
@@ -220,31 +186,6 @@ class FunctionAudit:
         """Return whether requests differ, by more than SAME_POWER of full power."""
         near = np.abs(before.request_mw - after.request_mw) <= SAME_POWER * self.problem.battery.power_mw
         return np.asarray(~near & ~(np.isnan(before.request_mw) & np.isnan(after.request_mw)))
-
-
-def _comparisons(moments: int) -> tuple[_Comparison, _Comparison, _Comparison]:
-    """Return the three checks."""
-    return (
-        _Comparison(
-            name="future",
-            change=f"all values that were not known at {moments} moments changed",
-            finding="it reads values that are not known when the interval is dispatched",
-        ),
-        _Comparison(
-            name="restart",
-            change="started again one day before each moment",
-            finding="it depends on earlier calls: a decision must follow from its input, and state that it keeps must "
-            "be rebuilt within a day",
-            tolerated=TOLERATED,
-        ),
-        _Comparison(
-            name="dates",
-            change="the same values at dates 52 weeks later, without the first ones",
-            finding="it has data of its own, which it looks up by date or by position: pass these data as columns of "
-            "the market",
-            tolerated=TOLERATED,
-        ),
-    )
 
 
 def _differ(before: Array, after: Array) -> Flags:

@@ -46,13 +46,13 @@ class PreparedData:
         return Observer(table, option.battery, option.observation.soc, option.observation.cap_left)
 
     def hindsight(self, training: MarketSeries, battery: Battery) -> HindsightValue:
-        """Return the perfect-foresight value of a battery's stored energy on the training prices."""
+        """Return the perfect-foresight value of a battery's stored energy on the training prices, idle in gaps."""
         interval_h = training.interval_h
         hasher = hashlib.sha256(repr((self.series.digest, len(training), battery)).encode())
         for source in SOURCES:
             hasher.update((PACKAGE / f"{source}.py").read_bytes())
         file = Path(self.option.cache) / "hindsight" / f"{hasher.hexdigest()[:24]}.npy"
-        return hindsight(training.price, battery, interval_h, partial(cached_array, file))
+        return hindsight(training.price, battery, interval_h, partial(cached_array, file), training.gap)
 
     @property
     def _observations(self) -> ObservationCache:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from battery_lab.common.errors import require
+from battery_lab.common.errors import ConfigError, require
 
 BANDS = 10
 AEMO_ZONE = "Etc/GMT-10"
@@ -45,6 +45,26 @@ def span(curve: pd.DataFrame, floor: float | None, cap: float | None) -> tuple[f
     low = floor if floor is not None else math.floor(min([*prices, *([] if cap is None else [cap - 1])], default=0.0))
     high = cap if cap is not None else math.ceil(max([*prices, low + 1]))
     return float(low), float(high)
+
+
+def check_clearing_at_any_price(bid: float, offer: float, floor: float | None, cap: float | None) -> None:
+    """Raise ConfigError if a bid or an offer clears at any price, and the limit that replaces it is not known.
+
+    Args:
+        bid: highest price to buy at, currency per MWh.
+        offer: lowest price to sell at.
+        floor: lowest price of the market; None if it is not known.
+        cap: highest price of the market; None if it is not known.
+    """
+    for name, side, price, always, limit in (
+        ("cap", "bid", bid, math.inf, cap),
+        ("floor", "offer", offer, -math.inf, floor),
+    ):
+        if price == always and limit is None:
+            raise ConfigError(
+                f"{name} must be given, as the {side} is {price} per MWh, which clears at any price, and "
+                f"market.price_{name} is not known: add {name}=..., the limit of the market"
+            )
 
 
 def bid_price(bid: float, floor: float, cap: float) -> float:
@@ -96,8 +116,8 @@ def band_table(
 
     Args:
         curve: bids and offers at several states of charge, for the prices of the other bands.
-        bid: highest price to buy at, currency per MWh; -inf never buys.
-        offer: lowest price to sell at; inf never sells.
+        bid: highest price to buy at, currency per MWh; -inf never buys, so that no LOAD band has MW.
+        offer: lowest price to sell at; inf never sells, so that no GEN band has MW.
         load_mw: power that can be bought throughout the interval.
         gen_mw: power that can be sold throughout it.
         floor: lowest price of the market.
@@ -105,6 +125,7 @@ def band_table(
         end: end of the interval.
     """
     floor, cap = round(floor, 2), round(cap, 2)
+    load_mw, gen_mw = 0.0 if bid == -math.inf else load_mw, 0.0 if offer == math.inf else gen_mw
     bids = [bid_price(price, floor, cap) for price in (bid, *curve["bid_per_mwh"])]
     offers = [offer_price(price, floor, cap) for price in (offer, *curve["offer_per_mwh"])]
     buy, sell = apart(bids[0], offers[0], floor)

@@ -183,6 +183,45 @@ def test_a_sheet_says_what_its_prices_depend_on(tmp_path, changes, words):
     assert re.search(pattern, sheet.known)
 
 
+def clipped(bid, offer):
+    """Return an actor whose curves have one bid and one offer on the scale of the observed price."""
+    return lambda observation: np.tile(np.float32([bid, offer]), (len(observation), 1))
+
+
+UNKNOWN = {"price_number": PRICE_NUMBER, "floor_per_mwh": None, "cap_per_mwh": None}
+NEVER_BUYS, NEVER_SELLS, BUYS_ALWAYS, SELLS_ALWAYS = -1e3, 1e3, 1e3, -1e3  # beyond what an observation is clipped to
+
+
+def megawatts(sheet):
+    return sheet.bands.set_index("DIRECTION").filter(like="BANDAVAIL").sum(axis=1).to_dict()
+
+
+@pytest.mark.parametrize("limits", [{}, {"floor_per_mwh": -1000.0, "cap_per_mwh": 20300.0}])
+@pytest.mark.parametrize(
+    ("bid", "offer", "expected"),
+    [
+        (NEVER_BUYS, NEVER_SELLS, {"GEN": 0, "LOAD": 0}),
+        (NEVER_BUYS, 0.5, {"GEN": 10, "LOAD": 0}),
+        (-0.5, NEVER_SELLS, {"GEN": 0, "LOAD": 10}),
+    ],
+)
+def test_a_side_that_never_clears_has_no_power_in_any_band(tmp_path, bid, offer, expected, limits):
+    sheet = opened(tmp_path).bid_sheet(clipped(bid, offer), request(**(UNKNOWN | limits)))
+    assert megawatts(sheet) == expected
+
+
+@pytest.mark.parametrize(
+    ("bid", "offer", "name"), [(BUYS_ALWAYS, NEVER_SELLS, "cap"), (NEVER_BUYS, SELLS_ALWAYS, "floor")]
+)
+def test_a_side_that_always_clears_needs_the_limit_of_the_market(tmp_path, bid, offer, name):
+    world, actor = opened(tmp_path), clipped(bid, offer)
+    with pytest.raises(ConfigError, match=rf"{name} must be given, .* clears at any price, .*: add {name}="):
+        world.bid_sheet(actor, request(**UNKNOWN))
+    limits = {"cap_per_mwh": 20300.0} if name == "cap" else {"floor_per_mwh": -1000.0}
+    sheet = world.bid_sheet(actor, request(**(UNKNOWN | limits)))
+    assert megawatts(sheet) == ({"GEN": 0, "LOAD": 10} if name == "cap" else {"GEN": 10, "LOAD": 0})
+
+
 @pytest.mark.parametrize("soc", [0.05, 0.95, -1.0, math.nan])
 def test_a_state_of_charge_beyond_the_limits_is_refused(world, soc):
     with pytest.raises(

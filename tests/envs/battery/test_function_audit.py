@@ -208,7 +208,7 @@ def test_a_check_without_a_decision_that_counts_fails_and_says_so(tmp_path, acti
 
 
 def test_a_function_that_ends_its_process_is_an_error(tmp_path):
-    with pytest.raises(LabError, match="decide ended its process with exit status 3, without a result: correct the"):
+    with pytest.raises(LabError, match="decide ended its process with SystemExit: 3, without a result: correct the"):
         audit(tmp_path, lambda: lambda given: sys.exit(3))
 
 

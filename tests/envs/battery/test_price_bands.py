@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.envs.battery.price_bands import band_table, check_range, span
+from battery_lab.envs.battery.price_bands import band_table, check_clearing_at_any_price, check_range, span
 
 END = pd.Timestamp("2025-06-30 17:05", tz="Australia/Melbourne")
 FLOOR, CAP = -1000.0, 20300.0
@@ -63,6 +63,7 @@ def test_any_bid_makes_bands_that_the_market_accepts(bid, offer, others, load_mw
     bid, offer = min(bid, offer), max(bid, offer)
     curve = ([float(b) for b, _ in others], [float(o) for _, o in others])
     rows = bands(curve, bid=bid, offer=offer, load_mw=load_mw, gen_mw=gen_mw)
+    gen_mw, load_mw = gen_mw * (offer < math.inf), load_mw * (bid > -math.inf)
     for row, power in ((rows["GEN"], gen_mw), (rows["LOAD"], load_mw)):
         assert (np.diff(prices(row)) > 0).all()
         assert (prices(row)[0], prices(row)[-1]) == (FLOOR, CAP)
@@ -89,10 +90,47 @@ def test_an_equal_bid_and_offer_are_a_cent_apart(price):
     assert sell - buy == pytest.approx(0.01)
 
 
-def test_what_no_price_clears_is_in_the_bands_of_floor_and_cap():
-    rows = bands(bid=-math.inf, offer=math.inf)
+def test_prices_beyond_floor_and_cap_are_in_their_bands():
+    rows = bands(bid=-2000.0, offer=30_000.0)
     assert filled(rows["LOAD"]) == [(FLOOR, 10)]
     assert filled(rows["GEN"]) == [(CAP, 10)]
+
+
+def test_what_no_price_clears_has_no_power_in_any_band():
+    rows = bands(bid=-math.inf, offer=math.inf)
+    for row in rows.values():
+        assert (row["MAXAVAIL"], filled(row)) == (0, [])
+    rows = bands(bid=-math.inf)
+    assert (filled(rows["LOAD"]), filled(rows["GEN"])) == ([], [(90.0, 10)])
+    rows = bands(offer=math.inf)
+    assert (filled(rows["LOAD"]), filled(rows["GEN"])) == ([(40.0, 10)], [])
+
+
+def test_a_bid_that_never_buys_has_no_power_where_the_range_of_the_bids_replaces_the_limits():
+    curve = ([30.0, -math.inf, -math.inf], [40.0, 60.0, math.inf])
+    low, high = span(pd.DataFrame({"bid_per_mwh": curve[0], "offer_per_mwh": curve[1]}), None, None)
+    rows = bands(curve, bid=-math.inf, offer=math.inf, floor=low, cap=high)
+    assert [filled(row) for row in rows.values()] == [[], []]
+
+
+def test_what_any_price_clears_is_in_the_band_of_the_limit():
+    assert filled(bands(bid=math.inf, offer=math.inf)["LOAD"]) == [(CAP - 0.01, 10)]  # a cent below every offer
+    assert filled(bands(bid=-math.inf, offer=-math.inf)["GEN"]) == [(FLOOR + 0.01, 10)]
+
+
+@pytest.mark.parametrize(
+    ("bid", "offer", "limits", "message"),
+    [
+        (math.inf, math.inf, (FLOOR, None), r"cap must be given, as the bid is inf per MWh, .*: add cap=\.\.\."),
+        (-math.inf, -math.inf, (None, CAP), r"floor must be given, as the offer is -inf per MWh, .*: add floor=\.\.\."),
+    ],
+)
+def test_what_any_price_clears_needs_a_limit(bid, offer, limits, message):
+    with pytest.raises(ConfigError, match=message):
+        check_clearing_at_any_price(bid, offer, *limits)
+    check_clearing_at_any_price(bid, offer, FLOOR, CAP)
+    check_clearing_at_any_price(-math.inf, math.inf, None, None)
+    check_clearing_at_any_price(40.0, 90.0, None, None)
 
 
 def test_a_battery_that_cannot_sell_has_no_power_in_any_band():
