@@ -181,14 +181,14 @@ def test_observations_show_what_is_left_if_they_are_to(tmp_path, name):
     place = world._observer.state_numbers - 2
     assert world.layout.names[place : place + 2] == (
         "fraction left of the day's cycles",
-        "fraction left of the year's cycles",
+        "cycles saved against a steady use, fraction of the year's",
     )
     env = world.vector_env(3, seed=0)
     seen = [env.reset(seed=0)[0], *(env.step(np.full(3, 2))[0] for _ in range(40))]
     left = np.array(seen)[:, :, place : place + 2]
-    assert (left[0] == 1).all()
+    assert (left[0] == [1, 0]).all()
     assert left[:, :, 0].min() == pytest.approx(0, abs=1e-6)
-    assert (left[:, :, 1] == 1).all()
+    assert (left[:, :, 1] == 0).all()
 
 
 def test_a_policy_that_observes_what_is_left_passes_the_audit(tmp_path):
