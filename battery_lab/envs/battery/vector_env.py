@@ -37,15 +37,17 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
     ``Discrete``, a pair of prices. Requests beyond a limit are delivered in part.
 
     ## Observation Space
-    ``Box(-inf, inf, (D,), float32)`` in the layout of the observation set: soc first, then market features up to the
-    interval that is dispatched next.
+    ``Box(-inf, inf, (D,), float32)`` in the layout of the observation set: soc first, then what is left of caps on
+    cycles if ``observation.cap_left``, then market features up to the interval that is dispatched next.
 
     ## Rewards
-    The weighted sum of the reward terms, divided by the scale of the shaping.
+    The weighted sum of the reward terms, less the throughput price of caps on cycles, divided by the scale of the
+    shaping.
 
     ## Starting State
     A slice drawn uniformly from the training period; soc is drawn uniformly between its limits. The first ones are cut
-    to random lengths, so that episodes do not all end in the same step.
+    to random lengths, so that episodes do not all end in the same step. An episode has the whole allowance of its
+    first day, also if it starts within the day; each of the first ones has the yearly allowance of a whole episode.
 
     ## Episode End
     Truncation after ``episode_intervals``. Autoreset on the next step (``AutoresetMode.NEXT_STEP``).
