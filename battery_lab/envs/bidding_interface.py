@@ -137,7 +137,8 @@ class BidSheet:
         curve: state of charge, bid and offer, in three columns: one row per knot and one for the requested state of
             charge, in rising order.
         bands: bid and offer at the requested state of charge as ten price bands: one row per direction.
-        limits: where the lowest and the highest band come from, one sentence.
+        limits: where the lowest and the highest band come from, one sentence, and one more on what the sheet does not
+            know of how much may be sold.
         worth: what stored energy is worth, one sentence.
     """
 

@@ -33,8 +33,9 @@ class ObservationSet:
     Attributes:
         soc: ``level`` gives the state of charge from -1 (minimum) to 1 (maximum); ``level_and_limits`` adds a number
             that is 1 when full, -1 when empty and 0 between.
-        cap_left: whether to add two numbers, the fractions left of the caps on cycles: of the day's, and of the year's
-            pro rata to the stretch or the episode; 1 without a cap.
+        cap_left: whether to add two numbers on caps on cycles: the fraction left of the day's (1 without a cap), and
+            what was saved against a steady use since the stretch or the episode began, as a fraction of the year's
+            (negative: used more; 0 without a cap).
         clip: standardised features are clipped to +- this many standard deviations.
         features: the features of the market by a name of your choice, in the order of their columns.
     """

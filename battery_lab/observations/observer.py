@@ -14,7 +14,8 @@ from battery_lab.envs.layout import Layout
 
 Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]
-CAPS_LEFT = ("fraction left of the day's cycles", "fraction left of the year's cycles")
+CAPS_LEFT = ("fraction left of the day's cycles", "cycles saved against a steady use, fraction of the year's")
+UNUSED = (1.0, 0.0)  # those two numbers at the start of a stretch, and without caps
 LAST_PRICE = "price 0 min ago"  # as Lags and Window name it
 
 
@@ -38,7 +39,7 @@ class Observer:
 
     Attributes:
         layout: the names of the columns, and which of them are the window.
-        shows_caps: whether observations include the fractions left of the caps on cycles.
+        shows_caps: whether observations include what is left of the caps on cycles.
     """
 
     def __init__(self, table: Table, battery: Battery, soc: str, shows_caps: bool = False) -> None:
@@ -80,7 +81,7 @@ class Observer:
         Args:
             row: (N,) the interval that each battery is about to dispatch.
             energy_mwh: (N,) stored energy.
-            left: (N, 2) fractions left of the caps on cycles, if ``shows_caps``; None: 1.
+            left: (N, 2) what is left of the caps on cycles, if ``shows_caps``; see ``left_shares``. None: all of it.
 
         Raises:
             ValueError: the two arrays differ in length.
@@ -90,7 +91,7 @@ class Observer:
             raise ValueError(f"row and energy_mwh must have the same shape, got {row.shape} and {energy_mwh.shape}")
         out = np.empty((len(row), self.layout.size), np.float32)
         if self.shows_caps:
-            out[:, self.state_numbers - len(CAPS_LEFT) : self.state_numbers] = 1.0 if left is None else left
+            out[:, self.state_numbers - len(CAPS_LEFT) : self.state_numbers] = UNUSED if left is None else left
         battery = (self._low, self._range, self._marks_limits, self.state_numbers)
         missing = _observe(out, row, energy_mwh, *battery, self._table, self._window)
         if missing >= 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,7 @@ class Regret(Term):
     By Bellman's equation (1957) the term is 0 for the action that perfect foresight takes and negative for any other
     action. So each action receives its full cost at once.
 
-    If cycles are capped, V includes a throughput price, and the term is less by that price x energy discharged.
+    If cycles are capped, V includes the throughput price, which the shaping subtracts with this term's weight.
 
     The term includes profit. Alone, it is potential-based shaping of profit with the potential V, which is exact at a
     discount of 1. V(next) is not discounted: gamma x V(next) would leave (1 - gamma) x V, the value of all later
@@ -26,14 +28,13 @@ class Regret(Term):
     avoids regret in the near future at the price of more regret later.
     """
 
+    has_revenue: ClassVar[bool] = True
+
     def bind(self, context: RewardContext) -> BoundTerm:
-        value, throughput_price = context.hindsight(), context.throughput_price()
+        value = context.hindsight()
 
         def regret(transition: Transition) -> NDArray[np.float64]:
             after = value.at(transition.row + 1, transition.energy_after_mwh)
-            gained = after - value.at(transition.row, transition.energy_mwh)
-            if throughput_price:
-                gained = gained - throughput_price * transition.sold_mwh
-            return transition.profit + gained
+            return transition.profit + (after - value.at(transition.row, transition.energy_mwh))
 
         return regret

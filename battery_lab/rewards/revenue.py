@@ -14,6 +14,7 @@ class Revenue(Term):
     """Price x delivered power x interval: positive when the battery sells, negative when it buys."""
 
     is_linear: ClassVar[bool] = True
+    has_revenue: ClassVar[bool] = True
 
     def bind(self, context: RewardContext) -> BoundTerm:
         return lambda transition: transition.revenue

@@ -36,9 +36,11 @@ class Term(ABC):
     Attributes:
         weight: factor of the term in the sum. Costs are negative already, so a cost has a positive weight.
         is_linear: whether the value of the same move from the same stored energy is a + b x price in every interval.
+        has_revenue: whether the value includes the revenue of the interval.
     """
 
     is_linear: ClassVar[bool] = False
+    has_revenue: ClassVar[bool] = False
     weight: Annotated[float, Rule("a finite number")]
 
     @abstractmethod

@@ -18,7 +18,7 @@ from battery_lab.rewards.term import BoundTerm, Term
 class UndeliveredEnergy(Term):
     """Minus ``price_per_mwh`` x abs(energy requested - energy delivered), both at the grid connection.
 
-    It counts what the SoC limits cut off and what exceeds ``battery.power_mw``.
+    It counts what the SoC limits cut off, what exceeds ``battery.power_mw``, and what caps on cycles no longer allow.
 
     Attributes:
         price_per_mwh: cost of a requested MWh that is not delivered, in the market's currency.

@@ -19,6 +19,7 @@ from battery_lab.rewards.term import BoundTerm, Memory, Term
 
 Array = NDArray[np.float64]
 FITTED = "fitted"
+THROUGHPUT_PRICE = "throughput_price"  # its name in the log
 SCALE = Rule(f"{FITTED!r} or an amount of currency greater than 0")
 
 
@@ -58,31 +59,51 @@ class Shaping:
         scale = fit_scale(context) if isinstance(self.scale, str) else self.scale
         bound = {name: term.bind(context) for name, term in self.terms.items()}
         weights = np.array([term.weight for term in self.terms.values()], np.float64)
-        return BoundShaping(bound, weights, scale, all(term.is_linear for term in self.terms.values()))
+        is_linear = all(term.is_linear for term in self.terms.values())
+        return BoundShaping(bound, weights, scale, is_linear, context.throughput_price() * self._weight_of_revenue())
+
+    def _weight_of_revenue(self) -> float:
+        """Return how often the sum counts revenue; 1 if no term says that it does."""
+        return sum(term.weight for term in self.terms.values() if term.has_revenue) or 1.0
 
 
 class BoundShaping:
     """A shaping on one vector environment. It keeps the sums for the log and the state of its terms.
+
+    If cycles are capped, each reward is less by a throughput price x energy discharged, whatever its terms are.
 
     Attributes:
         scale: amount in the market's currency that gives a reward of 1.
         is_linear: whether the reward of the same move from the same stored energy is a + b x price in every interval.
     """
 
-    def __init__(self, terms: Mapping[str, BoundTerm], weights: Array, scale: float, is_linear: bool = False) -> None:
-        self.scale, self.is_linear = scale, is_linear
-        self._names, self._terms, self._weights = tuple(terms), tuple(terms.values()), weights
+    def __init__(
+        self,
+        terms: Mapping[str, BoundTerm],
+        weights: Array,
+        scale: float,
+        is_linear: bool = False,
+        throughput_price: float = 0.0,
+    ) -> None:
+        self.scale, self.is_linear, self._throughput_price = scale, is_linear, throughput_price
+        self._names = (*terms, THROUGHPUT_PRICE) if throughput_price else tuple(terms)
+        self._terms, self._weights = tuple(terms.values()), weights
         parts: Mapping[str, object] = terms
         self._memories = {name: part for name, part in parts.items() if isinstance(part, Memory)}
-        self._sums, self._intervals = np.zeros(len(terms)), 0
+        self._sums, self._intervals = np.zeros(len(self._names)), 0
 
     def __call__(self, transition: Transition) -> Array:
-        """Return (N,) rewards: the weighted sum of the terms divided by the scale."""
+        """Return (N,) rewards: the weighted sum of the terms, less the throughput price, divided by the scale."""
         values = np.empty((len(self._terms), len(transition.row)))
         for k, term in enumerate(self._terms):
             values[k] = term(transition)
         self._intervals += values.shape[1]
-        return _combine(values, self._weights, self.scale, self._sums)
+        rewards = _combine(values, self._weights, self.scale, self._sums)
+        if not self._throughput_price:
+            return rewards
+        sold = transition.sold_mwh
+        self._sums[-1] -= self._throughput_price * float(sold.sum())
+        return np.asarray(rewards - self._throughput_price / self.scale * sold)
 
     @property
     def memories(self) -> tuple[str, ...]:
@@ -91,6 +112,8 @@ class BoundShaping:
 
     def take_log(self) -> dict[str, float]:
         """Return the mean weighted value of each term per interval since the last call, and reset the sums.
+
+        With caps on cycles, the throughput price counts as one more term.
 
         Returns:
             Currency per interval by term; empty if there was no interval.

@@ -101,8 +101,9 @@ def test_a_result_that_cannot_be_pickled_is_an_error():
 
 def is_running(pid):
     """Return whether a process runs; one that has ended and waits for its parent does not."""
-    status = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return status.stdout.strip()[:1] not in ("", "Z")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def wait_for_end(pids):

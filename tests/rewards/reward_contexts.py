@@ -25,15 +25,21 @@ class TableValue:
 
 
 def make_context(
-    price: Any, battery: Battery | None = None, interval_h: float = 1.0, value: Any = None, **changes: Any
+    price: Any,
+    battery: Battery | None = None,
+    interval_h: float = 1.0,
+    value: Any = None,
+    throughput_price: float = 0.0,
+    **changes: Any,
 ) -> RewardContext:
-    """Return the context of training prices, optionally with a value table."""
+    """Return the context of training prices, optionally with a value table and a throughput price."""
     series = make_series(price, interval_h=interval_h, **changes)
     return RewardContext(
         series=series,
         battery=battery or make_battery(),
         num_envs=1,
         hindsight=lambda: value,
+        throughput_price=lambda: throughput_price,
     )
 
 

@@ -10,12 +10,13 @@ import pytest
 from battery_lab.common.errors import ConfigError
 from battery_lab.rewards.exploration import Exploration
 from battery_lab.rewards.grid_fee import GridFee
+from battery_lab.rewards.regret import Regret
 from battery_lab.rewards.revenue import Revenue
 from battery_lab.rewards.soc_limit import SocLimit
 from battery_lab.rewards.term import Term
 from battery_lab.rewards.wear import Wear
 from battery_lab.rewards.weighted_terms import Shaping
-from tests.rewards.reward_contexts import dispatch, make_context, random_dispatch
+from tests.rewards.reward_contexts import TableValue, dispatch, make_context, random_dispatch
 from tests.small_batteries_and_series import make_battery, wavy_prices
 
 BATTERY = make_battery(wear_per_mwh=11.3, grid_fee_per_mwh=2.7)
@@ -127,3 +128,34 @@ def test_invalid_shaping_names_the_field_and_the_rule(scale: Any, terms: Any, me
     with pytest.raises(ConfigError) as error:
         Shaping(gamma=0.99, scale=scale, terms=terms)
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("terms", "times"),
+    [
+        ({"revenue": REVENUE, "wear": WEAR}, 1.0),
+        ({"revenue": Revenue(weight=2.0), "wear": WEAR}, 2.0),
+        ({"fee": GridFee(weight=3.0)}, 1.0),
+        ({"regret": Regret(weight=0.5), "revenue": REVENUE}, 1.5),
+    ],
+)
+def test_every_shaping_subtracts_the_throughput_price_once_as_often_as_it_counts_revenue(
+    terms: Any, times: float
+) -> None:
+    value = TableValue(np.random.default_rng(0).normal(0, 50, (2881, 41)))
+    free, priced = (
+        Shaping(gamma=0.99, scale=40.0, terms=terms).bind(context_of(value=value, throughput_price=price))
+        for price in (0.0, 30.0)
+    )
+    done = random_dispatch(context_of(), 500, seed=0)
+    reward = priced(done)
+    np.testing.assert_allclose(free(done) - reward, times * 30.0 * done.sold_mwh / 40.0, atol=1e-12)
+    assert priced.is_linear == free.is_linear
+    log = priced.take_log()
+    assert log["throughput_price"] == pytest.approx(-times * 30.0 * done.sold_mwh.mean())
+    assert sum(log.values()) == pytest.approx(40.0 * reward.mean())
+    assert "throughput_price" not in free.take_log()
+    priced(done)
+    other = Shaping(gamma=0.99, scale=40.0, terms=terms).bind(context_of(value=value, throughput_price=30.0))
+    other.set_state(priced.get_state())
+    assert other.take_log() == priced.take_log()

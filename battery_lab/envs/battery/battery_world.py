@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +19,7 @@ from battery_lab.envs.battery.dispatch_result import Dispatch, cap_labels
 from battery_lab.envs.battery.fitted_throughput_price import fitted_throughput_price
 from battery_lab.envs.battery.parallel_stretches import run_policy
 from battery_lab.envs.battery.prepared_data import PreparedData
-from battery_lab.envs.battery.reward_context import RewardContext, no_throughput_price
+from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.time_split import TimeSplit, split_time
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
 from battery_lab.envs.battery.world_summary import caps_in_words, summarize
@@ -122,7 +122,7 @@ class BatteryWorld:
             training=self._training,
             battery=self._option.battery,
             observer=self._observer,
-            reward=self._reward(num_envs, lambda: self.throughput_price),
+            reward=self._reward(num_envs),
             actions=self._actions,
             starts=self._split.starts,
             episode_intervals=self._split.episode,
@@ -144,9 +144,7 @@ class BatteryWorld:
             training=self._training,
             battery=self._option.battery,
             observer=self._observer,
-            # The problem adds the throughput price to the reward as a whole.
-            reward=self._reward(1, no_throughput_price),
-            throughput_price=self.throughput_price,
+            reward=self._reward(1),
             rows=rows,
             scaled_price=scaled,
             price_number=number,
@@ -201,13 +199,13 @@ class BatteryWorld:
         """Return the observation scales, and the scale of bids if actions are bids."""
         return self._scaling.to_json() | ({"bids": asdict(self._scale)} if self._scale else {})
 
-    def _reward(self, num_envs: int, throughput_price: Callable[[], float]) -> BoundShaping:
+    def _reward(self, num_envs: int) -> BoundShaping:
         context = RewardContext(
             series=self._training,
             battery=self._option.battery,
             num_envs=num_envs,
             hindsight=lambda: self.hindsight,
-            throughput_price=throughput_price,
+            throughput_price=lambda: self.throughput_price,
         )
         return self._option.reward.bind(context)
 

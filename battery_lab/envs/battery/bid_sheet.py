@@ -15,6 +15,7 @@ from battery_lab.envs.battery.bid_actions import BidActions
 from battery_lab.envs.battery.coming_interval import known_series, local_time, refuse_unknown, row_at
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.price_bands import band_table, check_clearing_at_any_price, check_range, span
+from battery_lab.envs.battery.world_summary import caps_in_words
 from battery_lab.envs.bidding_interface import BidRequest, BidSheet
 from battery_lab.envs.interfaces import Actor
 from battery_lab.market.market_series import MarketSeries
@@ -123,7 +124,18 @@ class BidDesk:
             if wanted is None and known is None:
                 source = f"the range of the bids, as market.price_{name} is not known"
             words.append(f"{price:,.2f} ({source})")
-        return f"The bands span {' to '.join(words)} {self.series.currency}/MWh."
+        span_in_words = f"The bands span {' to '.join(words)} {self.series.currency}/MWh."
+        return " ".join([span_in_words, *self._caps_in_words()])
+
+    def _caps_in_words(self) -> list[str]:
+        """Return what a battery with caps on cycles may not be able to deliver, one sentence; none without caps."""
+        caps = caps_in_words(self.battery)
+        if not caps:
+            return []
+        return [
+            f"The battery sells {', '.join(caps)}: the sheet offers power as if none of it were used yet, so "
+            "offer no more than what is left."
+        ]
 
     def _title(self, row: int, soc: float) -> str:
         start, end = (local_time(self.series, place) for place in (row, row + 1))

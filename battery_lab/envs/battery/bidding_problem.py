@@ -35,7 +35,6 @@ class BatteryBiddingProblem:
         price_number: int | None,
         levels: int,
         knots: int,
-        throughput_price: float = 0.0,
     ) -> None:
         """Tabulate the battery's moves.
 
@@ -49,7 +48,6 @@ class BatteryBiddingProblem:
             price_number: number of an observation that bids are compared with; None if bids are the actions.
             levels: levels of stored energy from ``soc_min`` to ``soc_max``.
             knots: number of knots of a curve.
-            throughput_price: price per MWh discharged that stands for caps on cycles, which the levels do not know.
 
         Raises:
             ConfigError: the reward of a transition depends on earlier ones.
@@ -65,7 +63,7 @@ class BatteryBiddingProblem:
         self._training, self._battery, self._observer = training, battery, observer
         self._moves = move_table(battery, training.interval_h, levels)
         self._knots = knot_weights(battery, self._moves.energy_mwh, knots)
-        self._reward, self._throughput_price = reward, throughput_price
+        self._reward = reward
         self._rewards = _RewardTable(self._rewards_of, rows, training.price[rows], reward.is_linear)
 
     def observations(self, rows: Rows) -> NDArray[np.float32]:
@@ -120,11 +118,7 @@ class BatteryBiddingProblem:
 
     def _rewards_of(self, rows: Rows, price: Array) -> Array:
         """Return the rewards of all moves from all levels, (N * 3 * S,)."""
-        every = transitions(self._moves, rows, price, self._battery, self._training.interval_h)
-        rewards = self._reward(every)
-        if self._throughput_price:
-            rewards = rewards - self._throughput_price / self._reward.scale * every.sold_mwh
-        return rewards
+        return self._reward(transitions(self._moves, rows, price, self._battery, self._training.interval_h))
 
 
 class _RewardTable:

@@ -28,11 +28,15 @@ class Allowance(NamedTuple):
         day: (T,) number of the local day of each interval.
         day_mwh: largest discharge per local day, MWh; inf without a cap.
         stretch_mwh: largest discharge on the whole stretch, MWh; inf without a cap.
+        year_mwh: largest discharge in 365 days, which ``stretch_mwh`` is pro rata to, MWh; inf without a cap.
+        interval_years: length of an interval as a fraction of 365 days.
     """
 
     day: Ints
     day_mwh: float
     stretch_mwh: float
+    year_mwh: float
+    interval_years: float
 
 
 def whole_units(mwh: float) -> float:
@@ -71,24 +75,30 @@ def count_mwh(meter: Array, delivered_mwh: float) -> None:
 
 
 @nb.njit(cache=True)
-def _left_shares(meters: Array, row: Ints, allowance: Allowance) -> Array:
+def _left_shares(meters: Array, row: Ints, elapsed: Ints, allowance: Allowance) -> Array:
     shares = np.empty((len(row), 2))
     for n in range(len(row)):
         today = meters[n, TODAY] if meters[n, DAY] == allowance.day[row[n]] else 0.0
         shares[n, 0] = 1.0 - today / allowance.day_mwh
-        shares[n, 1] = 1.0 - meters[n, STRETCH] / allowance.stretch_mwh
+        # Not the fraction left of the stretch's allowance: episodes and evaluated periods differ in length.
+        steady = elapsed[n] * allowance.interval_years if allowance.year_mwh < np.inf else 0.0
+        shares[n, 1] = steady - meters[n, STRETCH] / allowance.year_mwh
     return shares
 
 
-def left_shares(meters: Array, row: Ints, allowance: Allowance) -> Array:
-    """Return the (N, 2) fractions that are left of the day's and of the stretch's allowance; 1 without a cap.
+def left_shares(meters: Array, row: Ints, allowance: Allowance, elapsed: Ints | None = None) -> Array:
+    """Return (N, 2) numbers that say what is left of the caps; 1 and 0 without caps.
+
+    The first is the fraction left of the day's allowance. The second is what was saved so far, compared with a use that
+    is the same in every interval, as a fraction of the yearly cap: below 0, more was used.
 
     Args:
         meters: (N, 3) meters before the interval.
         row: (N,) the interval of each battery, a row of ``allowance.day``.
         allowance: the caps.
+        elapsed: (N,) number of intervals since each battery's stretch began; ``row`` if None.
     """
-    return np.asarray(_left_shares(meters, row, allowance))
+    return np.asarray(_left_shares(meters, row, row if elapsed is None else elapsed, allowance))
 
 
 @nb.njit(cache=True)
@@ -101,7 +111,7 @@ def _meter_path(delivered_mwh: Array, meter: Array) -> Array:
 
 
 def shares_before(delivered_mwh: Array, allowance: Allowance) -> Array:
-    """Return the (T, 2) fractions that are left before each interval of a stretch with (T,) deliveries, + sold."""
+    """Return the (T, 2) ``left_shares`` before each interval of a stretch with (T,) deliveries, + sold."""
     edges = np.concatenate([[0], np.flatnonzero(np.diff(allowance.day)) + 1, [len(allowance.day)]])
     path = _meter_path(np.asarray(delivered_mwh, np.float64), new_meters(1)[0])
     # Within a day, the day's meter is what the stretch's meter has counted since midnight.

@@ -13,6 +13,7 @@ from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.envs.battery.action_set import KINDS, ActionSet
 from battery_lab.envs.battery.battery_world import LABELS, BatteryWorld
 from battery_lab.envs.battery.bid_and_audit_world import BidAndAuditWorld
+from battery_lab.envs.battery.cycle_caps import DAYS_PER_YEAR
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.market.market_series import CacheableMarket, Market
 from battery_lab.observations.observation_set import ObservationSet
@@ -67,6 +68,12 @@ class BatteryMarket:
         ActionSet(kind="discrete", levels=self.action_levels, power_mw=self.battery.power_mw)
         for needed in (BatteryWorld.optimum, BatteryWorld.rule):
             require(needed in self.baselines, "env.baselines", f"must include {needed!r}", list(self.baselines))
+        if self.battery.max_cycles_per_year is not None:
+            # A yearly cap holds for a stretch as a whole: in a longer one, a year could use the cap of two.
+            rule = f"must be at most {DAYS_PER_YEAR} with battery.max_cycles_per_year: shorten it, or remove the cap"
+            for name in ("episode_days", "validation_days", "test_days"):
+                days = getattr(self, name)
+                require(days <= DAYS_PER_YEAR, f"env.{name}", rule, days)
 
     @property
     def offers(self) -> Sequence[str]:

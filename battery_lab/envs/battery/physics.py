@@ -42,7 +42,7 @@ class Battery:
         max_cycles_per_day: cap on discharged energy per day of the market's local clock, in multiples of the capacity;
             None: no cap.
         max_cycles_per_year: cap on discharged energy per 365 days of an evaluated stretch or a training episode, in
-            multiples of the capacity; pro rata for a stretch of another length. None: no cap.
+            multiples of the capacity; pro rata for a shorter stretch, and none may be longer. None: no cap.
         self_discharge_per_day: fraction of stored energy that an idle battery loses per day.
         grid_fee_per_mwh: network charge per MWh bought, in the market's currency.
     """
@@ -104,13 +104,22 @@ class Battery:
             day: (T,) number of the local day of each interval.
             interval_h: length of an interval, hours.
             intervals: length of the stretch that the yearly cap is pro rata to; T if None.
+
+        Raises:
+            ValueError: there is a yearly cap, and the stretch is longer than 365 days.
         """
         days = (len(day) if intervals is None else intervals) * interval_h / 24
         of_day, of_year = self.max_cycles_per_day, self.max_cycles_per_year
+        if of_year is not None and days > DAYS_PER_YEAR + 1e-6:
+            raise ValueError(
+                f"battery.max_cycles_per_year holds for stretches of at most {DAYS_PER_YEAR} days, got {days:.1f} days"
+            )
         return Allowance(
             day=np.array(day, np.int64),
             day_mwh=np.inf if of_day is None else self._whole_cycles(of_day),
             stretch_mwh=np.inf if of_year is None else self._whole_cycles(of_year * days / DAYS_PER_YEAR),
+            year_mwh=np.inf if of_year is None else self._whole_cycles(of_year),
+            interval_years=interval_h / 24 / DAYS_PER_YEAR,
         )
 
     def _whole_cycles(self, cycles: float) -> float:

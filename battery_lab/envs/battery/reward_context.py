@@ -36,7 +36,8 @@ class RewardContext:
         battery: the battery.
         num_envs: number of environments per call.
         hindsight: returns the perfect-foresight value on the training prices; computed on the first call.
-        throughput_price: returns the price per MWh discharged that ``hindsight`` includes besides the battery's wear.
+        throughput_price: returns the price per MWh discharged that stands for caps on cycles; 0 without caps. A shaping
+            subtracts it from the reward, and ``hindsight`` includes it besides the battery's wear.
     """
 
     series: MarketSeries

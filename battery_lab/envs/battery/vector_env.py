@@ -37,15 +37,17 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
     ``Discrete``, a pair of prices. Requests beyond a limit are delivered in part.
 
     ## Observation Space
-    ``Box(-inf, inf, (D,), float32)`` in the layout of the observation set: soc first, then market features up to the
-    interval that is dispatched next.
+    ``Box(-inf, inf, (D,), float32)`` in the layout of the observation set: soc first, then what is left of caps on
+    cycles if ``observation.cap_left``, then market features up to the interval that is dispatched next.
 
     ## Rewards
-    The weighted sum of the reward terms, divided by the scale of the shaping.
+    The weighted sum of the reward terms, less the throughput price of caps on cycles, divided by the scale of the
+    shaping.
 
     ## Starting State
     A slice drawn uniformly from the training period; soc is drawn uniformly between its limits. The first ones are cut
-    to random lengths, so that episodes do not all end in the same step.
+    to random lengths, so that episodes do not all end in the same step. An episode has the whole allowance of its
+    first day, also if it starts within the day; each of the first ones has the yearly allowance of a whole episode.
 
     ## Episode End
     Truncation after ``episode_intervals``. Autoreset on the next step (``AutoresetMode.NEXT_STEP``).
@@ -91,6 +93,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         self._starts, self._episode, self._staggered = starts, episode_intervals, staggered
         self._rng = np.random.default_rng(seed)
         self._row = np.zeros(num_envs, np.int64)
+        self._first = np.zeros(num_envs, np.int64)
         self._end = np.zeros(num_envs, np.int64)
         self._energy = np.full(num_envs, battery.energy_start_mwh)
         self._allowance = self._caps(training, episode_intervals)
@@ -138,6 +141,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         return {
             "rng": self._rng.bit_generator.state,
             "row": self._row.copy(),
+            "first": self._first.copy(),
             "end": self._end.copy(),
             "energy": self._energy.copy(),
             "meters": self._meters.copy(),
@@ -151,7 +155,8 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
         self._rng.bit_generator.state = state["rng"]
         self._row, self._end = state["row"].copy(), state["end"].copy()
         self._energy, self._done = state["energy"].copy(), state["done"].copy()
-        # Checkpoints of earlier versions have no meters: no battery had caps then.
+        # Checkpoints of earlier versions have neither: no battery had caps then.
+        self._first = state.get("first", self._end - self._episode).copy()
         self._meters = state.get("meters", self._meters).copy()
         self._account = state["account"].copy()
         self.reward.set_state(state["reward"])
@@ -159,7 +164,7 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
     def _start(self, which: Flags) -> None:
         count = int(which.sum())
         low, high = self._battery.energy_min_mwh, self._battery.energy_max_mwh
-        self._row[which] = self._rng.choice(self._starts, count)
+        self._row[which] = self._first[which] = self._rng.choice(self._starts, count)
         self._end[which] = self._row[which] + self._episode
         self._energy[which] = self._rng.uniform(low, high, count)
         if self._allowance is not None:
@@ -168,7 +173,8 @@ class BatteryVectorEnv(gym.vector.VectorEnv[Float32, NDArray[Any], NDArray[Any]]
     def _observation(self) -> Float32:
         if self._allowance is None or not self._observer.shows_caps:
             return self._observer(self._row, self._energy)
-        return self._observer(self._row, self._energy, left_shares(self._meters, self._row, self._allowance))
+        left = left_shares(self._meters, self._row, self._allowance, self._row - self._first)
+        return self._observer(self._row, self._energy, left)
 
     def _caps(self, training: MarketSeries, intervals: int) -> Allowance | None:
         """Return the caps on cycles, a year's pro rata to an episode; None without caps."""

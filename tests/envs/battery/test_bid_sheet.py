@@ -257,3 +257,15 @@ def test_stored_energy_is_worth_what_bid_and_offer_leave_after_losses_and_costs(
 )
 def test_only_a_side_that_can_be_dispatched_says_what_energy_is_worth(bid, offer, words):
     assert words in worth(make_battery(round_trip_efficiency=1.0), "EUR", bid, offer)
+
+
+def test_a_sheet_says_that_caps_may_leave_less_to_sell(tmp_path, world):
+    battery = make_battery(wear_per_mwh=5.0, max_cycles_per_day=1.0, max_cycles_per_year=300.0)
+    capped = opened(tmp_path, actions="bids", battery=battery).bid_sheet(bidder, request())
+    sentence = (
+        "The battery sells at most 1 cycle per day, at most 300 cycles per year: the sheet offers power as if none"
+    )
+    assert sentence in capped.limits
+    free = world.bid_sheet(bidder, request())
+    assert "cycle" not in free.limits
+    assert capped.bands.equals(free.bands)

@@ -181,14 +181,14 @@ def test_observations_show_what_is_left_if_they_are_to(tmp_path, name):
     place = world._observer.state_numbers - 2
     assert world.layout.names[place : place + 2] == (
         "fraction left of the day's cycles",
-        "fraction left of the year's cycles",
+        "cycles saved against a steady use, fraction of the year's",
     )
     env = world.vector_env(3, seed=0)
     seen = [env.reset(seed=0)[0], *(env.step(np.full(3, 2))[0] for _ in range(40))]
     left = np.array(seen)[:, :, place : place + 2]
-    assert (left[0] == 1).all()
+    assert (left[0] == [1, 0]).all()
     assert left[:, :, 0].min() == pytest.approx(0, abs=1e-6)
-    assert (left[:, :, 1] == 1).all()
+    assert (left[:, :, 1] == 0).all()
 
 
 def test_a_policy_that_observes_what_is_left_passes_the_audit(tmp_path):
@@ -212,8 +212,34 @@ def test_the_bidding_problem_pays_the_throughput_price_on_what_it_sells(tmp_path
     np.testing.assert_allclose(paid, np.broadcast_to(price * sold, paid.shape), atol=1e-9)
 
 
-def test_regret_pays_the_throughput_price_that_its_value_includes(tmp_path):
-    world = world_of(tmp_path, YEARLY, reward=option("reward", "regret"))
+def test_environments_pay_the_throughput_price_with_any_reward(tmp_path):
+    world, reward = world_of(tmp_path, DAILY, reward=option("reward", "revenue")), 0.0
+    env = world.vector_env(20, seed=0)
+    env.reset(seed=0)
+    for _ in range(5):
+        reward += env.step(np.full(20, 2))[1].sum()
+    log = env.take_log()
+    paid = log["reward_terms/throughput_price"]
+    assert paid < 0
+    assert reward * env.reward.scale / 100 == pytest.approx(log["reward_terms/revenue"] + paid)
+
+
+def test_bid_curves_pay_the_price_with_the_weight_of_regret(tmp_path):
+    one, three = (
+        world_of(
+            tmp_path,
+            YEARLY,
+            actions="bids",
+            reward=option("reward", "regret", [f"reward.terms.regret.weight={weight}"]),
+        ).bidding_problem(20, 3)
+        for weight in (1.0, 3.0)
+    )
+    np.testing.assert_allclose(three._rewards(slice(0, 50)), 3 * one._rewards(slice(0, 50)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_regret_pays_the_throughput_price_that_its_value_includes(tmp_path, weight):
+    world = world_of(tmp_path, YEARLY, reward=option("reward", "regret", [f"reward.terms.regret.weight={weight}"]))
     env = world.vector_env(20, seed=0)
     env.reset(seed=0)
     rewards = np.concatenate([env.step(np.full(20, action))[1] for action in (0, 1, 2) * 10])

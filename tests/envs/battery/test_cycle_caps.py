@@ -16,7 +16,8 @@ from battery_lab.config.stored_trial import update_parts
 from battery_lab.envs.battery.cycle_caps import left_shares, new_meters, shares_before
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.sweep.trial_digests import trial_identity
-from tests.envs.small_world import make_world
+from tests.compositions import option
+from tests.envs.small_world import make_option, make_world
 from tests.small_batteries_and_series import make_battery, make_series
 
 LOSSLESS = make_battery(round_trip_efficiency=1.0, soc_min=0.0, soc_max=1.0, soc_start=1.0)
@@ -140,10 +141,59 @@ def test_what_is_left_of_the_caps_falls_with_each_discharge_and_resets_at_midnig
     power, _ = battery.run(np.full(48, 10.0), 1.0, allowance=allowance)
     left = shares_before(power, allowance)
     np.testing.assert_allclose(left[[0, 1, 24], 0], [1, 0.5, 1])
-    assert left[0, 1] == 1
-    np.testing.assert_allclose(left[1, 1], 1 - 10 / (2 * 40))
-    assert (np.diff(left[:, 1]) <= 0).all()
-    assert (left_shares(new_meters(1), np.array([0]), make_battery().allowance(day, 1.0)) == 1).all()
+    # 10 MWh in the first and the second hour, of 365 x 40 MWh per year; a steady use is 40 MWh in 24 hours.
+    assert left[0, 1] == 0
+    np.testing.assert_allclose(left[1, 1], (40 / 24 - 10) / (365 * 40))
+    np.testing.assert_allclose(left[24, 1], (40 - power[:24].sum()) / (365 * 40))
+    unlimited = make_battery().allowance(day, 1.0)
+    np.testing.assert_array_equal(left_shares(new_meters(1), np.array([30]), unlimited), [[1, 0]])
+
+
+@pytest.mark.parametrize("days", [30, 120, 365])
+def test_the_yearly_number_means_the_same_in_stretches_of_any_length(days):
+    allowance = capped(per_year=365.0).allowance(np.repeat(np.arange(days), 24), 1.0)
+    sold = np.zeros(days * 24)
+    sold[:48] = 2.0
+    left = shares_before(sold, allowance)
+    np.testing.assert_allclose(left[48, 1], (2 * 40 - 96) / (365 * 40))
+    np.testing.assert_allclose(left[24 * 20, 1], (20 * 40 - 96) / (365 * 40))
+
+
+def test_an_environment_counts_saved_cycles_from_the_start_of_each_episode(tmp_path):
+    show = option("observation", "minimal", ["observation.cap_left=true"])
+    world = make_world(tmp_path, battery=capped(per_year=100.0), observation=show, episode_days=2.0)
+    env, place = world.vector_env(6, seed=0), world._observer.state_numbers - 1
+    env.reset(seed=0)
+    waited = np.zeros(6)
+    for _ in range(2 * 288 + 40):
+        ended = env.get_state()["done"]
+        seen = env.step(np.full(6, 1))[0]  # hold
+        waited = np.where(ended, 0, waited + 1)
+        np.testing.assert_allclose(seen[:, place], waited / 288 / 365, atol=1e-8)
+    assert (waited < 2 * 288).all()
+    env.step(np.full(6, 2))
+    other = world.vector_env(6, seed=1)
+    other.reset(seed=1)
+    other.set_state(env.get_state())
+    np.testing.assert_array_equal(env.step(np.full(6, 2))[0], other.step(np.full(6, 2))[0])
+
+
+@pytest.mark.parametrize("name", ["episode_days", "validation_days", "test_days"])
+def test_a_stretch_with_a_yearly_cap_is_at_most_a_year(tmp_path, name):
+    with pytest.raises(
+        ConfigError, match=rf"env\.{name} must be at most 365 with battery\.max_cycles_per_year.*got 366"
+    ):
+        make_option(tmp_path, battery=capped(per_year=100.0), **{name: 366})
+    make_option(tmp_path, battery=capped(per_year=100.0), **{name: 365})
+    make_option(tmp_path, battery=capped(per_day=1.0), **{name: 366})
+
+
+def test_no_longer_stretch_gets_an_allowance():
+    battery, day = capped(per_year=100.0), np.repeat(np.arange(366), 24)
+    with pytest.raises(ValueError, match="at most 365 days, got 366"):
+        battery.allowance(day, 1.0)
+    assert battery.allowance(day, 1.0, intervals=365 * 24).stretch_mwh == 4000
+    assert battery.allowance(np.zeros(105_120, int), 1 / 12).stretch_mwh == pytest.approx(4000)
 
 
 BOTH = {"max_cycles_per_day": 0.7, "max_cycles_per_year": 150.0}
