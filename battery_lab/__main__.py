@@ -1,6 +1,6 @@
 """`python -m battery_lab`: the same program as `battery-lab`."""
 
-from battery_lab.cli.main import main
+from battery_lab.cli.main import program
 
 if __name__ == "__main__":
-    main()
+    program()

@@ -106,18 +106,23 @@ def run_python(*arguments: str, timeout_s: float = 600) -> str:
 def start(algo: str, outputs: str, started_at: float) -> dict[str, float]:
     """Start a default trial, train until its first gradient step, and evaluate the policy; returns seconds."""
     # As the command does. Imports are part of the start.
+    from battery_lab.common.garbage_collection import postponed_collection
     from battery_lab.common.lean_imports import import_lean
 
     import_lean()
-    from battery_lab.cli.build_experiment import build_experiment
-    from battery_lab.config.compose import compose
-    from battery_lab.envs.world_cache import WorldSource
-    from battery_lab.experiment.experiment import choose_actions
+    with postponed_collection():
+        from battery_lab.cli.build_experiment import build_experiment
+        from battery_lab.config.compose import compose
+        from battery_lab.envs.world_cache import WorldSource
+        from battery_lab.experiment.experiment import choose_actions
 
     imported_at = time.time()
-    experiment = build_experiment(compose([f"algo={algo}", "reward=regret", "tracking=none", f"outputs={outputs}"]))
+    choices = [f"algo={algo}", "reward=regret", "tracking=none", f"outputs={outputs}"]
+    with postponed_collection():
+        experiment = build_experiment(compose(choices))
     source = WorldSource(env=experiment.env, actions=choose_actions(experiment.env, experiment.algo))
-    learner: Any = experiment.build_learner(source)
+    with postponed_collection():
+        learner: Any = experiment.build_learner(source)
     # A learner without RLlib takes a gradient step in every iteration.
     trained = learner.algorithm.learner_group._learner if hasattr(learner, "algorithm") else None
     learner.train()
@@ -135,10 +140,7 @@ def start(algo: str, outputs: str, started_at: float) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    from battery_lab.common.garbage_collection import postponed_collection
-
-    with postponed_collection():
-        seconds = start(**json.loads(sys.argv[1]))
+    seconds = start(**json.loads(sys.argv[1]))
     print(json.dumps(seconds), flush=True)
     # Skips the shutdown of Ray and torch, which takes seconds.
     os._exit(0)

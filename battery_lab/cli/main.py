@@ -21,7 +21,7 @@ from battery_lab.cli.error_messages import check_credentials
 from battery_lab.cli.exit_on_error import exit_with_message
 from battery_lab.cli.train_help import train_help
 from battery_lab.common.errors import ConfigError
-from battery_lab.common.garbage_collection import postponed_collection
+from battery_lab.common.garbage_collection import exit_without_collection, postponed_collection
 
 NAME, DEFAULT = "battery-lab", "train"
 COMMANDS, MODULE = Path(__file__).with_name("commands"), "battery_lab.cli.commands"
@@ -49,7 +49,9 @@ class FileCommand(click.Command):
             click.echo(self.help, err=not ctx.args)
             ctx.exit(0 if ctx.args else 2)
         check_credentials(ctx.args)
-        import_module(self.module).main(ctx.args)
+        with postponed_collection():
+            command = import_module(self.module)
+        command.main(ctx.args)
 
 
 class FolderGroup(click.Group):
@@ -102,15 +104,21 @@ class FolderGroup(click.Group):
         self.format_commands(ctx, formatter)
 
 
+def program() -> None:
+    """Run `battery-lab` as the program of this process, which ends afterwards."""
+    exit_without_collection()
+    main()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `battery-lab`.
+    """Run a command of `battery-lab`.
 
     Args:
         arguments: None: those of the process.
     """
     args = list(sys.argv[1:] if arguments is None else arguments)
     group = FolderGroup(COMMANDS, MODULE, DEFAULT)
-    with exit_with_message(), postponed_collection():
+    with exit_with_message():
         if shell_completion.is_query(args):
             commands = {name: group.subcommands(name) for name in group.list_commands()}
             if not shell_completion.complete_commands(commands, args):

@@ -15,6 +15,7 @@ from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.cli.error_messages import exit_message
 from battery_lab.cli.exit_on_error import CommandExit
 from battery_lab.common.errors import ConfigError, LabError
+from battery_lab.common.garbage_collection import postponed_collection
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import register_resolvers
 from battery_lab.config.stored_trial import (
@@ -39,14 +40,17 @@ def run_trial(config: DictConfig) -> float:
         if resumed or config.get("rerun") is not None:
             update_parts(config)
         if not in_sweep and OmegaConf.select(config, "sweep.dry_run"):
-            raise ConfigError("sweep.dry_run=true shows what a sweep would do, and this is a single run: add --multirun")
+            raise ConfigError(
+                "sweep.dry_run=true shows what a sweep would do, and this is a single run: add --multirun"
+            )
         note_choices(config, HydraConfig.get().runtime.choices)
         if resumed:
             # A sweep has checked already that the trial is the same; its data may have moved.
             if not in_sweep:
                 check_resumed(config, folder)
             check_unfinished(folder, config.train.env_steps, config.train.stop_on_plateau)
-        experiment = build_experiment(config)
+        with postponed_collection():
+            experiment = build_experiment(config)
         store_trial(config, folder)
         metrics: dict[str, float] = experiment.run(folder, resume=resumed, console=console)
     except BaseException as error:

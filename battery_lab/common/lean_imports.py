@@ -1,26 +1,17 @@
-"""Lean imports: imports of other libraries leave out what they drag in and a trial does not use.
-
-Each entry belongs to one version of its library, and tests compare it with that version. With another version, the
-library is imported in full.
-"""
+"""Lean imports: tensorboardX is imported without the clients of cloud storage, which a trial does not use."""
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
 # Module -> modules that it imports only if they are installed, for what the lab does not do: storing TensorBoard files
 # on S3 or Google's cloud.
 OPTIONAL = {"tensorboardX.record_writer": ("boto3", "google.cloud")}
-# torch's rules for tensors without data, a third of its import. Only its compiler and its exporters use them.
-SHAPE_RULES, TORCH, TORCH_VERSION = "torch._meta_registrations", "torch", "2.13."
-NEED_SHAPE_RULES = {f"torch.{name}" for name in ("_decomp", "_dynamo", "_inductor", "_refs", "export._trace", "onnx")}
 
 
 def import_lean() -> None:
@@ -32,46 +23,15 @@ def import_lean() -> None:
 class _Finder(MetaPathFinder):
     """Finds the modules above, and nothing else."""
 
-    def __init__(self) -> None:
-        try:
-            self._is_known_torch = version(TORCH).startswith(TORCH_VERSION)
-        except PackageNotFoundError:
-            self._is_known_torch = False
-        self._postponed = False
-
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname in NEED_SHAPE_RULES:
-            self._import_shape_rules()
-            return None
-        if fullname == SHAPE_RULES and _is_importing(TORCH) and self._is_known_torch:
-            self._postponed = True
-            return ModuleSpec(fullname, _Nothing())
         if fullname not in OPTIONAL:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
             spec.loader = _Without(spec.loader, OPTIONAL[fullname])
         return spec
-
-    def _import_shape_rules(self) -> None:
-        if self._postponed and not _is_importing(TORCH):
-            self._postponed = False
-            sys.modules.pop(SHAPE_RULES, None)
-            importlib.import_module(SHAPE_RULES)
-
-
-def _is_importing(name: str) -> bool:
-    spec = getattr(sys.modules.get(name), "__spec__", None)
-    return bool(getattr(spec, "_initializing", False))
-
-
-class _Nothing(Loader):
-    """Loads an empty module."""
-
-    def exec_module(self, module: ModuleType) -> None:
-        pass
 
 
 class _Without(Loader):

@@ -15,7 +15,7 @@ from rich.console import Console
 from battery_lab import report
 from battery_lab.algos.interfaces import Algo, Learner, Setup
 from battery_lab.common.errors import ConfigError
-from battery_lab.common.garbage_collection import usual_collection
+from battery_lab.common.garbage_collection import postponed_collection
 from battery_lab.common.option_name import option_name
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.envs.bidding_interface import PriceTaker
@@ -195,7 +195,9 @@ class _Run:
         with self.console.status("building the learner"):
             if experiment.train.threads:
                 torch.set_num_threads(experiment.train.threads)
-            learner = experiment.build_learner(self.source)
+            # It imports, too.
+            with postponed_collection():
+                learner = experiment.build_learner(self.source)
             if start is not None:
                 checkpoint.restore(start, learner, RunFolder(self.folder).policy)
 
@@ -215,7 +217,7 @@ class _Run:
             report=progress,
         )
         try:
-            with progress, usual_collection():
+            with progress:
                 trainer.run()
         finally:
             learner.stop()

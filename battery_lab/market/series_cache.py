@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import inspect
 import json
 import logging
@@ -14,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from battery_lab.common.atomic_write import atomic_path
+from battery_lab.common.cache_folder import cache_folder, key_of, mark_used, source_digest, trim_cache
 from battery_lab.market.market_series import MarketSeries
 
 logger = logging.getLogger(__name__)
+CODE = source_digest(Path(__file__).parent.glob("*.py"))
 
 
 def cached(folder: str | None, key: str, make: Callable[[], MarketSeries]) -> MarketSeries:
@@ -32,13 +33,15 @@ def cached(folder: str | None, key: str, make: Callable[[], MarketSeries]) -> Ma
     """
     if folder is None:
         return make()
-    file = Path(folder).expanduser() / f"market-{key}.npz"
+    file = cache_folder(folder) / f"market-{key}.npz"
     stored = _read(file)
     if stored is not None:
+        mark_used(file)
         return stored
     series = make()
     try:
         _write(file, series)
+        trim_cache(file.parent)
     except OSError as error:
         logger.warning("The market could not be cached in %s (%s); the next start reads or simulates it", folder, error)
     return series
@@ -54,20 +57,15 @@ def cache_key(reader: type, options: Mapping[str, Any], files: Sequence[Path]) -
     """
     stats = [(str(file.resolve()), file.stat()) for file in files]
     sources = [[name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for name, stat in stats]
-    content = json.dumps([_code_digest(reader), options, sources], sort_keys=True, default=dict)
-    return hashlib.sha256(content.encode()).hexdigest()[:24]
+    content = json.dumps([options, sources], sort_keys=True, default=dict)
+    return key_of(CODE, reader.__qualname__, _own_code(reader), content)
 
 
 @functools.cache
-def _code_digest(reader: type) -> str:
-    """Return a hash of the code that a reader's series depends on: this package, and the file of the reader."""
-    hasher = hashlib.sha256(reader.__qualname__.encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        hasher.update(path.read_bytes())
+def _own_code(reader: type) -> str:
+    """Return a hash of the file that a reader's class is in, which may be the user's."""
     own = inspect.getsourcefile(reader)
-    if own is not None:
-        hasher.update(Path(own).read_bytes())
-    return hasher.hexdigest()
+    return "" if own is None else source_digest([Path(own)])
 
 
 def _write(file: Path, series: MarketSeries) -> None:

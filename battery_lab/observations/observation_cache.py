@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -14,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from battery_lab.common.atomic_write import atomic_path, atomic_write
+from battery_lab.common.cache_folder import cache_folder, key_of, mark_used, source_digest, trim_cache
 from battery_lab.envs.layout import Layout
 from battery_lab.observations.observation_set import ObservationSet
 from battery_lab.observations.observer import Table
@@ -21,9 +19,7 @@ from battery_lab.observations.scaling import Scaling
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOMS = ("observations", "market")  # code that observations depend on
-KEPT = 4  # tables in the cache; one takes about 100 MB for four years of five minutes
-# A cache costs time at most, so whatever is wrong with a file, it is computed again.
-DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError)
+CODE = source_digest(path for room in ROOMS for path in (PACKAGE / room).glob("*.py"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,24 +46,27 @@ class ObservationCache:
         if not self._is_own_code:
             return fit()
         file = self._file("scales", rows).with_suffix(".json")
-        with suppress(*DAMAGE):
-            return Scaling.from_json(json.loads(file.read_text()))
+        # A cache costs time at most, so whatever is wrong with a file, it is computed again.
+        with suppress(Exception):
+            scaling = Scaling.from_json(json.loads(file.read_text()))
+            mark_used(file)
+            return scaling
         scaling = fit()
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
             atomic_write(file, json.dumps(scaling.to_json()))
+            trim_cache(file.parents[1])
         return scaling
 
     def table(self, scaling: Scaling, tabulate: Callable[[], Table]) -> Table:
-        """Return the table of the whole series, computed now or earlier with the same scales.
-
-        A stored table stays on disk, and processes that use it share the memory of what they read.
-        """
+        """Return the table of the whole series, computed now or earlier with the same scales."""
         if not self._is_own_code:
             return tabulate()
         file = self._file("observations", scaling.to_json())
-        with suppress(*DAMAGE):
-            return _load(file)
+        with suppress(Exception):
+            table = _load(file)
+            mark_used(file)
+            return table
         table = tabulate()
         # A window is a view, which is computed faster than it is stored.
         if table.window is None:
@@ -81,37 +80,27 @@ class ObservationCache:
         return all(type(part).__module__.rpartition(".")[0] == __package__ for part in parts)
 
     def _file(self, kind: str, more: object) -> Path:
-        key = repr((self.data, self.price_lag, self.observation, np.__version__, _code_digest(), more))
-        return Path(self.folder) / kind / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+        key = key_of(self.data, self.price_lag, self.observation, CODE, more)
+        return cache_folder(self.folder) / kind / f"{key}.npz"
 
 
 def _load(file: Path) -> Table:
-    stored = json.loads(file.with_suffix(".json").read_text())
-    layout = Layout(**stored["layout"] | {"names": tuple(stored["layout"]["names"])})
-    # Writable in memory, as numba keeps compiled code for such arrays only; nothing is written to the file.
-    values = np.load(file, mmap_mode="c", allow_pickle=False)
-    if values.dtype != np.float32 or values.shape != tuple(stored["shape"]):
+    """Read a table into memory, so that nothing depends on the file afterwards.
+
+    Raises:
+        Exception: the file is missing or damaged; the archive has a checksum.
+    """
+    with np.load(file, allow_pickle=False) as stored:
+        about, state_numbers, values = json.loads(str(stored["layout"])), int(stored["state_numbers"]), stored["values"]
+    layout = Layout(**about | {"names": tuple(about["names"])})
+    if values.dtype != np.float32 or values.ndim != 2 or state_numbers + values.shape[1] != layout.size:
         raise ValueError(f"{file} holds another table")
-    os.utime(file)
-    return Table(layout=layout, values=np.asarray(values), window=None)
+    return Table(layout=layout, values=values, window=None)
 
 
 def _store(file: Path, table: Table) -> None:
-    """Write a table, and remove those that were not used for the longest time."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(file) as part:
-        np.save(part, table.values)
-    # Last: a table without it is not used.
-    about = {"layout": asdict(table.layout), "shape": table.values.shape}
-    atomic_write(file.with_suffix(".json"), json.dumps(about))
-    for old in sorted(file.parent.glob("[!p]*.npy"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
-        for path in (old.with_suffix(".json"), old):
-            path.unlink(missing_ok=True)
-
-
-@functools.cache
-def _code_digest() -> str:
-    hasher = hashlib.sha256()
-    for path in sorted(path for room in ROOMS for path in (PACKAGE / room).glob("*.py")):
-        hasher.update(path.read_bytes())
-    return hasher.hexdigest()[:16]
+    state_numbers = table.layout.size - table.values.shape[1]
+    with atomic_path(file) as part, part.open("xb") as out:
+        np.savez(out, layout=json.dumps(asdict(table.layout)), state_numbers=state_numbers, values=table.values)
+    trim_cache(file.parents[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from battery_lab.baselines import Baseline
 from battery_lab.common.array_cache import cached_array
+from battery_lab.common.cache_folder import cache_folder, key_of, source_digest
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -23,6 +23,8 @@ SOURCES = (
     *("planning/perfect_foresight", "planning/capped_optimum", "planning/daily_cap", "planning/capped_day"),
     *("planning/blended_schedules", "planning/throughput_price"),
 )
+FILES = (*(PACKAGE / f"{source}.py" for source in SOURCES), *(PACKAGE / "baselines").glob("*.py"))
+CODE = source_digest(FILES)
 
 
 def cached_requests(cache: str, name: str, baseline: Baseline, problem: DispatchProblem) -> NDArray[np.float64]:
@@ -59,22 +61,19 @@ def cached_numbers(
         shape: shape of the array; a stored one of another shape is damaged.
         compute: returns the array.
     """
-    path = Path(cache) / "baselines" / f"{name}-{_key(baseline, problem)}.npy"
+    path = cache_folder(cache) / "baselines" / f"{name}-{_key(baseline, problem)}.npy"
     return cached_array(path, shape, compute)
 
 
 def _key(baseline: Baseline, problem: DispatchProblem) -> str:
-    key = repr((problem.series.digest, problem.battery, problem.first, problem.end, problem.train_end))
-    key += repr((problem.price_lag, problem.bids, problem.throughput_price, baseline, _sources(type(baseline))))
-    return hashlib.sha256(key.encode()).hexdigest()[:16]
+    return key_of(
+        *(problem.series.digest, problem.battery, problem.first, problem.end, problem.train_end),
+        *(problem.price_lag, problem.bids, problem.throughput_price),
+        *(baseline, type(baseline).__qualname__, CODE, _own_code(type(baseline))),
+    )
 
 
-def _sources(baseline: type) -> str:
-    """Return a hash of the code that a baseline's requests depend on."""
+def _own_code(baseline: type) -> str:
+    """Return a hash of the file that a baseline's class is in, which may be the user's."""
     own = inspect.getsourcefile(baseline)
-    hasher = hashlib.sha256(baseline.__qualname__.encode())
-    for path in sorted({*(PACKAGE / f"{source}.py" for source in SOURCES), *(PACKAGE / "baselines").glob("*.py")}):
-        hasher.update(path.read_bytes())
-    if own is not None:
-        hasher.update(Path(own).read_bytes())
-    return hasher.hexdigest()[:16]
+    return "" if own is None else source_digest([Path(own)])

@@ -40,7 +40,8 @@ class BatteryMarket:
             ``bids``: a bid and an offer, made before the interval's price is known.
         action_levels: number of power levels of discrete actions; odd.
         bid_levels: number of prices of discrete bids.
-        cache: folder for baseline results, computed once per market and battery.
+        cache: folder of what is computed once: simulated markets, scales, observations, perfect-foresight values and
+            requests of baselines; ``~`` is the home folder.
     """
 
     metric_names: ClassVar[tuple[str, ...]] = tuple(LABELS)

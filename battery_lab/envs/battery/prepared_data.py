@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from battery_lab.common.array_cache import cached_array
-from battery_lab.envs.battery.baseline_cache import PACKAGE, SOURCES
+from battery_lab.common.cache_folder import cache_folder, key_of
+from battery_lab.envs.battery.baseline_cache import CODE
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.observation_cache import ObservationCache
@@ -48,10 +47,8 @@ class PreparedData:
     def hindsight(self, training: MarketSeries, battery: Battery) -> HindsightValue:
         """Return the perfect-foresight value of a battery's stored energy on the training prices, idle in gaps."""
         interval_h = training.interval_h
-        hasher = hashlib.sha256(repr((self.series.digest, len(training), battery)).encode())
-        for source in SOURCES:
-            hasher.update((PACKAGE / f"{source}.py").read_bytes())
-        file = Path(self.option.cache) / "hindsight" / f"{hasher.hexdigest()[:24]}.npy"
+        key = key_of(self.series.digest, len(training), battery, CODE)
+        file = cache_folder(self.option.cache) / "hindsight" / f"{key}.npy"
         return hindsight(training.price, battery, interval_h, partial(cached_array, file), training.gap)
 
     @property

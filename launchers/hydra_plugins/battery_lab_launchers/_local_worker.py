@@ -22,7 +22,7 @@ def main() -> None:
 
     from battery_lab.cli.error_messages import TRACEBACK_VARIABLE
     from battery_lab.cli.exit_on_error import exit_with_message
-    from battery_lab.common.garbage_collection import postponed_collection
+    from battery_lab.common.garbage_collection import exit_without_collection, postponed_collection
     from battery_lab.common.lean_imports import import_lean
 
     # The main command sets it so that Hydra raises errors. Here an error is to be one line in the log.
@@ -32,8 +32,10 @@ def main() -> None:
     if cores := task["cores"]:
         os.sched_setaffinity(0, cores)
     import_lean()
-    with exit_with_message(), postponed_collection():
-        from hydra_plugins.battery_lab_launchers._trial_job import run_trial_job
+    exit_without_collection()
+    with exit_with_message():
+        with postponed_collection():
+            from hydra_plugins.battery_lab_launchers._trial_job import run_trial_job
 
         outcome = run_trial_job(task["job"])
         with os.fdopen(int(sys.argv[1]), "wb") as pipe:

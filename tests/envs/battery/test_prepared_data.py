@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from battery_lab.market.synthetic import SyntheticMarket
-from battery_lab.observations.observation_cache import KEPT
 from battery_lab.observations.observation_set import ObservationSet
 from battery_lab.observations.past_features import Lags
 from battery_lab.planning import perfect_foresight
@@ -76,7 +75,7 @@ def test_another_split_fits_other_scales(tmp_path):
 
 def test_damaged_files_are_replaced(tmp_path, computed):
     expected = first_observations(make_world(tmp_path))
-    for file in [*(tmp_path / "scales").iterdir(), *(tmp_path / "observations").glob("*.npy")]:
+    for file in [*(tmp_path / "scales").iterdir(), *(tmp_path / "observations").iterdir()]:
         file.write_bytes(file.read_bytes()[:50])
     np.testing.assert_array_equal(first_observations(make_world(tmp_path)), expected)
     assert computed == ["fit", "tabulate"] * 2
@@ -88,13 +87,37 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
     np.testing.assert_array_equal(first_observations(make_world(blocked)), first_observations(make_world(tmp_path)))
 
 
-def test_the_tables_that_were_not_used_for_longest_are_removed(tmp_path, computed):
-    for seed in range(KEPT + 2):
-        first_observations(make_world(tmp_path, series=make_series(wavy_prices(24, seed=seed))))
-    assert len(list((tmp_path / "observations").iterdir())) == 2 * KEPT
-    del computed[:]
-    first_observations(make_world(tmp_path, series=make_series(wavy_prices(24, seed=KEPT + 1))))
-    assert computed == []
+def test_a_world_keeps_its_observations_if_the_cache_is_removed(tmp_path):
+    first_observations(make_world(tmp_path))
+    world = make_world(tmp_path)
+    env = world.vector_env(8, 0)
+    env.reset(seed=0)
+    for file in (tmp_path / "observations").iterdir():
+        file.write_bytes(b"")
+    observations = [env.step(np.full(8, k % 3))[0].copy() for k in range(50)]
+    other = make_world(tmp_path / "other").vector_env(8, 0)
+    other.reset(seed=0)
+    np.testing.assert_array_equal(observations, [other.step(np.full(8, k % 3))[0].copy() for k in range(50)])
+
+
+@pytest.mark.parametrize("change", [{"values": np.zeros((3, 1), np.float32)}, {"values": np.zeros((3, 2))}, {}])
+def test_a_table_that_does_not_fit_its_layout_is_computed(tmp_path, computed, change):
+    expected = first_observations(make_world(tmp_path))
+    (file,) = (tmp_path / "observations").iterdir()
+    stored = dict(np.load(file))
+    np.savez(file, **({"layout": stored["layout"]} if not change else stored | change))
+    np.testing.assert_array_equal(first_observations(make_world(tmp_path)), expected)
+    assert computed == ["fit", "tabulate", "tabulate"]
+
+
+def test_the_home_folder_may_be_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    world = make_world("~/cache", reward=option("reward", "regret"))
+    regrets(world)
+    world.baselines("test")
+    assert {path.name for path in (tmp_path / "cache").iterdir()} >= {"baselines", "hindsight", "observations"}
+    assert not (tmp_path / "~").exists()
 
 
 @dataclass(frozen=True, kw_only=True)
