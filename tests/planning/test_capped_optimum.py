@@ -95,6 +95,17 @@ def test_a_yearly_cap_earns_what_an_exact_programme_earns(seed):
     assert found.upper_bound >= exact * (1 - 1e-9)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_yearly_cap_may_equal_what_a_plan_sells(seed):
+    # 20 MWh in two days: two full hours, as the plan below the cap sells, up to rounding.
+    t = np.arange(96)
+    price = 50 + 60 * np.sin((t / 2 - 16) / 24 * 2 * np.pi) + np.random.default_rng(seed).normal(0, 25, len(t))
+    battery = make_battery(max_cycles_per_year=0.25 * 365)
+    found = capped_plan(price, battery, 0.5, days_of(price, 48))
+    check_replay(found, price, battery, 0.5, days_of(price, 48))
+    assert np.maximum(found.request_mw, 0).sum() / 2 == pytest.approx(20, abs=0.2)
+
+
 @pytest.mark.parametrize("changes", [{}, {"wear_per_mwh_charged": 3.0}, {"self_discharge_per_day": 0.1}])
 def test_both_caps_together_keep_both(changes):
     price = wavy_prices(20, 5, 48)
