@@ -21,15 +21,22 @@ SMALL = {
     "round_trip_efficiency": 1.0,
 }
 
+# Half of what is bought is lost, which pays at prices below zero. Full charge is one level.
+LOSSY = SMALL | {"round_trip_efficiency": 0.5, "charge_loss_share": 1.0}
+
 
 def days_of(prices, per_day=PER_DAY):
     return np.arange(len(prices)) // per_day
 
 
 def exact_profit(price, day, battery, step_mwh, day_mwh=np.inf, total_mwh=np.inf):
-    """Return the best profit on a grid of stored energy and of budgets, all in steps, by brute force."""
+    """Return the best profit on a grid of stored energy and of budgets, all in steps, by brute force.
+
+    Discharging is without loss.
+    """
     levels = round(battery.capacity_mwh / step_mwh) + 1
     most = round(battery.power_mw / step_mwh)
+    most_up = int(battery.power_mw * battery.charge_efficiency / step_mwh + 1e-9)
     budget = round(min(day_mwh, total_mwh, 1e6 if min(day_mwh, total_mwh) < 1e6 else 0) / step_mwh)
     resets = np.isfinite(day_mwh)
     value = np.zeros((budget + 1, levels))
@@ -37,10 +44,11 @@ def exact_profit(price, day, battery, step_mwh, day_mwh=np.inf, total_mwh=np.inf
         if resets and t + 1 < len(price) and day[t + 1] != day[t]:
             value = np.repeat(value[-1:], budget + 1, axis=0)
         best = np.full_like(value, -np.inf)
-        for move in range(-most, most + 1):  # levels sold
+        for move in range(-most_up, most + 1):  # levels sold
             low, high = max(move, 0), levels + min(move, 0)
             sold = max(move, 0)
-            gain = price[t] * move * step_mwh - battery.wear_per_mwh * sold * step_mwh
+            bought = max(-move, 0) / battery.charge_efficiency
+            gain = price[t] * (sold - bought) * step_mwh - battery.wear_per_mwh * sold * step_mwh
             target = value[: budget + 1 - sold, low - move : high - move] + gain
             best[sold:, low:high] = np.maximum(best[sold:, low:high], target)
         value = best
@@ -79,6 +87,20 @@ def test_a_daily_cap_earns_what_an_exact_programme_earns(seed):
     exact = exact_profit(price, days_of(price), battery, 5.0, day_mwh=40 * cycles)
     # The exact programme knows whole steps of 5 MWh only.
     assert found.profit >= exact * (1 - 0.003)
+    assert found.upper_bound >= exact * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("below_zero", [0.4, 0.8, 0.9])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_daily_cap_earns_what_an_exact_programme_earns_at_prices_below_zero(seed, below_zero):
+    rng, price, battery = random_case(seed)
+    price -= np.quantile(price, below_zero)
+    cycles = float(rng.choice([0.25, 0.5, 0.75, 1.0]))
+    capped = make_battery(**LOSSY, wear_per_mwh=battery.wear_per_mwh, max_cycles_per_day=cycles)
+    found = capped_plan(price, capped, 1.0, days_of(price))
+    check_replay(found, price, capped, 1.0, days_of(price))
+    exact = exact_profit(price, days_of(price), capped.priced(0.0), 5.0, day_mwh=40 * cycles)
+    assert found.profit >= exact * (1 - 0.0005)
     assert found.upper_bound >= exact * (1 - 1e-9)
 
 
