@@ -185,6 +185,11 @@ def test_a_throughput_price_is_the_smallest_that_keeps_the_cap():
     assert sold(fit_throughput_price(sold, 30)) <= 30
 
 
+def test_a_throughput_that_no_price_reduces_is_an_error():
+    with pytest.raises(ValueError, match="must fall to the cap of 30 MWh at some price, is 100"):
+        fit_throughput_price(lambda price: 100.0, 30)
+
+
 def test_a_throughput_price_reduces_the_discharge_of_perfect_foresight_to_the_cap():
     price = wavy_prices(20, 6, 48)
 
