@@ -178,8 +178,15 @@ def _worth(after: Array, at: float, left: float, span: float) -> float:
     return float(below + (position - low) * (interpolate(after[low + 1], at) - below))
 
 
-def market_cases(count: int, seed: int, interval_h: float) -> list[Case]:
-    """Return random stretches of 3 to 10 days of the synthetic market, with caps of 0.5 to 1.5 cycles per day."""
+def market_cases(count: int, seed: int, interval_h: float, below_zero: float | None = None) -> list[Case]:
+    """Return random stretches of 3 to 10 days of the synthetic market, with caps of 0.5 to 1.5 cycles per day.
+
+    Args:
+        count: number of cases.
+        seed: of the random choices.
+        interval_h: length of an interval, hours.
+        below_zero: share of the prices of each stretch that are below zero, by a shift of all; None: as they are.
+    """
     from battery_lab.config.build import build_part
     from battery_lab.config.compose import compose
 
@@ -194,7 +201,8 @@ def market_cases(count: int, seed: int, interval_h: float) -> list[Case]:
         values = {name: getattr(battery, name) for name in battery.__dataclass_fields__}
         capped = type(battery)(**(values | {"max_cycles_per_day": float(rng.choice([0.5, 1.0, 1.5]))}))
         rows = slice(first, first + days * per_day)
-        cases.append(Case(price[rows].copy(), np.arange(days * per_day) // per_day, capped, interval_h))
+        shift = 0.0 if below_zero is None else np.quantile(price[rows], below_zero)
+        cases.append(Case(price[rows] - shift, np.arange(days * per_day) // per_day, capped, interval_h))
     return cases
 
 
@@ -207,5 +215,8 @@ def table(results: Sequence[Result]) -> str:
 if __name__ == "__main__":
     for interval_h in (0.5, 1.0):
         compare(market_cases(1, 1, interval_h), [8], [24], at_least=100)  # compiles
-        print(f"{60 * interval_h:g} minutes")
-        print(table(compare(market_cases(12, 0, interval_h), [8, 16, 48], [12, 24], at_least=100)), flush=True)
+        for below_zero in (None, 0.4, 0.6, 0.8):
+            cases = market_cases(12, 0, interval_h, below_zero)
+            share = np.mean(np.concatenate([case.price for case in cases]) < 0)
+            print(f"{60 * interval_h:g} minutes, {share:.0%} of prices below zero")
+            print(table(compare(cases, [8, 16, 48], [12, 24], at_least=100)), flush=True)

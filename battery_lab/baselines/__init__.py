@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
@@ -20,3 +20,11 @@ class Baseline(Protocol):
         allow, caps on cycles included. A plan that does not count what is left of them uses
         ``problem.planning_battery``, whose wear includes a throughput price.
         """
+
+
+@runtime_checkable
+class BoundedBaseline(Baseline, Protocol):
+    """A baseline that plans with all prices known, and knows the most that any schedule can earn."""
+
+    def bounded_requests(self, problem: DispatchProblem) -> tuple[Array, float]:
+        """Return the (T,) requests in MW, and an upper bound of profit in the market's currency; NaN if it has none."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from battery_lab.common.validated_options import options
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
@@ -18,7 +20,15 @@ class PerfectForesight:
 
     def requests(self, problem: DispatchProblem) -> Array:
         """Return the (T,) optimal requests in MW."""
+        return self.bounded_requests(problem)[0]
+
+    def bounded_requests(self, problem: DispatchProblem) -> tuple[Array, float]:
+        """Return the (T,) optimal requests in MW, and the most that any schedule earns, in the market's currency.
+
+        The bound is NaN without caps on cycles: then the schedule is optimal.
+        """
         price, battery, interval_h = problem.dispatched.price, problem.battery, problem.series.interval_h
         if battery.has_caps:
-            return capped_plan(price, battery, interval_h, problem.allowance.day).request_mw
-        return plan(price, battery, interval_h).request_mw
+            capped = capped_plan(price, battery, interval_h, problem.allowance.day)
+            return capped.request_mw, capped.upper_bound
+        return plan(price, battery, interval_h).request_mw, math.nan

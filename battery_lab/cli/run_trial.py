@@ -41,7 +41,7 @@ def run_trial(config: DictConfig) -> float:
             update_parts(config)
         if not in_sweep and OmegaConf.select(config, "sweep.dry_run"):
             raise ConfigError(
-                "sweep.dry_run=true shows what a sweep would do, and this is a single run: add --multirun"
+                "sweep.dry_run=true shows the trials of a sweep, but this is a single run: add --multirun"
             )
         note_choices(config, HydraConfig.get().runtime.choices)
         if resumed:

@@ -62,6 +62,8 @@ def splice_to_cap(
 ) -> Array:
     """Return (T,) requests in MWh that follow one path, then a mean of both, then the other, and sell at most a cap.
 
+    Up to the rounding of sums: the battery delivers nothing beyond its cap.
+
     The mean covers the shortest possible stretch between two joints, so that little is lost where profit is not
     concave.
 
@@ -80,7 +82,9 @@ def splice_to_cap(
     blend_requests(requests[1], over, under, 0.0, limits)
     sold_over, sold_under = (np.concatenate([[0.0], np.cumsum(np.maximum(x, 0.0))])[edges] for x in requests)
     total = sold_over + sold_under[-1] - sold_under  # if the change is there
-    place = int(np.flatnonzero(total <= cap_mwh)[-1])
+    fits = total <= cap_mwh
+    fits[0] = True  # the whole of the second path; sums in another order may round to more than the cap
+    place = int(np.flatnonzero(fits)[-1])
     first, request = edges[place], requests[1].copy()
     request[:first] = requests[0][:first]
     if place < len(edges) - 1:

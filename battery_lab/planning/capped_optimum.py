@@ -31,7 +31,8 @@ class CappedPlan(Plan):
     """The perfect-foresight schedule under caps on cycles.
 
     Attributes:
-        upper_bound: no schedule under the caps earns more, up to the rounding of the energy grid.
+        upper_bound: no schedule under the caps earns more, up to the rounding of the energy grid, which can put the
+            bound slightly below a profit that was earned.
     """
 
     upper_bound: float
@@ -137,8 +138,7 @@ class _CappedProblem:
         delivered = [self._replay(request)[0] for request in requests]
         profits = [self._replay(power)[1] for power in delivered]
         best = int(np.argmax(profits))
-        # The rounding of the grid can put the bound below a profit that was earned.
-        return CappedPlan(request_mw=delivered[best], profit=profits[best], upper_bound=max(bound, profits[best]))
+        return CappedPlan(request_mw=delivered[best], profit=profits[best], upper_bound=bound)
 
     def _replay(self, request_mw: Array) -> tuple[Array, float]:
         """Return (T,) delivered power in MW and the profit."""

@@ -74,8 +74,7 @@ def daily_cap_plan(
         multipliers: number of prices on throughput that backward induction tries per day.
     """
     bounds, share = day_bounds(day), np.arange(multipliers) / multipliers
-    highest = np.maximum(np.maximum.reduceat(price, bounds[:-1]) - grid.wear_per_mwh, 0.0)
-    tried = highest[:, None] * share**2  # denser near zero, where most days are
+    tried = _highest_multipliers(price, bounds, grid)[:, None] * share**2  # denser near zero, where most days are
     days, knots = len(bounds) - 1, np.linspace(0, grid.size - 1, min(KNOTS, grid.size))
     values = np.zeros((2, days + 1, grid.size))
     midnights = _Midnights(values[0], values[1], np.zeros((days, grid.size), np.int64))
@@ -86,6 +85,18 @@ def daily_cap_plan(
         other = _follow_days(price, energy_mwh, bounds, grid, day_mwh, tried, midnights._replace(worth=midnights.bound))
         request = max(request, other, key=lambda requests: _profit(price, requests, grid))
     return DailyCapPlan(request, bound)
+
+
+def _highest_multipliers(price: Array, bounds: Ints, grid: EnergyGrid) -> Array:
+    """Return the (D,) price on throughput at which a day sells nothing: the most that a MWh sold earns.
+
+    That is the day's highest price, and below zero also what it earns to buy again what was sold, that day or the next.
+    """
+    lowest = np.minimum.reduceat(price, bounds[:-1])
+    lowest[:-1] = np.minimum(lowest[:-1], lowest[1:])
+    refill = -(lowest + grid.grid_fee_per_mwh + grid.wear_per_mwh_charged) * grid.bought_mwh / grid.sold_mwh
+    earned = np.maximum.reduceat(price, bounds[:-1]) - grid.wear_per_mwh + np.maximum(refill, 0.0)
+    return np.asarray(np.maximum(earned, 0.0))
 
 
 def _profit(price: Array, request_mwh: Array, grid: EnergyGrid) -> float:

@@ -18,8 +18,11 @@ def fit_throughput_price(sold_mwh: Callable[[float], float], cap_mwh: float) -> 
         cap_mwh: the cap.
 
     Returns:
-        The price, currency per MWh discharged. At it, throughput is at most the cap, unless it exceeds the cap at any
-        price (where prices below zero pay for discharging nothing else can use).
+        The price, currency per MWh discharged. At it, throughput is at most the cap.
+
+    Raises:
+        ValueError: throughput exceeds the cap at any price; that of an optimal plan does not, as a discharge then costs
+            more than it can earn.
     """
     if sold_mwh(0.0) <= cap_mwh:
         return 0.0
@@ -29,6 +32,8 @@ def fit_throughput_price(sold_mwh: Callable[[float], float], cap_mwh: float) -> 
         if sold <= cap_mwh:
             break
         low, high = high, 2 * high
+    else:
+        raise ValueError(f"throughput must fall to the cap of {cap_mwh} MWh at some price, is {sold} MWh at {low:g}")
     for _ in range(HALVINGS):
         if sold >= (1 - TOLERANCE) * cap_mwh:
             break

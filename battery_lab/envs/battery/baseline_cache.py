@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.baselines import Baseline
+from battery_lab.baselines import Baseline, BoundedBaseline
 from battery_lab.common.array_cache import cached_array
 from battery_lab.common.cache_folder import cache_folder, key_of, source_digest
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
@@ -18,10 +19,10 @@ PACKAGE = Path(__file__).resolve().parents[2]
 # Code that the requests depend on, besides the baselines themselves.
 SOURCES = (
     *("envs/battery/physics", "envs/battery/delivery", "envs/battery/cycle_caps"),
-    *("envs/battery/dispatch_problem", "market/market_series"),
+    *("envs/battery/dispatch_problem", "envs/battery/transition", "market/market_series"),
     *("planning/bellman_backup", "planning/bid_clearing", "planning/energy_grid", "planning/marginal_bids"),
     *("planning/perfect_foresight", "planning/capped_optimum", "planning/daily_cap", "planning/capped_day"),
-    *("planning/blended_schedules", "planning/throughput_price"),
+    *("planning/blended_schedules", "planning/throughput_price", "envs/battery/fitted_throughput_price"),
 )
 FILES = (*(PACKAGE / f"{source}.py" for source in SOURCES), *(PACKAGE / "baselines").glob("*.py"))
 CODE = source_digest(FILES)
@@ -39,8 +40,23 @@ def cached_requests(cache: str, name: str, baseline: Baseline, problem: Dispatch
     Returns:
         (T,) requested power in each interval, MW.
     """
-    shape = (problem.end - problem.first,)
-    return cached_numbers(cache, name, baseline, problem, shape, lambda: baseline.requests(problem))
+    return cached_schedule(cache, name, baseline, problem)[0]
+
+
+def cached_schedule(
+    cache: str, name: str, baseline: Baseline, problem: DispatchProblem
+) -> tuple[NDArray[np.float64], float]:
+    """Return what ``cached_requests`` returns, and the upper bound of profit that the baseline knows, or NaN."""
+
+    def compute() -> NDArray[np.float64]:
+        if isinstance(baseline, BoundedBaseline):
+            requests, bound = baseline.bounded_requests(problem)
+        else:
+            requests, bound = baseline.requests(problem), math.nan
+        return np.append(requests, bound)
+
+    numbers = cached_numbers(cache, name, baseline, problem, (problem.end - problem.first + 1,), compute)
+    return numbers[:-1], float(numbers[-1])
 
 
 def cached_numbers(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from battery_lab.envs.battery.action_set import Actions, ActionSet
-from battery_lab.envs.battery.baseline_cache import cached_requests
+from battery_lab.envs.battery.baseline_cache import cached_schedule
 from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
 from battery_lab.envs.battery.bidding_problem import BatteryBiddingProblem
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
@@ -178,8 +178,10 @@ class BatteryWorld:
         evaluations = {}
         for name in self._option.baselines if names is None else names:
             baseline = self._option.baselines[name]
-            dispatch = Dispatch.replay(problem, cached_requests(self._option.cache, name, baseline, problem))
-            evaluations[name] = Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame())
+            requests, bound = cached_schedule(self._option.cache, name, baseline, problem)
+            dispatch = Dispatch.replay(problem, requests)
+            metrics = dispatch.metrics() | dispatch.gap_metrics(bound)
+            evaluations[name] = Evaluation(metrics=metrics, frame=dispatch.frame())
         return evaluations
 
     def panels(self, frame: pd.DataFrame, baselines: Mapping[str, Evaluation]) -> Sequence[Panel]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,12 @@ class Dispatch:
             "equivalent_full_cycles_per_day": throughput_mwh / battery.capacity_mwh / days,
             **(self._cap_metrics() if battery.has_caps else {}),
         }
+
+    def gap_metrics(self, bound: float) -> dict[str, float]:
+        """Return the fraction of an upper bound of profit that this dispatch may fall short of it; none if NaN."""
+        if math.isnan(bound):
+            return {}
+        return {"duality_gap": (bound - float(self.transition.profit.sum())) / bound if bound > 0 else 0.0}
 
     def _cap_metrics(self) -> dict[str, float]:
         """Return the most cycles in a local day, and fractions of the caps used: the mean of all days, and the year."""

@@ -14,6 +14,7 @@ from battery_lab.envs.battery import parallel_stretches
 from battery_lab.envs.battery.action_set import ActionSet
 from battery_lab.envs.battery.cycle_caps import left_shares, new_meters
 from battery_lab.envs.battery.dispatch_result import Dispatch
+from battery_lab.planning.capped_optimum import capped_plan
 from tests.compositions import option
 from tests.envs.small_world import make_option, make_world
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
@@ -147,6 +148,21 @@ def test_metrics_say_what_is_used_of_those_caps_that_are_set(tmp_path, caps, nam
         assert 0 < foresight["daily_cap_used"] <= 1
     if "yearly_cap_used" in names:
         assert 0.9 < foresight["yearly_cap_used"] <= 1
+
+
+@pytest.mark.parametrize("caps", [{}, *CAPS], ids=["none", *IDS])
+def test_perfect_foresight_states_its_duality_gap_under_caps(tmp_path, caps):
+    first, cached = (world_of(tmp_path, caps).baselines("test", ["perfect_foresight", "rule"]) for _ in range(2))
+    assert first["perfect_foresight"].metrics == cached["perfect_foresight"].metrics
+    assert "duality_gap" not in first["rule"].metrics
+    if not caps:
+        assert "duality_gap" not in first["perfect_foresight"].metrics
+        return
+    problem = world_of(tmp_path, caps).problem("test")
+    plan = capped_plan(problem.dispatched.price, problem.battery, 0.5, problem.allowance.day)
+    gap = first["perfect_foresight"].metrics["duality_gap"]
+    assert gap == pytest.approx(1 - plan.profit / plan.upper_bound, abs=1e-9)
+    assert -1e-4 <= gap <= 0.01
 
 
 def test_what_is_known_and_the_summary_name_the_caps(tmp_path):
