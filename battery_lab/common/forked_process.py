@@ -1,7 +1,7 @@
-"""Forked processes: functions that run in copies of this process, so that nothing that they leave in memory stays.
+"""Forked processes: functions that run in copies of this process, so that their changes to memory are lost.
 
-Each copy leads a session of its own, and so does whatever it starts. When its result has arrived, or when this process
-ends in any way, the whole session is killed.
+Each copy runs in a new session, together with the processes that it starts. The session is killed when the result has
+arrived, and also when this process ends.
 """
 
 from __future__ import annotations

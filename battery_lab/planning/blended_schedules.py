@@ -42,11 +42,11 @@ def blend_requests(request: Array, over: Array, under: Array, share: float, limi
 
 
 @nb.njit(cache=True)
-def blend_to_cap(request: Array, over: Array, under: Array, cap_mwh: float, limits: Limits) -> float:
-    """Write the requests of the mean with the largest share of ``over`` that sells at most a cap; return its share."""
+def blend_to_cap(request: Array, over: Array, under: Array, cap_mwh: float, limits: Limits) -> None:
+    """Write the requests of the mean with the largest share of ``over`` that sells at most a cap."""
     low, high = 0.0, 1.0
     if blend_requests(request, over, under, high, limits) <= cap_mwh:
-        return high
+        return
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
         if blend_requests(request, over, under, middle, limits) <= cap_mwh:
@@ -54,7 +54,6 @@ def blend_to_cap(request: Array, over: Array, under: Array, cap_mwh: float, limi
         else:
             high = middle
     blend_requests(request, over, under, low, limits)
-    return low
 
 
 def splice_to_cap(

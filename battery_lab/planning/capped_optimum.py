@@ -18,10 +18,8 @@ from battery_lab.envs.battery.transition import Transition
 from battery_lab.planning.blended_schedules import splice_to_cap
 from battery_lab.planning.daily_cap import daily_cap_plan, day_bounds
 from battery_lab.planning.perfect_foresight import Plan, optimum_grid, plan
+from battery_lab.planning.throughput_price import bracket_cap
 
-FIRST_PRICE = 10.0
-DOUBLINGS = 30
-HALVINGS = 12
 CLOSE = 0.01  # of the allowance: bisection ends when the plans on both sides differ by less
 SAME_ENERGY = 0.005  # of the capacity: two plans meet where their stored energy differs by less
 
@@ -93,25 +91,18 @@ class _CappedProblem:
 
     def _bisect(self, first: _PricedPlan) -> tuple[_PricedPlan, _PricedPlan, float]:
         """Return plans that sell just more and at most the allowance, and the smallest upper bound."""
-        allowed = self._allowance.stretch_mwh
-        over, bound, low, high = first, first.bound, 0.0, FIRST_PRICE
-        for _ in range(DOUBLINGS):
-            under = self._at(high)
-            bound = min(bound, under.bound + high * allowed)
-            if under.sold_mwh <= allowed:
-                break
-            over, low, high = under, high, 2 * high
-        for _ in range(HALVINGS):
-            if over.sold_mwh - under.sold_mwh <= CLOSE * allowed:
-                break
-            middle = (low + high) / 2
-            side = self._at(middle)
-            bound = min(bound, side.bound + middle * allowed)
-            if side.sold_mwh <= allowed:
-                under, high = side, middle
-            else:
-                over, low = side, middle
-        return over, under, bound
+        allowed, bounds = self._allowance.stretch_mwh, [first.bound]
+
+        def plan_at(price: float) -> _PricedPlan:
+            side = self._at(price)
+            bounds.append(side.bound + price * allowed)
+            return side
+
+        def is_close(over: _PricedPlan, under: _PricedPlan) -> bool:
+            return over.sold_mwh - under.sold_mwh <= CLOSE * allowed
+
+        sides = bracket_cap(plan_at, lambda side: side.sold_mwh, allowed, first, is_close)
+        return sides.over, sides.under, min(bounds)
 
     def _at(self, throughput_price: float) -> _PricedPlan:
         """Return the best plan under the daily cap alone, with a price on throughput."""
