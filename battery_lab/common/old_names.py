@@ -131,7 +131,7 @@ RENAMED = {
 # Class -> options that it did not have yet, with the values that match its behavior then.
 ADDED_OPTIONS: dict[str, dict[str, object]] = {
     "battery_lab.algos.ppo.PPO": {"min_batches": 0},
-    "battery_lab.envs.battery.environment.BatteryMarket": {"bid_levels": 9},
+    "battery_lab.envs.battery.environment.BatteryMarket": {"bid_levels": 9, "skip_last_days": 0},
     "battery_lab.envs.battery.physics.Battery": {
         "wear_per_mwh_charged": 0.0,
         "max_cycles_per_day": None,

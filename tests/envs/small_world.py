@@ -41,6 +41,7 @@ def make_option(cache: Any, series: MarketSeries | None = None, **changes: Any) 
         "episode_days": 2.0,
         "validation_days": 3,
         "test_days": 4,
+        "skip_last_days": 0,
         "actions": "auto",
         "action_levels": 3,
         "bid_levels": 5,

@@ -240,6 +240,7 @@ class BatteryWorld:
             validation_days=option.validation_days,
             episode_days=option.episode_days,
             warm_up=self._warm_up,
+            skipped_days=option.skip_last_days,
         )
 
     @cached_property

@@ -36,6 +36,7 @@ class BatteryMarket:
         episode_days: length of a training episode.
         validation_days: length of the validation period, which lies between the training and the test period.
         test_days: length of the test period, the last of the series.
+        skip_last_days: days at the end of the series that are left out, as if the data ended earlier.
         actions: ``auto`` (power, of any kind that the algorithm can learn), ``discrete`` or ``continuous`` power, or
             ``bids``: a bid and an offer, made before the interval's price is known.
         action_levels: number of power levels of discrete actions; odd.
@@ -47,7 +48,7 @@ class BatteryMarket:
     metric_names: ClassVar[tuple[str, ...]] = tuple(LABELS)
     evaluation_overrides: ClassVar[tuple[str, ...]] = (
         *("market", "battery"),
-        *("env.price_lag", "env.validation_days", "env.test_days", "env.baselines"),
+        *("env.price_lag", "env.validation_days", "env.test_days", "env.skip_last_days", "env.baselines"),
     )
     data_paths: ClassVar[tuple[str, ...]] = ("market.path",)
 
@@ -60,6 +61,7 @@ class BatteryMarket:
     episode_days: Annotated[float, Field(gt=0, le=3660), Unit("days")]
     validation_days: Annotated[Int, Field(ge=1), Unit("days")]
     test_days: Annotated[Int, Field(ge=1), Unit("days")]
+    skip_last_days: Annotated[Int, Field(ge=0), Unit("days")]
     actions: Literal["auto", "discrete", "continuous", "bids"]
     action_levels: Int
     bid_levels: Annotated[Int, Field(ge=2, le=50), Unit("prices")]
@@ -96,4 +98,6 @@ class BatteryMarket:
         """
         market = self.market
         series = market.load_cached(self.cache) if isinstance(market, CacheableMarket) else market.load()
+        if self.skip_last_days:
+            series = series.rows(0, max(0, len(series) - self.skip_last_days * series.intervals_per_day))
         return BidAndAuditWorld(self, series, actions, observation_state)

@@ -36,7 +36,13 @@ class TimeSplit:
 
 
 def split_time(
-    series: MarketSeries, *, test_days: int, validation_days: int, episode_days: float, warm_up: int
+    series: MarketSeries,
+    *,
+    test_days: int,
+    validation_days: int,
+    episode_days: float,
+    warm_up: int,
+    skipped_days: int = 0,
 ) -> TimeSplit:
     """Split a series by time.
 
@@ -46,6 +52,7 @@ def split_time(
         validation_days: length of the validation period, before the test period, days.
         episode_days: length of a training episode, days.
         warm_up: rows of history that an observation needs; no episode starts in the first ``warm_up`` rows.
+        skipped_days: days after the series that were left out, for error messages.
 
     Raises:
         ConfigError: an episode is shorter than an interval, or does not fit between two gaps.
@@ -58,9 +65,10 @@ def split_time(
     rule = f"must be at least one interval, {series.interval_h / 24:.4g} days"
     require(episode >= 1, "env.episode_days", rule, episode_days)
     if train_end - warm_up - episode < 1:
+        skipped = f" without the last {skipped_days} (env.skip_last_days={skipped_days})" if skipped_days else ""
         needed = (warm_up + episode + 1) / per_day + validation_days + test_days
         raise DataError(
-            f"market {series.name} holds {series.days:.1f} days, and the split needs at least {needed:.1f}: "
+            f"market {series.name} holds {series.days:.1f} days{skipped}, and the split needs at least {needed:.1f}: "
             f"{test_days} for test (env.test_days), {validation_days} for validation (env.validation_days) and "
             f"an episode (env.episode_days={episode_days:g}) with its history for training; "
             "give more files or shorten these"

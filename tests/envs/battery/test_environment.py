@@ -97,6 +97,22 @@ def test_a_short_market_is_rejected_with_the_needed_length(tmp_path):
         make_world(tmp_path, series=make_series(wavy_prices(8)))
 
 
+def test_skipped_days_at_the_end_are_as_if_the_data_ended_earlier(tmp_path):
+    prices = wavy_prices(30)
+    skipped = make_world(tmp_path, series=make_series(prices), skip_last_days=6)
+    shorter = make_world(tmp_path, series=make_series(prices[: 24 * 288]))
+    assert skipped.summary() == shorter.summary()
+    assert skipped.digest == shorter.digest
+    assert skipped.evaluate(hold, "test").frame.equals(shorter.evaluate(hold, "test").frame)
+
+
+@pytest.mark.parametrize("days", [22, 24, 1000])
+def test_too_many_skipped_days_are_rejected_with_the_length_that_is_left(tmp_path, days):
+    left = max(0, 24 - days)
+    with pytest.raises(DataError, match=rf"holds {left}\.0 days .*env\.skip_last_days={days}"):
+        make_world(tmp_path, skip_last_days=days)
+
+
 def test_a_gap_in_evaluated_time_is_rejected_with_its_time(tmp_path):
     gap = np.zeros(24 * 288, bool)
     gap[22 * 288] = True
@@ -118,6 +134,7 @@ def test_an_episode_that_does_not_fit_between_gaps_is_rejected(tmp_path):
         ({"episode_days": 0}, "env.episode_days"),
         ({"validation_days": 0}, "env.validation_days"),
         ({"test_days": 0}, "env.test_days"),
+        ({"skip_last_days": -1}, "env.skip_last_days"),
         ({"actions": "both"}, "env.actions"),
         ({"action_levels": 4}, "env.action_levels must be an odd number"),
         ({"action_levels": 1}, "env.action_levels"),
