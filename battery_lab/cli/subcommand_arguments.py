@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -30,6 +31,19 @@ def key_values(arguments: Sequence[str], names: Sequence[str] | None = None) -> 
             raise ConfigError(f"{key}={chosen[key]} and {key}={value} cannot be combined: leave one out")
         chosen[key] = value
     return chosen
+
+
+def refuse_misspelt(command: str, keys: Iterable[str], names: Sequence[str]) -> None:
+    """Raise ConfigError for a key that is close to an argument of a command, but is none.
+
+    Args:
+        command: the command.
+        keys: the keys that were typed.
+        names: the command's own arguments.
+    """
+    for key in keys:
+        if key not in names and (close := difflib.get_close_matches(key, names, n=1, cutoff=0.75)):
+            raise ConfigError(f"{key} is not an argument of battery-lab {command}; did you mean {close[0]}?")
 
 
 def run_folder(chosen: dict[str, str]) -> Path:

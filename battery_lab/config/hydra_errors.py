@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.config.conf_folder import conf_dir
@@ -96,6 +97,9 @@ def no_key(key: str, config: Mapping[str, Any], options: Sequence[str] = ()) -> 
         options: options of its group that have the key.
     """
     parent, rest = "", key.split(".")
+    # If the option of a group is refused, the configuration may be that of the defaults, which have the group.
+    if (rest[0] not in config or not rest[1:]) and (owners := _owners(rest[0])):
+        return f"{key} is not an option of this trial: only {' or '.join(owners)} has the group {rest[0]}"
     node: Any = config
     while len(rest) > 1 and isinstance(node, Mapping) and isinstance(node.get(rest[0]), Mapping):
         parent, node = f"{parent}{rest[0]}.", node[rest[0]]
@@ -118,6 +122,18 @@ def no_key(key: str, config: Mapping[str, Any], options: Sequence[str] = ()) -> 
 def _meant(name: str, names: Sequence[str], before: str = "", after: str = "") -> str:
     close = difflib.get_close_matches(name, names, n=1) or [known for known in names if name and known.startswith(name)]
     return f"; did you mean {before}{close[0]}{after}?" if close else ""
+
+
+def _owners(group: str) -> list[str]:
+    """Return the options that add a group to a trial, such as ``env=battery`` for ``market``."""
+    owners = []
+    for path in sorted(conf_dir().glob("*/*.yaml")):
+        option: Any = OmegaConf.load(path)
+        entries = option.get("defaults", []) if isinstance(option, DictConfig) else []
+        names = [str(name) for entry in entries if isinstance(entry, DictConfig) for name in entry]
+        if any(name.partition("@")[0] == f"/{group}" for name in names):
+            owners.append(f"{path.parent.name}={path.stem}")
+    return owners
 
 
 def _groups() -> list[str]:

@@ -104,6 +104,7 @@ def test_a_function_with_all_prices_ends_with_an_error(lab, market):
         (["moments=5"], "audit needs either run=<folder> or decide=<package.module>:<function>"),
         (["run=ppo", f"decide={FUNCTIONS}:honest"], "audit needs either run=<folder> or decide=.*"),
         (["run=ppo", "period=training"], "period must be one of ('test', 'validation'), got 'training'"),
+        (["run=ppo", "momnets=5"], "momnets is not an argument of battery-lab audit; did you mean moments?"),
         (["run=ppo", "moments=0"], "moments must be a whole number, 1 or more, got '0'"),
         (["run=ppo", "seed=-1"], "seed must be a whole number, 0 or more, got '-1'"),
         (["run=ppo"], "run=ppo must name a run folder that holds trial.yaml, and it holds none"),

@@ -111,6 +111,7 @@ def test_another_battery_and_market_can_be_chosen_as_in_evaluate(bids, tmp_path:
     ("choices", "message"),
     [
         ([], "soc=<fraction> must give the state of charge at the start of the interval, such as soc=0.5"),
+        (["socc=0.5"], "socc is not an argument of battery-lab bids; did you mean soc?"),
         (["soc=half"], "soc must be a number, such as soc=0.5, got 'half'"),
         (["soc=nan"], "soc must be a number, such as soc=0.5, got 'nan'"),
         (

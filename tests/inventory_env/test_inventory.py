@@ -52,6 +52,16 @@ def run(folder, *arguments):
     return output
 
 
+@pytest.mark.parametrize("override", ["battery.capacity_mwh=20", "market=aemo", "observation.soc=true"])
+def test_an_option_of_another_environment_is_refused_with_the_one_that_has_it(tmp_path, override):
+    process = start(tmp_path, "--config-dir", HERE / "conf", "env=inventory", "env.path=demand.csv", override)
+    output, _ = process.communicate(timeout=900)
+    key = override.partition("=")[0]
+    group = key.partition(".")[0]
+    assert process.returncode == 1
+    assert f"{key} is not an option of this trial: only env=battery has the group {group}" in output
+
+
 def choices(folder):
     demand = write_demand(folder / "demand.csv")
     parts = ("env=inventory", f"env.path={demand}", *SMALL, *SMALL_ALGOS["ppo"], *SMALL_NETWORK)

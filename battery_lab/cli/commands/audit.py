@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from battery_lab.cli.build_experiment import build_experiment
-from battery_lab.cli.subcommand_arguments import folder, key_values, refuse_retraining, run_folder
+from battery_lab.cli.subcommand_arguments import folder, key_values, refuse_misspelt, refuse_retraining, run_folder
 from battery_lab.common.errors import ConfigError, require, require_choice
 from battery_lab.common.forked_process import in_forked_processes
 from battery_lab.config.build import build_part, resolve
@@ -47,6 +47,7 @@ def main(arguments: list[str]) -> Path:
         SystemExit: decisions moved.
     """
     given = key_values(arguments)
+    refuse_misspelt("audit", given, ("run", "decide", *DEFAULTS))
     settings = {name: given.pop(name, default) for name, default in DEFAULTS.items()}
     require_choice("period", settings["period"], ("test", "validation"))
     moments, seed = (_whole(name, settings[name], low) for name, low in (("moments", 1), ("seed", 0)))

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from battery_lab.cli.build_experiment import build_experiment
-from battery_lab.cli.subcommand_arguments import folder, key_values, refuse_retraining, run_folder
+from battery_lab.cli.subcommand_arguments import folder, key_values, refuse_misspelt, refuse_retraining, run_folder
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError, require
 from battery_lab.config.environment_class_attributes import evaluation_overrides
@@ -47,6 +47,7 @@ def main(arguments: list[str]) -> BidSheet:
         LabError: there is no such run, it makes no bids, an argument is wrong, or prices are missing.
     """
     chosen = key_values(arguments)
+    refuse_misspelt("bids", chosen, OWN)
     run = run_folder(chosen)
     if not chosen.get("soc"):
         raise ConfigError("soc=<fraction> must give the state of charge at the start of the interval, such as soc=0.5")
