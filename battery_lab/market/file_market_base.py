@@ -15,10 +15,10 @@ from pydantic import AfterValidator, Field
 
 from battery_lab.common.errors import DataError, require
 from battery_lab.common.validated_options import Rule, Unit, options
-from battery_lab.market.interval_grid import Grid, put_on_grid
+from battery_lab.market.interval_grid import Grid, find_interval, put_on_grid
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.price_files import CSV_SUFFIXES, find_files
-from battery_lab.market.row_checks import check_increasing, find_interval
+from battery_lab.market.row_order import check_increasing
 from battery_lab.market.row_selection import join_names, mixed_selection_error, select_rows
 from battery_lab.market.rows_with_source import Rows
 from battery_lab.market.series_cache import cache_key, cached

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -110,22 +109,3 @@ class MarketSeries:
             hasher.update(name.encode())
             hasher.update(np.ascontiguousarray(self.columns[name]).tobytes())
         return hasher.hexdigest()[:16]
-
-
-class Market(Protocol):
-    """An option of conf/market: a source of prices."""
-
-    def load(self) -> MarketSeries:
-        """Return the whole series.
-
-        Raises:
-            DataError: the source cannot be used; the message names the file, the row and the remedy.
-        """
-
-
-@runtime_checkable
-class CacheableMarket(Market, Protocol):
-    """A market without files, whose series a cache may keep. Markets with files have a cache of their own."""
-
-    def load_cached(self, folder: str) -> MarketSeries:
-        """Return what ``load`` returns, from the cache in a folder if it holds the series."""

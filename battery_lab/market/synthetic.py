@@ -33,8 +33,8 @@ from battery_lab.market.synthetic_drivers import (
     Weather,
     fading,
 )
-from battery_lab.market.synthetic_regimes import Regime
 from battery_lab.market.synthetic_supply_curve import Supply
+from battery_lab.market.synthetic_year_factors import Regime
 
 TIME_ZONE = "Etc/GMT-10"
 UTC_OFFSET = np.timedelta64(10, "h")

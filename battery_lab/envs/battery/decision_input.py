@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.envs.battery.physics import Battery
+from battery_lab.market.future_values import known_end
 from battery_lab.market.market_series import MarketSeries
-from battery_lab.market.unknown_values import known_end
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from battery_lab.envs.battery.battery_world import LABELS, BatteryWorld
 from battery_lab.envs.battery.bid_and_audit_world import BidAndAuditWorld
 from battery_lab.envs.battery.cycle_caps import DAYS_PER_YEAR
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.market.market_series import CacheableMarket, Market
+from battery_lab.market.interfaces import CacheableMarket, Market
 from battery_lab.observations.observation_set import ObservationSet
 from battery_lab.rewards.weighted_terms import Shaping
 

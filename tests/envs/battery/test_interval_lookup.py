@@ -1,4 +1,4 @@
-"""The interval that a bid is for: which row of a series it is, and what is known before it."""
+"""The interval that a bid is for: which row of a series it is, and when it is refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from battery_lab.common.errors import ConfigError, DataError
-from battery_lab.envs.battery.coming_interval import known_series, local_time, refuse_unknown, row_at
+from battery_lab.envs.battery.interval_lookup import local_time, refuse_unknown, row_at
 from tests.small_batteries_and_series import make_series
 
 # From 11:00 on 1 January in Melbourne; half an hour each.
@@ -79,32 +79,6 @@ def test_the_price_before_the_interval_must_not_be_missing():
     with pytest.raises(DataError, match="at=2024-01-01T13:00: market TEST has no price for the interval before it"):
         row_at(series, "2024-01-01T13:00", 1)
     assert row_at(series, "2024-01-01T13:30", 1) == 5
-
-
-def forecast_series():
-    """Return hourly prices with demand and a forecast, published two hours ahead."""
-    columns = {"demand_mw": np.arange(10.0) + 100, "price_forecast": np.arange(10.0) + 50}
-    return make_series(np.arange(10.0), 1.0, columns=columns, lead_h={"price_forecast": 2.0})
-
-
-def test_only_published_values_are_known_beyond_the_interval():
-    known = known_series(forecast_series(), 4, 1)
-    np.testing.assert_array_equal(known.price, [0, 1, 2, 3, *[np.nan] * 3])
-    np.testing.assert_array_equal(known.columns["demand_mw"], [100, 101, 102, 103, *[np.nan] * 3])
-    np.testing.assert_array_equal(known.columns["price_forecast"], np.arange(50.0, 57.0))
-    np.testing.assert_array_equal(known.start, forecast_series().start[:7])
-
-
-def test_the_last_known_value_takes_the_place_of_one_that_the_policy_was_trained_to_observe():
-    known = known_series(forecast_series(), 4, 0)
-    np.testing.assert_array_equal(known.price, [0, 1, 2, 3, 3, np.nan, np.nan])
-    np.testing.assert_array_equal(known.columns["demand_mw"], [100, 101, 102, 103, 103, np.nan, np.nan])
-
-
-def test_what_the_files_do_not_hold_is_not_known():
-    for price_lag in (0, 1):
-        known = known_series(forecast_series(), 10, price_lag)
-        np.testing.assert_array_equal(known.columns["price_forecast"][8:], [58, 59, np.nan, np.nan, np.nan])
 
 
 def test_an_observation_of_unknown_values_is_refused():

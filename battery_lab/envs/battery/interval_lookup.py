@@ -1,20 +1,16 @@
-"""Coming interval: the time of an interval that is bid for, and the market series as it is known before it."""
+"""Interval lookup: the row of the interval that a user names by its time, and errors where it cannot be bid for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from battery_lab.common.errors import ConfigError, DataError, require
 from battery_lab.market.market_series import MarketSeries
-from battery_lab.market.unknown_values import PRICE, known_end
 
-Array = NDArray[np.float64]
 EXAMPLES = "2025-06-30T17:05 or 2025-06-30T17:05+10:00"
 
 
@@ -50,35 +46,6 @@ def local_time(series: MarketSeries, row: int) -> pd.Timestamp:
     """Return the start of a row on the local clock; the row may follow the last one."""
     start = pd.Timestamp(series.start[0]) + row * pd.Timedelta(hours=1) * series.interval_h
     return start.round("s").tz_localize("UTC").tz_convert(series.time_zone)
-
-
-def known_series(series: MarketSeries, row: int, price_lag: int) -> MarketSeries:
-    """Return the rows up to the interval ``row`` and beyond, with NaN in place of all values that are not known at it.
-
-    With ``price_lag`` 0, observations of the interval contain its own price and its other measured values. The last
-    known ones take their place.
-    """
-    step = np.timedelta64(round(series.interval_h * 3600), "s")
-    # The price of the interval itself is never known, whatever the policy was trained with.
-    ends = {name: known_end(series, name, row, 1) for name in (PRICE, *series.columns)}
-    length = max(row + 1, *ends.values())
-
-    def known(name: str, values: Array) -> Array:
-        end = min(ends[name], len(values))
-        held = np.concatenate([values[:end], np.full(length - end, np.nan)])
-        if ends[name] == row and price_lag == 0:
-            held[row] = held[row - 1]
-        return held
-
-    gap = np.zeros(length, np.bool_)
-    gap[:row] = series.gap[:row]
-    return replace(
-        series,
-        start=series.start[0] + step * np.arange(length),
-        price=known(PRICE, series.price),
-        gap=gap,
-        columns={name: known(name, values) for name, values in series.columns.items()},
-    )
 
 
 def refuse_unknown(observation: Mapping[str, float], series: MarketSeries, start: pd.Timestamp) -> None:

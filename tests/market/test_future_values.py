@@ -1,11 +1,11 @@
-"""Unknown values: what is known at a moment, and series that differ everywhere else."""
+"""Future values: what is known at a moment, and series that differ or hold no number everywhere else."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from battery_lab.market.unknown_values import change_unknown, known_end
+from battery_lab.market.future_values import change_unknown, known_end, known_series
 from tests.small_batteries_and_series import make_series, wavy_prices
 
 NOW = 300
@@ -49,3 +49,29 @@ def test_every_unknown_value_differs_and_no_known_one_does(series, change, lag):
 def test_nothing_changes_where_everything_is_known(series):
     changed = change_unknown(series, len(series) - 1, 0, "other", np.random.default_rng(0))
     np.testing.assert_array_equal(changed.price, series.price)
+
+
+def forecast_series():
+    """Return hourly prices with demand and a forecast, published two hours ahead."""
+    columns = {"demand_mw": np.arange(10.0) + 100, "price_forecast": np.arange(10.0) + 50}
+    return make_series(np.arange(10.0), 1.0, columns=columns, lead_h={"price_forecast": 2.0})
+
+
+def test_only_published_values_are_known_beyond_the_interval():
+    known = known_series(forecast_series(), 4, 1)
+    np.testing.assert_array_equal(known.price, [0, 1, 2, 3, *[np.nan] * 3])
+    np.testing.assert_array_equal(known.columns["demand_mw"], [100, 101, 102, 103, *[np.nan] * 3])
+    np.testing.assert_array_equal(known.columns["price_forecast"], np.arange(50.0, 57.0))
+    np.testing.assert_array_equal(known.start, forecast_series().start[:7])
+
+
+def test_the_last_known_value_takes_the_place_of_one_that_the_policy_was_trained_to_observe():
+    known = known_series(forecast_series(), 4, 0)
+    np.testing.assert_array_equal(known.price, [0, 1, 2, 3, 3, np.nan, np.nan])
+    np.testing.assert_array_equal(known.columns["demand_mw"], [100, 101, 102, 103, 103, np.nan, np.nan])
+
+
+def test_what_the_files_do_not_hold_is_not_known():
+    for price_lag in (0, 1):
+        known = known_series(forecast_series(), 10, price_lag)
+        np.testing.assert_array_equal(known.columns["price_forecast"][8:], [58, 59, np.nan, np.nan, np.nan])

@@ -1,4 +1,4 @@
-"""Regimes of the synthetic market: how one year's fuel prices, plants, solar power and spikes differ from another's."""
+"""Year factors of the synthetic market: how fuel prices, plants, solar power and spikes of a year differ."""
 
 from __future__ import annotations
 

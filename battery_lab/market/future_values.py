@@ -1,4 +1,4 @@
-"""Unknown values: which values of a series are known at a moment, and copies of a series with other unknown values."""
+"""Future values: those not known when an interval is dispatched, and copies of a series without them or with others."""
 
 from __future__ import annotations
 
@@ -28,6 +28,35 @@ def known_end(series: MarketSeries, column: str, now: int, price_lag: int) -> in
     if lead_h is None:
         return now - price_lag + 1
     return now + 1 + int(lead_h / series.interval_h + 1e-9)
+
+
+def known_series(series: MarketSeries, row: int, price_lag: int) -> MarketSeries:
+    """Return the rows up to the interval ``row`` and beyond, with NaN in place of all values that are not known at it.
+
+    With ``price_lag`` 0, observations of the interval contain its own price and its other measured values. The last
+    known ones take their place.
+    """
+    step = np.timedelta64(round(series.interval_h * 3600), "s")
+    # The price of the interval itself is never known, whatever the policy was trained with.
+    ends = {name: known_end(series, name, row, 1) for name in (PRICE, *series.columns)}
+    length = max(row + 1, *ends.values())
+
+    def known(name: str, values: Array) -> Array:
+        end = min(ends[name], len(values))
+        held = np.concatenate([values[:end], np.full(length - end, np.nan)])
+        if ends[name] == row and price_lag == 0:
+            held[row] = held[row - 1]
+        return held
+
+    gap = np.zeros(length, np.bool_)
+    gap[:row] = series.gap[:row]
+    return replace(
+        series,
+        start=series.start[0] + step * np.arange(length),
+        price=known(PRICE, series.price),
+        gap=gap,
+        columns={name: known(name, values) for name, values in series.columns.items()},
+    )
 
 
 def change_unknown(
