@@ -107,7 +107,7 @@ def start(algo: str, outputs: str, started_at: float) -> dict[str, float]:
     """Start a default trial, train until its first gradient step, and evaluate the policy; returns seconds."""
     # As the command does. Imports are part of the start.
     from battery_lab.common.garbage_collection import postponed_collection
-    from battery_lab.common.lean_imports import import_lean
+    from battery_lab.common.hide_optional_imports import import_lean
 
     import_lean()
     with postponed_collection():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.common.atomic_write import atomic_path
-from battery_lab.common.cache_folder import mark_used, trim_cache
+from battery_lab.common.cache_keys_and_cleanup import mark_used, trim_cache
 
 Array = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from pydantic.dataclasses import is_pydantic_dataclass
 
 from battery_lab.common.dataclass_type_checks import checked_values
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.option_name import option_name
+from battery_lab.common.snake_case import snake_case
 from battery_lab.common.validated_options import at
 from battery_lab.config.conf_folder import conf_dir
 from battery_lab.config.quiet_imports import quiet_imports
@@ -83,7 +83,7 @@ def resolve(config: DictConfig) -> dict[str, Any]:
 def algo_name(config: DictConfig) -> str | None:
     """Return the name of a trial's policy in tables; None where it has no algorithm."""
     target = OmegaConf.select(config, f"algo.{TARGET}") or ""
-    return option_name(str(target).rpartition(".")[2]) or None
+    return snake_case(str(target).rpartition(".")[2]) or None
 
 
 class _Builder:

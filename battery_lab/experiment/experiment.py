@@ -16,8 +16,8 @@ from battery_lab import report
 from battery_lab.algos.interfaces import Algo, Learner, Setup
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.garbage_collection import postponed_collection
-from battery_lab.common.option_name import option_name
 from battery_lab.common.run_folder import RunFolder
+from battery_lab.common.snake_case import snake_case
 from battery_lab.envs.bidding_interface import PriceTaker
 from battery_lab.envs.interfaces import Environment, World, score_metric
 from battery_lab.envs.world_cache import WorldSource
@@ -43,7 +43,7 @@ def choose_actions(env: Environment, algo: Algo) -> str:
     for kind in env.offers:
         if kind in algo.action_kinds:
             return kind
-    name = option_name(type(algo).__name__)
+    name = snake_case(type(algo).__name__)
     kinds, remedy = " and ".join(algo.action_kinds), "choose another algorithm"
     if not hasattr(env, "actions"):
         raise ConfigError(f"algo={name} supports only {kinds} actions, and env offers {env.offers[0]} ones: {remedy}")
@@ -141,7 +141,7 @@ class Experiment:
     @property
     def name(self) -> str:
         """The name of the policy in tables."""
-        return option_name(type(self.algo).__name__)
+        return snake_case(type(self.algo).__name__)
 
     def build_learner(self, source: WorldSource) -> Learner:
         """Return a learner that is ready to train on a world."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from battery_lab.common.atomic_write import atomic_path
-from battery_lab.common.cache_folder import cache_folder, key_of, mark_used, source_digest, trim_cache
+from battery_lab.common.cache_keys_and_cleanup import cache_folder, key_of, mark_used, source_digest, trim_cache
 from battery_lab.market.market_series import MarketSeries
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from battery_lab.common.atomic_write import atomic_path, atomic_write
-from battery_lab.common.cache_folder import cache_folder, key_of, mark_used, source_digest, trim_cache
+from battery_lab.common.cache_keys_and_cleanup import cache_folder, key_of, mark_used, source_digest, trim_cache
 from battery_lab.envs.layout import Layout
 from battery_lab.observations.observation_set import ObservationSet
 from battery_lab.observations.observer import Table

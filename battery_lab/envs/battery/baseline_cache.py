@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from battery_lab.baselines import Baseline, BoundedBaseline
 from battery_lab.common.array_cache import cached_array
-from battery_lab.common.cache_folder import cache_folder, key_of, source_digest
+from battery_lab.common.cache_keys_and_cleanup import cache_folder, key_of, source_digest
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 
 PACKAGE = Path(__file__).resolve().parents[2]

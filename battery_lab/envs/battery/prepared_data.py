@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from battery_lab.common.array_cache import cached_array
-from battery_lab.common.cache_folder import cache_folder, key_of
+from battery_lab.common.cache_keys_and_cleanup import cache_folder, key_of
 from battery_lab.envs.battery.baseline_cache import CODE
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.market.market_series import MarketSeries

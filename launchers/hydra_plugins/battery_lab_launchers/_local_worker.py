@@ -23,7 +23,7 @@ def main() -> None:
     from battery_lab.cli.error_messages import TRACEBACK_VARIABLE
     from battery_lab.cli.exit_on_error import exit_with_message
     from battery_lab.common.garbage_collection import exit_without_collection, postponed_collection
-    from battery_lab.common.lean_imports import import_lean
+    from battery_lab.common.hide_optional_imports import import_lean
 
     # The main command sets it so that Hydra raises errors. Here an error is to be one line in the log.
     os.environ.pop(TRACEBACK_VARIABLE, None)

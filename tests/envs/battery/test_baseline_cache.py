@@ -10,7 +10,7 @@ import pytest
 
 from battery_lab.baselines.percentile_rule import PercentileRule
 from battery_lab.baselines.perfect_foresight import PerfectForesight
-from battery_lab.common.cache_folder import source_digest
+from battery_lab.common.cache_keys_and_cleanup import source_digest
 from battery_lab.envs.battery import baseline_cache
 from battery_lab.envs.battery.baseline_cache import cached_requests
 from tests.envs.small_world import make_world

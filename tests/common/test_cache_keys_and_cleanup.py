@@ -1,15 +1,11 @@
-"""Cache folder: names follow code and libraries, and what was not used for long is removed beyond a total size."""
+"""Cache keys and cleanup: names follow code and libraries, and files not used for long are removed beyond a size."""
 
 from __future__ import annotations
 
 import os
 import time
 
-import numpy as np
-import pytest
-
-from battery_lab.common.array_cache import cached_array
-from battery_lab.common.cache_folder import KINDS, YOUNG_S, key_of, mark_used, source_digest, trim_cache
+from battery_lab.common.cache_keys_and_cleanup import KINDS, YOUNG_S, key_of, mark_used, source_digest, trim_cache
 
 
 def write(folder, name, *, hours_ago, size=100):
@@ -72,28 +68,3 @@ def test_the_hash_of_sources_follows_each_file_and_not_their_order(tmp_path):
         path.write_text("x = 2")
         assert source_digest(files) != before
         path.write_text("x = 1")
-
-
-def _archive(path):
-    with path.open("wb") as out:
-        np.savez(out, a=np.zeros(3))
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        _archive,
-        lambda path: path.write_bytes(b"PK\x03\x04 and nothing that belongs to an archive"),
-        lambda path: path.write_bytes(b""),
-        lambda path: np.save(path, np.zeros(4)),
-        lambda path: np.save(path, np.zeros(3, np.complex128)),
-        lambda path: np.save(path, np.array(["a", "b", "c"])),
-    ],
-    ids=["archive", "garbage", "empty", "shape", "complex", "text"],
-)
-def test_a_damaged_array_is_computed_and_replaced(tmp_path, damage):
-    file = tmp_path / "hindsight" / "a.npy"
-    cached_array(file, (3,), lambda: np.arange(3.0))
-    damage(file)
-    for make in (lambda: np.arange(3.0), lambda: pytest.fail("computed again")):
-        np.testing.assert_array_equal(cached_array(file, (3,), make), np.arange(3.0))

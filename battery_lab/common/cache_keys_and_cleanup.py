@@ -1,4 +1,4 @@
-"""Cache folder: where prepared data are kept on disk, what their names depend on, and how much is kept.
+"""Cache keys and cleanup: what the names of prepared data in the cache folder depend on, and how much is kept.
 
 Prepared data can be computed again, so a file that is damaged, removed or cannot be written costs time at most.
 """

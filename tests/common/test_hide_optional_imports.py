@@ -1,4 +1,4 @@
-"""Lean imports: what is left out is not imported, and other libraries are imported in full."""
+"""Hide optional imports: what is left out is not imported, and other libraries are imported in full."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from importlib import import_module
 
 import pytest
 
-from battery_lab.common.lean_imports import OPTIONAL, without
+from battery_lab.common.hide_optional_imports import OPTIONAL, without
 
-LEAN = "import sys; from battery_lab.common.lean_imports import import_lean; import_lean(); "
+LEAN = "import sys; from battery_lab.common.hide_optional_imports import import_lean; import_lean(); "
 
 
 def run(code: str) -> str:

@@ -1,4 +1,4 @@
-"""Lean imports: tensorboardX is imported without the clients of cloud storage, which a trial does not use."""
+"""Hide optional imports: tensorboardX is imported without the clients of cloud storage, which a trial does not use."""
 
 from __future__ import annotations
 
