@@ -14,7 +14,7 @@ import numpy as np
 
 from battery_lab.envs.battery.cycle_caps import Allowance, Ints
 from battery_lab.envs.battery.physics import Array, Battery
-from battery_lab.envs.battery.transition import Transition
+from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.planning.blended_schedules import splice_to_cap
 from battery_lab.planning.daily_cap import daily_cap_plan, day_bounds
 from battery_lab.planning.perfect_foresight import Plan, optimum_grid, plan

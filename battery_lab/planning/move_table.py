@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.envs.battery.physics import Array, Battery
-from battery_lab.envs.battery.transition import Transition
+from battery_lab.envs.battery.transition_accounts import Transition
 
 BUY, HOLD, SELL = 0, 1, 2
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from battery_lab.envs.battery.delivery import deliver_mwh
 from battery_lab.envs.battery.physics import Array, Battery
-from battery_lab.envs.battery.transition import Transition
+from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.planning.bellman_backup import bellman_backup, decay, greedy_action, interpolate
 from battery_lab.planning.energy_grid import EnergyGrid, fit_grid
 

@@ -1,4 +1,4 @@
-"""Bid curves: a network from market features to bid and offer prices at knots over the state of charge."""
+"""Bid curve network: bid and offer prices over the state of charge, not over quantity, from market features."""
 
 from __future__ import annotations
 

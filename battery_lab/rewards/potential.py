@@ -10,7 +10,7 @@ from pydantic import Field
 
 from battery_lab.common.validated_options import Rule, Unit, options
 from battery_lab.envs.battery.reward_context import RewardContext
-from battery_lab.envs.battery.transition import Transition
+from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.market.rolling_statistics import mean_before
 from battery_lab.rewards.term import BoundTerm, Term
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
 from battery_lab.envs.battery.reward_context import RewardContext
-from battery_lab.envs.battery.transition import Transition
+from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.rewards.term import BoundTerm, Term
 
 

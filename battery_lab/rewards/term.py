@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import Rule, options
 from battery_lab.envs.battery.reward_context import RewardContext
-from battery_lab.envs.battery.transition import Transition
+from battery_lab.envs.battery.transition_accounts import Transition
 
 Array = NDArray[np.float64]
 BoundTerm = Callable[[Transition], Array]

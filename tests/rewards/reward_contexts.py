@@ -9,7 +9,7 @@ import numpy as np
 
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.reward_context import RewardContext
-from battery_lab.envs.battery.transition import Transition
+from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.market.market_series import MarketSeries
 from tests.small_batteries_and_series import make_battery, make_series
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from battery_lab.common.validated_options import options
 from battery_lab.config.conf_folder import conf_dir
 from battery_lab.envs.battery.reward_context import RewardContext
-from battery_lab.envs.battery.transition import Transition
+from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.planning import perfect_foresight
 from battery_lab.rewards.term import BoundTerm, Term
 from battery_lab.rewards.weighted_terms import Shaping

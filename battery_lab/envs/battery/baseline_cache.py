@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parents[2]
 # Code that the requests depend on, besides the baselines themselves.
 SOURCES = (
     *("envs/battery/physics", "envs/battery/delivery", "envs/battery/cycle_caps"),
-    *("envs/battery/dispatch_problem", "envs/battery/transition", "market/market_series"),
+    *("envs/battery/dispatch_problem", "envs/battery/transition_accounts", "market/market_series"),
     *("planning/bellman_backup", "planning/bid_clearing", "planning/energy_grid", "planning/marginal_bids"),
     *("planning/perfect_foresight", "planning/capped_optimum", "planning/daily_cap", "planning/capped_day"),
     *("planning/blended_schedules", "planning/throughput_price", "envs/battery/fitted_throughput_price"),

@@ -1,4 +1,7 @@
-"""Battery world: a battery on a market with its data loaded, for training, evaluation and reports."""
+"""Battery world: an environment with its data loaded. It splits time, makes vector environments, evaluates and reports.
+
+Batteries are stepped in ``vector_env``.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ import pandas as pd
 from battery_lab.envs.battery.action_set import Actions, ActionSet
 from battery_lab.envs.battery.baseline_cache import cached_schedule
 from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
-from battery_lab.envs.battery.bidding_problem import BatteryBiddingProblem
+from battery_lab.envs.battery.bid_gradient_problem import BatteryBiddingProblem
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch, cap_labels
 from battery_lab.envs.battery.fitted_throughput_price import fitted_throughput_price
 from battery_lab.envs.battery.parallel_stretches import run_policy
-from battery_lab.envs.battery.prepared_data import PreparedData
+from battery_lab.envs.battery.prepared_data_cache import PreparedData
 from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.time_split import TimeSplit, split_time
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from battery_lab.common.errors import ConfigError, DataError, require
 from battery_lab.envs.battery.action_set import Actions
+from battery_lab.envs.battery.aemo_price_bands import band_table, check_clearing_at_any_price, check_range, span
 from battery_lab.envs.battery.bid_actions import BidActions
 from battery_lab.envs.battery.interval_lookup import local_time, refuse_unknown, row_at
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.envs.battery.price_bands import band_table, check_clearing_at_any_price, check_range, span
 from battery_lab.envs.battery.world_summary import caps_in_words
 from battery_lab.envs.bidding_interface import BidRequest, BidSheet
 from battery_lab.envs.interfaces import Actor

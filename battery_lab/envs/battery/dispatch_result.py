@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.envs.battery.transition import Transition
+from battery_lab.envs.battery.transition_accounts import Transition
 
 DAILY_CAP_LABELS = {"max_cycles_in_a_day": "most cycles in a day", "daily_cap_used": "daily cap used, mean"}
 YEARLY_CAP_LABELS = {"yearly_cap_used": "yearly cap used"}

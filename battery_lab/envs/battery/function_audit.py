@@ -29,9 +29,9 @@ from battery_lab.common.forked_process import in_forked_processes
 from battery_lab.envs.audit_interface import AuditCheck, Decide
 from battery_lab.envs.battery.cycle_caps import new_meters
 from battery_lab.envs.battery.decision_answer import read_decision
-from battery_lab.envs.battery.decision_comparison import comparisons
 from battery_lab.envs.battery.decision_input import DecisionInputs
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
+from battery_lab.envs.battery.function_audit_checks import comparisons
 from battery_lab.envs.battery.policy_audit import CHANGES, draw_moments
 from battery_lab.market.future_values import change_unknown, known_end
 from battery_lab.planning.bid_clearing import clear

@@ -1,6 +1,6 @@
-"""Battery physics: limits, efficiencies, caps on cycles and the dispatch of one interval.
+"""Battery physics: the options of conf/battery (limits, efficiencies, caps on cycles), and how a battery delivers.
 
-Together with ``delivery``, this is the only module that computes physics. Power is in MW at the grid connection,
+The compiled steps are in ``delivery``; no other module computes physics. Power is in MW at the grid connection,
 + discharges (sells), - charges (buys). Stored energy is in MWh inside the battery; ``soc`` is that energy as a fraction
 of the capacity.
 """

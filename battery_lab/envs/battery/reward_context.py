@@ -1,4 +1,7 @@
-"""Reward context: the market, battery and perfect-foresight values that reward terms are bound to."""
+"""Reward context: the market, battery and perfect-foresight values that terms are bound to once, before training.
+
+The values of an interval, from which terms compute a reward, are in ``transition_accounts``.
+"""
 
 from __future__ import annotations
 

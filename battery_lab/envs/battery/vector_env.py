@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from battery_lab.envs.battery.action_set import Actions
 from battery_lab.envs.battery.cycle_caps import Allowance, left_shares, new_meters
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.envs.battery.transition import Transition
+from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.observer import Observer
 from battery_lab.rewards.weighted_terms import BoundShaping

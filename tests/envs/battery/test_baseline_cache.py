@@ -90,7 +90,7 @@ class Counting:
 def test_requests_depend_on_the_files_that_compute_them():
     names = {path.name for path in baseline_cache.FILES}
     assert names >= {"physics.py", "energy_grid.py", "bellman_backup.py", "perfect_foresight.py", "market_series.py"}
-    assert names >= {"percentile_rule.py", "capped_optimum.py", "fitted_throughput_price.py", "transition.py"}
+    assert names >= {"percentile_rule.py", "capped_optimum.py", "fitted_throughput_price.py", "transition_accounts.py"}
     assert all(path.is_file() for path in baseline_cache.FILES)
     assert source_digest(baseline_cache.FILES) == baseline_cache.CODE
 

@@ -1,4 +1,4 @@
-"""Bidding problem: its rewards move by move, what shaping does to its gradient, and the intervals it trains on."""
+"""Bid gradient problem: its rewards move by move, what shaping does to its gradient, and the intervals it trains on."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.envs.battery import bidding_problem
+from battery_lab.envs.battery import bid_gradient_problem
 from battery_lab.envs.battery.reward_context import RewardContext
-from battery_lab.envs.battery.transition import Transition
+from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.market.rolling_statistics import mean_before
 from battery_lab.planning.move_table import move_table
 from battery_lab.rewards.cycle_cost import CycleCost
@@ -181,7 +181,7 @@ def test_a_term_that_counts_visits_is_refused_by_name(tmp_path):
 def test_rewards_that_do_not_fit_in_memory_are_computed_again(tmp_path, monkeypatch, reward):
     world = world_of(tmp_path, reward)
     tabulated = world.bidding_problem(LEVELS, KNOTS)
-    monkeypatch.setattr(bidding_problem, "TABLE_BYTES", 1000)
+    monkeypatch.setattr(bid_gradient_problem, "TABLE_BYTES", 1000)
     computed = world.bidding_problem(LEVELS, KNOTS)
     for part in (slice(-PER_DAY, None), slice(3, 3 + PER_DAY)):
         tables, none = (Case(problem, part) for problem in (tabulated, computed))
@@ -193,7 +193,7 @@ def test_rewards_that_do_not_fit_in_memory_are_computed_again(tmp_path, monkeypa
 def test_a_table_is_computed_alike_in_chunks(tmp_path, monkeypatch):
     world = world_of(tmp_path, "regret")
     whole = Case(world.bidding_problem(LEVELS, KNOTS), slice(0, 100)).gradients()
-    monkeypatch.setattr(bidding_problem, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(bid_gradient_problem, "CHUNK_ROWS", 7)
     np.testing.assert_array_equal(Case(world.bidding_problem(LEVELS, KNOTS), slice(0, 100)).gradients(), whole)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.envs.battery.price_bands import band_table, check_clearing_at_any_price, check_range, span
+from battery_lab.envs.battery.aemo_price_bands import band_table, check_clearing_at_any_price, check_range, span
 
 END = pd.Timestamp("2025-06-30 17:05", tz="Australia/Melbourne")
 FLOOR, CAP = -1000.0, 20300.0

@@ -1,4 +1,4 @@
-"""Price bands: a bid and an offer as ten price bands per direction, in the columns of AEMO's bid tables.
+"""AEMO price bands: a bid and an offer as ten price bands per direction, in the columns of AEMO's bid tables.
 
 A bidirectional unit bids ten bands to consume (LOAD) and ten to generate (GEN). Prices rise from band to band. A LOAD
 band consumes at its price or below, a GEN band generates at its price or above. Every LOAD band with MW must be cheaper

@@ -1,4 +1,4 @@
-"""Transitions: the outcome of one dispatch interval, which rewards and accounts are computed from."""
+"""Transition accounts: the outcome of a dispatch interval, and its revenue, wear, grid fee and profit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bidding problem of a battery: its training period for learners that differentiate the reward of bids exactly."""
+"""Bid gradient problem: a battery's training period for learners that differentiate the reward of bids exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prepared data: what a world computes from its prices before training, kept on disk for the next start."""
+"""Prepared data cache: what a world computes from its prices before training, kept on disk for the next start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decision comparisons: how many decisions of a function moved when what it must not use was changed."""
+"""Function audit checks: the future, restarts and dates must not move decisions, and how many decisions they moved."""
 
 from __future__ import annotations
 
