@@ -68,6 +68,7 @@ MODULES = {
     "results": "experiment.final_evaluation",
     "rewards.shaping": "rewards.weighted_terms",
     "rewards.undelivered": "rewards.undelivered_energy",
+    "rllib.runners.fast_forward_pass": "rllib.runners.exploration_forward",
     "rollout.acting": "rllib.runners.action_sampling",
     "rollout.advantages": "rllib.learners.advantages",
     "rollout.agreement": "rllib.gradient_step.equivalence",
@@ -93,13 +94,13 @@ MODULES = {
     "rollout.program": "rllib.gradient_step.gradient_program",
     "rollout.replay": "rllib.replay.transition_replay",
     "rollout.replay_files": "rllib.replay.checkpoint_files",
-    "rollout.resources": "rllib.threads_and_memory",
+    "rollout.resources": "rllib.threads_and_malloc",
     "rollout.rings": "rllib.replay.ring_buffer",
     "rollout.runner": "rllib.runners.checkpointed_runner",
     "rollout.sac_learner": "rllib.learners.sac_learner",
-    "rollout.said": "rllib.warning_capture",  # codespell:ignore said
+    "rollout.said": "rllib.remote_learner_warnings",  # codespell:ignore said
     "rollout.steps": "rllib.gradient_step.gradient_steps",
-    "rollout.stock": "rllib.stock_replay",
+    "rollout.stock": "rllib.stock_replay_algorithms",
     "sweep.options": "sweep.sweep_control_options",
     "training": "experiment.trainer",
     "transition": "envs.battery.transition_accounts",
@@ -131,11 +132,11 @@ RENAMED = {
     ("rllib.runners.checkpointed_runner", "RunnerMakesIt"): ("rllib.runners.checkpointed_runner", "EnvPlaceholder"),
     ("rllib.runners.environment_log", "LogEnvironment"): ("rllib.runners.environment_log", "EnvironmentLog"),
     ("rllib.replay.priorities", "SumTree"): ("rllib.replay.sum_tree", "SumTree"),
-    ("rllib.stock_replay", "CheckpointedPPOLearner"): ("rllib.stock_learners", "CheckpointedPPOLearner"),
-    ("rllib.stock_replay", "CheckpointedSACLearner"): ("rllib.stock_learners", "CheckpointedSACLearner"),
+    ("rllib.stock_replay_algorithms", "CheckpointedPPOLearner"): ("rllib.stock_learners", "CheckpointedPPOLearner"),
+    ("rllib.stock_replay_algorithms", "CheckpointedSACLearner"): ("rllib.stock_learners", "CheckpointedSACLearner"),
     # After the two above: the last entry of a class is its first name.
-    ("rllib.stock_replay", "KeepsCoefficients"): ("rllib.stock_learners", "CheckpointedPPOLearner"),
-    ("rllib.stock_replay", "KeepsTemperature"): ("rllib.stock_learners", "CheckpointedSACLearner"),
+    ("rllib.stock_replay_algorithms", "KeepsCoefficients"): ("rllib.stock_learners", "CheckpointedPPOLearner"),
+    ("rllib.stock_replay_algorithms", "KeepsTemperature"): ("rllib.stock_learners", "CheckpointedSACLearner"),
     ("rllib.replay.ring_buffer", "Layout"): ("rllib.replay.ring_buffer", "RowLayout"),
 }
 # Class -> options that it did not have yet, with the values that match its behavior then.
@@ -183,10 +184,13 @@ MODULES |= {
     "rllib.backends": "rllib.rollout_backends",
     "rllib.gradient_step.traced_program": "rllib.gradient_step.gradient_program",
     "rllib.learners.distributions": "rllib.learners.fast_categorical",
-    "rllib.log_capture": "rllib.warning_capture",
-    "rllib.process_resources": "rllib.threads_and_memory",
-    "rllib.stock_backend": "rllib.stock_replay",
-    "rllib.stock_replay_and_learners": "rllib.stock_replay",
+    "rllib.log_capture": "rllib.remote_learner_warnings",
+    "rllib.process_resources": "rllib.threads_and_malloc",
+    "rllib.stock_backend": "rllib.stock_replay_algorithms",
+    "rllib.stock_replay": "rllib.stock_replay_algorithms",
+    "rllib.stock_replay_and_learners": "rllib.stock_replay_algorithms",
+    "rllib.threads_and_memory": "rllib.threads_and_malloc",
+    "rllib.warning_capture": "rllib.remote_learner_warnings",
 }
 ORIGINAL_CLASSES = {new: old for old, new in RENAMED.items()}
 

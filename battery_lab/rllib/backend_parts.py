@@ -21,7 +21,7 @@ from battery_lab.rllib.replay_algorithms import ArrayDQN, ArraySAC
 from battery_lab.rllib.runners.array_runner import ArrayEnvRunner
 from battery_lab.rllib.runners.checkpointed_runner import CheckpointedEnvRunner
 from battery_lab.rllib.stock_learners import CheckpointedPPOLearner, CheckpointedSACLearner
-from battery_lab.rllib.stock_replay import StockDQN, StockSAC
+from battery_lab.rllib.stock_replay_algorithms import StockDQN, StockSAC
 
 OFF_POLICY = (DQN, SAC)
 

@@ -97,6 +97,6 @@ class StockBackend:
         self, algorithm: type[Algorithm], *, capacity: int, prioritised: bool, alpha: float, beta: float, seed: int
     ) -> dict[str, Any]:
         """Return the options of RLlib's replay buffer."""
-        from battery_lab.rllib.stock_replay import replay_config
+        from battery_lab.rllib.stock_replay_algorithms import replay_config
 
         return replay_config(capacity, prioritised, alpha, beta, seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import ray
 
-from battery_lab.rllib.threads_and_memory import torch_threads
+from battery_lab.rllib.threads_and_malloc import torch_threads
 
 
 @pytest.fixture(scope="module")

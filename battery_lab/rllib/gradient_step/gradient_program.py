@@ -1,4 +1,4 @@
-"""Gradient program: the gradients of a minibatch as one function of tensors, which can be compiled."""
+"""Gradient program: the gradients of a minibatch, without the optimizer, as a function of tensors to compile."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from battery_lab.rllib.gradient_step.gradient_program import GradientProgram
 from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping, NamedOptimizers, OptimizerStep
 from battery_lab.rllib.gradient_step.program_cache_lock_and_cleanup import metric_names_path
 from battery_lab.rllib.gradient_step.program_key import batch_signature, program_key
-from battery_lab.rllib.threads_and_memory import cores
+from battery_lab.rllib.threads_and_malloc import cores
 
 log = logging.getLogger(__name__)
 

@@ -27,8 +27,8 @@ from battery_lab.rllib.gradient_step.gradient_steps import GradientSteps
 from battery_lab.rllib.gradient_step.optimizer_step import GRADIENTS_FINITE, GradientClipping
 from battery_lab.rllib.learners.minibatches import MinibatchBuffer, minibatches
 from battery_lab.rllib.learners.unsupported_options import check_learner, check_module
-from battery_lab.rllib.threads_and_memory import keep_freed_memory, torch_threads
-from battery_lab.rllib.warning_capture import WarningCapture
+from battery_lab.rllib.remote_learner_warnings import WarningCapture
+from battery_lab.rllib.threads_and_malloc import keep_freed_memory, torch_threads
 
 # Keys of the learner's state.
 GRADIENT_STEPS, FELL_BACK = "battery_lab_gradient_steps", "battery_lab_uncompiled"

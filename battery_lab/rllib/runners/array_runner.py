@@ -22,9 +22,9 @@ from battery_lab.rllib.learners.fast_categorical import distribution
 from battery_lab.rllib.runners.action_sampling import greedy_actions, sample_actions
 from battery_lab.rllib.runners.checkpointed_runner import CheckpointedEnvRunner
 from battery_lab.rllib.runners.episode_returns import finished_episodes
-from battery_lab.rllib.runners.fast_forward_pass import exploration_forward
+from battery_lab.rllib.runners.exploration_forward import exploration_forward
 from battery_lab.rllib.runners.fragment import Fragment, FragmentBuilder
-from battery_lab.rllib.threads_and_memory import keep_freed_memory, torch_threads
+from battery_lab.rllib.threads_and_malloc import keep_freed_memory, torch_threads
 
 # Multiplications per forward pass above which a second thread pays off.
 MIN_THREADED_PRODUCTS = 20_000_000

@@ -11,7 +11,7 @@ from torch import nn
 
 from battery_lab.rllib.gradient_step.gradient_steps import GradientSteps
 from battery_lab.rllib.gradient_step.optimizer_step import GradientClipping
-from battery_lab.rllib.threads_and_memory import torch_threads
+from battery_lab.rllib.threads_and_malloc import torch_threads
 from tests.rllib.gradient_step.small_regression import Squares, Trial, close
 
 STEPS = "battery_lab.rllib.gradient_step.gradient_steps"

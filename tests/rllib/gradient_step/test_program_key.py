@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from battery_lab.rllib.threads_and_memory import torch_threads
+from battery_lab.rllib.threads_and_malloc import torch_threads
 from tests.rllib.gradient_step.small_regression import Squares, Trial
 
 

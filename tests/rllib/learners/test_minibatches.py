@@ -1,10 +1,17 @@
-"""Minibatches: rows gathered into reused memory."""
+"""Minibatches: rows gathered into reused memory, as many and as large as RLlib's."""
 
 from __future__ import annotations
 
+import pytest
 import torch
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.core.columns import Columns
 
 from battery_lab.rllib.learners.minibatches import MinibatchBuffer
+from tests.rllib.learners.ppo_learners import build_both
+from tests.rllib.rllib_episodes import episodes_of
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def test_minibatch_buffer_gathers_rows_into_reused_memory():
@@ -18,3 +25,19 @@ def test_minibatch_buffer_gathers_rows_into_reused_memory():
     doubles = {name: values.double() for name, values in columns.items()}
     assert buffer(doubles, torch.tensor([1, 2, 3]))["obs"].dtype == torch.float64
     assert buffer(columns, slice(2, 3))["actions"].tolist() == [2]
+
+
+def test_number_and_size_of_minibatches_equal_rllibs():
+    ours, stock, fragment = build_both()
+    seen = {"ours": [], "stock": []}
+    step, update = ours.step, stock._update
+    ours.step = lambda batch, timesteps: (seen["ours"].append(len(batch[Columns.OBS])), step(batch, timesteps))[1]
+    stock._update = lambda batch: (
+        seen["stock"].append(int(batch[DEFAULT_MODULE_ID][Columns.LOSS_MASK].sum())),
+        update(batch),
+    )[1]
+    ours.update(episodes=[fragment], num_epochs=4, minibatch_size=32, shuffle_batch_per_epoch=True)
+    stock.update(episodes=episodes_of(fragment), num_epochs=4, minibatch_size=32, shuffle_batch_per_epoch=True)
+    assert seen["ours"] == [32] * -(-4 * len(fragment) // 32)
+    # RLlib's minibatches also contain rows without a transition.
+    assert sum(seen["ours"]) == pytest.approx(sum(seen["stock"]), rel=0.1)

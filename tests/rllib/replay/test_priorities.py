@@ -1,4 +1,4 @@
-"""Priorities: empty slots are never sampled, and new transitions get the largest priority so far."""
+"""Priorities: empty slots are never sampled, new transitions get the largest so far, and others keep theirs."""
 
 from __future__ import annotations
 
@@ -27,3 +27,13 @@ def test_largest_priority_never_falls():
     priorities.update(np.empty(0, np.int64), np.empty(0))
     priorities.reset(1, np.array([True]))
     assert priorities.tree.values.tolist() == pytest.approx([1e-6, 7 + 1e-6])
+
+
+def test_infinite_and_nan_errors_keep_priorities():
+    priorities, slots = Priorities(3, alpha=1.0, beta=1.0), np.array([0, 1])
+    priorities.reset(0, np.ones(3, bool))
+    priorities.update(slots, np.array([0.5, np.nan]))
+    np.testing.assert_allclose(priorities.tree.values, [0.5, 1, 1], atol=1e-5)
+    before = priorities.tree.values.copy()
+    priorities.update(slots, np.array([np.inf, -np.inf]))
+    assert np.array_equal(priorities.tree.values, before) and priorities.largest == 1

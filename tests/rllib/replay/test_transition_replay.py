@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from battery_lab.common.errors import ConfigError, DataError
-from battery_lab.rllib.replay.priorities import Priorities
 from battery_lab.rllib.replay.transition_replay import TransitionReplay
 from tests.rllib.numbered_runner import NumberedRunner
 from tests.rllib.reference_replay import ReferenceReplay, sampled_transitions
@@ -194,16 +193,6 @@ def test_sampling_a_buffer_of_resets_fails():
     replay.add([replace(fragment, valid=np.zeros((1, 2), bool))])
     with pytest.raises(ValueError, match="empty"):
         replay.sample(1)
-
-
-def test_infinite_and_nan_errors_keep_priorities():
-    priorities, slots = Priorities(3, alpha=1.0, beta=1.0), np.array([0, 1])
-    priorities.reset(0, np.ones(3, bool))
-    priorities.update(slots, np.array([0.5, np.nan]))
-    np.testing.assert_allclose(priorities.tree.values, [0.5, 1, 1], atol=1e-5)
-    before = priorities.tree.values.copy()
-    priorities.update(slots, np.array([np.inf, -np.inf]))
-    assert np.array_equal(priorities.tree.values, before) and priorities.largest == 1
 
 
 def test_observations_of_another_shape_are_rejected():

@@ -1,4 +1,4 @@
-"""Fast forward passes: the one through PPO's networks equals RLlib's own."""
+"""Exploration forward passes: the one through PPO's networks equals RLlib's own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import nn
 
 from battery_lab.algos.rllib_encoder import NETWORK, LabPPOCatalog, NetworkEncoder
 from battery_lab.envs.layout import Layout
-from battery_lab.rllib.runners.fast_forward_pass import exploration_forward
+from battery_lab.rllib.runners.exploration_forward import exploration_forward
 from tests.compositions import option, options
 
 LAYOUT = Layout(names=tuple(str(n) for n in range(64)), window_first=8, window_size=56)

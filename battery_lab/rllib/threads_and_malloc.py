@@ -1,4 +1,4 @@
-"""Process resources: threads, cores and memory of a process that samples or learns."""
+"""Threads and malloc: torch's threads, usable cores, and glibc's allocator in a process that samples or learns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fast forward passes of env runners: PPO's layers one by one, and DQN's epsilon-greedy actions."""
+"""Exploration forward passes of env runners: PPO's layers one by one, and DQN's epsilon-greedy actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Warning capture: keeps the warnings of a process whose log nobody reads."""
+"""Remote learner warnings: keeps the lab's warnings in a learner process, for the run's process to log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stock replay: RLlib's own replay buffers and DQN and SAC, with seeds, full checkpoints and a capacity limit."""
+"""Stock replay algorithms: RLlib's DQN, SAC and replay buffers, with seeds, full checkpoints and a capacity limit."""
 
 from __future__ import annotations
 

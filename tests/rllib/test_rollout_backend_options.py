@@ -1,4 +1,4 @@
-"""Backends: which runs compile their gradient steps, when and with which priority, and who gets a replay buffer."""
+"""Options of backends: which runs compile gradient steps, when and how urgently, and who gets a replay buffer."""
 
 from __future__ import annotations
 

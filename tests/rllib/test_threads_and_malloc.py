@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 
-from battery_lab.rllib.threads_and_memory import cores, torch_threads
+from battery_lab.rllib.threads_and_malloc import cores, torch_threads
 
 
 def test_torch_threads_restores_the_count_after_an_error():
@@ -46,7 +46,7 @@ def test_cores_respect_the_container_quota(text, expected, tmp_path, monkeypatch
 # Each tensor is larger than the previous ones, so that by default the C library gets it from the system each time.
 FAULTS = """
 import resource, torch
-from battery_lab.rllib.threads_and_memory import keep_freed_memory
+from battery_lab.rllib.threads_and_malloc import keep_freed_memory
 {keep}
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for size in range(2, 40):

@@ -1,4 +1,4 @@
-"""Compilation of a PPO learner's gradient steps: its end at shutdown, and when an iteration waits for it."""
+"""Compiler wait of a PPO learner: when an iteration waits for the compiler, and its end at shutdown."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import logging
 import pytest
 from ray.rllib.algorithms.ppo import PPOConfig
 
-from battery_lab.rllib.warning_capture import WarningCapture
+from battery_lab.rllib.remote_learner_warnings import WarningCapture
 from tests.rllib.remote_training import PPO, train
 
 

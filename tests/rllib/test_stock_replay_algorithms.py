@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
-from battery_lab.rllib.stock_replay import UniformReplay
+from battery_lab.rllib.stock_replay_algorithms import UniformReplay
 
 
 def chunk(name, first, length, done=False):
