@@ -102,6 +102,8 @@ MODULES = {
     "rollout.steps": "rllib.gradient_step.gradient_steps",
     "rollout.stock": "rllib.stock_replay_algorithms",
     "sweep.options": "sweep.sweep_control_options",
+    "tracking.mlflow_tracking": "tracking.mlflow_option",
+    "tracking.mlflow_upload": "tracking.mlflow_run_sync",
     "training": "experiment.trainer",
     "transition": "envs.battery.transition_accounts",
     "worlds": "envs.world_cache",

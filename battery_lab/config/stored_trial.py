@@ -12,11 +12,11 @@ from battery_lab.common.errors import ConfigError, LabError, damaged
 from battery_lab.common.flat_keys import leaves
 from battery_lab.common.old_names import ADDED_OPTIONS, current_name
 from battery_lab.common.run_folder import RunFolder
+from battery_lab.common.trial_digest import CHOICES
 from battery_lab.config.compose import compose
 from battery_lab.config.hydra_errors import no_key
 from battery_lab.config.override_kinds import SWEEP_GROUPS, check_groups, group_of, is_group, yaml_value
 
-CHOICES = "choices"
 # Keys that may change when a run is resumed: the budget, and where results are kept. A change of any
 # other key would make it another trial.
 MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun", "sweep.", "rollout.cache")

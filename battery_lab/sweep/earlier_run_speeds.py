@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.tracking.mlflow_params import CHOICES
+from battery_lab.common.trial_digest import CHOICES
 
 NEWEST_RUNS = 50
 

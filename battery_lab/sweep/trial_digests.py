@@ -17,9 +17,9 @@ from packaging.requirements import Requirement
 import battery_lab
 from battery_lab.common.old_names import ADDED_OPTIONS, original_name
 from battery_lab.common.run_folder import RunFolder
+from battery_lab.common.trial_digest import trial_digest
 from battery_lab.config.custom_source_files import custom_module_files
 from battery_lab.experiment.checkpoint import list_checkpoints
-from battery_lab.tracking.mlflow_params import trial_digest
 
 PACKAGE = Path(battery_lab.__file__).parent
 PATH_KEYS = re.compile(r"(^|_)(path|file|folder|dir)$")

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from battery_lab.common.trial_digest import CHOICES
 from battery_lab.tracking.public_address import public
 
 # Limits of mlflow.utils.validation, in versions 2 and 3.
 KEY_LENGTH, VALUE_LENGTH = 250, 6000
-# The key under which a configuration holds the names of its options by group; the other keys hold their values.
-CHOICES = "choices"
-# Locations and origins, which do not belong to the identity of a trial.
-PLACES = ("outputs", "tracking", "resume", "rerun", "sweep")
 _FORBIDDEN = re.compile(r"[^\w\-. :/]", re.ASCII)
 
 
@@ -35,20 +31,6 @@ def choices(config: Mapping[str, Any]) -> dict[str, str]:
     """Return the option of each group, as ``{"choice.algo": "ppo", ...}``; empty if unknown."""
     chosen = config.get(CHOICES) or {}
     return {valid_name(f"choice.{group}"): _text(option) for group, option in chosen.items()}
-
-
-def trial_digest(config: Mapping[str, Any]) -> str:
-    """Return 16 hexadecimal digits that are equal for runs of the same trial and seed."""
-    values = {key: _without_caches(value) for key, value in config.items() if key not in (*PLACES, CHOICES)}
-    text = json.dumps(values, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _without_caches(value: Any) -> Any:
-    # Cache folders do not belong to the identity of a trial.
-    if not isinstance(value, Mapping):
-        return value
-    return {key: _without_caches(child) for key, child in value.items() if key != "cache"}
 
 
 def valid_name(name: str) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import battery_lab
 from battery_lab.tracking import Status
+from battery_lab.tracking.mlflow_run_sync import RunSync
 from battery_lab.tracking.mlflow_sync_state import read_sync_state, write_sync_state
-from battery_lab.tracking.mlflow_upload import RunSync
 from battery_lab.tracking.public_address import public
 
 SLOWEST_RETRY_S = 60.0

@@ -1,8 +1,8 @@
-"""MLflow parameters: flat, within limits, and a digest of the trial."""
+"""MLflow parameters: flat, and within limits."""
 
 from __future__ import annotations
 
-from battery_lab.tracking.mlflow_params import flat_params, trial_digest, valid_name
+from battery_lab.tracking.mlflow_params import flat_params, valid_name
 
 
 def test_configuration_becomes_flat_names() -> None:
@@ -58,14 +58,3 @@ def test_group_contained_unchanged_in_another_appears_once() -> None:
 def test_group_contained_with_changes_is_kept() -> None:
     config = {"env": {"market": {"seed": 1}, "seed": 0}, "market": {"seed": 0}, "seed": 0}
     assert flat_params(config) == {"env.market.seed": "1", "env.seed": "0", "market.seed": "0", "seed": "0"}
-
-
-def test_digest_does_not_depend_on_folders() -> None:
-    trial = {"seed": 0, "algo": {"lr": 0.1}, "outputs": "outputs", "tracking": {"uri": "a://b"}, "resume": None}
-    moved = {"algo": {"lr": 0.1}, "seed": 0, "outputs": "/elsewhere", "tracking": {}, "resume": "x"}
-    assert trial_digest(trial) == trial_digest(moved)
-    assert trial_digest(trial) != trial_digest({**trial, "seed": 1})
-
-
-def test_digest_does_not_depend_on_choices() -> None:
-    assert trial_digest({"seed": 0, "choices": {"algo": "ppo"}}) == trial_digest({"seed": 0})

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from battery_lab.tracking import RunLog, Tracking
+from battery_lab.tracking.mlflow_option import MlflowTracking
 from battery_lab.tracking.mlflow_sync_state import read_sync_state
-from battery_lab.tracking.mlflow_tracking import MlflowTracking
 
 
 def tracker(outputs: Path, **choices: Any) -> MlflowTracking:
@@ -35,7 +35,7 @@ class Run:
     def store_trial(self) -> None:
         """Write trial.yaml, as JSON, which is YAML."""
         fields = {name: getattr(self.tracking, name) for name in self.tracking.__dataclass_fields__}
-        target = {"_target_": "battery_lab.tracking.mlflow_tracking.MlflowTracking"}
+        target = {"_target_": "battery_lab.tracking.mlflow_option.MlflowTracking"}
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "trial.yaml").write_text(json.dumps({**self.config, "tracking": target | fields}))
 

@@ -24,10 +24,10 @@ from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.build import build_part, resolve
 from battery_lab.config.stored_trial import trial
 from battery_lab.tracking.mlflow_connection import Address
+from battery_lab.tracking.mlflow_option import MlflowTracking
+from battery_lab.tracking.mlflow_run_sync import RunSync
 from battery_lab.tracking.mlflow_sender_thread import reason
 from battery_lab.tracking.mlflow_sync_state import read_sync_state
-from battery_lab.tracking.mlflow_tracking import MlflowTracking
-from battery_lab.tracking.mlflow_upload import RunSync
 from battery_lab.tracking.public_address import public
 
 REMEDY = "remove it to send the run as a new one"

@@ -1,4 +1,4 @@
-"""MLflow upload: sends whatever the store lacks from a run folder, without duplicates."""
+"""MLflow run sync: sends whatever the store lacks from a run folder, during a run or later, without duplicates."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Any
 from filelock import FileLock
 
 from battery_lab.common.run_folder import RunFolder
+from battery_lab.common.trial_digest import trial_digest
 from battery_lab.tracking.mlflow_connection import LOCK_S, Address, connect
-from battery_lab.tracking.mlflow_params import choices, flat_params, trial_digest, valid_name
+from battery_lab.tracking.mlflow_params import choices, flat_params, valid_name
 from battery_lab.tracking.mlflow_sweep_run import KEY, PARENT, sweep_of, sweep_run
 from battery_lab.tracking.mlflow_sync_state import SyncState, read_sync_state, write_sync_state
 from battery_lab.tracking.public_address import public

@@ -1,4 +1,4 @@
-"""MLflow tracking: the option ``tracking=mlflow``, the checks of its address, and the end of a sweep."""
+"""MLflow option: ``tracking=mlflow``, the checks of its address, and the end of a sweep."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.validated_options import Unit, options
 from battery_lab.tracking import Status, Tracking
 from battery_lab.tracking.mlflow_connection import Address
+from battery_lab.tracking.mlflow_run_sync import RunSync, is_synced
 from battery_lab.tracking.mlflow_sender_thread import MlflowSender, reason
 from battery_lab.tracking.mlflow_sweep_run import finish_sweep_run
-from battery_lab.tracking.mlflow_upload import RunSync, is_synced
 from battery_lab.tracking.public_address import public
 
 SQLITE = "sqlite:///"

@@ -1,4 +1,4 @@
-"""MLflow tracking: its options and addresses, and stores that do not answer or lost the experiment."""
+"""MLflow stores that fail: unreachable, hanging, half created, or without the experiment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from battery_lab.common.errors import ConfigError
+from battery_lab.common.atomic_write import PREFIX
+from battery_lab.tracking.mlflow_connection import Address, connect
 from battery_lab.tracking.mlflow_sender_thread import reason
 from battery_lab.tracking.mlflow_sync_state import read_sync_state
 from tests.tracking.untrained_runs import Run, client, tracker
@@ -47,36 +48,6 @@ def test_hanging_store_delays_neither_training_nor_its_end(outputs: Path, capfd:
     assert read_sync_state(run.folder)["status"] == "FINISHED"
 
 
-@pytest.mark.parametrize(
-    "uri", ["postgresql://me:secret@127.0.0.1:1/lab?password=secret", "https://host:5000/?token=secret"]
-)
-def test_unsupported_address_is_refused_without_showing_credentials(uri: str) -> None:
-    with pytest.raises(ConfigError, match=r"tracking\.uri must") as refused:
-        tracker(Path("outputs"), uri=uri)
-    assert "secret" not in str(refused.value)
-
-
-def test_password_in_a_server_address_is_refused() -> None:
-    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD") as refused:
-        tracker(Path("outputs"), uri="https://me:secret@host:5000")
-    assert "secret" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("uri", "outputs/mlflow.db"),
-        ("experiment", " "),
-        ("artifacts", ""),
-        ("flush_every_s", 0),
-        ("finish_within_s", -1),
-    ],
-)
-def test_invalid_option_is_named(name: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=f"tracking.{name} must be"):
-        tracker(Path("outputs"), **{name: value})
-
-
 def test_deleted_experiment_is_reported(outputs: Path, capfd: pytest.CaptureFixture[str]) -> None:
     store = client(outputs)
     store.delete_experiment(store.create_experiment("gone"))
@@ -92,3 +63,14 @@ def test_failure_reason_is_one_short_line_without_the_password() -> None:
     assert output.startswith("cannot connect to *** as ***, password *** refused")
     assert len(output) == 200
     assert "\n" not in output
+
+
+def test_store_that_a_killed_process_left_unfinished_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "store" / "mlflow.db"
+    address = Address(f"sqlite:///{path}", "trials", f"file://{tmp_path}/files")
+    path.parent.mkdir()
+    # A kill during the migrations leaves a store without its last tables, under the temporary name.
+    (path.parent / f"{PREFIX}0123-mlflow.db").write_bytes(b"half")
+    store, experiment = connect(address)
+    assert store.get_experiment(experiment).name == "trials"
+    assert {file.name for file in path.parent.iterdir()} == {"mlflow.db", "mlflow.db.lock"}

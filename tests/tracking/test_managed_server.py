@@ -1,25 +1,12 @@
-"""MLflow connection: half-created stores, managed servers and their credentials."""
+"""Managed MLflow servers: the extra that they need, and signed requests."""
 
 from __future__ import annotations
 
 import pytest
 import requests
 
-from battery_lab.common.atomic_write import PREFIX
 from battery_lab.common.errors import ConfigError
 from battery_lab.tracking.mlflow_connection import Address, connect
-
-
-def test_store_that_a_killed_process_left_unfinished_is_made_again(tmp_path):
-    path = tmp_path / "store" / "mlflow.db"
-    address = Address(f"sqlite:///{path}", "trials", f"file://{tmp_path}/files")
-    path.parent.mkdir()
-    # A kill during the migrations leaves a store without its last tables, under the temporary name.
-    (path.parent / f"{PREFIX}0123-mlflow.db").write_bytes(b"half")
-    client, experiment = connect(address)
-    assert client.get_experiment(experiment).name == "trials"
-    assert {file.name for file in path.parent.iterdir()} == {"mlflow.db", "mlflow.db.lock"}
-
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:mlflow-tracking-server/lab"
 

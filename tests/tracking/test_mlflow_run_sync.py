@@ -1,4 +1,4 @@
-"""MLflow upload: every point arrives once, also after a resume, a kill or a store that failed."""
+"""MLflow run sync: every point arrives once, also after a resume, a kill or a store that failed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.tracking import RunLog
+from battery_lab.tracking.mlflow_run_sync import RunSync
 from battery_lab.tracking.mlflow_sync_state import read_sync_state
-from battery_lab.tracking.mlflow_upload import RunSync
 from tests.tracking.untrained_runs import Run, points, stored, tracker
 
 
