@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shlex
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from battery_lab.common.errors import ConfigError, LabError, causes
+from battery_lab.common.errors import LabError, causes
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.stop_signals import Stopped
 
 TRACEBACK_VARIABLE = "HYDRA_FULL_ERROR"  # Hydra's own name: 1 shows tracebacks
-CREDENTIALS = re.compile(r"://[^/\s]*@|https?://\S*\?")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
@@ -73,17 +70,6 @@ def _disk_message(error: BaseException, run: Path | None, then: str) -> ExitMess
             remedy = "Choose another folder or file, or change its permissions"
             return ExitMessage(f"error: {cause.filename}: {cause.strerror}. {remedy}", 1)
     return None
-
-
-def check_credentials(arguments: Sequence[str]) -> None:
-    """Raise ConfigError where an address holds credentials or a query, before anything stores it."""
-    for argument in arguments:
-        key, _, value = argument.partition("=")
-        if CREDENTIALS.search(value):
-            raise ConfigError(
-                f"{key} must not contain a user, password or query, which would be stored with the results: leave them "
-                "out of the address; MLflow reads them from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-            )
 
 
 def resume_command(run: Path) -> str:

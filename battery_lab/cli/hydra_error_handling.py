@@ -16,7 +16,7 @@ from battery_lab.cli.error_messages import TRACEBACK_VARIABLE
 from battery_lab.common.errors import causes
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.compose import names_in, options_with
-from battery_lab.config.hydra_errors import override_error
+from battery_lab.config.hydra_error_messages import override_error
 from battery_lab.config.override_kinds import is_group
 from battery_lab.config.stored_trial import load_trial
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import click
 
 from battery_lab.cli import shell_completion
-from battery_lab.cli.error_messages import check_credentials
 from battery_lab.cli.exit_on_error import exit_with_message
+from battery_lab.cli.subcommand_arguments import check_credentials
 from battery_lab.cli.train_help import train_help
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.garbage_collection import exit_without_collection, postponed_collection

@@ -24,7 +24,7 @@ from battery_lab.config.stored_trial import (
     store_trial,
     update_parts,
 )
-from battery_lab.experiment.finished_run_check import check_unfinished
+from battery_lab.experiment.unfinished_run_check import check_unfinished
 
 
 def run_trial(config: DictConfig) -> float:

@@ -1,12 +1,15 @@
-"""Subcommand arguments: ``key=value``, as in Hydra's overrides, run and sweep folders, and trial numbers."""
+"""Subcommand arguments: ``key=value``, as in Hydra's overrides, without credentials; folders and trial numbers."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from battery_lab.common.errors import ConfigError
+
+CREDENTIALS = re.compile(r"://[^/\s]*@|https?://\S*\?")
 
 
 def key_values(arguments: Sequence[str], names: Sequence[str] | None = None) -> dict[str, str]:
@@ -31,6 +34,17 @@ def key_values(arguments: Sequence[str], names: Sequence[str] | None = None) -> 
             raise ConfigError(f"{key}={chosen[key]} and {key}={value} cannot be combined: leave one out")
         chosen[key] = value
     return chosen
+
+
+def check_credentials(arguments: Sequence[str]) -> None:
+    """Raise ConfigError where an address holds credentials or a query, before anything stores it."""
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if CREDENTIALS.search(value):
+            raise ConfigError(
+                f"{key} must not contain a user, password or query, which would be stored with the results: leave them "
+                "out of the address; MLflow reads them from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
 
 
 def refuse_misspelt(command: str, keys: Iterable[str], names: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.config.conf_folder import conf_dir
-from battery_lab.config.hydra_errors import override_error
+from battery_lab.config.hydra_error_messages import override_error
 from battery_lab.config.override_kinds import check_groups, is_group
 from battery_lab.config.sweep_name import sweep_name
 

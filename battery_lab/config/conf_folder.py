@@ -1,4 +1,4 @@
-"""Paths: the folder of the lab's options, in the installed package or beside it in a checkout."""
+"""Conf folder: the folder of the lab's options, in the installed package or beside it in a checkout."""
 
 from __future__ import annotations
 

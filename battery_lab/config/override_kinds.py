@@ -1,7 +1,8 @@
-"""Overrides: what the command line chooses, which is an option of a group, a value, or a sweep over either."""
+"""Override kinds: an option of a group, a value, a sweep over either; and which overrides change results."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +12,16 @@ from hydra.errors import HydraException
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.config.conf_folder import conf_dir
-from battery_lab.config.hydra_errors import no_option, several_values_message
+from battery_lab.config.hydra_error_messages import no_option, several_values_message
 
 # Groups that configure the sweep as a whole, and where results are kept: all trials of a sweep share them.
 SWEEP_GROUPS = ("launcher", "sweeper", "sweep")
 SHARED = (*SWEEP_GROUPS, "tracking", "outputs")
+# Overrides that do not change what a sweep computes: launcher, retries, tracking, outputs. Two launcher options do
+# change it: they start trials from a checkpoint, or evaluate only.
+NO_EFFECT_ON_RESULTS = re.compile(
+    r"^[+~]*(?!hydra\.launcher\.(checkpoint|evaluate_only)=)(launcher|sweep|hydra|tracking|outputs)([.=@/]|$)"
+)
 
 
 def is_group(override: str) -> bool:
@@ -66,6 +72,16 @@ def yaml_value(override: str) -> Any:
         simple = parsed.value_type == ValueType.SIMPLE_CHOICE_SWEEP
         raise ConfigError(several_values_message(override, listed=simple and not is_group(override)))
     return parsed.value()
+
+
+def own_choices(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that define what a sweep computes."""
+    return [override for override in overrides if not NO_EFFECT_ON_RESULTS.match(override)]
+
+
+def choices_of_trials(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that define what trials compute, without the sweeper that combines them."""
+    return [override for override in own_choices(overrides) if not override.lstrip("+").startswith("sweeper=")]
 
 
 def _options(override: str) -> list[str]:

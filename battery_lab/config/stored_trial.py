@@ -14,7 +14,7 @@ from battery_lab.common.old_names import ADDED_OPTIONS, current_name
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.trial_digest import CHOICES
 from battery_lab.config.compose import compose
-from battery_lab.config.hydra_errors import no_key
+from battery_lab.config.hydra_error_messages import no_key
 from battery_lab.config.override_kinds import SWEEP_GROUPS, check_groups, group_of, is_group, yaml_value
 
 # Keys that may change when a run is resumed: the budget, and where results are kept. A change of any

@@ -22,6 +22,7 @@ from tests.compositions import SMALL, SMALL_ALGOS, SMALL_NETWORK, write_market
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"train/seconds", "train/env_steps_per_second"}
+HEAVY = {"torch", "ray", "mlflow", "gymnasium", "matplotlib", "pyarrow"}
 
 
 def tiny(folder: Path, algo: str = "ppo") -> list[str]:
@@ -83,3 +84,8 @@ def figures(folder: Path) -> dict[str, float]:
 def looks(folder: Path) -> list[str]:
     """Return the commands that looked at a run's test time."""
     return [json.loads(line)["command"] for line in (folder / "test_looks.jsonl").read_text().splitlines()]
+
+
+def imported(text: str) -> set[str]:
+    """Return the modules that a process imported, from the output of -X importtime."""
+    return set(re.findall(r"\| +(\S+)$", text, re.MULTILINE))

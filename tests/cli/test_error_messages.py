@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from hydra_plugins.battery_lab_launchers import _local_pool
 
-from battery_lab.common.errors import ConfigError
+from battery_lab.cli.error_messages import exit_message
+from battery_lab.common.errors import ConfigError, causes
 from battery_lab.experiment.experiment import Experiment
 from tests.cli.in_process_pool import InThisProcess
-from tests.cli.run_commands import ROOT, like, start, tiny
+from tests.cli.run_commands import HEAVY, ROOT, imported, like, start, tiny
 
 ERRORS = [
     ("algo=pppo", "algo=pppo is not an option: algo can be bid_curves, dqn, ppo, sac; did you mean algo=ppo?"),
@@ -181,14 +182,6 @@ def test_an_unexpected_error_keeps_its_traceback(lab, monkeypatch):
     assert "HYDRA_FULL_ERROR" not in os.environ
 
 
-HEAVY = {"torch", "ray", "mlflow", "gymnasium", "matplotlib", "pyarrow"}
-
-
-def imported(text: str) -> set[str]:
-    """Return the modules that a process imported, from the output of -X importtime."""
-    return set(re.findall(r"\| +(\S+)$", text, re.MULTILINE))
-
-
 @pytest.mark.walk
 @pytest.mark.parametrize("choice", ["seed=one", "train.env_steps=2M", "train.env_steps=0"])
 def test_a_wrong_plain_value_is_reported_before_heavy_imports(tmp_path: Path, choice: str):
@@ -213,19 +206,14 @@ def test_a_python_without_the_labs_packages_says_so(tmp_path: Path, arguments: l
     assert re.fullmatch(r"error: \S+ lacks .*source \.venv/bin/activate.*\n", done.stderr), done.stderr
 
 
-@pytest.mark.walk
-def test_the_help_of_train_shows_every_group_without_heavy_imports(tmp_path: Path):
-    done = start(tmp_path, "train", "--help", PYTHONPROFILEIMPORTTIME="1")
-    out, err = done.communicate(timeout=60)
-    assert done.returncode == 0
-    for words in (
-        "resume=outputs/runs/<run>",
-        "algo: bid_curves, dqn, ppo, sac",
-        "battery-lab evaluate run=",
-        "--config-dir",
-        "reward/term: ",
-    ):
-        assert words in out
-    assert max(len(line) for line in out.splitlines()) <= 120
-    assert (HEAVY | {"pandas", "numba", "rich.console"}) & imported(err) == set()
-    assert list(tmp_path.iterdir()) == []
+def test_an_error_raised_again_out_of_what_it_caused_keeps_its_message():
+    first = ConfigError("seed must be smaller")
+    try:
+        try:
+            raise RuntimeError("could not build") from first
+        except RuntimeError as error:
+            assert list(causes(error)) == [error, first]
+            raise first from None
+    except ConfigError as error:
+        assert len(list(causes(error))) == 2
+        assert exit_message(error) == ("error: seed must be smaller", 1)

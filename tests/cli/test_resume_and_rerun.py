@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from battery_lab.common.errors import LabError
 from battery_lab.experiment.experiment import Experiment
-from battery_lab.experiment.finished_run_check import check_unfinished
+from battery_lab.experiment.unfinished_run_check import check_unfinished
 from tests.cli.in_process_pool import InThisProcess
 from tests.cli.run_commands import figures, looks
 

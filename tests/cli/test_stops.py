@@ -1,8 +1,7 @@
-"""How a run stops on a signal, a kill or a full disk, and the message that says how to resume."""
+"""How a run stops on a signal or a kill, and the message that says how to resume."""
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import pkgutil
@@ -17,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from battery_lab.cli.error_messages import exit_message
-from battery_lab.common.errors import ConfigError, causes
+from battery_lab.common.errors import ConfigError
 from battery_lab.common.stop_signals import Stopped, stop_at_once
 from battery_lab.experiment import checkpoint
 from battery_lab.experiment.trainer import Interrupted
@@ -157,19 +156,6 @@ def test_a_stop_that_surfaces_as_another_error_is_reported_as_a_stop():
         assert exit_message(error) == ("stopped at once by SIGTERM; start again", 143)
 
 
-def test_an_error_raised_again_out_of_what_it_caused_is_exit_message():
-    first = ConfigError("seed must be smaller")
-    try:
-        try:
-            raise RuntimeError("could not build") from first
-        except RuntimeError as error:
-            assert list(causes(error)) == [error, first]
-            raise first from None
-    except ConfigError as error:
-        assert len(list(causes(error))) == 2
-        assert exit_message(error) == ("error: seed must be smaller", 1)
-
-
 def test_ray_leaves_sigterm_to_the_lab(monkeypatch):
     second_start = []
 
@@ -213,33 +199,3 @@ def test_a_second_signal_ends_the_process_silently(number):
         [sys.executable, "-c", SECOND.format(first=number.name)], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout, done.stderr) == (-number, f"stopped by {number.name}\n", "")
-
-
-def test_a_full_disk_is_named_with_the_command_that_resumes(lab, monkeypatch, tmp_path: Path):
-    sync, states = os.fsync, []
-
-    def full(handle):
-        path = Path(os.readlink(f"/proc/self/fd/{handle}"))
-        states.extend([path] if path.name == checkpoint.STATE else [])
-        # The second checkpoint finds the disk full.
-        if len(states) > 1:
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        sync(handle)
-
-    monkeypatch.setattr(os, "fsync", full)
-    output = lab(*tiny(tmp_path), "train.checkpoint_every=512")
-    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
-    assert output.status == 1
-    way_on = re.escape(f"resume with: {resume(folder.relative_to(tmp_path))}")
-    assert re.fullmatch(rf"error: no space left for \S+/part-\S+: free some space, then {way_on}\n", output.err)
-
-
-def test_a_full_disk_is_recognised_through_the_errors_that_it_caused():
-    try:
-        try:
-            raise OSError(errno.EDQUOT, "Disk quota exceeded", "weights")
-        except OSError as error:
-            raise RuntimeError("could not save") from error
-    except RuntimeError as error:
-        assert exit_message(error) == ("error: no space left for weights: free some space, then start again", 1)
-    assert exit_message(RuntimeError("could not save")) is None

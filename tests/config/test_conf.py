@@ -11,8 +11,6 @@ from typing import Any, get_type_hints
 import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.singleton import Singleton
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -20,7 +18,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.common.errors import ConfigError
 from battery_lab.config.build import build, build_part, resolve
-from battery_lab.config.compose import compose, register_resolvers
+from battery_lab.config.compose import compose
 from battery_lab.config.conf_folder import conf_dir
 from tests.compositions import part
 
@@ -246,24 +244,3 @@ def test_a_target_that_does_not_exist_is_named():
 def test_a_target_that_is_not_a_dataclass_is_refused():
     with pytest.raises(ConfigError, match="algo._target_=builtins.dict must name a dataclass"):
         build(compose(["algo._target_=builtins.dict"]))
-
-
-@pytest.mark.parametrize(
-    ("choices", "named"),
-    [
-        (["algo=sac", "reward=degradation"], "sac_degradation"),
-        (["experiment=published"], "ppo_published"),
-        # An environment of another kind may have no rewards to choose.
-        (["~reward"], "ppo_no-reward"),
-    ],
-)
-def test_a_run_folder_is_named_by_time_algorithm_and_reward(choices, named):
-    register_resolvers()
-    before = Singleton.get_state()
-    try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            HydraConfig.instance().set_config(hydra_compose("config", choices, return_hydra_config=True))
-        folder = HydraConfig.get().run.dir
-    finally:
-        Singleton.set_state(before)
-    assert re.fullmatch(rf"outputs/runs/\d{{4}}-\d\d-\d\d_\d\d-\d\d-\d\d_{named}_[0-9a-f]{{6}}", folder)

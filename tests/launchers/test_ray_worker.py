@@ -7,7 +7,7 @@ import pytest
 from hydra_plugins.battery_lab_launchers._ray_worker import run_received_trial
 
 from battery_lab.common.errors import LabError
-from battery_lab.sweep.trial_digests import source_digest
+from battery_lab.sweep.lab_version import lab_source_digest
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from battery_lab.sweep.trial_digests import source_digest
     ],
 )
 def test_a_node_that_cannot_run_a_trial_reports_it_before_unpickling_the_job(tmp_path, change, message):
-    content = {"folder": str(tmp_path), "source": source_digest(), "job": b"no pickle"} | change
+    content = {"folder": str(tmp_path), "source": lab_source_digest(), "job": b"no pickle"} | change
     with pytest.raises(LabError, match=message):
         run_received_trial(cloudpickle.dumps(content))
     assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,7 @@ import sys
 import hydra
 
 from battery_lab.cli.hydra_error_handling import hydra_errors_explained, hydra_raises
-from battery_lab.cli.hydra_run_mode import flags_decide_the_run_mode
+from battery_lab.cli.hydra_startup_shortcut import flags_decide_the_run_mode
 from battery_lab.cli.resume_and_rerun_arguments import hydra_arguments
 from battery_lab.cli.run_trial import run_trial
 from battery_lab.common.hide_optional_imports import import_lean

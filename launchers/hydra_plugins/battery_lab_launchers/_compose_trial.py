@@ -15,12 +15,13 @@ from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.battery_lab_launchers._trial_job import TrialJob
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
-from battery_lab.config.sweep_name import choices_of_trials
+from battery_lab.config.override_kinds import choices_of_trials
 from battery_lab.sweep.interfaces import Trial
 from battery_lab.sweep.journal import Entry, Journal
+from battery_lab.sweep.lab_version import lab_source_digest
 from battery_lab.sweep.sweep_control_options import SweepOptions
-from battery_lab.sweep.trial_digests import run_digest, source_digest, trial_identity
 from battery_lab.sweep.trial_folder import move_aside
+from battery_lab.sweep.trial_identity import run_digest, trial_identity
 
 
 class HydraLauncher(Protocol):
@@ -63,7 +64,7 @@ def compose_trial(
         options: options of the sweep.
     """
     config = launcher.hydra_context.config_loader.load_sweep_config(launcher.config, overrides)
-    source = source_digest(_program(launcher.task_function))
+    source = lab_source_digest(_program(launcher.task_function))
     identity = trial_identity({**_plain(config), **_launcher_choices(config)})
     choices = tuple(choices_of_trials(filter_overrides(overrides)))
     known = journal.find(identity)
@@ -140,7 +141,7 @@ def _trial_job(launcher: HydraLauncher, config: DictConfig, entry: Entry, resume
         config=config,
         task=launcher.task_function,
         identity=entry.identity,
-        source=source_digest(),
+        source=lab_source_digest(),
         counts_as=entry.source,
         context=launcher.hydra_context,
         singletons=Singleton.get_state(),

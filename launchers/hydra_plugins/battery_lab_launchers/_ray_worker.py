@@ -30,14 +30,14 @@ def run_received_trial(content: bytes) -> bytes:
     from battery_lab.common.errors import LabError
     from battery_lab.common.run_folder import RunFolder
     from battery_lab.common.stop_signals import stop_at_once
-    from battery_lab.sweep.trial_digests import source_digest
+    from battery_lab.sweep.lab_version import lab_source_digest
 
     # Safe to unpickle: it comes from the launcher, over a connection that Ray's token protects.
     message: dict[str, Any] = cloudpickle.loads(content)
     folder, node = Path(message["folder"]), os.uname().nodename
     if not folder.is_dir():
         raise LabError(f"{node} cannot access {folder}: put outputs= on storage that all nodes of the cluster share")
-    if source_digest() != message["source"]:
+    if lab_source_digest() != message["source"]:
         raise LabError(
             f"{node} has another version of the lab or its packages than the launcher: install the same version there"
         )

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from battery_lab.common.errors import LabError
 from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import TrialState
-from battery_lab.sweep.trial_digests import source_digest
+from battery_lab.sweep.lab_version import lab_source_digest
 
 STOPPED_FROM_OUTSIDE = "its process was stopped from outside the sweep"
 
@@ -47,7 +47,7 @@ class TrialJob:
 
 def run_trial_job(job: TrialJob) -> bytes:
     """Run a trial and return its outcome, serialized for :func:`read_outcome`."""
-    if source_digest() != job.source:
+    if lab_source_digest() != job.source:
         return _failure(
             f"{os.uname().nodename} has another version of the lab or its packages than the launcher had when it "
             "started: run the same command again once the versions are the same everywhere",

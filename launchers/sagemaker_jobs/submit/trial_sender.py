@@ -16,9 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import SWEEP_COMMAND, RunFolder
 from battery_lab.config.environment_class_attributes import metric_names
+from battery_lab.config.override_kinds import choices_of_trials
 from battery_lab.config.stored_trial import note_choices, store_trial
-from battery_lab.config.sweep_name import choices_of_trials
-from battery_lab.sweep.trial_digests import package_versions
+from battery_lab.sweep.lab_version import package_versions
 from battery_lab.tracking.mlflow_sync_state import read_sync_state, write_sync_state
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.experiment_runs import create_experiment

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import battery_lab
 from battery_lab.common.errors import DataError
-from battery_lab.sweep.trial_digests import contents_digest
+from battery_lab.sweep.trial_identity import contents_digest
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.s3_layout import S3Layout, split_uri
 

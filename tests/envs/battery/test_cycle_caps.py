@@ -15,7 +15,7 @@ from battery_lab.config.conf_folder import conf_dir
 from battery_lab.config.stored_trial import update_parts
 from battery_lab.envs.battery.cycle_caps import left_shares, new_meters, shares_before
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.sweep.trial_digests import trial_identity
+from battery_lab.sweep.trial_identity import trial_identity
 from tests.compositions import option
 from tests.envs.small_world import make_option, make_world
 from tests.small_batteries_and_series import make_battery, make_series

@@ -1,4 +1,4 @@
-"""Run mode: flags decide it, unless options or the user's own files may."""
+"""Hydra startup shortcut: it is taken where flags decide the run mode, and not where options may."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
-from battery_lab.cli.hydra_run_mode import GROUPS, HYDRA_VERSION, flags_decide_the_run_mode
+from battery_lab.cli.hydra_startup_shortcut import GROUPS, HYDRA_VERSION, flags_decide_the_run_mode
 from battery_lab.config.compose import register_resolvers
 from battery_lab.config.conf_folder import conf_dir
 
 
 def test_the_adapter_is_for_this_version_of_hydra():
-    assert hydra.__version__.startswith(HYDRA_VERSION), "compare Hydra.get_mode with hydra_run_mode"
+    assert hydra.__version__.startswith(HYDRA_VERSION), "compare Hydra.get_mode with hydra_startup_shortcut"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Hydra errors: an adapter that turns the texts of Hydra's exceptions into messages that name what was meant.
+"""Hydra error messages: an adapter that turns the texts of Hydra's exceptions into messages that name what was meant.
 
 Hydra has no error codes, so this reads the texts of one minor version, ``HYDRA``. A test checks version and texts.
 """

@@ -1,4 +1,4 @@
-"""Finished run check: refuses to resume a run that has trained to its end and been evaluated."""
+"""Unfinished run check: refuses to resume a run that has trained to its end and been evaluated."""
 
 from __future__ import annotations
 

@@ -1,27 +1,21 @@
-"""Trial digests: hashes of a trial's configuration and data, of its run folder, and of the lab's source."""
+"""Trial identity: hashes of a trial's configuration and data, and of the run folder that it starts from."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from glob import glob
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
-
-import battery_lab
 from battery_lab.common.old_names import ADDED_OPTIONS, original_name
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.trial_digest import trial_digest
 from battery_lab.config.custom_source_files import custom_module_files
 from battery_lab.experiment.checkpoint import list_checkpoints
 
-PACKAGE = Path(battery_lab.__file__).parent
 PATH_KEYS = re.compile(r"(^|_)(path|file|folder|dir)$")
 CHUNK = 1 << 20
 TARGET = "_target_"
@@ -83,32 +77,3 @@ def run_digest(run: Path) -> str:
 
 def _files(path: Path) -> Iterator[Path]:
     yield from sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-
-
-@cache
-def source_digest(program: Path | None = None) -> str:
-    """Return 16 digits that identify the lab's source and the versions of its packages.
-
-    The files of conf/ are not included: what they contribute to a trial is in the trial's configuration.
-
-    Args:
-        program: file of the task function that trials run, if it is not part of the lab.
-    """
-    hasher = hashlib.sha256()
-    for file in sorted(PACKAGE.rglob("*.py")):
-        hasher.update(f"{file.relative_to(PACKAGE)}\0".encode() + file.read_bytes())
-    hasher.update(json.dumps(sorted(package_versions())).encode())
-    if program is not None and not program.is_relative_to(PACKAGE):
-        hasher.update(program.read_bytes())
-    return hasher.hexdigest()[:16]
-
-
-def package_versions() -> Iterator[str]:
-    """Yield names and versions of the packages that the lab requires, without its extras."""
-    try:
-        declared = metadata.requires("battery-lab") or []
-    except metadata.PackageNotFoundError:
-        declared = []
-    for requirement in map(Requirement, declared):
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            yield f"{requirement.name} {metadata.version(requirement.name)}"

@@ -1,11 +1,10 @@
-"""Trial digests: equal for trials with the same options, values and data, wherever they are."""
+"""Trial identity: equal for trials with the same options, values and data, wherever they are."""
 
 from __future__ import annotations
 
 import pytest
 
-from battery_lab.sweep import trial_digests as module
-from battery_lab.sweep.trial_digests import contents_digest, run_digest, source_digest, trial_identity
+from battery_lab.sweep.trial_identity import contents_digest, run_digest, trial_identity
 
 TRIAL = {"seed": 0, "algo": {"lr": 1e-3}, "market": {"path": "prices", "zone": "VIC1"}, "outputs": "outputs"}
 
@@ -13,10 +12,8 @@ TRIAL = {"seed": 0, "algo": {"lr": 1e-3}, "market": {"path": "prices", "zone": "
 @pytest.fixture(autouse=True)
 def clear_caches():
     contents_digest.cache_clear()
-    source_digest.cache_clear()
     yield
     contents_digest.cache_clear()
-    source_digest.cache_clear()
 
 
 @pytest.fixture
@@ -104,18 +101,6 @@ def test_only_path_keys_are_read_as_files(prices, monkeypatch):
     (prices / "a.csv").write_text("1,3\n")
     contents_digest.cache_clear()
     assert trial_identity({"name": "prices", "algo": "prices"}) == first
-
-
-def test_source_digest_depends_on_source_and_package_versions(tmp_path, monkeypatch):
-    (tmp_path / "a.py").write_text("one = 1\n")
-    monkeypatch.setattr(module, "PACKAGE", tmp_path)
-    first = source_digest()
-    source_digest.cache_clear()
-    (tmp_path / "a.py").write_text("one = 2\n")
-    changed = source_digest()
-    source_digest.cache_clear()
-    monkeypatch.setattr(module.metadata, "version", lambda name: "9.9")
-    assert len({first, changed, source_digest()}) == 3
 
 
 def test_run_digest_depends_on_the_files_that_others_resume_from(tmp_path):

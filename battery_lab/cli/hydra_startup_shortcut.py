@@ -1,4 +1,4 @@
-"""Run mode of Hydra: single run or sweep, without composing the configuration only to look for ``hydra.mode``."""
+"""Hydra startup shortcut: Hydra does not compose the configuration only to look for ``hydra.mode`` in it."""
 
 from __future__ import annotations
 

@@ -9,13 +9,13 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
-from battery_lab.config.hydra_errors import HYDRA, override_error
+from battery_lab.config.hydra_error_messages import HYDRA, override_error
 
 
 def test_hydra_has_the_version_whose_texts_are_read():
     installed = ".".join(version("hydra-core").split(".")[:2])
     assert installed == HYDRA, (
-        f"hydra-core {installed} is installed, and battery_lab/config/hydra_errors.py reads the texts of {HYDRA}: "
+        f"hydra-core {installed} is installed, and config/hydra_error_messages.py reads the texts of {HYDRA}: "
         "run the tests of this file, adapt the texts that changed, then set HYDRA"
     )
 
