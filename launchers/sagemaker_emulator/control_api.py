@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from sagemaker_emulator.emulator_state import Capacity
+from sagemaker_emulator.capacity_and_clients import Capacity
 from sagemaker_emulator.protocol.faults_and_rate_limits import Faults
 from sagemaker_emulator.protocol.request_parser import Request
 from sagemaker_emulator.protocol.responses_and_errors import Response, json_response, to_json

@@ -15,7 +15,7 @@ from pathlib import Path
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from sagemaker_emulator.emulator_state import EmulatorState
+from sagemaker_emulator.capacity_and_clients import EmulatorState
 from sagemaker_emulator.job_state import ACCOUNT
 from sagemaker_emulator.options_and_credentials import Credentials, Options
 from sagemaker_emulator.wsgi_app import EmulatorApp

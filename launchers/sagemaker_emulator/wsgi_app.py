@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
+from sagemaker_emulator.capacity_and_clients import EmulatorState
 from sagemaker_emulator.control_api import PREFIX, ControlApi, RequestLog
-from sagemaker_emulator.emulator_state import EmulatorState
 from sagemaker_emulator.experiments import moto_gaps
 from sagemaker_emulator.protocol.faults_and_rate_limits import Fault, Faults, Rates, refusal
 from sagemaker_emulator.protocol.request_parser import Request, read_request

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sagemaker_emulator.emulator_state import EmulatorState
+from sagemaker_emulator.capacity_and_clients import EmulatorState
 from sagemaker_emulator.experiments import moto_gaps, search
 from sagemaker_emulator.experiments.job_component import JobComponent
 from sagemaker_emulator.job_state import Job

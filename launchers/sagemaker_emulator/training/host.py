@@ -144,7 +144,7 @@ class Host:
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "HOME": str(self.folder / "root"),
             "PYTHONPATH": str(_toolkit_path(self.folder)),
-            "SAGEMAKER_TRAINING_MODULE": "sagemaker_emulator.training.toolkit_training_module:main",
+            "SAGEMAKER_TRAINING_MODULE": "sagemaker_emulator.training.toolkit_error_capture:main",
             "CURRENT_HOST": self.name,
             # Shared by all jobs, for what takes long to compute and does not depend on a job, such as compiled code.
             "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"),

@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from sagemaker_emulator.emulator_state import EmulatorState
+from sagemaker_emulator.capacity_and_clients import EmulatorState
 from sagemaker_emulator.experiments.job_component import JobComponent
 from sagemaker_emulator.job_state import NO_CAPACITY, Job, now
 from sagemaker_emulator.training.host import Host
-from sagemaker_emulator.training.host_log import HostLog
+from sagemaker_emulator.training.host_log_and_metrics import HostLog
 from sagemaker_emulator.training.s3_transfer import CheckpointCopy, download, upload_artifact
 
 _POLL_S = 0.05

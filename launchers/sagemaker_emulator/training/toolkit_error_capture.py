@@ -1,4 +1,4 @@
-"""Training module for the sagemaker-training toolkit, which reports the errors of entry points.
+"""Error capture of the sagemaker-training toolkit: a training module with which it reports errors of entry points.
 
 The toolkit's default does not write the entry point's standard error to ``/opt/ml/output/failure``, so that the failure
 reason would be the exit code only. Images bring a module of their own; this one is used unless the job's Environment

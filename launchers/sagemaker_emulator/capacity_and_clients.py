@@ -1,4 +1,4 @@
-"""Emulator state that all jobs share: the options, the instances that are available, and a client of each service."""
+"""Capacity and clients: the instances that are available, and the boto3 clients and options that all jobs share."""
 
 from __future__ import annotations
 

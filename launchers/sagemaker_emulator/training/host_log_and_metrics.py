@@ -1,4 +1,4 @@
-"""Log of a host: its output goes to CloudWatch Logs, and metrics found in it to CloudWatch and the job."""
+"""Log and metrics of a host: its output goes to CloudWatch Logs, and metrics found in it to CloudWatch and the job."""
 
 from __future__ import annotations
 
