@@ -63,7 +63,7 @@ test-nodes: $(READY) ## Kill one of two Ray nodes during a sweep; each is in its
 	$(BIN)/python -m tests.launchers.check_node_loss
 
 test-image: $(VENV)/extra-aws ## Train and serve with the packages of the SageMaker image, in an empty environment
-	$(BIN)/python -m tests.sagemaker_jobs.check_image_locks
+	$(BIN)/python -m tests.sagemaker_jobs.check_image_run
 
 lint: $(READY) $(VENV)/extra-docs ## Check style, format, words, types and the links in the docs
 	$(BIN)/ruff check .

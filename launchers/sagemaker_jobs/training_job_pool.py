@@ -14,10 +14,10 @@ from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import TrialState
 from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.errors import ServiceError, aws_errors
-from sagemaker_jobs.aws.experiment_runs import log_run, run_name
+from sagemaker_jobs.collect.download_and_outcome import collect_outcome
 from sagemaker_jobs.collect.downloads import Downloads
+from sagemaker_jobs.collect.experiments_upload import log_run, run_name
 from sagemaker_jobs.collect.job_bills import bill_of
-from sagemaker_jobs.collect.job_outcome import collect_outcome
 from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.submit.dry_run import DryRun

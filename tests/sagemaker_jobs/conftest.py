@@ -1,4 +1,4 @@
-"""The emulator that all tests of a process share."""
+"""The emulator that all tests of a process share, and jobs without Experiments."""
 
 from __future__ import annotations
 
@@ -41,6 +41,12 @@ def emulator(shared_emulator, monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setattr("sagemaker_jobs.submit.uploads.source_archive", stub_archive)
     return shared_emulator
+
+
+@pytest.fixture
+def without_experiments(monkeypatch):
+    """Skip Experiments, which take as long as a job of stubs; test_lab_trials_as_jobs.py covers them."""
+    monkeypatch.setattr("sagemaker_jobs.training_job_pool.log_run", lambda *_: None)
 
 
 def missing():

@@ -1,4 +1,8 @@
-"""The lab's own trials as jobs of an emulator: the same folders and metrics as of trials that run locally."""
+"""The lab's own trials as jobs of an emulator: the same folders and metrics as of trials that run locally.
+
+The same sweeps show that each request is among the rights of ``launchers/iam/launcher.json``, that Experiments sort the
+runs, and that the image serves the model of a job.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from tests.launchers.kill_harness import ROOT
 from tests.launchers.stub_hydra_app import until
 from tests.sagemaker_jobs.conftest import missing
 from tests.sagemaker_jobs.lab_sweeps import JOBS, LOCAL, TIMEOUT_S, Lab, curves, metrics
-from tests.serving.image import container, lay_out
+from tests.serving.image_without_docker import container, lay_out
 
 pytestmark = [
     pytest.mark.walk,

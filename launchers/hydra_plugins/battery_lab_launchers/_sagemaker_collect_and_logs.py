@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 
 from hydra_plugins.battery_lab_launchers._rehearsal_emulator import rehearse
-from hydra_plugins.battery_lab_launchers._sweep_tracking import is_finished, track_sweep
+from hydra_plugins.battery_lab_launchers._sweep_end_tracking import is_finished, record_sweep_end
 from sagemaker_jobs.aws.cloudwatch_logs import log_streams, read_log_lines
 from sagemaker_jobs.aws.connection import Connection, check_extra
 from sagemaker_jobs.aws.errors import aws_errors
-from sagemaker_jobs.aws.experiment_runs import log_run, run_name
+from sagemaker_jobs.collect.download_and_outcome import collect_outcome
 from sagemaker_jobs.collect.downloads import Downloads
+from sagemaker_jobs.collect.experiments_upload import log_run, run_name
 from sagemaker_jobs.collect.job_bills import bill_of
-from sagemaker_jobs.collect.job_outcome import collect_outcome
 from sagemaker_jobs.collect.sweep_record import SweepRecord
 from sagemaker_jobs.submit.training_jobs import RUNNING, TrainingJobs
 
@@ -88,7 +88,7 @@ def _track(folder: Path, journal: Journal) -> None:
     trials = {entry.number: folder / (entry.folder or str(entry.number)) for entry in journal.entries.values()}
     done = [trials[entry.number] for entry in journal.entries.values() if is_finished(entry, trials[entry.number])]
     if done:
-        track_sweep(load_trial(done[0]), journal, done, stopped=False)
+        record_sweep_end(load_trial(done[0]), journal, done, stopped=False)
 
 
 def logs(folder: Path, number: int) -> None:

@@ -18,8 +18,9 @@ from hydra_plugins.battery_lab_launchers._compose_trial import (
     compose_trial,
     plain_overrides,
 )
-from hydra_plugins.battery_lab_launchers._job_returns import completed_return, job_return, stop_error
-from hydra_plugins.battery_lab_launchers._sweep_tracking import is_finished, track_sweep
+from hydra_plugins.battery_lab_launchers._job_returns import completed_return, job_return
+from hydra_plugins.battery_lab_launchers._sweep_end_tracking import is_finished, record_sweep_end
+from hydra_plugins.battery_lab_launchers._sweep_errors import stop_error
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -89,7 +90,7 @@ class Sweep:
         else:
             trials = [composed.trial for composed in self.composed]
             finished = {trial.folder for trial in trials if is_finished(trial.entry, trial.folder)}
-            track_sweep(self.composed[0].config, self.journal, finished, scheduler.stopped_by is not None)
+            record_sweep_end(self.composed[0].config, self.journal, finished, scheduler.stopped_by is not None)
         if scheduler.stopped_by is not None:
             raise stop_error(scheduler.stopped_by, self.folder)
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
-from hydra_plugins.battery_lab_launchers._job_returns import failure_error
 from hydra_plugins.battery_lab_launchers._ray_pool import RayOptions, RayPool
+from hydra_plugins.battery_lab_launchers._sweep_errors import failure_error
 from hydra_plugins.battery_lab_launchers._sweep_launch import Sweep, dry_run
 from hydra_plugins.battery_lab_launchers._tune_search import STEPS, Point, RandomSearch, TuneSearch
 from hydra_plugins.battery_lab_launchers._tune_space import Space, parse_space

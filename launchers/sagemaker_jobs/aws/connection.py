@@ -1,12 +1,10 @@
-"""Connection to AWS: clients with retries, the SageMaker SDK's session and the region."""
+"""Connection to AWS: clients with retries, the SageMaker SDK and its session, and the region."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -114,38 +112,6 @@ class Connection:
             default_bucket=self.bucket,
             sagemaker_config=defaults,
         )
-
-
-class _CapturedError(Exception):
-    """Ends a request before it is sent."""
-
-
-@contextmanager
-def captured_requests(connection: Connection) -> Iterator[list[dict[str, Any]]]:
-    """Capture the first CreateTrainingJob request instead of sending it; yields the list that will hold it."""
-    requests: list[dict[str, Any]] = []
-
-    def capture(params: dict[str, Any], **_: Any) -> None:
-        requests.append(params)
-        raise _CapturedError
-
-    if connection.local:
-        # Local mode has its own client, without boto3's events.
-        client = connection.sdk.sagemaker_client
-        client.create_training_job = lambda **params: capture(params)
-        try:
-            with suppress(_CapturedError):
-                yield requests
-        finally:
-            del client.create_training_job
-        return
-    events, name = connection.sagemaker.meta.events, "provide-client-params.sagemaker.CreateTrainingJob"
-    events.register(name, capture)
-    try:
-        with suppress(_CapturedError):
-            yield requests
-    finally:
-        events.unregister(name, capture)
 
 
 def import_sdk() -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sagemaker_jobs.aws.connection import Connection, captured_requests
+from sagemaker_jobs.aws.connection import Connection
 from sagemaker_jobs.aws.job_names import job_name
 from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.submit.trial_sender import Sender
@@ -57,3 +59,35 @@ class DryRun:
         request = requests[0]
         hidden = {variable: HIDDEN for variable in self._options.environment}
         return json.dumps(request | {"Environment": request["Environment"] | hidden}, indent=2)
+
+
+class _CapturedError(Exception):
+    """Ends a request before it is sent."""
+
+
+@contextmanager
+def captured_requests(connection: Connection) -> Iterator[list[dict[str, Any]]]:
+    """Capture the first CreateTrainingJob request instead of sending it; yields the list that will hold it."""
+    requests: list[dict[str, Any]] = []
+
+    def capture(params: dict[str, Any], **_: Any) -> None:
+        requests.append(params)
+        raise _CapturedError
+
+    if connection.local:
+        # Local mode has its own client, without boto3's events.
+        client = connection.sdk.sagemaker_client
+        client.create_training_job = lambda **params: capture(params)
+        try:
+            with suppress(_CapturedError):
+                yield requests
+        finally:
+            del client.create_training_job
+        return
+    events, name = connection.sagemaker.meta.events, "provide-client-params.sagemaker.CreateTrainingJob"
+    events.register(name, capture)
+    try:
+        with suppress(_CapturedError):
+            yield requests
+    finally:
+        events.unregister(name, capture)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,20 +20,19 @@ from battery_lab.config.stored_trial import note_choices, store_trial
 from battery_lab.sweep.lab_version import package_versions
 from battery_lab.tracking.mlflow_sync_state import read_sync_state, write_sync_state
 from sagemaker_jobs.aws.connection import Connection
-from sagemaker_jobs.aws.experiment_runs import create_experiment
+from sagemaker_jobs.aws.experiments import create_experiment, experiment_name
 from sagemaker_jobs.aws.job_names import job_digest
 from sagemaker_jobs.aws.s3_layout import S3Layout
 from sagemaker_jobs.container.channels import CODE
 from sagemaker_jobs.container.package_check import PACKAGES
 from sagemaker_jobs.container.ray_cluster import TOKEN
 from sagemaker_jobs.container.run_trial import NUMBER
-from sagemaker_jobs.options.field_types import MAX_EXPERIMENT_LENGTH
 from sagemaker_jobs.options.job_options import JobOptions
 from sagemaker_jobs.submit import training_request
 from sagemaker_jobs.submit.custom_code import code_archive
 from sagemaker_jobs.submit.data_file_lookup import data_files, data_paths
-from sagemaker_jobs.submit.job_config import config_for_job
-from sagemaker_jobs.submit.reachable_tracking import create_sweep_run
+from sagemaker_jobs.submit.local_settings_removal import config_for_job
+from sagemaker_jobs.submit.mlflow_sweep_run import create_sweep_run
 from sagemaker_jobs.submit.uploads import Uploads
 
 
@@ -211,12 +209,3 @@ class Sender:
 
 def _overrides(job: SweepTrial) -> list[str]:
     return choices_of_trials([str(choice) for choice in job.config.hydra.overrides.task])
-
-
-def experiment_name(sweep: str) -> str:
-    """Return the name of an experiment for a sweep, in lower case like the SDK's; keeps the digest at the end."""
-    name = re.sub(r"[^a-z0-9]+", "-", sweep.lower()).strip("-") or "sweep"
-    if len(name) <= MAX_EXPERIMENT_LENGTH:
-        return name
-    start, end = name[: MAX_EXPERIMENT_LENGTH - 9].rstrip("-"), name[-8:].strip("-")
-    return f"{start}-{end}"

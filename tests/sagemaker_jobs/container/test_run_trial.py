@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -15,8 +11,6 @@ from sagemaker_jobs.container.job_environment import JobEnvironment
 
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.experiment.trainer import Interrupted
-from tests.launchers.kill_harness import PATHS, ROOT
-from tests.launchers.stub_hydra_app import until
 
 
 def job(tmp_path, **changes):
@@ -97,57 +91,3 @@ def test_a_failure_is_written_to_the_file_that_the_service_reads(tmp_path, monke
     assert run_trial.report_failure(DataError("prices.csv holds\nno prices: bring some")) == 1
     assert (tmp_path / "output" / "failure").read_text() == "prices.csv holds no prices: bring some"
     assert capsys.readouterr().out == "prices.csv holds no prices: bring some\n"
-
-
-TRIAL = """
-import json, os, signal, subprocess, sys, time
-helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-def stop(*_):
-    time.sleep(0.3)
-    print(json.dumps({"helper": helper.poll()}), flush=True)
-    helper.kill()
-    sys.exit(143)
-signal.signal(signal.SIGTERM, stop)
-print("ready", flush=True)
-time.sleep(60)
-"""
-
-
-def entry_point(tmp_path, trial):
-    """Return the entry point of a job that runs another script as its trial."""
-    package = tmp_path / "sagemaker_jobs" / "container"
-    package.mkdir(parents=True)
-    for folder in (package, package.parent):
-        (folder / "__init__.py").touch()
-    (package / "run_trial.py").write_text(trial)
-    entry = tmp_path / "sagemaker_entry.py"
-    entry.write_bytes((ROOT / "launchers" / "sagemaker_entry.py").read_bytes())
-    return entry
-
-
-def test_sigterm_reaches_the_trial_but_not_its_helper_processes(tmp_path):
-    entry = entry_point(tmp_path, TRIAL)
-    output = tmp_path / "output.txt"
-    with output.open("w") as file:
-        process = subprocess.Popen([sys.executable, str(entry)], stdout=file, process_group=0)
-    until(lambda: "ready" in output.read_text())
-    os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait(30) == 143
-    assert json.loads(output.read_text().splitlines()[-1]) == {"helper": None}
-
-
-def test_the_status_of_a_killed_trial_is_passed_on(tmp_path):
-    entry = entry_point(tmp_path, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
-    assert subprocess.run([sys.executable, str(entry)], check=False).returncode == 137
-
-
-@pytest.mark.walk
-def test_a_missing_extra_is_reported_with_the_command_that_installs_it(tmp_path):
-    (tmp_path / "boto3.py").write_text("raise ModuleNotFoundError(\"No module named 'boto3'\", name='boto3')")
-    variables = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *PATHS])}
-    command = [sys.executable, "-m", "battery_lab", "--multirun", "seed=0,1", "launcher=sagemaker"]
-    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stderr
-    assert done.stderr.splitlines()[-1] == (
-        "error: launcher=sagemaker needs the extra aws, which is not installed (no boto3): make setup-aws"
-    )

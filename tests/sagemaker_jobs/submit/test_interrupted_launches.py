@@ -14,8 +14,8 @@ from battery_lab.sweep.collect import collect
 from battery_lab.sweep.journal import Journal, TrialState
 from battery_lab.sweep.logs import logs
 from tests.launchers.stub_hydra_app import until
+from tests.sagemaker_jobs.job_queries import created, metrics
 from tests.sagemaker_jobs.stub_sweeps import SLOW, StubSweep
-from tests.sagemaker_jobs.submit.job_queries import created, metrics
 
 pytestmark = pytest.mark.usefixtures("without_experiments")
 

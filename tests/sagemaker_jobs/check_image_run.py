@@ -1,6 +1,6 @@
-"""Check of the image's locked packages in an empty environment: a trial as a job, and its policy served.
+"""Check of a run with the image's locked packages in an empty environment: a trial as a job, and its policy served.
 
-    python -m tests.sagemaker_jobs.check_image_locks
+    python -m tests.sagemaker_jobs.check_image_run
 
 Does without Docker what the Dockerfile does, except for Debian packages: it installs the locks and torch, lays out the
 files, and runs `start train` and `start serve`. The metrics must equal those of the same trial run locally, and the
@@ -30,7 +30,7 @@ from battery_lab.config.stored_trial import store_trial
 from battery_lab.serving.artifact import Artifact
 from tests.compositions import SMALL, write_market
 from tests.launchers.kill_harness import TIME_METRICS
-from tests.serving.image import ROOT, container, lay_out, start
+from tests.serving.image_without_docker import ROOT, container, lay_out, start
 
 LOCKS = ("requirements.lock", "requirements-job.lock")
 TRIAL = ("algo=ppo", "reward=degradation", "tracking=none", "train.env_steps=65536", "train.validate_every=32768")

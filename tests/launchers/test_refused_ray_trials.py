@@ -1,4 +1,4 @@
-"""Ray workers: a node checks that source and folder are the launcher's before it unpickles a job."""
+"""Refused Ray trials: a node checks that source and folder are the launcher's before it unpickles a job."""
 
 from __future__ import annotations
 

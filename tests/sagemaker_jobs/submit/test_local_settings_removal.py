@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from omegaconf import OmegaConf
-from sagemaker_jobs.submit.job_config import config_for_job
+from sagemaker_jobs.submit.local_settings_removal import config_for_job
 
 
 @pytest.mark.parametrize(("uri", "live"), [("http://127.0.0.1:5000", False), ("https://mlflow.example.org", True)])

@@ -1,4 +1,4 @@
-"""Sweep tracking: the sweep's own run in the tracking store, and the upload of its trials."""
+"""Sweep end tracking: at the end of a sweep, ends its own run in the tracking store and uploads missing trials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from battery_lab.sweep.journal import Entry, Journal, TrialState
 from battery_lab.tracking import Status
 
 
-def track_sweep(config: DictConfig, journal: Journal, finished: Collection[Path], stopped: bool) -> None:
+def record_sweep_end(config: DictConfig, journal: Journal, finished: Collection[Path], stopped: bool) -> None:
     """Record the end of a sweep in the tracking store, if one is chosen, and upload trials that are not there yet.
 
     Args:

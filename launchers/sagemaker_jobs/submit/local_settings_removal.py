@@ -1,4 +1,7 @@
-"""Configuration of a trial as its job reads it: without what the job's machine cannot reach."""
+"""Local settings removal: a trial's configuration for its job, without what the job's machine cannot reach.
+
+Paths of data stay; the job replaces them by its own (``container/channels.py``).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs in SageMaker Experiments: one experiment per sweep, and one run per finished trial with its metrics."""
+"""Experiments upload: finished trials become runs in SageMaker Experiments, with parameters, curves and files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.run_folder import RunFolder
@@ -20,32 +18,15 @@ from battery_lab.sweep.trial_folder import read_metrics
 from battery_lab.tracking.mlflow_params import flat_params
 from battery_lab.tracking.run_log import STEPS, TIME, read_lines
 from sagemaker_jobs.aws.connection import Connection, import_sdk
-from sagemaker_jobs.aws.errors import error_code
 from sagemaker_jobs.aws.s3_layout import S3Layout
 from sagemaker_jobs.collect.job_bills import BILLS
 from sagemaker_jobs.container.metric_lines import reported_metrics
 
 RECEIPT = "experiments.json"  # in a trial's folder, once its run is logged
 FILES = (RunFolder.METRICS, RunFolder.REPORT, RunFolder.TRIAL, BILLS)
-EXISTS = ("already exists", "must be unique")
 OLDEST_POINT_S = 13 * 86_400.0  # CloudWatch silently drops points that are two weeks old
 # Limits of a trial component in the service.
 MAX_PARAMETERS, MAX_VALUE_LENGTH, MAX_NAME_LENGTH = 300, 2500, 320
-
-
-def create_experiment(connection: Connection, name: str) -> None:
-    """Create an experiment and a trial of the same name in it, for what the service logs about jobs."""
-    client = connection.sagemaker
-    calls: tuple[tuple[Callable[..., Any], Mapping[str, str]], ...] = (
-        (client.create_experiment, {"ExperimentName": name}),
-        (client.create_trial, {"TrialName": name, "ExperimentName": name}),
-    )
-    for create, names in calls:
-        try:
-            create(**names)
-        except Exception as error:
-            if error_code(error) != "ResourceInUse" and not any(words in str(error) for words in EXISTS):
-                raise
 
 
 def log_run(connection: Connection, layout: S3Layout, experiment: str, run: str, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sagemaker_jobs.submit.trial_sender import experiment_name
+from sagemaker_jobs.aws.experiments import experiment_name
 
 
 def test_long_names_of_sweeps_stay_different():

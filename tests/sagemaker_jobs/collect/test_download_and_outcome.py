@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from sagemaker_jobs.collect.download_and_outcome import collect_outcome
 from sagemaker_jobs.collect.job_bills import bill_of
-from sagemaker_jobs.collect.job_outcome import collect_outcome
 
 from battery_lab.common.errors import DataError
 from battery_lab.sweep.journal import TrialState

@@ -1,4 +1,4 @@
-"""Outcome of a finished job: downloads its results, adds its bill, and says whether its trial is done."""
+"""Download and outcome of a finished job: downloads its results, adds its bill, and says whether its trial is done."""
 
 from __future__ import annotations
 
