@@ -31,7 +31,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import markdown_tables, pass_speed, startup_time, sweep_overhead, time_to_capture
+from benchmarks import bid_curve_threads, command_times, markdown_tables, sweep_overhead, time_to_capture
+from benchmarks.clock_and_rates import MAX_TIME_RATIO, ratios, spread
 from benchmarks.implementations import (
     ALL_IMPLEMENTATIONS,
     IMPLEMENTATIONS,
@@ -44,7 +45,6 @@ from benchmarks.implementations import (
     main_groups,
     scaling_groups,
 )
-from benchmarks.step_rates import MAX_TIME_RATIO, ratios, spread
 
 COUNTED, COMPILED = "env_steps_per_second", "env_steps_per_second_steady"
 # By implementation, then by repetition: the output of benchmarks.run_implementation.
@@ -193,19 +193,19 @@ def scaling_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartRe
 def startup_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
     """Measure start and evaluation times."""
     try:
-        seconds = startup_time.measure((*options.algos, startup_time.WITHOUT_RLLIB), options.repeats)
+        seconds = command_times.measure((*options.algos, command_times.WITHOUT_RLLIB), options.repeats)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         return {}, "", [str(error)]
-    return {"startup": seconds, "startup_machine": machine}, startup_time.table(seconds), []
+    return {"startup": seconds, "startup_machine": machine}, command_times.table(seconds), []
 
 
 def passes_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:
     """Measure passes of the bid-curve learner by number of threads."""
     try:
-        seconds = pass_speed.measure(options.repeats)
+        seconds = bid_curve_threads.measure(options.repeats)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         return {}, "", [str(error)]
-    return {"passes": seconds, "passes_machine": machine}, pass_speed.table(seconds), []
+    return {"passes": seconds, "passes_machine": machine}, bid_curve_threads.table(seconds), []
 
 
 def sweeps_part(options: argparse.Namespace, machine: dict[str, Any]) -> PartResult:

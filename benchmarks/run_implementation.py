@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from benchmarks import matmul_bound, peak_memory, step_rates
+from benchmarks import clock_and_rates, matmul_bound, peak_memory
+from benchmarks.clock_and_rates import Clock
 from benchmarks.implementations import MATMUL, OVERRIDES, SAMPLING
-from benchmarks.step_rates import Clock
 from benchmarks.workload import HIDDEN, Workload
 
 
@@ -32,9 +32,9 @@ def run(implementation: str, workload: Workload, seconds: float) -> dict[str, An
     children_memory_mb = _train(implementation, workload, clock)
     marks = clock.marks
     return {
-        "env_steps_per_second": step_rates.rate(marks, seconds),
-        "env_steps_per_second_steady": step_rates.steady_rate(marks, seconds),
-        "slowest_step_s": step_rates.slowest_step(marks),
+        "env_steps_per_second": clock_and_rates.rate(marks, seconds),
+        "env_steps_per_second_steady": clock_and_rates.steady_rate(marks, seconds),
+        "slowest_step_s": clock_and_rates.slowest_step(marks),
         "seconds": marks[-1][1] - marks[0][1],
         "env_steps": marks[-1][0] - marks[0][0],
         "observation": observation,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import markdown_tables
-from benchmarks.step_rates import spread
+from benchmarks.clock_and_rates import spread
 
 TRIALS, STEPS = 4, 1_000_000
 COMMANDS, ONE, TWO = "commands, s", "sweep, one at a time, s", "sweep, two at a time, s"

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks import markdown_tables
-from benchmarks.startup_time import run_python
-from benchmarks.step_rates import spread
+from benchmarks.clock_and_rates import spread
+from benchmarks.command_times import run_python
 
 TARGETS = (0.45, 0.5, 0.55, 0.6)
 VALIDATIONS = 12  # per training

@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
-from benchmarks.step_rates import Clock
+from benchmarks.clock_and_rates import Clock
 from benchmarks.workload import HIDDEN, Workload
 
 

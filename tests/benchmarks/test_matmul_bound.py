@@ -1,4 +1,4 @@
-"""The bound by matrix products, and the workload that it and all implementations share."""
+"""The bound by matrix products."""
 
 from __future__ import annotations
 
@@ -35,13 +35,3 @@ def test_bound_combines_acting_and_learning(monkeypatch: pytest.MonkeyPatch) -> 
     times = iter((1e-3, 4e-3))
     monkeypatch.setattr(matmul_bound, "seconds_each", lambda shapes, seconds: next(times))
     assert matmul_bound.bound(Workload(algo="ppo"), 292, 3, 1.0) == pytest.approx(1 / (1e-3 / 64 + 4 * 4e-3 / 1024))
-
-
-@pytest.mark.parametrize("algo", ["dqn", "sac"])
-def test_updates_match_the_training_intensity(algo: str) -> None:
-    workload = Workload(algo=algo, fragment=4)
-    assert workload.updates * workload.options["batch"] / (workload.fragment * workload.num_envs) == 16
-
-
-def test_window_observation_has_292_numbers() -> None:
-    assert Workload(algo="ppo").vector_env().single_observation_space.shape == (292,)

@@ -1,4 +1,4 @@
-"""Step rates: the clock, rates and their ratios."""
+"""Clock and rates: the clock, rates and their ratios."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import step_rates
-from benchmarks.step_rates import Clock
+from benchmarks import clock_and_rates
+from benchmarks.clock_and_rates import Clock
 
 
 def at(*times: float) -> Any:
@@ -60,26 +60,26 @@ COMPILES = [(0, 0.0), (100, 8.0), (300, 9.0), (500, 10.0), (700, 11.0), (900, 12
 
 
 def test_rate_includes_compilation_and_ends_at_the_requested_time() -> None:
-    assert step_rates.rate(COMPILES, 10) == 50.0
+    assert clock_and_rates.rate(COMPILES, 10) == 50.0
 
 
 def test_steady_rate_covers_the_last_half_of_the_time() -> None:
-    assert step_rates.steady_rate(COMPILES, 10) == 200.0
+    assert clock_and_rates.steady_rate(COMPILES, 10) == 200.0
 
 
 def test_rates_of_a_single_long_step() -> None:
     marks = [(0, 0.0), (100, 50.0)]
-    assert step_rates.rate(marks, 10) == step_rates.steady_rate(marks, 10) == 2.0
+    assert clock_and_rates.rate(marks, 10) == clock_and_rates.steady_rate(marks, 10) == 2.0
 
 
 def test_slowest_step() -> None:
-    assert step_rates.slowest_step(COMPILES) == 8.0
+    assert clock_and_rates.slowest_step(COMPILES) == 8.0
 
 
 def test_ratios_are_computed_per_repetition() -> None:
     # The machine was slow in the third repetition, which affects both rates alike.
-    assert step_rates.ratios({0: 4, 1: 6, 2: 1}, {0: 2, 1: 2, 2: 0.5}) == {"median": 2.0, "min": 2.0, "max": 3.0}
+    assert clock_and_rates.ratios({0: 4, 1: 6, 2: 1}, {0: 2, 1: 2, 2: 0.5}) == {"median": 2.0, "min": 2.0, "max": 3.0}
 
 
 def test_ratios_ignore_repetitions_without_both_rates() -> None:
-    assert step_rates.ratios({0: 4, 1: 6}, {1: 2, 2: 5})["median"] == 3.0
+    assert clock_and_rates.ratios({0: 4, 1: 6}, {1: 2, 2: 5})["median"] == 3.0

@@ -1,6 +1,6 @@
-"""Startup time: seconds of `--help`, of a trial's start, of a whole short trial, and of evaluating a test period.
+"""Command times: seconds of `--help`, of a trial's start, of a whole short trial, and of evaluating a test period.
 
-python -m benchmarks.startup_time '{"algo": "ppo", "outputs": "/tmp/somewhere", "started_at": 1790000000.0}'
+python -m benchmarks.command_times '{"algo": "ppo", "outputs": "/tmp/somewhere", "started_at": 1790000000.0}'
 
 prints the seconds of one start as JSON on its last line. `make bench BENCH="--part startup"` runs all algorithms.
 """
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import markdown_tables
-from benchmarks.step_rates import spread
+from benchmarks.clock_and_rates import spread
 
 WITHOUT_RLLIB = "bid_curves"
 HELP, YEAR = "help, s", "test period of one year, s"
@@ -86,7 +86,7 @@ def _processor_seconds() -> float:
 def time_start(algo: str, outputs: str) -> dict[str, float]:
     """Run `start` in another process, and return its seconds."""
     task = {"algo": algo, "outputs": outputs, "started_at": time.time()}
-    return dict(json.loads(run_python("-m", "benchmarks.startup_time", json.dumps(task)).splitlines()[-1]))
+    return dict(json.loads(run_python("-m", "benchmarks.command_times", json.dumps(task)).splitlines()[-1]))
 
 
 def run_python(*arguments: str, timeout_s: float = 600) -> str:

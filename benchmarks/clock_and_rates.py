@@ -1,4 +1,4 @@
-"""Step rates: a clock for training runs, environment steps per second, and spreads of rates and their ratios."""
+"""Clock and rates: a clock that ends training runs, environment steps per second, and spreads of rates and ratios."""
 
 from __future__ import annotations
 

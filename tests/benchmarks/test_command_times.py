@@ -1,4 +1,4 @@
-"""Startup time, with one real start."""
+"""Command times, with one real start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench, pass_speed, startup_time, sweep_overhead, time_to_capture
+from benchmarks import bench, bid_curve_threads, command_times, sweep_overhead, time_to_capture
 
 
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,22 +17,22 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def start(algo: str, outputs: str) -> dict[str, float]:
         starts[algo] = starts.get(algo, 0) + 1
-        return {startup_time.START: float(starts[algo])}
+        return {command_times.START: float(starts[algo])}
 
-    monkeypatch.setattr(startup_time, "time_start", start)
-    monkeypatch.setattr(startup_time, "time_help", lambda: 0.5)
-    monkeypatch.setattr(startup_time, "time_trial", lambda algo, outputs: {startup_time.TRIAL: 7.0})
+    monkeypatch.setattr(command_times, "time_start", start)
+    monkeypatch.setattr(command_times, "time_help", lambda: 0.5)
+    monkeypatch.setattr(command_times, "time_trial", lambda algo, outputs: {command_times.TRIAL: 7.0})
 
 
 def test_first_repetition_fills_the_caches_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     fake(monkeypatch)
-    measured = startup_time.measure(["ppo", "dqn"], 3)
-    assert measured["dqn"] == {startup_time.START: {"median": 3.0, "min": 2.0, "max": 4.0}}
-    assert measured[""][startup_time.HELP]["median"] == 0.5
-    table = startup_time.table(measured)
+    measured = command_times.measure(["ppo", "dqn"], 3)
+    assert measured["dqn"] == {command_times.START: {"median": 3.0, "min": 2.0, "max": 4.0}}
+    assert measured[""][command_times.HELP]["median"] == 0.5
+    table = command_times.table(measured)
     assert table.splitlines()[3] == "|||ppo|dqn|"  # the first column of figures is that of --help
     assert "|start, s||3.00 (2.00 to 4.00)|3.00 (2.00 to 4.00)|" in table
-    assert f"|{startup_time.TRIAL}||7.00 (7.00 to 7.00)||" in table
+    assert f"|{command_times.TRIAL}||7.00 (7.00 to 7.00)||" in table
 
 
 def test_startup_times_are_stored_beside_other_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -42,12 +42,12 @@ def test_startup_times_are_stored_beside_other_parts(monkeypatch: pytest.MonkeyP
     assert bench.main(["--part", "startup", "--algos", "ppo", "--repeats", "1", "--out", str(out)]) == 0
     written = json.loads(out.read_text())
     assert written["ppo"]["lab"] == 10.0
-    assert written["startup"]["ppo"][startup_time.START]["median"] == 2.0
+    assert written["startup"]["ppo"][command_times.START]["median"] == 2.0
 
 
 def test_failed_command_is_reported_with_its_output() -> None:
     with pytest.raises(RuntimeError, match="no space left"):
-        startup_time.run_python("-c", "raise SystemExit('no space left')")
+        command_times.run_python("-c", "raise SystemExit('no space left')")
 
 
 def test_failed_start_keeps_the_output_of_other_parts(
@@ -57,10 +57,10 @@ def test_failed_start_keeps_the_output_of_other_parts(
         raise RuntimeError("no space left")
 
     fake(monkeypatch)
-    monkeypatch.setattr(startup_time, "time_start", failing)
+    monkeypatch.setattr(command_times, "time_start", failing)
     monkeypatch.setattr(bench, "measure", lambda groups, options: ({}, []))
-    monkeypatch.setattr(pass_speed, "measure", lambda repeats: {})
-    monkeypatch.setattr(pass_speed, "table", lambda measured: "")
+    monkeypatch.setattr(bid_curve_threads, "measure", lambda repeats: {})
+    monkeypatch.setattr(bid_curve_threads, "table", lambda measured: "")
     monkeypatch.setattr(sweep_overhead, "measure", lambda repeats: {})
     monkeypatch.setattr(time_to_capture, "measure", lambda repeats: {})
     out = tmp_path / "b.json"
@@ -72,14 +72,14 @@ def test_failed_start_keeps_the_output_of_other_parts(
 @pytest.mark.walk
 def test_real_start_is_measured(tmp_path: Path) -> None:
     started_at = time.time()
-    seconds = startup_time.time_start("ppo", str(tmp_path))
-    assert 0 < seconds[startup_time.WITHOUT_IMPORTS] < seconds[startup_time.START] < time.time() - started_at
-    assert 0 < seconds[startup_time.YEAR] < 60
+    seconds = command_times.time_start("ppo", str(tmp_path))
+    assert 0 < seconds[command_times.WITHOUT_IMPORTS] < seconds[command_times.START] < time.time() - started_at
+    assert 0 < seconds[command_times.YEAR] < 60
 
 
 @pytest.mark.walk
 def test_whole_trial_is_measured(tmp_path: Path) -> None:
-    seconds = startup_time.time_trial("bid_curves", str(tmp_path))
-    assert 0 < seconds[startup_time.TRIAL] < 300
-    assert seconds[startup_time.TRIAL_CPU] > 1
+    seconds = command_times.time_trial("bid_curves", str(tmp_path))
+    assert 0 < seconds[command_times.TRIAL] < 300
+    assert seconds[command_times.TRIAL_CPU] > 1
     assert list(tmp_path.glob("runs/*/report.html"))

@@ -1,6 +1,6 @@
-"""Pass speed: seconds per pass of the bid-curve learner through the training period, by number of threads.
+"""Bid curve threads: seconds per pass of the bid-curve learner through the training period, by number of threads.
 
-python -m benchmarks.pass_speed '{"workers": 2, "outputs": "/tmp/somewhere"}'
+python -m benchmarks.bid_curve_threads '{"workers": 2, "outputs": "/tmp/somewhere"}'
 
 prints the seconds of one learner as JSON on its last line. `make bench BENCH="--part passes"` compares numbers of
 threads.
@@ -19,8 +19,8 @@ from threading import get_ident
 from typing import Any
 
 from benchmarks import markdown_tables
-from benchmarks.startup_time import run_python
-from benchmarks.step_rates import spread
+from benchmarks.clock_and_rates import spread
+from benchmarks.command_times import run_python
 
 PASS = "pass, s"
 # Summed over threads: the compiled dynamic programme, and the network with its gradients; then what is not shared.
@@ -39,7 +39,7 @@ def measure(repeats: int) -> dict[str, Any]:
         for repeat in range(repeats + 1):
             for count in workers:
                 task = json.dumps({"workers": count, "outputs": outputs})
-                seconds = json.loads(run_python("-m", "benchmarks.pass_speed", task).splitlines()[-1])
+                seconds = json.loads(run_python("-m", "benchmarks.bid_curve_threads", task).splitlines()[-1])
                 if repeat:  # The first repetition fills the caches.
                     for name, value in seconds.items():
                         measured[count].setdefault(name, []).append(value)

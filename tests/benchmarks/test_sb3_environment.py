@@ -1,28 +1,11 @@
-"""The peers of the lab: the plain torch loop and Stable-Baselines3."""
+"""Stable-Baselines3 as a peer: its environment resets within a step, and is the lab's otherwise."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from benchmarks.peers.torch_ppo import advantages
 from benchmarks.workload import Workload
-
-# --- plain torch loop ---
-
-
-def test_advantages_bootstrap_at_truncation_and_not_at_termination() -> None:
-    rewards, values = torch.ones(3, 2), torch.tensor([[0.0, 0.0], [10.0, 10.0], [10.0, 10.0], [10.0, 10.0]])
-    ended = torch.tensor([[True, True], [False, False], [False, False]])
-    terminated = torch.tensor([[False, True], [False, False], [False, False]])
-    found = advantages(rewards, values, terminated, ended, 0.5, 1.0)
-    # The first episode is truncated, so the value of its last state counts; the second is terminated.
-    assert found[0].tolist() == [6.0, 1.0]
-    assert found[1].tolist() == [-9 + 5 + 0.5 * (-9 + 5)] * 2
-
-
-# --- Stable-Baselines3 ---
 
 
 def test_sb3_environment_resets_within_the_step() -> None:

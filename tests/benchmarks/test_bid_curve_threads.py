@@ -1,4 +1,4 @@
-"""Pass speed: the model of threads, its tables, and one real measurement."""
+"""Bid curve threads: the model of threads, its tables, and one real measurement."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.pass_speed import (
+from benchmarks.bid_curve_threads import (
     BATCH,
     KERNEL,
     NETWORK,
@@ -17,8 +17,8 @@ from benchmarks.pass_speed import (
     serial_fraction,
     table,
 )
-from benchmarks.startup_time import run_python
-from benchmarks.step_rates import spread
+from benchmarks.clock_and_rates import spread
+from benchmarks.command_times import run_python
 
 
 @pytest.mark.parametrize(("several", "fraction"), [(5.0, 0.0), (10.0, 1.0), (6.0, 0.2), (4.0, 0.0), (11.0, 1.0)])
@@ -56,6 +56,6 @@ def test_tables_show_measured_and_modelled_seconds() -> None:
 def test_real_passes_are_measured(tmp_path: Path) -> None:
     # In a process of its own, as the measurement replaces functions of torch.
     task = json.dumps({"workers": 1, "outputs": str(tmp_path)})
-    seconds = json.loads(run_python("-m", "benchmarks.pass_speed", task).splitlines()[-1])
+    seconds = json.loads(run_python("-m", "benchmarks.bid_curve_threads", task).splitlines()[-1])
     assert seconds[KERNEL] + seconds[NETWORK] + seconds[SERIAL] == pytest.approx(seconds[PASS])
     assert min(seconds[KERNEL], seconds[NETWORK], seconds[SERIAL]) > 0
