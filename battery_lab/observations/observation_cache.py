@@ -13,9 +13,9 @@ import numpy as np
 from battery_lab.common.atomic_write import atomic_path, atomic_write
 from battery_lab.common.cache_keys_and_cleanup import cache_folder, key_of, mark_used, source_digest, trim_cache
 from battery_lab.envs.layout import Layout
+from battery_lab.observations.fitted_scales import Scaling
 from battery_lab.observations.observation_set import ObservationSet
 from battery_lab.observations.observer import Table
-from battery_lab.observations.scaling import Scaling
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOMS = ("observations", "market")  # code that observations depend on

@@ -16,10 +16,10 @@ from battery_lab.envs.layout import Layout
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.column_scale import fit_scales
 from battery_lab.observations.feature import Block, Feature
+from battery_lab.observations.fitted_scales import Scaling
 from battery_lab.observations.look_ahead_check import refuse_look_ahead
 from battery_lab.observations.market_history import History
 from battery_lab.observations.observer import CAPS_LEFT, Observer, Table
-from battery_lab.observations.scaling import Scaling
 
 Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]

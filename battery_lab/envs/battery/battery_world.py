@@ -29,8 +29,8 @@ from battery_lab.envs.battery.world_summary import caps_in_words, summarize
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric, Recipe
 from battery_lab.envs.layout import Layout
 from battery_lab.market.market_series import MarketSeries
+from battery_lab.observations.fitted_scales import Scaling
 from battery_lab.observations.observer import Observer
-from battery_lab.observations.scaling import Scaling
 from battery_lab.planning.perfect_foresight import HindsightValue
 from battery_lab.rewards.weighted_terms import BoundShaping
 

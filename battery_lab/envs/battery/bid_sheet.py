@@ -20,8 +20,8 @@ from battery_lab.envs.bidding_interface import BidRequest, BidSheet
 from battery_lab.envs.interfaces import Actor
 from battery_lab.market.future_values import known_series
 from battery_lab.market.market_series import MarketSeries
+from battery_lab.observations.fitted_scales import Scaling
 from battery_lab.observations.observation_set import ObservationSet
-from battery_lab.observations.scaling import Scaling
 
 Array = NDArray[np.float64]
 

@@ -11,9 +11,9 @@ from battery_lab.common.cache_keys_and_cleanup import cache_folder, key_of
 from battery_lab.envs.battery.baseline_cache import CODE
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.market.market_series import MarketSeries
+from battery_lab.observations.fitted_scales import Scaling
 from battery_lab.observations.observation_cache import ObservationCache
 from battery_lab.observations.observer import Observer
-from battery_lab.observations.scaling import Scaling
 from battery_lab.planning.perfect_foresight import HindsightValue, hindsight
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Scaling: it is fitted to training time only, and survives being stored."""
+"""Fitted scales: they depend on training time only, and survive being stored."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from battery_lab.observations.scaling import Scaling
+from battery_lab.observations.fitted_scales import Scaling
 from tests.observations.observers import market, observation_set
 from tests.small_batteries_and_series import make_battery, make_series
 

@@ -1,4 +1,4 @@
-"""Scaling: the scales of columns and features, fitted to the training period and stored with a policy."""
+"""Fitted scales: the scales of columns and features, fitted to the training period and stored with a policy."""
 
 from __future__ import annotations
 
