@@ -1,4 +1,4 @@
-"""Options of algorithms and networks: kinds of actions, derived values, and errors that name the field."""
+"""Options of algorithms: kinds of actions, derived values, and errors that name the field."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from battery_lab.common.errors import ConfigError
 from battery_lab.experiment.experiment import choose_actions
 from tests.algos.training_setup import setup_for
-from tests.compositions import SMALL_ALGOS, option, options, part, small
+from tests.compositions import SMALL_ALGOS, options, part, small
 
 
 @pytest.mark.parametrize("name", options("algo"))
@@ -28,12 +28,6 @@ def test_dqn_rejects_continuous_actions(tmp_path):
         ConfigError, match=r"env\.actions=continuous cannot be learned by algo=dqn.*env\.actions=discrete"
     ):
         choose_actions(part(config, "env"), part(config, "algo"))
-
-
-def test_window_conv_needs_a_window(worlds):
-    network = option("network", "window_conv", ["network.hidden=[16]"])
-    with pytest.raises(ConfigError, match=r"choose observation=window or network=mlp"):
-        network.encoder(worlds("discrete").layout)
 
 
 def test_sac_target_entropy_is_a_fraction_of_the_uniform_entropy(algos, choices, worlds):
@@ -82,31 +76,3 @@ def test_out_of_range_option_is_rejected(algos, algo, values, message):
 def test_out_of_range_option_in_yaml_is_rejected(tmp_path):
     with pytest.raises(ConfigError, match=r"algo\.replay\.capacity must be a whole number, 1 or more trans.*got 0"):
         part(small(tmp_path, "dqn", "algo.replay.capacity=0"), "algo")
-
-
-@pytest.mark.parametrize(
-    ("override", "named"),
-    [
-        ("network.hidden=[]", "network.hidden"),
-        ("network.hidden=[0]", "network.hidden"),
-        ("network.activation=step", "network.activation"),
-    ],
-)
-def test_invalid_network_option_is_rejected(override, named):
-    with pytest.raises(ConfigError, match=named):
-        option("network", "mlp", [override])
-
-
-@pytest.mark.parametrize(
-    ("override", "named"),
-    [("network.kernel=[9]", "network.kernel"), ("network.stride=[0,1]", "network.stride")],
-)
-def test_invalid_convolution_option_is_rejected(override, named):
-    with pytest.raises(ConfigError, match=named):
-        option("network", "window_conv", [override])
-
-
-def test_window_shorter_than_the_convolutions_is_rejected(worlds):
-    world = worlds("discrete", "window_conv")
-    with pytest.raises(ConfigError, match="network.kernel must leave at least one value"):
-        option("network", "window_conv", ["network.kernel=[300,5]"]).encoder(world.layout)

@@ -79,6 +79,13 @@ def test_a_file_that_is_not_a_policy_is_rejected_by_name(tmp_path, text, message
     (tmp_path / SPEC).write_text(text)
     with pytest.raises(DataError, match=f"{SPEC} {message}"):
         read_spec(tmp_path)
+    with pytest.raises(DataError, match=f"{SPEC} {message}"):
+        load(tmp_path, nn.Identity(), 1, **MEANING)
+
+
+def test_a_missing_policy_is_an_error_that_says_which_folder_to_name(tmp_path):
+    with pytest.raises(DataError, match="name the folder of a finished run"):
+        load(tmp_path / "none", nn.Identity(), 1, **MEANING)
 
 
 @pytest.mark.parametrize("part", ["layout", "action"])
@@ -106,9 +113,10 @@ def test_missing_foreign_or_truncated_weights_are_rejected(tmp_path):
     weights = (tmp_path / WEIGHTS).read_bytes()
     with pytest.raises(DataError, match="does not hold the weights of this network"):
         load(tmp_path, nn.Linear(1, 1), 1, **MEANING)
-    (tmp_path / WEIGHTS).write_bytes(weights[:-4])
-    with pytest.raises(DataError, match="does not hold the weights of this network"):
-        load(tmp_path, nn.Identity(), 1, **MEANING)
+    for damaged in (weights[:-4], b"nonsense"):
+        (tmp_path / WEIGHTS).write_bytes(damaged)
+        with pytest.raises(DataError, match="does not hold the weights of this network"):
+            load(tmp_path, nn.Identity(), 1, **MEANING)
     (tmp_path / WEIGHTS).unlink()
     with pytest.raises(DataError, match="does not hold the weights of this network"):
         load(tmp_path, nn.Identity(), 1, **MEANING)

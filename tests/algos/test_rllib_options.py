@@ -1,4 +1,4 @@
-"""Learner processes: the RLlib configuration that algorithms build for them, and the options that they reject."""
+"""Options of algorithms on RLlib: learners, GPUs and batch sizes in RLlib's configuration, and rejected values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look-ahead audit: its text, its file, and environments that have none."""
+"""Text and file of a look-ahead audit, and environments that have none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Trainer: checkpoints on signals, before iterations that would wait. A small class stands in for the learner."""
+"""Waits and stops of the trainer: checkpoints on signals, before iterations that would wait.
+
+A small class stands in for the learner.
+"""
 
 from __future__ import annotations
 

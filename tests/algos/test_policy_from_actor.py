@@ -1,4 +1,4 @@
-"""Exported policies: with every algorithm on RLlib and every network, a stored policy acts like RLlib's module."""
+"""Policies from actors: with every algorithm on RLlib and every network, a stored policy acts like RLlib's module."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import torch
 from ray.rllib.algorithms.sac.torch.default_sac_torch_rl_module import DefaultSACTorchRLModule
 from ray.rllib.core.columns import Columns
 
-from battery_lab.common.errors import DataError
 from battery_lab.policies import policy as stored
-from battery_lab.policies.policy import Policy, PolicyNetwork
 from battery_lab.policies.policy_spec import read_meaning
 from tests.algos.conftest import CHOICES, RLLIB
 from tests.algos.training_setup import kinds_of, setup_for
-from tests.compositions import option, part
+from tests.compositions import part
 
 
 def module_of(algo, setup):
@@ -49,7 +47,7 @@ def test_exported_policy_acts_like_the_module(tmp_path, algos, choices, worlds, 
 
 
 def check_export(folder, algo, network, world, actions):
-    """Check that a stored policy returns the actions of the module that it is policy_from_actor from."""
+    """Check that a stored policy returns the actions of the module that it is made from."""
     module = module_of(algo, setup_for(world, network, actions))
     exported_policy(algo, network, module, world, actions).save(folder)
     layout, action = read_meaning(folder)
@@ -74,31 +72,3 @@ def expected_actions(actions, module, obs):
         return inputs[:, : inputs.shape[1] // 2].tanh().numpy()
     action = module.get_inference_action_dist_cls().from_logits(inputs).to_deterministic().sample()
     return action.clamp(-1, 1).numpy() if actions == "continuous" else action.numpy()
-
-
-def test_loading_a_missing_damaged_or_foreign_policy_fails(tmp_path, worlds):
-    world, network = worlds("discrete"), option("network", "mlp", ["network.hidden=[8]"])
-    encoder = network.encoder(world.layout)
-    meaning = {"layout": world.layout, "action": world.action}
-    with pytest.raises(DataError, match="name the folder of a finished run"):
-        stored.load(tmp_path / "none", encoder, 8, **meaning)
-    net = PolicyNetwork(encoder, 8, 3)
-    policy = Policy(
-        network=net,
-        decision="argmax",
-        actions="discrete",
-        layout=world.layout,
-        action=world.action,
-        observation_state={},
-        env_steps=0,
-    )
-    policy.save(tmp_path / "policy")
-    other = option("network", "mlp", ["network.hidden=[9]"]).encoder(world.layout)
-    with pytest.raises(DataError, match="does not hold the weights of this network"):
-        stored.load(tmp_path / "policy", other, 9, **meaning)
-    (tmp_path / "policy" / stored.WEIGHTS).write_bytes(b"nonsense")
-    with pytest.raises(DataError, match="does not hold the weights"):
-        stored.load(tmp_path / "policy", encoder, 8, **meaning)
-    (tmp_path / "policy" / stored.SPEC).write_text('{"format": 99}')
-    with pytest.raises(DataError, match="not a policy of format 1"):
-        stored.load(tmp_path / "policy", encoder, 8, **meaning)

@@ -1,4 +1,4 @@
-"""Bid curve checkpoint: damaged files, and files of other options, are errors that name the folder."""
+"""Errors of bid curve checkpoints: damaged files, other options and other formats; the first versions' are read."""
 
 from __future__ import annotations
 
