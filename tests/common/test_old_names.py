@@ -54,3 +54,18 @@ def test_a_class_that_a_split_moved_is_found_under_its_old_names(old):
     assert current_name(f"{PACKAGE}.{old}.Spikes") == spikes
     assert import_module(f"{PACKAGE}.{old}").Spikes is import_module(f"{PACKAGE}.market.synthetic_bursts").Spikes
     assert original_name(spikes) == f"{PACKAGE}.market.synthetic_offers.Spikes"
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("market.synthetic_regimes.Regime", "market.synthetic_offers.Regime"),
+        ("envs.battery.transition.Transition", "transition.Transition"),
+        ("tracking.mlflow_tracking.MlflowTracking", "tracking.mlflow_tracking.MlflowTracking"),
+    ],
+)
+def test_a_class_of_a_module_that_was_renamed_later_keeps_its_first_name(name, first):
+    current = current_name(f"{PACKAGE}.{name}")
+    module, _, attribute = current.rpartition(".")
+    assert hasattr(import_module(module), attribute)
+    assert original_name(current) == f"{PACKAGE}.{first}"
