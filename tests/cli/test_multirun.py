@@ -178,6 +178,20 @@ def test_studies_of_algorithms_give_each_its_budget_and_may_bid(sweep):
 
 
 @pytest.mark.walk
+def test_the_battery_study_varies_duration_and_wear(sweep):
+    _, taken = sweep("experiment=battery_study", "seed=0")
+    batteries = [(one.env.battery.capacity_mwh, one.env.battery.wear_per_mwh) for one in taken]
+    assert batteries == [(capacity, wear) for capacity in (20, 40) for wear in (0, 10, 30)]
+
+
+@pytest.mark.walk
+def test_the_walk_forward_study_tests_two_years_in_a_row(sweep):
+    _, taken = sweep("experiment=walk_forward_study")
+    assert {(one.env.test_days, one.env.validation_days) for one in taken} == {(30, 1)}
+    assert [one.env.skip_last_days for one in taken] == list(range(0, 720, 30))
+
+
+@pytest.mark.walk
 def test_the_price_lag_study_compares_three_kinds_of_knowledge(sweep):
     _, taken = sweep("experiment=price_lag_study", "seed=0", "env.price_lag=0")
     assert {(one.env.actions, one.env.price_lag) for one in taken} == {("auto", 0), ("bids", 0)}
