@@ -3,7 +3,8 @@
 A policy observes its stored energy, so a period must be run in order. But a battery is full or empty about once per
 day, and from then on its earlier energy no longer matters. Therefore the period is cut into stretches that are stepped
 together, each from a guess of its first energy. Every stretch is then run again from the end of the stretch before it,
-until nothing changes. The result equals the run in order, because every stretch starts where the one before it ends.
+until nothing changes. Such a pass ends early, at the interval where all stretches are in the state of the pass before.
+The result equals the run in order, because every stretch starts where the one before it ends.
 (Parallel in time like parareal, Lions, Maday and Turinici 2001, with the fine propagator only, which is exact once the
 starts agree.)
 
@@ -48,17 +49,25 @@ def run_policy(
     first = np.minimum(problem.first + length * np.arange(STRETCHES), problem.end)
     start, meters = np.full(STRETCHES, problem.battery.energy_start_mwh), new_meters(STRETCHES)
     requested, taken = np.empty((length, STRETCHES)), [np.empty(0)] * length
+    # The state before each interval in the pass before. NaN equals nothing.
+    energies, meterings = np.full((length, STRETCHES), np.nan), np.empty((length, *meters.shape))
+    end, end_meters = start, meters
     for _ in range(STRETCHES + 1):
         energy, metered = start.copy(), meters.copy()
         for t in range(length):
+            if np.array_equal(energy, energies[t]) and np.array_equal(metered, meterings[t]):
+                break
+            energies[t], meterings[t] = energy, metered
             row = np.minimum(first + t, problem.end - 1)
             left = left_shares(metered, row - problem.first, problem.allowance) if observer.shows_caps else None
             taken[t] = actor(observer(row, energy, left))
             requested[t] = actions.request_mw(taken[t], problem.series.price[row])
             energy = _after(problem, row, energy, requested[t], metered)
-        reached = np.concatenate([start[:1], energy[:-1]])
-        counted = np.concatenate([meters[:1], metered[:-1]])
-        counted[1:, STRETCH] = np.cumsum(metered[:-1, STRETCH] - meters[:-1, STRETCH])
+        else:
+            end, end_meters = energy, metered
+        reached = np.concatenate([start[:1], end[:-1]])
+        counted = np.concatenate([meters[:1], end_meters[:-1]])
+        counted[1:, STRETCH] = np.cumsum(end_meters[:-1, STRETCH] - meters[:-1, STRETCH])
         if np.array_equal(reached, start) and np.array_equal(counted, meters):
             break
         start, meters = reached, counted
