@@ -26,6 +26,7 @@ from typing import Any
 
 from battery_lab.sweep.trial_folder import checkpoint_steps, is_locked, read_result
 from tests.compositions import SMALL, SMALL_ALGOS, SMALL_NETWORK, write_market
+from tests.launchers.stub_hydra_app import children, is_template
 
 ROOT = Path(__file__).parents[2]
 KILLER = Path(__file__).parent / "killer"
@@ -155,8 +156,7 @@ class Sweep:
 
 def trials_of(launcher: int) -> list[int]:
     """Return the process IDs of the trials that a launcher started."""
-    children = Path(f"/proc/{launcher}/task/{launcher}/children")
-    return [int(child) for child in children.read_text().split()] if children.exists() else []
+    return [child for child in children(launcher) if not is_template(child)]
 
 
 def _figures(trial: Path) -> dict[str, Any]:

@@ -7,7 +7,10 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+
+from hydra_plugins.battery_lab_launchers._template_process import PROCESS_NAME
 
 from tests.cli.run_commands import ROOT
 
@@ -41,6 +44,12 @@ def app(cfg):
         time.sleep(1)
     if cfg.does == "wait":
         time.sleep(60)
+    if cfg.does == "go":
+        while not (here / "go").exists():
+            time.sleep(0.02)
+    if cfg.does == "state":
+        import state
+        (here / "state.json").write_text(state.as_json())
     if cfg.does == "nodes":
         import ray
         (here / "node").write_text(ray.get_runtime_context().get_node_id())
@@ -71,7 +80,7 @@ class App:
     """A small Hydra application in a folder of its own."""
 
     def __init__(self, home: Path, launcher: tuple[str, ...] = LOCAL) -> None:
-        self.home, self.launcher = home, launcher
+        self.home, self.launcher, self.sweep = home, launcher, "sweep"
         (home / "app.py").write_text(APP)
         (home / "config.yaml").write_text(CONFIG)
 
@@ -96,11 +105,11 @@ class App:
         return process.returncode, output
 
     def trial(self, number: int) -> Path:
-        return self.home / "sweep" / str(number)
+        return self.home / self.sweep / str(number)
 
     def outcomes(self) -> list[tuple[int, str, object]]:
         """Return number, state, and result or reason of each outcome in the journal."""
-        lines = (self.home / "sweep" / "journal.jsonl").read_text().splitlines()
+        lines = (self.home / self.sweep / "journal.jsonl").read_text().splitlines()
         events = [json.loads(line) for line in lines]
         return [(e["number"], e["state"], e["result"] or e["reason"]) for e in events if e["event"] == "finished"]
 
@@ -108,6 +117,28 @@ class App:
         """Return the process IDs of a trial's attempts."""
         path = self.trial(number) / "processes"
         return [int(process) for process in path.read_text().split()] if path.exists() else []
+
+
+def children(process: int) -> list[int]:
+    """Return the process IDs of the children of a process, started by any of its threads."""
+    with suppress(FileNotFoundError):
+        lists = [(task / "children").read_text() for task in Path(f"/proc/{process}/task").iterdir()]
+        return [int(child) for text in lists for child in text.split()]
+    return []
+
+
+def is_trial(process: int) -> bool:
+    """Return whether a child of a launcher is a trial that was forked from a template."""
+    with suppress(FileNotFoundError):
+        return Path(f"/proc/{process}/comm").read_text().strip() == PROCESS_NAME
+    return False
+
+
+def is_template(process: int) -> bool:
+    """Return whether a child of a launcher is a template of trials."""
+    with suppress(FileNotFoundError):
+        return not is_trial(process) and b"_template_process" in Path(f"/proc/{process}/cmdline").read_bytes()
+    return False
 
 
 def until(condition, seconds=60):

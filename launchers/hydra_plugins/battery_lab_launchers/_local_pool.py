@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +13,9 @@ from typing import IO, Annotated
 
 import cloudpickle
 from hydra_plugins.battery_lab_launchers._trial_job import STOPPED_FROM_OUTSIDE, TrialJob, read_outcome
+from hydra_plugins.battery_lab_launchers._trial_modules import trial_modules
+from hydra_plugins.battery_lab_launchers._trial_process import Process, start_fresh
+from hydra_plugins.battery_lab_launchers._trial_template import TemplateLostError, TrialTemplate, TrialTemplates
 from pydantic import Field
 
 from battery_lab.common.errors import ConfigError
@@ -36,11 +37,16 @@ class LocalOptions:
 
 @dataclass(eq=False)
 class _LocalTrial:
+    """A trial that runs, or waits for its template to be ready; it has no process then."""
+
     number: int
     log: Path
     slot: int
-    process: subprocess.Popen[bytes]
-    pipe: IO[bytes]
+    content: bytes
+    template: TrialTemplate | None
+    process: Process | None = None
+    pipe: IO[bytes] | None = None
+    process_end: int | None = None  # file descriptor that can be read once the process has ended
     received: bytearray = field(default_factory=bytearray)
     stop_requested: bool = False
 
@@ -67,6 +73,7 @@ class LocalPool:
         self._shares = [set(available[slot * cores : (slot + 1) * cores]) for slot in range(parallel)]
         self._running: dict[int, _LocalTrial] = {}
         self._selector = selectors.DefaultSelector()
+        self._templates = TrialTemplates(self._selector)
 
     def open(self) -> None:
         pass
@@ -94,84 +101,115 @@ class LocalPool:
             number: number of the trial.
             folder: run folder of the trial, created if missing. Output goes to its ``trial.log``.
             job: the trial.
+
+        Raises:
+            OSError: its process cannot be started.
         """
         folder.mkdir(parents=True, exist_ok=True)
         slot = min(set(range(len(self._shares))) - {running.slot for running in self._running.values()})
-        content = cloudpickle.dumps({"job": job, "cores": self._cores_of(slot)})
-        reading, writing = os.pipe()
-        try:
-            with RunFolder(folder).log.open("ab") as log:
-                process = _start_worker(writing, log)
-        except OSError:
-            os.close(reading)
-            raise
-        finally:
-            os.close(writing)
-        os.set_blocking(reading, False)
-        running = _LocalTrial(number, RunFolder(folder).log, slot, process, os.fdopen(reading, "rb", buffering=0))
-        self._running[number] = running
-        self._selector.register(running.pipe, selectors.EVENT_READ, running)
-        assert process.stdin is not None
-        # A process that died before it read its input is reported by wait().
-        with suppress(BrokenPipeError), process.stdin as stdin:
-            stdin.write(content)
+        cores, log = self._cores_of(slot), RunFolder(folder).log
+        content = cloudpickle.dumps({"job": job, "cores": cores})
+        template = self._templates.get(trial_modules(job), cores, log)
+        trial = _LocalTrial(number, log, slot, content, template)
+        if template is None or template.is_ready:
+            self._start_process(trial)
+        self._running[number] = trial
 
     def wait(self, seconds: float) -> Iterator[Outcome]:
         for key, _ in self._selector.select(seconds):
-            self._read(key.data)
-        for running in list(self._running.values()):
-            if running.process.poll() is not None:
-                self._read(running)
-                running.pipe.close()
-                del self._running[running.number]
-                yield _outcome(running)
+            if isinstance(key.data, TrialTemplate):
+                self._templates.read(key.data)
+            elif key.fileobj is key.data.pipe:
+                self._read(key.data)
+        for trial in list(self._running.values()):
+            outcome = self._proceed(trial)
+            if outcome is not None:
+                del self._running[trial.number]
+                yield outcome
 
     def stop(self, number: int | None = None, by_signal: bool = False) -> None:
-        for running in self._running.values():
-            if number in (None, running.number) and running.process.poll() is None:
-                running.stop_requested = True
-                running.process.send_signal(signal.SIGTERM)
+        for trial in self._running.values():
+            if number in (None, trial.number) and (trial.process is None or trial.process.poll() is None):
+                trial.stop_requested = True
+                if trial.process is not None:
+                    trial.process.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
-        for running in list(self._running.values()):
-            with suppress(ProcessLookupError):
-                os.killpg(running.process.pid, signal.SIGKILL)
-            running.process.wait()
+        for trial in list(self._running.values()):
+            if trial.process is not None:
+                with suppress(ProcessLookupError):
+                    os.killpg(trial.process.pid, signal.SIGKILL)
+                trial.process.wait()
+        self._templates.close()
 
     def _cores_of(self, slot: int) -> set[int] | None:
         return self._shares[slot] if hasattr(os, "sched_setaffinity") else None
 
-    def _read(self, running: _LocalTrial) -> None:
-        while data := running.pipe.read(1 << 16):
-            running.received += data
-        if (data == b"" or running.process.returncode is not None) and running.pipe in self._selector.get_map():
-            self._selector.unregister(running.pipe)
+    def _start_process(self, trial: _LocalTrial) -> None:
+        """Start the process of a trial, from its template if that is there."""
+        started = None
+        if trial.template is not None and trial.template.is_ready:
+            try:
+                started = trial.template.start_trial(trial.content, trial.log)
+            except TemplateLostError as error:
+                self._templates.lose(trial.template, for_good=error.for_good)
+        if started is None:
+            started = start_fresh(trial.content, trial.log)
+        trial.process, trial.pipe = started
+        trial.content = b""
+        self._selector.register(trial.pipe, selectors.EVENT_READ, trial)
+        # Otherwise wait() returns some time after the end of the process.
+        with suppress(AttributeError, OSError):  # not on this system
+            trial.process_end = os.pidfd_open(trial.process.pid)
+            self._selector.register(trial.process_end, selectors.EVENT_READ, trial)
+
+    def _proceed(self, trial: _LocalTrial) -> Outcome | None:
+        """Start a trial whose template is ready or lost; return the outcome of one that has ended."""
+        if trial.process is None:
+            if trial.stop_requested:
+                return Outcome(number=trial.number, state=TrialState.STOPPED)
+            if trial.template is None or trial.template.is_ready or trial.template.is_lost:
+                try:
+                    self._start_process(trial)
+                except OSError as error:
+                    reason = f"it could not start: {error}"
+                    return Outcome(number=trial.number, state=TrialState.FAILED, reason=reason)
+            return None
+        status = trial.process.poll()
+        if status is None:
+            return None
+        self._read(trial)
+        self._close_files(trial)
+        return _outcome(trial, status)
+
+    def _read(self, trial: _LocalTrial) -> None:
+        assert trial.pipe is not None
+        while data := trial.pipe.read(1 << 16):
+            trial.received += data
+        if data == b"" and trial.pipe in self._selector.get_map():
+            self._selector.unregister(trial.pipe)
+
+    def _close_files(self, trial: _LocalTrial) -> None:
+        for file in (trial.pipe, trial.process_end):
+            if file is not None and file in self._selector.get_map():
+                self._selector.unregister(file)
+        if trial.pipe is not None:
+            trial.pipe.close()
+        if trial.process_end is not None:
+            os.close(trial.process_end)
 
 
-def _start_worker(writing: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "hydra_plugins.battery_lab_launchers._local_worker", str(writing)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
-        stdin=subprocess.PIPE,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        pass_fds=(writing,),
-        # Ctrl-C reaches the launcher only, which stops the trials with a checkpoint.
-        process_group=0,
-    )
-
-
-def _outcome(running: _LocalTrial) -> Outcome:
-    status, number = running.process.returncode, running.number
-    if status == 0 and running.received:
-        return read_outcome(number, bytes(running.received))
+def _outcome(trial: _LocalTrial, status: int) -> Outcome:
+    number = trial.number
+    if status == 0 and trial.received:
+        return read_outcome(number, bytes(trial.received))
     if status in STOP_STATUSES or status == -signal.SIGTERM:
-        if running.stop_requested:
+        if trial.stop_requested:
             return Outcome(number=number, state=TrialState.STOPPED)
         return Outcome(number=number, state=TrialState.FAILED, reason=STOPPED_FROM_OUTSIDE)
     if status < 0:
         return Outcome(number=number, state=TrialState.FAILED, reason=_killed_by(-status))
-    reason = f"its process exited with status {status}: {_last_line(running.log)}"
+    reason = f"its process exited with status {status}: {_last_line(trial.log)}"
     return Outcome(number=number, state=TrialState.FAILED, reason=reason, raised=True)
 
 

@@ -1,6 +1,7 @@
 """Process of a local trial: ``python -m hydra_plugins.battery_lab_launchers._local_worker <file descriptor>``.
 
-The launcher sends the trial on standard input, and reads its outcome from the pipe with that file descriptor.
+The launcher sends the trial on standard input, and reads its outcome from the pipe with that file descriptor. On Linux,
+a template (``_template_process``) forks this process instead, with its imports done.
 """
 
 from __future__ import annotations
@@ -16,8 +17,18 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def main() -> None:
-    """Run the trial and send its outcome."""
-    _stop_with(os.getppid())
+    """Run the trial that the launcher sends."""
+    end_with(os.getppid(), signal.SIGTERM)
+    run_received_trial(sys.stdin.buffer.read(), int(sys.argv[1]))
+
+
+def run_received_trial(content: bytes, outcome: int) -> None:
+    """Run a trial and send its outcome.
+
+    Args:
+        content: pickled mapping of the job and its cores.
+        outcome: file descriptor of the pipe for the outcome.
+    """
     import cloudpickle
 
     from battery_lab.cli.error_messages import TRACEBACK_VARIABLE
@@ -27,8 +38,8 @@ def main() -> None:
 
     # The main command sets it so that Hydra raises errors. Here an error is to be one line in the log.
     os.environ.pop(TRACEBACK_VARIABLE, None)
-    # Safe to unpickle: the parent process has just written it.
-    task: Mapping[str, Any] = cloudpickle.load(sys.stdin.buffer)
+    # Safe to unpickle: the launcher has just written it.
+    task: Mapping[str, Any] = cloudpickle.loads(content)
     if cores := task["cores"]:
         os.sched_setaffinity(0, cores)
     import_lean()
@@ -37,17 +48,22 @@ def main() -> None:
         with postponed_collection():
             from hydra_plugins.battery_lab_launchers._trial_job import run_trial_job
 
-        outcome = run_trial_job(task["job"])
-        with os.fdopen(int(sys.argv[1]), "wb") as pipe:
-            pipe.write(outcome)
+        result = run_trial_job(task["job"])
+        with os.fdopen(outcome, "wb") as pipe:
+            pipe.write(result)
 
 
-def _stop_with(parent: int) -> None:
-    """Have this process receive SIGTERM when the launcher exits, even if it is killed."""
+def end_with(launcher: int, number: int) -> None:
+    """Have this process receive a signal when its parent, the launcher, exits, even if that is killed.
+
+    Args:
+        launcher: process ID of the launcher.
+        number: number of the signal.
+    """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGTERM)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+        if os.getppid() != launcher:
+            os.kill(os.getpid(), number)
 
 
 if __name__ == "__main__":
