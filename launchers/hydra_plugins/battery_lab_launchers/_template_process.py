@@ -54,7 +54,7 @@ def main() -> None:
 def _import(modules: Sequence[str]) -> None:
     """Import what every trial imports first, and then these modules of the lab."""
     from battery_lab.common.garbage_collection import postponed_collection
-    from battery_lab.common.lean_imports import import_lean
+    from battery_lab.common.hide_optional_imports import import_lean
 
     import_lean()
     with postponed_collection(), _arrow_without_threads():
