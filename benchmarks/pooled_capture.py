@@ -1,4 +1,4 @@
-"""Pooled capture of runs on test periods that follow one another: the profits of all, divided by those of perfect foresight.
+"""Pooled capture of runs with other test periods each: the profits of all, divided by those of perfect foresight.
 
 python -m benchmarks.pooled_capture outputs/sweeps/<sweep>/*/
 """

@@ -28,7 +28,9 @@ def test_the_capture_of_all_periods_is_printed(tmp_path, capsys):
 
 
 def test_a_folder_without_results_is_refused_by_name(tmp_path):
-    with pytest.raises(ConfigError, match=r"unfinished must be the folder of a finished run, and holds no metrics\.json"):
+    with pytest.raises(
+        ConfigError, match=r"unfinished must be the folder of a finished run, and holds no metrics\.json"
+    ):
         main([str(tmp_path / "unfinished")])
     with pytest.raises(ConfigError, match="the folders of the runs must be given"):
         main([])
