@@ -20,8 +20,8 @@ from battery_lab.planning.daily_cap import daily_cap_plan, day_bounds
 from battery_lab.planning.perfect_foresight import Plan, optimum_grid, plan
 from battery_lab.planning.throughput_price import bracket_cap
 
-CLOSE = 0.01  # of the allowance: bisection ends when the plans on both sides differ by less
-SAME_ENERGY = 0.005  # of the capacity: two plans meet where their stored energy differs by less
+CLOSE_SHARE = 0.01  # of the allowance: bisection ends when the plans on both sides differ by less
+SAME_ENERGY_SHARE = 0.005  # of the capacity: two plans meet where their stored energy differs by less
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,42 +69,42 @@ class _CappedProblem:
         self._uncapped = battery.priced(0.0)
 
     def solve(self) -> CappedPlan:
-        free = plan(self._price, self._uncapped, self._interval_h)
-        power, _ = self._uncapped.run(free.request_mw, self._interval_h)
-        if np.array_equal(power, self._replay(free.request_mw)[0]):
-            return CappedPlan(request_mw=free.request_mw, profit=free.profit, upper_bound=free.profit)
-        first = self._at(0.0)
-        if first.sold_mwh <= self._allowance.stretch_mwh:
-            return self._result([self._requests(first.energy_mwh)], first.bound)
-        over, under, bound = self._bisect(first)
-        every = np.arange(len(self._price) + 1)
+        uncapped = plan(self._price, self._uncapped, self._interval_h)
+        power, _ = self._uncapped.run(uncapped.request_mw, self._interval_h)
+        if np.array_equal(power, self._replay(uncapped.request_mw)[0]):
+            return CappedPlan(request_mw=uncapped.request_mw, profit=uncapped.profit, upper_bound=uncapped.profit)
+        unpriced = self._plan_at(0.0)
+        if unpriced.sold_mwh <= self._allowance.stretch_mwh:
+            return self._result([self._requests(unpriced.energy_mwh)], unpriced.bound)
+        over, under, bound = self._bisect(unpriced)
+        all_rows = np.arange(len(self._price) + 1)
         spliced = splice_to_cap(
             over.energy_mwh,
             under.energy_mwh,
             self._allowance.stretch_mwh,
             self._battery.limits(self._interval_h),
-            day_bounds(self._allowance.day) if np.isfinite(self._allowance.day_mwh) else every,
-            SAME_ENERGY * self._battery.capacity_mwh,
+            day_bounds(self._allowance.day) if np.isfinite(self._allowance.day_mwh) else all_rows,
+            SAME_ENERGY_SHARE * self._battery.capacity_mwh,
         )
-        whole = [self._requests(side.energy_mwh) for side in (over, under)]
-        return self._result([spliced / self._interval_h, *whole], bound)
+        unspliced = [self._requests(side.energy_mwh) for side in (over, under)]
+        return self._result([spliced / self._interval_h, *unspliced], bound)
 
-    def _bisect(self, first: _PricedPlan) -> tuple[_PricedPlan, _PricedPlan, float]:
+    def _bisect(self, unpriced: _PricedPlan) -> tuple[_PricedPlan, _PricedPlan, float]:
         """Return plans that sell just more and at most the allowance, and the smallest upper bound."""
-        allowed, bounds = self._allowance.stretch_mwh, [first.bound]
+        allowed, bounds = self._allowance.stretch_mwh, [unpriced.bound]
 
-        def plan_at(price: float) -> _PricedPlan:
-            side = self._at(price)
+        def bounded_plan_at(price: float) -> _PricedPlan:
+            side = self._plan_at(price)
             bounds.append(side.bound + price * allowed)
             return side
 
         def is_close(over: _PricedPlan, under: _PricedPlan) -> bool:
-            return over.sold_mwh - under.sold_mwh <= CLOSE * allowed
+            return over.sold_mwh - under.sold_mwh <= CLOSE_SHARE * allowed
 
-        sides = bracket_cap(plan_at, lambda side: side.sold_mwh, allowed, first, is_close)
+        sides = bracket_cap(bounded_plan_at, lambda side: side.sold_mwh, allowed, unpriced, is_close)
         return sides.over, sides.under, min(bounds)
 
-    def _at(self, throughput_price: float) -> _PricedPlan:
+    def _plan_at(self, throughput_price: float) -> _PricedPlan:
         """Return the best plan under the daily cap alone, with a price on throughput."""
         priced = replace(self._uncapped, wear_per_mwh=self._uncapped.wear_per_mwh + throughput_price)
         if np.isfinite(self._allowance.day_mwh):
@@ -134,7 +134,7 @@ class _CappedProblem:
     def _replay(self, request_mw: Array) -> tuple[Array, float]:
         """Return (T,) delivered power in MW and the profit."""
         power, energy = self._battery.run(request_mw, self._interval_h, allowance=self._allowance)
-        done = Transition(
+        replayed = Transition(
             row=np.arange(len(self._price)),
             price=self._price,
             request_mw=request_mw,
@@ -144,4 +144,4 @@ class _CappedProblem:
             interval_h=self._interval_h,
             battery=self._battery,
         )
-        return power, float(done.profit.sum())
+        return power, float(replayed.profit.sum())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import ceil
 from typing import NamedTuple
 
+import numba as nb
 import numpy as np
 
 from battery_lab.common.errors import require
@@ -50,6 +51,26 @@ class EnergyGrid(NamedTuple):
     wear_per_mwh: float
     wear_per_mwh_charged: float
     limits: Limits
+
+
+@nb.njit(cache=True)
+def with_throughput_price(grid: EnergyGrid, price: float) -> EnergyGrid:
+    """Return the grid with a price per MWh sold added to the wear, to plan with."""
+    # By name: compiled code knows no ``_replace``, and refuses a field that is missing here.
+    return EnergyGrid(
+        lowest_mwh=grid.lowest_mwh,
+        step_mwh=grid.step_mwh,
+        size=grid.size,
+        floor=grid.floor,
+        charge=grid.charge,
+        discharge=grid.discharge,
+        bought_mwh=grid.bought_mwh,
+        sold_mwh=grid.sold_mwh,
+        grid_fee_per_mwh=grid.grid_fee_per_mwh,
+        wear_per_mwh=grid.wear_per_mwh + price,
+        wear_per_mwh_charged=grid.wear_per_mwh_charged,
+        limits=grid.limits,
+    )
 
 
 def fit_grid(battery: Battery, interval_h: float, *, at_least: int, tolerance: float) -> EnergyGrid:
