@@ -113,6 +113,9 @@ class BidRequest:
         soc: state of charge at its start, a fraction of capacity.
         floor_per_mwh: lowest price of the bands; None: the floor of the market.
         cap_per_mwh: highest price of the bands; None: the cap of the market.
+        cycles_today: cycles used before the interval on its local day, of a cap per day; None: not known.
+        cycles_this_year: cycles used before the interval since ``year_start``, of a cap per year; None: not known.
+        year_start: the local day on which the count of the year began, such as ``2025-07-01``; None: 1 January.
         knots: number of states of charge in the sheet's curve, at least 2.
         price_number: number of an observation that the actor's bids and offers are compared with, and on whose scale
             they are; None if they are its actions.
@@ -122,6 +125,9 @@ class BidRequest:
     soc: float
     floor_per_mwh: float | None
     cap_per_mwh: float | None
+    cycles_today: float | None
+    cycles_this_year: float | None
+    year_start: str | None
     knots: int
     price_number: int | None
 
@@ -137,8 +143,7 @@ class BidSheet:
         curve: state of charge, bid and offer, in three columns: one row per knot and one for the requested state of
             charge, in rising order.
         bands: bid and offer at the requested state of charge as ten price bands: one row per direction.
-        limits: where the lowest and the highest band come from, one sentence, and one more on what the sheet does not
-            know of how much may be sold.
+        limits: where the lowest and the highest band come from, one sentence, and more on how much may be sold.
         worth: what stored energy is worth, one sentence.
     """
 

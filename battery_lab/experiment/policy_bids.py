@@ -20,16 +20,22 @@ def policy_bids(
     soc: float,
     floor_per_mwh: float | None,
     cap_per_mwh: float | None,
+    cycles_today: float | None,
+    cycles_this_year: float | None,
+    year_start: str | None,
 ) -> BidSheet:
     """Return the bid sheet of a run's policy.
 
     Args:
         experiment: the experiment of the run, or one with other data or another environment of the same shape.
         run: the run folder.
-        at: see ``BidRequest``.
-        soc: see ``BidRequest``.
-        floor_per_mwh: see ``BidRequest``.
-        cap_per_mwh: see ``BidRequest``.
+        at: see ``BidRequest``, as for all others.
+        soc: state of charge.
+        floor_per_mwh: lowest price of the bands.
+        cap_per_mwh: highest price of the bands.
+        cycles_today: use of a cap on cycles per day.
+        cycles_this_year: use of a cap on cycles per year.
+        year_start: the day on which the count of the year began.
 
     Raises:
         LabError: the policy makes no bids or does not fit the environment, or the request is wrong.
@@ -42,6 +48,9 @@ def policy_bids(
         soc=soc,
         floor_per_mwh=floor_per_mwh,
         cap_per_mwh=cap_per_mwh,
+        cycles_today=cycles_today,
+        cycles_this_year=cycles_this_year,
+        year_start=year_start,
         knots=policy.knots or STATES,
         price_number=policy.price_number,
     )

@@ -100,6 +100,16 @@ def test_bands_go_to_a_csv_file_in_the_columns_of_an_aemo_bid(bids, tmp_path):
     assert table["MAXAVAIL"].tolist() == [0, 10]
 
 
+def test_used_cycles_leave_less_to_sell(bids, tmp_path):
+    caps = ("battery.max_cycles_per_day=1", "battery.max_cycles_per_year=300")
+    output = bids("soc=0.5", *caps, "cycles_today=0.99", "cycles_this_year=20", "year_start=2024-01-01", "to=bid.csv")
+    assert output.status == 0, output.err
+    assert pd.read_csv(tmp_path / "bid.csv")["MAXAVAIL"].tolist() == [pytest.approx(4.8, abs=0.0011), 10]
+    assert "at most 1 cycle per day: 0.99 used today, 0.4 MWh left." in output.out
+    assert "at most 300 cycles per year: 20 used since 2024-01-01, 11,200 MWh left." in output.out
+    assert "as if none of it were used yet" in bids("soc=0.5", *caps).out
+
+
 def test_another_battery_and_market_can_be_chosen_as_in_evaluate(bids, tmp_path: Path):
     market = [choice for choice in write_market(tmp_path / "other", seed=5) if not choice.startswith("outputs=")]
     output = bids("soc=0.5", *market, "battery.power_mw=20", "battery.capacity_mwh=80")
@@ -136,6 +146,12 @@ def test_another_battery_and_market_can_be_chosen_as_in_evaluate(bids, tmp_path:
             ["soc=0.5", "algo.lr=1"],
             "algo.lr cannot change, as the policy is already trained: battery-lab bids takes run, soc, at, .*market.*",
         ),
+        (["soc=0.5", "cycles_today=all"], "cycles_today must be a number, such as cycles_today=0.4, got 'all'"),
+        (
+            ["soc=0.5", "cycles_today=0.5"],
+            "cycles_today=0.5 needs a cap on cycles, and battery.max_cycles_per_day is .*",
+        ),
+        (["soc=0.5", "cycle_today=0.5"], "cycle_today is not an argument of battery-lab bids; did you mean cycles_.*"),
         (["soc=0.5", "when=now"], "when is not an option.*"),
     ],
 )

@@ -17,11 +17,12 @@ from tests.experiment.untrained_runs import save_untrained, untrained_run
 from tests.inventory_env.inventory import Inventory
 from tests.small_batteries_and_series import wavy_prices
 
+NO_CYCLES = {"cycles_today": None, "cycles_this_year": None, "year_start": None}
 MINIMAL = ("observation=minimal", "reward=degradation")
 
 
 def sheet(experiment, run, *, at=None, soc=0.5):
-    return policy_bids(experiment, run, at=at, soc=soc, floor_per_mwh=-1000.0, cap_per_mwh=20300.0)
+    return policy_bids(experiment, run, at=at, soc=soc, floor_per_mwh=-1000.0, cap_per_mwh=20300.0, **NO_CYCLES)
 
 
 def bid_and_offer(experiment, run, row):

@@ -10,6 +10,10 @@
     cap=    highest price of the bands, per MWh; default: market.price_cap
     to=     a CSV file for the price bands, in the columns of an AEMO bid
 
+    cycles_today=      cycles used so far on the local day of the interval, if battery.max_cycles_per_day caps them
+    cycles_this_year=  cycles used since year_start, if battery.max_cycles_per_year caps them; default of both: none
+    year_start=        local day on which the count of the year began; default: 1 January
+
 Prints bid and offer over the state of charge, the same as ten price bands with MW for a bidirectional unit, and what a
 stored MWh is worth. Only prices before the interval are used. The run needs env.actions=bids or algo=bid_curves.
 Values of market, battery and env can be overridden, as in battery-lab evaluate.
@@ -36,8 +40,8 @@ from battery_lab.config.stored_trial import trial
 if TYPE_CHECKING:
     from battery_lab.envs.bidding_interface import BidSheet
 
-EXAMPLES = {"soc": "0.5", "floor": "-1000", "cap": "20300"}
-OWN = ("run", "soc", "at", "floor", "cap", "to")
+EXAMPLES = {"soc": "0.5", "floor": "-1000", "cap": "20300", "cycles_today": "0.4", "cycles_this_year": "120"}
+OWN = ("run", "soc", "at", "floor", "cap", "to", "cycles_today", "cycles_this_year", "year_start")
 
 
 def main(arguments: list[str]) -> BidSheet:
@@ -52,7 +56,8 @@ def main(arguments: list[str]) -> BidSheet:
     if not chosen.get("soc"):
         raise ConfigError("soc=<fraction> must give the state of charge at the start of the interval, such as soc=0.5")
     soc = _number("soc", chosen["soc"])
-    floor, cap = (_number(key, chosen[key]) if key in chosen else None for key in ("floor", "cap"))
+    optional = ("floor", "cap", "cycles_today", "cycles_this_year")
+    floor, cap, today, this_year = (_number(key, chosen[key]) if key in chosen else None for key in optional)
     to = _file(chosen["to"]) if "to" in chosen else None
     overrides = {key: value for key, value in chosen.items() if key not in OWN}
     config = trial(run, [f"{key}={value}" for key, value in overrides.items()])
@@ -61,7 +66,17 @@ def main(arguments: list[str]) -> BidSheet:
     with quiet_imports():
         from battery_lab.experiment.policy_bids import policy_bids
 
-    sheet = policy_bids(experiment, run, at=chosen.get("at"), soc=soc, floor_per_mwh=floor, cap_per_mwh=cap)
+    sheet = policy_bids(
+        experiment,
+        run,
+        at=chosen.get("at"),
+        soc=soc,
+        floor_per_mwh=floor,
+        cap_per_mwh=cap,
+        cycles_today=today,
+        cycles_this_year=this_year,
+        year_start=chosen.get("year_start"),
+    )
     if to is not None:
         atomic_write(to, sheet.bands.to_csv(index=False))
     _print(sheet, soc)

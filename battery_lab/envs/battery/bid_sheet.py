@@ -13,9 +13,9 @@ from battery_lab.common.errors import ConfigError, DataError, require
 from battery_lab.envs.battery.action_set import Actions
 from battery_lab.envs.battery.aemo_price_bands import band_table, check_clearing_at_any_price, check_range, span
 from battery_lab.envs.battery.bid_actions import BidActions
+from battery_lab.envs.battery.cycles_used import CyclesUsed
 from battery_lab.envs.battery.interval_lookup import local_time, refuse_unknown, row_at
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.envs.battery.world_summary import caps_in_words
 from battery_lab.envs.bidding_interface import BidRequest, BidSheet
 from battery_lab.envs.interfaces import Actor
 from battery_lab.market.future_values import known_series
@@ -51,15 +51,15 @@ class BidDesk:
     def sheet(self, actor: Actor, request: BidRequest) -> BidSheet:
         """Return the bid sheet of a policy; see ``BiddingWorld``."""
         self._check(request)
-        row = row_at(self.series, request.at, self.history)
-        battery, interval_h = self.battery, self.series.interval_h
+        row, battery = row_at(self.series, request.at, self.history), self.battery
+        used = CyclesUsed.of(battery, self.series, row, request)
         knots = np.linspace(battery.soc_min, battery.soc_max, request.knots)
         soc = np.union1d(knots[~np.isclose(knots, request.soc)], request.soc)  # 0.3 and 0.30000000000000004 are one
-        prices = self._prices(actor, row, soc * battery.capacity_mwh, request.price_number)
+        prices = self._prices(actor, row, soc * battery.capacity_mwh, used, request.price_number)
         curve = pd.DataFrame({"soc": soc, "bid_per_mwh": prices[:, 0], "offer_per_mwh": prices[:, 1]})
         bid, offer = prices[int(np.searchsorted(soc, request.soc))].tolist()
         full = np.array([-battery.power_mw, battery.power_mw])
-        (load, gen), _ = battery.step(np.full(2, request.soc * battery.capacity_mwh), full, interval_h)
+        load, gen = used.deliver_mw(np.full(2, request.soc * battery.capacity_mwh), full)
         floor, cap = self._limits(request)
         check_clearing_at_any_price(bid, offer, floor, cap)
         low, high = span(curve, floor, cap)
@@ -79,7 +79,7 @@ class BidDesk:
             unit=f"{self.series.currency}/MWh",
             curve=curve,
             bands=bands,
-            limits=self._limits_in_words(request, low, high),
+            limits=" ".join([self._limits_in_words(request, low, high), *used.in_words()]),
             worth=worth(battery, self.series.currency, bid if load < 0 else None, offer if gen > 0 else None),
         )
 
@@ -95,11 +95,12 @@ class BidDesk:
                 "algo=bid_curves"
             )
 
-    def _prices(self, actor: Actor, row: int, energy_mwh: Array, price_number: int | None) -> Array:
+    def _prices(self, actor: Actor, row: int, energy_mwh: Array, used: CyclesUsed, price_number: int | None) -> Array:
         """Return the (N, 2) bids and offers at N states of charge, currency per MWh."""
         known = known_series(self.series, row, self.price_lag)
         observer = self.observation.build(known, self.price_lag, self.scaling, self.battery)
-        observation = observer(np.full(len(energy_mwh), row), energy_mwh)
+        left = used.left(len(energy_mwh)) if observer.shows_caps else None
+        observation = observer(np.full(len(energy_mwh), row), energy_mwh, left)
         named = dict(zip(observer.layout.names, observation[0].tolist(), strict=True))
         refuse_unknown(named, self.series, local_time(self.series, row))
         answers = actor(observation)
@@ -125,18 +126,7 @@ class BidDesk:
             if wanted is None and known is None:
                 source = f"the range of the bids, as market.price_{name} is not known"
             words.append(f"{price:,.2f} ({source})")
-        span_in_words = f"The bands span {' to '.join(words)} {self.series.currency}/MWh."
-        return " ".join([span_in_words, *self._caps_in_words()])
-
-    def _caps_in_words(self) -> list[str]:
-        """Return what a battery with caps on cycles may not be able to deliver, one sentence; none without caps."""
-        caps = caps_in_words(self.battery)
-        if not caps:
-            return []
-        return [
-            f"The battery sells {', '.join(caps)}: the sheet offers power as if none of it were used yet, so "
-            "offer no more than what is left."
-        ]
+        return f"The bands span {' to '.join(words)} {self.series.currency}/MWh."
 
     def _title(self, row: int, soc: float) -> str:
         start, end = (local_time(self.series, place) for place in (row, row + 1))

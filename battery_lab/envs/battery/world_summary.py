@@ -12,7 +12,12 @@ from battery_lab.market.market_series import MarketSeries
 def caps_in_words(battery: Battery) -> list[str]:
     """Return the caps on cycles, one phrase each; none without caps."""
     caps = {"day": battery.max_cycles_per_day, "year": battery.max_cycles_per_year}
-    return [f"at most {_cycles(cap)} per {period}" for period, cap in caps.items() if cap is not None]
+    return [cap_in_words(cap, period) for period, cap in caps.items() if cap is not None]
+
+
+def cap_in_words(cap: float, period: str) -> str:
+    """Return a cap of some cycles per day or year, one phrase."""
+    return f"at most {_cycles(cap)} per {period}"
 
 
 def summarize(

@@ -26,6 +26,9 @@ def request(**changes):
         "soc": 0.5,
         "floor_per_mwh": -1000.0,
         "cap_per_mwh": 20300.0,
+        "cycles_today": None,
+        "cycles_this_year": None,
+        "year_start": None,
         "knots": 3,
         "price_number": None,
     }
