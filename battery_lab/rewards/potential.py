@@ -22,6 +22,9 @@ class Potential(Term):
     """``gamma`` x phi(next) - phi(now), where phi is what the stored energy would earn at the recent mean price.
 
     phi(t, e) = (e - energy_min) x discharge_efficiency x max(mean price of the ``window_days`` before t - wear, 0).
+    In a gap of the series, phi is that at its end, of what is left then of an idle battery's energy: so the term
+    telescopes over gaps.
+
     Together with revenue, wear and grid fee, the best policy is that of profit for any weight (Ng, Harada and Russell
     1999). This requires that ``gamma`` is the algorithm's and that the algorithm bootstraps truncated episodes.
 
@@ -34,13 +37,27 @@ class Potential(Term):
     window_days: Annotated[float, Field(gt=0, le=3660), Unit("days")]
 
     def bind(self, context: RewardContext) -> BoundTerm:
-        battery, gamma, low = context.battery, self.gamma, context.battery.energy_min_mwh
-        window = max(round(self.window_days * context.series.intervals_per_day), 1)
-        mean = mean_before(context.series.price, window)
-        value = np.maximum(mean - battery.wear_per_mwh, 0.0) * battery.discharge_efficiency
+        gamma, low = self.gamma, context.battery.energy_min_mwh
+        per_mwh, left = self._value_per_mwh(context)
 
         def change(transition: Transition) -> NDArray[np.float64]:
-            after = value[transition.row + 1] * (transition.energy_after_mwh - low)
-            return gamma * after - value[transition.row] * (transition.energy_mwh - low)
+            row = transition.row
+            after = per_mwh[row + 1] * (transition.energy_after_mwh * left[row + 1] - low)
+            return gamma * after - per_mwh[row] * (transition.energy_mwh * left[row] - low)
 
         return change
+
+    def _value_per_mwh(self, context: RewardContext) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the (T + 1,) value of a MWh per row, and the share of stored energy that is left at its gap's end.
+
+        Where there is no gap, all energy is left.
+        """
+        series, battery = context.series, context.battery
+        window = max(round(self.window_days * series.intervals_per_day), 1)
+        mean = mean_before(series.price, window)
+        value = np.maximum(mean - battery.wear_per_mwh, 0.0) * battery.discharge_efficiency
+        rows = np.arange(len(value))
+        known = np.where(np.append(series.gap, False), len(series), rows)
+        next_known = np.minimum.accumulate(known[::-1])[::-1]
+        left = battery.limits(series.interval_h).retention ** (next_known - rows)
+        return value[next_known], np.asarray(left, np.float64)

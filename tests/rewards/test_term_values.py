@@ -94,6 +94,24 @@ def test_potential_values_stored_energy_at_the_mean_price() -> None:
     assert term(done) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("self_discharge", [0.0, 0.5])
+@pytest.mark.parametrize("end", [5, 8])
+def test_potential_telescopes_over_a_gap_in_which_the_battery_is_idle(self_discharge: float, end: int) -> None:
+    battery = make_battery(round_trip_efficiency=0.64, wear_per_mwh=5.0, self_discharge_per_day=self_discharge)
+    price, gap = [10.0, 90.0, 60.0, 60.0, 60.0, 20.0, 40.0, 30.0], np.zeros(8, np.bool_)
+    gap[3:end] = True
+    context = make_context(price, battery, gap=gap)
+    term = Potential(weight=1.0, gamma=1.0, window_days=2 / 24).bind(context)
+    energy, total = np.array([10.0, 30.0]), np.zeros(2)
+    for row in range(8):
+        request = 0.0 if gap[row] else (-1) ** row * 3.0
+        done = dispatch(context, [row, row], energy, [request, request])
+        total += 0.0 if gap[row] else term(done)
+        energy = done.energy_after_mwh
+    # phi = (energy - 4) x 0.8 x (mean - 5): 0 at row 0, which has no mean, and the mean of 40 and 30 at the end.
+    assert total == pytest.approx((energy - 4) * 0.8 * (35 - 5))
+
+
 def test_potential_is_never_negative() -> None:
     context = make_context([-50.0, -50.0, -50.0], LOSSLESS)
     term = Potential(weight=1.0, gamma=0.9, window_days=1.0).bind(context)

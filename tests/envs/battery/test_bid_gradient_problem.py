@@ -148,6 +148,30 @@ def test_a_potential_with_gamma_one_changes_the_value_at_the_end_alone(tmp_path)
     assert not close(potential.gradients(), plain.gradients(), 1e-2)
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.2])
+def test_a_potential_with_gamma_one_telescopes_over_gaps(tmp_path, decay):
+    battery = make_battery(wear_per_mwh=5.0, self_discharge_per_day=decay)
+    gap, hours = np.zeros(len(PRICE), np.bool_), 40
+    first, end = TRAIN_END - 3 * PER_DAY, TRAIN_END - 3 * PER_DAY + 2 * hours
+    gap[first:end] = True
+    energy, starts = move_table(battery, 0.5, LEVELS).energy_mwh, []
+    mean = mean_before(PRICE[:TRAIN_END], 7 * PER_DAY)
+    scale = world_of(tmp_path, battery=battery, gap=gap).vector_env(1, 0).reward.scale
+
+    def potential(row):
+        """Return the potential of each level as docs/rewards.md defines it."""
+        return max(mean[row] - 5.0, 0.0) * battery.discharge_efficiency * (energy - 4.0) / scale
+
+    for reward, at_end in (("degradation", np.zeros(len(energy))), (POTENTIAL, -potential(TRAIN_END))):
+        problem = world_of(tmp_path, reward, battery, gap).bidding_problem(LEVELS, KNOTS)
+        after = np.flatnonzero(problem.rows == end)[0]
+        later, earlier = Case(problem, slice(after, None)), Case(problem, slice(after - PER_DAY, after))
+        value = problem.value_over_gap(later.solve(value_end=at_end).value_start, end - first)
+        starts.append(earlier.solve(value_end=value).value_start)
+    assert abs(mean[end] - mean[first]) > 1
+    np.testing.assert_allclose(starts[1], starts[0] - potential(first - PER_DAY), atol=1e-4)
+
+
 @pytest.mark.parametrize(
     "term",
     [
