@@ -14,8 +14,6 @@ from battery_lab.planning.bellman_backup import bellman_backup, greedy_action, i
 from battery_lab.planning.blended_schedules import blend_requests, blend_to_cap
 from battery_lab.planning.energy_grid import EnergyGrid, with_throughput_price
 
-HALVINGS = 12
-
 
 class Day(NamedTuple):
     """One day of a battery with a daily cap.
@@ -135,7 +133,9 @@ def attain_day(day: Day, multipliers: Array, sampled: Array, attained: Array, pa
 
 
 @nb.njit(cache=True)
-def plan_day(day: Day, energy: float, multipliers: Array, guess: int, request: Array, paths: Array) -> None:
+def plan_day(
+    day: Day, energy: float, multipliers: Array, guess: int, halvings: int, request: Array, paths: Array
+) -> None:
     """Write the requests of one day: bracket its multiplier, halve the bracket, and choose among both sides."""
     over, under, path = paths[0], paths[1], paths[2]
     low = max(guess - 1, 0)
@@ -153,7 +153,7 @@ def plan_day(day: Day, energy: float, multipliers: Array, guess: int, request: A
         over, under = under, over
         low += 1
         at_low, at_high = at_high, multipliers[low + 1] if low + 1 < len(multipliers) else 2.0 * at_high + 1.0
-    for _ in range(HALVINGS):
+    for _ in range(halvings):
         middle = 0.5 * (at_low + at_high)
         if _exceeds_cap(day, middle, energy, path):
             over, path, at_low = path, over, middle

@@ -1,14 +1,12 @@
 """Capped optimum: the best schedule under caps on cycles with all prices known, and an upper bound of its profit.
 
-A daily cap is solved by ``daily_cap``. A yearly cap gets one price on discharged energy, its Lagrange multiplier, which
-adds to the wear of the plan but not to the accounts. Any price m gives an upper bound of the profit under the cap: the
-profit of the best plan at that price, m x its discharge included, plus m x allowance. The plans jump at the best price
-from above the cap to below it, so the schedule follows one of them for a part of the time and then the other.
+``daily_cap`` and ``yearly_cap`` plan it. At the best price on throughput, the plans jump from above the yearly cap to
+below it, so the schedule follows one of them for a part of the time and then the other.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,11 +14,10 @@ from battery_lab.envs.battery.cycle_caps import Allowance, Ints
 from battery_lab.envs.battery.physics import Array, Battery
 from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.planning.blended_schedules import splice_to_cap
-from battery_lab.planning.daily_cap import daily_cap_plan, day_bounds
-from battery_lab.planning.perfect_foresight import Plan, optimum_grid, plan
-from battery_lab.planning.throughput_price import bracket_cap
+from battery_lab.planning.daily_cap import day_bounds
+from battery_lab.planning.perfect_foresight import Plan, plan
+from battery_lab.planning.yearly_cap import YearlyCap
 
-CLOSE_SHARE = 0.01  # of the allowance: bisection ends when the plans on both sides differ by less
 SAME_ENERGY_SHARE = 0.005  # of the capacity: two plans meet where their stored energy differs by less
 
 
@@ -53,15 +50,6 @@ def capped_plan(price: Array, battery: Battery, interval_h: float, day: Ints) ->
     return _CappedProblem(np.array(price, np.float64), battery, interval_h, day).solve()
 
 
-@dataclass(frozen=True, eq=False)
-class _PricedPlan:
-    """The best plan at a price on throughput: its stored energy (T + 1,), discharge in MWh, and bound at that price."""
-
-    energy_mwh: Array
-    sold_mwh: float
-    bound: float
-
-
 class _CappedProblem:
     def __init__(self, price: Array, battery: Battery, interval_h: float, day: Ints) -> None:
         self._price, self._battery, self._interval_h = price, battery, interval_h
@@ -73,49 +61,20 @@ class _CappedProblem:
         power, _ = self._uncapped.run(uncapped.request_mw, self._interval_h)
         if np.array_equal(power, self._replay(uncapped.request_mw)[0]):
             return CappedPlan(request_mw=uncapped.request_mw, profit=uncapped.profit, upper_bound=uncapped.profit)
-        unpriced = self._plan_at(0.0)
-        if unpriced.sold_mwh <= self._allowance.stretch_mwh:
-            return self._result([self._requests(unpriced.energy_mwh)], unpriced.bound)
-        over, under, bound = self._bisect(unpriced)
-        all_rows = np.arange(len(self._price) + 1)
-        spliced = splice_to_cap(
-            over.energy_mwh,
-            under.energy_mwh,
-            self._allowance.stretch_mwh,
-            self._battery.limits(self._interval_h),
-            day_bounds(self._allowance.day) if np.isfinite(self._allowance.day_mwh) else all_rows,
-            SAME_ENERGY_SHARE * self._battery.capacity_mwh,
-        )
-        unspliced = [self._requests(side.energy_mwh) for side in (over, under)]
-        return self._result([spliced / self._interval_h, *unspliced], bound)
+        yearly = YearlyCap(self._price, self._uncapped, self._interval_h, self._allowance)
+        sides = yearly.with_daily_cap() if np.isfinite(self._allowance.day_mwh) else yearly.alone()
+        requests = [self._requests(side.energy_mwh) for side in (sides.over, sides.under) if side is not None]
+        if sides.over is not None and sides.under is not None:
+            requests.insert(0, self._splice(sides.over.energy_mwh, sides.under.energy_mwh))
+        return self._result(requests, sides.upper_bound)
 
-    def _bisect(self, unpriced: _PricedPlan) -> tuple[_PricedPlan, _PricedPlan, float]:
-        """Return plans that sell just more and at most the allowance, and the smallest upper bound."""
-        allowed, bounds = self._allowance.stretch_mwh, [unpriced.bound]
-
-        def bounded_plan_at(price: float) -> _PricedPlan:
-            side = self._plan_at(price)
-            bounds.append(side.bound + price * allowed)
-            return side
-
-        def is_close(over: _PricedPlan, under: _PricedPlan) -> bool:
-            return over.sold_mwh - under.sold_mwh <= CLOSE_SHARE * allowed
-
-        sides = bracket_cap(bounded_plan_at, lambda side: side.sold_mwh, allowed, unpriced, is_close)
-        return sides.over, sides.under, min(bounds)
-
-    def _plan_at(self, throughput_price: float) -> _PricedPlan:
-        """Return the best plan under the daily cap alone, with a price on throughput."""
-        priced = replace(self._uncapped, wear_per_mwh=self._uncapped.wear_per_mwh + throughput_price)
-        if np.isfinite(self._allowance.day_mwh):
-            start, grid = priced.energy_start_mwh, optimum_grid(priced, self._interval_h)
-            days = daily_cap_plan(self._price, start, grid, self._allowance.day, self._allowance.day_mwh)
-            request, bound = days.request_mwh / self._interval_h, days.bound
-        else:
-            best = plan(self._price, priced, self._interval_h)
-            request, bound = best.request_mw, best.profit
-        power, energy = priced.run(request, self._interval_h)
-        return _PricedPlan(energy, float(np.maximum(power, 0.0).sum()) * self._interval_h, bound)
+    def _splice(self, over: Array, under: Array) -> Array:
+        """Return the (T,) requests in MW that follow the path over the yearly cap first, and then the one under it."""
+        limits, tolerance = self._battery.limits(self._interval_h), SAME_ENERGY_SHARE * self._battery.capacity_mwh
+        has_daily_cap = np.isfinite(self._allowance.day_mwh)
+        joints = day_bounds(self._allowance.day) if has_daily_cap else np.arange(len(self._price) + 1)
+        request = splice_to_cap(over, under, self._allowance.stretch_mwh, limits, joints, tolerance)
+        return request / self._interval_h
 
     def _requests(self, energy_mwh: Array) -> Array:
         """Return the (T,) requests in MW that lead along (T + 1,) stored energy."""

@@ -26,11 +26,29 @@ from battery_lab.envs.battery.delivery import deliver_mwh
 from battery_lab.envs.battery.physics import Array
 from battery_lab.planning.bellman_backup import interpolate
 from battery_lab.planning.capped_day import Day, attain_day, bound_day, plan_day
-from battery_lab.planning.energy_grid import EnergyGrid
+from battery_lab.planning.energy_grid import EnergyGrid, with_throughput_price
 
 MULTIPLIERS = 24
 SAMPLED_LEVELS = 17
 LOOSE_SHARE = 0.002  # of the bound: a schedule that is further below it is compared with one that follows the bound
+
+
+class Effort(NamedTuple):
+    """How exactly a daily cap is solved.
+
+    Attributes:
+        multipliers: number of prices on throughput that backward induction tries per day.
+        halvings: number of halvings of the bracket of a day's multiplier.
+        attains: whether schedules follow the attainable values; else they follow the upper bound.
+    """
+
+    multipliers: int
+    halvings: int
+    attains: bool
+
+
+EXACT = Effort(multipliers=MULTIPLIERS, halvings=12, attains=True)
+QUICK = Effort(multipliers=12, halvings=5, attains=False)
 
 
 class DailyCapPlan(NamedTuple):
@@ -78,20 +96,49 @@ def daily_cap_plan(
         day_mwh: allowance of a day at the grid connection, MWh.
         multiplier_count: number of prices on throughput that backward induction tries per day.
     """
-    bounds, share = day_bounds(day), np.arange(multiplier_count) / multiplier_count
-    multipliers = _highest_multipliers(price, bounds, grid)[:, None] * share**2  # denser near zero, where most days are
-    days, sampled = len(bounds) - 1, np.linspace(0, grid.size - 1, min(SAMPLED_LEVELS, grid.size))
-    values = np.zeros((2, days + 1, grid.size))
-    midnights = _MidnightValues(values[0], values[1], np.zeros((days, grid.size), np.int64))
-    _value_midnights(price, bounds, grid, day_mwh, multipliers, np.round(sampled), midnights)
-    request = _plan_days(price, energy_mwh, bounds, grid, day_mwh, multipliers, midnights)
-    bound = float(interpolate(midnights.upper_bound[0], (energy_mwh - grid.lowest_mwh) / grid.step_mwh))
-    if _profit(price, request, grid) < (1 - LOOSE_SHARE) * bound:
-        other = _plan_days(
-            price, energy_mwh, bounds, grid, day_mwh, multipliers, midnights._replace(attainable=midnights.upper_bound)
+    return DailyCap(price, grid, day, day_mwh, EXACT._replace(multipliers=multiplier_count)).plan(energy_mwh)
+
+
+class DailyCap:
+    """The values of stored energy under a daily cap, which schedules follow."""
+
+    def __init__(self, price: Array, grid: EnergyGrid, day: Ints, day_mwh: float, effort: Effort = EXACT) -> None:
+        """Compute the values of all midnights; see ``daily_cap_plan``."""
+        self._price, self._grid, self._day_mwh, self._effort = price, grid, day_mwh, effort
+        self._bounds, share = day_bounds(day), np.arange(effort.multipliers) / effort.multipliers
+        # Denser near zero, where most days are.
+        self._multipliers = _highest_multipliers(price, self._bounds, grid)[:, None] * share**2
+        days, sampled = len(self._bounds) - 1, np.linspace(0, grid.size - 1, min(SAMPLED_LEVELS, grid.size))
+        upper, attainable = np.zeros((2, days + 1, grid.size))
+        self._midnights = _MidnightValues(upper, attainable, np.zeros((days, grid.size), np.int64))
+        sampled = np.round(sampled) if effort.attains else sampled[:0]
+        _value_midnights(price, self._bounds, grid, day_mwh, self._multipliers, sampled, self._midnights)
+
+    def plan(self, energy_mwh: float, more_per_mwh: float = 0.0) -> DailyCapPlan:
+        """Return a nearly optimal schedule, and an upper bound of the profit.
+
+        Args:
+            energy_mwh: stored energy at the start.
+            more_per_mwh: a price on throughput besides the wear of the grid, which is in the schedule, but not in the
+                values that it follows, nor in the bound: they are nearly those of a grid with it if it is small.
+        """
+        grid, midnights = self._grid, self._midnights
+        bound = float(interpolate(midnights.upper_bound[0], (energy_mwh - grid.lowest_mwh) / grid.step_mwh))
+        priced, followed = (
+            with_throughput_price(grid, more_per_mwh),
+            midnights._replace(attainable=midnights.upper_bound),
         )
-        request = max(request, other, key=lambda requests: _profit(price, requests, grid))
-    return DailyCapPlan(request, bound)
+
+        def follow(values: _MidnightValues) -> Array:
+            days = (self._bounds, priced, self._day_mwh, self._multipliers)
+            return np.asarray(_plan_days(self._price, energy_mwh, *days, values, self._effort.halvings))
+
+        if not self._effort.attains:
+            return DailyCapPlan(follow(followed), bound)
+        request = follow(midnights)
+        if _profit(self._price, request, grid) < (1 - LOOSE_SHARE) * bound:
+            request = max(request, follow(followed), key=lambda requests: _profit(self._price, requests, priced))
+        return DailyCapPlan(request, bound)
 
 
 def _highest_multipliers(price: Array, bounds: Ints, grid: EnergyGrid) -> Array:
@@ -123,7 +170,7 @@ def _value_midnights(
     sampled: Array,
     midnights: _MidnightValues,
 ) -> None:
-    """Fill in the values of all midnights."""
+    """Fill in the values of all midnights; without sampled levels, the upper bounds alone."""
     longest = np.max(np.diff(bounds))
     value_after, work = np.empty((longest, grid.size)), np.empty((4, grid.size))
     paths, requests = np.empty((2, len(sampled), longest + 1)), np.empty((2, longest))
@@ -132,6 +179,8 @@ def _value_midnights(
         part = price[bounds[d] : bounds[d + 1]]
         bounded = Day(part, midnights.upper_bound[d + 1], day_mwh, grid, value_after, work)
         bound_day(bounded, multipliers[d], midnights.upper_bound[d], midnights.multiplier_number[d])
+        if len(sampled) == 0:
+            continue
         day, rows = Day(part, midnights.attainable[d + 1], day_mwh, grid, value_after, work), len(part)
         attain_day(day, multipliers[d], sampled, attained, paths[:, :, : rows + 1], requests[:, :rows])
         for k in range(len(sampled)):
@@ -155,6 +204,7 @@ def _plan_days(
     day_mwh: float,
     multipliers: Array,
     midnights: _MidnightValues,
+    halvings: int,
 ) -> Array:
     """Return the requests in MWh, day by day."""
     longest = np.max(np.diff(bounds))
@@ -166,7 +216,7 @@ def _plan_days(
         nearest = int(round((energy - grid.lowest_mwh) / grid.step_mwh))
         guess = midnights.multiplier_number[d, min(max(nearest, 0), grid.size - 1)]
         day = Day(part, midnights.attainable[d + 1], day_mwh, grid, value_after, work)
-        plan_day(day, energy, multipliers[d], guess, of_day, paths[:, : rows + 1])
+        plan_day(day, energy, multipliers[d], guess, halvings, of_day, paths[:, : rows + 1])
         left = day_mwh
         for n in range(rows):
             of_day[n], energy = deliver_mwh(energy, min(of_day[n], left), grid.limits)

@@ -22,7 +22,8 @@ SOURCES = (
     *("envs/battery/dispatch_problem", "envs/battery/transition_accounts", "market/market_series"),
     *("planning/bellman_backup", "planning/bid_clearing", "planning/energy_grid", "planning/marginal_bids"),
     *("planning/perfect_foresight", "planning/capped_optimum", "planning/daily_cap", "planning/capped_day"),
-    *("planning/blended_schedules", "planning/throughput_price", "envs/battery/fitted_throughput_price"),
+    *("planning/yearly_cap", "planning/blended_schedules", "planning/throughput_price"),
+    "envs/battery/fitted_throughput_price",
 )
 FILES = (*(PACKAGE / f"{source}.py" for source in SOURCES), *(PACKAGE / "baselines").glob("*.py"))
 CODE = source_digest(FILES)
