@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from battery_lab.envs.battery.cycle_caps import Allowance, Ints
+from battery_lab.envs.battery.cycle_caps import METER_MWH, Allowance, Ints
 from battery_lab.envs.battery.physics import Array, Battery
 from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.planning.blended_schedules import splice_to_cap
@@ -80,8 +80,9 @@ class _CappedProblem:
         """Return the (T,) requests in MW that lead along (T + 1,) stored energy."""
         limits = self._battery.limits(self._interval_h)
         rise = np.diff(energy_mwh) + energy_mwh[:-1] * (1 - limits.retention)
-        factor = np.where(rise > 0, 1 / limits.charge_efficiency, limits.discharge_efficiency)
-        return np.asarray(-rise * factor / self._interval_h)
+        request = -rise * np.where(rise > 0, 1 / limits.charge_efficiency, limits.discharge_efficiency)
+        # With self-discharge, an idle interval has a rounding error, of which the meter would count a whole unit.
+        return np.asarray(np.where(np.abs(request) < METER_MWH / 2, 0.0, request) / self._interval_h)
 
     def _result(self, requests: list[Array], bound: float) -> CappedPlan:
         """Return the schedule that earns most when the battery delivers it under its caps."""

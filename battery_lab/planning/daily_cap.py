@@ -37,7 +37,8 @@ class Effort(NamedTuple):
     """How exactly a daily cap is solved.
 
     Attributes:
-        multipliers: number of prices on throughput that backward induction tries per day.
+        multipliers: number of prices on throughput that backward induction tries per day, besides the one at which
+            nothing is sold.
         halvings: number of halvings of the bracket of a day's multiplier.
         attains: whether schedules follow the attainable values; else they follow the upper bound.
     """
@@ -105,7 +106,7 @@ class DailyCap:
     def __init__(self, price: Array, grid: EnergyGrid, day: Ints, day_mwh: float, effort: Effort = EXACT) -> None:
         """Compute the values of all midnights; see ``daily_cap_plan``."""
         self._price, self._grid, self._day_mwh, self._effort = price, grid, day_mwh, effort
-        self._bounds, share = day_bounds(day), np.arange(effort.multipliers) / effort.multipliers
+        self._bounds, share = day_bounds(day), np.append(np.arange(effort.multipliers) / effort.multipliers, 1.0)
         # Denser near zero, where most days are.
         self._multipliers = _highest_multipliers(price, self._bounds, grid)[:, None] * share**2
         days, sampled = len(self._bounds) - 1, np.linspace(0, grid.size - 1, min(SAMPLED_LEVELS, grid.size))

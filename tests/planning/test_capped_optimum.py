@@ -147,6 +147,19 @@ def test_profit_grows_with_the_cap_up_to_that_without():
     assert profits[-1] == plan(price, make_battery(), 0.5).profit
 
 
+@pytest.mark.parametrize("self_discharge", [0.0, 0.1])
+@pytest.mark.parametrize("cycles", [1e-2, 1e-5, 1e-8, 1e-10])
+def test_a_tiny_cap_is_sold_at_the_best_price_of_each_day(cycles, self_discharge):
+    # Every price is above zero, so that energy that was stored at the start is all that is worth anything.
+    price, day = wavy_prices(6, 3, 48) + 80, np.arange(6 * 48) // 48
+    battery = make_battery(max_cycles_per_day=cycles, self_discharge_per_day=self_discharge)
+    found = capped_plan(price, battery, 0.5, day)
+    cap_mwh = battery.allowance(day, 0.5).day_mwh
+    best = cap_mwh * price.reshape(6, 48).max(axis=1).sum()
+    assert found.profit == pytest.approx(best, rel=1e-6)
+    assert found.upper_bound == pytest.approx(best, rel=1e-6)
+
+
 @pytest.mark.parametrize("caps", [{"max_cycles_per_day": 12.0}, {"max_cycles_per_year": 4000.0}])
 def test_a_cap_that_never_binds_gives_the_schedule_without_caps(caps):
     price = wavy_prices(10, 4, 48)

@@ -67,6 +67,11 @@ class Battery:
         rule = f"must be from battery.soc_min = {self.soc_min} to battery.soc_max = {self.soc_max}"
         require(self.soc_min <= self.soc_start <= self.soc_max, "battery.soc_start", rule, self.soc_start)
 
+        for name in ("max_cycles_per_day", "max_cycles_per_year"):
+            cap, least = getattr(self, name), METER_MWH / self.capacity_mwh
+            rule = f"must be null or at least {least:.3g}, the smallest use that the meter of this capacity counts"
+            require(cap is None or cap >= least, f"battery.{name}", rule, cap)
+
     @property
     def charge_efficiency(self) -> float:
         """MWh stored per MWh bought."""

@@ -38,6 +38,16 @@ def test_a_cap_is_a_number_above_zero_or_null(field, value):
         make_battery(**{field: value})
 
 
+@pytest.mark.parametrize("field", ["max_cycles_per_day", "max_cycles_per_year"])
+def test_a_cap_that_the_meter_does_not_count_is_refused_and_the_smallest_is_named(field):
+    least = 2.0**-28 / 40
+    with pytest.raises(ConfigError, match=rf"battery.{field} must be null or at least 9.31e-11, the .* got 9.3e-11"):
+        make_battery(**{field: 9.3e-11})
+    battery = make_battery(**{field: least})
+    power, _ = battery.run(np.full(3, 10.0), 0.5, allowance=battery.allowance(np.zeros(3, int), 0.5))
+    assert power.sum() * 0.5 == 2.0**-28
+
+
 def test_more_cycles_than_the_battery_can_do_are_accepted():
     assert capped(per_day=1000.0).has_caps
 
