@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.envs.battery.coming_interval import local_time
 from battery_lab.envs.battery.cycle_caps import DAYS_PER_YEAR, Allowance, left_shares
+from battery_lab.envs.battery.interval_lookup import local_time
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.world_summary import cap_in_words, caps_in_words
 from battery_lab.envs.bidding_interface import BidRequest
