@@ -14,6 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from battery_lab.config import open_mappings
 from battery_lab.config.conf_folder import conf_dir
 from battery_lab.config.hydra_error_messages import override_error
 from battery_lab.config.override_kinds import check_groups, is_group
@@ -21,7 +22,8 @@ from battery_lab.config.sweep_name import sweep_name
 
 
 def register_resolvers() -> None:
-    """Register the OmegaConf resolvers that conf/ uses."""
+    """Register the OmegaConf resolvers that conf/ uses, and open the mappings that users fill."""
+    open_mappings.install()
     # Run folders of two runs that start in the same second must differ.
     OmegaConf.register_new_resolver("short_id", lambda: uuid.uuid4().hex[:6], replace=True, use_cache=True)
     # The same command finds the same sweep.

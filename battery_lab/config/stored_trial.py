@@ -15,6 +15,7 @@ from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.trial_digest import CHOICES
 from battery_lab.config.compose import compose
 from battery_lab.config.hydra_error_messages import no_key
+from battery_lab.config.open_mappings import open_mappings
 from battery_lab.config.override_kinds import SWEEP_GROUPS, check_groups, group_of, is_group, yaml_value
 
 # Keys that may change when a run is resumed: the budget, and where results are kept. A change of any
@@ -93,7 +94,7 @@ def trial(run: Path, overrides: list[str]) -> DictConfig:
         DataError: the trial is damaged.
     """
     stored = load_trial(run)
-    OmegaConf.set_struct(stored, True)
+    OmegaConf.set_struct(open_mappings(stored), True)
     check_groups(overrides)
     rest = list(overrides)
     for override in (o for o in overrides if is_group(o)):
@@ -114,7 +115,7 @@ def trial(run: Path, overrides: list[str]) -> DictConfig:
 def _check_exists(key: str, stored: DictConfig) -> None:
     parent, _, name = key.rpartition(".")
     above = OmegaConf.select(stored, parent) if parent else stored
-    if not OmegaConf.is_dict(above) or name not in above:
+    if not isinstance(above, DictConfig) or (name not in above and OmegaConf.is_struct(above)):
         raise ConfigError(no_key(key, cast(dict[str, Any], OmegaConf.to_container(stored, resolve=False))))
 
 

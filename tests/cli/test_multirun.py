@@ -56,6 +56,13 @@ def test_a_pattern_and_a_choice_among_options_are_sweeps_too(sweep):
     assert {experiment.config["choices"]["reward"] for experiment in taken} == {"published", "revenue"}
 
 
+def test_a_sweep_varies_a_mapping_that_users_fill(sweep):
+    table = ["market=table", "market.path=x.csv", "market.time_zone=UTC", "market.currency=EUR"]
+    output, taken = sweep("-m", *table, "market.columns={demand_mw: load},{demand_mw: net_load}")
+    assert (output.status, output.err) == (0, "")
+    assert [experiment.config["market"]["columns"]["demand_mw"] for experiment in taken] == ["load", "net_load"]
+
+
 def test_the_same_sweep_again_runs_what_is_new(sweep, tmp_path):
     output, taken = sweep("-m", "seed=0,1")
     assert (output.status, len(taken)) == (0, 2)
