@@ -149,18 +149,21 @@ RENAMED = {
 # Class -> options that it did not have yet, with the values that match its behavior then.
 ADDED_OPTIONS: dict[str, dict[str, object]] = {
     "battery_lab.algos.ppo.PPO": {"min_batches": 0},
-    "battery_lab.envs.battery.environment.BatteryMarket": {"bid_levels": 9, "skip_last_days": 0},
+    "battery_lab.envs.battery.environment.BatteryMarket": {
+        "bid_levels": 9,
+        "skip_last_days": 0,
+    },
     "battery_lab.envs.battery.physics.Battery": {
         "wear_per_mwh_charged": 0.0,
         "max_cycles_per_day": None,
         "max_cycles_per_year": None,
     },
     "battery_lab.experiment.trainer.TrainOptions": {"keep_policy": "best"},
-    "battery_lab.market.aemo.AemoMarket": {"price_floor": -1000.0, "price_cap": 20300.0},
-    "battery_lab.market.caiso.CaisoMarket": {"price_floor": -150.0, "price_cap": 1000.0},
-    "battery_lab.market.ercot.ErcotMarket": {"price_floor": -250.0, "price_cap": 2000.0},
-    "battery_lab.market.nyiso.NyisoMarket": {"price_floor": -1000.0, "price_cap": 1000.0},
-    "battery_lab.market.table.TableMarket": {"price_floor": None, "price_cap": None},
+    "battery_lab.market.aemo.AemoMarket": {"price_floor": -1000.0, "price_cap": 20300.0, "price_range": None},
+    "battery_lab.market.caiso.CaisoMarket": {"price_floor": -150.0, "price_cap": 1000.0, "price_range": None},
+    "battery_lab.market.ercot.ErcotMarket": {"price_floor": -250.0, "price_cap": 2000.0, "price_range": None},
+    "battery_lab.market.nyiso.NyisoMarket": {"price_floor": -1000.0, "price_cap": 1000.0, "price_range": None},
+    "battery_lab.market.table.TableMarket": {"price_floor": None, "price_cap": None, "price_range": None},
     "battery_lab.observations.observation_set.ObservationSet": {"cap_left": False},
     "battery_lab.observations.past_features.Quantiles": {"optional": False},
     "battery_lab.observations.past_features.SameHours": {"optional": False},

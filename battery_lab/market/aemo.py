@@ -7,10 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.file_market_base import FileMarket, Name
 from battery_lab.market.price_files import named_columns, read_file
+from battery_lab.market.price_plausibility import Range
 from battery_lab.market.rows_with_source import row_error, to_numbers
 from battery_lab.market.timestamps import parse_stamps
 
@@ -29,6 +31,30 @@ COLUMNS = {
     "demand_mw": ("TOTALDEMAND",),
     "price": ("RRP",),
     "kind": ("PERIODTYPE",),
+}
+
+
+# AUD per MWh. AEMC, schedules of reliability settings: the market floor price, and the market price cap from each date.
+FLOOR = -1_000.0
+CAPS = {
+    "1998-12-01": 5_000.0,
+    "2002-04-01": 10_000.0,
+    "2010-07-01": 12_500.0,
+    "2012-07-01": 12_900.0,
+    "2013-07-01": 13_100.0,
+    "2014-07-01": 13_500.0,
+    "2015-07-01": 13_800.0,
+    "2016-07-01": 14_000.0,
+    "2017-07-01": 14_200.0,
+    "2018-07-01": 14_500.0,
+    "2019-07-01": 14_700.0,
+    "2020-07-01": 15_000.0,
+    "2021-07-01": 15_100.0,
+    "2022-07-01": 15_500.0,
+    "2023-07-01": 16_600.0,
+    "2024-07-01": 17_500.0,
+    "2025-07-01": 20_300.0,
+    "2026-07-01": 40_600.0,  # not known yet: twice the last one
 }
 
 
@@ -60,6 +86,12 @@ class AemoMarket(FileMarket):
     def calendar_zone(self, location: str) -> str:
         """Return the region's local clock, with daylight saving, unless ``time_zone`` is set."""
         return self.time_zone or LOCAL_TIME.get(location.upper(), NEM_TIME)
+
+    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
+        """Return the market's floor and its cap of that year: no regional price is beyond them."""
+        dates, caps = np.array(list(CAPS), "datetime64[s]"), np.array(list(CAPS.values()))
+        nem_time = stamps + np.timedelta64(10, "h")
+        return FLOOR, caps[np.maximum(np.searchsorted(dates, nem_time, "right") - 1, 0)]
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file, with ``demand_mw``."""

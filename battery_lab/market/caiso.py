@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
-from battery_lab.market.file_market_base import FileMarket, Name, TimeZone
+from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
 from battery_lab.market.price_files import has_column, named_columns, read_file
+from battery_lab.market.price_plausibility import Range
 from battery_lab.market.rows_with_source import to_numbers
 from battery_lab.market.timestamps import parse_stamps
 
@@ -43,6 +46,10 @@ class CaisoMarket(FileMarket):
     selectors: ClassVar[tuple[str, ...]] = ("node", "market_run")
     row_kind: ClassVar[str] = " with LMP_TYPE LMP"
     sort_rows: ClassVar[bool] = True
+
+    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
+        """Return the range of local prices."""
+        return LOCAL_PRICES
 
     def stamp_zone(self) -> str:
         return "UTC"

@@ -7,10 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
-from battery_lab.market.file_market_base import FileMarket, Name, TimeZone
+from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
 from battery_lab.market.price_files import has_column, named_columns, read_file
+from battery_lab.market.price_plausibility import Range
 from battery_lab.market.row_selection import select_rows
 from battery_lab.market.rows_with_source import row_error, to_numbers
 from battery_lab.market.timestamps import parse_stamps
@@ -46,6 +48,10 @@ class ErcotMarket(FileMarket):
 
     selectors: ClassVar[tuple[str, ...]] = ("settlement_point", "settlement_point_type")
     interval_hint: ClassVar[str] = "Real-time files have 15 minutes, day-ahead files 60"
+
+    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
+        """Return the range of local prices."""
+        return LOCAL_PRICES
 
     def stamp_zone(self) -> str:
         """Return the local clock."""

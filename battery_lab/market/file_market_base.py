@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from battery_lab.common.errors import DataError, require
@@ -18,6 +19,7 @@ from battery_lab.common.validated_options import Rule, Unit, options
 from battery_lab.market.interval_grid import Grid, find_interval, put_on_grid
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.price_files import CSV_SUFFIXES, find_files
+from battery_lab.market.price_plausibility import Range, check_prices, unit_note, usual_range
 from battery_lab.market.row_order import check_increasing
 from battery_lab.market.row_selection import join_names, mixed_selection_error, select_rows
 from battery_lab.market.rows_with_source import Rows
@@ -38,7 +40,12 @@ TimeZone = Annotated[
 ]
 Name = Annotated[str, Field(min_length=1), Rule("a name in the files")]
 PriceLimit = Annotated[float, Field(ge=-1_000_000, le=1_000_000), Unit("currency per MWh")]
+Price = Annotated[float, Unit("currency per MWh")]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), Rule("an ISO 4217 code such as EUR")]
+
+# Prices of nodes, hubs and zones go beyond the caps of offers, of which the highest was 9,000 USD per MWh (Texas until
+# 2021), by scarcity and congestion. Beyond this range, a price is taken for an error.
+LOCAL_PRICES: Range = (-20_000.0, 20_000.0)
 
 
 @options("market")
@@ -51,9 +58,12 @@ class FileMarket(ABC):
         currency: ISO 4217 code of the prices.
         price_floor: lowest price of a bid in this market, currency per MWh; None if it is not known.
         price_cap: highest price of a bid; None if it is not known.
+        price_range: lowest and highest price that a file may hold, currency per MWh; others are errors. None: the
+            range that the operator's limits, or the prices themselves, make plausible.
         interval_minutes: length of an interval, minutes; None detects it.
-        gaps: ``refuse``, ``fill`` or ``split``, as in :func:`battery_lab.market.interval_grid.put_on_grid`.
-        max_gap_h: the longest gap that ``fill`` fills, hours.
+        gaps: ``refuse``, ``fill``, ``split`` or ``fill_or_split``, as in
+            :func:`battery_lab.market.interval_grid.put_on_grid`.
+        max_gap_h: the longest gap that is filled, hours.
         cache: folder for parsed series; None disables the cache.
     """
 
@@ -62,8 +72,9 @@ class FileMarket(ABC):
     currency: Currency
     price_floor: PriceLimit | None
     price_cap: PriceLimit | None
+    price_range: tuple[Price, Price] | None
     interval_minutes: Literal[5, 6, 10, 12, 15, 20, 30, 60] | None
-    gaps: Literal["refuse", "fill", "split"]
+    gaps: Literal["refuse", "fill", "split", "fill_or_split"]
     max_gap_h: Annotated[float, Field(gt=0), Unit("hours")]
     cache: str | None
 
@@ -80,6 +91,9 @@ class FileMarket(ABC):
         if self.price_floor is not None and self.price_cap is not None:
             rule = f"must be at least 1 above market.price_floor = {self.price_floor:g}"
             require(self.price_cap >= self.price_floor + 1, "market.price_cap", rule, self.price_cap)
+        if self.price_range is not None:
+            rule = "must be the lowest and the highest price in rising order"
+            require(self.price_range[0] < self.price_range[1], "market.price_range", rule, list(self.price_range))
 
     def load(self) -> MarketSeries:
         """Return the whole series, from the cache if files, options and code have not changed.
@@ -99,6 +113,7 @@ class FileMarket(ABC):
         Returns:
             Columns ``row`` (in the file), ``stamp`` (datetime64; on the file's clock, or UTC with a time zone),
             ``price``, one for each selector, ``repeated`` if the file flags repeated hours, and any further values.
+            ``attrs["notes"]`` may hold sentences on what was left out of the file.
         """
 
     @abstractmethod
@@ -109,6 +124,18 @@ class FileMarket(ABC):
         """Return whether stamps mark the end of the interval."""
         return False
 
+    def marks_end(self, interval_s: int) -> bool:
+        """Return whether stamps mark the end of intervals of this length, seconds."""
+        return self.stamps_end()
+
+    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range | None:
+        """Return the lowest and the highest price that the operator can have settled; None if that is not known.
+
+        Args:
+            stamps: (N,) UTC, as limits change over the years.
+        """
+        return None
+
     def series_name(self, location: str) -> str:
         """Return the name of the series; ``location`` is the value of the first selector."""
         return location
@@ -118,37 +145,50 @@ class FileMarket(ABC):
         return self.time_zone or self.stamp_zone()
 
     def _parse(self, files: Sequence[Path]) -> MarketSeries:
-        frame = self._frame(files)
+        frame, notes = self._frame(files)
         location = str(frame[self.selectors[0]].iloc[0]) if self.selectors else ""
         rows = self._rows(files, frame)
         check_increasing(rows)
+        self._check_prices(rows)
         interval_s = find_interval(rows, self.interval_minutes, self.interval_hint)
         grid = put_on_grid(rows, interval_s, self.gaps, self.max_gap_h)
-        return self._series(location, rows, interval_s, grid)
+        return self._series(location, rows, interval_s, grid, notes)
 
-    def _frame(self, files: Sequence[Path]) -> pd.DataFrame:
-        """Return the selected rows of all files, with the files in order of their first stamp."""
-        frames, seen = [], dict.fromkeys(self.selectors, np.empty(0, object))
+    def _check_prices(self, rows: Rows) -> None:
+        """Raise DataError where a price is beyond ``price_range``, or beyond what is plausible without one."""
+        if self.price_range is not None:
+            check_prices(rows, self.price_range, "market.price_range")
+        elif (settled := self.settled_range(rows.utc)) is not None:
+            check_prices(rows, settled, "what this market can settle")
+        else:
+            check_prices(rows, usual_range(rows.frame["price"].to_numpy(np.float64)), "what is plausible")
+
+    def _frame(self, files: Sequence[Path]) -> tuple[pd.DataFrame, list[str]]:
+        """Return the selected rows of all files, with the files in order of their first stamp, and notes on them."""
+        frames, notes, seen = [], list[str](), dict.fromkeys(self.selectors, np.empty(0, object))
         for number, file in enumerate(files):
-            frame = self.read(file).assign(file=number)
+            frame = self.read(file)
+            notes += frame.attrs.pop("notes", [])
+            frame = frame.assign(file=number)
             for field in self.selectors:
                 seen[field] = np.union1d(seen[field], np.asarray(pd.unique(frame[field]), object))
                 frame = select_rows(file, frame, field, getattr(self, field))
             if len(frame):
                 frames.append(frame)
         if not frames:
-            raise self._no_rows_error(seen)
+            raise self._no_rows_error(seen, notes)
         self._check_same_kind(files, frames)
         frames.sort(key=lambda frame: frame["stamp"].iloc[0])
-        return pd.concat(frames, ignore_index=True)
+        return pd.concat(frames, ignore_index=True), notes
 
-    def _no_rows_error(self, seen: dict[str, np.ndarray]) -> DataError:
+    def _no_rows_error(self, seen: dict[str, np.ndarray], notes: Sequence[str]) -> DataError:
         for field in self.selectors:
             choice, names = getattr(self, field), list(seen[field])
             if choice is not None and names and choice.casefold() not in [name.casefold() for name in names]:
                 problem = f"no row of {self.path} has it, only {join_names(names)}"
                 return DataError(f"market.{field}={choice}: {problem}. Choose one of them")
-        return DataError(f"market.path={self.path}: no rows{self.row_kind}. Use files that have such rows")
+        reason = "".join(f" ({note})" for note in notes[:1])
+        return DataError(f"market.path={self.path}: no rows{self.row_kind}{reason}. Use files that have such rows")
 
     def _check_same_kind(self, files: Sequence[Path], frames: Sequence[pd.DataFrame]) -> None:
         first = frames[0]
@@ -175,10 +215,12 @@ class FileMarket(ABC):
         order = np.argsort(rows.utc if self.sort_rows else _file_starts(rows), kind="stable")
         return Rows(files=files, frame=frame.iloc[order].reset_index(drop=True), utc=rows.utc[order])
 
-    def _series(self, location: str, rows: Rows, interval_s: int, grid: Grid) -> MarketSeries:
+    def _series(self, location: str, rows: Rows, interval_s: int, grid: Grid, notes: Sequence[str]) -> MarketSeries:
         step = np.timedelta64(interval_s, "s")
-        first = rows.utc[0] + step * (grid.offset - int(self.stamps_end()))
+        first = rows.utc[0] + step * (grid.offset - int(self.marks_end(interval_s)))
         values = dict(grid.values)
+        # A range that the user states confirms the unit, too.
+        unit = unit_note(values["price"], self.currency) if self.price_range is None else None
         return MarketSeries(
             name=self.series_name(location),
             currency=self.currency,
@@ -191,6 +233,8 @@ class FileMarket(ABC):
             lead_h=self.leads(),
             price_floor=self.price_floor,
             price_cap=self.price_cap,
+            filled=grid.filled,
+            notes=(*notes, *([unit] if unit else [])),
         )
 
     def leads(self) -> dict[str, float]:

@@ -48,13 +48,14 @@ def known_series(series: MarketSeries, row: int, price_lag: int) -> MarketSeries
             held[row] = held[row - 1]
         return held
 
-    gap = np.zeros(length, np.bool_)
-    gap[:row] = series.gap[:row]
+    gap, filled = np.zeros((2, length), np.bool_)
+    gap[:row], filled[:row] = series.gap[:row], series.is_filled[:row]
     return replace(
         series,
         start=series.start[0] + step * np.arange(length),
         price=known(PRICE, series.price),
         gap=gap,
+        filled=filled,
         columns={name: known(name, values) for name, values in series.columns.items()},
     )
 

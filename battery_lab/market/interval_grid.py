@@ -24,11 +24,13 @@ class Grid:
         offset: number of intervals from the first row to the start of the grid.
         values: (T,) values by column.
         gap: (T,) True where no episode may be.
+        filled: (T,) True where a missing value repeats the one before it, outside of gaps.
     """
 
     offset: int
     values: dict[str, Array]
     gap: NDArray[np.bool_]
+    filled: NDArray[np.bool_]
 
 
 def find_interval(rows: Rows, interval_min: int | None, hint: str) -> int:
@@ -69,9 +71,10 @@ def put_on_grid(rows: Rows, interval_s: int, gaps: str, max_gap_h: float) -> Gri
     Args:
         rows: rows in order of time, whole intervals apart; all columns except ``file``, ``row``, ``stamp`` are values.
         interval_s: length of an interval in seconds.
-        gaps: ``refuse`` any gap, ``fill`` gaps up to ``max_gap_h``, or ``split``: mark gaps so that no episode
-            touches them. With ``fill`` and ``split``, the series begins with its first complete row.
-        max_gap_h: the longest gap that ``fill`` fills, hours.
+        gaps: ``refuse`` any gap; ``fill`` gaps up to ``max_gap_h`` and refuse longer ones; ``split``: mark gaps so
+            that no episode touches them; ``fill_or_split``: fill gaps up to ``max_gap_h`` and mark longer ones. Unless
+            gaps are refused, the series begins with its first complete row.
+        max_gap_h: the longest gap that is filled, hours.
 
     Raises:
         DataError: a gap that is not allowed.
@@ -83,23 +86,33 @@ def put_on_grid(rows: Rows, interval_s: int, gaps: str, max_gap_h: float) -> Gri
         values[name][index] = rows.frame[name].to_numpy(np.float64)
     missing = np.isnan(np.column_stack(list(values.values()))).any(axis=1)
     if not missing.any():
-        return Grid(offset=0, values=values, gap=missing)
+        return Grid(offset=0, values=values, gap=missing, filled=missing)
     refused = _refused(missing, interval_s, gaps, max_gap_h)
     if refused is not None:
         raise _gap_error(rows, index, missing, refused, interval_s, _remedy(gaps, max_gap_h))
     offset = int(np.argmin(missing))
-    gap = missing if gaps == "split" else np.zeros(len(missing), np.bool_)
-    filled = {name: _forward_fill(column[offset:]) for name, column in values.items()}
-    return Grid(offset=offset, values=filled, gap=gap[offset:])
+    first, end = _runs(missing)
+    marked = {"split": first < end, "fill_or_split": (end - first) * interval_s / 3600 > max_gap_h + 1e-9}
+    gap = np.zeros(len(missing), np.bool_)
+    if gaps in marked:
+        is_gap = np.repeat(marked[gaps], end - first)
+        gap[np.flatnonzero(missing)[is_gap]] = True
+    complete = {name: _forward_fill(column[offset:]) for name, column in values.items()}
+    return Grid(offset=offset, values=complete, gap=gap[offset:], filled=(missing & ~gap)[offset:])
+
+
+def _runs(missing: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first interval of each gap and the interval after its last."""
+    edges = np.flatnonzero(np.diff(missing, prepend=False, append=False))
+    return edges[::2], edges[1::2]
 
 
 def _refused(missing: NDArray[np.bool_], interval_s: int, gaps: str, max_gap_h: float) -> tuple[int, int] | None:
     """Return the first gap that is not allowed, as (first interval, interval after the last)."""
-    edges = np.flatnonzero(np.diff(missing, prepend=False, append=False))
-    first, end = edges[::2], edges[1::2]
+    first, end = _runs(missing)
     if missing.all():
         return int(first[0]), int(end[0])
-    if gaps == "split":
+    if gaps in ("split", "fill_or_split"):
         return None
     # Rows before the first complete one are dropped, because there is no value to fill them with.
     length_h = np.where((first == 0) & (gaps == "fill"), 0.0, (end - first) * interval_s / 3600)
@@ -123,17 +136,35 @@ def _gap_error(
         problem = f"{' and '.join(empty)} missing at {rows.stamp(i)}; the gap is {length}"
     else:
         problem = f"a gap of {length} between {rows.stamp(i - 1)} ({rows.place(i - 1, beside=i)}) and {rows.stamp(i)}"
+        if _is_one_pass(rows, i, end - first, interval_s):
+            problem += ", in which daylight saving ends: the file holds the doubled hour only once"
+            remedy = f"Use a file with both passes of that hour, or with UTC stamps. {remedy}"
     if missing.all():
         return rows.error(i, f"{problem}, the whole series", "Use files that hold prices")
     return rows.error(i, f"{problem}; {missing.sum()} of {len(missing)} intervals are missing in total", remedy)
 
 
+def _is_one_pass(rows: Rows, i: int, missing: int, interval_s: int) -> bool:
+    """Return whether the stamps that are missing before row ``i`` stand before the gap already.
+
+    They do where the clock repeats an hour. The stamp of the end of the first pass belongs to the second.
+    """
+    local, step = rows.frame["stamp"].to_numpy("datetime64[s]"), np.timedelta64(interval_s, "s")
+    before = local[max(i - missing - 2, 0) : i]
+    found = np.isin(local[i] - step * np.arange(1, missing + 1), before).sum()
+    return bool(found >= max(missing - 1, 1))
+
+
 def _remedy(gaps: str, max_gap_h: float) -> str:
     if gaps == "fill":
-        return f"The longest gap allowed is market.max_gap_h={max_gap_h:g}: raise it, or choose market.gaps=split"
+        return (
+            f"The longest gap allowed is market.max_gap_h={max_gap_h:g}: raise it, or choose market.gaps=fill_or_split "
+            "(no episode touches a longer gap) or market.gaps=split"
+        )
     return (
-        "Complete the file, or allow gaps: market.gaps=fill (repeats the last value, up to market.max_gap_h) "
-        "or market.gaps=split (no episode touches a gap)"
+        "Complete the file, or allow gaps: market.gaps=fill (repeats the last value, up to market.max_gap_h), "
+        "market.gaps=split (no episode touches a gap) or market.gaps=fill_or_split (fills short gaps, splits at longer "
+        "ones)"
     )
 
 

@@ -31,6 +31,9 @@ class MarketSeries:
         price_floor: lowest price of a bid in this market, currency per MWh; None if it is not known. Prices may be
             lower: floors and caps change over the years, and congestion can take local prices beyond them.
         price_cap: highest price of a bid; None if it is not known.
+        filled: (T,) True where a value was missing and repeats the one before it, and which counts as a price. None:
+            nowhere. No row is both filled and a gap.
+        notes: what was left out or looks wrong in the source, one sentence each, for the head of every result.
     """
 
     name: str
@@ -44,6 +47,8 @@ class MarketSeries:
     lead_h: Mapping[str, float] = field(default_factory=dict)
     price_floor: float | None = None
     price_cap: float | None = None
+    filled: NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.price)
@@ -65,6 +70,11 @@ class MarketSeries:
         high = np.inf if self.price_cap is None else self.price_cap
         return int(((self.price < low) | (self.price > high)).sum())
 
+    @property
+    def is_filled(self) -> NDArray[np.bool_]:
+        """(T,) True where a missing value was filled."""
+        return np.zeros(len(self), np.bool_) if self.filled is None else self.filled
+
     def rows(self, first: int, end: int) -> MarketSeries:
         """Return rows ``first`` to before ``end``, as views of this series."""
         cut = slice(first, end)
@@ -73,6 +83,7 @@ class MarketSeries:
             start=self.start[cut],
             price=self.price[cut],
             gap=self.gap[cut],
+            filled=None if self.filled is None else self.filled[cut],
             columns={name: values[cut] for name, values in self.columns.items()},
         )
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import glob
+import gzip
 import warnings
+import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +21,9 @@ from battery_lab.market.rows_with_source import row_error
 
 CSV_SUFFIXES = (".csv", ".csv.gz")
 PARQUET_SUFFIXES = (".parquet", ".pq")
+# Files that may hold prices and that no market reads, in a folder with files that one reads.
+PACKED_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".xlsx", ".xls", ".ods")
+HEADER = "header"
 
 
 def find_files(path: str, suffixes: Sequence[str]) -> list[Path]:
@@ -28,7 +34,7 @@ def find_files(path: str, suffixes: Sequence[str]) -> list[Path]:
         suffixes: lower-case file endings; the case of the file name does not matter.
 
     Raises:
-        DataError: no such file exists.
+        DataError: no such file exists, or a folder also has archives, spreadsheets or tables that would be left out.
     """
     source = Path(path).expanduser()
     if source.is_file():
@@ -37,6 +43,7 @@ def find_files(path: str, suffixes: Sequence[str]) -> list[Path]:
         files = sorted(file for file in source.iterdir() if file.is_file() and _is_data(file, suffixes))
         if not files:
             raise DataError(f"market.path={path}: the folder has no {' or '.join(suffixes)} file. Unpack any archives")
+        _check_complete(path, source, files)
         return files
     files = sorted(Path(name) for name in glob.glob(str(source), recursive=True) if Path(name).is_file())
     if not files:
@@ -53,6 +60,28 @@ def _checked(files: list[Path], suffixes: Sequence[str]) -> list[Path]:
     return files
 
 
+def _check_complete(path: str, folder: Path, files: Sequence[Path]) -> None:
+    """Raise DataError if a folder has other files that may hold prices, except archives that were unpacked here."""
+    names = {file.name for file in files}
+    others = sorted(file for file in folder.iterdir() if file.is_file() and file not in files)
+    for file in others:
+        if _is_data(file, PACKED_SUFFIXES + PARQUET_SUFFIXES) and not _is_unpacked(file, names):
+            raise DataError(
+                f"market.path={path}: the folder also has {file.name}, which would be left out. Unpack or convert it "
+                f"and move it away, or name the files to read: market.path='{path.rstrip('/')}/*{files[0].suffix}'"
+            )
+
+
+def _is_unpacked(file: Path, names: set[str]) -> bool:
+    """Return whether a folder with files of some names also has all files of a zip archive."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            inside = [Path(name).name for name in archive.namelist() if not name.endswith("/")]
+    except (zipfile.BadZipFile, OSError):
+        return False
+    return bool(inside) and names.issuperset(inside)
+
+
 def _is_data(file: Path, suffixes: Sequence[str]) -> bool:
     return not file.name.startswith(".") and file.name.lower().endswith(tuple(suffixes))
 
@@ -62,7 +91,8 @@ def read_file(file: Path) -> pd.DataFrame:
 
     Returns:
         The rows of the file. CSV cells are text; Parquet cells keep their type. The index is the row that an editor
-        shows (the header is row 1; Parquet has no header). Blank lines are dropped.
+        shows (Parquet has no header). Blank lines are dropped, also those before the header. ``attrs["header"]`` holds
+        the names of all columns as the file has them.
 
     Raises:
         DataError: the file cannot be read as the format of its name.
@@ -70,6 +100,7 @@ def read_file(file: Path) -> pd.DataFrame:
     try:
         if file.name.lower().endswith(PARQUET_SUFFIXES):
             table = pq.ParquetFile(file).read().to_pandas(ignore_metadata=True)
+            table.attrs[HEADER] = [str(name) for name in table.columns]
             return table.set_index(table.index + 1)
         return _read_csv(file)
     except (pa.ArrowException, pd.errors.ParserError, pd.errors.ParserWarning) as error:
@@ -82,24 +113,52 @@ def read_file(file: Path) -> pd.DataFrame:
 
 def _read_csv(file: Path) -> pd.DataFrame:
     compression = "gzip" if file.name.lower().endswith(".gz") else None
+    blank, header = _header(file)
     with warnings.catch_warnings():
         # pandas cuts off rows that are longer than the header (as a decimal comma makes them) with a warning only.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         table = pd.read_csv(
             file,
             compression=compression,
+            skiprows=blank,
             dtype=str,
             keep_default_na=False,
             skip_blank_lines=False,
             index_col=False,
             encoding="utf-8-sig",
         )
-    table.index += 2
+    table.index += blank + 2
+    table.attrs[HEADER] = header
     suspects = table[table.iloc[:, 0].str.strip() == ""]
     if not len(suspects):
         return table
     blank = suspects.apply(lambda cells: cells.str.strip() == "").all(axis=1)
     return table.drop(index=suspects.index[blank.to_numpy(bool)])
+
+
+def _header(file: Path) -> tuple[int, list[str]]:
+    """Return the number of blank lines before the header of a CSV file, and the names in it."""
+    opened = gzip.open if file.name.lower().endswith(".gz") else open
+    with opened(file, "rt", encoding="utf-8-sig", newline="") as lines:
+        for blank, line in enumerate(lines):
+            if line.strip(' \t\r\n,"'):
+                return blank, next(csv.reader([line]))
+    raise pd.errors.EmptyDataError("no header")
+
+
+def check_unique(file: Path, table: pd.DataFrame, name: str, key: Callable[[str], str] = str) -> None:
+    """Raise DataError if the header has a column's name twice: which of the two is meant is not known.
+
+    Args:
+        file: the file.
+        table: what :func:`read_file` returned.
+        name: the name as it stands in the header.
+        key: names with the same key are the same.
+    """
+    places = [place for place, other in enumerate(table.attrs[HEADER], 1) if key(other) == key(name)]
+    if len(places) > 1:
+        problem = f"the column {name!r} stands {len(places)} times, as columns {', '.join(map(str, places))}"
+        raise DataError(f"{file}: {problem}. Rename or remove all but one of them")
 
 
 def named_columns(file: Path, table: pd.DataFrame, names: Mapping[str, Sequence[str]], kind: str) -> pd.DataFrame:
@@ -121,6 +180,7 @@ def named_columns(file: Path, table: pd.DataFrame, names: Mapping[str, Sequence[
         if column is None:
             problem = f"there is no column {' or '.join(aliases)}, only {join_names(list(table.columns))}"
             raise row_error(file, 1, problem, f"market.path must name {kind}")
+        check_unique(file, table, str(column), plain)
         frame[name] = table[column].str.strip()
     return frame
 

@@ -78,23 +78,27 @@ def _write(file: Path, series: MarketSeries) -> None:
         "lead_h": dict(series.lead_h),
         "price_floor": series.price_floor,
         "price_cap": series.price_cap,
+        "notes": list(series.notes),
         "columns": list(series.columns),
     }
     columns: dict[str, Any] = {f"column_{i}": values for i, values in enumerate(series.columns.values())}
     with atomic_path(file) as part, part.open("xb") as out:
         start = series.start.astype(np.int64)
-        np.savez(out, about=json.dumps(metadata), start=start, price=series.price, gap=series.gap, **columns)
+        marks: dict[str, Any] = {"gap": series.gap, "filled": series.is_filled}
+        np.savez(out, about=json.dumps(metadata), start=start, price=series.price, **marks, **columns)
 
 
 def _read(file: Path) -> MarketSeries | None:
     try:
         with np.load(file, allow_pickle=False) as stored:
             metadata = json.loads(str(stored["about"]))
-            names = metadata.pop("columns")
+            names, notes = metadata.pop("columns"), tuple(metadata.pop("notes"))
             return MarketSeries(
                 start=stored["start"].astype("datetime64[s]"),
                 price=stored["price"],
                 gap=stored["gap"],
+                filled=stored["filled"],
+                notes=notes,
                 columns={name: stored[f"column_{i}"] for i, name in enumerate(names)},
                 **metadata,
             )

@@ -13,10 +13,10 @@ from pydantic import Field
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Unit, options
 from battery_lab.market.file_market_base import FileMarket, TimeZone
-from battery_lab.market.price_files import CSV_SUFFIXES, PARQUET_SUFFIXES, read_file
+from battery_lab.market.price_files import CSV_SUFFIXES, PARQUET_SUFFIXES, check_unique, read_file
 from battery_lab.market.row_selection import join_names
 from battery_lab.market.rows_with_source import row_error, to_numbers
-from battery_lab.market.timestamps import check_stamps, parse_stamps
+from battery_lab.market.timestamps import check_format, check_stamps, parse_stamps
 
 # The end of a date looks like an offset. A true offset follows a time of day.
 OFFSET = r"(?:[Zz]|[T ]\d.*[+-]\d\d(?::?\d\d)?)$"
@@ -56,6 +56,8 @@ class TableMarket(FileMarket):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.timestamp_format is not None:
+            check_format("market.timestamp_format", self.timestamp_format)
         for name in self.columns:
             usable = name.isidentifier() and name not in RESERVED
             require(usable, "market.columns", f"must have names of letters, digits and _ other than {RESERVED}", name)
@@ -94,6 +96,7 @@ class TableMarket(FileMarket):
         if name not in table.columns:
             problem = f"there is no column {name!r}, only {join_names(list(table.columns))}"
             raise row_error(file, 1, problem, f"Set the name of the column with {field}=...")
+        check_unique(file, table, name)
         return table[name]
 
     def _stamps(self, file: Path, row: pd.Series, cells: pd.Series) -> pd.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from battery_lab.common.errors import require
 from battery_lab.market.rows_with_source import Rows, row_error
 
 Times = NDArray[np.datetime64]
@@ -43,6 +45,18 @@ def parse_stamps(
     times = times.dt.tz_localize(None)
     check_stamps(file, rows, text, times, example)
     return times.astype("datetime64[s]")
+
+
+def check_format(field: str, text: str) -> None:
+    """Raise ConfigError unless a text is a strftime format, for the option ``field``."""
+    rule = "must be a strftime format such as %d.%m.%Y %H:%M, or null for ISO 8601"
+    require("%" in text, field, rule, text)
+    try:
+        pd.to_datetime(pd.Series(["2024"]), format=text, errors="coerce")
+    except (ValueError, re.error) as error:
+        # pandas builds a regular expression, which names a directive that occurs twice as a group.
+        reason = re.sub(r"redefinition of group name '(\w)'.*", r"%\1 occurs twice", str(error))
+        require(False, field, f"{rule} ({reason})", text)
 
 
 def check_stamps(file: Path, rows: pd.Series, cells: pd.Series, times: pd.Series, example: str) -> None:

@@ -95,7 +95,30 @@ def test_split_marks_exactly_the_missing_intervals(tmp_path: Path) -> None:
     assert np.all(np.diff(series.start) == np.timedelta64(5, "m"))
 
 
-@pytest.mark.parametrize("gaps", ["fill", "split"])
+def test_short_gaps_are_filled_and_longer_ones_split(tmp_path: Path) -> None:
+    file = file_with_gaps(tmp_path, {5, 6, *range(10, 23)}, {30})
+    series = files.read("aemo", file, gaps="fill_or_split")
+    assert np.flatnonzero(series.is_filled).tolist() == [5, 6, 30]
+    assert np.flatnonzero(series.gap).tolist() == list(range(10, 23))
+    assert set(series.price[10:23]) == {9.0}
+    wider = files.read("aemo", file, gaps="fill_or_split", max_gap_h=13 / 12)
+    assert (wider.is_filled.sum(), wider.gap.sum()) == (16, 0)
+    narrow = files.read("aemo", file, gaps="fill_or_split", max_gap_h=0.01)
+    split = files.read("aemo", file, gaps="split")
+    assert narrow.digest == split.digest
+    assert not narrow.is_filled.any()
+
+
+@pytest.mark.parametrize(("gaps", "filled"), [("fill", [10, 11, 12, 30]), ("split", [])])
+def test_filled_intervals_are_marked_also_from_the_cache(tmp_path: Path, gaps: str, filled: list[int]) -> None:
+    file = file_with_gaps(tmp_path, {10, 11}, {12, 30})
+    for _ in range(2):
+        series = files.read("aemo", file, gaps=gaps, cache=str(tmp_path / "cache"))
+        assert np.flatnonzero(series.is_filled).tolist() == filled
+    assert np.flatnonzero(series.rows(11, 40).is_filled).tolist() == [i - 11 for i in filled if i >= 11]
+
+
+@pytest.mark.parametrize("gaps", ["fill", "split", "fill_or_split"])
 def test_series_begins_with_its_first_price(tmp_path: Path, gaps: str) -> None:
     series = files.read("aemo", file_with_gaps(tmp_path, set(), set(range(20))), gaps=gaps)
     assert series.price.tolist() == [float(price) for price in range(20, 40)]
@@ -124,7 +147,7 @@ def rows_of(prices: np.ndarray) -> Rows:
 @given(
     prices=st.lists(st.one_of(st.just(NAN), st.floats(-1000, 17500)), min_size=2, max_size=40),
     cut=st.integers(1, 39),
-    gaps=st.sampled_from(["fill", "split"]),
+    gaps=st.sampled_from(["fill", "split", "fill_or_split"]),
 )
 def test_filled_values_do_not_depend_on_later_values(prices: list[float], cut: int, gaps: str) -> None:
     whole = np.array([1.0, *prices])
@@ -133,4 +156,6 @@ def test_filled_values_do_not_depend_on_later_values(prices: list[float], cut: i
     part = put_on_grid(rows_of(early), 300, gaps, 1e6)
     np.testing.assert_array_equal(full.values["price"][: len(early)], part.values["price"])
     np.testing.assert_array_equal(full.gap[: len(early)], part.gap)
+    np.testing.assert_array_equal(full.filled[: len(early)], part.filled)
+    assert not (full.filled & full.gap).any()
     assert np.isfinite(full.values["price"]).all()

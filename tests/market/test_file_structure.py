@@ -1,0 +1,134 @@
+"""Structure of files: blank first lines, names that stand twice, folders that are read in part, stamp formats."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from battery_lab.common.errors import ConfigError, DataError
+from tests.market import operator_files as files
+
+NIGHT = datetime(2024, 1, 1, tzinfo=UTC)
+BERLIN = {"time_zone": "Europe/Berlin", "currency": "EUR"}
+ROWS = ["2024-01-01 00:00,5,7", "2024-01-01 01:00,6,8"]
+
+
+@pytest.mark.parametrize("before", ["\n", "\n\n\n", "  \n", ",,,,\n", '"",""\n', "\r\n"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_blank_lines_before_the_header_are_skipped_and_rows_keep_their_number(
+    tmp_path: Path, before: str, packed: bool
+) -> None:
+    rows = files.aemo_rows(NIGHT, [1.0, 2.0, 3.0])
+    text = "\ufeff" + before + "\n".join([files.AEMO_HEADER, *rows]) + "\n"
+    file = tmp_path / ("x.csv.gz" if packed else "x.csv")
+    file.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    assert list(files.read("aemo", file).price) == [1, 2, 3]
+    wrong = text.replace(",2.0,", ",cheap,")
+    file.write_bytes(gzip.compress(wrong.encode()) if packed else wrong.encode())
+    with pytest.raises(DataError, match=f"row {3 + before.count(chr(10))}: RRP is 'cheap'"):
+        files.read("aemo", file)
+
+
+def test_a_file_of_blank_lines_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("\n \n,,\n")
+    with pytest.raises(DataError, match="x.csv is empty"):
+        files.read("aemo", tmp_path)
+
+
+def test_a_column_that_is_used_and_stands_twice_is_refused(tmp_path: Path) -> None:
+    file = files.write(tmp_path / "x.csv", "timestamp,price,price", ROWS)
+    with pytest.raises(DataError, match="x.csv: the column 'price' stands 2 times, as columns 2, 3. Rename or remove"):
+        files.read("table", file, **BERLIN)
+    file = files.write(tmp_path / "x.csv", "timestamp,price,note,note", [f"{row},0" for row in ROWS])
+    assert list(files.read("table", file, **BERLIN).price) == [5, 6]
+    with pytest.raises(DataError, match="the column 'note' stands 2 times"):
+        files.read("table", file, **BERLIN, **{"columns.demand_mw": "note"})
+
+
+@pytest.mark.parametrize("second", ["RRP", "rrp", " R R P "])
+def test_a_column_of_an_operator_that_stands_twice_is_refused(tmp_path: Path, second: str) -> None:
+    rows = [f"{row},5" for row in files.aemo_rows(NIGHT, [1.0, 2.0])]
+    file = files.write(tmp_path / "x.csv", f"{files.AEMO_HEADER},{second}", rows)
+    with pytest.raises(DataError, match="the column 'RRP' stands 2 times, as columns 4, 6"):
+        files.read("aemo", file)
+
+
+def test_a_parquet_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    stamps = pa.array(pd.date_range("2024-01-01", periods=2, freq="h"))
+    columns = [stamps, pa.array([1.0, 2.0]), pa.array([3.0, 4.0])]
+    pq.write_table(pa.Table.from_arrays(columns, ["timestamp", "price", "price"]), tmp_path / "x.parquet")
+    with pytest.raises(DataError, match="the column 'price' stands 2 times"):
+        files.read("table", tmp_path, **BERLIN)
+
+
+def february(folder: Path) -> Path:
+    rows = files.aemo_rows(datetime(2024, 2, 1, tzinfo=UTC), [1.0, 2.0])
+    return files.write(folder / "february.csv", files.AEMO_HEADER, rows)
+
+
+@pytest.mark.parametrize("other", ["january.zip", "january.7z", "january.XLSX", "january.parquet", "january.tar.gz"])
+def test_a_folder_with_files_that_would_be_left_out_is_refused(tmp_path: Path, other: str) -> None:
+    february(tmp_path)
+    (tmp_path / other).write_bytes(b"PK")
+    with pytest.raises(DataError, match=rf"the folder also has {other}, which would be left out. Unpack") as caught:
+        files.read("aemo", tmp_path)
+    glob = str(caught.value).partition("market.path='")[2].rstrip("'")
+    assert len(files.read("aemo", glob)) == 2
+
+
+def test_an_archive_that_was_unpacked_beside_it_is_no_error(tmp_path: Path) -> None:
+    file = february(tmp_path)
+    (tmp_path / "notes.txt").write_text("no price")
+    with zipfile.ZipFile(tmp_path / "february.zip", "w") as archive:
+        archive.write(file, "inside/february.csv")
+    assert len(files.read("aemo", tmp_path)) == 2
+    with zipfile.ZipFile(tmp_path / "february.zip", "a") as archive:
+        archive.writestr("january.csv", "x")
+    with pytest.raises(DataError, match="february.zip, which would be left out"):
+        files.read("aemo", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("%Y-%q", "'q' is a bad directive"),
+        ("%d.%m.%Y %H:%M %Y", "%Y occurs twice"),
+        ("%Y-%m-%d %", "stray %"),
+        ("%Y-%W", "Cannot use"),
+        ("", "must be a strftime format such as"),
+        ("mixed", "must be a strftime format such as"),
+    ],
+)
+def test_a_stamp_format_that_cannot_be_used_is_an_option_error(text: str, reason: str) -> None:
+    with pytest.raises(
+        Exception, match=f"market.timestamp_format must be a strftime format.*{reason}|{reason}"
+    ) as caught:
+        files.market("table", "x.csv", timestamp_format=text, **BERLIN)
+    error = caught.value.__cause__ or caught.value
+    assert isinstance(error, ConfigError) and "market.timestamp_format must be" in str(error)
+
+
+@pytest.mark.parametrize(("minutes", "end"), [(5, True), (5, False), (15, False), (60, True), (60, False)])
+def test_an_hour_that_clocks_repeat_and_that_is_in_the_file_once_is_named(
+    tmp_path: Path, minutes: int, end: bool
+) -> None:
+    evening, hour = datetime(2024, 11, 2, 20, tzinfo=files.NEW_YORK), 60 // minutes
+    rows = files.nyiso_rows(evening, [float(price) for price in range(25 * hour)], minutes, end=end)
+    stamps = "end" if end else "start"
+    # The end of the hour before has the stamp of the first pass, so that a file of hours lacks that one.
+    cut = 6 * hour - (1 if end and hour == 1 else 0)
+    once = files.write(tmp_path / "once.csv", files.NYISO_HEADER, rows[:cut] + rows[cut + hour :])
+    words = "in which daylight saving ends: the file holds the doubled hour only once"
+    with pytest.raises(DataError, match=f"a gap of {hour} .*{words}.* with both passes"):
+        files.read("nyiso", once, stamps=stamps)
+    later = files.write(tmp_path / "later.csv", files.NYISO_HEADER, rows[: 7 * hour] + rows[8 * hour :])
+    with pytest.raises(DataError, match=f"a gap of {hour}") as caught:
+        files.read("nyiso", later, stamps=stamps)
+    assert "daylight" not in str(caught.value)

@@ -1,0 +1,86 @@
+"""Same-day files of New York: forecasts after the last real-time price are left out; hourly files are known as such."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from battery_lab.common.errors import DataError
+from tests.market import operator_files as files
+
+MIDNIGHT = datetime(2024, 6, 4, tzinfo=files.NEW_YORK)
+
+
+def forecasts(end: datetime, count: int, zone: str = "N.Y.C.") -> list[str]:
+    """Return rows at the quarters of an hour after the last real-time stamp, at a price of 999."""
+    first = end.replace(minute=end.minute // 15 * 15) + timedelta(minutes=15)
+    return files.nyiso_rows(first, [999.0] * count, 15, zone, end=False)
+
+
+def same_day(folder: Path, intervals: int, count: int, name: str = "20240604realtime_zone.csv") -> Path:
+    rows = files.nyiso_rows(MIDNIGHT, [30.0 + i % 10 for i in range(intervals)])
+    tail = forecasts(MIDNIGHT + timedelta(minutes=5 * intervals), count)
+    return files.write(folder / name, files.NYISO_HEADER, rows + tail)
+
+
+@pytest.mark.parametrize("gaps", ["refuse", "fill", "split", "fill_or_split"])
+# The last real-time stamp is on a quarter of an hour, or 5 or 10 minutes before the first forecast.
+@pytest.mark.parametrize("intervals", [150, 151])
+def test_forecasts_after_the_last_price_are_dropped_and_named(tmp_path: Path, intervals: int, gaps: str) -> None:
+    series = files.read("nyiso", same_day(tmp_path, intervals, 10), gaps=gaps)
+    assert len(series) == intervals and series.price.max() < 100
+    assert not series.is_filled.any() and not series.gap.any()
+    (note,) = series.notes
+    assert f"20240604realtime_zone.csv: rows {intervals + 2} to {intervals + 11}, stamped 2024-06-04 12:45:00" in note
+    assert "forecasts (RTC)" in note
+
+
+def test_only_a_forecast_five_minutes_after_the_last_price_may_be_kept(tmp_path: Path) -> None:
+    series = files.read("nyiso", same_day(tmp_path, 152, 10))
+    assert len(series) == 153 and (series.price > 100).sum() == 1
+    assert "rows 155 to 163" in series.notes[0]
+
+
+def test_forecasts_are_dropped_in_every_zone_and_in_a_folder(tmp_path: Path) -> None:
+    whole = files.nyiso_rows(MIDNIGHT - timedelta(days=1), [20.0] * 288)
+    files.write(tmp_path / "20240603realtime_zone.csv", files.NYISO_HEADER, whole)
+    zones = ("N.Y.C.", "WEST")
+    rows = [files.nyiso_rows(MIDNIGHT, [30.0] * 150, zone=zone) for zone in zones]
+    tail = [forecasts(MIDNIGHT + timedelta(minutes=750), 3, zone) for zone in zones]
+    both = [row for pairs in (rows, tail) for pair in zip(*pairs, strict=True) for row in pair]
+    files.write(tmp_path / "20240604realtime_zone.csv", files.NYISO_HEADER, both)
+    series = files.read("nyiso", tmp_path, zone="N.Y.C.", gaps="fill")
+    assert (len(series), series.price.max()) == (288 + 150, 30)
+
+
+def test_a_file_of_forecasts_alone_has_no_prices(tmp_path: Path) -> None:
+    file = files.write(tmp_path / "x.csv", f"\n{files.NYISO_HEADER}", forecasts(MIDNIGHT, 3))
+    with pytest.raises(DataError, match="no rows .*rows 3 to 5.*are 15-minute forecasts"):
+        files.read("nyiso", file, gaps="fill")
+
+
+def test_whole_days_keep_every_row_also_with_a_gap_in_them(tmp_path: Path) -> None:
+    rows = files.nyiso_rows(MIDNIGHT, [float(price) for price in range(288)])
+    file = files.write(tmp_path / "x.csv", files.NYISO_HEADER, rows[:100] + rows[130:])
+    series = files.read("nyiso", file, gaps="split")
+    assert (len(series), series.price[-1], series.notes) == (288, 287, ())
+
+
+def test_a_series_of_quarter_hours_is_kept(tmp_path: Path) -> None:
+    rows = files.nyiso_rows(MIDNIGHT, [float(price) for price in range(12)], 15)
+    assert len(files.read("nyiso", files.write(tmp_path / "x.csv", files.NYISO_HEADER, rows))) == 12
+
+
+@pytest.mark.parametrize(("minutes", "end"), [(5, True), (15, True), (60, False)])
+def test_what_stamps_mark_follows_from_the_interval(tmp_path: Path, minutes: int, end: bool) -> None:
+    rows = files.nyiso_rows(MIDNIGHT, [float(price) for price in range(24)], minutes, end=end)
+    file = files.write(tmp_path / "x.csv", files.NYISO_HEADER, rows)
+    midnight = np.datetime64(MIDNIGHT.astimezone(UTC).replace(tzinfo=None), "s")
+    assert files.read("nyiso", file).start[0] == midnight
+    for stamps in ("start", "end"):
+        shift = int(end) - int(stamps == "end")
+        start = files.read("nyiso", file, stamps=stamps).start[0]
+        assert start == midnight + np.timedelta64(shift * minutes, "m")
