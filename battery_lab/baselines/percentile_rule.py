@@ -38,7 +38,9 @@ class PercentileRule:
         # The rule compares the last known price with the window that ends with it.
         known = np.arange(problem.first, problem.end) - problem.price_lag
         earliest = max(problem.first - problem.price_lag - window + 1, 0)
-        recent = pd.Series(problem.series.price[earliest : max(problem.end - problem.price_lag, 0)])
+        span = slice(earliest, max(problem.end - problem.price_lag, 0))
+        # In a gap, no price is known.
+        recent = pd.Series(np.where(problem.series.gap[span], np.nan, problem.series.price[span]))
         rolling = recent.rolling(window, min_periods=1)
         # The first entry: no price is known yet.
         low, high, last = (

@@ -15,7 +15,7 @@ from battery_lab.planning.perfect_foresight import plan
 class PerfectForesight:
     """Dispatch at any power, with all prices of the dispatched rows known. Capture is profit relative to its profit.
 
-    Caps on cycles bind it as any policy.
+    Caps on cycles bind it as any policy, and so do gaps, in which it is idle.
     """
 
     def requests(self, problem: DispatchProblem) -> Array:
@@ -29,6 +29,6 @@ class PerfectForesight:
         """
         price, battery, interval_h = problem.dispatched.price, problem.battery, problem.series.interval_h
         if battery.has_caps:
-            capped = capped_plan(price, battery, interval_h, problem.allowance.day)
+            capped = capped_plan(price, battery, interval_h, problem.allowance.day, problem.idle)
             return capped.request_mw, capped.upper_bound
-        return plan(price, battery, interval_h).request_mw, math.nan
+        return plan(price, battery, interval_h, problem.idle).request_mw, math.nan

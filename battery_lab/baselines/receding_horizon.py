@@ -49,7 +49,7 @@ class RecedingHorizon:
         require(self.replan_minutes <= 60 * self.horizon_h, f"{where}.replan_minutes", rule, self.replan_minutes)
 
     def requests(self, problem: DispatchProblem) -> Array:
-        """Return (T,) requests in MW. Rows before the first known price hold."""
+        """Return (T,) requests in MW. Rows before the first known price, and those of gaps, hold."""
         series, battery = problem.series, problem.battery
         step = series.interval_h
         grid = coarse_grid(problem.planning_battery, step)
@@ -61,6 +61,7 @@ class RecedingHorizon:
         request = _dispatch(
             (problem.first, problem.end, problem.price_lag, problem.bids),
             price,
+            np.where(series.gap, np.nan, price),
             published,
             lead,
             (max(round(self.horizon_h / step), 1), max(round(self.replan_minutes / 60 / step), 1)),
@@ -77,6 +78,7 @@ class RecedingHorizon:
 def _dispatch(
     span: tuple[int, int, int, bool],
     price: Array,
+    seen: Array,
     published: Array,
     lead: int,
     look: tuple[int, int],
@@ -86,19 +88,22 @@ def _dispatch(
     allowance: Allowance,
     meter: Array,
 ) -> Array:
-    """Return requests in MWh; ``published`` is read up to ``lead`` rows ahead, and not at all if ``lead`` is -1."""
+    """Return requests in MWh; ``published`` is read up to ``lead`` rows ahead, and not at all if ``lead`` is -1.
+
+    ``seen`` is the price, and NaN in gaps, in which the battery is idle.
+    """
     (first, end, lag, bids), (horizon, replan) = span, look
     request = np.zeros(end - first)
     value, work = np.zeros((horizon + 1, grid.size)), np.empty((4, grid.size))
     ahead, planned_at = np.empty(horizon + 1), first
     for t in range(first, end):
-        if t - lag < 0:
+        if t - lag < 0 or np.isnan(seen[t]):
             _, energy = deliver_within(energy, 0.0, grid.limits, t - first, allowance, meter)
             planned_at = t + 1
             continue
         if (t - planned_at) % replan == 0:
             planned_at = t
-            expect_prices(ahead, t, lag, price, published, lead, calendar)
+            expect_prices(ahead, t, lag, seen, published, lead, calendar)
             _plan(value, work, ahead, min(horizon, end - 1 - t), grid)
         if bids:
             request[t - first] = cleared_mwh(value[t - planned_at], energy, price[t], grid)
@@ -115,9 +120,14 @@ def _dispatch(
 def expect_prices(
     ahead: Array, t: int, lag: int, price: Array, published: Array, lead: int, calendar: tuple[int, int]
 ) -> None:
-    """Write the expected price of row t + k to ``ahead[k]``, from known prices and published forecasts only."""
+    """Write the expected price of row t + k to ``ahead[k]``, from known prices and published forecasts only.
+
+    A price that is NaN is not known.
+    """
     day, days = calendar
-    last = t - lag
+    last = newest = t - lag
+    while newest > 0 and np.isnan(price[newest]):
+        newest -= 1
     for k in range(len(ahead)):
         if k <= lead and t + k < len(published):
             ahead[k] = published[t + k]
@@ -127,8 +137,10 @@ def expect_prices(
         for _ in range(days):
             if row < 0:
                 break
-            total, number, row = total + price[row], number + 1, row - day
-        ahead[k] = total / number if number > 0 else price[last]
+            if not np.isnan(price[row]):
+                total, number = total + price[row], number + 1
+            row -= day
+        ahead[k] = total / number if number > 0 else price[newest]
 
 
 @nb.njit(cache=True)

@@ -50,7 +50,7 @@ class StochasticDP:
         require(rising, "env.baselines.stochastic_dp.quantiles", "must rise from each item to the next", self.quantiles)
 
     def requests(self, problem: DispatchProblem) -> Array:
-        """Return (T,) requests in MW. Rows before the first known price hold."""
+        """Return (T,) requests in MW. Rows before the first known price, and those of gaps, hold."""
         series, battery = problem.series, problem.battery
         model = fit_prices(problem.training, np.asarray(self.quantiles, np.float64))
         grid = coarse_grid(problem.planning_battery, series.interval_h)
@@ -90,12 +90,13 @@ class PriceModel(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """(T,) rows as the model sees them: price, its bin, hour of the local day, interval of the local day."""
+    """(T,) rows as the model sees them: price, its bin, hour of the local day, interval of the local day, and gap."""
 
     price: Array
     bin: Ints
     hour: Ints
     slot: Ints
+    gap: NDArray[np.bool_]
 
 
 def fit_prices(series: MarketSeries, quantiles: Array) -> PriceModel:
@@ -124,7 +125,7 @@ def _hours(series: MarketSeries) -> Ints:
 def _read(series: MarketSeries, model: PriceModel) -> _Rows:
     hour, slot = _hours(series), np.floor(series.hour / series.interval_h + 1e-6).astype(np.int64)
     price = np.array(series.price)  # a copy: the compiled code is cached for writable arrays only
-    return _Rows(price, _bins(price, model.edges, hour), hour, slot)
+    return _Rows(price, _bins(price, model.edges, hour), hour, slot, np.array(series.gap))
 
 
 @nb.njit(cache=True)
@@ -158,7 +159,9 @@ def _dispatch(
     request = np.zeros(len(rows.price) - first)
     for t in range(first, len(rows.price)):
         price, requested = rows.price[t], 0.0
-        if bids:
+        if rows.gap[t]:
+            requested = 0.0
+        elif bids:
             bid, offer = contingent_bids(expected[rows.slot[t]], model.edges[rows.hour[t]], energy, grid)
             requested = cleared(bid, offer, price) * grid.limits.power_mwh
         elif lag == 0:

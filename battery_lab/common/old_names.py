@@ -152,6 +152,7 @@ ADDED_OPTIONS: dict[str, dict[str, object]] = {
     "battery_lab.envs.battery.environment.BatteryMarket": {
         "bid_levels": 9,
         "skip_last_days": 0,
+        "max_filled_h": None,
     },
     "battery_lab.envs.battery.physics.Battery": {
         "wear_per_mwh_charged": 0.0,

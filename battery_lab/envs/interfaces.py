@@ -127,9 +127,9 @@ class TrainingVectorEnv(Protocol):
 class World(Protocol):
     """An environment with its data loaded.
 
-    What only some worlds offer is a protocol of its own: ``LabelledWorld`` and ``RecommendingWorld`` here, and in other
-    modules ``PriceTaker``, ``BiddingWorld`` (``bidding_interface.py``) and ``AuditableWorld`` (``audit_interface.py``).
-    A world with its members is one of these.
+    What only some worlds offer is a protocol of its own: ``LabelledWorld``, ``NotedWorld`` and ``RecommendingWorld``
+    here, and in other modules ``PriceTaker``, ``BiddingWorld`` (``bidding_interface.py``) and ``AuditableWorld``
+    (``audit_interface.py``). A world with its members is one of these.
 
     Attributes:
         metrics: the metrics of an evaluation, in the order in which reports show them.
@@ -182,6 +182,17 @@ class LabelledWorld(Protocol):
 
     @property
     def known_code(self) -> int: ...
+
+
+@runtime_checkable
+class NotedWorld(Protocol):
+    """A world that says what is missing or looks wrong in its data."""
+
+    def data_counts(self) -> Mapping[str, float]:
+        """Return numbers for ``metrics.json``, such as ``test/filled_intervals``, by name; zeros included."""
+
+    def data_notes(self) -> Sequence[str]:
+        """Return sentences that stand below the table of policies; none if nothing is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)

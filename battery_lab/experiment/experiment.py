@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from rich.console import Console
+from rich.text import Text
 
 from battery_lab import report
 from battery_lab.algos.interfaces import Algo, Learner, Setup
@@ -19,7 +20,7 @@ from battery_lab.common.garbage_collection import postponed_collection
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.snake_case import snake_case
 from battery_lab.envs.bidding_interface import PriceTaker
-from battery_lab.envs.interfaces import Environment, World, score_metric
+from battery_lab.envs.interfaces import Environment, NotedWorld, World, score_metric
 from battery_lab.envs.world_cache import WorldSource
 from battery_lab.experiment import checkpoint, final_evaluation
 from battery_lab.experiment.checkpoint import Progress
@@ -124,6 +125,8 @@ class Experiment:
                 f"began with{_new_files(self.env)}; restore the old files, or start again with rerun="
             )
         console.print(f"run folder: {folder}", soft_wrap=True, highlight=False)
+        for note in world.data_notes() if isinstance(world, NotedWorld) else ():
+            console.print(Text(f"note: {note}"), soft_wrap=True)
         run = _Run(self, folder, source, world, console, progress)
         status: Status = "FAILED"
         try:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from battery_lab import report
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.envs.interfaces import Evaluation, World, known_when
+from battery_lab.envs.interfaces import Evaluation, NotedWorld, World, known_when
 from battery_lab.experiment.policy_metrics import flat_metrics, table, with_shares
 from battery_lab.policies.policy import Policy
 
@@ -40,6 +40,7 @@ def evaluate_test(
     shares = with_shares(world, evaluations)
     code = known_when(world)[1]
     metrics = flat_metrics(shares, name) | ({} if math.isnan(code) else {KNOWN: code})
+    metrics |= world.data_counts() if isinstance(world, NotedWorld) else {}
     return metrics, evaluations, table(shares, world.score)
 
 

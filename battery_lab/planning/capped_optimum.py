@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from battery_lab.envs.battery.cycle_caps import METER_MWH, Allowance, Ints
 from battery_lab.envs.battery.physics import Array, Battery
@@ -38,7 +39,9 @@ class CappedPlan(Plan):
         return self.upper_bound - self.profit
 
 
-def capped_plan(price: Array, battery: Battery, interval_h: float, day: Ints) -> CappedPlan:
+def capped_plan(
+    price: Array, battery: Battery, interval_h: float, day: Ints, gap: NDArray[np.bool_] | None = None
+) -> CappedPlan:
     """Return the best schedule of a battery with caps on cycles, with every price known.
 
     Args:
@@ -46,8 +49,23 @@ def capped_plan(price: Array, battery: Battery, interval_h: float, day: Ints) ->
         battery: the battery; it starts at its ``soc_start``, and energy left at the end is worth nothing.
         interval_h: length of an interval, hours.
         day: (T,) number of the local day of each interval.
+        gap: (T,) whether the battery is idle in each row, whatever the price; None: it never is. The yearly cap is pro
+            rata to the other rows.
+
+    Raises:
+        ValueError: there is a gap, and the battery loses energy in it.
     """
-    return _CappedProblem(np.array(price, np.float64), battery, interval_h, day).solve()
+    price = np.array(price, np.float64)
+    if gap is None or not gap.any():
+        return _CappedProblem(price, battery, interval_h, day).solve()
+    if battery.self_discharge_per_day > 0:
+        raise ValueError("a battery with caps on cycles and self-discharge cannot be planned over a gap")
+    # A battery that keeps its energy in the gap is after it where it was before, so the gap can be left out.
+    busy = ~gap
+    found = _CappedProblem(price[busy], battery, interval_h, day[busy]).solve()
+    request = np.zeros(len(price))
+    request[busy] = found.request_mw
+    return replace(found, request_mw=request)
 
 
 class _CappedProblem:

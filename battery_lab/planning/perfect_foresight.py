@@ -35,7 +35,7 @@ class Plan:
     profit: float
 
 
-def plan(price: Array, battery: Battery, interval_h: float) -> Plan:
+def plan(price: Array, battery: Battery, interval_h: float, gap: NDArray[np.bool_] | None = None) -> Plan:
     """Return the optimal schedule of a battery with every price known.
 
     The battery starts at its ``soc_start``, and energy left at the end is worth nothing. The schedule is found by
@@ -47,13 +47,15 @@ def plan(price: Array, battery: Battery, interval_h: float) -> Plan:
         price: (T,) currency per MWh.
         battery: the battery, without caps on cycles; ``capped_optimum`` plans with caps.
         interval_h: length of an interval, hours.
+        gap: (T,) whether the battery is idle in each row, and only loses energy, whatever the price; None: it never is.
 
     Raises:
         ValueError: the battery has caps on cycles.
     """
     price = np.array(price, np.float64)  # a copy: numba caches compiled code for writable arrays only
+    idle, grid = _idle(price, gap), optimum_grid(battery, interval_h)
     block = isqrt(max(len(price) - 1, 0)) + 1
-    request = _schedule(price, battery.energy_start_mwh, optimum_grid(battery, interval_h), block) / interval_h
+    request = _schedule(price, idle, battery.energy_start_mwh, grid, block) / interval_h
     power, energy = battery.run(request, interval_h)
     replayed = Transition(
         row=np.arange(len(price)),
@@ -68,19 +70,23 @@ def plan(price: Array, battery: Battery, interval_h: float) -> Plan:
     return Plan(request_mw=request, profit=float(replayed.profit.sum()))
 
 
+def _idle(price: Array, gap: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    return np.zeros(len(price), np.bool_) if gap is None else np.array(gap, np.bool_)  # a copy, as in ``plan``
+
+
 def optimum_grid(battery: Battery, interval_h: float) -> EnergyGrid:
     """Return the grid of the perfect-foresight schedule."""
     return fit_grid(battery, interval_h, at_least=400, tolerance=1e-3)
 
 
 @nb.njit(cache=True)
-def _schedule(price: Array, energy: float, grid: EnergyGrid, block: int) -> Array:
+def _schedule(price: Array, idle: NDArray[np.bool_], energy: float, grid: EnergyGrid, block: int) -> Array:
     """Return the best requests in MWh; values are stored at block ends and recomputed within a block."""
     rows, work = len(price), np.empty((4, grid.size))
     ends = np.zeros(((rows + block - 1) // block + 1, grid.size))
     value = np.zeros(grid.size)
     for t in range(rows - 1, -1, -1):
-        bellman_backup(value, value, work, price[t], grid)
+        _one_row_earlier(value, work, price[t], idle[t], grid)
         if t % block == 0:
             ends[t // block] = value
     request, inside = np.empty(rows), np.empty((block, grid.size))
@@ -88,10 +94,11 @@ def _schedule(price: Array, energy: float, grid: EnergyGrid, block: int) -> Arra
         length = min(block, rows - first)
         inside[length - 1] = ends[first // block + 1]
         for k in range(length - 1, 0, -1):
-            bellman_backup(inside[k], inside[k - 1], work, price[first + k], grid)
+            inside[k - 1] = inside[k]
+            _one_row_earlier(inside[k - 1], work, price[first + k], idle[first + k], grid)
         for k in range(length):
             t = first + k
-            request[t] = greedy_action(inside[k], energy, price[t], grid)
+            request[t] = 0.0 if idle[t] else greedy_action(inside[k], energy, price[t], grid)
             _, energy = deliver_mwh(energy, request[t], grid.limits)
     return request
 
@@ -157,7 +164,7 @@ def hindsight(
         gap: (T,) whether the battery is idle in each row, and only loses energy, whatever the price; None: it never is.
     """
     price = np.array(price, np.float64)
-    idle = np.zeros(len(price), np.bool_) if gap is None else np.array(gap, np.bool_)  # copies, as in ``plan``
+    idle = _idle(price, gap)
     grid = optimum_grid(battery, interval_h)
     rows, last = len(price) + 1, grid.size - 1
     position = np.linspace(0, last, max(min((TABLE_BYTES // rows - 8) // 4, grid.size), 2))

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from battery_lab.common.capture_and_lift_names import CAPTURE, LIFT
-from battery_lab.envs.interfaces import known_when
+from battery_lab.envs.interfaces import NotedWorld, known_when
 
 if TYPE_CHECKING:
     from battery_lab.envs.interfaces import World
@@ -50,7 +50,15 @@ def render_table(table: pd.DataFrame, world: World, period: str = "test") -> Tab
         world: declares the metrics.
         period: the period in which the policies were evaluated.
     """
-    shown = Table(title=Text(table_title(world, period)), box=box.SIMPLE_HEAD, pad_edge=False)
+    notes = world.data_notes() if isinstance(world, NotedWorld) else ()
+    caption = Text("\n".join(map(printable, notes)), style="yellow") if notes else None
+    shown = Table(
+        title=Text(table_title(world, period)),
+        caption=caption,
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     # On a narrow terminal names wrap; numbers do not.
     shown.add_column("policy", overflow="fold", vertical="bottom")
     shown_columns = columns(table, world)

@@ -64,3 +64,18 @@ def test_policy_and_baselines_are_evaluated_on_test_time():
     assert "test/known" not in metrics
     world.known, world.known_code = "bids", 2
     assert final_evaluation.evaluate_test(world, "policy", "ppo")[0]["test/known"] == 2.0
+
+
+def test_metrics_hold_the_counts_of_what_is_missing_in_the_data():
+    counts = {"test/filled_intervals": 3.0, "test/gap_intervals": 0.0}
+    world = SimpleNamespace(
+        score="profit_per_day",
+        optimum="best",
+        rule="best",
+        evaluate=lambda policy, period: evaluation(4.0),
+        baselines=lambda period: {"best": evaluation(10.0)},
+        data_counts=lambda: counts,
+        data_notes=lambda: [],
+    )
+    metrics, _, _ = final_evaluation.evaluate_test(world, None, "ppo")
+    assert metrics.items() >= counts.items()

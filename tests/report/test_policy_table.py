@@ -34,3 +34,11 @@ def test_what_policies_knew_stands_above_their_captures(tmp_path: Path) -> None:
     world.known, world.known_code = "bids [bold]", 2
     assert "Policies in the test period (bids [bold])" in terminal(make_table(), 80, world)
     assert "<h2>Policies in the test period (bids [bold])</h2>" in write(tmp_path, world=world).raw
+
+
+def test_notes_on_the_data_stand_below_the_table_whatever_they_contain():
+    world = World()
+    assert "filled" not in terminal(make_table(), 100, world)
+    world.data_counts, world.data_notes = dict, lambda: ["5 prices filled", "[red]a file[/red]: rows \x1b[31m 2 to 3"]
+    lines = terminal(make_table(), 100, world).rstrip().splitlines()
+    assert [line.rstrip() for line in lines[-2:]] == ["5 prices filled", "[red]a file[/red]: rows \ufffd[31m 2 to 3"]

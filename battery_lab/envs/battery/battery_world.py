@@ -23,9 +23,9 @@ from battery_lab.envs.battery.fitted_throughput_price import fitted_throughput_p
 from battery_lab.envs.battery.parallel_stretches import run_policy
 from battery_lab.envs.battery.prepared_data_cache import PreparedData
 from battery_lab.envs.battery.reward_context import RewardContext
-from battery_lab.envs.battery.time_split import TimeSplit, split_time
+from battery_lab.envs.battery.time_split import TimeSplit, refuse_gaps_under_caps, split_time
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
-from battery_lab.envs.battery.world_summary import caps_in_words, summarize
+from battery_lab.envs.battery.world_summary import caps_in_words, data_notes, missing_counts, summarize
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric, Recipe
 from battery_lab.envs.layout import Layout
 from battery_lab.market.market_series import MarketSeries
@@ -173,7 +173,11 @@ class BatteryWorld:
         problem = self.problem(period)
         requests, actions = run_policy(problem, actor, self._observer, self._actions)
         dispatch = Dispatch.replay(problem, requests)
-        return Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame().assign(**self._actions.columns(actions)))
+        # In a gap, nothing is bid.
+        acted = {
+            name: np.where(problem.idle, np.nan, values) for name, values in self._actions.columns(actions).items()
+        }
+        return Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame().assign(**acted))
 
     def baselines(self, period: str, names: Sequence[str] | None = None) -> dict[str, Evaluation]:
         """Evaluate the baselines, or some of them; their requests are computed once per market, battery and period."""
@@ -199,6 +203,14 @@ class BatteryWorld:
         """Return market, battery and time split by label."""
         battery, bids = self._option.battery, self._scale is not None
         return summarize(self._series, battery, self._split, price_lag=self._lag, bids=bids)
+
+    def data_counts(self) -> Mapping[str, float]:
+        """Return the numbers of filled intervals and of those in gaps, by period; see ``NotedWorld``."""
+        return missing_counts(self._series, self._split)
+
+    def data_notes(self) -> Sequence[str]:
+        """Return what is missing or looks wrong in the prices, one sentence each; see ``NotedWorld``."""
+        return data_notes(self._series, self._split)
 
     def observation_state(self) -> Mapping[str, Any]:
         """Return the observation scales, and the scale of bids if actions are bids."""
@@ -237,14 +249,18 @@ class BatteryWorld:
     def _split(self) -> TimeSplit:
         """The periods. A world with fitted scales needs them for training and evaluation only."""
         option = self._option
-        return split_time(
+        split = split_time(
             self._series,
             test_days=option.test_days,
             validation_days=option.validation_days,
             episode_days=option.episode_days,
             warm_up=self._warm_up,
             skipped_days=option.skip_last_days,
+            max_filled_h=option.max_filled_h,
         )
+
+        refuse_gaps_under_caps(self._series, option.battery, split)
+        return split
 
     @cached_property
     def _training(self) -> MarketSeries:

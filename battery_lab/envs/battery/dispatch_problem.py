@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from battery_lab.envs.battery.cycle_caps import Allowance
 from battery_lab.envs.battery.physics import Battery
@@ -15,6 +16,8 @@ from battery_lab.market.market_series import MarketSeries
 @dataclass(frozen=True, kw_only=True)
 class DispatchProblem:
     """Dispatch one battery through rows ``first`` to before ``end`` of a market series.
+
+    In a gap of the series the battery is idle, whatever is requested: it keeps its energy, less self-discharge.
 
     Attributes:
         series: the whole series; rows before ``first`` are history for the policy.
@@ -46,6 +49,16 @@ class DispatchProblem:
         """The dispatched rows."""
         return self.series.rows(self.first, self.end)
 
+    @cached_property
+    def idle(self) -> NDArray[np.bool_]:
+        """(T,) True in the rows of a gap, whose price is not known."""
+        return self.dispatched.gap
+
+    @property
+    def days(self) -> float:
+        """Length of the dispatched rows in days of 24 hours, without gaps."""
+        return int((~self.idle).sum()) / self.series.intervals_per_day
+
     @property
     def planning_battery(self) -> Battery:
         """The battery that causal plans are made for: the throughput price takes the place of caps on cycles."""
@@ -53,10 +66,10 @@ class DispatchProblem:
 
     @cached_property
     def allowance(self) -> Allowance:
-        """The caps on cycles on the dispatched rows."""
+        """The caps on cycles on the dispatched rows; a yearly cap is pro rata to their length without gaps."""
         rows = self.end - self.first
         day = self.dispatched.local_day if self.battery.has_caps else np.zeros(rows, np.int64)
-        return self.battery.allowance(day, self.series.interval_h)
+        return self.battery.allowance(day, self.series.interval_h, int((~self.idle).sum()))
 
     @property
     def training(self) -> MarketSeries:

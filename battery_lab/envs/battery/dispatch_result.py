@@ -37,13 +37,13 @@ class Dispatch:
 
     @classmethod
     def replay(cls, problem: DispatchProblem, request_mw: NDArray[np.float64]) -> Dispatch:
-        """Run (T,) requests in MW through the physics, from the battery's ``soc_start``."""
-        series = problem.dispatched
+        """Run (T,) requests in MW through the physics, from the battery's ``soc_start``, idle in gaps."""
+        series, request_mw = problem.dispatched, np.where(problem.idle, 0.0, request_mw)
         power, stored = problem.battery.run(request_mw, series.interval_h, allowance=problem.allowance)
         transition = Transition(
             row=np.arange(problem.first, problem.end),
             price=series.price,
-            request_mw=np.asarray(request_mw, np.float64),
+            request_mw=request_mw,
             power_mw=power,
             energy_mwh=stored[:-1],
             energy_after_mwh=stored[1:],
@@ -53,9 +53,12 @@ class Dispatch:
         return cls(problem=problem, transition=transition)
 
     def metrics(self) -> dict[str, float]:
-        """Return profit and revenue per day in the market's currency, cycles per day, and what is used of caps."""
+        """Return profit and revenue per day in the market's currency, cycles per day, and what is used of caps.
+
+        Days are counted without gaps.
+        """
         transition, battery = self.transition, self.problem.battery
-        days = self.problem.dispatched.days
+        days = self.problem.days
         throughput_mwh = float(transition.sold_mwh.sum()) / battery.discharge_efficiency
         return {
             "profit_per_day": float(transition.profit.sum()) / days,
@@ -73,7 +76,8 @@ class Dispatch:
     def _cap_metrics(self) -> dict[str, float]:
         """Return the most cycles in a local day, and fractions of the caps used: the mean of all days, and the year."""
         allowance, battery, sold = self.problem.allowance, self.problem.battery, self.transition.sold_mwh
-        per_day = np.bincount(allowance.day - allowance.day[0], sold)
+        day = allowance.day - allowance.day[0]
+        per_day = np.bincount(day, sold)[np.bincount(day, ~self.problem.idle) > 0]
         metrics = {
             "max_cycles_in_a_day": float(per_day.max()) / battery.capacity_mwh,
             "daily_cap_used": float(per_day.mean()) / allowance.day_mwh,
@@ -82,7 +86,11 @@ class Dispatch:
         return {name: metrics[name] for name in cap_labels(battery)}
 
     def frame(self) -> pd.DataFrame:
-        """Return one row per interval, in the market's currency, MW and MWh."""
+        """Return one row per interval, in the market's currency, MW and MWh.
+
+        ``filled`` marks prices that repeat the last one. In a ``gap``, the price is not known, and the last one stands
+        in its place.
+        """
         transition = self.transition
         return pd.DataFrame(
             {
@@ -97,5 +105,7 @@ class Dispatch:
                 "wear": transition.wear,
                 "grid_fee": transition.grid_fee,
                 "profit": transition.profit,
+                "filled": self.problem.dispatched.is_filled,
+                "gap": self.problem.idle,
             }
         )

@@ -37,6 +37,8 @@ class BatteryMarket:
         validation_days: length of the validation period, which lies between the training and the test period.
         test_days: length of the test period, the last of the series.
         skip_last_days: days at the end of the series that are left out, as if the data ended earlier.
+        max_filled_h: longest stretch of filled prices (``market.gaps``) in the validation and the test period, hours;
+            None: any.
         actions: ``auto`` (power, of any kind that the algorithm can learn), ``discrete`` or ``continuous`` power, or
             ``bids``: a bid and an offer, made before the interval's price is known.
         action_levels: number of power levels of discrete actions; odd.
@@ -62,6 +64,7 @@ class BatteryMarket:
     validation_days: Annotated[Int, Field(ge=1), Unit("days")]
     test_days: Annotated[Int, Field(ge=1), Unit("days")]
     skip_last_days: Annotated[Int, Field(ge=0), Unit("days")]
+    max_filled_h: Annotated[float, Field(ge=0), Unit("hours")] | None
     actions: Literal["auto", "discrete", "continuous", "bids"]
     action_levels: Int
     bid_levels: Annotated[Int, Field(ge=2, le=50), Unit("prices")]

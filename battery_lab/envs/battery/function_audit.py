@@ -97,6 +97,7 @@ class FunctionAudit:
                     raise ConfigError(f"at {when}, {error}") from None
                 raise LabError(f"decide failed at {when} with {_in_words(error)}: correct the function") from error
             requests.append(self._requests(np.array(numbers[-1:]), np.array([row])))
+            requests[-1][problem.idle[[row - problem.first]]] = 0.0
             step = (energy, requests[-1], problem.series.interval_h, np.array([row - problem.first]))
             _, energy = battery.step_within(*step, problem.allowance, meters)
         return Decisions(numbers=np.array(numbers), request_mw=np.concatenate(requests))

@@ -41,7 +41,7 @@ def run_policy(
         actions: the meaning of the actions.
 
     Returns:
-        (T,) requests in MW and the (T,) or (T, K) actions.
+        (T,) requests in MW, 0 in gaps, and the (T,) or (T, K) actions.
     """
     total = problem.end - problem.first
     length = -(-total // STRETCHES)
@@ -62,6 +62,7 @@ def run_policy(
             left = left_shares(metered, row - problem.first, problem.allowance) if observer.shows_caps else None
             taken[t] = actor(observer(row, energy, left))
             requested[t] = actions.request_mw(taken[t], problem.series.price[row])
+            requested[t, problem.series.gap[row]] = 0.0
             energy = _after(problem, row, energy, requested[t], metered)
         else:
             end, end_meters = energy, metered

@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.common.errors import ConfigError, DataError, require
+from battery_lab.envs.battery.physics import Battery
 from battery_lab.market.market_series import MarketSeries
+
+# A period is evaluated around its gaps, but not if these are most of it.
+MOST_GAPS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +47,7 @@ def split_time(
     episode_days: float,
     warm_up: int,
     skipped_days: int = 0,
+    max_filled_h: float | None = None,
 ) -> TimeSplit:
     """Split a series by time.
 
@@ -53,10 +58,11 @@ def split_time(
         episode_days: length of a training episode, days.
         warm_up: rows of history that an observation needs; no episode starts in the first ``warm_up`` rows.
         skipped_days: days after the series that were left out, for error messages.
+        max_filled_h: longest stretch of filled prices in the validation and the test period, hours; None: any.
 
     Raises:
         ConfigError: an episode is shorter than an interval, or does not fit between two gaps.
-        DataError: the series is too short, or has a gap in the validation or the test period.
+        DataError: the series is too short, or too much is missing in the validation or the test period.
     """
     per_day = series.intervals_per_day
     test_first = len(series) - test_days * per_day
@@ -73,7 +79,9 @@ def split_time(
             f"an episode (env.episode_days={episode_days:g}) with its history for training; "
             "give more files or shorten these"
         )
-    _check_no_gap(series, train_end)
+    split = {"validation": (train_end, test_first), "test": (test_first, len(series))}
+    for period, rows in split.items():
+        _check_evaluated(series, period, rows, max_filled_h)
     starts = _starts(series.gap, warm_up, train_end, episode)
     if len(starts) == 0:
         rule = f"must fit between two gaps of market {series.name}"
@@ -81,14 +89,38 @@ def split_time(
     return TimeSplit(train_end=train_end, test_first=test_first, end=len(series), episode=episode, starts=starts)
 
 
-def _check_no_gap(series: MarketSeries, first: int) -> None:
-    """Raise DataError if the validation or the test period, which start at a row, have a gap."""
-    gap = series.gap[first:]
-    if gap.any():
-        where = series.local_start[first + int(np.argmax(gap))]
+def _check_evaluated(series: MarketSeries, period: str, rows: tuple[int, int], max_filled_h: float | None) -> None:
+    """Raise DataError if gaps are most of an evaluated period, or too long a stretch of it was filled."""
+    evaluated = series.rows(*rows)
+    share = float(evaluated.gap.mean())
+    if share > MOST_GAPS:
+        where = evaluated.local_start[int(np.argmax(evaluated.gap))]
         raise DataError(
-            f"market {series.name} has a gap at {where} in the validation or the test period, which must have none: "
-            "fill it (market.gaps=fill market.max_gap_h=...) or leave out the files after it"
+            f"market {series.name} has no price in {share:.0%} of the {period} period, first from {where}: add the "
+            f"files that are missing, or move the period (env.skip_last_days, env.{period}_days)"
+        )
+    if max_filled_h is None or not evaluated.is_filled.any():
+        return
+    edges = np.flatnonzero(np.diff(evaluated.is_filled, prepend=False, append=False))
+    length_h = (edges[1::2] - edges[::2]) * series.interval_h
+    if length_h.max() > max_filled_h + 1e-9:
+        longest = int(np.argmax(length_h))
+        raise DataError(
+            f"market {series.name} has {length_h[longest]:.4g} h of filled prices from "
+            f"{evaluated.local_start[int(edges[2 * longest])]} in the {period} period, where at most "
+            f"env.max_filled_h={max_filled_h:g} may be filled: choose market.gaps=fill_or_split with "
+            f"market.max_gap_h={max_filled_h:g} or less, so that the period is evaluated around the gap"
+        )
+
+
+def refuse_gaps_under_caps(series: MarketSeries, battery: Battery, split: TimeSplit) -> None:
+    """Raise DataError where perfect foresight cannot plan: over a gap, with caps on cycles and self-discharge."""
+    if battery.has_caps and battery.self_discharge_per_day > 0 and series.gap[split.train_end : split.end].any():
+        where = series.local_start[split.train_end + int(np.argmax(series.gap[split.train_end :]))]
+        raise DataError(
+            f"market {series.name} has a gap at {where} in the validation or the test period, over which perfect "
+            "foresight cannot plan a battery with caps on cycles and self-discharge: fill the gap, or leave out "
+            "battery.max_cycles_per_day and battery.max_cycles_per_year, or battery.self_discharge_per_day"
         )
 
 

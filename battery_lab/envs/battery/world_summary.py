@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.time_split import TimeSplit
@@ -30,6 +30,8 @@ def summarize(
     caps = caps_in_words(battery)
     return {
         "Market": f"{series.name}, {len(series):,} intervals of {60 * series.interval_h:g} minutes",
+        "Missing prices": _missing(series, split),
+        **({"Notes on the prices": "; ".join(series.notes)} if series.notes else {}),
         "Training period": _stretch(series, 0, split.train_end),
         **{f"{period.capitalize()} period": _stretch(series, *rows) for period, rows in split.periods.items()},
         "Battery": f"{battery.power_mw:g} MW, {battery.capacity_mwh:g} MWh, round trip "
@@ -39,6 +41,40 @@ def summarize(
         **({"Forecasts": _forecasts(series)} if series.lead_h else {}),
         **({"Prices beyond floor and cap": _beyond(series)} if series.beyond_limits else {}),
     }
+
+
+def missing_counts(series: MarketSeries, split: TimeSplit) -> dict[str, float]:
+    """Return the numbers of filled intervals and of those in gaps, as ``<period>/filled_intervals`` and so on."""
+    marks = {"filled_intervals": series.is_filled, "gap_intervals": series.gap}
+    periods = {"train": (0, split.train_end), **split.periods}
+    return {
+        f"{period}/{name}": float(mark[first:end].sum())
+        for name, mark in marks.items()
+        for period, (first, end) in periods.items()
+    }
+
+
+def data_notes(series: MarketSeries, split: TimeSplit) -> Sequence[str]:
+    """Return what is missing or looks wrong in the prices, one sentence each; none if nothing does."""
+    is_missing = series.is_filled.any() or series.gap.any()
+    return [*([f"Missing prices: {_missing(series, split)}"] if is_missing else []), *series.notes]
+
+
+def _missing(series: MarketSeries, split: TimeSplit) -> str:
+    counts = missing_counts(series, split)
+
+    def where(name: str) -> str:
+        evaluated = [f"{counts[f'{period}/{name}']:,.0f} in {period}" for period in split.periods]
+        return f"of these {' and '.join(evaluated)}"
+
+    parts = []
+    if series.is_filled.any():
+        filled = int(series.is_filled.sum())
+        parts.append(f"{filled:,} intervals filled with the last value before, {where('filled_intervals')}")
+    if series.gap.any():
+        gaps = int(series.gap.sum())
+        parts.append(f"{gaps:,} intervals in gaps, in which the battery is idle, {where('gap_intervals')}")
+    return "; ".join(parts) or "none"
 
 
 def _cycles(cap: float) -> str:

@@ -113,13 +113,6 @@ def test_too_many_skipped_days_are_rejected_with_the_length_that_is_left(tmp_pat
         make_world(tmp_path, skip_last_days=days)
 
 
-def test_a_gap_in_evaluated_time_is_rejected_with_its_time(tmp_path):
-    gap = np.zeros(24 * 288, bool)
-    gap[22 * 288] = True
-    with pytest.raises(DataError, match=r"gap at 2024-01-23 10:00.*market\.gaps=fill"):
-        make_world(tmp_path, series=make_series(wavy_prices(24), gap=gap))
-
-
 def test_an_episode_that_does_not_fit_between_gaps_is_rejected(tmp_path):
     gap = np.zeros(24 * 288, bool)
     gap[: 17 * 288 : 288] = True
@@ -135,6 +128,7 @@ def test_an_episode_that_does_not_fit_between_gaps_is_rejected(tmp_path):
         ({"validation_days": 0}, "env.validation_days"),
         ({"test_days": 0}, "env.test_days"),
         ({"skip_last_days": -1}, "env.skip_last_days"),
+        ({"max_filled_h": -1.0}, "env.max_filled_h must be 0 or more hours or null"),
         ({"actions": "both"}, "env.actions"),
         ({"action_levels": 4}, "env.action_levels must be an odd number"),
         ({"action_levels": 1}, "env.action_levels"),
