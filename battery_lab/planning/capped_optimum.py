@@ -6,7 +6,7 @@ below it, so the schedule follows one of them for a part of the time and then th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
