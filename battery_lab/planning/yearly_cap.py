@@ -6,7 +6,8 @@ m x its discharge, plus m x allowance.
 
 With a daily cap besides, each price needs the values of stored energy under that cap, which are expensive. So a coarse
 grid finds the price first. At this price, the values are computed on the fine grid, and schedules at prices close to it
-follow these values.
+follow these values. On a short period, throughput falls in steps: no price is close to the cap, and these schedules
+earn too little. There the values are computed at each price of the search.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from battery_lab.envs.battery.physics import Array, Battery
 from battery_lab.planning.daily_cap import EXACT, QUICK, DailyCap, Effort
 from battery_lab.planning.energy_grid import EnergyGrid, coarse_grid, with_throughput_price
 from battery_lab.planning.perfect_foresight import optimum_grid, plan
-from battery_lab.planning.throughput_price import NearCap, bracket_cap, bracket_cap_near, price_near_cap
+from battery_lab.planning.throughput_price import FIRST_PRICE, NearCap, bracket_cap, bracket_cap_near, price_near_cap
 
 CLOSE_SHARE = 0.01  # of the allowance: a search ends when the plans on both sides differ by less
 NEAR_SHARE = 0.003  # of the allowance: the search on the coarse grid ends when a plan is this close to it
@@ -42,13 +43,25 @@ class Sides(NamedTuple):
 
     Attributes:
         over: sells more than the allowance; None if no plan does.
-        under: sells at most the allowance.
-        upper_bound: no schedule under the caps earns more, up to the rounding of the energy grid.
+        under: sells at most the allowance; None if none was found.
     """
 
     over: PricedPlan | None
     under: PricedPlan | None
+
+
+class Search(NamedTuple):
+    """What a search for the price on throughput found.
+
+    Attributes:
+        sides: plans on both sides of the cap, of one or several rounds.
+        upper_bound: no schedule under the caps earns more, up to the rounding of the energy grid.
+        price: the last price on throughput, currency per MWh discharged; None if plans keep the cap without one.
+    """
+
+    sides: list[Sides]
     upper_bound: float
+    price: float | None
 
 
 class YearlyCap:
@@ -59,7 +72,7 @@ class YearlyCap:
         self._price, self._battery, self._interval_h, self._allowance = price, battery, interval_h, allowance
         self._allowed = allowance.stretch_mwh
 
-    def alone(self) -> Sides:
+    def alone(self) -> Search:
         """Return the plans around the cap, without a daily one."""
         bounds: list[float] = []
 
@@ -71,28 +84,48 @@ class YearlyCap:
 
         unpriced = plan_at(0.0)
         if unpriced.sold_mwh <= self._allowed:
-            return Sides(None, unpriced, min(bounds))
-        sides = bracket_cap(plan_at, _sold_mwh, self._allowed, unpriced, self._is_close)
-        return Sides(sides.over, sides.under, min(bounds))
+            return Search([Sides(None, unpriced)], min(bounds), None)
+        found = bracket_cap(plan_at, _sold_mwh, self._allowed, unpriced, self._is_close)
+        return Search([Sides(found.over, found.under)], min(bounds), found.price)
 
-    def with_daily_cap(self) -> Sides:
-        """Return the plans around the cap that keep the daily one."""
+    def with_daily_cap(self) -> Search:
+        """Return the plans around the cap that keep the daily one, on values at few prices."""
         near = self._near_cap() if np.isfinite(self._allowed) else NearCap(0.0, 0.0)
         bounds: list[float] = []
+        sides: list[Sides] = []
         for _ in range(ROUNDS):
-            values = self._daily_cap(near.price, optimum_grid(self._battery, self._interval_h), EXACT)
-            at_price = values.plan(self._battery.energy_start_mwh)
-            first = self._run(at_price.request_mwh / self._interval_h)
-            bounds.append(at_price.bound + (near.price * self._allowed if near.price else 0.0))
+            values, first, bound = self._valued(near.price)
+            bounds.append(bound)
             if near.price == 0 and first.sold_mwh <= self._allowed:
-                return Sides(None, first, min(bounds))
+                return Search([Sides(None, first)], min(bounds), None)
             bracket = bracket_cap_near(
                 self._follower(values, near.price, first), _sold_mwh, self._allowed, near, self._is_close
             )
+            sides.append(Sides(bracket.over, bracket.under))
             if bracket.over is not None and abs(first.sold_mwh - self._allowed) <= FAR_SHARE * self._allowed:
                 break
             near = near._replace(price=bracket.price)
-        return Sides(bracket.over, bracket.under, min(bounds))
+        return Search(sides, min(bounds), near.price)
+
+    def with_daily_cap_at_each_price(self, price: float) -> Search:
+        """Return the plans around the cap that keep the daily one, on values at each price of a search from one."""
+        bounds: list[float] = []
+
+        def plan_at(other: float) -> PricedPlan:
+            _, best, bound = self._valued(other)
+            bounds.append(bound)
+            return best
+
+        near = NearCap(price, self._allowed / max(price, FIRST_PRICE))
+        found = bracket_cap_near(plan_at, _sold_mwh, self._allowed, near, self._is_close)
+        return Search([Sides(found.over, found.under)], min(bounds), found.price)
+
+    def _valued(self, price: float) -> tuple[DailyCap, PricedPlan, float]:
+        """Return the values under the daily cap at a price on throughput, the plan there, and the upper bound."""
+        values = self._daily_cap(price, optimum_grid(self._battery, self._interval_h), EXACT)
+        best = values.plan(self._battery.energy_start_mwh)
+        bound = best.bound + (price * self._allowed if price else 0.0)
+        return values, self._run(best.request_mwh / self._interval_h), bound
 
     def _near_cap(self) -> NearCap:
         """Return a price near the cap, from plans on a coarse grid."""

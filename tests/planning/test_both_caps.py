@@ -56,6 +56,49 @@ def test_both_caps_earn_what_an_exact_programme_earns(seed, below_zero):
     assert found.upper_bound >= exact * (1 - 1e-9)
 
 
+def uneven_prices(days, seed):
+    """Return hourly prices whose days differ in level, so that the cost of throughput stops them one by one."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(days * PER_DAY)
+    level = np.repeat(rng.normal(0, 15, days), PER_DAY)
+    return 50 + 40 * np.sin(t * 2 * np.pi / PER_DAY) + rng.normal(0, 10, len(t)) + level
+
+
+@pytest.mark.parametrize("changes", [{}, {"self_discharge_per_day": 0.02}])
+@pytest.mark.parametrize("below", [0.0, 45.0])
+@pytest.mark.parametrize(("days", "seed"), [(5, 4), (10, 3)])
+def test_few_days_of_a_small_store_leave_a_small_gap(days, seed, below, changes):
+    price = uneven_prices(days, seed) - below
+    battery = make_battery(capacity_mwh=20.0, max_cycles_per_day=1.0, max_cycles_per_year=200.0, **changes)
+    found = capped_plan(price, battery, 1.0, days_of(price))
+    check_replay(found, price, battery, 1.0, days_of(price))
+    assert found.duality_gap <= 0.003 * found.profit
+
+
+@pytest.mark.parametrize("below", [0.0, 45.0, 100.0])
+@pytest.mark.parametrize("per_year", [1e-6, 10.0, 60.0])
+def test_a_daily_cap_that_allows_all_of_the_yearly_one_changes_nothing(per_year, below):
+    price = uneven_prices(3, 1) - below
+    yearly, both = (
+        capped_plan(price, make_battery(max_cycles_per_year=per_year, **daily), 1.0, days_of(price))
+        for daily in ({}, {"max_cycles_per_day": 0.5})
+    )
+    np.testing.assert_array_equal(both.request_mw, yearly.request_mw)
+    assert both.upper_bound == yearly.upper_bound
+
+
+@pytest.mark.parametrize("per_day", [None, 1e-6, 0.5])
+def test_no_schedule_earns_more_than_its_bound_or_less_than_under_a_tighter_cap(per_day):
+    # All prices are below zero: filling the store pays, also the last part of a level of the energy grid.
+    price = -50 + 40 * np.sin(np.arange(PER_DAY) * 2 * np.pi / PER_DAY)
+    battery, tighter = (
+        make_battery(capacity_mwh=20.0, max_cycles_per_day=daily, max_cycles_per_year=1e-6) for daily in (per_day, 1e-6)
+    )
+    found = capped_plan(price, battery, 1.0, days_of(price))
+    assert found.duality_gap >= 0
+    assert found.profit >= capped_plan(price, tighter, 1.0, days_of(price)).profit
+
+
 def test_a_yearly_cap_that_the_daily_one_keeps_changes_nothing():
     price = wavy_prices(12, 1, 48)
     daily, both = (
