@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import selectors
 import signal
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import IO, Annotated
 
 import cloudpickle
 from hydra_plugins.battery_lab_launchers._trial_job import STOPPED_FROM_OUTSIDE, TrialJob, read_outcome
-from hydra_plugins.battery_lab_launchers._trial_modules import trial_modules
+from hydra_plugins.battery_lab_launchers._trial_modules import sets_environment, trial_modules
 from hydra_plugins.battery_lab_launchers._trial_process import Process, start_fresh
 from hydra_plugins.battery_lab_launchers._trial_template import TemplateLostError, TrialTemplate, TrialTemplates
 from pydantic import Field
@@ -109,7 +110,8 @@ class LocalPool:
         slot = min(set(range(len(self._shares))) - {running.slot for running in self._running.values()})
         cores, log = self._cores_of(slot), RunFolder(folder).log
         content = cloudpickle.dumps({"job": job, "cores": cores})
-        template = self._templates.get(trial_modules(job), cores, log)
+        # Libraries read variables when they are imported, and these are set before that only in a new Python.
+        template = None if sets_environment(job) else self._templates.get(trial_modules(job), cores)
         trial = _LocalTrial(number, log, slot, content, template)
         if template is None or template.is_ready:
             self._start_process(trial)
@@ -140,7 +142,10 @@ class LocalPool:
                 with suppress(ProcessLookupError):
                     os.killpg(trial.process.pid, signal.SIGKILL)
                 trial.process.wait()
+            self._close_files(trial)
+        self._running.clear()
         self._templates.close()
+        self._selector.close()
 
     def _cores_of(self, slot: int) -> set[int] | None:
         return self._shares[slot] if hasattr(os, "sched_setaffinity") else None
@@ -196,13 +201,17 @@ class LocalPool:
         if trial.pipe is not None:
             trial.pipe.close()
         if trial.process_end is not None:
-            os.close(trial.process_end)
+            # A signal handler may close the pool within this.
+            process_end, trial.process_end = trial.process_end, None
+            os.close(process_end)
 
 
 def _outcome(trial: _LocalTrial, status: int) -> Outcome:
     number = trial.number
     if status == 0 and trial.received:
-        return read_outcome(number, bytes(trial.received))
+        # Incomplete if it was killed and its exit status is unknown, which is 0 then.
+        with suppress(EOFError, pickle.UnpicklingError):
+            return read_outcome(number, bytes(trial.received))
     if status in STOP_STATUSES or status == -signal.SIGTERM:
         if trial.stop_requested:
             return Outcome(number=number, state=TrialState.STOPPED)

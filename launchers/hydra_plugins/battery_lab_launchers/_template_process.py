@@ -3,7 +3,7 @@
 ``python -m hydra_plugins.battery_lab_launchers._template_process <file descriptor>``. The descriptor is a socket to the
 launcher, which sends what to import, as JSON, and receives ``READY``. Then it sends three file descriptors per trial:
 where to read the trial, the log, and where to write the outcome. The reply is the process ID of the trial, or minus the
-number of an error.
+number of an error. What the imports print goes to a file without a name, and from there to the log of every trial.
 
 A trial is forked twice. The process in between ends at once, so that the launcher, which adopts orphans meanwhile,
 becomes the parent of the trial. It then waits for trials and ends with them as if it had started them itself, and the
@@ -12,6 +12,7 @@ end of a template ends no trial. A template runs no trial itself, so nothing get
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -22,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from hydra_plugins.battery_lab_launchers._local_worker import end_with, run_received_trial
 
@@ -30,6 +32,9 @@ MESSAGE_BYTES = 1 << 16
 PROCESS_NAME = "trial"  # in the output of ps and top
 DESCRIPTORS = 3
 ARROW_OPTIONS = "JE_ARROW_MALLOC_CONF"  # options of jemalloc in Arrow
+MATPLOTLIB_FOLDER = "MPLCONFIGDIR"
+# Files of accelerators: of NVIDIA, AMD, Intel and others, and of those that Windows shares.
+DEVICES = ("/dev/nvidia", "/dev/kfd", "/dev/dri/", "/dev/accel", "/dev/dxg")
 
 
 def main() -> None:
@@ -41,14 +46,19 @@ def main() -> None:
     if task["cores"]:
         # As in the trials: libraries count the cores when they are imported.
         os.sched_setaffinity(0, task["cores"])
+    folder = os.environ.get(MATPLOTLIB_FOLDER)
     _import(task["modules"])
-    _detach_output()
+    if os.environ.get(MATPLOTLIB_FOLDER) != folder:
+        # Matplotlib cannot write to its folder, made a temporary one, and removes that when a process exits: this one,
+        # but also each trial forked from it, while others use the folder.
+        sys.exit(1)
+    printed = _detach_output()
     _end_library_threads()
     connection.send(READY)
     received = _fork_trials(connection)
     # This is the process of a trial now.
     connection.close()
-    _run(launcher, *received)
+    _run(launcher, printed, *received)
 
 
 def _import(modules: Sequence[str]) -> None:
@@ -92,14 +102,16 @@ def _arrow_without_threads() -> Iterator[None]:
         del os.environ[ARROW_OPTIONS]
 
 
-def _detach_output() -> None:
-    """Let go of the log of the first trial, which holds what the imports have printed."""
+def _detach_output() -> bytes:
+    """Return what the imports have printed, and let go of the file with it."""
     sys.stdout.flush()
     sys.stderr.flush()
+    printed = os.pread(1, os.fstat(1).st_size, 0)
     nothing = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nothing, stream)
     os.close(nothing)
+    return printed
 
 
 def _end_library_threads() -> None:
@@ -109,16 +121,24 @@ def _end_library_threads() -> None:
     """
     pid = os.fork()
     if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
+        os._exit(_has_unusable_device())
+    if os.waitpid(pid, 0)[1]:
+        os._exit(1)
     _check_that_it_can_fork()
+
+
+def _has_unusable_device() -> bool:
+    """Whether torch refuses to use a GPU in this forked process, as its parent has counted GPUs or used one."""
+    torch = sys.modules.get("torch")
+    backends: list[Any] = [getattr(torch, name, None) for name in ("cuda", "xpu", "mtia")]
+    return any(backend._is_in_bad_fork() for backend in backends if hasattr(backend, "_is_in_bad_fork"))
 
 
 def _check_that_it_can_fork() -> None:
     """Exit if a forked process could hang: with a second thread, which may hold a lock, or with an open GPU."""
     threads = len(os.listdir("/proc/self/task"))
     files = [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
-    if threads > 1 or any(file.startswith("/dev/nvidia") for file in files):
+    if threads > 1 or any(file.startswith(DEVICES) for file in files):
         os._exit(1)
 
 
@@ -132,7 +152,7 @@ def _fork_trials(connection: socket.socket) -> list[int]:
         try:
             reply = _fork_orphan()
         except OSError as error:
-            reply = -(error.errno or 1)
+            reply = -(error.errno or errno.EAGAIN)
         if reply == 0:
             return received
         for descriptor in received:
@@ -158,23 +178,26 @@ def _fork_orphan() -> int:
             os.setpgid(pid, pid)
             os.write(writing, str(pid).encode())
         except OSError as error:
-            os._exit(error.errno or 1)
+            os._exit(error.errno or errno.EAGAIN)
         os._exit(0)
     os.close(writing)
     try:
         status = os.waitstatus_to_exitcode(os.waitpid(between, 0)[1])
         if status:
-            raise OSError(max(status, 1), os.strerror(max(status, 1)))
+            # Negative: a signal ended it, mostly for lack of memory.
+            number = status if status > 0 else errno.EAGAIN
+            raise OSError(number, os.strerror(number))
         return int(os.read(reading, MESSAGE_BYTES))
     finally:
         os.close(reading)
 
 
-def _run(launcher: int, source: int, log: int, outcome: int) -> None:
+def _run(launcher: int, printed: bytes, source: int, log: int, outcome: int) -> None:
     """Run a trial in its process, once the launcher has sent it.
 
     Args:
         launcher: process ID of the launcher.
+        printed: what its imports have printed.
         source: file descriptor from which to read the trial.
         log: file descriptor of its log.
         outcome: file descriptor of the pipe for its outcome.
@@ -190,6 +213,8 @@ def _run(launcher: int, source: int, log: int, outcome: int) -> None:
     if not content:
         os._exit(0)  # The launcher is gone, or starts the trial in another way.
     end_with(launcher, signal.SIGTERM)
+    with suppress(OSError), os.fdopen(1, "wb", closefd=False) as file:
+        file.write(printed)
     if random := sys.modules.get("numpy.random"):
         # Random where a trial sets no seed, as in a process of its own. Python's own generator does it by itself.
         random.seed()

@@ -22,6 +22,11 @@ ALWAYS = (
 )
 
 
+def sets_environment(job: TrialJob) -> bool:
+    """Return whether Hydra sets environment variables for a trial."""
+    return bool(OmegaConf.select(job.config, "hydra.job.env_set"))
+
+
 def trial_modules(job: TrialJob) -> list[str]:
     """Return the modules of the lab that a trial imports. Those of other Hydra applications import none of them.
 

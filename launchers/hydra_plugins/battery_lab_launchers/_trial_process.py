@@ -60,12 +60,19 @@ class ForkedProcess:
 
     def poll(self) -> int | None:
         if self.returncode is None:
-            self._wait(os.WNOHANG)
+            try:
+                self._wait(os.WNOHANG)
+            except ChildProcessError:
+                # Something else in this process has waited for it. Popen also takes 0 then.
+                self.returncode = 0
         return self.returncode
 
     def wait(self) -> int:
-        while self.returncode is None:
-            self._wait(0)
+        try:
+            while self.returncode is None:
+                self._wait(0)
+        except ChildProcessError:
+            self.returncode = 0
         return self.returncode
 
     def send_signal(self, number: int) -> None:

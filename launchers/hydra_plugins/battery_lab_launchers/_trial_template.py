@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import selectors
@@ -10,11 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from hydra_plugins.battery_lab_launchers._adopted_orphans import adopting_orphans, reap_orphans
 from hydra_plugins.battery_lab_launchers._template_process import FORK, MESSAGE_BYTES, READY
 from hydra_plugins.battery_lab_launchers._trial_process import (
     ForkedProcess,
@@ -23,9 +24,8 @@ from hydra_plugins.battery_lab_launchers._trial_process import (
     start_trial,
 )
 
-PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 36, 37  # prctl(2)
 REPLY_S = 30.0
-KEPT = 2  # templates per pool; each takes up to half a gigabyte
+KEPT = 2  # templates per pool; each takes up to half a gigabyte. Trials that would need more start without one
 MOST_LOST = 3  # templates of a pool that end before trials start without one
 
 
@@ -58,8 +58,10 @@ class TrialTemplate:
         is_lost: whether it has ended.
     """
 
-    def __init__(self, key: TemplateKey, cores: set[int] | None, log: Path) -> None:
+    def __init__(self, key: TemplateKey, cores: set[int] | None) -> None:
         """Start it. It is ready once its socket has been read.
+
+        What it prints is seen in its trials only: a trial that does without it imports the same and prints it itself.
 
         Raises:
             OSError: it cannot be started.
@@ -68,7 +70,7 @@ class TrialTemplate:
         self._connection, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._connection.settimeout(REPLY_S)
         try:
-            with other, log.open("ab") as output:
+            with other, tempfile.TemporaryFile() as output:
                 self._process = subprocess.Popen(
                     [
                         sys.executable,
@@ -116,14 +118,18 @@ class TrialTemplate:
 
     def _fork(self, source: int, log: int, outcome: int) -> ForkedProcess:
         try:
-            with _adopting_orphans():
+            with adopting_orphans() as known:
                 socket.send_fds(self._connection, [FORK], [source, log, outcome])
-                reply = self._connection.recv(MESSAGE_BYTES)
+                number = int(self._connection.recv(MESSAGE_BYTES) or 0)
+                known.add(number)
         except OSError as error:
             raise TemplateLostError(str(error)) from error
-        if not reply:
+        except BaseException:
+            # The next trial must not take the reply to this one.
+            self._end()
+            raise
+        if not number:
             raise TemplateLostError("it has ended")
-        number = int(reply)
         if number < 0:
             raise OSError(-number, os.strerror(-number))
         process = ForkedProcess(number)
@@ -133,11 +139,15 @@ class TrialTemplate:
 
     def close(self) -> None:
         """End it. Its trials are other processes and run on."""
-        self.is_ready, self.is_lost = False, True
+        self._end()
         self._connection.close()
+        self._process.wait()
+
+    def _end(self) -> None:
+        """End it, but keep the socket, which may be registered for reading."""
+        self.is_ready, self.is_lost = False, True
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
 
 
 class TrialTemplates:
@@ -153,35 +163,44 @@ class TrialTemplates:
         self._templates: dict[TemplateKey, TrialTemplate] = {}
         self._lost = 0 if sys.platform == "linux" else MOST_LOST
 
-    def get(self, modules: Sequence[str], cores: set[int] | None, log: Path) -> TrialTemplate | None:
-        """Return the template of trials; started if there is none yet. None: trials cannot be started from one.
+    def get(self, modules: Sequence[str], cores: set[int] | None) -> TrialTemplate | None:
+        """Return the template of trials; started if there is none yet. None: trials cannot be started from one now.
 
         Args:
             modules: modules of the lab that the trials import.
             cores: cores of the trial.
-            log: log of the trial, in which the output of its imports belongs.
         """
         if self._lost >= MOST_LOST:
             return None
         key = TemplateKey(tuple(modules), len(cores or ()), _sorted(python_environment()), os.getcwd())
-        template = self._templates.pop(key, None)
-        if template is None:
-            while len(self._templates) >= KEPT:
-                self._close(next(iter(self._templates)))
-            try:
-                template = TrialTemplate(key, cores, log)
-            except OSError:
+        for lost in [template for template in self._templates.values() if template.is_lost]:
+            self.lose(lost)
+        template = self._templates.pop(key, None) or self._start(key, cores)
+        if template is not None:
+            self._templates[key] = template  # the last one: it was used last
+        return template
+
+    def _start(self, key: TemplateKey, cores: set[int] | None) -> TrialTemplate | None:
+        """Start a template, in place of the one that was used least recently if there are too many."""
+        if len(self._templates) >= KEPT:
+            # Trials wait for those that are not ready.
+            oldest = next((key for key, template in self._templates.items() if template.is_ready), None)
+            if oldest is None:
                 return None
-            self._selector.register(template, selectors.EVENT_READ, template)
-        self._templates[key] = template  # the last one: it was used last
+            self._close(oldest)
+        try:
+            template = TrialTemplate(key, cores)
+        except OSError:
+            return None
+        self._selector.register(template, selectors.EVENT_READ, template)
         return template
 
     def read(self, template: TrialTemplate) -> None:
         """Read whether a template has become ready or has ended. One that ended before it was ready is the last."""
-        was_ready = template.is_ready
+        was_started = template.is_ready or template.is_lost
         template.read()
         if not template.is_ready:
-            self.lose(template, for_good=not was_ready)
+            self.lose(template, for_good=not was_started)
 
     def lose(self, template: TrialTemplate, for_good: bool = False) -> None:
         """Forget a template that has ended.
@@ -195,9 +214,10 @@ class TrialTemplates:
             self._close(key)
 
     def close(self) -> None:
-        """End all templates."""
+        """End all templates. Call it once their trials have ended."""
         for key in list(self._templates):
             self._close(key)
+        reap_orphans()
 
     def _close(self, key: TemplateKey) -> None:
         template = self._templates.pop(key)
@@ -207,15 +227,3 @@ class TrialTemplates:
 
 def _sorted(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(environment.items()))
-
-
-@contextmanager
-def _adopting_orphans() -> Iterator[None]:
-    """Have descendants whose parents end become children of this process."""
-    libc, before = ctypes.CDLL(None), ctypes.c_int()
-    libc.prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(before))
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
-    try:
-        yield
-    finally:
-        libc.prctl(PR_SET_CHILD_SUBREAPER, before.value)
