@@ -27,7 +27,9 @@ class RandomDispatch:
         """Return (T,) random requests in MW."""
         rng = np.random.default_rng(self.seed)
         if problem.bids:
-            bid, offer = np.sort(rng.choice(problem.training.price, (2, problem.end - problem.first)), axis=0)
+            training = problem.training
+            prices = training.price[~training.gap]
+            bid, offer = np.sort(rng.choice(prices, (2, problem.end - problem.first)), axis=0)
             return clear(bid, offer, problem.dispatched.price, problem.battery.power_mw)
         direction = rng.integers(-1, 2, problem.end - problem.first)
         return direction.astype(np.float64) * problem.battery.power_mw

@@ -108,12 +108,21 @@ def _dispatch(
         if bids:
             request[t - first] = cleared_mwh(value[t - planned_at], energy, price[t], grid)
         else:
-            now = price[t - lag]
+            newest = _newest_known(seen, t - lag)
+            now = price[newest]
             if lag > 0 and lead >= 0:
-                now += published[t] - published[t - lag]  # the forecast, with its last known error
+                now += published[t] - published[newest]  # the forecast, with its last known error
             request[t - first] = greedy_action(value[t - planned_at], energy, now, grid)
         _, energy = deliver_within(energy, request[t - first], grid.limits, t - first, allowance, meter)
     return request
+
+
+@nb.njit(cache=True)
+def _newest_known(price: Array, row: int) -> int:
+    """Return the newest row up to ``row`` whose price is not NaN; the first one if there is none."""
+    while row > 0 and np.isnan(price[row]):
+        row -= 1
+    return row
 
 
 @nb.njit(cache=True)
@@ -125,9 +134,8 @@ def expect_prices(
     A price that is NaN is not known.
     """
     day, days = calendar
-    last = newest = t - lag
-    while newest > 0 and np.isnan(price[newest]):
-        newest -= 1
+    last = t - lag
+    newest = _newest_known(price, last)
     for k in range(len(ahead)):
         if k <= lead and t + k < len(published):
             ahead[k] = published[t + k]

@@ -100,10 +100,11 @@ class _Rows(NamedTuple):
 
 
 def fit_prices(series: MarketSeries, quantiles: Array) -> PriceModel:
-    """Fit a Markov chain of price bins to a series, hour by hour of the local day."""
+    """Fit a Markov chain of price bins to a series, hour by hour of the local day; its gaps do not count."""
     hour, price, count = _hours(series), np.array(series.price), len(quantiles) + 1
-    overall = np.quantile(price, quantiles)
-    seen = [price[hour == h] for h in range(HOURS)]
+    known = ~series.gap
+    overall = np.quantile(price[known], quantiles)
+    seen = [price[(hour == h) & known] for h in range(HOURS)]
     edges = np.stack([np.quantile(prices, quantiles) if len(prices) else overall for prices in seen])
     bins = _bins(price, edges, hour)
     transition = np.full((HOURS, count, count), UNSEEN)
@@ -111,8 +112,8 @@ def fit_prices(series: MarketSeries, quantiles: Array) -> PriceModel:
     np.add.at(transition, (hour[:-1][follows], bins[:-1][follows], bins[1:][follows]), 1.0)
     transition /= transition.sum(axis=2, keepdims=True)
     total, number = np.zeros((HOURS, count)), np.zeros((HOURS, count))
-    np.add.at(total, (hour, bins), price)
-    np.add.at(number, (hour, bins), 1.0)
+    np.add.at(total, (hour[known], bins[known]), price[known])
+    np.add.at(number, (hour[known], bins[known]), 1.0)
     # A bin without any price of its hour (many prices are equal) gets the price of its upper edge.
     mean = np.where(number > 0, total / np.maximum(number, 1.0), edges[:, np.minimum(np.arange(count), count - 2)])
     return PriceModel(edges=edges, transition=transition, mean=mean)

@@ -45,6 +45,9 @@ class ColumnScale:
 
 
 def fit_scales(training: MarketSeries) -> dict[str, ColumnScale]:
-    """Fit the scale of each column to the training period; columns whose name begins with ``price`` get the asinh."""
+    """Fit the scale of each column to the training period without gaps, whose values are repeated ones; columns whose name begins with ``price`` get the asinh."""
     columns = {"price": training.price, **training.columns}
-    return {name: ColumnScale.fit(values, squashed=name.startswith("price")) for name, values in columns.items()}
+    return {
+        name: ColumnScale.fit(values[~training.gap], squashed=name.startswith("price"))
+        for name, values in columns.items()
+    }

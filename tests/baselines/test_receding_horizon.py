@@ -104,3 +104,19 @@ def test_invalid_number_names_the_field(field: str, value: float) -> None:
     options = {"horizon_h": 24, "replan_minutes": 30, "days": 7} | {field: value}
     with pytest.raises(ConfigError, match=rf"env\.baselines\.receding_horizon\.{field} must .*got {value}"):
         RecedingHorizon(**options)
+
+
+def test_after_a_gap_the_forecast_is_corrected_by_the_newest_known_price() -> None:
+    gap = np.zeros(len(PRICE), bool)
+    first = 35 * PER_DAY + 100
+    gap[first : first + 60] = True
+    # The forecast has a constant error, so the last known price corrects it to the true price.
+    forecast, price = PRICE + 70, np.where(gap, PRICE[first - 1], PRICE)
+    columns = {"columns": {"price_forecast": forecast}, "lead_h": {"price_forecast": 36.0}}
+    known = make_problem(price, lag=0, gap=gap, **columns)
+    late = make_problem(price, lag=1, gap=gap, **columns)
+    after = first + 60 - known.first
+    requests = [make_baseline("receding_horizon").requests(problem) for problem in (known, late)]
+    np.testing.assert_allclose(requests[1][after], requests[0][after])
+    other = make_problem(np.where(gap, 5_000.0, price), lag=1, gap=gap, **columns)
+    np.testing.assert_array_equal(make_baseline("receding_horizon").requests(other), requests[1])

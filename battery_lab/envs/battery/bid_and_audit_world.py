@@ -44,7 +44,7 @@ class BidAndAuditWorld(BatteryWorld):
             observer_of=lambda piece: self._observer if piece is self._series else self._build_observer(piece),
             look_back=self._warm_up,
             energy_mwh=done.energy_mwh,
-            left=shares_before(done.power_mw * done.interval_h, problem.allowance),
+            left=shares_before(done.power_mw * done.interval_h, problem.allowance, problem.elapsed),
         )
         return [audit.check(moments, seed)]
 

@@ -96,7 +96,7 @@ def left_shares(meters: Array, row: Ints, allowance: Allowance, elapsed: Ints | 
         meters: (N, 3) meters before the interval.
         row: (N,) the interval of each battery, a row of ``allowance.day``.
         allowance: the caps.
-        elapsed: (N,) number of intervals since each battery's stretch began; ``row`` if None.
+        elapsed: (N,) number of intervals, without gaps, since each battery's stretch began; ``row`` if None.
     """
     return np.asarray(_left_shares(meters, row, row if elapsed is None else elapsed, allowance))
 
@@ -110,12 +110,18 @@ def _meter_path(delivered_mwh: Array, meter: Array) -> Array:
     return path
 
 
-def shares_before(delivered_mwh: Array, allowance: Allowance) -> Array:
-    """Return the (T, 2) ``left_shares`` before each interval of a stretch with (T,) deliveries, + sold."""
+def shares_before(delivered_mwh: Array, allowance: Allowance, elapsed: Ints | None = None) -> Array:
+    """Return the (T, 2) ``left_shares`` before each interval of a stretch with (T,) deliveries, + sold.
+
+    Args:
+        delivered_mwh: (T,) energy delivered in each interval.
+        allowance: the caps.
+        elapsed: (T,) number of intervals, without gaps, before each of them; None: no interval is in a gap.
+    """
     edges = np.concatenate([[0], np.flatnonzero(np.diff(allowance.day)) + 1, [len(allowance.day)]])
     path = _meter_path(np.asarray(delivered_mwh, np.float64), new_meters(1)[0])
     # Within a day, the day's meter is what the stretch's meter has counted since midnight.
     first = np.repeat(edges[:-1], np.diff(edges))
     path[:, TODAY] = path[:, STRETCH] - path[first, STRETCH]
     path[:, DAY] = allowance.day
-    return left_shares(path, np.arange(len(path)), allowance)
+    return left_shares(path, np.arange(len(path)), allowance, elapsed)

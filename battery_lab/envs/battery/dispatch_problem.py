@@ -54,6 +54,12 @@ class DispatchProblem:
         """(T,) True in the rows of a gap, whose price is not known."""
         return self.dispatched.gap
 
+    @cached_property
+    def elapsed(self) -> NDArray[np.int64]:
+        """(T,) number of intervals before each one, without gaps: what a yearly cap is pro rata to so far."""
+        busy = (~self.idle).astype(np.int64)
+        return np.cumsum(busy) - busy
+
     @property
     def days(self) -> float:
         """Length of the dispatched rows in days of 24 hours, without gaps."""

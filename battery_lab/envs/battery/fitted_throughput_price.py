@@ -2,7 +2,7 @@
 
 A plan that does not know how much of a cap is left needs a price instead: a MWh discharged costs it what it could earn
 at another time. The price is that at which perfect foresight, on the last year of the training period and without caps,
-discharges in the mean what the caps allow. It is never part of the accounts.
+discharges in the mean what the caps allow. Gaps do not count. It is never part of the accounts.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ def fitted_throughput_price(cache: str, problem: DispatchProblem) -> float:
     """
     if not problem.battery.has_caps:
         return 0.0
-    rows = min(FITTED_DAYS * problem.series.intervals_per_day, problem.train_end)
-    fitted = replace(problem, first=problem.train_end - rows, end=problem.train_end, price_lag=0, bids=False)
+    # A year that ends with a gap, or is one, would have few prices to fit to, or none.
+    end = int(np.flatnonzero(~problem.training.gap)[-1]) + 1
+    rows = min(FITTED_DAYS * problem.series.intervals_per_day, end)
+    fitted = replace(problem, first=end - rows, end=end, price_lag=0, bids=False)
 
     def fit() -> Array:
         return np.array([_fit(fitted)])
@@ -44,10 +46,10 @@ def _fit(problem: DispatchProblem) -> float:
     series, battery = problem.dispatched, problem.battery
 
     def sold_mwh(price: float) -> float:
-        request = plan(series.price, battery.priced(price), series.interval_h).request_mw
+        request = plan(series.price, battery.priced(price), series.interval_h, problem.idle).request_mw
         return float(np.maximum(request, 0.0).sum()) * series.interval_h
 
-    return fit_throughput_price(sold_mwh, _cycles_per_day(battery) * battery.capacity_mwh * series.days)
+    return fit_throughput_price(sold_mwh, _cycles_per_day(battery) * battery.capacity_mwh * problem.days)
 
 
 def _cycles_per_day(battery: Battery) -> float:

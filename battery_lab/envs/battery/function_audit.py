@@ -11,6 +11,8 @@ the decisions of a day before random moments.
   looks up data of its own, by date or by position, finds others. An honest one decides as before, except for what it
   derives from the season or from holidays, so a few decisions may move.
 
+In a gap the battery is idle, so the function is not called there, and no decision of a gap is compared.
+
 The run through the period and each of the three repetitions have a process of their own, in which the function is made
 again. So a cache in memory, which would answer as before whatever is changed, has nothing to answer with.
 """
@@ -49,8 +51,8 @@ class Decisions:
     """The decisions of some rows.
 
     Attributes:
-        numbers: (N, 1) requests in MW, or (N, 2) bids and offers; NaN where the function failed.
-        request_mw: (N,) requests in MW, bids once cleared; NaN where the function failed.
+        numbers: (N, 1) requests in MW, or (N, 2) bids and offers; NaN where the function failed, and in gaps.
+        request_mw: (N,) requests in MW, bids once cleared; NaN where the function failed, 0 in gaps.
         error: the first error of the function; empty if there was none.
     """
 
@@ -87,17 +89,17 @@ class FunctionAudit:
     def _run(self) -> Decisions:
         problem, battery, decide = self.problem, self.problem.battery, self.make()
         energy, meters = np.array([battery.energy_start_mwh]), new_meters(1)
-        numbers, requests = [], []
+        idle, numbers, requests = problem.idle.tolist(), [], []
         for row in range(problem.first, problem.end):
             try:
-                numbers.append(self._decision(decide, self._inputs, row, float(energy[0])))
+                is_idle = idle[row - problem.first]
+                numbers.append(self._idle if is_idle else self._decision(decide, self._inputs, row, float(energy[0])))
             except Exception as error:  # another program's code may fail in any way
                 when = problem.series.local_start[row].isoformat()
                 if isinstance(error, ConfigError):
                     raise ConfigError(f"at {when}, {error}") from None
                 raise LabError(f"decide failed at {when} with {_in_words(error)}: correct the function") from error
             requests.append(self._requests(np.array(numbers[-1:]), np.array([row])))
-            requests[-1][problem.idle[[row - problem.first]]] = 0.0
             step = (energy, requests[-1], problem.series.interval_h, np.array([row - problem.first]))
             _, energy = battery.step_within(*step, problem.allowance, meters)
         return Decisions(numbers=np.array(numbers), request_mw=np.concatenate(requests))
@@ -131,7 +133,7 @@ class FunctionAudit:
         for rows, *results in zip(days, *in_forked_processes("decide", again, changed, redated), strict=True):
             before, last = run.of(slice(rows[0] - problem.first, rows[-1] + 1 - problem.first)), rows == rows[-1]
             same, other, later = results
-            future.add(rows, np.ones(len(rows), np.bool_), _differ(same.numbers, other.numbers), other.error)
+            future.add(rows, ~problem.idle[rows - problem.first], _differ(same.numbers, other.numbers), other.error)
             restart.add(rows, _act(before, same) & last, self._moved(before, same), same.error)
             dates.add(rows, _act(same, later), self._moved(same, later), later.error)
         return [comparison.check(problem) for comparison in (future, restart, dates)]
@@ -160,14 +162,20 @@ class FunctionAudit:
         changed = change_unknown(series.rows(0, end), now, lag, CHANGES[number % len(CHANGES)], rng)
         return replace(self._inputs, series=changed)
 
+    @cached_property
+    def _idle(self) -> tuple[float, ...]:
+        """What stands for the decision of a row in a gap."""
+        return (np.nan,) * (2 if self.problem.bids else 1)
+
     def _decision(self, decide: Decide, inputs: DecisionInputs, row: int, energy_mwh: float) -> tuple[float, ...]:
         return read_decision(decide(inputs(row, energy_mwh)), self.problem.bids)
 
     def _decisions(self, inputs: DecisionInputs, rows: Rows, energy_mwh: Array, left_out: int = 0) -> Decisions:
         """Return the decisions of a function in its first state. An error of one becomes NaN."""
         decide, error = self.make(), ""
-        numbers = np.full((len(rows), 2 if self.problem.bids else 1), np.nan)
-        for place, row in enumerate(rows.tolist()):
+        numbers = np.tile(self._idle, (len(rows), 1))
+        for place in np.flatnonzero(~self.problem.idle[rows - self.problem.first]).tolist():
+            row = int(rows[place])
             try:
                 numbers[place] = self._decision(decide, inputs, row - left_out, float(energy_mwh[place]))
             except Exception as failure:  # another program's code may fail in any way
@@ -175,13 +183,14 @@ class FunctionAudit:
         return Decisions(numbers=numbers, request_mw=self._requests(numbers, rows), error=error)
 
     def _requests(self, numbers: Array, rows: Rows) -> Array:
-        """Return requests in MW; bids are cleared against the price of their interval."""
+        """Return requests in MW; bids are cleared against the price of their interval. The rows of gaps hold."""
+        idle = self.problem.idle[rows - self.problem.first]
         if not self.problem.bids:
-            return numbers[:, 0]
+            return np.where(idle, 0.0, numbers[:, 0])
         request, valid = np.full(len(rows), np.nan), ~np.isnan(numbers).any(axis=1)
         bid, offer = numbers[valid].T
         request[valid] = clear(bid, offer, self.problem.series.price[rows[valid]], self.problem.battery.power_mw)
-        return request
+        return np.where(idle, 0.0, request)
 
     def _moved(self, before: Decisions, after: Decisions) -> Flags:
         """Return whether requests differ, by more than SAME_POWER of full power."""

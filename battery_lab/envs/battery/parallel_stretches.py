@@ -59,7 +59,7 @@ def run_policy(
                 break
             energies[t], meterings[t] = energy, metered
             row = np.minimum(first + t, problem.end - 1)
-            left = left_shares(metered, row - problem.first, problem.allowance) if observer.shows_caps else None
+            left = _left(problem, metered, row) if observer.shows_caps else None
             taken[t] = actor(observer(row, energy, left))
             requested[t] = actions.request_mw(taken[t], problem.series.price[row])
             requested[t, problem.series.gap[row]] = 0.0
@@ -74,6 +74,12 @@ def run_policy(
         start, meters = reached, counted
     chosen = np.stack(taken, axis=1)
     return requested.T.reshape(-1)[:total].copy(), chosen.reshape(-1, *chosen.shape[2:])[:total].copy()
+
+
+def _left(problem: DispatchProblem, meters: Array, row: NDArray[np.int64]) -> Array:
+    """Return the (N, 2) shares that are left of the caps before the rows of N stretches."""
+    place = row - problem.first
+    return left_shares(meters, place, problem.allowance, problem.elapsed[place])
 
 
 def _after(problem: DispatchProblem, row: NDArray[np.int64], energy: Array, request_mw: Array, meters: Array) -> Array:

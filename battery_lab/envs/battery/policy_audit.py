@@ -36,13 +36,14 @@ SHOWN = 5
 
 
 def draw_moments(problem: DispatchProblem, moments: int, rng: np.random.Generator) -> Rows:
-    """Return random rows of a period in random order, without its last one, after which nothing may be unknown.
+    """Return random rows of a period in random order, without gaps and the last row, after which all may be known.
 
     Raises:
         ConfigError: there would be none.
     """
     require(moments >= 1, "moments", "must be a whole number, 1 or more", moments)
     rows = np.arange(problem.first, max(problem.end - 1, problem.first + 1))
+    rows = rows[~problem.idle[rows - problem.first]]
     return rng.choice(rows, min(moments, len(rows)), replace=False)
 
 
@@ -81,8 +82,9 @@ class PolicyAudit:
             rows = np.arange(self.problem.first if whole else self._first_row(now), now + 1)
             piece, start = self._piece(rows, whole)
             changed = change_unknown(piece, now - start, self.problem.price_lag, CHANGES[number % len(CHANGES)], rng)
-            moved.append(rows[self._differs(piece, changed, start, rows)])
-            compared += len(rows)
+            busy = ~self.problem.idle[rows - self.problem.first]
+            moved.append(rows[self._differs(piece, changed, start, rows) & busy])
+            compared += int(busy.sum())
         rows = np.concatenate(moved)
         return AuditCheck(
             name="future",
