@@ -17,7 +17,7 @@ def key_values(arguments: Sequence[str], names: Sequence[str] | None = None) -> 
 
     Args:
         arguments: the arguments as they were typed.
-        names: the keys that are allowed; None: any.
+        names: the keys that are allowed; None: any, and ``~key``, which has no value.
 
     Raises:
         ConfigError: an argument has another form, is not allowed or is there twice.
@@ -25,7 +25,7 @@ def key_values(arguments: Sequence[str], names: Sequence[str] | None = None) -> 
     chosen: dict[str, str] = {}
     for argument in arguments:
         key, sign, value = argument.partition("=")
-        if not sign:
+        if not sign and not (names is None and key.startswith("~")):
             example = f"{names[0] if names else 'run'}=outputs/runs/<run>"
             raise ConfigError(f"{argument!r} must be written as key=value, for instance {example}")
         if names is not None and key not in names:
@@ -101,7 +101,8 @@ def trial_number(text: str) -> int:
 def refuse_retraining(command: str, keys: Iterable[str], allowed: Sequence[str]) -> None:
     """Raise ConfigError for a key that would make the trial another one than the policy was trained on."""
     for key in keys:
-        if not any(key == free or key.startswith(f"{free}.") for free in allowed):
+        name = key.lstrip("+~")
+        if not any(name == free or name.startswith(f"{free}.") for free in allowed):
             raise ConfigError(
                 f"{key} cannot change, as the policy is already trained: battery-lab {command} takes "
                 f"{', '.join(allowed)}; to train another policy, use battery-lab train"

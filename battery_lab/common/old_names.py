@@ -169,6 +169,10 @@ ADDED_OPTIONS: dict[str, dict[str, object]] = {
     "battery_lab.observations.past_features.Quantiles": {"optional": False},
     "battery_lab.observations.past_features.SameHours": {"optional": False},
 }
+# Class -> options that only accept or refuse the data: whatever their value, a trial that runs gives the same results.
+ACCEPTING_OPTIONS: dict[str, tuple[str, ...]] = {
+    "battery_lab.envs.battery.environment.BatteryMarket": ("max_filled_h",),
+}
 ORIGINAL_MODULES = {new: old for old, new in MODULES.items()}
 # Modules that were renamed a second time, under their name in between.
 MODULES |= {

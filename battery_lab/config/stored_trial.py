@@ -18,9 +18,9 @@ from battery_lab.config.hydra_error_messages import no_key
 from battery_lab.config.open_mappings import open_mappings
 from battery_lab.config.override_kinds import SWEEP_GROUPS, check_groups, group_of, is_group, yaml_value
 
-# Keys that may change when a run is resumed: the budget, and where results are kept. A change of any
-# other key would make it another trial.
-MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun", "sweep.", "rollout.cache")
+# Keys that may change when a run is resumed: the budget, where results are kept, and what only accepts or
+# refuses the data. A change of any other key would make it another trial.
+MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun", "sweep.", "rollout.cache", "env.max_filled_h")
 
 
 def store_trial(config: DictConfig, folder: Path) -> None:
@@ -89,17 +89,21 @@ def update_parts(config: DictConfig) -> None:
 def trial(run: Path, overrides: list[str]) -> DictConfig:
     """Return a run's stored trial with overrides applied.
 
+    A given mapping is merged with the stored one; ``~market.columns.demand_mw`` removes a key of it.
+
     Raises:
         ConfigError: the folder holds no trial, or an override names a key or option that does not exist.
         DataError: the trial is damaged.
     """
     stored = load_trial(run)
     OmegaConf.set_struct(open_mappings(stored), True)
+    # As on the command line of a training, a plus changes nothing, and ~ needs no value.
+    overrides = [o.partition("=")[0] if o.startswith("~") else o.lstrip("+") for o in overrides]
     check_groups(overrides)
     rest = list(overrides)
     for override in (o for o in overrides if is_group(o)):
         group = group_of(override)
-        inside = [o for o in rest if o.startswith(f"{group}.")]
+        inside = [o for o in rest if o.lstrip("~").startswith(f"{group}.")]
         chosen = compose([override, *inside])[group]
         OmegaConf.update(stored, group, OmegaConf.to_container(chosen, resolve=False), merge=False, force_add=True)
         if CHOICES in stored:
@@ -107,9 +111,23 @@ def trial(run: Path, overrides: list[str]) -> DictConfig:
         rest = [o for o in rest if o != override and o not in inside]
     for override in rest:
         key = override.partition("=")[0]
-        _check_exists(key, stored)
-        OmegaConf.update(stored, key, yaml_value(override), merge=True)
+        if key.startswith("~"):
+            _remove(key.lstrip("~"), stored)
+        else:
+            _check_exists(key, stored)
+            OmegaConf.update(stored, key, yaml_value(override), merge=True)
     return stored
+
+
+def _remove(key: str, stored: DictConfig) -> None:
+    """Remove a key from a mapping that users fill, such as ``market.columns``."""
+    parent, _, name = key.rpartition(".")
+    above = OmegaConf.select(stored, parent) if parent else stored
+    if not isinstance(above, DictConfig) or name not in above:
+        raise ConfigError(no_key(key, cast(dict[str, Any], OmegaConf.to_container(stored, resolve=False))))
+    if OmegaConf.is_struct(above):
+        raise ConfigError(f"~{key} must name a key of your own, as in market.columns, got an option: set it instead")
+    del above[name]
 
 
 def _check_exists(key: str, stored: DictConfig) -> None:

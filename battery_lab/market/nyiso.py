@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ FORMATS = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M")
 QUARTER, HOUR_S = 15, 3600  # minutes, seconds
 # A same-day file forecasts two and a half hours ahead, in steps of 15 minutes.
 FORECASTS = 10
+DAY = 1440  # minutes
 COLUMNS = {"text": ("Time Stamp",), "zone": ("Name",), "price": ("LBMP ($/MWHr)",)}
 
 
@@ -30,7 +31,7 @@ class NyisoMarket(FileMarket):
 
     A file that is downloaded on the day itself continues after its last real-time price, every 5 minutes, with
     forecasts of the Real-Time Commitment (RTC), every 15 minutes. These are left out, with a note: they are no settled
-    prices.
+    prices. Rows that may be either are an error.
 
     Attributes:
         zone: name of the zone or generator, for example ``N.Y.C.``; None uses the only one in the files.
@@ -80,35 +81,65 @@ class NyisoMarket(FileMarket):
         return frame[~off]
 
     def _without_forecasts(self, file: Path, frame: pd.DataFrame) -> pd.DataFrame:
-        if self.stamps == "start" or self.interval_minutes not in (None, 5):
+        if self.interval_minutes not in (None, 5):
             return frame
-        minutes = np.unique(frame["stamp"].to_numpy("datetime64[m]")).astype(np.int64)
-        settled = _count_settled(minutes)
-        if settled == len(minutes):
-            return frame
-        first = np.datetime64(int(minutes[settled]), "m")
-        is_forecast = (frame["stamp"] >= first).to_numpy()
-        dropped, kept = frame[is_forecast], frame[~is_forecast].copy()
-        rows, stamps = dropped["row"], dropped["stamp"]
-        kept.attrs["notes"] = [
-            f"{file.name}: rows {rows.iloc[0]} to {rows.iloc[-1]}, stamped {stamps.iloc[0]} to {stamps.iloc[-1]}, are "
-            "15-minute forecasts (RTC) after the last real-time price, and were left out"
-        ]
+        minute = frame["stamp"].to_numpy("datetime64[m]").astype(np.int64)
+        minutes = np.unique(minute)
+        is_forecast, notes = np.zeros(len(frame), np.bool_), []
+        # The rows of a zone are more than its stamps where the clock repeats an hour.
+        most = int(frame["zone"].value_counts().max()) if len(frame) else 0
+        for stretch in _forecasts(minutes, most):
+            inside = (minute >= minutes[stretch.first]) & (minute <= minutes[stretch.end - 1])
+            rows, stamps = frame["row"][inside], frame["stamp"][inside]
+            where = f"rows {rows.iloc[0]} to {rows.iloc[-1]}, stamped {stamps.iloc[0]} to {stamps.iloc[-1]}"
+            if not stretch.is_sure:
+                problem = f"{where}, are 15 minutes apart in a file of 5 minutes: forecasts (RTC) or prices"
+                raise row_error(file, int(rows.iloc[0]), problem, "Download the day again, or remove these rows")
+            is_forecast |= inside
+            notes.append(
+                f"{file.name}: {where}, are 15-minute forecasts (RTC) after the last real-time price, and were left out"
+            )
+        kept = frame[~is_forecast].copy() if notes else frame
+        kept.attrs["notes"] = notes
         return kept
 
 
-def _count_settled(minutes: NDArray[np.int64]) -> int:
-    """Return how many of a file's first stamps, in (N,) rising minutes, are not those of forecasts.
+class _Stretch(NamedTuple):
+    """Stamps ``first`` to before ``end`` that look like those of forecasts, and whether they can be nothing else."""
 
-    Forecasts are 15 minutes apart and on quarters of an hour, after the last stamp that is not, or from the start. A
-    stamp that follows five minutes after a price may be that of a price, and counts as settled.
+    first: int
+    end: int
+    is_sure: bool
+
+
+def _forecasts(minutes: NDArray[np.int64], rows: int) -> list[_Stretch]:
+    """Return the stretches of forecasts in a file with (N,) rising stamps, minutes, and a number of rows of a zone.
+
+    Forecasts are 15 minutes apart, on quarters of an hour, and at most ``FORECASTS``. After them, the file ends or has
+    a break, as it was downloaded then. The price before the first of them may lie on a quarter, too: it cannot be told
+    from a forecast, and counts as one. A stretch up to midnight, or one that prices follow at once, may as well be of
+    prices between which others are missing. So may two stamps alone, which count as forecasts at the end of a file that
+    does not reach midnight only.
     """
-    steps, between = np.diff(minutes), np.flatnonzero(minutes % QUARTER != 0)
-    if not len(between):
-        all_forecast = 1 < len(minutes) <= FORECASTS and (steps == QUARTER).all()
-        return 0 if all_forecast else len(minutes)
-    first = int(between[-1]) + 1
-    if first < len(minutes) and steps[first - 1] == 5:
-        first += 1
-    follow = first < len(minutes) and steps[first - 1] <= QUARTER and (steps[first:] == QUARTER).all()
-    return first if follow else len(minutes)
+    steps, on_quarter = np.diff(minutes), minutes % QUARTER == 0
+    if on_quarter.all():
+        all_forecast = len(minutes) > 1 and rows <= FORECASTS and (steps == QUARTER).all()
+        return [_Stretch(0, len(minutes), True)] if all_forecast else []
+    apart = (steps == QUARTER) & on_quarter[:-1]
+    edges = np.flatnonzero(np.diff(apart, prepend=False, append=False))
+    runs = [(int(first), int(last) + 1) for first, last in zip(edges[::2], edges[1::2], strict=True)]
+    if on_quarter[-1] and steps[-1] not in (5, QUARTER):
+        runs.append((len(minutes) - 1, len(minutes)))  # a single forecast
+    return [stretch for first, end in runs if (stretch := _stretch(minutes, steps, first, end))]
+
+
+def _stretch(minutes: NDArray[np.int64], steps: NDArray[np.int64], first: int, end: int) -> _Stretch | None:
+    """Return stamps ``first`` to before ``end``, which are 15 minutes apart, if they look like those of forecasts."""
+    may_begin_with_price = first > 0 and steps[first - 1] == 5
+    is_last, is_midnight = end == len(minutes), minutes[end - 1] % DAY == 0
+    if end - first - may_begin_with_price > FORECASTS:
+        return None
+    if end - first <= 2 and (is_midnight or not is_last):
+        return None
+    is_before_break = is_last or steps[end - 1] > QUARTER
+    return _Stretch(first, end, is_sure=bool(is_before_break and not is_midnight))

@@ -45,7 +45,10 @@ class ColumnScale:
 
 
 def fit_scales(training: MarketSeries) -> dict[str, ColumnScale]:
-    """Fit the scale of each column to the training period without gaps, whose values are repeated ones; columns whose name begins with ``price`` get the asinh."""
+    """Fit the scale of each column to the training period; columns whose name begins with ``price`` get the asinh.
+
+    Gaps do not count, as the values in them are repeated ones.
+    """
     columns = {"price": training.price, **training.columns}
     return {
         name: ColumnScale.fit(values[~training.gap], squashed=name.startswith("price"))

@@ -69,6 +69,22 @@ def test_a_stored_trial_takes_new_keys(tmp_path, filled_before):
         trial(tmp_path, ["market.column={demand_mw: load}"])
 
 
+@pytest.mark.parametrize("plus", ["", "+", "++"])
+def test_a_stored_trial_takes_a_plus_and_removes_keys(tmp_path, plus):
+    store_trial(compose([*TABLE, "market.columns={demand_mw: load}"]), tmp_path)
+    assert trial(tmp_path, [f"{plus}market.columns.price_forecast=price"]).market.columns == FILLED
+    for removal in ("~market.columns.demand_mw", "~market.columns.demand_mw="):
+        assert trial(tmp_path, [removal]).market.columns == {}
+        assert trial(tmp_path, [removal, f"{plus}market.columns.a=b"]).market.columns == {"a": "b"}
+    assert trial(tmp_path, [*TABLE, f"{plus}market.columns.a=b"]).market.columns == {"a": "b"}
+    with pytest.raises(ConfigError, match=r"market\.columns\.other is not an option"):
+        trial(tmp_path, ["~market.columns.other"])
+    with pytest.raises(ConfigError, match=r"market\.column is not an option.*did you mean market\.columns"):
+        trial(tmp_path, [f"{plus}market.column={{demand_mw: load}}"])
+    with pytest.raises(ConfigError, match=r"~battery\.power_mw must name a key of your own"):
+        trial(tmp_path, ["~battery.power_mw"])
+
+
 @pytest.mark.parametrize(
     ("override", "meant"),
     [

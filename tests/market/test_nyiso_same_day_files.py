@@ -26,11 +26,26 @@ def same_day(folder: Path, intervals: int, count: int, name: str = "20240604real
     return files.write(folder / name, files.NYISO_HEADER, rows + tail)
 
 
+def stamped(folder: Path, *parts: tuple[datetime, int, int, float]) -> Path:
+    """Write rows whose stamps begin at a time, a number of minutes apart, at one price in each part."""
+    rows = [
+        row for start, count, step, price in parts for row in files.nyiso_rows(start, [price] * count, step, end=False)
+    ]
+    return files.write(folder / "20240604realtime_zone.csv", files.NYISO_HEADER, rows)
+
+
+def at(minutes: int) -> datetime:
+    return MIDNIGHT + timedelta(minutes=minutes)
+
+
 @pytest.mark.parametrize("gaps", ["refuse", "fill", "split", "fill_or_split"])
-# The last real-time stamp is on a quarter of an hour, or 5 or 10 minutes before the first forecast.
-@pytest.mark.parametrize("intervals", [150, 151])
-def test_forecasts_after_the_last_price_are_dropped_and_named(tmp_path: Path, intervals: int, gaps: str) -> None:
-    series = files.read("nyiso", same_day(tmp_path, intervals, 10), gaps=gaps)
+# The last real-time stamp is 5 or 10 minutes before the first forecast.
+@pytest.mark.parametrize("intervals", [151, 152])
+@pytest.mark.parametrize("stamps", ["auto", "end", "start"])
+def test_forecasts_after_the_last_price_are_dropped_and_named(
+    tmp_path: Path, intervals: int, gaps: str, stamps: str
+) -> None:
+    series = files.read("nyiso", same_day(tmp_path, intervals, 10), gaps=gaps, stamps=stamps)
     assert len(series) == intervals and series.price.max() < 100
     assert not series.is_filled.any() and not series.gap.any()
     (note,) = series.notes
@@ -38,10 +53,56 @@ def test_forecasts_after_the_last_price_are_dropped_and_named(tmp_path: Path, in
     assert "forecasts (RTC)" in note
 
 
-def test_only_a_forecast_five_minutes_after_the_last_price_may_be_kept(tmp_path: Path) -> None:
-    series = files.read("nyiso", same_day(tmp_path, 152, 10))
-    assert len(series) == 153 and (series.price > 100).sum() == 1
-    assert "rows 155 to 163" in series.notes[0]
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_a_price_on_a_quarter_before_forecasts_may_be_one_and_is_dropped_too(tmp_path: Path, count: int) -> None:
+    series = files.read("nyiso", same_day(tmp_path, 150, count))
+    assert len(series) == 149 and series.price.max() < 100
+    assert f"rows 151 to {151 + count}, stamped 2024-06-04 12:30:00" in series.notes[0]
+
+
+@pytest.mark.parametrize("first", [755, 765, 795])
+def test_forecasts_that_begin_long_after_the_last_price_are_dropped(tmp_path: Path, first: int) -> None:
+    quarter = at(-(-first // 15) * 15)
+    file = stamped(tmp_path, (at(5), 146, 5, 30.0), (quarter, 6, 15, 999.0))
+    for gaps in ("fill", "split"):
+        series = files.read("nyiso", file, gaps=gaps)
+        assert (len(series), series.price.max()) == (146, 30)
+
+
+def test_forecasts_before_a_break_within_a_file_are_dropped(tmp_path: Path) -> None:
+    parts = [(at(5), 146, 5, 30.0), (at(735), 8, 15, 999.0), (at(865), 115, 5, 31.0)]
+    series = files.read("nyiso", stamped(tmp_path, *parts), gaps="split")
+    assert (len(series), series.price.max(), series.gap.sum()) == (287, 31, 26)
+    assert "rows 148 to 155" in series.notes[0]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        # Prices follow at once, and forecasts up to midnight.
+        [(at(5), 146, 5, 30.0), (at(735), 4, 15, 999.0), (at(785), 132, 5, 31.0)],
+        [(at(5), 261, 5, 30.0), (at(1320), 9, 15, 999.0)],
+    ],
+    ids=["within", "midnight"],
+)
+@pytest.mark.parametrize("gaps", ["refuse", "fill", "split"])
+def test_rows_that_may_be_forecasts_or_prices_are_refused(tmp_path: Path, parts: list, gaps: str) -> None:
+    with pytest.raises(DataError, match=r"row \d+: rows .* 15 minutes apart .*: forecasts \(RTC\) or prices. Download"):
+        files.read("nyiso", stamped(tmp_path, *parts), gaps=gaps)
+
+
+def test_missing_prices_are_not_taken_for_forecasts(tmp_path: Path) -> None:
+    # More rows than forecasts can be, up to midnight: the file has two lengths of intervals.
+    thinned = stamped(tmp_path, (at(5), 239, 5, 30.0), (at(1200), 17, 15, 31.0))
+    with pytest.raises(DataError, match="row 242: wrong interval: 15 minutes from 2024-06-04 20:00:00"):
+        files.read("nyiso", thinned, gaps="split")
+    # A whole day without 23:50 and 23:55, and a day without two rows.
+    for missing in (1430, 620):
+        rows = files.nyiso_rows(MIDNIGHT, [float(price) for price in range(288)])
+        del rows[missing // 5 - 1 : missing // 5 + 1]
+        file = files.write(tmp_path / "20240604realtime_zone.csv", files.NYISO_HEADER, rows)
+        series = files.read("nyiso", file, gaps="split")
+        assert (len(series), series.price[-1], series.gap.sum(), series.notes) == (288, 287, 2, ())
 
 
 def test_forecasts_are_dropped_in_every_zone_and_in_a_folder(tmp_path: Path) -> None:
@@ -53,7 +114,7 @@ def test_forecasts_are_dropped_in_every_zone_and_in_a_folder(tmp_path: Path) -> 
     both = [row for pairs in (rows, tail) for pair in zip(*pairs, strict=True) for row in pair]
     files.write(tmp_path / "20240604realtime_zone.csv", files.NYISO_HEADER, both)
     series = files.read("nyiso", tmp_path, zone="N.Y.C.", gaps="fill")
-    assert (len(series), series.price.max()) == (288 + 150, 30)
+    assert (len(series), series.price.max()) == (288 + 149, 30)
 
 
 def test_a_file_of_forecasts_alone_has_no_prices(tmp_path: Path) -> None:

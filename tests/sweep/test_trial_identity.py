@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from copy import deepcopy
 
+import pytest
+from omegaconf import OmegaConf
+
+from battery_lab.common.old_names import ADDED_OPTIONS
+from battery_lab.config.compose import compose
 from battery_lab.sweep.trial_identity import contents_digest, run_digest, trial_identity
 
 TRIAL = {"seed": 0, "algo": {"lr": 1e-3}, "market": {"path": "prices", "zone": "VIC1"}, "outputs": "outputs"}
@@ -64,6 +69,23 @@ def test_renamed_classes_and_added_options_keep_the_identity():
     renamed = {"algo": now, "world": {"_target_": "battery_lab.envs.battery.physics.Battery"}}
     assert trial_identity(TRIAL | renamed) == trial_identity(before)
     assert trial_identity(TRIAL | renamed | {"algo": now | {"min_batches": 60}}) != trial_identity(before)
+
+
+@pytest.mark.parametrize("value", [3.0, 12.0, None])
+def test_options_that_only_refuse_data_keep_the_identity(value):
+    env = {"_target_": "battery_lab.envs.battery.environment.BatteryMarket", "test_days": 365}
+    # As the composed default trial of this version, and as that of the version before the option.
+    assert trial_identity(TRIAL | {"env": env | {"max_filled_h": value}}) == trial_identity(TRIAL | {"env": env})
+    assert trial_identity(TRIAL | {"env": env | {"test_days": 364}}) != trial_identity(TRIAL | {"env": env})
+
+
+def test_the_default_trial_has_the_identity_of_a_version_without_added_options():
+    now = OmegaConf.to_container(compose([]), resolve=True)
+    before = deepcopy(now)
+    for part in [before["env"], before["battery"], before["train"]]:
+        for option in (*ADDED_OPTIONS[part["_target_"]],):
+            part.pop(option, None)
+    assert trial_identity(now) == trial_identity(before)
 
 
 def test_moved_data_keep_the_identity(prices, tmp_path):

@@ -76,10 +76,14 @@ def _audit_run(given: dict[str, str], period: str, moments: int, seed: int) -> t
     return audit_policy(build_experiment(config), run, period, moments, seed, Console()), run
 
 
+def _override(key: str, value: str) -> str:
+    return key if key.startswith("~") else f"{key}={value}"
+
+
 def _audit_function(given: dict[str, str], period: str, moments: int, seed: int) -> tuple[Any, Path]:
     make = DecisionFunction(name=given["decide"])
     in_forked_processes("decide", make.check)
-    config = compose([f"{key}={value}" for key, value in given.items() if key != "decide"])
+    config = compose([_override(key, value) for key, value in given.items() if key != "decide"])
     resolve(config)
     env = build_part(config, "env")
     from rich.console import Console

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from battery_lab.envs.battery.bid_plots import bid_panels
-from battery_lab.envs.battery.week_plot import POLICY, Frames, best_week, median_week, week_panel, words
+from battery_lab.envs.battery.week_plot import POLICY, Frames, best_week, in_gap, median_week, week_panel, words
 from battery_lab.report import Panel
 from battery_lab.report.plot_style import BLUE, GREY, ORANGE, colours, legend_above, number_axis, short, symlog
 
@@ -29,7 +29,11 @@ def panels(frame: pd.DataFrame, currency: str, baselines: Frames) -> list[Panel]
         frame: a frame from ``Dispatch.frame``.
         currency: currency of prices and money.
         baselines: frames of other policies over the same period, by name.
+
+    The rows of gaps, in which no battery can do anything, count in no plot.
     """
+    known = frame[~in_gap(frame)]
+    others = {name: other[~in_gap(other)] for name, other in baselines.items()}
     return [
         week_panel(
             "A median week",
@@ -47,11 +51,11 @@ def panels(frame: pd.DataFrame, currency: str, baselines: Frames) -> list[Panel]
             currency,
             baselines,
         ),
-        _months(frame, currency, baselines),
-        _days(frame, currency, baselines),
-        _soc(frame, baselines),
-        _trading(frame, currency),
-        *bid_panels(frame, currency),
+        _months(known, currency, others),
+        _days(known, currency, others),
+        _soc(known, others),
+        _trading(known, currency),
+        *bid_panels(known, currency),
     ]
 
 

@@ -50,7 +50,8 @@ class BatteryMarket:
     metric_names: ClassVar[tuple[str, ...]] = tuple(LABELS)
     evaluation_overrides: ClassVar[tuple[str, ...]] = (
         *("market", "battery"),
-        *("env.price_lag", "env.validation_days", "env.test_days", "env.skip_last_days", "env.baselines"),
+        *("env.price_lag", "env.validation_days", "env.test_days", "env.skip_last_days", "env.max_filled_h"),
+        "env.baselines",
     )
     data_paths: ClassVar[tuple[str, ...]] = ("market.path",)
 

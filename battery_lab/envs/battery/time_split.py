@@ -11,8 +11,8 @@ from battery_lab.common.errors import ConfigError, DataError, require
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.market.market_series import MarketSeries
 
-# A period is evaluated around its gaps, but not if these are most of it.
-MOST_GAPS = 0.5
+# A period is evaluated around its gaps, but not if these, with what was filled, are most of it.
+MOST_MISSING = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,24 +90,30 @@ def split_time(
 
 
 def _check_evaluated(series: MarketSeries, period: str, rows: tuple[int, int], max_filled_h: float | None) -> None:
-    """Raise DataError if gaps are most of an evaluated period, or too long a stretch of it was filled."""
+    """Raise DataError if most of an evaluated period is missing, or too long a stretch of filled prices touches it."""
     evaluated = series.rows(*rows)
-    share = float(evaluated.gap.mean())
-    if share > MOST_GAPS:
-        where = evaluated.local_start[int(np.argmax(evaluated.gap))]
+    # Short filled stretches are no harm, unless there are so many that most prices are invented.
+    missing = evaluated.gap if max_filled_h is None else evaluated.gap | evaluated.is_filled
+    share = float(missing.mean())
+    if share > MOST_MISSING:
+        where = evaluated.local_start[int(np.argmax(missing))]
+        filled = float((missing & ~evaluated.gap).mean())
+        of_these = f" (filled in {filled:.0%}, which env.max_filled_h=null accepts)" if filled else ""
         raise DataError(
-            f"market {series.name} has no price in {share:.0%} of the {period} period, first from {where}: add the "
-            f"files that are missing, or move the period (env.skip_last_days, env.{period}_days)"
+            f"market {series.name} has no price in {share:.0%} of the {period} period{of_these}, first from {where}: "
+            f"add the files that are missing, or move the period (env.skip_last_days, env.{period}_days)"
         )
     if max_filled_h is None or not evaluated.is_filled.any():
         return
-    edges = np.flatnonzero(np.diff(evaluated.is_filled, prepend=False, append=False))
-    length_h = (edges[1::2] - edges[::2]) * series.interval_h
+    # Whole stretches count, also those that begin before the period or end after it.
+    edges = np.flatnonzero(np.diff(series.is_filled, prepend=False, append=False))
+    first, end = edges[::2], edges[1::2]
+    length_h = np.where((first < rows[1]) & (end > rows[0]), (end - first) * series.interval_h, 0.0)
     if length_h.max() > max_filled_h + 1e-9:
         longest = int(np.argmax(length_h))
         raise DataError(
             f"market {series.name} has {length_h[longest]:.4g} h of filled prices from "
-            f"{evaluated.local_start[int(edges[2 * longest])]} in the {period} period, where at most "
+            f"{series.local_start[int(first[longest])]} in the {period} period, where at most "
             f"env.max_filled_h={max_filled_h:g} may be filled: choose market.gaps=fill_or_split with "
             f"market.max_gap_h={max_filled_h:g} or less, so that the period is evaluated around the gap"
         )

@@ -23,16 +23,23 @@ Frames = Mapping[str, pd.DataFrame]
 def weeks(frame: pd.DataFrame) -> list[pd.DataFrame]:
     """Return the complete local weeks, Monday to Sunday; the whole period if it has none.
 
-    A week with a clock change is complete with one hour less or more.
+    A week with a clock change is complete with one hour less or more, and one with a gap is not complete.
     """
     local = frame["local_start"].dt.tz_localize(None)
     monday = local.dt.normalize() - pd.to_timedelta(local.dt.day_of_week, unit="D")
     groups = [week for _, week in frame.groupby(monday.to_numpy())]
     rows = max((len(week) for week in groups), default=0)
     complete = [
-        week for week in groups if week["local_start"].dt.day_of_week.nunique() == 7 and len(week) >= 0.98 * rows
+        week
+        for week in groups
+        if week["local_start"].dt.day_of_week.nunique() == 7 and len(week) >= 0.98 * rows and not in_gap(week).any()
     ]
     return complete or [frame]
+
+
+def in_gap(frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return (T,) True in the rows of gaps; frames of earlier versions do not mark them."""
+    return frame["gap"].to_numpy(np.bool_) if "gap" in frame else np.zeros(len(frame), np.bool_)
 
 
 def median_week(frame: pd.DataFrame) -> pd.DataFrame:
@@ -83,7 +90,7 @@ def week_panel(
 
 
 def _draw_price(axes: Axes, week: pd.DataFrame, currency: str) -> None:
-    axes.plot(_hours(week), week["price"], color=GREY, linewidth=1.0, drawstyle="steps-post")
+    axes.plot(_hours(week), week["price"].mask(in_gap(week)), color=GREY, linewidth=1.0, drawstyle="steps-post")
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set_ylabel(f"price,\n{currency}/MWh")
 

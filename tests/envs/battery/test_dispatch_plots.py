@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -213,3 +214,47 @@ def test_the_frame_of_a_dispatch_can_be_drawn() -> None:
     )
     frame = Dispatch.replay(problem, np.tile([10.0, -10.0], 6 * 288)).frame()
     assert len([svg(panel, "p") for panel in dispatch_plots.panels(frame, "EUR", {"rule": frame})]) == 6
+
+
+def without_ids(panel: Any) -> str:
+    """Return a drawn panel without the ids of its markers and cuts, which differ each time."""
+    return re.sub(r"p-[mp][0-9a-f]{10}", "", svg(panel, "p"))
+
+
+def gapped_weeks() -> pd.DataFrame:
+    """Return four weeks of which the middle two are in a gap, without a profit, except for their first and last day."""
+    frame = weekly(5, 0, 0, 9).assign(gap=False)
+    frame.loc[168 + 24 : 3 * 168 - 25, "gap"] = True
+    return frame
+
+
+def test_a_week_with_a_gap_is_not_complete() -> None:
+    frame = gapped_weeks()
+    assert [week["profit"].iloc[0] for week in week_plot.weeks(frame)] == [5, 9]
+    frame["gap"] = True
+    assert len(week_plot.weeks(frame)) == 1
+
+
+def test_no_plot_counts_the_rows_of_a_gap() -> None:
+    frame = gapped_weeks()
+    frame.loc[frame["gap"], ["price", "soc"]] = [9_999.0, 0.0]
+    known = frame[~frame["gap"]]
+    for title in ("Days by profit", "Profit by month", "State of charge", "Prices bought and sold at"):
+        plots = [without_ids(panel_of(title, one, {"rule": one})) for one in (frame, known)]
+        assert plots[0] == plots[1], title
+    days = drawn(panel_of("Days by profit", frame)).axes[0]
+    assert "of 16 days" in days.get_title()
+    (label,) = drawn(panel_of("Profit by month", frame)).axes[0].get_xticklabels()
+    assert "16 d" in label.get_text()
+    assert drawn(panel_of("A median week", frame.assign(gap=np.arange(len(frame)) < 400)))
+
+
+def test_bids_of_a_gap_leave_no_cell_empty() -> None:
+    frame = gapped_weeks()
+    for side, price in (("bid_per_mwh", 40.0), ("offer_per_mwh", 60.0)):
+        frame[side] = np.where(frame["gap"], np.nan, price)
+    plots = [
+        without_ids(panel_of("Bids and offers by hour and state of charge", one))
+        for one in (frame, frame[~frame["gap"]])
+    ]
+    assert plots[0] == plots[1]

@@ -149,6 +149,33 @@ def test_a_long_filled_stretch_is_refused_in_evaluated_time_only(tmp_path, first
     assert make_world(tmp_path, series=series, max_filled_h=None).digest
 
 
+@pytest.mark.parametrize("period", ["validation", "test"])
+def test_a_period_of_mostly_filled_prices_is_refused_unless_any_are_accepted(tmp_path, period):
+    filled = np.zeros(DAYS * PER_DAY, bool)
+    rows = slice(TEST - 3 * PER_DAY, TEST) if period == "validation" else slice(TEST, None)
+    filled[rows] = True
+    # No stretch is longer than three hours.
+    filled[rows.start :: 37] = False
+    series = make_series(wavy_prices(DAYS), filled=filled)
+    with pytest.raises(DataError, match=rf"no price in 97% of the {period} period \(filled in 97%.*max_filled_h=null"):
+        make_world(tmp_path, series=series)
+    assert make_world(tmp_path, series=series, max_filled_h=None).digest
+    gap = np.zeros(DAYS * PER_DAY, bool)
+    gap[rows.start : rows.start + 100] = True
+    filled[rows.start : rows.start + 100] = False
+    with pytest.raises(DataError, match=rf"of the {period} period \(filled in"):
+        make_world(tmp_path, series=replace(series, gap=gap, filled=filled))
+
+
+@pytest.mark.parametrize(("first", "period"), [(TEST - 36, "validation"), (TEST - 3 * PER_DAY - 60, "validation")])
+def test_a_long_filled_stretch_is_refused_also_across_the_border_of_a_period(tmp_path, first, period):
+    filled = np.zeros(DAYS * PER_DAY, bool)
+    filled[first : first + 72] = True
+    series = make_series(wavy_prices(DAYS), filled=filled)
+    with pytest.raises(DataError, match=f"6 h of filled prices from .* in the {period} period"):
+        make_world(tmp_path, series=series)
+
+
 def test_results_say_how_much_is_missing_and_evaluated(tmp_path):
     filled = np.zeros(DAYS * PER_DAY, bool)
     filled[[100, 200, TEST - 5, TEST + 5, TEST + 6]] = True
