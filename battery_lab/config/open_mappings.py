@@ -8,6 +8,7 @@ anything in it. The class that receives it checks its keys.
 from __future__ import annotations
 
 import functools
+import warnings
 from typing import Any
 
 import hydra
@@ -44,7 +45,15 @@ def _holds_plain_values(mapping: DictConfig) -> bool:
 def install() -> None:
     """Have Hydra open these mappings in every configuration that it composes, before it applies overrides."""
     compose: Any = ConfigLoaderImpl._compose_config_from_defaults_list
-    if hasattr(compose, "__wrapped__") or not hydra.__version__.startswith(HYDRA_VERSION):
+    if hasattr(compose, "__wrapped__"):
+        return
+    if not hydra.__version__.startswith(HYDRA_VERSION):
+        # Python shows a warning of one place once.
+        warnings.warn(
+            f"Hydra {hydra.__version__} is not {HYDRA_VERSION}x: new keys of mappings such as market.columns need a + "
+            "before them",
+            stacklevel=1,
+        )
         return
 
     @functools.wraps(compose)

@@ -36,6 +36,7 @@ COLUMNS = {
 
 # AUD per MWh. AEMC, schedules of reliability settings: the market floor price, and the market price cap from each date.
 FLOOR = -1_000.0
+ROUNDING = 0.015  # files hold prices at a limit that are a cent beyond it
 CAPS = {
     "1998-12-01": 5_000.0,
     "2002-04-01": 10_000.0,
@@ -91,7 +92,8 @@ class AemoMarket(FileMarket):
         """Return the market's floor and its cap of that year: no regional price is beyond them."""
         dates, caps = np.array(list(CAPS), "datetime64[s]"), np.array(list(CAPS.values()))
         nem_time = stamps + np.timedelta64(10, "h")
-        return FLOOR, caps[np.maximum(np.searchsorted(dates, nem_time, "right") - 1, 0)]
+        cap = caps[np.maximum(np.searchsorted(dates, nem_time, "right") - 1, 0)]
+        return FLOOR - ROUNDING, cap + ROUNDING
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file, with ``demand_mw``."""

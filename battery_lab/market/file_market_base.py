@@ -41,6 +41,7 @@ TimeZone = Annotated[
 Name = Annotated[str, Field(min_length=1), Rule("a name in the files")]
 PriceLimit = Annotated[float, Field(ge=-1_000_000, le=1_000_000), Unit("currency per MWh")]
 Price = Annotated[float, Unit("currency per MWh")]
+PriceRange = Annotated[tuple[Price, Price], Rule("exactly two numbers, the lowest and the highest price")]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), Rule("an ISO 4217 code such as EUR")]
 
 # Prices of nodes, hubs and zones go beyond the caps of offers, of which the highest was 9,000 USD per MWh (Texas until
@@ -72,7 +73,7 @@ class FileMarket(ABC):
     currency: Currency
     price_floor: PriceLimit | None
     price_cap: PriceLimit | None
-    price_range: tuple[Price, Price] | None
+    price_range: PriceRange | None
     interval_minutes: Literal[5, 6, 10, 12, 15, 20, 30, 60] | None
     gaps: Literal["refuse", "fill", "split", "fill_or_split"]
     max_gap_h: Annotated[float, Field(gt=0), Unit("hours")]

@@ -9,6 +9,8 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +24,10 @@ from battery_lab.market.rows_with_source import row_error
 CSV_SUFFIXES = (".csv", ".csv.gz")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 # Files that may hold prices and that no market reads, in a folder with files that one reads.
-PACKED_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".xlsx", ".xls", ".ods")
+PACKED_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
+SHEET_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".feather", ".tsv")
+# These hold prices if they look like a table: many folders have a readme.
+TEXT_SUFFIXES = (".txt", ".dat")
 HEADER = "header"
 
 
@@ -34,7 +39,8 @@ def find_files(path: str, suffixes: Sequence[str]) -> list[Path]:
         suffixes: lower-case file endings; the case of the file name does not matter.
 
     Raises:
-        DataError: no such file exists, or a folder also has archives, spreadsheets or tables that would be left out.
+        DataError: no such file exists, or a folder also has archives, spreadsheets, tables or folders with such files
+            that would be left out.
     """
     source = Path(path).expanduser()
     if source.is_file():
@@ -43,7 +49,7 @@ def find_files(path: str, suffixes: Sequence[str]) -> list[Path]:
         files = sorted(file for file in source.iterdir() if file.is_file() and _is_data(file, suffixes))
         if not files:
             raise DataError(f"market.path={path}: the folder has no {' or '.join(suffixes)} file. Unpack any archives")
-        _check_complete(path, source, files)
+        _check_complete(path, source, files, suffixes)
         return files
     files = sorted(Path(name) for name in glob.glob(str(source), recursive=True) if Path(name).is_file())
     if not files:
@@ -60,16 +66,34 @@ def _checked(files: list[Path], suffixes: Sequence[str]) -> list[Path]:
     return files
 
 
-def _check_complete(path: str, folder: Path, files: Sequence[Path]) -> None:
+def _check_complete(path: str, folder: Path, files: Sequence[Path], suffixes: Sequence[str]) -> None:
     """Raise DataError if a folder has other files that may hold prices, except archives that were unpacked here."""
     names = {file.name for file in files}
-    others = sorted(file for file in folder.iterdir() if file.is_file() and file not in files)
-    for file in others:
-        if _is_data(file, PACKED_SUFFIXES + PARQUET_SUFFIXES) and not _is_unpacked(file, names):
+    ending = max((end for end in suffixes if files[0].name.lower().endswith(end)), key=len)
+    here = f"{path.rstrip('/')}/*{files[0].name[-len(ending) :]}"
+    for other in sorted(set(folder.iterdir()) - set(files)):
+        if other.is_dir() and not other.name.startswith("."):
+            inside = next((file for file in sorted(other.iterdir()) if _is_data(file, suffixes)), None)
+            if inside is not None:
+                raise DataError(
+                    f"market.path={path}: the folder also has {other.name}/{inside.name}, which would be left out. "
+                    f"Name the files to read: market.path='{here}' without folders below it, or with them "
+                    f"'{here.replace('/*', '/**/*')}'"
+                )
+        elif _may_hold_prices(other) and not _is_unpacked(other, names):
             raise DataError(
-                f"market.path={path}: the folder also has {file.name}, which would be left out. Unpack or convert it "
-                f"and move it away, or name the files to read: market.path='{path.rstrip('/')}/*{files[0].suffix}'"
+                f"market.path={path}: the folder also has {other.name}, which would be left out. Unpack or convert it "
+                f"and move it away, or name the files to read: market.path='{here}'"
             )
+
+
+def _may_hold_prices(file: Path) -> bool:
+    """Return whether a file that no market reads may hold prices."""
+    if _is_data(file, TEXT_SUFFIXES):
+        with suppress(OSError), file.open(errors="replace") as lines:
+            second = next((line for line in islice(lines, 1, 50) if line.strip()), "")
+            return any(mark in second for mark in ",;\t|") and any(letter.isdigit() for letter in second)
+    return _is_data(file, PACKED_SUFFIXES + SHEET_SUFFIXES + PARQUET_SUFFIXES)
 
 
 def _is_unpacked(file: Path, names: set[str]) -> bool:

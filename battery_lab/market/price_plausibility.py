@@ -44,8 +44,8 @@ def check_prices(rows: Rows, limits: Range, source: str) -> None:
     wrong = (price < low) | (price > high)
     if wrong.any():
         i = int(np.argmax(wrong))
-        first = f"the price is {price[i]:,.6g} at {rows.stamp(i)}, beyond {source}, {low[i]:,.6g} to {high[i]:,.6g}"
-        widest = [f"{np.floor(np.nanmin(price)):.6g}", f"{np.ceil(np.nanmax(price)):.6g}"]
+        first = f"the price is {price[i]:,.10g} at {rows.stamp(i)}, beyond {source}, {low[i]:,.10g} to {high[i]:,.10g}"
+        widest = [f"{np.floor(np.nanmin(price)):.0f}", f"{np.ceil(np.nanmax(price)):.0f}"]
         remedy = (
             "Correct the row, or leave the price empty and choose market.gaps=fill or split; if the price is right, "
             f"allow it: market.price_range=[{','.join(widest)}]"

@@ -14,7 +14,7 @@ from battery_lab.common.errors import DataError
 
 # Beyond any price or power in any unit: 1e15 is a billion times a large power system in MW.
 LARGEST = 1e15
-MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
+MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "#N/A", "-")
 
 
 def row_error(file: Path, row: int, problem: str, remedy: str) -> DataError:

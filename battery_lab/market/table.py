@@ -13,7 +13,7 @@ from pydantic import Field
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Unit, options
 from battery_lab.market.file_market_base import FileMarket, TimeZone
-from battery_lab.market.price_files import CSV_SUFFIXES, PARQUET_SUFFIXES, check_unique, read_file
+from battery_lab.market.price_files import CSV_SUFFIXES, HEADER, PARQUET_SUFFIXES, check_unique, plain, read_file
 from battery_lab.market.row_selection import join_names
 from battery_lab.market.rows_with_source import row_error, to_numbers
 from battery_lab.market.timestamps import check_format, check_stamps, parse_stamps
@@ -58,7 +58,8 @@ class TableMarket(FileMarket):
         super().__post_init__()
         if self.timestamp_format is not None:
             check_format("market.timestamp_format", self.timestamp_format)
-        for name in self.columns:
+        for name, column in self.columns.items():
+            require(bool(column), f"market.columns.{name}", "must name a column of the files", column)
             usable = name.isidentifier() and name not in RESERVED
             require(usable, "market.columns", f"must have names of letters, digits and _ other than {RESERVED}", name)
         for name in self.lead_h:
@@ -90,6 +91,12 @@ class TableMarket(FileMarket):
         for name, column in {"price": self.price, **self.columns}.items():
             field = "market.price" if name == "price" else f"market.columns.{name}"
             frame[name] = to_numbers(file, row, self._column(file, table, field, column), column)
+        frame.attrs["notes"] = [
+            f"{file.name}: the column {column!r} is used, and not {other!r}, which has nearly the same name"
+            for column in (self.timestamp, self.price, *self.columns.values())
+            for other in table.attrs[HEADER]
+            if other not in (self.timestamp, self.price, *self.columns.values()) and plain(other) == plain(column) != ""
+        ]
         return frame
 
     def _column(self, file: Path, table: pd.DataFrame, field: str, name: str) -> pd.Series:

@@ -7,12 +7,13 @@ from typing import Any
 
 import hydra
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import OmegaConf
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.config.build import build_part
 from battery_lab.config.compose import compose
-from battery_lab.config.open_mappings import HYDRA_VERSION
+from battery_lab.config.open_mappings import HYDRA_VERSION, install
 from battery_lab.config.stored_trial import store_trial, trial
 
 TABLE = ["market=table", "market.path=x.csv", "market.time_zone=UTC", "market.currency=EUR"]
@@ -104,3 +105,10 @@ def test_the_keys_of_a_mapping_are_checked_by_its_option():
     config = compose([*TABLE, "market.columns={demand_mw: load}", "market.lead_h={demand: 12}"])
     with pytest.raises(ConfigError, match=r"market\.lead_h must name columns of market\.columns.*got 'demand'"):
         build_part(config, "market")
+
+
+def test_another_version_of_hydra_is_named(monkeypatch):
+    monkeypatch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", lambda *_: None)
+    monkeypatch.setattr(hydra, "__version__", "9.9.0")
+    with pytest.warns(UserWarning, match=r"Hydra 9\.9\.0 is not 1\.3\.x: new keys of mappings .* need a \+"):
+        install()

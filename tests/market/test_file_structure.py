@@ -73,7 +73,20 @@ def february(folder: Path) -> Path:
     return files.write(folder / "february.csv", files.AEMO_HEADER, rows)
 
 
-@pytest.mark.parametrize("other", ["january.zip", "january.7z", "january.XLSX", "january.parquet", "january.tar.gz"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        "january.zip",
+        "january.7z",
+        "january.XLSX",
+        "january.parquet",
+        "january.tar.gz",
+        "january.tsv",
+        "january.xlsm",
+        "january.xlsb",
+        "january.feather",
+    ],
+)
 def test_a_folder_with_files_that_would_be_left_out_is_refused(tmp_path: Path, other: str) -> None:
     february(tmp_path)
     (tmp_path / other).write_bytes(b"PK")
@@ -81,6 +94,60 @@ def test_a_folder_with_files_that_would_be_left_out_is_refused(tmp_path: Path, o
         files.read("aemo", tmp_path)
     glob = str(caught.value).partition("market.path='")[2].rstrip("'")
     assert len(files.read("aemo", glob)) == 2
+
+
+@pytest.mark.parametrize("other", ["january.txt", "january.dat"])
+def test_a_text_file_that_looks_like_a_table_is_refused(tmp_path: Path, other: str) -> None:
+    february(tmp_path)
+    (tmp_path / other).write_text("Read the terms of use.\n\nVersion 2\n")
+    assert len(files.read("aemo", tmp_path)) == 2
+    (tmp_path / other).write_text("stamp;price\n2024-01-01;5\n")
+    with pytest.raises(DataError, match=rf"the folder also has {other}, which would be left out"):
+        files.read("aemo", tmp_path)
+
+
+def test_a_folder_below_with_files_that_would_be_left_out_is_refused(tmp_path: Path) -> None:
+    file = february(tmp_path)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "readme.md").write_text("none")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "x.csv").write_text("x")
+    assert len(files.read("aemo", tmp_path)) == 2
+    later = files.aemo_rows(datetime(2024, 2, 1, 0, 10, tzinfo=UTC), [3.0, 4.0])
+    files.write(tmp_path / "march" / "march.csv", files.AEMO_HEADER, later)
+    with pytest.raises(DataError, match="the folder also has march/march.csv, which would be left out") as caught:
+        files.read("aemo", tmp_path)
+    globs = str(caught.value).split("'")[1::2]
+    assert [len(files.read("aemo", glob)) for glob in globs] == [2, 4]
+    gzipped = gzip.compress(file.read_bytes())
+    file.unlink()
+    (tmp_path / "february.csv.gz").write_bytes(gzipped)
+    with pytest.raises(DataError, match=r"/\*\.csv\.gz'"):
+        files.read("aemo", tmp_path)
+
+
+def test_a_column_of_nearly_the_same_name_is_noted(tmp_path: Path) -> None:
+    for other in (" price", "Price"):
+        file = files.write(tmp_path / "x.csv", f"timestamp,price,{other}", ROWS)
+        series = files.read("table", file, **BERLIN)
+        assert list(series.price) == [5, 6]
+        assert f"x.csv: the column 'price' is used, and not {other!r}, which has nearly the same name" in series.notes
+        both = files.read("table", file, **BERLIN, **{"columns.other": other})
+        assert not any("nearly" in note for note in both.notes)
+
+
+def test_a_column_without_a_name_is_an_option_error() -> None:
+    with pytest.raises(Exception, match=r"market.columns.a must name a column of the files, got ''"):
+        files.market("table", "x.csv", **BERLIN, **{"columns.a": ""})
+
+
+@pytest.mark.parametrize("cell", ["#N/A", "-"])
+def test_cells_of_spreadsheets_without_a_number_are_missing(tmp_path: Path, cell: str) -> None:
+    file = files.write(
+        tmp_path / "x.csv", "timestamp,price", [*[row.rsplit(",", 1)[0] for row in ROWS], f"2024-01-01 02:00,{cell}"]
+    )
+    series = files.read("table", file, gaps="split", **BERLIN)
+    assert list(series.gap) == [False, False, True]
 
 
 def test_an_archive_that_was_unpacked_beside_it_is_no_error(tmp_path: Path) -> None:

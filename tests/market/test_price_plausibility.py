@@ -22,7 +22,7 @@ def table(folder: Path, prices: list[Any]) -> Path:
     return files.write(folder / "x.csv", "timestamp,price", [f"{s},{p}" for s, p in zip(stamps, prices, strict=True)])
 
 
-@pytest.mark.parametrize("price", [1e9, -1e9, 999_999, 60_000])
+@pytest.mark.parametrize("price", [1e9, -1e9, 999_999, 60_000, 1_234_564, -1_234_564.25])
 def test_a_price_that_no_market_settles_is_refused_with_its_row_and_the_ways_on(tmp_path: Path, price: float) -> None:
     file = table(tmp_path, [*ORDINARY[:5], price, *ORDINARY])
     with pytest.raises(DataError, match=r"x.csv, row 7: the price is .*beyond what is plausible") as caught:
@@ -59,6 +59,18 @@ def test_a_range_is_a_rule_of_its_own(tmp_path: Path) -> None:
     assert isinstance(caught.value.__cause__ or caught.value, ConfigError)
 
 
+def test_a_price_just_beyond_a_range_is_shown_in_full(tmp_path: Path) -> None:
+    file = table(tmp_path, [*ORDINARY, 15_000.01])
+    with pytest.raises(DataError, match=r"the price is 15,000\.01 at .*, 0 to 15,000"):
+        files.read("table", file, price_range=[0.0, 15_000.0], **BERLIN)
+
+
+@pytest.mark.parametrize("value", [[1.0], [1.0, 2.0, 3.0], 5.0, ["a", "b"]])
+def test_a_range_of_other_than_two_numbers_is_an_option_error(value: Any) -> None:
+    with pytest.raises(Exception, match="market.price_range must be exactly two numbers, the lowest and the highest"):
+        files.market("table", "x.csv", price_range=value, **BERLIN)
+
+
 @pytest.mark.parametrize(
     ("day", "price", "allowed"),
     [
@@ -69,6 +81,9 @@ def test_a_range_is_a_rule_of_its_own(tmp_path: Path) -> None:
         ((2025, 7, 2), 20_301.0, False),
         ((2030, 1, 1), 25_000.0, True),  # no cap is known yet
         ((2024, 1, 1), -1_000.0, True),
+        ((2024, 1, 1), -1_000.01, True),  # rounding
+        ((2022, 6, 29), 15_100.01, True),
+        ((2024, 1, 1), -1_000.02, False),
         ((2024, 1, 1), -1_000.5, False),
     ],
 )

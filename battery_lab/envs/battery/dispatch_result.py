@@ -88,8 +88,8 @@ class Dispatch:
     def frame(self) -> pd.DataFrame:
         """Return one row per interval, in the market's currency, MW and MWh.
 
-        ``filled`` marks prices that repeat the last one. In a ``gap``, the price is not known, and the last one stands
-        in its place.
+        ``filled`` marks prices that repeat the last one. In a ``gap``, the price or another column is
+        missing; a price that is missing is the last one before it.
         """
         transition = self.transition
         return pd.DataFrame(
