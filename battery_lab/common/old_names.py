@@ -173,6 +173,10 @@ ADDED_OPTIONS: dict[str, dict[str, object]] = {
 ACCEPTING_OPTIONS: dict[str, tuple[str, ...]] = {
     "battery_lab.envs.battery.environment.BatteryMarket": ("max_filled_h",),
 }
+# Class -> options that have an effect only if another option has a value: option -> (other option, its value).
+CONDITIONAL_OPTIONS: dict[str, dict[str, tuple[str, object]]] = {
+    "battery_lab.envs.battery.environment.BatteryMarket": {"bid_levels": ("actions", "bids")},
+}
 ORIGINAL_MODULES = {new: old for old, new in MODULES.items()}
 # Modules that were renamed a second time, under their name in between.
 MODULES |= {

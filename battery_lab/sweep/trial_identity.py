@@ -10,7 +10,7 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
-from battery_lab.common.old_names import ACCEPTING_OPTIONS, ADDED_OPTIONS, original_name
+from battery_lab.common.old_names import ACCEPTING_OPTIONS, ADDED_OPTIONS, CONDITIONAL_OPTIONS, original_name
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.trial_digest import trial_digest
 from battery_lab.config.custom_source_files import custom_module_files
@@ -27,7 +27,8 @@ def trial_identity(config: Mapping[str, Any]) -> str:
 
     A path counts as the contents of its file or folder: moved data give the same digest, changed data another one. So
     do the modules outside the lab that parts of the trial come from. A class counts under its first name, so that a
-    sweep of an earlier version finds its trials. Options that only accept or refuse the data do not count.
+    sweep of an earlier version finds its trials. Options without an effect on results do not count: those that
+    only accept or refuse the data, and those of other actions.
 
     Args:
         config: composed configuration as plain values.
@@ -42,8 +43,11 @@ def _with_contents(key: str, value: Any) -> Any:
         return original_name(str(value))
     if isinstance(value, Mapping):
         part = str(value.get(TARGET))
-        added, accepting = ADDED_OPTIONS.get(part, {}), ACCEPTING_OPTIONS.get(part, ())
-        counted = {name: child for name, child in value.items() if name not in accepting}
+        added, without_effect = ADDED_OPTIONS.get(part, {}), set(ACCEPTING_OPTIONS.get(part, ()))
+        for name, (other, needed) in CONDITIONAL_OPTIONS.get(part, {}).items():
+            if value.get(other) != needed:
+                without_effect.add(name)
+        counted = {name: child for name, child in value.items() if name not in without_effect}
         kept = {name: child for name, child in counted.items() if name not in added or child != added[name]}
         return {name: _with_contents(str(name), child) for name, child in kept.items()}
     if isinstance(value, list):

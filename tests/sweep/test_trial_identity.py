@@ -79,6 +79,14 @@ def test_options_that_only_refuse_data_keep_the_identity(value):
     assert trial_identity(TRIAL | {"env": env | {"test_days": 364}}) != trial_identity(TRIAL | {"env": env})
 
 
+def test_prices_of_discrete_bids_count_only_with_bids():
+    env = {"_target_": "battery_lab.envs.battery.environment.BatteryMarket", "actions": "auto"}
+    assert trial_identity(TRIAL | {"env": env | {"bid_levels": 5}}) == trial_identity(TRIAL | {"env": env})
+    env["actions"] = "bids"
+    assert trial_identity(TRIAL | {"env": env | {"bid_levels": 5}}) != trial_identity(TRIAL | {"env": env})
+    assert trial_identity(TRIAL | {"env": env | {"bid_levels": 9}}) == trial_identity(TRIAL | {"env": env})
+
+
 def test_the_default_trial_has_the_identity_of_a_version_without_added_options():
     now = OmegaConf.to_container(compose([]), resolve=True)
     before = deepcopy(now)
