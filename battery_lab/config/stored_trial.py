@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from battery_lab.common.errors import ConfigError, LabError, damaged
 from battery_lab.common.flat_keys import leaves
-from battery_lab.common.old_names import ADDED_OPTIONS, current_name
+from battery_lab.common.old_names import ACCEPTING_OPTIONS, ADDED_OPTIONS, current_name
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.trial_digest import CHOICES
 from battery_lab.config.compose import compose
@@ -18,9 +18,9 @@ from battery_lab.config.hydra_error_messages import no_key
 from battery_lab.config.open_mappings import open_mappings
 from battery_lab.config.override_kinds import SWEEP_GROUPS, check_groups, group_of, is_group, yaml_value
 
-# Keys that may change when a run is resumed: the budget, where results are kept, and what only accepts or
-# refuses the data. A change of any other key would make it another trial.
-MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun", "sweep.", "rollout.cache", "env.max_filled_h")
+# Keys that may change when a run is resumed: the budget, and where results are kept. So may options that only accept
+# or refuse the data. A change of any other key would make it another trial.
+MAY_CHANGE = ("train.", "tracking", "outputs", "resume", "rerun", "sweep.", "rollout.cache")
 
 
 def store_trial(config: DictConfig, folder: Path) -> None:
@@ -137,12 +137,18 @@ def _check_exists(key: str, stored: DictConfig) -> None:
         raise ConfigError(no_key(key, cast(dict[str, Any], OmegaConf.to_container(stored, resolve=False))))
 
 
+def _is_accepting(key: str, values: Mapping[str, Any]) -> bool:
+    """Return whether a key is an option that only accepts or refuses the data."""
+    part, _, option = key.rpartition(".")
+    return option in ACCEPTING_OPTIONS.get(str(values.get(f"{part}._target_")), ())
+
+
 def check_resumed(config: DictConfig, folder: Path) -> None:
     """Raise LabError where a resumed run would become another trial."""
     trials = (load_trial(folder), config)
     stored, resumed = (leaves(OmegaConf.to_container(trial, resolve=False)) for trial in trials)
     changed = sorted(key for key in stored.keys() | resumed.keys() if stored.get(key) != resumed.get(key))
-    changed = [key for key in changed if not key.startswith(MAY_CHANGE)]
+    changed = [key for key in changed if not key.startswith(MAY_CHANGE) and not _is_accepting(key, stored)]
     if changed:
         keys = " and ".join(changed)
         raise LabError(

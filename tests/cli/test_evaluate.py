@@ -45,6 +45,14 @@ def test_evaluating_at_another_wear_price_changes_profit_and_not_revenue(evaluat
     assert at_25 == pytest.approx(2.5 * wear)
 
 
+def test_a_bound_on_filled_prices_and_columns_of_a_stored_market_may_change(evaluate):
+    # write_market gives no columns, so that a new one can be removed again.
+    output, _ = evaluate("env.max_filled_h=null", "+market.columns.again=price", "~market.columns.again")
+    assert output.status == 0, output.err
+    output, _ = evaluate("+algo.lr=1")
+    assert output.status != 0 and "algo.lr=1" in output.err or "algo.lr cannot change" in output.err
+
+
 def test_evaluating_on_another_market_uses_its_prices(evaluate, finished, tmp_path: Path):
     other = [choice for choice in write_market(tmp_path / "other", seed=5) if not choice.startswith("outputs=")]
     output, again = evaluate(*other)
