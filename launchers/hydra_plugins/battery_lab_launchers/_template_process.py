@@ -51,6 +51,7 @@ def main() -> None:
     if os.environ.get(MATPLOTLIB_FOLDER) != folder:
         # Matplotlib cannot write to its folder, made a temporary one, and removes that when a process exits: this one,
         # but also each trial forked from it, while others use the folder.
+        connection.detach()  # open until the folder is gone: the launcher kills this process once it is closed
         sys.exit(1)
     printed = _detach_output()
     _end_library_threads()
