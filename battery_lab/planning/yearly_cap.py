@@ -7,7 +7,7 @@ m x its discharge, plus m x allowance.
 With a daily cap besides, each price needs the values of stored energy under that cap, which are expensive. So a coarse
 grid finds the price first. At this price, the values are computed on the fine grid, and schedules at prices close to it
 follow these values. On a short period, throughput falls in steps: no price is close to the cap, and these schedules
-earn too little. There the values are computed at each price of the search.
+earn too little. There the values are computed for every price of the search.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class YearlyCap:
         return Search(sides, min(bounds), near.price)
 
     def with_daily_cap_at_each_price(self, price: float) -> Search:
-        """Return the plans around the cap that keep the daily one, on values at each price of a search from one."""
+        """Return the plans around the cap that keep the daily one, on values for every price of a search from one."""
         bounds: list[float] = []
 
         def plan_at(other: float) -> PricedPlan:
