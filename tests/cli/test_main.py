@@ -104,6 +104,7 @@ def test_the_help_of_train_shows_every_group_without_heavy_imports(tmp_path: Pat
         "reward/term: ",
     ):
         assert words in out
-    assert max(len(line) for line in out.splitlines()) <= 120
+    # Hydra puts all options of a group on one line.
+    assert max(len(line) for line in out.splitlines() if not re.match(r"[a-z/]+: ", line)) <= 120
     assert (HEAVY | {"pandas", "numba", "rich.console"}) & imported(err) == set()
     assert list(tmp_path.iterdir()) == []

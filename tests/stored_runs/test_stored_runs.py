@@ -13,7 +13,9 @@ from tests.stored_runs.build_archives import HERE, RESUMED
 
 ALGOS = ("ppo", "dqn")
 TIMES = {"train/seconds", "train/env_steps_per_second"}
-ADDED = {"test/known"}  # metrics that the earlier version did not have
+# Metrics that the earlier version did not have.
+MISSING = {f"{period}/{kind}_intervals" for period in ("train", "validation", "test") for kind in ("filled", "gap")}
+ADDED = {"test/known"} | MISSING
 
 pytestmark = pytest.mark.walk
 
