@@ -31,7 +31,8 @@ def stretches(draw: st.DrawFn, minutes: int, fewest: int = 12) -> tuple[datetime
     hours = draw(st.integers(24, 44))
     count = max(hours * 60 // minutes, fewest)
     seed = draw(st.integers(0, 2**32 - 1))
-    return start, np.random.default_rng(seed).normal(80, 300, count).tolist()
+    # From the floor of AEMO's market, below which its reader refuses prices.
+    return start, np.random.default_rng(seed).normal(80, 300, count).clip(min=-1000).tolist()
 
 
 def check_series(series: MarketSeries, start: datetime, prices: list[float], minutes: int) -> None:
