@@ -217,7 +217,7 @@ def _run(launcher: int, printed: bytes, source: int, log: int, outcome: int) -> 
     with suppress(OSError), os.fdopen(1, "wb", closefd=False) as file:
         file.write(printed)
     if random := sys.modules.get("numpy.random"):
-        # Random where a trial sets no seed, as in a process of its own. Python's own generator does it by itself.
+        # Trials that set no seed must differ. Python's own generator is seeded again in each fork, NumPy's is not.
         random.seed()
     run_received_trial(content, outcome)
 
