@@ -10,6 +10,7 @@ from battery_lab.baselines.percentile_rule import PercentileRule
 from battery_lab.baselines.perfect_foresight import PerfectForesight
 from battery_lab.envs.battery.battery_world import BatteryWorld
 from battery_lab.envs.battery.environment import BatteryMarket
+from battery_lab.envs.bidding_interface import BidRequest
 from battery_lab.market.market_series import MarketSeries
 from tests.compositions import option
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
@@ -67,3 +68,19 @@ def make_bidding_world(
 ) -> BatteryWorld:
     """Return the world of that option with bids as actions, and perhaps a state from ``observation_state``."""
     return make_option(cache, series, actions="bids", **changes).open(kind, state)
+
+
+def make_bid_request(**changes: Any) -> BidRequest:
+    """Return a request for the bid of the interval after the last price, with some fields changed."""
+    fields: dict[str, Any] = {
+        "at": None,
+        "soc": 0.5,
+        "floor_per_mwh": -1000.0,
+        "cap_per_mwh": 20300.0,
+        "cycles_today": None,
+        "cycles_this_year": None,
+        "year_start": None,
+        "knots": 3,
+        "price_number": None,
+    }
+    return BidRequest(**(fields | changes))

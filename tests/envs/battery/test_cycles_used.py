@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.envs.bidding_interface import BidRequest
 from tests.compositions import option
-from tests.envs.small_world import make_option
+from tests.envs.small_world import make_bid_request, make_option
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
 
 # The last price is that of 09:55 on 25 January 2024; the sheets are of the interval after it.
@@ -22,18 +21,7 @@ def world_of(folder, caps, **changes):
 
 
 def sheet_of(world, actor=None, **changes):
-    fields = {
-        "at": None,
-        "soc": 0.5,
-        "floor_per_mwh": -1000.0,
-        "cap_per_mwh": 20300.0,
-        "cycles_today": None,
-        "cycles_this_year": None,
-        "year_start": None,
-        "knots": 3,
-        "price_number": None,
-    }
-    return world.bid_sheet(actor or fixed_bids, BidRequest(**(fields | changes)))
+    return world.bid_sheet(actor or fixed_bids, make_bid_request(**changes))
 
 
 def fixed_bids(observation):
