@@ -24,7 +24,7 @@ from battery_lab.config.stored_trial import (
     store_trial,
     update_parts,
 )
-from battery_lab.experiment.unfinished_run_check import check_unfinished
+from battery_lab.experiment.refuse_finished_run import refuse_finished_run
 
 
 def run_trial(config: DictConfig) -> float:
@@ -48,7 +48,7 @@ def run_trial(config: DictConfig) -> float:
             # A sweep has checked already that the trial is the same; its data may have moved.
             if not in_sweep:
                 check_resumed(config, folder)
-            check_unfinished(folder, config.train.env_steps, config.train.stop_on_plateau)
+            refuse_finished_run(folder, config.train.env_steps, config.train.stop_on_plateau)
         with postponed_collection():
             experiment = build_experiment(config)
         store_trial(config, folder)

@@ -46,7 +46,7 @@ MODULES = {
     "envs.time_split": "envs.battery.time_split",
     "errors": "common.errors",
     "evaluation": "experiment.policy_metrics",
-    "experiment.finished_run_check": "experiment.unfinished_run_check",
+    "experiment.finished_run_check": "experiment.refuse_finished_run",
     "exporting": "policies.onnx_export",
     "judging": "experiment.reevaluate",  # codespell:ignore judging
     "levels": "planning.energy_grid",
@@ -194,7 +194,8 @@ MODULES |= {
     "envs.world_loader": "envs.world_cache",
     "market.row_checks": "market.row_order",
     "market.synthetic_supply": "market.synthetic_supply_curve",
-    "experiment.finished_run": "experiment.unfinished_run_check",
+    "experiment.finished_run": "experiment.refuse_finished_run",
+    "experiment.unfinished_run_check": "experiment.refuse_finished_run",
     "experiment.metrics": "experiment.policy_metrics",
     "experiment.progress": "experiment.console_progress",
     "experiment.results": "experiment.final_evaluation",

@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
+from battery_lab.market.cell_numbers import to_numbers
 from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
 from battery_lab.market.price_files import has_column, named_columns, read_file
 from battery_lab.market.price_plausibility import Range
-from battery_lab.market.rows_with_source import to_numbers
 from battery_lab.market.timestamps import parse_stamps
 
 FORMATS = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z")

@@ -12,10 +12,11 @@ from pydantic import Field
 
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Unit, options
+from battery_lab.market.cell_numbers import to_numbers
 from battery_lab.market.file_market_base import FileMarket, TimeZone
 from battery_lab.market.price_files import CSV_SUFFIXES, HEADER, PARQUET_SUFFIXES, check_unique, plain, read_file
 from battery_lab.market.row_selection import join_names
-from battery_lab.market.rows_with_source import row_error, to_numbers
+from battery_lab.market.rows_with_source import row_error
 from battery_lab.market.timestamps import check_format, check_stamps, parse_stamps
 
 # The end of a date looks like an offset. A true offset follows a time of day.

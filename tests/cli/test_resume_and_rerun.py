@@ -10,8 +10,10 @@ from hydra_plugins.battery_lab_launchers import _local_pool
 from omegaconf import OmegaConf
 
 from battery_lab.common.errors import LabError
+from battery_lab.config.compose import compose
+from battery_lab.config.stored_trial import check_resumed, store_trial
 from battery_lab.experiment.experiment import Experiment
-from battery_lab.experiment.unfinished_run_check import check_unfinished
+from battery_lab.experiment.refuse_finished_run import refuse_finished_run
 from tests.cli.in_process_pool import InThisProcess
 from tests.cli.run_commands import figures, looks
 
@@ -97,9 +99,9 @@ def test_a_run_is_finished_when_its_last_checkpoint_was_evaluated(tmp_path, budg
         (tmp_path / "metrics.json").write_text(json.dumps({"train/env_steps": float(judged_at)}))
     if raises:
         with pytest.raises(LabError, match=f"this run is finished, .*: raise {raises} to resume it"):
-            check_unfinished(tmp_path, budget, plateau)
+            refuse_finished_run(tmp_path, budget, plateau)
     else:
-        check_unfinished(tmp_path, budget, plateau)
+        refuse_finished_run(tmp_path, budget, plateau)
 
 
 def test_a_damaged_checkpoint_or_metrics_file_is_reported_before_resuming(tmp_path):
@@ -108,7 +110,19 @@ def test_a_damaged_checkpoint_or_metrics_file_is_reported_before_resuming(tmp_pa
     (checkpoint / "state.json").write_text("{")
     (tmp_path / "metrics.json").write_text('{"train/env_steps": 1024}')
     with pytest.raises(LabError, match=r"state.json is damaged .* delete the folder of that checkpoint"):
-        check_unfinished(tmp_path, 1024, 0)
+        refuse_finished_run(tmp_path, 1024, 0)
     (tmp_path / "metrics.json").write_text("{")
     with pytest.raises(LabError, match=r"metrics.json is damaged .* remove it to have the run evaluated again"):
-        check_unfinished(tmp_path, 1024, 0)
+        refuse_finished_run(tmp_path, 1024, 0)
+
+
+def test_an_option_that_only_refuses_data_may_change(tmp_path):
+    before = compose([])
+    # As an earlier version stored it.
+    OmegaConf.set_struct(before, False)
+    del before.env["max_filled_h"]
+    store_trial(before, tmp_path)
+    check_resumed(compose([]), tmp_path)
+    check_resumed(compose(["env.max_filled_h=null"]), tmp_path)
+    with pytest.raises(LabError, match=r"env\.test_days cannot change with resume="):
+        check_resumed(compose(["env.max_filled_h=null", "env.test_days=3"]), tmp_path)

@@ -1,4 +1,4 @@
-"""Small experiments: their files, status, reproducibility, and resuming after a stop or a kill."""
+"""Small experiments: files, status, reproducibility, resuming after a stop or a kill, and what is refused."""
 
 from __future__ import annotations
 
@@ -127,6 +127,20 @@ def test_killed_and_resumed_run_equals_an_uninterrupted_one(finished, tmp_path, 
     same_result(folder, stopped)
     before, after = ([json.loads(x) for x in (f / "curves.jsonl").read_text().splitlines()] for f in (folder, stopped))
     assert [line["env_steps"] for line in before] == [line["env_steps"] for line in after]
+
+
+def test_run_without_checkpoint_cannot_be_resumed(tmp_path):
+    with pytest.raises(DataError, match="holds no checkpoint: the run stopped before its first one"):
+        run(tmp_path / "empty", "ppo", resume=True)
+
+
+def test_run_cannot_be_resumed_on_other_prices(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, 700, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(Interrupted):
+            run(tmp_path / "run", "ppo")
+    with pytest.raises(ConfigError, match="the data, or their split by time, differ"):
+        run(tmp_path / "run", "ppo", f"market.path={other_prices(tmp_path)}", resume=True)
 
 
 def test_resuming_a_finished_run_evaluates_again_without_training(finished):

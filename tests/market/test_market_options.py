@@ -1,9 +1,8 @@
-"""Options of markets: an invalid value names the field, the rule and the value."""
+"""Options of markets: their defaults, and errors that name the field, the rule and the value."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,12 +107,3 @@ def test_invalid_regime_is_an_error() -> None:
 def test_operators_have_their_own_floor_and_cap(option: str, limits: tuple[float, float]) -> None:
     market = files.market(option, "x.csv")
     assert (market.price_floor, market.price_cap) == limits
-
-
-def test_the_series_has_the_floor_and_the_cap_of_its_market_also_from_the_cache(tmp_path: Path) -> None:
-    file = files.write(tmp_path / "x.csv", "timestamp,price", ["2024-01-01T00:00Z,5", "2024-01-01T01:00Z,500"])
-    choices = BERLIN | {"price_floor": -500.0, "price_cap": 400.0, "cache": str(tmp_path / "cache")}
-    for _ in range(2):
-        series = files.read("table", file, **choices)
-        assert (series.price_floor, series.price_cap, series.beyond_limits) == (-500.0, 400.0, 1)
-    assert list((tmp_path / "cache").glob("*.npz"))

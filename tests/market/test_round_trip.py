@@ -9,30 +9,14 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from battery_lab.common.errors import DataError
 from battery_lab.market.market_series import MarketSeries
 from tests.market import operator_files as files
+from tests.market.drawn_stretches import quick, stretches
 
-quick = settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-# Days before the clock changes of America, Europe and Australia, and an ordinary day.
-DAYS = [(2024, 3, 9), (2024, 11, 2), (2023, 3, 25), (2023, 10, 28), (2024, 4, 6), (2024, 10, 5), (2024, 7, 1)]
 ZONES = ["America/New_York", "Europe/Berlin", "Australia/Melbourne", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"]
-
-
-@st.composite
-def stretches(draw: st.DrawFn, minutes: int, fewest: int = 12) -> tuple[datetime, list[float]]:
-    start = datetime(*draw(st.sampled_from(DAYS)), tzinfo=UTC)
-    start += timedelta(minutes=minutes * draw(st.integers(0, 8 * 60 // minutes)))
-    hours = draw(st.integers(24, 44))
-    count = max(hours * 60 // minutes, fewest)
-    seed = draw(st.integers(0, 2**32 - 1))
-    # From the floor of AEMO's market, below which its reader refuses prices.
-    return start, np.random.default_rng(seed).normal(80, 300, count).clip(min=-1000).tolist()
 
 
 def check_series(series: MarketSeries, start: datetime, prices: list[float], minutes: int) -> None:
@@ -133,29 +117,3 @@ def test_table_round_trip_on_any_clock(
     check_series(series, start, prices, minutes)
     assert (series.name, series.currency, series.time_zone, series.lead_h) == ("prices", "EUR", zone, {"demand_mw": 24})
     assert series.columns["demand_mw"].tolist() == [2 * price for price in prices]
-
-
-def corrupted(data: st.DataObject, kind: str, rows: list[str]) -> list[str]:
-    i = data.draw(st.integers(2, len(rows) - 3))
-    if kind == "a gap of":
-        return rows[:i] + rows[i + 1 :]
-    if kind == "already exists":
-        return rows[: i + 1] + rows[i:]
-    return [*rows[:i], rows[i + 1], rows[i], *rows[i + 2 :]]
-
-
-@quick
-@given(data=st.data(), kind=st.sampled_from(["a gap of", "already exists", "not in order"]))
-@pytest.mark.parametrize("option", ["aemo", "nyiso", "ercot"])
-def test_dropped_duplicate_or_swapped_row_is_an_error(option: str, data: st.DataObject, kind: str) -> None:
-    minutes = 15 if option == "ercot" else 5
-    start, prices = data.draw(stretches(minutes))
-    write = {"aemo": files.aemo_rows, "nyiso": files.nyiso_rows, "ercot": files.ercot_rows}[option]
-    header = {"aemo": files.AEMO_HEADER, "nyiso": files.NYISO_HEADER, "ercot": files.ERCOT_HEADER}[option]
-    rows = corrupted(data, kind, write(start, prices))
-    # Where New York repeats an hour, a step back marks the second pass, so that any of the errors may be raised.
-    word = "row" if option == "nyiso" else kind
-    with tempfile.TemporaryDirectory() as folder:
-        file = files.write(Path(folder) / "x.csv", header, rows)
-        with pytest.raises(DataError, match=word):
-            files.read(option, file)

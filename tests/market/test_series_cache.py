@@ -177,3 +177,13 @@ def test_four_years_of_five_minutes_load_in_under_a_second(tmp_path: Path) -> No
     begin = time.perf_counter()
     cached(str(tmp_path), "k", lambda: pytest.fail("the series is in the cache"))
     assert time.perf_counter() - begin < 1.0
+
+
+def test_the_series_has_the_floor_and_the_cap_of_its_market_also_from_the_cache(tmp_path: Path) -> None:
+    file = files.write(tmp_path / "x.csv", "timestamp,price", ["2024-01-01T00:00Z,5", "2024-01-01T01:00Z,500"])
+    limits = {"price_floor": -500.0, "price_cap": 400.0}
+    choices = {"time_zone": "Europe/Berlin", "currency": "EUR", "cache": str(tmp_path / "cache")} | limits
+    for _ in range(2):
+        series = files.read("table", file, **choices)
+        assert (series.price_floor, series.price_cap, series.beyond_limits) == (-500.0, 400.0, 1)
+    assert list((tmp_path / "cache").glob("*.npz"))

@@ -1,4 +1,4 @@
-"""Unfinished run check: refuses to resume a run that has trained to its end and been evaluated."""
+"""Refuse finished run: an error where a resumed run has trained to its end and been evaluated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from battery_lab.common.run_folder import RunFolder
 from battery_lab.experiment import checkpoint
 
 
-def check_unfinished(folder: Path, env_steps: object, stop_on_plateau: object) -> None:
+def refuse_finished_run(folder: Path, env_steps: object, stop_on_plateau: object) -> None:
     """Raise LabError where a run has nothing left to train: it would only use the test period once more.
 
     Args:
