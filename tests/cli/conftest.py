@@ -6,7 +6,10 @@ from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from hydra_plugins.battery_lab_launchers import _local_pool
 
+from battery_lab.experiment.experiment import Experiment
+from tests.cli.in_process_pool import InThisProcess
 from tests.cli.run_commands import command, tiny
 
 
@@ -26,3 +29,12 @@ def finished(tmp_path_factory):
         output = command(patch, home, *tiny(home))
     (folder,) = (home / "outputs" / "runs").iterdir()
     return SimpleNamespace(home=home, folder=folder, status=output.status, out=output.out, err=output.err)
+
+
+@pytest.fixture
+def sweep(lab, monkeypatch):
+    """Run a sweep whose trials train nothing; returns what was output and the experiments."""
+    monkeypatch.setattr(_local_pool, "LocalPool", InThisProcess)
+    taken: list[Experiment] = []
+    monkeypatch.setattr(Experiment, "run", lambda self, folder, **_: taken.append(self) or {"validation/capture": 0.0})
+    return lambda *arguments: (lab(*arguments, "tracking=none"), taken)

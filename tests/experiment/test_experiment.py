@@ -1,4 +1,4 @@
-"""Small experiments: files, status, reproducibility, resuming after a stop or a kill, and what is refused."""
+"""Small experiments: files, status, reproducibility, resuming, evaluating again, and what is refused."""
 
 from __future__ import annotations
 

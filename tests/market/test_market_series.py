@@ -1,4 +1,4 @@
-"""Market series: slices, digests and the local clock."""
+"""Market series: slices, the local clock, and prices beyond floor and cap."""
 
 from __future__ import annotations
 
@@ -16,34 +16,6 @@ SERIES = make_series(
     lead_h={"price_forecast": 24.0},
     gap=np.array([False, True, False, False]),
 )
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"currency": "USD"},
-        {"time_zone": "UTC"},
-        {"interval_h": 1.0},
-        {"start": SERIES.start + 1},
-        {"price": SERIES.price + 1},
-        {"gap": ~SERIES.gap},
-        {"lead_h": {"price_forecast": 12.0}},
-        {"columns": {**SERIES.columns, "demand_mw": np.ones(4)}},
-        {"columns": {"demand": SERIES.columns["demand_mw"], "price_forecast": np.ones(4)}},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_any_difference_of_the_data_changes_the_digest(change):
-    assert replace(SERIES, **change).digest != SERIES.digest
-
-
-def test_digest_does_not_depend_on_the_order_of_columns():
-    columns = dict(reversed(SERIES.columns.items()))
-    assert replace(SERIES, price=SERIES.price.copy(), columns=columns).digest == SERIES.digest
-
-
-def test_digest_does_not_depend_on_the_name():
-    assert replace(SERIES, name="OTHER").digest == SERIES.digest
 
 
 def test_rows_slices_all_arrays():

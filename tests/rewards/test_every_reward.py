@@ -19,7 +19,7 @@ from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.planning import perfect_foresight
 from battery_lab.rewards.term import BoundTerm, Term
 from battery_lab.rewards.weighted_terms import Shaping
-from tests.rewards.reward_contexts import make_context, random_dispatch
+from tests.rewards.contexts_and_transitions import make_context, random_dispatch
 from tests.small_batteries_and_series import make_battery, wavy_prices
 
 SHAPINGS = sorted(path.stem for path in (conf_dir() / "reward").glob("*.yaml"))

@@ -9,7 +9,7 @@ import pytest
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.rewards.exploration import Exploration
-from tests.rewards.reward_contexts import dispatch, make_context, random_dispatch
+from tests.rewards.contexts_and_transitions import dispatch, make_context, random_dispatch
 from tests.small_batteries_and_series import make_battery
 
 OPTIONS = {"weight": 1.0, "bonus": 12.0, "soc_bins": 4, "hour_bins": 24, "anneal_steps": 1000}

@@ -15,7 +15,7 @@ from battery_lab.rewards.regret import Regret
 from battery_lab.rewards.revenue import Revenue
 from battery_lab.rewards.wear import Wear
 from battery_lab.rewards.weighted_terms import Shaping
-from tests.rewards.reward_contexts import TableValue, dispatch, make_context
+from tests.rewards.contexts_and_transitions import TableValue, dispatch, make_context
 from tests.small_batteries_and_series import make_battery
 
 REQUESTS = (-1.0, 0.0, 1.0)

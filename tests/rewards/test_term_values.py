@@ -17,7 +17,7 @@ from battery_lab.rewards.revenue import Revenue
 from battery_lab.rewards.soc_limit import SocLimit
 from battery_lab.rewards.undelivered_energy import UndeliveredEnergy
 from battery_lab.rewards.wear import Wear
-from tests.rewards.reward_contexts import TableValue, dispatch, make_context, random_dispatch
+from tests.rewards.contexts_and_transitions import TableValue, dispatch, make_context, random_dispatch
 from tests.small_batteries_and_series import make_battery, wavy_prices
 
 # 10 MW, 40 MWh, soc 0.1 to 0.9: stored energy from 4 to 36 MWh.

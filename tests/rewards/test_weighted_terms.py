@@ -16,7 +16,7 @@ from battery_lab.rewards.soc_limit import SocLimit
 from battery_lab.rewards.term import Term
 from battery_lab.rewards.wear import Wear
 from battery_lab.rewards.weighted_terms import Shaping
-from tests.rewards.reward_contexts import TableValue, dispatch, make_context, random_dispatch
+from tests.rewards.contexts_and_transitions import TableValue, dispatch, make_context, random_dispatch
 from tests.small_batteries_and_series import make_battery, wavy_prices
 
 BATTERY = make_battery(wear_per_mwh=11.3, grid_fee_per_mwh=2.7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -88,6 +89,19 @@ class StubSweep:
         """Run its trials; returns their outcomes."""
         self.launch().run()
         return {trial.number: trial.outcome for trial in self.trials_of_launch if trial.outcome is not None}
+
+    def metrics(self, number: int) -> dict[str, Any]:
+        """Return the metrics of a trial."""
+        return json.loads((self.folder / str(number) / "metrics.json").read_text())
+
+    def job_name_prefix(self) -> str:
+        """Return what the names of its jobs begin with."""
+        return json.loads((self.folder / "remote.json").read_text())["lead"]
+
+    def created_jobs(self, emulator: Any) -> list[str]:
+        """Return the names of the jobs that it created, by the requests that the emulator received."""
+        names = [request["parameters"]["TrainingJobName"] for request in emulator.requests("CreateTrainingJob")]
+        return [name for name in names if name.startswith(self.job_name_prefix())]
 
     def _trial(self, journal: Journal, number: int, values: dict[str, Any]) -> Trial:
         name = f"trial {number} of {values}"

@@ -11,7 +11,6 @@ from sagemaker_jobs.aws.job_names import parse_job_name
 
 from battery_lab.sweep.journal import TrialState
 from tests.launchers.stub_hydra_app import until
-from tests.sagemaker_jobs.job_queries import created, metrics, name_prefix
 from tests.sagemaker_jobs.stub_sweeps import SLOW, StubSweep
 
 pytestmark = pytest.mark.usefixtures("without_experiments")
@@ -25,8 +24,8 @@ def test_results_are_downloaded_and_two_jobs_run_at_a_time(emulator, tmp_path):
         1: (TrialState.DONE, 0.02),
         2: (TrialState.DONE, 0.03),
     }
-    assert metrics(sweep, 2)["train/env_steps"] == 3
-    assert metrics(sweep, 2)["job/billable_seconds"] > 0
+    assert sweep.metrics(2)["train/env_steps"] == 3
+    assert sweep.metrics(2)["job/billable_seconds"] > 0
     assert len((sweep.folder / "2" / "curves.jsonl").read_text().splitlines()) == 3
     assert "starts from 0" in (sweep.folder / "2" / "trial.log").read_text()
     running = 0
@@ -45,7 +44,7 @@ def test_a_job_that_raises_fails_and_the_others_continue(emulator, tmp_path):
     (sweep.folder / "0" / "job.json").unlink()
     again = StubSweep(sweep.folder, sweep.trials).run()
     assert (again[0].state, again[1].state) == (TrialState.FAILED, TrialState.DONE)
-    attempts = sorted((name.number, name.attempt) for name in map(parse_job_name, created(emulator, sweep)))
+    attempts = sorted((name.number, name.attempt) for name in map(parse_job_name, sweep.created_jobs(emulator)))
     assert attempts == [(0, 0), (0, 1), (1, 0)]
     bills = json.loads((sweep.folder / "0" / "job.json").read_text())
     assert [parse_job_name(bill["name"]).attempt for bill in bills] == [0, 1]
@@ -59,7 +58,7 @@ def test_a_spot_job_that_loses_its_host_resumes_from_its_checkpoint(emulator, tm
     job.start()
     launch.run()
     job.join()
-    results = metrics(sweep, 0)
+    results = sweep.metrics(0)
     assert results["train/env_steps"] == 60
     assert results["starts"] == 2
     assert results["job/saved"] > 0
@@ -70,7 +69,7 @@ def test_a_spot_job_that_loses_its_host_resumes_from_its_checkpoint(emulator, tm
 
 def _interrupt(emulator, sweep):
     until(lambda: (sweep.folder / "0" / "curves.jsonl").exists(), seconds=60)
-    emulator.interrupt(next(iter(created(emulator, sweep))))
+    emulator.interrupt(next(iter(sweep.created_jobs(emulator))))
 
 
 def test_faults_of_the_service_do_not_change_the_results(emulator, tmp_path):
@@ -83,7 +82,7 @@ def test_faults_of_the_service_do_not_change_the_results(emulator, tmp_path):
     outcomes = sweep.run()
     assert {number: outcome.result for number, outcome in outcomes.items()} == {0: 0.02, 1: 0.03}
     client = emulator.client("sagemaker")
-    listed = client.list_training_jobs(NameContains=name_prefix(sweep))["TrainingJobSummaries"]
+    listed = client.list_training_jobs(NameContains=sweep.job_name_prefix())["TrainingJobSummaries"]
     assert len(listed) == 2
 
 

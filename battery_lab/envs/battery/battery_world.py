@@ -19,11 +19,12 @@ from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
 from battery_lab.envs.battery.bid_gradient_problem import BatteryBiddingProblem
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch, cap_labels
+from battery_lab.envs.battery.evaluated_gap_checks import refuse_gaps_under_caps
 from battery_lab.envs.battery.fitted_throughput_price import fitted_throughput_price
 from battery_lab.envs.battery.parallel_stretches import run_policy
 from battery_lab.envs.battery.prepared_data_cache import PreparedData
 from battery_lab.envs.battery.reward_context import RewardContext
-from battery_lab.envs.battery.time_split import TimeSplit, refuse_gaps_under_caps, split_time
+from battery_lab.envs.battery.time_split import TimeSplit, split_time
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
 from battery_lab.envs.battery.world_summary import caps_in_words, data_notes, missing_counts, summarize
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric, Recipe
@@ -259,7 +260,7 @@ class BatteryWorld:
             max_filled_h=option.max_filled_h,
         )
 
-        refuse_gaps_under_caps(self._series, option.battery, split)
+        refuse_gaps_under_caps(self._series, option.battery, split.train_end, split.end)
         return split
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Minibatches: rows gathered into reused memory, as many and as large as RLlib's."""
+"""Minibatches: each row once per epoch, in batches as many and as large as RLlib's, gathered into reused memory."""
 
 from __future__ import annotations
 
@@ -7,11 +7,28 @@ import torch
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 
-from battery_lab.rllib.learners.minibatches import MinibatchBuffer
+from battery_lab.rllib.learners.minibatches import MinibatchBuffer, minibatches
 from tests.rllib.learners.ppo_learners import build_both
 from tests.rllib.rllib_episodes import episodes_of
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
+
+@pytest.mark.parametrize(("count", "size"), [(12, 4), (10, 4), (3, 4)])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_each_row_is_used_once_per_epoch_and_all_minibatches_are_full(count, size, shuffle):
+    torch.manual_seed(0)
+    batches = [torch.arange(count)[rows].tolist() for rows in minibatches(count, size, 3, 0, shuffle)]
+    assert [len(batch) for batch in batches] == [size] * -(-3 * count // size)
+    used = [row for batch in batches for row in batch]
+    epochs = [used[start : start + count] for start in range(0, 3 * count, count)]
+    assert all(sorted(epoch) == list(range(count)) for epoch in epochs)
+    assert (epochs[0] == list(range(count))) is not shuffle
+
+
+def test_number_of_minibatches_may_be_given_and_one_of_the_whole_batch_is_a_slice():
+    assert len(list(minibatches(10, 4, 3, 5, shuffle=True))) == 5
+    assert list(minibatches(10, 10, 1, 0, shuffle=True)) == [slice(None)]
 
 
 def test_minibatch_buffer_gathers_rows_into_reused_memory():

@@ -14,7 +14,6 @@ from battery_lab.sweep.collect import collect
 from battery_lab.sweep.journal import Journal, TrialState
 from battery_lab.sweep.logs import logs
 from tests.launchers.stub_hydra_app import until
-from tests.sagemaker_jobs.job_queries import created, metrics
 from tests.sagemaker_jobs.stub_sweeps import SLOW, StubSweep
 
 pytestmark = pytest.mark.usefixtures("without_experiments")
@@ -37,13 +36,13 @@ def test_ctrl_c_stops_jobs_or_leaves_them(emulator, tmp_path, choice):
     assert launch.stopped_by == signal.SIGINT
     (outcome,) = [trial.outcome for trial in sweep.trials_of_launch]
     assert outcome.state == TrialState.STOPPED and outcome.detached == (choice == "leave")
-    (name,) = created(emulator, sweep)
+    (name,) = sweep.created_jobs(emulator)
     status = emulator.client("sagemaker").describe_training_job(TrainingJobName=name)["TrainingJobStatus"]
     assert status == ("Stopped" if choice == "stop" else "InProgress")
     # A second launch resumes a stopped trial with another job, and follows a job that was left.
     assert sweep.run()[0].state == TrialState.DONE
-    assert len(created(emulator, sweep)) == (2 if choice == "stop" else 1)
-    assert metrics(sweep, 0)["train/env_steps"] == steps
+    assert len(sweep.created_jobs(emulator)) == (2 if choice == "stop" else 1)
+    assert sweep.metrics(0)["train/env_steps"] == steps
     if choice == "stop":
         log = (sweep.folder / "0" / "trial.log").read_text()
         assert "starts from 0" not in log
@@ -58,7 +57,7 @@ def test_a_launch_after_a_kill_finds_the_jobs_of_the_killed_one(emulator, tmp_pa
     # These are in no journal, and their launcher is gone.
     outcomes = StubSweep(sweep.folder, sweep.trials).run()
     assert {outcome.state for outcome in outcomes.values()} == {TrialState.DONE}
-    assert len(created(emulator, sweep)) == 2
+    assert len(sweep.created_jobs(emulator)) == 2
 
 
 def test_jobs_that_were_left_can_be_followed_and_collected(emulator, tmp_path, capsys):
@@ -77,7 +76,7 @@ def test_jobs_that_were_left_can_be_followed_and_collected(emulator, tmp_path, c
         return all((sweep.folder / str(number) / "metrics.json").exists() for number in (0, 1))
 
     until(collected, seconds=60)
-    assert metrics(sweep, 0)["train/env_steps"] == 5
+    assert sweep.metrics(0)["train/env_steps"] == 5
     # The same command sends those that had no place.
     assert StubSweep(sweep.folder, trials, sweep.chosen).run()[2].detached
     journal = Journal(sweep.folder)
@@ -89,7 +88,7 @@ def test_the_same_command_collects_jobs_that_were_left(emulator, tmp_path):
     trials, chosen = [{"steps": 1}, {"steps": 2}, {"steps": 3}], {"wait": False}
     sweep = StubSweep(tmp_path / "again", trials, chosen)
     assert len(sweep.run()) == 2
-    client, names = emulator.client("sagemaker"), created(emulator, sweep)
+    client, names = emulator.client("sagemaker"), sweep.created_jobs(emulator)
 
     def completed():
         # One by one, as lists are throttled.
@@ -103,7 +102,7 @@ def test_the_same_command_collects_jobs_that_were_left(emulator, tmp_path):
         1: TrialState.DONE,
         2: TrialState.STOPPED,
     }
-    assert again[2].detached and len(created(emulator, sweep)) == 3
+    assert again[2].detached and len(sweep.created_jobs(emulator)) == 3
 
 
 @pytest.mark.parametrize("choice", ["stop", "leave"])
@@ -130,7 +129,7 @@ def test_ctrl_c_while_jobs_are_sent_stops_or_leaves_them(emulator, tmp_path, mon
     launch.run()
     assert launch.stopped_by == signal.SIGINT and launch.detached == (choice == "leave")
     assert [trial.outcome and trial.outcome.state for trial in sweep.trials_of_launch] == [TrialState.STOPPED, None]
-    (name,) = created(emulator, sweep)
+    (name,) = sweep.created_jobs(emulator)
     job = emulator.client("sagemaker").describe_training_job(TrainingJobName=name)
     assert job["TrainingJobStatus"] == {"stop": "Stopped", "leave": "InProgress"}[choice]
 

@@ -7,7 +7,6 @@ from sagemaker_jobs.submit import training_jobs
 
 from battery_lab.common.errors import DataError
 from battery_lab.sweep.journal import TrialState
-from tests.sagemaker_jobs.job_queries import created
 from tests.sagemaker_jobs.stub_sweeps import StubSweep
 
 pytestmark = pytest.mark.usefixtures("without_experiments")
@@ -31,7 +30,7 @@ def test_a_job_waits_while_the_quota_is_full(emulator, tmp_path, monkeypatch):
     monkeypatch.setattr(training_job_pool.Sender, "send", refuse)
     sweep = StubSweep(tmp_path / "full", [{"steps": 1}])
     assert sweep.run()[0].state == TrialState.DONE
-    assert refusals == 0 and len(created(emulator, sweep)) == 1
+    assert refusals == 0 and len(sweep.created_jobs(emulator)) == 1
 
 
 @pytest.mark.parametrize(("limit", "waits"), [("2.0", True), ("0", False)])

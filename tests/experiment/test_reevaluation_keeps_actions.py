@@ -1,4 +1,4 @@
-"""Policies of bid curves, evaluated again with the actions that they were trained for, and refused with others."""
+"""Reevaluation keeps actions: bid curves are evaluated again with those of their training, and refused with others."""
 
 from __future__ import annotations
 
