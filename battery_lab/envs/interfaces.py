@@ -248,7 +248,7 @@ class Environment(Protocol):
         """
 
 
-def known_when(world: World) -> tuple[str, float]:
+def known_when(world: object) -> tuple[str, float]:
     """Return what a world's policies know when they act, as a text and as a number; "" and NaN if it does not say."""
     return (world.known, float(world.known_code)) if isinstance(world, LabelledWorld) else ("", float("nan"))
 

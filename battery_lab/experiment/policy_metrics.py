@@ -8,6 +8,7 @@ from functools import cached_property
 import pandas as pd
 
 from battery_lab.common.capture_and_lift_names import CAPTURE, LIFT
+from battery_lab.envs.baseline_interface import BaselinePeriod
 from battery_lab.envs.interfaces import Actor, Evaluation, World
 
 
@@ -16,7 +17,7 @@ def ratio(value: float, whole: float) -> float:
     return value / whole if whole > 0 else float("nan")
 
 
-def with_shares(world: World, evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, float]]:
+def with_shares(world: World | BaselinePeriod, evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, float]]:
     """Add capture and lift to the metrics of policies that were evaluated over the same period.
 
     Capture is score / score of the optimum. Lift is score / score of the rule - 1.

@@ -16,6 +16,7 @@ from battery_lab.common.capture_and_lift_names import CAPTURE, LIFT
 from battery_lab.envs.interfaces import NotedWorld, known_when
 
 if TYPE_CHECKING:
+    from battery_lab.envs.baseline_interface import BaselinePeriod
     from battery_lab.envs.interfaces import World
 
 MISSING = "\N{EN DASH}"
@@ -36,13 +37,19 @@ class Column:
     cells: list[str]
 
 
-def table_title(world: World, period: str = "test") -> str:
+def table_title(world: World | BaselinePeriod, period: str = "test") -> str:
     """Return the heading of the table of policies, with what they knew when they acted."""
     known = known_when(world)[0]
-    return f"Policies in the {period} period{f' ({printable(known)})' if known else ''}"
+    return f"Policies {_when(period)}{f' ({printable(known)})' if known else ''}"
 
 
-def render_table(table: pd.DataFrame, world: World, period: str = "test") -> Table:
+def _when(period: str) -> str:
+    """Return a period in words: by its name, or by its days."""
+    first, days, last = period.partition("/")
+    return f"from {first} to {last}" if days else f"in the {period} period"
+
+
+def render_table(table: pd.DataFrame, world: World | BaselinePeriod, period: str = "test") -> Table:
     """Return the table of policies for a terminal.
 
     Args:
@@ -72,7 +79,7 @@ def render_table(table: pd.DataFrame, world: World, period: str = "test") -> Tab
     return shown
 
 
-def columns(table: pd.DataFrame, world: World) -> list[Column]:
+def columns(table: pd.DataFrame, world: World | BaselinePeriod) -> list[Column]:
     """Return the columns of a table of policies as text.
 
     Metrics in the unit of the score come first, then the shares, then the other metrics.

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from battery_lab.envs.battery.action_set import Actions, ActionSet
-from battery_lab.envs.battery.baseline_cache import cached_schedule
+from battery_lab.envs.battery.baseline_evaluations import evaluate_baselines
 from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
 from battery_lab.envs.battery.bid_gradient_problem import BatteryBiddingProblem
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
-from battery_lab.envs.battery.dispatch_result import Dispatch, cap_labels
+from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.envs.battery.evaluated_gap_checks import refuse_gaps_under_caps
 from battery_lab.envs.battery.fitted_throughput_price import fitted_throughput_price
 from battery_lab.envs.battery.parallel_stretches import run_policy
@@ -26,8 +26,14 @@ from battery_lab.envs.battery.prepared_data_cache import PreparedData
 from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.time_split import TimeSplit, split_time
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
-from battery_lab.envs.battery.world_summary import caps_in_words, data_notes, missing_counts, summarize
-from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric, Recipe
+from battery_lab.envs.battery.world_summary import (
+    battery_metrics,
+    data_notes,
+    known_in_words,
+    missing_counts,
+    summarize,
+)
+from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Recipe
 from battery_lab.envs.layout import Layout
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.fitted_scales import Scaling
@@ -38,15 +44,6 @@ from battery_lab.rewards.weighted_terms import BoundShaping
 if TYPE_CHECKING:
     from battery_lab.envs.battery.environment import BatteryMarket
     from battery_lab.report import Panel
-
-# What is known of the price of the interval when a policy acts. The place in the list is the number in metrics.json.
-KNOWN = ("price known", "price of the interval before known", "bids")
-# Metric -> its label.
-LABELS = {
-    "profit_per_day": "profit",
-    "revenue_per_day": "revenue",
-    "equivalent_full_cycles_per_day": "full cycles per day",
-}
 
 
 class BatteryWorld:
@@ -77,10 +74,7 @@ class BatteryWorld:
         self._scaling = Scaling.from_json(fitted) if fitted else self._prepared.scaling(self._training)
         self._scale = self._price_scale(fitted or {}) if option.actions == "bids" else None
         self._actions = self._action_set(cast(ActionKind, actions))
-        money = f"{series.currency}/day"
-        units = {"profit_per_day": money, "revenue_per_day": money}
-        labels = LABELS | cap_labels(option.battery)
-        self.metrics = [Metric(name=name, label=label, unit=units.get(name, "")) for name, label in labels.items()]
+        self.metrics = battery_metrics(option.battery, series.currency)
 
     @property
     def layout(self) -> Layout:
@@ -103,7 +97,7 @@ class BatteryWorld:
         lead_h = self._series.lead_h
         used = [name for name in lead_h if any(number.startswith(f"{name} ") for number in self.layout.names)]
         forecasts = [f"{name} {lead_h[name]:g} h ahead" for name in used]
-        return ", ".join([KNOWN[self.known_code], *forecasts, *caps_in_words(self._option.battery)])
+        return known_in_words(self.known_code, self._option.battery, forecasts)
 
     @property
     def known_code(self) -> int:
@@ -183,14 +177,8 @@ class BatteryWorld:
     def baselines(self, period: str, names: Sequence[str] | None = None) -> dict[str, Evaluation]:
         """Evaluate the baselines, or some of them; their requests are computed once per market, battery and period."""
         problem = replace(self.problem(period), throughput_price=self.throughput_price)
-        evaluations = {}
-        for name in self._option.baselines if names is None else names:
-            baseline = self._option.baselines[name]
-            requests, bound = cached_schedule(self._option.cache, name, baseline, problem)
-            dispatch = Dispatch.replay(problem, requests)
-            metrics = dispatch.metrics() | dispatch.gap_metrics(bound)
-            evaluations[name] = Evaluation(metrics=metrics, frame=dispatch.frame())
-        return evaluations
+        chosen = self._option.baselines if names is None else {name: self._option.baselines[name] for name in names}
+        return evaluate_baselines(self._option.cache, chosen, problem)
 
     def panels(self, frame: pd.DataFrame, baselines: Mapping[str, Evaluation]) -> Sequence[Panel]:
         """Return the report's plots of one policy."""

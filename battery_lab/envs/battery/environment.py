@@ -11,11 +11,14 @@ from battery_lab.baselines import Baseline
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, Unit, options
 from battery_lab.envs.battery.action_set import KINDS, ActionSet
-from battery_lab.envs.battery.battery_world import LABELS, BatteryWorld
+from battery_lab.envs.battery.battery_world import BatteryWorld
 from battery_lab.envs.battery.bid_and_audit_world import BidAndAuditWorld
 from battery_lab.envs.battery.cycle_caps import DAYS_PER_YEAR
+from battery_lab.envs.battery.dated_baselines import DatedBaselines
 from battery_lab.envs.battery.physics import Battery
+from battery_lab.envs.battery.world_summary import LABELS
 from battery_lab.market.interfaces import CacheableMarket, Market
+from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.observation_set import ObservationSet
 from battery_lab.rewards.weighted_terms import Shaping
 
@@ -100,8 +103,15 @@ class BatteryMarket:
         Raises:
             DataError: the prices cannot be used, or are too few for the split.
         """
+        return BidAndAuditWorld(self, self._series(), actions, observation_state)
+
+    def open_days(self, days: str) -> DatedBaselines:
+        """Load the prices for baselines on days by date; see ``DatedEnvironment``."""
+        return DatedBaselines(self, self._series(), days)
+
+    def _series(self) -> MarketSeries:
         market = self.market
         series = market.load_cached(self.cache) if isinstance(market, CacheableMarket) else market.load()
         if self.skip_last_days:
             series = series.rows(0, max(0, len(series) - self.skip_last_days * series.intervals_per_day))
-        return BidAndAuditWorld(self, series, actions, observation_state)
+        return series

@@ -4,9 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from battery_lab.envs.battery.dispatch_result import cap_labels
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.time_split import TimeSplit
+from battery_lab.envs.interfaces import Metric
 from battery_lab.market.market_series import MarketSeries
+
+# What is known of the price of the interval when a policy acts. The place in the list is the number in metrics.json.
+KNOWN = ("price known", "price of the interval before known", "bids")
+# Metric -> its label.
+LABELS = {
+    "profit_per_day": "profit",
+    "revenue_per_day": "revenue",
+    "equivalent_full_cycles_per_day": "full cycles per day",
+}
+
+
+def battery_metrics(battery: Battery, currency: str) -> list[Metric]:
+    """Return the metrics of a battery's dispatch, in the order in which reports show them."""
+    units = {"profit_per_day": f"{currency}/day", "revenue_per_day": f"{currency}/day"}
+    labels = LABELS | cap_labels(battery)
+    return [Metric(name=name, label=label, unit=units.get(name, "")) for name, label in labels.items()]
+
+
+def known_in_words(code: int, battery: Battery, forecasts: Sequence[str] = ()) -> str:
+    """Return what a policy knows when it acts: of the price of the interval, of forecasts, and the caps on cycles."""
+    return ", ".join([KNOWN[code], *forecasts, *caps_in_words(battery)])
 
 
 def caps_in_words(battery: Battery) -> list[str]:
