@@ -186,7 +186,7 @@ class BatteryWorld:
         for name in self._option.baselines if names is None else names:
             baseline = self._option.baselines[name]
             requests, bound = cached_schedule(self._option.cache, name, baseline, problem)
-            dispatch = Dispatch.replay(problem, requests)
+            dispatch = Dispatch.replay(problem, requests, f"the baseline {name!r}")
             metrics = dispatch.metrics() | dispatch.gap_metrics(bound)
             evaluations[name] = Evaluation(metrics=metrics, frame=dispatch.frame())
         return evaluations
