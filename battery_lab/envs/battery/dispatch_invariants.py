@@ -40,7 +40,7 @@ def check_dispatch(dispatch: DispatchArrays, battery: BatteryParameters, name: s
 
     Args:
         dispatch: the dispatch.
-        battery: the battery that it is said to be a dispatch of.
+        battery: the battery that this should be a dispatch of.
         name: whose dispatch it is, for the error.
 
     Raises:

@@ -36,7 +36,7 @@ def foresight(problem: DispatchProblem) -> Dispatch:
 
 @pytest.mark.parametrize("interval_h", INTERVALS_H)
 def test_perfect_foresight_is_a_battery_where_burning_energy_would_pay(interval_h: float):
-    # Whoever is paid 1,000 per MWh bought would buy and sell at once, and burn the difference.
+    # A buyer who is paid 1,000 per MWh would buy and sell at once, and burn the difference.
     problem = make_problem(np.full(round(48 / interval_h), -1000.0), LOSSY, interval_h)
     arrays = foresight(problem).arrays()
     assert list(violations(arrays, LOSSY)) == []
