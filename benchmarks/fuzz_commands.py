@@ -71,13 +71,13 @@ def _work(chosen: argparse.Namespace, numbers: Any) -> None:
         with light_lab():
             for number in numbers:
                 command = draw_command(random.Random(f"{chosen.seed}/{number}"), places)
-                said = {"number": number, "depth": command.depth.value, "command": shlex.join(command.arguments)}
-                print(json.dumps(said), file=out)
+                record = {"number": number, "depth": command.depth.value, "command": shlex.join(command.arguments)}
+                print(json.dumps(record), file=out)
                 started = time.perf_counter()
                 outcome = execute(command, places)
                 seconds = round(time.perf_counter() - started, 3)
-                said |= {"kind": outcome.kind, "seconds": seconds, "text": outcome.text[-6000:]}
-                print(json.dumps(said), file=out)
+                record |= {"kind": outcome.kind, "seconds": seconds, "text": outcome.text[-6000:]}
+                print(json.dumps(record), file=out)
 
 
 # --- the leader ---
@@ -139,11 +139,11 @@ class _Worker:
             file.seek(self._read)
             while (line := file.readline()).endswith("\n"):
                 self._read, self._heard = file.tell(), time.monotonic()
-                said = json.loads(line)
-                self.current = {} if "kind" in said else said
-                if "kind" in said:
-                    self._next = said["number"] + self._chosen.workers
-                    yield said
+                record = json.loads(line)
+                self.current = {} if "kind" in record else record
+                if "kind" in record:
+                    self._next = record["number"] + self._chosen.workers
+                    yield record
 
     @property
     def done(self) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from battery_lab.common.errors import require
-from battery_lab.common.validated_options import AtMost, Int, Unit, options
+from battery_lab.common.validated_options import Highest, Int, Unit, options
 from battery_lab.envs.battery.cycle_caps import Allowance, new_meters
 from battery_lab.envs.battery.delivery import deliver_within
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
@@ -43,7 +43,7 @@ class StochasticDP:
     """
 
     quantiles: Annotated[Sequence[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1, max_length=200)]
-    days: Annotated[Int, Field(ge=1), AtMost(366), Unit("days")]
+    days: Annotated[Int, Field(ge=1), Highest(366), Unit("days")]
 
     def __post_init__(self) -> None:
         rising = all(np.diff(self.quantiles) > 0)

@@ -49,8 +49,8 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class AtMost:
-    """An upper bound beyond what is of use, so that no number overflows: ``Annotated[float, Field(gt=0), AtMost(9)]``.
+class Highest:
+    """An upper bound beyond what is of use, so that no number overflows: ``Annotated[float, Field(gt=0), Highest(9)]``.
 
     Errors name it only where a value exceeds it.
     """

@@ -11,7 +11,7 @@ import pytest
 from pydantic import AfterValidator, Field
 
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.validated_options import MOST_STEPS, AtMost, Int, Rule, Unit, at, options
+from battery_lab.common.validated_options import MOST_STEPS, Highest, Int, Rule, Unit, at, options
 
 Letters = Annotated[str, Field(pattern="^[a-z]+$"), Rule("letters")]
 
@@ -120,8 +120,8 @@ def test_options_are_frozen_and_can_be_pickled():
 
 @options("budget")
 class Budget:
-    steps: Annotated[Int, Field(ge=1), AtMost(MOST_STEPS), Unit("steps")]
-    price: Annotated[float, Field(ge=0), AtMost(100)] | None
+    steps: Annotated[Int, Field(ge=1), Highest(MOST_STEPS), Unit("steps")]
+    price: Annotated[float, Field(ge=0), Highest(100)] | None
     sizes: Annotated[Sequence[Annotated[Int, Field(ge=1)]], Field(min_length=1, max_length=3)]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin
 import pytest
 from hydra.utils import get_class
 
-from battery_lab.common.validated_options import AtMost
+from battery_lab.common.validated_options import Highest
 from battery_lab.config.conf_folder import conf_dir
 
 TARGETS = sorted(
@@ -35,7 +35,7 @@ def whole_numbers(kind: Any, around: tuple[Any, ...] = ()) -> Iterator[tuple[Any
 
 
 def is_bounded(metadata: tuple[Any, ...]) -> bool:
-    return any(isinstance(item, AtMost) or hasattr(item, "le") or hasattr(item, "lt") for item in metadata)
+    return any(isinstance(item, Highest) or hasattr(item, "le") or hasattr(item, "lt") for item in metadata)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -53,5 +53,5 @@ def test_every_whole_number_of_an_option_has_an_upper_bound(target: str):
 
 
 def test_an_unbounded_whole_number_is_found():
-    assert list(whole_numbers(Annotated[int, AtMost(3)] | None)) == [(AtMost(3),)]
+    assert list(whole_numbers(Annotated[int, Highest(3)] | None)) == [(Highest(3),)]
     assert not is_bounded(next(whole_numbers(list[int])))

@@ -9,7 +9,7 @@ from pydantic import Field, SkipValidation
 
 from battery_lab.baselines import Baseline
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.validated_options import AtMost, Int, Unit, options
+from battery_lab.common.validated_options import Highest, Int, Unit, options
 from battery_lab.envs.battery.action_set import KINDS, ActionSet
 from battery_lab.envs.battery.battery_world import LABELS, BatteryWorld
 from battery_lab.envs.battery.bid_and_audit_world import BidAndAuditWorld
@@ -62,10 +62,10 @@ class BatteryMarket:
     baselines: Mapping[str, SkipValidation[Baseline]]
     price_lag: Annotated[Int, Field(ge=0, le=1)]
     episode_days: Annotated[float, Field(gt=0, le=3660), Unit("days")]
-    validation_days: Annotated[Int, Field(ge=1), AtMost(36_600), Unit("days")]
-    test_days: Annotated[Int, Field(ge=1), AtMost(36_600), Unit("days")]
-    skip_last_days: Annotated[Int, Field(ge=0), AtMost(36_600), Unit("days")]
-    max_filled_h: Annotated[float, Field(ge=0), AtMost(87_840), Unit("hours")] | None
+    validation_days: Annotated[Int, Field(ge=1), Highest(36_600), Unit("days")]
+    test_days: Annotated[Int, Field(ge=1), Highest(36_600), Unit("days")]
+    skip_last_days: Annotated[Int, Field(ge=0), Highest(36_600), Unit("days")]
+    max_filled_h: Annotated[float, Field(ge=0), Highest(87_840), Unit("hours")] | None
     actions: Literal["auto", "discrete", "continuous", "bids"]
     action_levels: Int
     bid_levels: Annotated[Int, Field(ge=2, le=50), Unit("prices")]
