@@ -4,6 +4,8 @@ ARGS ?= reward=degradation algo=ppo
 TESTS ?=
 # Arguments of the benchmarks: make bench BENCH="--algos ppo --part all"
 BENCH ?=
+# Arguments of the fuzzed commands: make fuzz FUZZ="--commands 500 --seed 1"
+FUZZ ?= --commands 10000 --seed 0 --workers $(WORKERS)
 # How many sweeps `make test-kills` kills; each takes about a minute and a half.
 RUNS ?= 50
 # How many processes run tests in parallel.
@@ -35,7 +37,7 @@ PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Make would delete these stamps, as only a pattern rule names them.
 .PRECIOUS: $(VENV)/extra-%
 .PHONY: help setup setup-aws setup-docs setup-rehearsal setup-tf system run test test-walks test-slow test-kills \
-	test-nodes test-image lint docs bench bench-learning dashboard lock clean
+	test-nodes test-image fuzz lint docs bench bench-learning dashboard lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z -]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -64,6 +66,9 @@ test-nodes: $(READY) ## Kill one of two Ray nodes during a sweep; each is in its
 
 test-image: $(VENV)/extra-aws ## Train and serve with the packages of the SageMaker image, in an empty environment
 	$(BIN)/python -m tests.sagemaker_jobs.check_image_run
+
+fuzz: $(READY) ## Run 10,000 right and wrong commands, none of which may end in a traceback (FUZZ="--commands 500")
+	$(BIN)/python -m benchmarks.fuzz_commands $(FUZZ)
 
 lint: $(READY) $(VENV)/extra-docs ## Check style, format, words, types and the links in the docs
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ JOBS = sorted(set(PACKAGES) - {"hydra_plugins", "sagemaker_emulator"})
 # The modules of envs/battery that rewards, baselines and planning build on; the rest of that room builds on those.
 CORE = {
     *("cycle_caps", "delivery", "physics", "transition_accounts"),
-    *("reward_context", "dispatch_problem", "dispatch_result"),
+    *("reward_context", "dispatch_arrays", "dispatch_invariants", "dispatch_problem", "dispatch_result"),
 }
 # Room -> the rooms that it may import, besides itself and common.
 MAY_IMPORT = {

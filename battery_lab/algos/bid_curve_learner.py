@@ -18,6 +18,7 @@ from battery_lab.algos.annealing import Annealing
 from battery_lab.algos.functional_adamw import AdamWState, adamw_step
 from battery_lab.algos.interfaces import Iteration, Setup
 from battery_lab.common.errors import ConfigError, diverged
+from battery_lab.common.memory_limit import refuse_beyond_memory
 from battery_lab.envs.bidding_interface import SliceGradient
 from battery_lab.policies.bid_curve_network import BidCurveNetwork, CurveSpec
 from battery_lab.policies.policy import Policy
@@ -25,6 +26,7 @@ from battery_lab.policies.policy import Policy
 if TYPE_CHECKING:
     from battery_lab.algos.bid_curves import BidCurves
 
+NUMBERS_PER_LEVEL = 7  # of each interval of a slice: rewards of three moves, their probabilities and a value
 BATCHES_PER_PASS = 4  # at least, by shorter slices
 
 
@@ -58,6 +60,10 @@ class BidCurveLearner:
         missing = np.diff(self.problem.rows) - 1
         cuts = (np.flatnonzero(missing) + 1).tolist()
         self._parts = slices(len(self.problem.rows), options.slice_intervals, options.batch_slices, cuts)
+        longest = max(part.stop - part.start for part in self._parts)
+        needed = NUMBERS_PER_LEVEL * 8.0 * longest * options.levels * options.num_workers
+        content = f"a slice of {longest:,} intervals for each of algo.num_workers = {options.num_workers}"
+        refuse_beyond_memory("algo.levels", options.levels, needed, content)
         # The length of the gap before each slice.
         self.gaps = [0, *(int(missing[part.start - 1]) for part in self._parts[1:])]
         self._price_mean = float(self.problem.scaled_price.mean())

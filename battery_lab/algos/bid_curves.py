@@ -17,7 +17,7 @@ from pydantic import Field
 from battery_lab.algos.bid_curve_learner import BidCurveLearner
 from battery_lab.algos.interfaces import Setup
 from battery_lab.common.errors import require
-from battery_lab.common.validated_options import Int, Rule, Unit, options
+from battery_lab.common.validated_options import MOST_STEPS, Highest, Int, Rule, Unit, options
 
 
 @options("algo")
@@ -44,15 +44,15 @@ class BidCurves:
     gamma: Annotated[float, Field(ge=1, le=1), Rule("1, as exact gradients need no discount")]
     knots: Annotated[Int, Field(ge=2, le=100)]
     levels: Annotated[Int, Field(ge=2, le=2000)]
-    slice_intervals: Annotated[Int, Field(ge=2), Unit("intervals")]
-    batch_slices: Annotated[Int, Field(ge=1), Unit("slices")]
-    sharpness: Annotated[float, Field(gt=0)]
-    sharpness_end: Annotated[float, Field(gt=0)]
+    slice_intervals: Annotated[Int, Field(ge=2), Highest(10_000_000), Unit("intervals")]
+    batch_slices: Annotated[Int, Field(ge=1), Highest(100_000), Unit("slices")]
+    sharpness: Annotated[float, Field(gt=0), Highest(1_000_000)]
+    sharpness_end: Annotated[float, Field(gt=0), Highest(1_000_000)]
     uniform_share: Annotated[float, Field(ge=0, le=1)]
-    lr: Annotated[float, Field(gt=0)]
-    lr_end: Annotated[float, Field(ge=0)]
-    weight_decay: Annotated[float, Field(ge=0)]
-    grad_clip: Annotated[float, Field(gt=0)]
+    lr: Annotated[float, Field(gt=0), Highest(1000)]
+    lr_end: Annotated[float, Field(ge=0), Highest(1000)]
+    weight_decay: Annotated[float, Field(ge=0), Highest(1000)]
+    grad_clip: Annotated[float, Field(gt=0), Highest(MOST_STEPS)]
     num_workers: Annotated[Int, Field(ge=1, le=1024), Unit("threads")]
 
     def __post_init__(self) -> None:

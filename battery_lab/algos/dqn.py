@@ -16,7 +16,7 @@ from battery_lab.algos.interfaces import Setup
 from battery_lab.algos.off_policy_options import OffPolicyOptions
 from battery_lab.algos.rllib_config import linear_schedule, only_linear
 from battery_lab.algos.rllib_encoder import LabDQNCatalog
-from battery_lab.common.validated_options import Int, Unit, options
+from battery_lab.common.validated_options import MOST_STEPS, Highest, Int, Unit, options
 
 
 @options("algo")
@@ -35,14 +35,14 @@ class DQN(OffPolicyOptions):
         target_update: environment steps between updates of the target network.
     """
 
-    lr: Annotated[float, Field(gt=0)]
-    lr_end: Annotated[float, Field(ge=0)]
+    lr: Annotated[float, Field(gt=0), Highest(1000)]
+    lr_end: Annotated[float, Field(ge=0), Highest(1000)]
     double: bool
     dueling: bool
     epsilon_start: Annotated[float, Field(ge=0, le=1)]
     epsilon_end: Annotated[float, Field(ge=0, le=1)]
     epsilon_fraction: Annotated[float, Field(gt=0, le=1)]
-    target_update: Annotated[Int, Field(ge=1), Unit("environment steps")]
+    target_update: Annotated[Int, Field(ge=1), Highest(MOST_STEPS), Unit("environment steps")]
 
     @property
     def action_kinds(self) -> Sequence[str]:

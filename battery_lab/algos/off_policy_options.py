@@ -13,7 +13,8 @@ from battery_lab.algos.interfaces import Setup
 from battery_lab.algos.rllib_config import base_config
 from battery_lab.algos.rllib_options import SeveralLearnersOptions, per_learner
 from battery_lab.common.errors import require
-from battery_lab.common.validated_options import Int, Unit, options
+from battery_lab.common.memory_limit import refuse_beyond_memory
+from battery_lab.common.validated_options import MOST_STEPS, Highest, Int, Unit, options
 
 
 @options("algo.replay")
@@ -28,7 +29,7 @@ class Replay:
             fully.
     """
 
-    capacity: Annotated[Int, Field(ge=1), Unit("transitions")]
+    capacity: Annotated[Int, Field(ge=1), Highest(10_000_000_000), Unit("transitions")]
     prioritised: bool
     alpha: Annotated[float, Field(ge=0, le=1)]
     beta: Annotated[float, Field(ge=0, le=1)]
@@ -48,13 +49,13 @@ class OffPolicyOptions(SeveralLearnersOptions):
         iteration_steps: minimum environment steps per iteration, which logs one line.
     """
 
-    n_step: Annotated[Int, Field(ge=1), Unit("steps")]
-    grad_clip: Annotated[float, Field(gt=0)]
-    batch: Annotated[Int, Field(ge=1), Unit("transitions")]
-    training_intensity: Annotated[float, Field(gt=0)]
-    learning_starts: Int
+    n_step: Annotated[Int, Field(ge=1), Highest(10_000), Unit("steps")]
+    grad_clip: Annotated[float, Field(gt=0), Highest(MOST_STEPS)]
+    batch: Annotated[Int, Field(ge=1), Highest(10_000_000), Unit("transitions")]
+    training_intensity: Annotated[float, Field(gt=0), Highest(1_000_000)]
+    learning_starts: Annotated[Int, Highest(10_000_000_000)]
     replay: Replay
-    iteration_steps: Annotated[Int, Field(ge=1), Unit("environment steps")]
+    iteration_steps: Annotated[Int, Field(ge=1), Highest(MOST_STEPS), Unit("environment steps")]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,6 +82,10 @@ class OffPolicyOptions(SeveralLearnersOptions):
             catalog: RLlib catalog class that builds the module from the lab's network.
             model: additional entries of the model configuration.
         """
+        row = 4 * (setup.layout.size + 4)  # an observation, an action, a reward and flags
+        capacity, content = self.replay.capacity, f"a transition of {setup.layout.size} numbers in an observation"
+        refuse_beyond_memory("algo.replay.capacity", capacity, capacity * row, f"{capacity:,} times {content}")
+        refuse_beyond_memory("algo.batch", self.batch, 2 * self.batch * row, f"{self.batch:,} times {content}")
         config = config.training(
             gamma=self.gamma,
             n_step=self.n_step,

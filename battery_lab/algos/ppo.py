@@ -18,7 +18,8 @@ from battery_lab.algos.rllib_config import base_config, linear_schedule, mean_he
 from battery_lab.algos.rllib_encoder import LabPPOCatalog
 from battery_lab.algos.rllib_options import SeveralLearnersOptions, per_learner
 from battery_lab.common.errors import require
-from battery_lab.common.validated_options import Int, Unit, options
+from battery_lab.common.memory_limit import refuse_beyond_memory
+from battery_lab.common.validated_options import MOST_STEPS, Highest, Int, Unit, options
 
 
 class BatchSizes(NamedTuple):
@@ -55,17 +56,17 @@ class PPO(SeveralLearnersOptions):
     """
 
     gae_lambda: Annotated[float, Field(ge=0, le=1)]
-    lr: Annotated[float, Field(gt=0)]
-    lr_end: Annotated[float, Field(ge=0)]
-    entropy_coeff: Annotated[float, Field(ge=0)]
-    entropy_coeff_end: Annotated[float, Field(ge=0)]
-    clip: Annotated[float, Field(gt=0)]
-    value_clip: Annotated[float, Field(gt=0)]
-    value_coeff: Annotated[float, Field(ge=0)]
-    grad_clip: Annotated[float, Field(gt=0)]
-    epochs: Annotated[Int, Field(ge=1)]
-    minibatch: Annotated[Int, Field(ge=1), Unit("transitions")]
-    min_batches: Annotated[Int, Field(ge=0), Unit("batches")]
+    lr: Annotated[float, Field(gt=0), Highest(1000)]
+    lr_end: Annotated[float, Field(ge=0), Highest(1000)]
+    entropy_coeff: Annotated[float, Field(ge=0), Highest(1_000_000)]
+    entropy_coeff_end: Annotated[float, Field(ge=0), Highest(1_000_000)]
+    clip: Annotated[float, Field(gt=0), Highest(1_000_000)]
+    value_clip: Annotated[float, Field(gt=0), Highest(MOST_STEPS)]
+    value_coeff: Annotated[float, Field(ge=0), Highest(1_000_000)]
+    grad_clip: Annotated[float, Field(gt=0), Highest(MOST_STEPS)]
+    epochs: Annotated[Int, Field(ge=1), Highest(10_000)]
+    minibatch: Annotated[Int, Field(ge=1), Highest(1_000_000_000), Unit("transitions")]
+    min_batches: Annotated[Int, Field(ge=0), Highest(1_000_000_000), Unit("batches")]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,6 +101,8 @@ class PPO(SeveralLearnersOptions):
     def config(self, setup: Setup) -> AlgorithmConfig:
         """Return the RLlib configuration."""
         sizes = self.batch_sizes(setup.env_steps)
+        content = f"a batch of {sizes.batch:,} observations of {setup.layout.size} numbers"
+        refuse_beyond_memory("algo.fragment", self.fragment, 8 * sizes.batch * (setup.layout.size + 8), content)
         config = PPOConfig().training(
             gamma=self.gamma,
             lambda_=self.gae_lambda,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import nn
 
 from battery_lab.algos.interfaces import Iteration, Setup
+from battery_lab.common.errors import ConfigError
 from battery_lab.policies.policy import Policy, policy_from_actor
 from battery_lab.rllib.ray_runtime import start_ray_for, without_results_folder
 
+# The sentence that ends each error of RLlib's checks of a configuration.
+SUPPRESSION = "To suppress all validation errors"
 RLLIB, MEMORY = "rllib", "replay"  # folders of a checkpoint
 LOSSES = {
     *("total_loss", "policy_loss", "vf_loss", "vf_loss_unclipped", "entropy"),
@@ -47,7 +51,7 @@ class RLlibLearner:
         """
         setup.check_env()
         start_ray_for(config)
-        with without_results_folder():
+        with without_results_folder(), _refusals_named():
             self.algorithm: Any = config.build_algo()
         self._actor, self._setup = actor, setup
 
@@ -91,6 +95,18 @@ class RLlibLearner:
     def stop(self) -> None:
         """End the algorithm with its processes."""
         self.algorithm.stop()
+
+
+@contextmanager
+def _refusals_named() -> Iterator[None]:
+    """Turn an error of RLlib's own checks of its configuration into a ConfigError."""
+    try:
+        yield
+    except ValueError as error:
+        text, mark, _ = str(error).partition(SUPPRESSION)
+        if not mark:
+            raise
+        raise ConfigError(f"RLlib refuses the options of algo: {' '.join(text.split())} Change them") from error
 
 
 def _environment_metrics(result: Mapping[str, Any]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from torch import nn
 from battery_lab.algos.interfaces import Setup
 from battery_lab.algos.rllib_algorithm_adapter import RLlibLearner
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.validated_options import Int, Unit, options
+from battery_lab.common.validated_options import Highest, Int, Unit, options
 
 
 @options("algo")
@@ -30,7 +30,7 @@ class RLlibOptions(ABC):
     """
 
     gamma: Annotated[float, Field(ge=0, le=1)]
-    fragment: Annotated[Int, Field(ge=1), Unit("steps")]
+    fragment: Annotated[Int, Field(ge=1), Highest(10_000_000), Unit("steps")]
     num_envs: Annotated[Int, Field(ge=1, le=65536), Unit("environments per env runner")]
     num_env_runners: Annotated[Int, Field(ge=0, le=1024), Unit("env runners (0 samples in this process)")]
 

@@ -17,7 +17,7 @@ from battery_lab.algos.interfaces import Setup
 from battery_lab.algos.off_policy_options import OffPolicyOptions
 from battery_lab.algos.rllib_config import mean_head, only_linear
 from battery_lab.algos.rllib_encoder import LabSACCatalog
-from battery_lab.common.validated_options import options
+from battery_lab.common.validated_options import Highest, options
 
 
 @options("algo")
@@ -36,10 +36,10 @@ class SAC(OffPolicyOptions):
         tau: fraction by which the target networks move towards the online networks per update.
     """
 
-    actor_lr: Annotated[float, Field(gt=0)]
-    critic_lr: Annotated[float, Field(gt=0)]
-    alpha_lr: Annotated[float, Field(gt=0)]
-    initial_alpha: Annotated[float, Field(gt=0)]
+    actor_lr: Annotated[float, Field(gt=0), Highest(1000)]
+    critic_lr: Annotated[float, Field(gt=0), Highest(1000)]
+    alpha_lr: Annotated[float, Field(gt=0), Highest(1000)]
+    initial_alpha: Annotated[float, Field(gt=0), Highest(1_000_000)]
     target_entropy: Annotated[float, Field(gt=0, le=1)]
     tau: Annotated[float, Field(gt=0, le=1)]
 

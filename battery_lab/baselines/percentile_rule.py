@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from battery_lab.common.errors import require
-from battery_lab.common.validated_options import Unit, options
+from battery_lab.common.validated_options import Highest, Unit, options
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
 
@@ -26,7 +26,7 @@ class PercentileRule:
 
     low_quantile: Annotated[float, Field(ge=0, le=1)]
     high_quantile: Annotated[float, Field(ge=0, le=1)]
-    window_days: Annotated[float, Field(gt=0), Unit("days")]
+    window_days: Annotated[float, Field(gt=0), Highest(3660), Unit("days")]
 
     def __post_init__(self) -> None:
         rule = f"must be at least env.baselines.rule.low_quantile = {self.low_quantile}"

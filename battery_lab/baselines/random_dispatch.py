@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from battery_lab.common.validated_options import Int, options
+from battery_lab.common.validated_options import Highest, Int, options
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
 from battery_lab.planning.bid_clearing import clear
@@ -21,7 +21,7 @@ class RandomDispatch:
         seed: seed of the random generator; the same seed gives the same schedule.
     """
 
-    seed: Annotated[Int, Field(ge=0)]
+    seed: Annotated[Int, Field(ge=0), Highest(2**63 - 1)]
 
     def requests(self, problem: DispatchProblem) -> Array:
         """Return (T,) random requests in MW."""

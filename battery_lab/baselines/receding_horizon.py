@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from battery_lab.common.errors import require
-from battery_lab.common.validated_options import Int, Unit, options
+from battery_lab.common.validated_options import Highest, Int, Unit, options
 from battery_lab.envs.battery.cycle_caps import Allowance, new_meters
 from battery_lab.envs.battery.delivery import deliver_within
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
@@ -39,9 +39,9 @@ class RecedingHorizon:
         days: number of past days in the mean price of a time of day.
     """
 
-    horizon_h: Annotated[float, Field(gt=0), Unit("hours")]
-    replan_minutes: Annotated[float, Field(gt=0), Unit("minutes")]
-    days: Annotated[Int, Field(ge=1), Unit("days")]
+    horizon_h: Annotated[float, Field(gt=0), Highest(8784), Unit("hours")]
+    replan_minutes: Annotated[float, Field(gt=0), Highest(527_040), Unit("minutes")]
+    days: Annotated[Int, Field(ge=1), Highest(366), Unit("days")]
 
     def __post_init__(self) -> None:
         where = "env.baselines.receding_horizon"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from battery_lab.common.errors import require
-from battery_lab.common.validated_options import Int, Unit, options
+from battery_lab.common.validated_options import Highest, Int, Unit, options
 from battery_lab.envs.battery.cycle_caps import Allowance, new_meters
 from battery_lab.envs.battery.delivery import deliver_within
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
@@ -42,8 +42,8 @@ class StochasticDP:
         days: number of days of backward induction. Once the values have converged, more days change nothing.
     """
 
-    quantiles: Annotated[Sequence[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)]
-    days: Annotated[Int, Field(ge=1), Unit("days")]
+    quantiles: Annotated[Sequence[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1, max_length=200)]
+    days: Annotated[Int, Field(ge=1), Highest(366), Unit("days")]
 
     def __post_init__(self) -> None:
         rising = all(np.diff(self.quantiles) > 0)

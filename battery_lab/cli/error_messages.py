@@ -9,13 +9,14 @@ import signal
 from pathlib import Path
 from typing import NamedTuple
 
-from battery_lab.common.errors import LabError, causes
+from battery_lab.common.errors import LabError, causes, shorten
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.stop_signals import Stopped
 
 TRACEBACK_VARIABLE = "HYDRA_FULL_ERROR"  # Hydra's own name: 1 shows tracebacks
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR)
 
 
 class ExitMessage(NamedTuple):
@@ -66,9 +67,9 @@ def _disk_message(error: BaseException, run: Path | None, then: str) -> ExitMess
         if isinstance(cause, OSError) and cause.errno in NO_SPACE:
             where = cause.filename or run or "the outputs"
             return ExitMessage(f"error: no space left for {where}: free some space, then {then}", 1)
-        if isinstance(cause, OSError) and cause.errno in NO_ACCESS and cause.filename:
+        if isinstance(cause, OSError) and cause.errno in (*NO_ACCESS, *NO_PATH) and cause.filename:
             remedy = "Choose another folder or file, or change its permissions"
-            return ExitMessage(f"error: {cause.filename}: {cause.strerror}. {remedy}", 1)
+            return ExitMessage(f"error: {shorten(str(cause.filename))}: {cause.strerror}. {remedy}", 1)
     return None
 
 

@@ -18,7 +18,7 @@ import click
 
 from battery_lab.cli import shell_completion
 from battery_lab.cli.exit_on_error import exit_with_message
-from battery_lab.cli.subcommand_arguments import check_credentials
+from battery_lab.cli.subcommand_arguments import check_credentials, check_digits
 from battery_lab.cli.train_help import train_help
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.garbage_collection import exit_without_collection, postponed_collection
@@ -49,6 +49,7 @@ class FileCommand(click.Command):
             click.echo(self.help, err=not ctx.args)
             ctx.exit(0 if ctx.args else 2)
         check_credentials(ctx.args)
+        check_digits(ctx.args)
         with postponed_collection():
             command = import_module(self.module)
         command.main(ctx.args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,21 @@ from battery_lab.common.errors import ConfigError
 from battery_lab.common.flat_keys import leaves
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.config.conf_folder import conf_dir
-from battery_lab.config.override_kinds import SWEEP_GROUPS, check_groups, check_one_each, group_of, is_group
+from battery_lab.config.override_kinds import (
+    SWEEP_GROUPS,
+    check_groups,
+    check_one_each,
+    check_ranges,
+    group_of,
+    is_group,
+)
 from battery_lab.config.stored_sweep_command import load_command
 from battery_lab.config.stored_trial import load_trial
 
 RERUN_FOLDER = "${outputs}/runs/${now:%Y-%m-%d_%H-%M-%S}_rerun_${short_id:}"
 MULTIRUN = {"--multirun", "-m"}
 MAY_SWEEP = ("experiment", *SWEEP_GROUPS)  # groups whose options may set hydra.mode to a sweep
+COMPLETIONS = ("install", "uninstall", "query")
 CONFIG_FLAGS = {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"}
 
 
@@ -39,7 +48,7 @@ def _flags_first(arguments: list[str]) -> list[str]:
     Raises:
         ConfigError: a flag is unknown, a group is given no option, or --config-dir names no folder.
     """
-    given, unknown = get_args_parser().parse_known_args(arguments)
+    given, unknown = _parsed_flags(arguments)
     for argument in unknown:
         if argument.startswith("-"):
             key = argument.lstrip("-").partition("=")[0]
@@ -50,9 +59,35 @@ def _flags_first(arguments: list[str]) -> list[str]:
     if given.config_dir and not Path(given.config_dir).is_dir():
         raise ConfigError(f"--config-dir {given.config_dir}: no such folder, seen from {Path.cwd()}")
     overrides = [*given.overrides, *unknown]
+    check_ranges(overrides)
     check_groups(overrides, sweep=given.multirun or any(group_of(override) in MAY_SWEEP for override in overrides))
     check_one_each(overrides)
     return [*(argument for argument in arguments if argument not in overrides), *overrides]
+
+
+def _parsed_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Return Hydra's flags, and what is none of them.
+
+    Raises:
+        ConfigError: a flag lacks its value, has a wrong one, or is of no use without another.
+    """
+    parser = get_args_parser()
+    parser.exit_on_error = False
+    try:
+        given, unknown = parser.parse_known_args(list(arguments))
+    except argparse.ArgumentError as error:
+        raise ConfigError(f"{error.argument_name}: {error.message}; see battery-lab train --help") from None
+    if given.resolve and given.cfg is None and not given.help:
+        raise ConfigError("--resolve needs --cfg job, whose output it changes: add it, or leave --resolve out")
+    if given.package is not None and given.cfg is None:
+        raise ConfigError(f"--package {given.package} needs --cfg job, of which it shows a part: add it")
+    kinds = {"--run": given.run, "--multirun": given.multirun, "--cfg": given.cfg, "--info": given.info}
+    chosen = [flag for flag, value in (kinds | {"--shell-completion": given.shell_completion}).items() if value]
+    if len(chosen) > 1:
+        raise ConfigError(f"{' and '.join(chosen)} cannot be combined: leave one out")
+    if given.shell_completion and sum(f"{word}=" in " ".join(arguments) for word in COMPLETIONS) != 1:
+        raise ConfigError(f"--shell-completion needs one of {', '.join(f'{word}=<shell>' for word in COMPLETIONS)}")
+    return given, unknown
 
 
 def _from_sweep(arguments: list[str]) -> list[str]:

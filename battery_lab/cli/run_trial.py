@@ -54,7 +54,7 @@ def run_trial(config: DictConfig) -> float:
         store_trial(config, folder)
         metrics: dict[str, float] = experiment.run(folder, resume=resumed, console=console)
     except BaseException as error:
-        if isinstance(error, LabError | KeyboardInterrupt) and not resumed:
+        if isinstance(error, LabError | KeyboardInterrupt | OSError) and not resumed:
             _remove_unused(folder)
         message = exit_message(error, folder)
         if message is None:

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from battery_lab.common.errors import ConfigError
+from battery_lab.common.errors import ConfigError, shorten
 
+MOST_DIGITS = 4300  # of Python, unless it is set otherwise
+DIGITS = re.compile(rf"[\d_]{{{MOST_DIGITS + 1},}}")
 CREDENTIALS = re.compile(r"://[^/\s]*@|https?://\S*\?")
 
 
@@ -44,6 +46,17 @@ def check_credentials(arguments: Sequence[str]) -> None:
             raise ConfigError(
                 f"{key} must not contain a user, password or query, which would be stored with the results: leave them "
                 "out of the address; MLflow reads them from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+
+
+def check_digits(arguments: Sequence[str]) -> None:
+    """Raise ConfigError where a number has more digits than Python reads."""
+    for argument in arguments:
+        if digits := DIGITS.search(argument):
+            key = shorten(argument.partition("=")[0])
+            raise ConfigError(
+                f"{key} must not hold a number of more than {MOST_DIGITS} digits, got one of {len(digits[0])}: write "
+                "it shorter, such as 2e6"
             )
 
 

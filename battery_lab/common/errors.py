@@ -21,6 +21,12 @@ class DataError(LabError, ValueError):
     """A file that cannot be used as it is."""
 
 
+def shorten(text: str, longest: int = 300) -> str:
+    """Return a text for a message; the middle of a long one is left out."""
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"
+
+
 def require(condition: bool, field: str, rule: str, value: object) -> None:
     """Raise ConfigError unless a rule holds.
 

@@ -21,9 +21,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, dataclass_transform, get_args, get_origin
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from battery_lab.common.errors import ConfigError
 
@@ -47,6 +48,25 @@ class Rule:
     words: str
 
 
+@dataclass(frozen=True)
+class Highest:
+    """An upper bound beyond what is of use, so that no number overflows: ``Annotated[float, Field(gt=0), Highest(9)]``.
+
+    Errors name it only where a value exceeds it.
+    """
+
+    bound: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema of the type, with the bound checked after all its other rules."""
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def _checked(self, value: Any) -> Any:
+        if value > self.bound:
+            raise PydanticCustomError("at_most", "must be at most {bound}", {"bound": f"{self.bound:,}"})
+        return value
+
+
 class Secret:
     """Marks a field whose value must not appear in errors."""
 
@@ -55,6 +75,8 @@ def _whole_float_as_int(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+# The most steps of a budget or an interval: 11 days at a million per second.
+MOST_STEPS = 1_000_000_000_000
 # A whole number, which YAML may also write as 2e6.
 Int = Annotated[int, BeforeValidator(_whole_float_as_int)]
 
@@ -134,6 +156,10 @@ def config_error(cls: type, path: str, values: dict[str, Any], error: Validation
         if of_key == ["[key]"]:
             return ConfigError(f"{place}: a name must be {rule(kinds[0])}, got {key!r}")
         return ConfigError(f"{place}.{key} must be {rule(kinds[1])}, got {first['input']!r}")
+    if first["type"] == "at_most":
+        return ConfigError(
+            f"{place} must be at most {first['ctx']['bound']}{_unit(fields[name])}, got {values[name]!r}"
+        )
     is_secret = any(isinstance(item, Secret) for item in _unfold(fields[name])[1])
     return ConfigError(f"{place} must be {rule(fields[name])}" + ("" if is_secret else f", got {values[name]!r}"))
 
@@ -148,7 +174,7 @@ def rule(field: Any) -> str:
         if (value := getattr(item, name, None)) is not None
     }
     bounds = {name: value for name, value in limits.items() if not name.endswith("length")}
-    unit = next((f" {item.name}" for item in metadata if isinstance(item, Unit)), "")
+    unit = _unit(field)
     null = " or null" if type(None) in kinds else ""
     for item in metadata:
         if isinstance(item, Rule):
@@ -158,6 +184,10 @@ def rule(field: Any) -> str:
         comma = "" if span.startswith("from") else ","
         return f"{f'a whole number{comma} ' if int in kinds else ''}{span}{unit}{null}"
     return " or ".join(dict.fromkeys(_kind(kind, limits) for kind in kinds))
+
+
+def _unit(field: Any) -> str:
+    return next((f" {item.name}" for item in _unfold(field)[1] if isinstance(item, Unit)), "")
 
 
 def _kind(kind: Any, limits: Mapping[str, Any]) -> str:
@@ -175,7 +205,9 @@ def _length(limits: Mapping[str, Any]) -> str:
     low, high = limits.get("min_length"), limits.get("max_length")
     if low is None:
         return "" if high is None else f" of at most {high}"
-    return f" of {low}" if low == high else f" of at least {low}"
+    if low == high:
+        return f" of {low}"
+    return f" of at least {low}" if high is None else f" of {low} to {high}"
 
 
 def _unfold(annotation: Any) -> tuple[list[Any], list[Any]]:

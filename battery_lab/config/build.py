@@ -22,8 +22,17 @@ from battery_lab.common.validated_options import at
 from battery_lab.config.conf_folder import conf_dir
 from battery_lab.config.quiet_imports import quiet_imports
 
+LARGEST_SEED = 2**32 - 1  # of NumPy
 TARGET, CONVERT = "_target_", "_convert_"
-PARTS = ("env", "algo", "network", "rollout", "train", "tracking")
+# The parts of an Experiment, and what the class of each must have.
+PARTS = {
+    "env": "open",
+    "algo": "learner",
+    "network": "encoder",
+    "rollout": "parts",
+    "train": "env_steps",
+    "tracking": "start",
+}
 REFERENCE = re.compile(r"\$\{(\w[\w.]*)\}")
 
 
@@ -37,6 +46,7 @@ def build(config: DictConfig) -> dict[str, Any]:
     seed: Any = plain.get("seed")
     whole = isinstance(seed, int | float) and not isinstance(seed, bool) and float(seed).is_integer()
     require(whole and seed >= 0, "seed", "must be a whole number, 0 or more", seed)
+    require(seed <= LARGEST_SEED, "seed", f"must be at most {LARGEST_SEED:,}", seed)
     # Torch and Ray take seconds to import: errors that can be found without them are reported before.
     first, last = ("train", "tracking"), ("network", "rollout", "algo")
     between = [key for key in dict.fromkeys((*plain, *PARTS)) if key not in (*first, *last)]
@@ -97,7 +107,14 @@ class _Builder:
         if not isinstance(plain.get(name), dict):
             names = ", ".join(sorted(path.stem for path in (conf_dir() / name).glob("*.yaml")))
             raise ConfigError(f"{name} must be chosen: {name}=... can be {names}")
-        return self.build(plain[name], self.raw[name], name)
+        part = self.build(plain[name], self.raw[name], name)
+        needed = PARTS.get(name)
+        if needed and not hasattr(part, needed):
+            target = plain[name].get(TARGET)
+            raise ConfigError(
+                f"{name}.{TARGET} must name a class of {name}, which has {needed}, got {target}: choose {name}=..."
+            )
+        return part
 
     def build(self, node: Any, raw: Any, path: str) -> Any:
         """Build a node.

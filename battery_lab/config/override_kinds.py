@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override, Sweep, ValueType
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, RangeSweep, Sweep, ValueType
 from hydra.errors import HydraException
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.config.conf_folder import conf_dir
 from battery_lab.config.hydra_error_messages import no_option, several_values_message
 
+MOST_TRIALS = 100_000
 # Groups that configure the sweep as a whole, and where results are kept: all trials of a sweep share them.
 SWEEP_GROUPS = ("launcher", "sweeper", "sweep")
 SHARED = (*SWEEP_GROUPS, "tracking", "outputs")
@@ -45,8 +46,22 @@ def check_groups(overrides: Sequence[str], sweep: bool = False) -> None:
         if is_group(override) and not override.startswith("~"):
             for option in _options(override) if sweep else [override.partition("=")[2]]:
                 value = yaml_value(f"{group_of(override)}={option}")
-                if not isinstance(value, str | list):
-                    raise ConfigError(no_option(f"{group_of(override)}/{option}"))
+                for name in value if isinstance(value, list) else [value]:
+                    if not isinstance(name, str):
+                        raise ConfigError(no_option(f"{group_of(override)}/{option}"))
+
+
+def check_ranges(overrides: Sequence[str]) -> None:
+    """Raise ConfigError where a range has more values than a sweep may have trials; Hydra would list them all."""
+    for override in overrides:
+        parsed = _parsed(override) if "range" in override else None
+        value = parsed.value() if parsed else None
+        if isinstance(value, RangeSweep) and value.start is not None and value.stop is not None and value.step:
+            values = (float(value.stop) - float(value.start)) / float(value.step)
+            if not values <= MOST_TRIALS:
+                raise ConfigError(
+                    f"{override} must have at most {MOST_TRIALS:,} values, got {values:,.0f}: choose fewer"
+                )
 
 
 def check_one_each(overrides: Sequence[str]) -> None:
@@ -88,7 +103,8 @@ def _options(override: str) -> list[str]:
     """Return the options that an override sweeps over."""
     parsed = _parsed(override)
     value = parsed.value() if parsed else None
-    if parsed is None or not isinstance(value, Sweep | Glob):
+    # An interval is a space to search, and has no options to list.
+    if parsed is None or not isinstance(value, Sweep | Glob) or isinstance(value, IntervalSweep):
         return [override.partition("=")[2]]
     # A pattern selects existing options, so all are valid.
     return [] if isinstance(value, Glob) else list(parsed.sweep_string_iterator())

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.stop_signals import on_stop
-from battery_lab.common.validated_options import Int, options
+from battery_lab.common.validated_options import MOST_STEPS, Highest, Int, options
 from battery_lab.experiment import checkpoint
 from battery_lab.experiment.checkpoint import Progress
 
@@ -51,13 +51,13 @@ class TrainOptions:
         threads: threads of torch; 0: torch's default.
     """
 
-    env_steps: Annotated[Int, Field(ge=1)]
-    checkpoint_every: Annotated[Int, Field(ge=1)]
-    validate_every: Annotated[Int, Field(ge=1)]
-    keep_checkpoints: Annotated[Int, Field(ge=1)]
-    stop_on_plateau: Annotated[Int, Field(ge=0)]
+    env_steps: Annotated[Int, Field(ge=1), Highest(MOST_STEPS)]
+    checkpoint_every: Annotated[Int, Field(ge=1), Highest(MOST_STEPS)]
+    validate_every: Annotated[Int, Field(ge=1), Highest(MOST_STEPS)]
+    keep_checkpoints: Annotated[Int, Field(ge=1), Highest(1_000_000)]
+    stop_on_plateau: Annotated[Int, Field(ge=0), Highest(1_000_000)]
     keep_policy: Literal["best", "last"]
-    threads: Annotated[Int, Field(ge=0)]
+    threads: Annotated[Int, Field(ge=0), Highest(1024)]
 
 
 class ProgressReport(Protocol):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from battery_lab.common.errors import DataError, require
-from battery_lab.common.validated_options import Rule, Unit, options
+from battery_lab.common.validated_options import Highest, Rule, Unit, options
 from battery_lab.market.interval_grid import Grid, find_interval, put_on_grid
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.price_files import CSV_SUFFIXES, find_files
@@ -76,7 +76,7 @@ class FileMarket(ABC):
     price_range: PriceRange | None
     interval_minutes: Literal[5, 6, 10, 12, 15, 20, 30, 60] | None
     gaps: Literal["refuse", "fill", "split", "fill_or_split"]
-    max_gap_h: Annotated[float, Field(gt=0), Unit("hours")]
+    max_gap_h: Annotated[float, Field(gt=0), Highest(87_840), Unit("hours")]
     cache: str | None
 
     # Options that select the rows of one region, zone or node.

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
-
-from pydantic import Field
 from torch import nn
 
 from battery_lab.common.validated_options import options
 from battery_lab.envs.layout import Layout
-from battery_lab.networks.network import ACTIVATIONS, Activation, Size, dense
+from battery_lab.networks.network import ACTIVATIONS, Activation, Sizes, dense
 
 
 @options("network")
@@ -23,7 +19,7 @@ class Mlp:
         shared_value: whether a value head shares the policy's layers.
     """
 
-    hidden: Annotated[Sequence[Size], Field(min_length=1)]
+    hidden: Sizes
     activation: Activation
     shared_value: bool
 

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.validated_options import options
 from battery_lab.envs.layout import Layout
-from battery_lab.networks.network import ACTIVATIONS, Activation, Size, dense
-
-Sizes = Annotated[Sequence[Size], Field(min_length=1)]
+from battery_lab.networks.network import ACTIVATIONS, Activation, Sizes, check_size, dense
 
 
 class WindowEncoder(nn.Module):
@@ -79,6 +73,7 @@ class WindowConv:
         layers: list[nn.Module] = []
         length, below = layout.window_size, 1
         for channels, kernel, stride in zip(self.channels, self.kernel, self.stride, strict=True):
+            check_size([(below * kernel, channels)])
             layers += [nn.Conv1d(below, channels, kernel, stride), act()]
             length, below = (length - kernel) // stride + 1, channels
             rule = f"must leave at least one value of the {layout.window_size} intervals in the window"

@@ -24,7 +24,7 @@ class ForecastHours:
     """
 
     column: str
-    hours_ahead: Annotated[Sequence[Hours], Field(min_length=1)]
+    hours_ahead: Annotated[Sequence[Hours], Field(min_length=1, max_length=1000)]
 
     @property
     def look_back_h(self) -> float:

@@ -29,7 +29,7 @@ class Lags:
     """
 
     column: str
-    minutes: Annotated[Sequence[Minutes], Field(min_length=1)]
+    minutes: Annotated[Sequence[Minutes], Field(min_length=1, max_length=1000)]
     optional: bool
 
     @property
@@ -74,7 +74,7 @@ class Means:
     """
 
     column: str
-    hours: Annotated[Sequence[Hours], Field(min_length=1)]
+    hours: Annotated[Sequence[Hours], Field(min_length=1, max_length=1000)]
 
     @property
     def look_back_h(self) -> float:
@@ -99,7 +99,7 @@ class Quantiles:
 
     column: str
     hours: Hours
-    quantiles: Annotated[Sequence[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
+    quantiles: Annotated[Sequence[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1, max_length=1000)]
     optional: bool
 
     @property
@@ -127,7 +127,9 @@ class SameHours:
     """
 
     column: str
-    hours_ahead: Annotated[Sequence[Annotated[float, Field(ge=1, le=24), Unit("hours")]], Field(min_length=1)]
+    hours_ahead: Annotated[
+        Sequence[Annotated[float, Field(ge=1, le=24), Unit("hours")]], Field(min_length=1, max_length=1000)
+    ]
     days: Annotated[Int, Field(ge=1, le=28), Unit("days")]
     optional: bool
 

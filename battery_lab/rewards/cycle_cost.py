@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from battery_lab.common.validated_options import Unit, options
+from battery_lab.common.validated_options import Highest, Unit, options
 from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.rewards.term import BoundTerm, Term
@@ -25,7 +25,7 @@ class CycleCost(Term):
     """
 
     is_linear: ClassVar[bool] = True
-    price_per_cycle: Annotated[float, Field(ge=0), Unit("currency per equivalent full cycle")]
+    price_per_cycle: Annotated[float, Field(ge=0), Highest(1_000_000_000), Unit("currency per equivalent full cycle")]
 
     def bind(self, context: RewardContext) -> BoundTerm:
         battery = context.battery

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from battery_lab.common.validated_options import Int, Unit, options
+from battery_lab.common.validated_options import MOST_STEPS, Highest, Int, Unit, options
 from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.rewards.term import Term
@@ -32,10 +32,10 @@ class Exploration(Term):
         anneal_steps: environment steps, summed over the vector environment, after which the bonus is 0.
     """
 
-    bonus: Annotated[float, Field(ge=0), Unit("currency for a first visit")]
+    bonus: Annotated[float, Field(ge=0), Highest(1_000_000_000), Unit("currency for a first visit")]
     soc_bins: Annotated[Int, Field(ge=1, le=1000)]
     hour_bins: Annotated[Int, Field(ge=1, le=288)]
-    anneal_steps: Annotated[Int, Field(ge=1), Unit("environment steps")]
+    anneal_steps: Annotated[Int, Field(ge=1), Highest(MOST_STEPS), Unit("environment steps")]
 
     def bind(self, context: RewardContext) -> BoundExploration:
         return BoundExploration(self, context)

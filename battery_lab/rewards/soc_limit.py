@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from battery_lab.common.errors import require
-from battery_lab.common.validated_options import Unit, options
+from battery_lab.common.validated_options import Highest, Unit, options
 from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.rewards.term import BoundTerm, Term
@@ -36,7 +36,7 @@ class SocLimit(Term):
     is_linear: ClassVar[bool] = True
     shape: Literal["ramp", "step"]
     margin_soc: Annotated[float, Field(ge=0, lt=1)]
-    price_per_h: Annotated[float, Field(ge=0), Unit("currency per hour")]
+    price_per_h: Annotated[float, Field(ge=0), Highest(1_000_000_000), Unit("currency per hour")]
 
     def __post_init__(self) -> None:
         rule = "must be greater than 0 for shape=ramp, which rises over the margin; or choose shape=step"

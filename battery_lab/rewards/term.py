@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from battery_lab.common.validated_options import Rule, options
 from battery_lab.envs.battery.reward_context import RewardContext
@@ -41,7 +42,7 @@ class Term(ABC):
 
     is_linear: ClassVar[bool] = False
     has_revenue: ClassVar[bool] = False
-    weight: Annotated[float, Rule("a finite number")]
+    weight: Annotated[float, Field(ge=-1_000_000, le=1_000_000), Rule("a number from -1,000,000 to 1,000,000")]
 
     @abstractmethod
     def bind(self, context: RewardContext) -> BoundTerm:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from pydantic import Field
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.common.validated_options import Int, Unit, options
+from battery_lab.common.validated_options import MOST_STEPS, Highest, Int, Unit, options
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm import Algorithm
@@ -46,8 +46,8 @@ class ArrayBackend:
     """
 
     compile: bool
-    compile_after: Annotated[Int, Field(ge=0), Unit("gradient steps")]
-    compile_after_off_policy: Annotated[Int, Field(ge=0), Unit("gradient steps")]
+    compile_after: Annotated[Int, Field(ge=0), Highest(MOST_STEPS), Unit("gradient steps")]
+    compile_after_off_policy: Annotated[Int, Field(ge=0), Highest(MOST_STEPS), Unit("gradient steps")]
     cache: str
 
     def parts(self, algorithm: type[Algorithm], gradient_steps: float) -> Parts:

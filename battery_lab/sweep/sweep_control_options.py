@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from battery_lab.common.validated_options import Int, options
+from battery_lab.common.validated_options import Highest, Int, options
 
 
 @options("sweep")
@@ -22,7 +22,7 @@ class SweepOptions:
     """
 
     resume: str | None
-    tries: Annotated[Int, Field(ge=1)]
+    tries: Annotated[Int, Field(ge=1), Highest(1000)]
     on_failure: Literal["continue", "stop"]
     reuse: bool
     dry_run: bool

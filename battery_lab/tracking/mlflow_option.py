@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.validated_options import Unit, options
+from battery_lab.common.validated_options import Highest, Unit, options
 from battery_lab.tracking import Status, Tracking
 from battery_lab.tracking.mlflow_connection import Address
 from battery_lab.tracking.mlflow_run_sync import RunSync, is_synced
@@ -39,8 +39,8 @@ class MlflowTracking:
     uri: str
     experiment: str
     artifacts: str
-    flush_every_s: Annotated[float, Field(gt=0), Unit("s")]
-    finish_within_s: Annotated[float, Field(gt=0), Unit("s")]
+    flush_every_s: Annotated[float, Field(gt=0), Highest(86_400), Unit("s")]
+    finish_within_s: Annotated[float, Field(gt=0), Highest(86_400), Unit("s")]
 
     def __post_init__(self) -> None:
         require(bool(self.experiment.strip()), "tracking.experiment", "must be a name", self.experiment)

@@ -11,7 +11,7 @@ import pytest
 from pydantic import AfterValidator, Field
 
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.validated_options import Int, Rule, Unit, at, options
+from battery_lab.common.validated_options import MOST_STEPS, Highest, Int, Rule, Unit, at, options
 
 Letters = Annotated[str, Field(pattern="^[a-z]+$"), Rule("letters")]
 
@@ -116,3 +116,35 @@ def test_options_are_frozen_and_can_be_pickled():
     assert pickle.loads(pickle.dumps(store)) == store
     with pytest.raises(FrozenInstanceError):
         store.size = 4
+
+
+@options("budget")
+class Budget:
+    steps: Annotated[Int, Field(ge=1), Highest(MOST_STEPS), Unit("steps")]
+    price: Annotated[float, Field(ge=0), Highest(100)] | None
+    sizes: Annotated[Sequence[Annotated[Int, Field(ge=1)]], Field(min_length=1, max_length=3)]
+
+
+BUDGET = {"steps": 1, "price": 100.0, "sizes": [1]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 1e99}, "budget.steps must be at most 1,000,000,000,000 steps, got 1e+99"),
+        ({"steps": 10**30}, f"budget.steps must be at most 1,000,000,000,000 steps, got {10**30}"),
+        ({"steps": 0}, "budget.steps must be a whole number, 1 or more steps, got 0"),
+        ({"steps": "x"}, "budget.steps must be a whole number, 1 or more steps, got 'x'"),
+        ({"price": 101}, "budget.price must be at most 100, got 101"),
+        ({"price": -1.0}, "budget.price must be 0 or more or null, got -1.0"),
+        (
+            {"sizes": [1] * 4},
+            "budget.sizes must be a list of 1 to 3, each item a whole number, 1 or more, got [1, 1, 1, 1]",
+        ),
+    ],
+)
+def test_a_bound_beyond_use_is_named_only_where_it_is_exceeded(change, message):
+    Budget(**BUDGET)
+    with pytest.raises(ConfigError) as error:
+        Budget(**(BUDGET | change))
+    assert str(error.value) == message

@@ -37,5 +37,5 @@ def test_market_without_a_forecast_is_an_error_with_a_remedy():
 
 
 def test_empty_hours_ahead_is_an_error():
-    with pytest.raises(ConfigError, match="ForecastHours.hours_ahead must be a list of at least 1"):
+    with pytest.raises(ConfigError, match="ForecastHours.hours_ahead must be a list of 1 to 1000"):
         ForecastHours(column="price", hours_ahead=[])

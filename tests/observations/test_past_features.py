@@ -65,10 +65,10 @@ def test_same_hours_are_means_of_their_intervals():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Lags(column="price", minutes=[], optional=False), "Lags.minutes must be a list of at least 1"),
+        (lambda: Lags(column="price", minutes=[], optional=False), "Lags.minutes must be a list of 1 to 1000"),
         (lambda: Lags(column="price", minutes=[-5], optional=False), "Lags.minutes .* from 0 to 10080 minutes"),
         (lambda: Means(column="price", hours=[0]), "Means.hours .* greater than 0 and at most 8784 hours"),
-        (lambda: Means(column="price", hours=[]), "Means.hours must be a list of at least 1"),
+        (lambda: Means(column="price", hours=[]), "Means.hours must be a list of 1 to 1000"),
         (lambda: Window(column="price", hours=-1), "Window.hours must be greater than 0"),
         (
             lambda: Quantiles(column="price", hours=24, quantiles=[1.5], optional=False),

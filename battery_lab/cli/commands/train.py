@@ -15,7 +15,7 @@ import sys
 
 import hydra
 
-from battery_lab.cli.hydra_error_handling import hydra_errors_explained, hydra_raises
+from battery_lab.cli.hydra_error_handling import hydra_errors_explained, hydra_raises, missing_package_named
 from battery_lab.cli.hydra_startup_shortcut import flags_decide_the_run_mode
 from battery_lab.cli.resume_and_rerun_arguments import hydra_arguments
 from battery_lab.cli.run_trial import run_trial
@@ -30,5 +30,6 @@ def main(arguments: list[str]) -> None:
     register_resolvers()
     arguments = hydra_arguments(arguments)
     sys.argv[1:] = arguments
-    with hydra_errors_explained(arguments), hydra_raises(), flags_decide_the_run_mode(arguments):
+    explained = hydra_errors_explained(arguments), missing_package_named(arguments)
+    with explained[0], explained[1], hydra_raises(), flags_decide_the_run_mode(arguments):
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run_trial)()

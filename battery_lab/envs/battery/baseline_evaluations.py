@@ -24,7 +24,7 @@ def evaluate_baselines(
     evaluations = {}
     for name, baseline in baselines.items():
         requests, bound = cached_schedule(cache, name, baseline, problem)
-        dispatch = Dispatch.replay(problem, requests)
+        dispatch = Dispatch.replay(problem, requests, f"the baseline {name!r}")
         metrics = dispatch.metrics() | dispatch.gap_metrics(bound)
         evaluations[name] = Evaluation(metrics=metrics, frame=dispatch.frame())
     return evaluations

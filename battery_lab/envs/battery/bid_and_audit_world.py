@@ -55,7 +55,7 @@ class BidAndAuditWorld(BatteryWorld):
         problem = self.problem(period)
         audit = FunctionAudit(problem=problem, make=make)
         run = audit.run()
-        dispatch = Dispatch.replay(problem, run.request_mw)
+        dispatch = Dispatch.replay(problem, run.request_mw, name)
         evaluation = Evaluation(metrics=dispatch.metrics(), frame=dispatch.frame())
         checks = audit.check(run, dispatch.transition.energy_mwh, moments, seed)
         return {name: evaluation} | self.baselines(period, (self.optimum, self.rule)), checks

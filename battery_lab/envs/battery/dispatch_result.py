@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from battery_lab.envs.battery.dispatch_arrays import DispatchArrays
+from battery_lab.envs.battery.dispatch_invariants import check_dispatch
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.transition_accounts import Transition
@@ -36,8 +38,17 @@ class Dispatch:
     transition: Transition
 
     @classmethod
-    def replay(cls, problem: DispatchProblem, request_mw: NDArray[np.float64]) -> Dispatch:
-        """Run (T,) requests in MW through the physics, from the battery's ``soc_start``, idle in gaps."""
+    def replay(cls, problem: DispatchProblem, request_mw: NDArray[np.float64], name: str = "the policy") -> Dispatch:
+        """Run (T,) requests in MW through the physics, from the battery's ``soc_start``, idle in gaps.
+
+        Args:
+            problem: the battery and the stretch of market time.
+            request_mw: (T,) requested power, + discharges.
+            name: whose requests these are, for errors.
+
+        Raises:
+            DispatchError: a request is no number, or the dispatch breaks an invariant of ``dispatch_invariants``.
+        """
         series, request_mw = problem.dispatched, np.where(problem.idle, 0.0, request_mw)
         power, stored = problem.battery.run(request_mw, series.interval_h, allowance=problem.allowance)
         transition = Transition(
@@ -50,7 +61,30 @@ class Dispatch:
             interval_h=series.interval_h,
             battery=problem.battery,
         )
-        return cls(problem=problem, transition=transition)
+        dispatch = cls(problem=problem, transition=transition)
+        check_dispatch(dispatch.arrays(), problem.battery, name)
+        return dispatch
+
+    def arrays(self) -> DispatchArrays:
+        """Return the dispatch as plain arrays, for the check of its invariants."""
+        problem, done = self.problem, self.transition
+        return DispatchArrays(
+            interval_h=done.interval_h,
+            start_mwh=problem.battery.energy_start_mwh,
+            price=done.price,
+            request_mw=done.request_mw,
+            power_mw=done.power_mw,
+            energy_mwh=done.energy_mwh,
+            energy_after_mwh=done.energy_after_mwh,
+            sold_mwh=done.sold_mwh,
+            bought_mwh=done.bought_mwh,
+            idle=problem.idle,
+            day=problem.allowance.day,
+            revenue=done.revenue,
+            wear=done.wear,
+            grid_fee=done.grid_fee,
+            profit=done.profit,
+        )
 
     def metrics(self) -> dict[str, float]:
         """Return profit and revenue per day in the market's currency, cycles per day, and what is used of caps.

@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, SkipValidation
 
 from battery_lab.baselines import Baseline
-from battery_lab.common.errors import require
-from battery_lab.common.validated_options import Int, Unit, options
+from battery_lab.common.errors import ConfigError, require
+from battery_lab.common.validated_options import Highest, Int, Unit, options
 from battery_lab.envs.battery.action_set import KINDS, ActionSet
 from battery_lab.envs.battery.battery_world import BatteryWorld
 from battery_lab.envs.battery.bid_and_audit_world import BidAndAuditWorld
@@ -65,16 +65,17 @@ class BatteryMarket:
     baselines: Mapping[str, SkipValidation[Baseline]]
     price_lag: Annotated[Int, Field(ge=0, le=1)]
     episode_days: Annotated[float, Field(gt=0, le=3660), Unit("days")]
-    validation_days: Annotated[Int, Field(ge=1), Unit("days")]
-    test_days: Annotated[Int, Field(ge=1), Unit("days")]
-    skip_last_days: Annotated[Int, Field(ge=0), Unit("days")]
-    max_filled_h: Annotated[float, Field(ge=0), Unit("hours")] | None
+    validation_days: Annotated[Int, Field(ge=1), Highest(36_600), Unit("days")]
+    test_days: Annotated[Int, Field(ge=1), Highest(36_600), Unit("days")]
+    skip_last_days: Annotated[Int, Field(ge=0), Highest(36_600), Unit("days")]
+    max_filled_h: Annotated[float, Field(ge=0), Highest(87_840), Unit("hours")] | None
     actions: Literal["auto", "discrete", "continuous", "bids"]
     action_levels: Int
     bid_levels: Annotated[Int, Field(ge=2, le=50), Unit("prices")]
     cache: str
 
     def __post_init__(self) -> None:
+        self._check_parts()
         ActionSet(kind="discrete", levels=self.action_levels, power_mw=self.battery.power_mw)
         for needed in (BatteryWorld.optimum, BatteryWorld.rule):
             require(needed in self.baselines, "env.baselines", f"must include {needed!r}", list(self.baselines))
@@ -84,6 +85,23 @@ class BatteryMarket:
             for name in ("episode_days", "validation_days", "test_days"):
                 days = getattr(self, name)
                 require(days <= DAYS_PER_YEAR, f"env.{name}", rule, days)
+
+    def _check_parts(self) -> None:
+        """Check that each part is what its YAML stands for, which a ``_target_`` of another kind is not."""
+        parts = {
+            "battery": isinstance(self.battery, Battery),
+            "market": hasattr(self.market, "load"),
+            "observation": hasattr(self.observation, "build"),
+            "reward": hasattr(self.reward, "bind"),
+            **{f"env.baselines.{name}": hasattr(part, "requests") for name, part in self.baselines.items()},
+        }
+        for name, is_right in parts.items():
+            if not is_right:
+                group = name.split(".")[1][:-1] if "." in name else name
+                raise ConfigError(
+                    f"{name} must be one of the options of {group}, whose YAML names its class with _target_: choose "
+                    f"one of conf/{group}, or correct {name}._target_"
+                )
 
     @property
     def offers(self) -> Sequence[str]:

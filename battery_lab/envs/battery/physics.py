@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from battery_lab.common.errors import require
-from battery_lab.common.validated_options import Unit, options
+from battery_lab.common.validated_options import Highest, Unit, options
 from battery_lab.envs.battery import delivery
 from battery_lab.envs.battery.cycle_caps import DAYS_PER_YEAR, METER_MWH, Allowance, Ints, new_meters, whole_units
 from battery_lab.envs.battery.delivery import Limits
@@ -47,19 +47,19 @@ class Battery:
         grid_fee_per_mwh: network charge per MWh bought, in the market's currency.
     """
 
-    power_mw: Annotated[float, Field(gt=0), Unit("MW")]
-    capacity_mwh: Annotated[float, Field(gt=0), Unit("MWh")]
+    power_mw: Annotated[float, Field(gt=0), Highest(1_000_000), Unit("MW")]
+    capacity_mwh: Annotated[float, Field(gt=0), Highest(10_000_000), Unit("MWh")]
     soc_min: Annotated[float, Field(ge=0, lt=1)]
     soc_max: Annotated[float, Field(gt=0, le=1)]
     soc_start: Annotated[float, Field(ge=0, le=1)]
     round_trip_efficiency: Annotated[float, Field(gt=0, le=1)]
     charge_loss_share: Annotated[float, Field(ge=0, le=1)]
-    wear_per_mwh: Annotated[float, Field(ge=0)]
-    wear_per_mwh_charged: Annotated[float, Field(ge=0)]
-    max_cycles_per_day: Annotated[float, Field(gt=0)] | None
-    max_cycles_per_year: Annotated[float, Field(gt=0)] | None
+    wear_per_mwh: Annotated[float, Field(ge=0), Highest(1_000_000)]
+    wear_per_mwh_charged: Annotated[float, Field(ge=0), Highest(1_000_000)]
+    max_cycles_per_day: Annotated[float, Field(gt=0), Highest(10_000)] | None
+    max_cycles_per_year: Annotated[float, Field(gt=0), Highest(1_000_000)] | None
     self_discharge_per_day: Annotated[float, Field(ge=0, lt=1)]
-    grid_fee_per_mwh: Annotated[float, Field(ge=0)]
+    grid_fee_per_mwh: Annotated[float, Field(ge=0), Highest(1_000_000)]
 
     def __post_init__(self) -> None:
         rule = f"must be greater than battery.soc_min = {self.soc_min} and at most 1"

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.common.validated_options import Int, options
+from battery_lab.common.validated_options import Highest, Int, options
 from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import TrialState
 
@@ -32,8 +32,8 @@ STOP_STATUSES = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 class LocalOptions:
     """Validated options of the launcher, which LocalLauncherConf describes."""
 
-    parallel: Annotated[Int, Field(ge=1)]
-    cores: Annotated[Int, Field(ge=1)] | None
+    parallel: Annotated[Int, Field(ge=1), Highest(1024)]
+    cores: Annotated[Int, Field(ge=1), Highest(4096)] | None
 
 
 @dataclass(eq=False)

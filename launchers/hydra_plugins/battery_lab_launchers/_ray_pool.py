@@ -21,7 +21,7 @@ from ray.util.placement_group import PlacementGroup, placement_group, placement_
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.common.validated_options import options
+from battery_lab.common.validated_options import Highest, options
 from battery_lab.rllib.ray_runtime import connect_ray, start_ray
 from battery_lab.sweep.interfaces import Outcome
 from battery_lab.sweep.journal import TrialState
@@ -37,8 +37,8 @@ class RayOptions:
     """Validated options of the launcher, which RayLauncherConf describes."""
 
     address: str
-    cpus: Annotated[float, Field(ge=1)]
-    gpus: Annotated[float, Field(ge=0)]
+    cpus: Annotated[float, Field(ge=1), Highest(4096)]
+    gpus: Annotated[float, Field(ge=0), Highest(1024)]
 
 
 @dataclass(eq=False)

@@ -21,7 +21,7 @@ from ray.tune.search import Searcher
 
 from battery_lab.common.atomic_write import atomic_write
 from battery_lab.common.errors import ConfigError, require
-from battery_lab.common.validated_options import Int, options
+from battery_lab.common.validated_options import MOST_STEPS, Highest, Int, options
 from battery_lab.sweep.journal import TrialState
 from battery_lab.sweep.trial_folder import RESULT
 
@@ -32,12 +32,12 @@ RESULTS = "optimization_results.yaml"  # the name that Hydra's own optimizing sw
 class TuneOptions:
     """Validated options of the sweeper, which TuneSweeperConf describes."""
 
-    samples: Annotated[Int, Field(ge=1)]
+    samples: Annotated[Int, Field(ge=1), Highest(1_000_000)]
     search: Literal["random", "optuna"]
-    search_seed: Annotated[Int, Field(ge=0)]
+    search_seed: Annotated[Int, Field(ge=0), Highest(2**32 - 1)]
     prune: bool
-    grace_steps: Annotated[Int, Field(ge=1)] | None
-    reduction: Annotated[float, Field(gt=1)]
+    grace_steps: Annotated[Int, Field(ge=1), Highest(MOST_STEPS)] | None
+    reduction: Annotated[float, Field(gt=1), Highest(1000)]
     repeats: tuple[str, ...]
 
 

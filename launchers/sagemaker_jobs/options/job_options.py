@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.run_folder import RunFolder
-from battery_lab.common.validated_options import Int, Rule, Secret, Unit, options
+from battery_lab.common.validated_options import Highest, Int, Rule, Secret, Unit, options
 from sagemaker_jobs.options.field_types import (
     LOCAL,
     MAX_GROUPS,
@@ -64,7 +64,7 @@ class InstanceGroup:
 
     name: GroupName
     type: InstanceType
-    count: Annotated[Int, Field(ge=1)]
+    count: Annotated[Int, Field(ge=1), Highest(1000)]
 
 
 @options(PATH)
@@ -77,7 +77,7 @@ class JobOptions:
     bucket: Bucket
     prefix: Prefix
     instance_type: InstanceType | None
-    instance_count: Annotated[Int, Field(ge=1)] | None
+    instance_count: Annotated[Int, Field(ge=1), Highest(1000)] | None
     instance_groups: Annotated[
         Sequence[InstanceGroup],
         Field(max_length=MAX_GROUPS),
@@ -109,8 +109,8 @@ class JobOptions:
     # _check_pairs holds the rules of its names and values.
     environment: Annotated[Mapping[str, Any], BeforeValidator(_null_as_empty), Secret()]
     keep_alive_period_s: Annotated[Int, Field(ge=0, le=MAX_WARM_POOL_S), Unit("s")]
-    max_parallel: Annotated[Int, Field(ge=1)]
-    poll_interval_s: Annotated[float, Field(gt=0), Unit("s")]
+    max_parallel: Annotated[Int, Field(ge=1), Highest(10_000)]
+    poll_interval_s: Annotated[float, Field(gt=0), Highest(86_400), Unit("s")]
     experiment: Experiment | None
     on_interrupt: Literal["stop", "leave"]
     wait: bool
