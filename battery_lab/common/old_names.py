@@ -149,6 +149,7 @@ RENAMED = {
 # Class -> options that it did not have yet, with the values that match its behavior then.
 ADDED_OPTIONS: dict[str, dict[str, object]] = {
     "battery_lab.algos.ppo.PPO": {"min_batches": 0},
+    "battery_lab.baselines.receding_horizon.RecedingHorizon": {"forecasts": None, "latency_h": 0.0},
     "battery_lab.envs.battery.environment.BatteryMarket": {
         "bid_levels": 9,
         "skip_last_days": 0,

@@ -21,7 +21,7 @@ ANY = -1
 
 
 class NewestRuns(NamedTuple):
-    """The newest runs of P products at T rows, for compiled code. Read it with ``forecast`` only.
+    """The newest runs of P products at T rows, for compiled code: ``forecast`` and ``forecast_ahead`` read it.
 
     Attributes:
         run: (P, T) int32, the newest run at each row; -1 where none is published.
@@ -164,25 +164,48 @@ def forecast(runs: NewestRuns, product: int, row: int, begin_s: int, end_s: int,
         run = runs.run[p, row] - earlier
         if run < runs.base[p]:
             continue
-        mean = _mean(runs, run, runs.step_s[p], runs.start_s[row] + begin_s, runs.start_s[row] + end_s)
+        first = runs.first_s[run] - runs.start_s[row]
+        mean = _mean(runs.values[runs.begin[run] : runs.end[run]], runs.step_s[p], begin_s - first, end_s - first)
         if not np.isnan(mean):
             return mean
     return np.nan
 
 
 @nb.njit(cache=True)
-def _mean(runs: NewestRuns, run: int, step: int, begin: int, end: int) -> float:
-    """Return the mean of a run from one time to another; NaN where it does not cover all of it."""
-    first, place, last = runs.first_s[run], runs.begin[run], runs.end[run]
-    if begin < first or end > first + (last - place) * step:
+def forecast_ahead(runs: NewestRuns, row: int, width_s: int, ahead: Array) -> None:
+    """Write the forecast of the k-th stretch after the start of a row to ``ahead[k]``, where there is one.
+
+    Args:
+        runs: the newest runs.
+        row: the row at which it is known.
+        width_s: length of a stretch, seconds.
+        ahead: (K,) left as it is where no product covers a stretch.
+    """
+    for p in range(len(runs.step_s) - 1, -1, -1):  # the first product comes last, and counts
+        run, step = runs.run[p, row], runs.step_s[p]
+        if run < 0:
+            continue
+        values = runs.values[runs.begin[run] : runs.end[run]]
+        first = runs.first_s[run] - runs.start_s[row]
+        low = max(-((-first) // width_s), 0)
+        high = min((first + len(values) * step) // width_s, len(ahead))
+        for k in range(low, high):
+            mean = _mean(values, step, k * width_s - first, (k + 1) * width_s - first)
+            if not np.isnan(mean):
+                ahead[k] = mean
+
+
+@nb.njit(cache=True)
+def _mean(values: NDArray[np.float32], step: int, begin: int, end: int) -> float:
+    """Return the mean of a run from one time to another after its start; NaN where it does not cover all of it."""
+    if begin < 0 or end > len(values) * step:
         return np.nan
-    k, stop = (begin - first) // step, (end - first - 1) // step
-    if k == stop:
-        return float(runs.values[place + k])
+    k, last = begin // step, (end - 1) // step
+    if k == last:
+        return float(values[k])
     total = 0.0
-    for i in range(k, stop + 1):
-        share = min(end, first + (i + 1) * step) - max(begin, first + i * step)
-        total += share * runs.values[place + i]
+    for i in range(k, last + 1):
+        total += (min(end, (i + 1) * step) - max(begin, i * step)) * values[i]
     return total / (end - begin)
 
 
