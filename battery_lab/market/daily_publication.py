@@ -82,6 +82,11 @@ class DailyPublication:
         return np.asarray(aware.tz_convert("UTC").tz_localize(None), "datetime64[s]")
 
 
+def price_rule(text: str | None, time_zone: str) -> dict[str, DailyPublication]:
+    """Return the publication of the price at a time of the day before; none without one."""
+    return {} if text is None else {"price": DailyPublication.parse(text, time_zone)}
+
+
 def _clock_text(value: object) -> object:
     """Return a time as text: YAML reads 12:45 without quotes as a number, the minutes of 12 hours and 45 minutes."""
     is_minute = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < DAY_MIN

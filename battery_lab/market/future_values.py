@@ -21,6 +21,12 @@ def is_known_ahead(series: MarketSeries, column: str) -> bool:
     return column in series.lead_h or column in series.published
 
 
+def publication(series: MarketSeries, column: str) -> str:
+    """Return in words when a column, or ``price``, that is known ahead is published."""
+    rule = series.published.get(column)
+    return f"{series.lead_h[column]:g} h ahead" if rule is None else f"day-ahead ({rule})"
+
+
 def known_lag(series: MarketSeries, price_lag: int) -> int:
     """Return 0 if the price is known ahead, whatever ``price_lag`` says, and else ``price_lag``."""
     return 0 if is_known_ahead(series, PRICE) else price_lag

@@ -25,9 +25,16 @@ from battery_lab.envs.battery.prepared_data_cache import PreparedData
 from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.time_split import TimeSplit, refuse_gaps_under_caps, split_time
 from battery_lab.envs.battery.vector_env import BatteryVectorEnv
-from battery_lab.envs.battery.world_summary import caps_in_words, data_notes, missing_counts, summarize
+from battery_lab.envs.battery.world_summary import (
+    caps_in_words,
+    data_notes,
+    forecasts_in_words,
+    missing_counts,
+    summarize,
+)
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Metric, Recipe
 from battery_lab.envs.layout import Layout
+from battery_lab.market.future_values import PRICE, is_known_ahead, known_lag, publication
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.fitted_scales import Scaling
 from battery_lab.observations.observer import Observer
@@ -70,9 +77,10 @@ class BatteryWorld:
             fitted: a state from ``observation_state``; None fits scales on the training period.
         """
         self._option, self._series = option, series
-        self._lag = option.known_lag
+        # A price that is published ahead is known, whatever env.price_lag says. Bids are made without it all the same.
+        self._lag = option.known_lag if option.actions == "bids" else known_lag(series, option.known_lag)
         self._warm_up = round(option.observation.look_back_h / series.interval_h) + self._lag
-        self._prepared = PreparedData(option=option, series=series)
+        self._prepared = PreparedData(option=option, series=series, price_lag=self._lag)
         self._scaling = Scaling.from_json(fitted) if fitted else self._prepared.scaling(self._training)
         self._scale = self._price_scale(fitted or {}) if option.actions == "bids" else None
         self._actions = self._action_set(cast(ActionKind, actions))
@@ -99,10 +107,16 @@ class BatteryWorld:
     @property
     def known(self) -> str:
         """What a policy knows of the price of the interval, the forecasts that it observes, and the caps on cycles."""
-        lead_h = self._series.lead_h
-        used = [name for name in lead_h if any(number.startswith(f"{name} ") for number in self.layout.names)]
-        forecasts = [f"{name} {lead_h[name]:g} h ahead" for name in used]
-        return ", ".join([KNOWN[self.known_code], *forecasts, *caps_in_words(self._option.battery)])
+        series = self._series
+        rows = series.rows(*self._split.periods["test"]) if series.forecasts else series
+        forecasts = forecasts_in_words(rows, self.layout.names)
+        return ", ".join([self._known_price, *forecasts, *caps_in_words(self._option.battery)])
+
+    @property
+    def _known_price(self) -> str:
+        if not is_known_ahead(self._series, PRICE):
+            return KNOWN[self.known_code]
+        return f"{'bids, ' if self._scale else ''}price known {publication(self._series, PRICE)}"
 
     @property
     def known_code(self) -> int:

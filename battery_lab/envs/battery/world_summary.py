@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.time_split import TimeSplit
+from battery_lab.market.future_values import PRICE, is_known_ahead, publication
 from battery_lab.market.market_series import MarketSeries
+from battery_lab.market.newest_vintages import NewestVintages
 
 
 def caps_in_words(battery: Battery) -> list[str]:
@@ -27,7 +31,11 @@ def summarize(
     known = "known" if price_lag == 0 else "unknown, only the price before it is known"
     if bids:
         known = "unknown: bids and offers are made before it, and cleared against it"
+    if is_known_ahead(series, PRICE):
+        cleared = ": bids and offers are cleared against it all the same" if bids else ""
+        known = f"known {publication(series, PRICE)}{cleared}"
     caps = caps_in_words(battery)
+    forecasts = _forecasts(series)
     return {
         "Market": f"{series.name}, {len(series):,} intervals of {60 * series.interval_h:g} minutes",
         "Missing prices": _missing(series, split),
@@ -38,7 +46,7 @@ def summarize(
         f"{battery.round_trip_efficiency:.0%}, wear {_wear(battery, series.currency)}",
         **({"Caps": ", ".join(caps)} if caps else {}),
         "Price of the dispatched interval": known,
-        **({"Forecasts": _forecasts(series)} if series.lead_h else {}),
+        **({"Forecasts": forecasts} if forecasts else {}),
         **({"Prices beyond floor and cap": _beyond(series)} if series.beyond_limits else {}),
     }
 
@@ -87,9 +95,33 @@ def _wear(battery: Battery, currency: str) -> str:
     return f"{wear} and {charged:g} {currency}/MWh charged" if charged else wear
 
 
+def forecasts_in_words(series: MarketSeries, numbers: Sequence[str]) -> list[str]:
+    """Return the forecasts that an observation holds and when each is known, one phrase each.
+
+    Args:
+        series: the evaluated rows.
+        numbers: names of the numbers of an observation, of which those of forecasts begin with the forecast's name.
+    """
+    used = {name for number in numbers for name in number.split(" ")[0].split("/")}
+    columns = [name for name in (*series.lead_h, *series.published) if name in used and name != PRICE]
+    words = [f"{name} {publication(series, name)}" for name in columns]
+    for name, known in series.forecasts.items():
+        if name in used:
+            age = NewestVintages([known], series.start).age_h(0)
+            oldest = f"up to {np.nanmax(age):.3g} h old" if np.isfinite(age).any() else "none in this period"
+            words.append(f"{name}: newest run published, {oldest}")
+    return words
+
+
 def _forecasts(series: MarketSeries) -> str:
-    leads = series.lead_h.items()
-    return ", ".join(f"{name}, published {lead_h:g} h before its interval" for name, lead_h in leads)
+    leads = {name: f"{lead_h:g} h before its interval" for name, lead_h in series.lead_h.items()}
+    rules = leads | {name: str(rule) for name, rule in series.published.items()}
+    columns = [f"{name}, published {when}" for name, when in rules.items() if name != PRICE]
+    vintages = [
+        f"{name}, {known.quantity} in steps of {60 * known.step_h:g} minutes, {len(known):,} runs by their publication"
+        for name, known in series.forecasts.items()
+    ]
+    return ", ".join([*columns, *vintages])
 
 
 def _beyond(series: MarketSeries) -> str:
