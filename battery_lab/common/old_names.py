@@ -173,6 +173,7 @@ ADDED_OPTIONS: dict[str, dict[str, object]] = {
         "published": {},
         "forecasts": {},
     },
+    "battery_lab.observations.forecast_features.ForecastHours": {"optional": False},
     "battery_lab.observations.observation_set.ObservationSet": {"cap_left": False},
     "battery_lab.observations.past_features.Quantiles": {"optional": False},
     "battery_lab.observations.past_features.SameHours": {"optional": False},

@@ -92,23 +92,19 @@ class NewestVintages:
         self._times = np.asarray(times).astype("datetime64[s]")
         self.runs = _newest_runs(products, self._times, latency_h)
 
-    def mean(self, begin_h: float, end_h: float, product: int = ANY) -> Array:
+    def mean(self, begin_h: float, end_h: float, product: int = ANY, earlier: int = 0) -> Array:
         """Return the (T,) mean forecast from ``begin_h`` to ``end_h`` hours after the start of each row.
 
         Args:
             begin_h: begin of the stretch, hours.
             end_h: its end.
             product: number of the product; without it, the first one that covers the whole stretch.
+            earlier: how many runs before the newest one; 0 is the newest one.
 
         Returns:
             NaN where no product covers the stretch.
         """
-        return _means(self.runs, product, round(begin_h * HOUR_S), round(end_h * HOUR_S), 0)
-
-    def revision(self, begin_h: float, end_h: float, product: int) -> Array:
-        """Return the (T,) change of ``mean`` of a product from the run before; NaN where one of them has none."""
-        stretch = (round(begin_h * HOUR_S), round(end_h * HOUR_S))
-        return _means(self.runs, product, *stretch, 0) - _means(self.runs, product, *stretch, 1)
+        return _means(self.runs, product, round(begin_h * HOUR_S), round(end_h * HOUR_S), earlier)
 
     def age_h(self, product: int) -> Array:
         """Return the (T,) hours since the newest run of a product was published; NaN where there is none."""

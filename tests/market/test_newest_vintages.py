@@ -52,11 +52,12 @@ def test_the_first_product_that_covers_a_stretch_counts() -> None:
     assert newest.products == ("p5min", "predispatch")
 
 
-def test_a_revision_is_the_change_from_the_run_before() -> None:
+def test_an_earlier_run_says_what_the_newest_one_changed() -> None:
     newest = NewestVintages([FINE, COARSE], at(0, 20, 32))
-    assert newest.revision(28 / 60, 30 / 60, 1).tolist()[2] == 100 - 1
-    assert np.isnan(newest.revision(0, 5 / 60, 1)[:2]).all()  # no run before the first one, also not of another product
-    assert newest.revision(0, 5 / 60, 0)[1] == 1
+    assert [newest.mean(0, 5 / 60, 1, earlier)[2] for earlier in (0, 1)] == [100, 1]
+    # No run is before the first one, also not one of another product.
+    assert np.isnan(newest.mean(0, 5 / 60, 1, earlier=1)[:2]).all()
+    assert [newest.mean(0, 5 / 60, 0, earlier)[1] for earlier in (0, 1)] == [1004, 1003]
 
 
 def test_age_grows_until_the_next_run() -> None:
@@ -117,5 +118,5 @@ def test_a_piece_of_a_series_sees_the_same() -> None:
     piece = series.rows(10, 30)
     whole, cut = (NewestVintages(price_products(known, None, ""), known.start) for known in (series, piece))
     np.testing.assert_array_equal(cut.mean(0.25, 0.5), whole.mean(0.25, 0.5)[10:30])
-    np.testing.assert_array_equal(cut.revision(0, 0.25, 1), whole.revision(0, 0.25, 1)[10:30])
+    np.testing.assert_array_equal(cut.mean(0, 0.25, 1, earlier=1), whole.mean(0, 0.25, 1, earlier=1)[10:30])
     np.testing.assert_array_equal(cut.age_h(0), whole.age_h(0)[10:30])
