@@ -22,7 +22,7 @@ ANY, NEWEST = -1, 0
 
 
 class Known(NamedTuple):
-    """What is known at each of T rows.
+    """What is known in each of T rows.
 
     Attributes:
         price: (T,) prices; NaN in gaps, in which the battery is idle.

@@ -116,7 +116,7 @@ class ForecastVintages:
         return round(self.step_h * HOUR_S)
 
     def newest(self, times: Times, latency_h: float = 0.0) -> NDArray[np.int32]:
-        """Return the (T,) number of the newest run at each of (T,) times; -1 where none was published.
+        """Return the (T,) number of the newest run for each of (T,) times; -1 where none was published.
 
         Args:
             times: datetime64, UTC.

@@ -24,7 +24,7 @@ class NewestRuns(NamedTuple):
     """The newest runs of P products at T rows, for compiled code: ``forecast`` and ``forecast_ahead`` read it.
 
     Attributes:
-        run: (P, T) int32, the newest run at each row; -1 where none is published.
+        run: (P, T) int32, the newest run for each row; -1 where none is published.
         start_s: (T,) start of each row, seconds since 1970.
         first_s: (R,) start of the first interval of each run.
         begin: (R,) place of its first value.
@@ -79,7 +79,7 @@ class NewestVintages:
     """
 
     def __init__(self, products: Sequence[ForecastVintages], times: Times, latency_h: float = 0.0) -> None:
-        """Find the newest run of each product at each time.
+        """Find the newest run of each product for each time.
 
         Args:
             products: the products; where several say something, the first of them counts.

@@ -134,7 +134,7 @@ class History:
         return {name: known.quantity for name, known in self._series.forecasts.items()}
 
     def vintages(self, quantity: str, product: str | None, field: str) -> NewestVintages:
-        """Return the newest vintages of a quantity at each row, in its own unit, those of the finest step first.
+        """Return the newest vintages of a quantity for each row, in its own unit, those of the finest step first.
 
         Args:
             quantity: ``price`` or what else is forecast.
