@@ -2,46 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numba as nb
 import numpy as np
 from pydantic import Field
 
+from battery_lab.baselines.expected_prices import expect_prices, newest_known
+from battery_lab.baselines.vintage_dispatch import Known, Rhythm, dispatch
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Highest, Int, Unit, options
 from battery_lab.envs.battery.cycle_caps import Allowance, new_meters
 from battery_lab.envs.battery.delivery import deliver_within
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
+from battery_lab.market.forecast_vintages import HOUR_S, ForecastVintages
+from battery_lab.market.future_values import PRICE, is_known_ahead, known_ends
+from battery_lab.market.newest_vintages import NewestVintages, price_products
 from battery_lab.planning.bellman_backup import bellman_backup, greedy_action
 from battery_lab.planning.energy_grid import EnergyGrid, coarse_grid
 from battery_lab.planning.marginal_bids import cleared_mwh
+from battery_lab.planning.receding_plan import new_plan
 
 FORECAST = "price_forecast"
 NOT_PUBLISHED = -1
+LONGER_H = 1.0  # how much further a plan on vintages may look, so that its end can stay for a while
 
 
 @options("env.baselines.receding_horizon")
 class RecedingHorizon:
-    """Plan on the price forecast of the series, or without one on the mean price at the same time of past days.
+    """Plan on the forecasts of the series, or without one on the mean price at the same time of past days.
 
     With bids, each interval is bid at the marginal value of stored energy in the last plan.
 
-    The forecast is the column ``price_forecast``, used as far ahead as its ``lead_h`` says it is published. The price
-    of the current interval is the last known price. If that is the price of the interval before, it is corrected by
-    the change of the published forecast.
+    The price of each coming interval is the first of these that is known: the price itself, if it is published ahead;
+    the newest vintage of a forecast of it, that of the finest step first; the column ``price_forecast``, as far ahead
+    as it is published; the mean price at the same time of past days. The price of the current interval is the last
+    known price. If that is the price of an interval before, it is corrected by the change of the forecast.
+
+    With vintages or prices that are known ahead, a plan looks up to an hour further than ``horizon_h``, and takes the
+    last two of these sources as they were when it was started, at most an hour ago.
 
     Attributes:
         horizon_h: how far ahead each plan looks, hours.
-        replan_minutes: time from one plan to the next, minutes. Between plans, each known price is compared with the
-            values of stored energy from the last plan.
+        replan_minutes: time from one plan to the next, minutes. A newer vintage makes a plan at once. Between plans,
+            each known price is compared with the values of stored energy from the last plan.
         days: number of past days in the mean price of a time of day.
+        forecasts: names of the vintages of the price to plan on; None: all.
+        latency_h: hours from the publication of a vintage until a plan can use it.
     """
 
     horizon_h: Annotated[float, Field(gt=0), Highest(8784), Unit("hours")]
     replan_minutes: Annotated[float, Field(gt=0), Highest(527_040), Unit("minutes")]
     days: Annotated[Int, Field(ge=1), Highest(366), Unit("days")]
+    forecasts: Sequence[str] | None
+    latency_h: Annotated[float, Field(ge=0), Highest(8784), Unit("hours")]
 
     def __post_init__(self) -> None:
         where = "env.baselines.receding_horizon"
@@ -49,10 +65,17 @@ class RecedingHorizon:
         require(self.replan_minutes <= 60 * self.horizon_h, f"{where}.replan_minutes", rule, self.replan_minutes)
 
     def requests(self, problem: DispatchProblem) -> Array:
-        """Return (T,) requests in MW. Rows before the first known price, and those of gaps, hold."""
-        series, battery = problem.series, problem.battery
+        """Return (T,) requests in MW. Rows before the first known price, and those of gaps, hold.
+
+        Raises:
+            ConfigError: the market has no such forecast.
+        """
+        series = problem.series
+        field = "env.baselines.receding_horizon.forecasts"
+        products = price_products(series, self.forecasts, field)
+        if products or is_known_ahead(series, PRICE) or FORECAST in series.published:
+            return self._requests_on_vintages(problem, products)
         step = series.interval_h
-        grid = coarse_grid(problem.planning_battery, step)
         # A column without lead time is a measurement, which is known only afterwards.
         ahead = FORECAST in series.columns and FORECAST in series.lead_h
         price = np.array(series.price)  # copies: the compiled code is cached for writable arrays only
@@ -64,14 +87,47 @@ class RecedingHorizon:
             np.where(series.gap, np.nan, price),
             published,
             lead,
-            (max(round(self.horizon_h / step), 1), max(round(self.replan_minutes / 60 / step), 1)),
+            (self._rows(self.horizon_h, step), self._rows(self.replan_minutes / 60, step)),
             (series.intervals_per_day, self.days),
-            battery.energy_start_mwh,
-            grid,
+            problem.battery.energy_start_mwh,
+            coarse_grid(problem.planning_battery, step),
             problem.allowance,
             new_meters(1)[0],
         )
         return np.asarray(request / step)
+
+    def _requests_on_vintages(self, problem: DispatchProblem, products: Sequence[ForecastVintages]) -> Array:
+        series, step = problem.series, problem.series.interval_h
+        price, grid = np.array(series.price), coarse_grid(problem.planning_battery, step)
+        has_column = FORECAST in series.columns and is_known_ahead(series, FORECAST)
+        begin = max(problem.first - series.intervals_per_day, 0)
+        seen = [known.between(series.start[begin], series.start[problem.end - 1]) for known in products]
+        known = Known(
+            price=np.where(series.gap, np.nan, price),
+            price_end=known_ends(series, PRICE, problem.price_lag),
+            column=np.array(series.columns[FORECAST]) if has_column else price,
+            column_end=known_ends(series, FORECAST, 0) if has_column else np.arange(len(series)),
+            runs=NewestVintages(seen, series.start, self.latency_h).runs,
+            step_s=round(step * HOUR_S),
+        )
+        horizon = self._rows(self.horizon_h, step)
+        longest = horizon + self._rows(LONGER_H, step) - 1
+        replan = self._rows(self.replan_minutes / 60, step)
+        request = dispatch(
+            (problem.first, problem.end, problem.bids),
+            known,
+            price,
+            Rhythm(horizon, longest, replan, series.intervals_per_day, self.days),
+            problem.battery.energy_start_mwh,
+            grid,
+            new_plan(longest + 1, grid),
+            (problem.allowance, new_meters(1)[0]),
+        )
+        return np.asarray(request / step)
+
+    @staticmethod
+    def _rows(hours: float, interval_h: float) -> int:
+        return max(round(hours / interval_h), 1)
 
 
 @nb.njit(cache=True)
@@ -108,47 +164,13 @@ def _dispatch(
         if bids:
             request[t - first] = cleared_mwh(value[t - planned_at], energy, price[t], grid)
         else:
-            newest = _newest_known(seen, t - lag)
+            newest = newest_known(seen, t - lag)
             now = price[newest]
             if lag > 0 and lead >= 0:
                 now += published[t] - published[newest]  # the forecast, with its last known error
             request[t - first] = greedy_action(value[t - planned_at], energy, now, grid)
         _, energy = deliver_within(energy, request[t - first], grid.limits, t - first, allowance, meter)
     return request
-
-
-@nb.njit(cache=True)
-def _newest_known(price: Array, row: int) -> int:
-    """Return the newest row up to ``row`` whose price is not NaN; the first one if there is none."""
-    while row > 0 and np.isnan(price[row]):
-        row -= 1
-    return row
-
-
-@nb.njit(cache=True)
-def expect_prices(
-    ahead: Array, t: int, lag: int, price: Array, published: Array, lead: int, calendar: tuple[int, int]
-) -> None:
-    """Write the expected price of row t + k to ``ahead[k]``, from known prices and published forecasts only.
-
-    A price that is NaN is not known.
-    """
-    day, days = calendar
-    last = t - lag
-    newest = _newest_known(price, last)
-    for k in range(len(ahead)):
-        if k <= lead and t + k < len(published):
-            ahead[k] = published[t + k]
-            continue
-        total, number = 0.0, 0
-        row = t + k - day * ((t + k - last + day - 1) // day)  # the latest known row at this time of day
-        for _ in range(days):
-            if row < 0:
-                break
-            if not np.isnan(price[row]):
-                total, number = total + price[row], number + 1
-            row -= day
-        ahead[k] = total / number if number > 0 else price[newest]
 
 
 @nb.njit(cache=True)

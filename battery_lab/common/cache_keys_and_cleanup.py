@@ -18,7 +18,7 @@ from battery_lab.common.atomic_write import PREFIX
 
 # Folders of prepared data. Parsed and simulated markets lie beside them.
 KINDS = ("baselines", "hindsight", "observations", "scales")
-MARKETS = ("market-*.npz", f"{PREFIX}*-market-*.npz")
+MARKETS = tuple(f"{start}market-*.{end}" for start in ("", f"{PREFIX}*-") for end in ("npz", "npy"))
 KEPT_BYTES = 2_000_000_000  # a table of observations takes about 100 MB for four years of five minutes
 YOUNG_S = 3600.0  # what was written or used within this time stays, as a run may be about to use it
 # Libraries that compute what is kept.

@@ -146,9 +146,11 @@ RENAMED = {
     ("rllib.stock_replay_algorithms", "KeepsTemperature"): ("rllib.stock_learners", "CheckpointedSACLearner"),
     ("rllib.replay.ring_buffer", "Layout"): ("rllib.replay.ring_buffer", "RowLayout"),
 }
+DAY_AHEAD: dict[str, object] = {"price_range": None, "day_ahead_published": None}
 # Class -> options that it did not have yet, with the values that match its behavior then.
 ADDED_OPTIONS: dict[str, dict[str, object]] = {
     "battery_lab.algos.ppo.PPO": {"min_batches": 0},
+    "battery_lab.baselines.receding_horizon.RecedingHorizon": {"forecasts": None, "latency_h": 0.0},
     "battery_lab.envs.battery.environment.BatteryMarket": {
         "bid_levels": 9,
         "skip_last_days": 0,
@@ -161,10 +163,17 @@ ADDED_OPTIONS: dict[str, dict[str, object]] = {
     },
     "battery_lab.experiment.trainer.TrainOptions": {"keep_policy": "best"},
     "battery_lab.market.aemo.AemoMarket": {"price_floor": -1000.0, "price_cap": 20300.0, "price_range": None},
-    "battery_lab.market.caiso.CaisoMarket": {"price_floor": -150.0, "price_cap": 1000.0, "price_range": None},
-    "battery_lab.market.ercot.ErcotMarket": {"price_floor": -250.0, "price_cap": 2000.0, "price_range": None},
-    "battery_lab.market.nyiso.NyisoMarket": {"price_floor": -1000.0, "price_cap": 1000.0, "price_range": None},
-    "battery_lab.market.table.TableMarket": {"price_floor": None, "price_cap": None, "price_range": None},
+    "battery_lab.market.caiso.CaisoMarket": {"price_floor": -150.0, "price_cap": 1000.0} | DAY_AHEAD,
+    "battery_lab.market.ercot.ErcotMarket": {"price_floor": -250.0, "price_cap": 2000.0} | DAY_AHEAD,
+    "battery_lab.market.nyiso.NyisoMarket": {"price_floor": -1000.0, "price_cap": 1000.0} | DAY_AHEAD,
+    "battery_lab.market.table.TableMarket": {
+        "price_floor": None,
+        "price_cap": None,
+        "price_range": None,
+        "published": {},
+        "forecasts": {},
+    },
+    "battery_lab.observations.forecast_features.ForecastHours": {"optional": False},
     "battery_lab.observations.observation_set.ObservationSet": {"cap_left": False},
     "battery_lab.observations.past_features.Quantiles": {"optional": False},
     "battery_lab.observations.past_features.SameHours": {"optional": False},

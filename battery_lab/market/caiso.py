@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cell_numbers import to_numbers
+from battery_lab.market.daily_publication import DailyPublication, TimeOfDayBefore, price_rule
 from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
 from battery_lab.market.price_files import has_column, named_columns, read_file
 from battery_lab.market.price_plausibility import Range
@@ -37,11 +39,14 @@ class CaisoMarket(FileMarket):
         time_zone: clock of the calendar.
         node: the node, for example ``TH_NP15_GEN-APND``; None uses the only one in the files.
         market_run: the market that cleared the price, for example ``RTM`` or ``DAM``; None uses the only one.
+        day_ahead_published: time of the day before at which prices of market run ``DAM`` are published; None: they are
+            not known before their interval.
     """
 
     time_zone: TimeZone
     node: Name | None
     market_run: Name | None
+    day_ahead_published: TimeOfDayBefore | None
 
     selectors: ClassVar[tuple[str, ...]] = ("node", "market_run")
     row_kind: ClassVar[str] = " with LMP_TYPE LMP"
@@ -53,6 +58,12 @@ class CaisoMarket(FileMarket):
 
     def stamp_zone(self) -> str:
         return "UTC"
+
+    def publications(
+        self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int
+    ) -> dict[str, DailyPublication]:
+        """Return the rule of the price if it is that of the day-ahead market."""
+        return price_rule(self.day_ahead_published, self.time_zone) if selected["market_run"].upper() == "DAM" else {}
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of LMP_TYPE LMP in a file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cell_numbers import to_numbers
+from battery_lab.market.daily_publication import DailyPublication, TimeOfDayBefore, price_rule
 from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
 from battery_lab.market.price_files import has_column, named_columns, read_file
 from battery_lab.market.price_plausibility import Range
@@ -28,6 +30,7 @@ COLUMNS = {
 }
 QUARTER, POINT_TYPE = ("DeliveryInterval",), ("SettlementPointType",)
 QUARTERS_PER_HOUR = 4
+HOUR_S = 3600
 
 
 @options("market")
@@ -41,11 +44,14 @@ class ErcotMarket(FileMarket):
         settlement_point: for example ``HB_NORTH``; None uses the only one in the files.
         settlement_point_type: for example ``LZ`` or ``LZEW`` (load zones have both under one name); None uses the only
             one in the files.
+        day_ahead_published: time of the day before at which hourly prices, which are day-ahead, are published; None:
+            they are not known before their interval.
     """
 
     time_zone: TimeZone
     settlement_point: Name | None
     settlement_point_type: Name | None
+    day_ahead_published: TimeOfDayBefore | None
 
     selectors: ClassVar[tuple[str, ...]] = ("settlement_point", "settlement_point_type")
     interval_hint: ClassVar[str] = "Real-time files have 15 minutes, day-ahead files 60"
@@ -57,6 +63,12 @@ class ErcotMarket(FileMarket):
     def stamp_zone(self) -> str:
         """Return the local clock."""
         return self.time_zone
+
+    def publications(
+        self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int
+    ) -> dict[str, DailyPublication]:
+        """Return the rule of the price if it is that of the day-ahead market."""
+        return price_rule(self.day_ahead_published, self.time_zone) if interval_s == HOUR_S else {}
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file, stamped by the start of the interval."""

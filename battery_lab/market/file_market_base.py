@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zoneinfo
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -16,6 +16,8 @@ from pydantic import AfterValidator, Field
 
 from battery_lab.common.errors import DataError, require
 from battery_lab.common.validated_options import Highest, Rule, Unit, options
+from battery_lab.market.daily_publication import DailyPublication
+from battery_lab.market.forecast_vintages import ForecastVintages
 from battery_lab.market.interval_grid import Grid, find_interval, put_on_grid
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.price_files import CSV_SUFFIXES, find_files
@@ -104,7 +106,7 @@ class FileMarket(ABC):
         """
         files = find_files(self.path, self.suffixes)
         choices = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "cache"}
-        key = cache_key(type(self), choices, files)
+        key = cache_key(type(self), choices, [*files, *self.forecast_files()])
         return cached(self.cache, key, lambda: self._parse(files))
 
     @abstractmethod
@@ -147,13 +149,15 @@ class FileMarket(ABC):
 
     def _parse(self, files: Sequence[Path]) -> MarketSeries:
         frame, notes = self._frame(files)
-        location = str(frame[self.selectors[0]].iloc[0]) if self.selectors else ""
+        selected = {field: str(frame[field].iloc[0]) for field in self.selectors}
         rows = self._rows(files, frame)
         check_increasing(rows)
         self._check_prices(rows)
         interval_s = find_interval(rows, self.interval_minutes, self.interval_hint)
         grid = put_on_grid(rows, interval_s, self.gaps, self.max_gap_h)
-        return self._series(location, rows, interval_s, grid, notes)
+        series = self._series(next(iter(selected.values()), ""), rows, interval_s, grid, notes)
+        published = self.publications(files, selected, interval_s)
+        return replace(series, published=published, forecasts=self.vintages(selected))
 
     def _check_prices(self, rows: Rows) -> None:
         """Raise DataError where a price is beyond ``price_range``, or beyond what is plausible without one."""
@@ -240,6 +244,26 @@ class FileMarket(ABC):
 
     def leads(self) -> dict[str, float]:
         """Return how many hours before its interval each published column is known."""
+        return {}
+
+    def publications(
+        self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int
+    ) -> dict[str, DailyPublication]:
+        """Return the columns, or ``price``, that are published once per day for the next day.
+
+        Args:
+            files: the files.
+            selected: the selected value of each of ``selectors``.
+            interval_s: length of an interval, seconds.
+        """
+        return {}
+
+    def forecast_files(self) -> Sequence[Path]:
+        """Return the files that ``vintages`` reads."""
+        return ()
+
+    def vintages(self, selected: Mapping[str, str]) -> dict[str, ForecastVintages]:
+        """Return the forecasts by name, which each of them has; ``selected`` is as in ``publications``."""
         return {}
 
 

@@ -8,11 +8,36 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from battery_lab.market.forecast_vintages import ForecastVintages, stored_runs
 from battery_lab.market.market_series import MarketSeries
 
 Array = NDArray[np.float64]
 Change = Literal["other", "higher", "lower"]
 PRICE = "price"
+
+
+def is_known_ahead(series: MarketSeries, column: str) -> bool:
+    """Return whether a column, or ``price``, is published before its interval, and not measured in it."""
+    return column in series.lead_h or column in series.published
+
+
+def publication(series: MarketSeries, column: str) -> str:
+    """Return in words when a column, or ``price``, that is known ahead is published."""
+    rule = series.published.get(column)
+    return f"{series.lead_h[column]:g} h ahead" if rule is None else f"day-ahead ({rule})"
+
+
+def known_lag(series: MarketSeries, price_lag: int) -> int:
+    """Return 0 if the price is known ahead, whatever ``price_lag`` says, and else ``price_lag``."""
+    return 0 if is_known_ahead(series, PRICE) else price_lag
+
+
+def known_ends(series: MarketSeries, column: str, price_lag: int) -> NDArray[np.int64]:
+    """Return for each of the T rows the row after the last one whose value is known when it is dispatched.
+
+    Ends may be beyond the series. The arguments are those of ``known_end``.
+    """
+    return _ends(series, column, np.arange(len(series)), price_lag)
 
 
 def known_end(series: MarketSeries, column: str, now: int, price_lag: int) -> int:
@@ -21,13 +46,24 @@ def known_end(series: MarketSeries, column: str, now: int, price_lag: int) -> in
     Args:
         series: the market.
         column: ``price`` or a column.
-        now: the dispatched row.
+        now: the dispatched row; it may follow the last one.
         price_lag: 0 if the price of the dispatched interval is known, 1 if only the price before it is.
     """
+    return int(_ends(series, column, np.array([now]), price_lag)[0])
+
+
+def _ends(series: MarketSeries, column: str, rows: NDArray[np.int64], price_lag: int) -> NDArray[np.int64]:
+    if column in series.published:
+        step = _step(series)
+        until = series.published[column].known_until(series.start[0] + step * rows)
+        ends: NDArray[np.int64] = -((series.start[0] - until) // step)
+        return ends
     lead_h = series.lead_h.get(column)
-    if lead_h is None:
-        return now - price_lag + 1
-    return now + 1 + int(lead_h / series.interval_h + 1e-9)
+    return rows + 1 + (-price_lag if lead_h is None else int(lead_h / series.interval_h + 1e-9))
+
+
+def _step(series: MarketSeries) -> np.timedelta64:
+    return np.timedelta64(round(series.interval_h * 3600), "s")
 
 
 def known_series(series: MarketSeries, row: int, price_lag: int) -> MarketSeries:
@@ -36,10 +72,10 @@ def known_series(series: MarketSeries, row: int, price_lag: int) -> MarketSeries
     With ``price_lag`` 0, observations of the interval contain its own price and its other measured values. The last
     known ones take their place.
     """
-    step = np.timedelta64(round(series.interval_h * 3600), "s")
-    # The price of the interval itself is never known, whatever the policy was trained with.
+    step = _step(series)
+    # A price that is settled in its interval is not known before it, whatever the policy was trained with.
     ends = {name: known_end(series, name, row, 1) for name in (PRICE, *series.columns)}
-    length = max(row + 1, *ends.values())
+    length, now = max(row + 1, *ends.values()), series.start[0] + step * row
 
     def known(name: str, values: Array) -> Array:
         end = min(ends[name], len(values))
@@ -57,13 +93,14 @@ def known_series(series: MarketSeries, row: int, price_lag: int) -> MarketSeries
         gap=gap,
         filled=filled,
         columns={name: known(name, values) for name, values in series.columns.items()},
+        forecasts={name: vintages.between(series.start[0], now) for name, vintages in series.forecasts.items()},
     )
 
 
 def change_unknown(
     series: MarketSeries, now: int, price_lag: int, change: Change, rng: np.random.Generator
 ) -> MarketSeries:
-    """Return a copy of a series in which everything that is not known at row ``now`` differs.
+    """Return a copy of a series in which everything that is not known at row ``now`` differs, later forecasts too.
 
     Args:
         series: the market.
@@ -82,4 +119,25 @@ def change_unknown(
         return np.concatenate([values[:first], drawn])
 
     columns = {name: changed(name, values) for name, values in series.columns.items()}
-    return replace(series, price=changed(PRICE, series.price), columns=columns)
+    time = series.start[0] + _step(series) * now
+    forecasts = {name: _change_later(vintages, time, change, rng) for name, vintages in series.forecasts.items()}
+    return replace(series, price=changed(PRICE, series.price), columns=columns, forecasts=forecasts)
+
+
+def _change_later(
+    vintages: ForecastVintages, now: np.datetime64, change: Change, rng: np.random.Generator
+) -> ForecastVintages:
+    """Return forecasts of which all that are published after ``now`` differ, also where they had no value."""
+    runs, place = stored_runs(vintages), int(vintages.newest(np.array([now]))[0]) + 1
+    low, first, end = (int(runs.offset[i]) for i in (0, place, -1))
+    values = np.array(runs.values[low:end])
+    finite = values[np.isfinite(values)]
+    finite = finite if len(finite) else np.zeros(1, np.float32)
+    span = float(finite.max() - finite.min()) + 1.0
+    drawn = rng.choice(finite, end - first) + np.float32({"other": 0.0, "higher": span, "lower": -span}[change])
+    drawn[drawn == values[first - low :]] += np.float32(span)
+    values[first - low :] = drawn
+    changed = runs._replace(offset=runs.offset - low, values=values)
+    return ForecastVintages.of_runs(
+        name=vintages.name, quantity=vintages.quantity, step_h=vintages.step_h, runs=changed
+    )

@@ -11,6 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from battery_lab.market.daily_publication import DailyPublication
+from battery_lab.market.forecast_vintages import ForecastVintages
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MarketSeries:
@@ -24,8 +27,11 @@ class MarketSeries:
         start: (T,) datetime64[s], UTC, exactly one interval apart.
         price: (T,) currency per MWh, finite.
         columns: further (T,) float64 columns by name (``demand_mw``, ``temperature_c``, ``price_forecast``); finite.
-        lead_h: hours before the start of the interval at which the value of a column is published. A column without an
-            entry is measured: its value is known when the price of the interval is.
+        lead_h: hours before the start of the interval at which the value of a column, or the price itself (``price``),
+            is published. A column without an entry here or in ``published`` is measured: its value is known when the
+            price of the interval is.
+        published: the columns, or ``price``, that are published once per day for the next day.
+        forecasts: forecasts by the time they were published, by the name of the product.
         gap: (T,) True where the operator published nothing. Such rows repeat the last price, so that lags stay
             correct, and no episode may include them.
         price_floor: lowest price of a bid in this market, currency per MWh; None if it is not known. Prices may be
@@ -49,6 +55,8 @@ class MarketSeries:
     price_cap: float | None = None
     filled: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
+    published: Mapping[str, DailyPublication] = field(default_factory=dict)
+    forecasts: Mapping[str, ForecastVintages] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.price)
@@ -85,7 +93,15 @@ class MarketSeries:
             gap=self.gap[cut],
             filled=None if self.filled is None else self.filled[cut],
             columns={name: values[cut] for name, values in self.columns.items()},
+            forecasts=self._seen_within(self.start[cut]),
         )
+
+    def _seen_within(self, start: NDArray[np.datetime64]) -> Mapping[str, ForecastVintages]:
+        """Return the forecasts that some rows, by their start, or the interval after them can see."""
+        if not len(start):
+            return self.forecasts
+        end = start[-1] + np.timedelta64(round(self.interval_h * 3600), "s")
+        return {name: vintages.between(start[0], end) for name, vintages in self.forecasts.items()}
 
     @cached_property
     def local_start(self) -> pd.DatetimeIndex:
@@ -119,4 +135,9 @@ class MarketSeries:
         for name in sorted(self.columns):
             hasher.update(name.encode())
             hasher.update(np.ascontiguousarray(self.columns[name]).tobytes())
+        # Nothing is added for a series without them, whose digest is that of earlier versions.
+        for name in sorted(self.published):
+            hasher.update(f"published {name} {self.published[name]!r}".encode())
+        for name in sorted(self.forecasts):
+            hasher.update(f"forecast {name} {self.forecasts[name].digest}".encode())
         return hasher.hexdigest()[:16]

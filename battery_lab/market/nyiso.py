@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cell_numbers import to_numbers
+from battery_lab.market.daily_publication import DailyPublication, TimeOfDayBefore, price_rule
 from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
 from battery_lab.market.price_files import named_columns, read_file
 from battery_lab.market.price_plausibility import Range
@@ -22,6 +24,7 @@ FORMATS = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M")
 QUARTER, HOUR_S = 15, 3600  # minutes, seconds
 # A same-day file forecasts two and a half hours ahead, in steps of 15 minutes.
 FORECASTS = 10
+DAY_AHEAD = "damlbmp"  # in the names of day-ahead files
 DAY = 1440  # minutes
 COLUMNS = {"text": ("Time Stamp",), "zone": ("Name",), "price": ("LBMP ($/MWHr)",)}
 
@@ -40,12 +43,16 @@ class NyisoMarket(FileMarket):
             (day-ahead, integrated) and ``end`` for the real-time files.
         off_grid: what to do with the rows that NYISO adds when it dispatches between two intervals (stamps such as
             13:52:18): ``refuse`` raises an error, ``drop`` ignores them and keeps the price of the regular interval.
+        day_ahead_published: time of the day before at which day-ahead prices are published; None: they are not known
+            before their interval. Hourly files whose names have ``damlbmp`` are day-ahead; others may be real time.
+            None: not before their interval, as in real time.
     """
 
     time_zone: TimeZone
     zone: Name | None
     stamps: Literal["auto", "start", "end"]
     off_grid: Literal["refuse", "drop"]
+    day_ahead_published: TimeOfDayBefore | None
 
     selectors: ClassVar[tuple[str, ...]] = ("zone",)
     interval_hint: ClassVar[str] = "Real-time files have 5 minutes, day-ahead files 60"
@@ -53,6 +60,13 @@ class NyisoMarket(FileMarket):
     def stamp_zone(self) -> str:
         """Return the local clock."""
         return self.time_zone
+
+    def publications(
+        self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int
+    ) -> dict[str, DailyPublication]:
+        """Return the rule of the price if it is that of the day-ahead market."""
+        is_day_ahead = interval_s == HOUR_S and all(DAY_AHEAD in file.name.lower() for file in files)
+        return price_rule(self.day_ahead_published, self.time_zone) if is_day_ahead else {}
 
     def marks_end(self, interval_s: int) -> bool:
         return interval_s < HOUR_S if self.stamps == "auto" else self.stamps == "end"

@@ -7,6 +7,7 @@ import inspect
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import numpy as np
 
 from battery_lab.common.atomic_write import atomic_path
 from battery_lab.common.cache_keys_and_cleanup import cache_folder, key_of, mark_used, source_digest, trim_cache
+from battery_lab.market.daily_publication import DailyPublication
+from battery_lab.market.forecast_vintages import ForecastVintages, stored_runs
 from battery_lab.market.market_series import MarketSeries
+from battery_lab.market.vintage_runs import Runs
 
 logger = logging.getLogger(__name__)
 CODE = source_digest(Path(__file__).parent.glob("*.py"))
@@ -22,6 +26,9 @@ CODE = source_digest(Path(__file__).parent.glob("*.py"))
 
 def cached(folder: str | None, key: str, make: Callable[[], MarketSeries]) -> MarketSeries:
     """Return the cached series for a key, or create and cache it.
+
+    The values of forecasts are in a file of their own per product, beside that of the series. They are mapped, so that
+    they take memory only where they are read.
 
     A damaged file is replaced. A file that cannot be written is logged and is not an error: it only costs time at the
     next start.
@@ -36,7 +43,8 @@ def cached(folder: str | None, key: str, make: Callable[[], MarketSeries]) -> Ma
     file = cache_folder(folder) / f"market-{key}.npz"
     stored = _read(file)
     if stored is not None:
-        mark_used(file)
+        for used in (file, *(_values_file(file, i) for i in range(len(stored.forecasts)))):
+            mark_used(used)
         return stored
     series = make()
     try:
@@ -44,7 +52,9 @@ def cached(folder: str | None, key: str, make: Callable[[], MarketSeries]) -> Ma
         trim_cache(file.parent)
     except OSError as error:
         logger.warning("The market could not be cached in %s (%s); the next start reads or simulates it", folder, error)
-    return series
+        return series
+    # Forecasts are then mapped from the cache, and their memory is given back.
+    return (_read(file) or series) if series.forecasts else series
 
 
 def cache_key(reader: type, options: Mapping[str, Any], files: Sequence[Path]) -> str:
@@ -80,12 +90,42 @@ def _write(file: Path, series: MarketSeries) -> None:
         "price_cap": series.price_cap,
         "notes": list(series.notes),
         "columns": list(series.columns),
+        "published": {name: asdict(rule) for name, rule in series.published.items()},
+        "forecasts": [[known.name, known.quantity, known.step_h] for known in series.forecasts.values()],
     }
     columns: dict[str, Any] = {f"column_{i}": values for i, values in enumerate(series.columns.values())}
+    for i, vintages in enumerate(series.forecasts.values()):
+        columns |= _write_forecast(file, i, vintages)
+    # Last: with this file, the others are complete.
     with atomic_path(file) as part, part.open("xb") as out:
         start = series.start.astype(np.int64)
         marks: dict[str, Any] = {"gap": series.gap, "filled": series.is_filled}
         np.savez(out, about=json.dumps(metadata), start=start, price=series.price, **marks, **columns)
+
+
+def _values_file(file: Path, i: int) -> Path:
+    return file.with_name(f"{file.stem}-forecast-{i}.npy")
+
+
+def _write_forecast(file: Path, i: int, vintages: ForecastVintages) -> dict[str, Any]:
+    """Write the values of a forecast to a file of their own; return the times of its runs, by name."""
+    published, first, offset, values = stored_runs(vintages)
+    with atomic_path(_values_file(file, i)) as part:
+        np.save(part, values[offset[0] : offset[-1]])
+    times = {"published": published.astype(np.int64), "first": first.astype(np.int64), "offset": offset - offset[0]}
+    return {f"forecast_{i}_{name}": array for name, array in times.items()}
+
+
+def _read_forecasts(file: Path, stored: Any, metadata: list[tuple[str, str, float]]) -> dict[str, ForecastVintages]:
+    forecasts = {}
+    for i, (name, quantity, step_h) in enumerate(metadata):
+        published, first, offset = (stored[f"forecast_{i}_{part}"] for part in ("published", "first", "offset"))
+        values = np.load(_values_file(file, i), mmap_mode="r", allow_pickle=False)
+        if values.dtype != np.float32 or len(values) != offset[-1]:
+            raise ValueError(f"{_values_file(file, i).name} holds another forecast")
+        runs = Runs(published.astype("datetime64[s]"), first.astype("datetime64[s]"), offset, values)
+        forecasts[name] = ForecastVintages.of_runs(name=name, quantity=quantity, step_h=step_h, runs=runs)
+    return forecasts
 
 
 def _read(file: Path) -> MarketSeries | None:
@@ -93,6 +133,7 @@ def _read(file: Path) -> MarketSeries | None:
         with np.load(file, allow_pickle=False) as stored:
             metadata = json.loads(str(stored["about"]))
             names, notes = metadata.pop("columns"), tuple(metadata.pop("notes"))
+            rules, forecasts = metadata.pop("published", {}), metadata.pop("forecasts", [])
             return MarketSeries(
                 start=stored["start"].astype("datetime64[s]"),
                 price=stored["price"],
@@ -100,6 +141,8 @@ def _read(file: Path) -> MarketSeries | None:
                 filled=stored["filled"],
                 notes=notes,
                 columns={name: stored[f"column_{i}"] for i, name in enumerate(names)},
+                published={name: DailyPublication(**rule) for name, rule in rules.items()},
+                forecasts=_read_forecasts(file, stored, forecasts),
                 **metadata,
             )
     except FileNotFoundError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -13,11 +13,14 @@ from pydantic import Field
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Unit, options
 from battery_lab.market.cell_numbers import to_numbers
+from battery_lab.market.daily_publication import DailyPublication, TimeOfDayBefore
 from battery_lab.market.file_market_base import FileMarket, TimeZone
+from battery_lab.market.forecast_vintages import ForecastVintages
 from battery_lab.market.price_files import CSV_SUFFIXES, HEADER, PARQUET_SUFFIXES, check_unique, plain, read_file
 from battery_lab.market.row_selection import join_names
 from battery_lab.market.rows_with_source import row_error
 from battery_lab.market.timestamps import check_format, check_stamps, parse_stamps
+from battery_lab.market.vintage_files import read_vintages, vintage_files
 
 # The end of a date looks like an offset. A true offset follows a time of day.
 OFFSET = r"(?:[Zz]|[T ]\d.*[+-]\d\d(?::?\d\d)?)$"
@@ -40,7 +43,9 @@ class TableMarket(FileMarket):
         stamp_time_zone: clock of stamps without an offset; None uses ``time_zone``.
         price: the file's column of prices, currency per MWh.
         columns: the lab's name with its unit (``demand_mw``) -> the file's column, for further numbers.
-        lead_h: hours before the start of the interval at which a column is published, by the lab's name.
+        lead_h: hours before the start of the interval at which a column, or ``price``, is published, by the lab's name.
+        published: time of the day before at which a column, or ``price``, is published for a whole day.
+        forecasts: name -> ``path``, ``issued``, ``start``, ``value`` and ``quantity`` of the files of a forecast.
     """
 
     time_zone: TimeZone
@@ -52,6 +57,8 @@ class TableMarket(FileMarket):
     price: str
     columns: Mapping[str, str]
     lead_h: Mapping[str, Annotated[float, Field(ge=0), Unit("hours")]]
+    published: Mapping[str, TimeOfDayBefore]
+    forecasts: Mapping[str, Mapping[str, str]]
 
     suffixes: ClassVar[tuple[str, ...]] = CSV_SUFFIXES + PARQUET_SUFFIXES
 
@@ -63,9 +70,18 @@ class TableMarket(FileMarket):
             require(bool(column), f"market.columns.{name}", "must name a column of the files", column)
             usable = name.isidentifier() and name not in RESERVED
             require(usable, "market.columns", f"must have names of letters, digits and _ other than {RESERVED}", name)
-        for name in self.lead_h:
-            rule = f"must name columns of market.columns, which has {list(self.columns)}"
-            require(name in self.columns, "market.lead_h", rule, name)
+        rule = f"must name price or columns of market.columns, which has {list(self.columns)}"
+        for field, rules in {"market.lead_h": self.lead_h, "market.published": self.published}.items():
+            for name in rules:
+                require(name in ("price", *self.columns), field, rule, name)
+        for name in self.published:
+            rule = "must name what market.lead_h does not name: one rule says when it is published"
+            require(name not in self.lead_h, "market.published", rule, name)
+        vintage_files(self.forecasts)
+        for name in self.forecasts:
+            rule = "must have names of letters, digits and _ that are no columns"
+            usable = name.isidentifier() and name not in (*RESERVED, *self.columns)
+            require(usable, "market.forecasts", rule, name)
 
     def stamp_zone(self) -> str:
         """Return the clock of stamps without a UTC offset."""
@@ -82,6 +98,22 @@ class TableMarket(FileMarket):
 
     def leads(self) -> dict[str, float]:
         return dict(self.lead_h)
+
+    def publications(
+        self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int
+    ) -> dict[str, DailyPublication]:
+        return {name: DailyPublication.parse(text, self.time_zone) for name, text in self.published.items()}
+
+    def forecast_files(self) -> Sequence[Path]:
+        return [file for source in vintage_files(self.forecasts).values() for file in source.files()]
+
+    def vintages(self, selected: Mapping[str, str]) -> dict[str, ForecastVintages]:
+        """Return the forecasts of ``forecasts``."""
+        zone, ends = self.stamp_zone(), self.stamps_end()
+        return {
+            name: read_vintages(name, source, self._column, self._stamps, zone, stamps_end=ends)
+            for name, source in vintage_files(self.forecasts).items()
+        }
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file, with the further columns."""

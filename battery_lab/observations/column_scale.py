@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.market.market_series import MarketSeries
+from battery_lab.market.newest_vintages import NewestVintages, products_of
 
 Array = NDArray[np.float64]
 
@@ -47,10 +48,17 @@ class ColumnScale:
 def fit_scales(training: MarketSeries) -> dict[str, ColumnScale]:
     """Fit the scale of each column to the training period; columns whose name begins with ``price`` get the asinh.
 
-    Gaps do not count, as the values in them are repeated ones.
+    Gaps do not count, as the values in them are repeated ones. What is only forecast, and no column, is scaled by what
+    its newest vintages say of the interval to come.
     """
     columns = {"price": training.price, **training.columns}
-    return {
+    scales = {
         name: ColumnScale.fit(values[~training.gap], squashed=name.startswith("price"))
         for name, values in columns.items()
     }
+    for quantity in sorted({known.quantity for known in training.forecasts.values()} - set(columns)):
+        newest = NewestVintages(products_of(training, quantity, None, "observation"), training.start)
+        values = newest.mean(0.0, training.interval_h)
+        values = values[np.isfinite(values)]
+        scales[quantity] = ColumnScale.fit(values if len(values) else np.zeros(1), squashed=False)
+    return scales

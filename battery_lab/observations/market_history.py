@@ -9,7 +9,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from battery_lab.common.errors import ConfigError
+from battery_lab.market.future_values import PRICE, is_known_ahead, known_ends
 from battery_lab.market.market_series import MarketSeries
+from battery_lab.market.newest_vintages import NewestVintages, products_of
 from battery_lab.market.rolling_statistics import rolling_mean, rolling_quantiles
 from battery_lab.observations.column_scale import ColumnScale
 
@@ -44,6 +46,7 @@ class History:
         self._series, self._lag, self._scales = series, price_lag, scales
         self._known: dict[str, Array] = {}
         self._means: dict[tuple[str, int], Array] = {}
+        self._vintages: dict[tuple[str, str | None], NewestVintages] = {}
 
     def __len__(self) -> int:
         """Return T, the number of intervals."""
@@ -102,9 +105,14 @@ class History:
     def ahead(self, column: str, ahead_h: float) -> Array:
         """Return the (T,) values published for the hour that ends ``ahead_h`` hours after the interval's start.
 
+        If the column is published once per day, an hour that is not published yet has the value of the same hour of
+        the latest day that is.
+
         Raises:
             ConfigError: the column is not published that far ahead.
         """
+        if column in self._series.published:
+            return self._daily(column, ahead_h)
         lead_h = self._series.lead_h.get(column, 0.0)
         if ahead_h > lead_h:
             raise ConfigError(
@@ -116,6 +124,49 @@ class History:
         shift = self.intervals(ahead_h) - 1
         return np.concatenate([means[shift:], np.full(shift, means[-1])])
 
+    def is_published(self, column: str) -> bool:
+        """Return whether a column, or ``price``, is published before its interval."""
+        return column in self.columns and is_known_ahead(self._series, column)
+
+    @property
+    def forecasts(self) -> Mapping[str, str]:
+        """What each forecast with vintages is of, by its name."""
+        return {name: known.quantity for name, known in self._series.forecasts.items()}
+
+    def vintages(self, quantity: str, product: str | None, field: str) -> NewestVintages:
+        """Return the newest vintages of a quantity for each row, in its own unit, those of the finest step first.
+
+        Args:
+            quantity: ``price`` or what else is forecast.
+            product: the only forecast to use; None: all of the quantity.
+            field: the option that names the product, for the error message.
+
+        Raises:
+            ConfigError: there is no such forecast of the quantity.
+        """
+        key = (quantity, product)
+        if key not in self._vintages:
+            products = products_of(self._series, quantity, None if product is None else [product], field)
+            self._vintages[key] = NewestVintages(products, self._series.start)
+        return self._vintages[key]
+
+    def scaled(self, quantity: str, values: Array) -> Array:
+        """Return values of a quantity on the scale that was fitted to it.
+
+        Raises:
+            ConfigError: no scale was fitted to it.
+        """
+        return self._scale(quantity).apply(values)
+
+    def _daily(self, column: str, ahead_h: float) -> Array:
+        """Return what ``ahead`` returns of a column that is published once per day."""
+        means, rows = rolling_mean(self._scaled(column), self.intervals(1.0)), np.arange(len(self))
+        last, day = rows + self.intervals(ahead_h) - 1, self.intervals(24)
+        end = np.minimum(known_ends(self._series, column, self._lag), len(self))
+        days_back = np.maximum(-((end - 1 - last) // day), 0)
+        values: Array = means[np.maximum(last - day * days_back, 0)]
+        return values
+
     def _scaled(self, column: str) -> Array:
         series = self._series
         if column not in self.columns:
@@ -123,13 +174,16 @@ class History:
                 f"observation: market {series.name} has no column {column!r}, only {', '.join(self.columns)}: "
                 "choose another observation set, for example observation=compact"
             )
-        values = series.price if column == "price" else series.columns[column]
+        values = series.price if column == PRICE else series.columns[column]
+        return self._scale(column).apply(values)
+
+    def _scale(self, column: str) -> ColumnScale:
         if column not in self._scales:
             raise ConfigError(
                 f"observation: no scale was fitted for column {column!r}, only for {', '.join(self._scales)}: "
                 "the policy was trained on a market without this column"
             )
-        return self._scales[column].apply(values)
+        return self._scales[column]
 
 
 def _delay(values: Array, intervals: int) -> Array:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from battery_lab.baselines.receding_horizon import RecedingHorizon, expect_prices
+from battery_lab.baselines.expected_prices import expect_prices
+from battery_lab.baselines.receding_horizon import RecedingHorizon
 from battery_lab.common.errors import ConfigError
 from tests.baselines.small_problem import PER_DAY, make_baseline, make_problem, profit_of
 from tests.small_batteries_and_series import wavy_prices
@@ -101,7 +102,7 @@ def test_rare_planning_costs_little_if_the_forecast_does_not_change() -> None:
     [("horizon_h", 0), ("horizon_h", float("nan")), ("replan_minutes", 0), ("replan_minutes", 1500), ("days", 0)],
 )
 def test_invalid_number_names_the_field(field: str, value: float) -> None:
-    options = {"horizon_h": 24, "replan_minutes": 30, "days": 7} | {field: value}
+    options = {"horizon_h": 24, "replan_minutes": 30, "days": 7, "forecasts": None, "latency_h": 0.0} | {field: value}
     with pytest.raises(ConfigError, match=rf"env\.baselines\.receding_horizon\.{field} must .*got {value}"):
         RecedingHorizon(**options)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from battery_lab.market.daily_publication import DailyPublication
+from battery_lab.market.forecast_vintages import ForecastVintages
 from battery_lab.market.future_values import change_unknown, known_end, known_series
 from tests.small_batteries_and_series import make_series, wavy_prices
 
@@ -75,3 +79,54 @@ def test_what_the_files_do_not_hold_is_not_known():
     for price_lag in (0, 1):
         known = known_series(forecast_series(), 10, price_lag)
         np.testing.assert_array_equal(known.columns["price_forecast"][8:], [58, 59, np.nan, np.nan, np.nan])
+
+
+def vintages_of(series):
+    """Return forecasts of six values in steps of half an hour, published every half hour, two minutes late."""
+    published = np.repeat(series.start[::6] + np.timedelta64(120, "s"), 6)
+    start = np.repeat(series.start[::6], 6) + np.tile(np.arange(6), len(published) // 6) * np.timedelta64(1800, "s")
+    values = np.random.default_rng(1).normal(50, 20, len(start))
+    values[::7] = np.nan
+    rows = {"published": published, "start": start, "value": values}
+    return ForecastVintages.of(name="predispatch", quantity="price", **rows)
+
+
+@pytest.mark.parametrize("change", ["other", "higher", "lower"])
+def test_every_forecast_that_is_published_later_differs_and_no_earlier_one_does(series, change):
+    known = vintages_of(series)
+    with_forecasts = replace(series, forecasts={"predispatch": known})
+    changed = change_unknown(with_forecasts, NOW, 0, change, np.random.default_rng(0)).forecasts["predispatch"]
+    for row in range(len(series)):
+        before, after = (vintages.as_of(series.start[row]) for vintages in (known, changed))
+        if before is None:
+            assert after is None
+        elif before.published <= series.start[NOW]:
+            np.testing.assert_array_equal(before.values, after.values)
+        else:
+            assert (before.values != after.values).all()
+
+
+def test_a_piece_of_the_series_has_the_forecasts_that_its_rows_see(series):
+    known = vintages_of(series)
+    piece = replace(series, forecasts={"predispatch": known}).rows(NOW, NOW + 50)
+    seen = piece.forecasts["predispatch"]
+    assert len(seen) < 20 < len(known)
+    for start in piece.start:
+        np.testing.assert_array_equal(seen.as_of(start).values, known.as_of(start).values)
+
+
+def test_what_is_known_at_a_row_has_no_later_forecast(series):
+    known = known_series(replace(series, forecasts={"predispatch": vintages_of(series)}), NOW, 1)
+    assert known.forecasts["predispatch"].as_of(series.start[-1]).published <= series.start[NOW]
+
+
+def test_a_price_that_is_published_the_day_before_stays_and_later_ones_change(series):
+    rule = DailyPublication.parse("12:45", series.time_zone)
+    day_ahead = replace(series, published={"price": rule})
+    end = known_end(day_ahead, "price", NOW, 1)
+    assert end > NOW + 1
+    changed = change_unknown(day_ahead, NOW, 1, "higher", np.random.default_rng(0))
+    np.testing.assert_array_equal(changed.price[:end], series.price[:end])
+    assert (changed.price[end:] != series.price[end:]).all()
+    known = known_series(day_ahead, NOW, 0)
+    np.testing.assert_array_equal(known.price[:end], series.price[:end])

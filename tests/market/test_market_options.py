@@ -41,7 +41,7 @@ BERLIN = {"time_zone": "Europe/Berlin", "currency": "EUR"}
         ("table", BERLIN | {"stamps": "middle"}, "market.stamps must be one of"),
         ("table", BERLIN | {"stamp_time_zone": "here"}, "market.stamp_time_zone must be an IANA time zone"),
         ("table", BERLIN | {"columns.price": "p"}, "market.columns must have names .* other than .*got 'price'"),
-        ("table", BERLIN | {"lead_h.wind_mw": 24}, "market.lead_h must name columns of market.columns.*got 'wind_mw'"),
+        ("table", BERLIN | {"lead_h.wind_mw": 24}, "market.lead_h must name price or columns .*got 'wind_mw'"),
         ("table", BERLIN | {"columns.a": "b", "lead_h.a": -1}, "market.lead_h.a must be 0 or more hours, got -1"),
     ],
 )

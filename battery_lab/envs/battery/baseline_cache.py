@@ -23,7 +23,8 @@ SOURCES = (
     *("planning/bellman_backup", "planning/bid_clearing", "planning/energy_grid", "planning/marginal_bids"),
     *("planning/perfect_foresight", "planning/capped_optimum", "planning/daily_cap", "planning/capped_day"),
     *("planning/yearly_cap", "planning/blended_schedules", "planning/throughput_price"),
-    "envs/battery/fitted_throughput_price",
+    *("planning/receding_plan", "market/daily_publication", "market/forecast_vintages", "market/future_values"),
+    *("market/newest_vintages", "market/vintage_runs", "envs/battery/fitted_throughput_price"),
 )
 FILES = (*(PACKAGE / f"{source}.py" for source in SOURCES), *(PACKAGE / "baselines").glob("*.py"))
 CODE = source_digest(FILES)

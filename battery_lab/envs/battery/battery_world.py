@@ -29,12 +29,14 @@ from battery_lab.envs.battery.vector_env import BatteryVectorEnv
 from battery_lab.envs.battery.world_summary import (
     battery_metrics,
     data_notes,
+    forecasts_in_words,
     known_in_words,
     missing_counts,
     summarize,
 )
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Recipe
 from battery_lab.envs.layout import Layout
+from battery_lab.market.future_values import known_lag
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.fitted_scales import Scaling
 from battery_lab.observations.observer import Observer
@@ -68,9 +70,10 @@ class BatteryWorld:
             fitted: a state from ``observation_state``; None fits scales on the training period.
         """
         self._option, self._series = option, series
-        self._lag = option.known_lag
+        # A price that is published ahead is known, whatever env.price_lag says. Bids are made without it all the same.
+        self._lag = option.known_lag if option.actions == "bids" else known_lag(series, option.known_lag)
         self._warm_up = round(option.observation.look_back_h / series.interval_h) + self._lag
-        self._prepared = PreparedData(option=option, series=series)
+        self._prepared = PreparedData(option=option, series=series, price_lag=self._lag)
         self._scaling = Scaling.from_json(fitted) if fitted else self._prepared.scaling(self._training)
         self._scale = self._price_scale(fitted or {}) if option.actions == "bids" else None
         self._actions = self._action_set(cast(ActionKind, actions))
@@ -94,10 +97,10 @@ class BatteryWorld:
     @property
     def known(self) -> str:
         """What a policy knows of the price of the interval, the forecasts that it observes, and the caps on cycles."""
-        lead_h = self._series.lead_h
-        used = [name for name in lead_h if any(number.startswith(f"{name} ") for number in self.layout.names)]
-        forecasts = [f"{name} {lead_h[name]:g} h ahead" for name in used]
-        return known_in_words(self.known_code, self._option.battery, forecasts)
+        series = self._series
+        rows = series.rows(*self._split.periods["test"]) if series.forecasts else series
+        forecasts = forecasts_in_words(rows, self.layout.names)
+        return known_in_words(series, self.known_code, self._option.battery, forecasts)
 
     @property
     def known_code(self) -> int:

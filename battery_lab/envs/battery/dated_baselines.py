@@ -55,7 +55,7 @@ class DatedBaselines:
     @property
     def known(self) -> str:
         """What a policy knows of the price of the interval, and the caps on cycles."""
-        return known_in_words(self.known_code, self._option.battery)
+        return known_in_words(self._series, self.known_code, self._option.battery)
 
     @property
     def known_code(self) -> int:

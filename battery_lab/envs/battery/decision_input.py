@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.envs.battery.physics import Battery
+from battery_lab.market.forecast_vintages import Vintage
 from battery_lab.market.future_values import known_end
 from battery_lab.market.market_series import MarketSeries
 
@@ -39,12 +40,14 @@ class DecisionInput(NamedTuple):
         time_zone: IANA name of the local clock.
         interval_h: length of an interval, hours.
         price: known prices, currency per MWh. The last one is that of the interval (``env.price_lag=0``) or of the
-            interval before (``env.price_lag=1``, and bids).
+            interval before (``env.price_lag=1``, and bids), or the last one that is published, if prices are published
+            ahead.
         columns: known values of the market's other columns, by name. A measured column ends where the price does; a
             column that is published ahead ends with the last interval that is published.
         soc: state of charge at the start of the interval, a fraction of capacity.
         energy_mwh: stored energy at the start of the interval.
         battery: its limits, efficiencies and costs.
+        forecasts: the newest vintage of each forecast of the market, by name; without those of which none is published.
     """
 
     start: np.datetime64
@@ -57,6 +60,7 @@ class DecisionInput(NamedTuple):
     soc: float
     energy_mwh: float
     battery: Battery
+    forecasts: Mapping[str, Vintage]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,7 +100,12 @@ class DecisionInputs:
             soc=energy_mwh / self.battery.capacity_mwh,
             energy_mwh=energy_mwh,
             battery=self.battery,
+            forecasts=self._vintages(series.start[row]),
         )
+
+    def _vintages(self, start: np.datetime64) -> dict[str, Vintage]:
+        newest = {name: known.as_of(start) for name, known in self.series.forecasts.items()}
+        return {name: vintage for name, vintage in newest.items() if vintage is not None}
 
     def _known(self, column: str, row: int) -> KnownColumn:
         end = known_end(self.series, column, row, self.price_lag)

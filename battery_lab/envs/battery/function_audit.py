@@ -151,7 +151,8 @@ class FunctionAudit:
     def _redated(self) -> DecisionInputs:
         """The same values at other dates."""
         series = self.problem.series.rows(self._left_out, len(self.problem.series))
-        redated = replace(series, start=series.start + OTHER_DATES)
+        forecasts = {name: known.shifted(OTHER_DATES) for name, known in series.forecasts.items()}
+        redated = replace(series, start=series.start + OTHER_DATES, forecasts=forecasts)
         return DecisionInputs.of(redated, self.problem.battery, self.problem.price_lag)
 
     def _changed(self, now: int, number: int, rng: np.random.Generator) -> DecisionInputs:

@@ -1,8 +1,8 @@
 """Policy audit: a policy's decisions, computed again on series that differ only where they were not known.
 
-For a moment t, all values that are not known when row t is dispatched are replaced: prices, measured columns and
-forecasts that are published later. Observations, actions and requests of the rows up to t are computed on the original
-and on the changed series. They must be equal to the bit.
+For a moment t, all values that are not known when row t is dispatched are replaced: prices, measured columns, and
+columns and vintages that are published later. Observations, actions and requests of the rows up to t are computed on
+the original and on the changed series. They must be equal to the bit.
 
 A piece of the series around t is enough for that, and is quick: the policy's look-back and a day of decisions before t,
 and a stretch of changed values after it. Some moments are computed on the whole series and from the start of the

@@ -27,20 +27,22 @@ class PreparedData:
     Attributes:
         option: the parameters of the environment.
         series: the whole market series.
+        price_lag: 0 if the price of the dispatched interval is known, 1 if only the price before it is.
     """
 
     option: BatteryMarket
     series: MarketSeries
+    price_lag: int
 
     def scaling(self, training: MarketSeries) -> Scaling:
         """Return the observation scales, fitted on the training period."""
-        fit = partial(self.option.observation.fit, training, self.option.known_lag)
+        fit = partial(self.option.observation.fit, training, self.price_lag)
         return self._observations.scaling(len(training), fit)
 
     def observer(self, scaling: Scaling) -> Observer:
         """Return an observer of the whole series."""
         option = self.option
-        tabulate = partial(option.observation.tabulate, self.series, option.known_lag, scaling)
+        tabulate = partial(option.observation.tabulate, self.series, self.price_lag, scaling)
         table = self._observations.table(scaling, tabulate)
         return Observer(table, option.battery, option.observation.soc, option.observation.cap_left)
 
@@ -55,5 +57,5 @@ class PreparedData:
     def _observations(self) -> ObservationCache:
         option = self.option
         return ObservationCache(
-            folder=option.cache, observation=option.observation, data=self.series.digest, price_lag=option.known_lag
+            folder=option.cache, observation=option.observation, data=self.series.digest, price_lag=self.price_lag
         )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from battery_lab.envs.battery.dispatch_result import cap_labels
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.time_split import TimeSplit
 from battery_lab.envs.interfaces import Metric
+from battery_lab.market.future_values import PRICE, is_known_ahead, publication
 from battery_lab.market.market_series import MarketSeries
+from battery_lab.market.newest_vintages import NewestVintages
 
 # What is known of the price of the interval when a policy acts. The place in the list is the number in metrics.json.
 KNOWN = ("price known", "price of the interval before known", "bids")
@@ -27,9 +31,19 @@ def battery_metrics(battery: Battery, currency: str) -> list[Metric]:
     return [Metric(name=name, label=label, unit=units.get(name, "")) for name, label in labels.items()]
 
 
-def known_in_words(code: int, battery: Battery, forecasts: Sequence[str] = ()) -> str:
-    """Return what a policy knows when it acts: of the price of the interval, of forecasts, and the caps on cycles."""
-    return ", ".join([KNOWN[code], *forecasts, *caps_in_words(battery)])
+def known_in_words(series: MarketSeries, code: int, battery: Battery, forecasts: Sequence[str] = ()) -> str:
+    """Return what a policy knows when it acts: of the price of the interval, of forecasts, and the caps on cycles.
+
+    Args:
+        series: the market, whose price may be published before its interval.
+        code: the place in ``KNOWN``.
+        battery: has the caps.
+        forecasts: phrases on forecasts.
+    """
+    price = KNOWN[code]
+    if is_known_ahead(series, PRICE):
+        price = f"{'bids, ' if code == KNOWN.index('bids') else ''}price known {publication(series, PRICE)}"
+    return ", ".join([price, *forecasts, *caps_in_words(battery)])
 
 
 def caps_in_words(battery: Battery) -> list[str]:
@@ -50,7 +64,11 @@ def summarize(
     known = "known" if price_lag == 0 else "unknown, only the price before it is known"
     if bids:
         known = "unknown: bids and offers are made before it, and cleared against it"
+    if is_known_ahead(series, PRICE):
+        cleared = ": bids and offers are cleared against it all the same" if bids else ""
+        known = f"known {publication(series, PRICE)}{cleared}"
     caps = caps_in_words(battery)
+    forecasts = _forecasts(series)
     return {
         "Market": f"{series.name}, {len(series):,} intervals of {60 * series.interval_h:g} minutes",
         "Missing prices": _missing(series, split),
@@ -61,7 +79,7 @@ def summarize(
         f"{battery.round_trip_efficiency:.0%}, wear {_wear(battery, series.currency)}",
         **({"Caps": ", ".join(caps)} if caps else {}),
         "Price of the dispatched interval": known,
-        **({"Forecasts": _forecasts(series)} if series.lead_h else {}),
+        **({"Forecasts": forecasts} if forecasts else {}),
         **({"Prices beyond floor and cap": _beyond(series)} if series.beyond_limits else {}),
     }
 
@@ -110,9 +128,33 @@ def _wear(battery: Battery, currency: str) -> str:
     return f"{wear} and {charged:g} {currency}/MWh charged" if charged else wear
 
 
+def forecasts_in_words(series: MarketSeries, numbers: Sequence[str]) -> list[str]:
+    """Return the forecasts that an observation holds and when each is known, one phrase each.
+
+    Args:
+        series: the evaluated rows.
+        numbers: names of the numbers of an observation, of which those of forecasts begin with the forecast's name.
+    """
+    used = {name for number in numbers for name in number.split(" ")[0].split("/")}
+    columns = [name for name in (*series.lead_h, *series.published) if name in used and name != PRICE]
+    words = [f"{name} {publication(series, name)}" for name in columns]
+    for name, known in series.forecasts.items():
+        if name in used:
+            age = NewestVintages([known], series.start).age_h(0)
+            oldest = f"up to {np.nanmax(age):.3g} h old" if np.isfinite(age).any() else "none in this period"
+            words.append(f"{name}: newest run published, {oldest}")
+    return words
+
+
 def _forecasts(series: MarketSeries) -> str:
-    leads = series.lead_h.items()
-    return ", ".join(f"{name}, published {lead_h:g} h before its interval" for name, lead_h in leads)
+    leads = {name: f"{lead_h:g} h before its interval" for name, lead_h in series.lead_h.items()}
+    rules = leads | {name: str(rule) for name, rule in series.published.items()}
+    columns = [f"{name}, published {when}" for name, when in rules.items() if name != PRICE]
+    vintages = [
+        f"{name}, {known.quantity} in steps of {60 * known.step_h:g} minutes, {len(known):,} runs by their publication"
+        for name, known in series.forecasts.items()
+    ]
+    return ", ".join([*columns, *vintages])
 
 
 def _beyond(series: MarketSeries) -> str:

@@ -24,7 +24,7 @@ CAPS = [DAILY, YEARLY, DAILY | YEARLY]
 IDS = ["daily", "yearly", "both"]
 CAUSAL = {
     "random": RandomDispatch(seed=0),
-    "receding_horizon": RecedingHorizon(horizon_h=12.0, replan_minutes=120.0, days=3),
+    "receding_horizon": RecedingHorizon(horizon_h=12.0, replan_minutes=120.0, days=3, forecasts=None, latency_h=0.0),
     "stochastic_dp": StochasticDP(quantiles=[0.1, 0.3, 0.5, 0.7, 0.9], days=3),
 }
 THREE_LEVELS = ActionSet(kind="discrete", levels=3, power_mw=10.0)

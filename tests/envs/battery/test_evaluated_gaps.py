@@ -45,7 +45,7 @@ def in_gap(transition: Transition) -> np.ndarray:
 
 BASELINES = {
     "random": RandomDispatch(seed=0),
-    "receding_horizon": RecedingHorizon(horizon_h=24, replan_minutes=60, days=3),
+    "receding_horizon": RecedingHorizon(horizon_h=24, replan_minutes=60, days=3, forecasts=None, latency_h=0.0),
     "stochastic_dp": StochasticDP(quantiles=[0.2, 0.5, 0.8], days=3),
 }
 
