@@ -175,6 +175,13 @@ def test_physics_planning_rewards_and_observations_need_numbers_alone(room):
         assert tops(imports(module)) <= allowed, module
 
 
+def test_runs_of_forecasts_that_are_published_later_are_open_to_the_market_alone():
+    for module in lab_modules():
+        if room_of(module) != "market":
+            text = modules()[module].read_text()
+            assert "stored_runs" not in text and "._runs" not in text, module
+
+
 def test_only_the_battery_knows_of_a_battery():
     for module in lab_modules():
         if room_of(module) not in BATTERY | {"gym_registration", None}:

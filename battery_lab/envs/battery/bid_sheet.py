@@ -18,7 +18,7 @@ from battery_lab.envs.battery.interval_lookup import local_time, refuse_unknown,
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.bidding_interface import BidRequest, BidSheet
 from battery_lab.envs.interfaces import Actor
-from battery_lab.market.future_values import known_series
+from battery_lab.market.future_values import PRICE, is_known_ahead, known_series, publication
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.fitted_scales import Scaling
 from battery_lab.observations.observation_set import ObservationSet
@@ -139,6 +139,9 @@ class BidDesk:
     def _known(self, row: int, price_number: int | None) -> str:
         last = f"{self.series.price[row - 1]:,.2f} {self.series.currency}/MWh"
         since = f"{local_time(self.series, row - 1):%H:%M}"
+        if is_known_ahead(self.series, PRICE) and row < len(self.series):
+            price = f"{self.series.price[row]:,.2f} {self.series.currency}/MWh"
+            return f"The price of the interval is known {publication(self.series, PRICE)}: {price}."
         if price_number is None:
             return f"The last known price is {last}, of the interval from {since}."
         if self.price_lag == 0:

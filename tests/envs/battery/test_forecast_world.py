@@ -139,3 +139,13 @@ def test_the_next_bid_sees_forecasts_and_prices_that_are_published_before_it(tmp
     vintages = [place for place, name in enumerate(names) if name.startswith("predispatch")]
     assert len(vintages) > 20
     np.testing.assert_allclose(seen[0][0][vintages], whole[vintages], rtol=1e-5, atol=1e-6)
+
+
+def test_the_bid_sheet_says_that_the_price_is_known(tmp_path: Any) -> None:
+    series = half_hours(published=RULE)
+    world = make_bidding_world(tmp_path, series=series)
+    actor = lambda observation: np.tile(np.float32([-0.5, 0.5]), (len(observation), 1))  # noqa: E731
+    sheet = world.bid_sheet(actor, make_bid_request(at="2024-01-20T12:00"))  # type: ignore[attr-defined]
+    row = int((np.datetime64("2024-01-20T02:00") - series.start[0]) / np.timedelta64(30, "m"))
+    price = f"{series.price[row]:,.2f} EUR/MWh"
+    assert sheet.known == f"The price of the interval is known day-ahead (12:45 the day before): {price}."
