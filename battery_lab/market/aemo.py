@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -75,6 +76,7 @@ class AemoMarket(FileMarket):
     region: Name | None
 
     selectors: ClassVar[tuple[str, ...]] = ("region",)
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
     interval_hint: ClassVar[str] = "AEMO's intervals are 30 minutes until 2021-10-01 and 5 minutes after it"
 
     def stamp_zone(self) -> str:
@@ -88,6 +90,9 @@ class AemoMarket(FileMarket):
     def calendar_zone(self, location: str) -> str:
         """Return the region's local clock, with daylight saving, unless ``time_zone`` is set."""
         return self.time_zone or LOCAL_TIME.get(location.upper(), NEM_TIME)
+
+    def product(self, file: Path, interval_s: int) -> str:
+        return "real-time"
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the market's floor and its cap of that year: no regional price is beyond them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -44,8 +45,15 @@ class CaisoMarket(FileMarket):
     market_run: Name | None
 
     selectors: ClassVar[tuple[str, ...]] = ("node", "market_run")
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
+    usual_selection: ClassVar[tuple[str, ...]] = ("TH_NP15_GEN-APND", "TH_SP15_GEN-APND", "RTM", "RTPD", "DAM")
     row_kind: ClassVar[str] = " with LMP_TYPE LMP"
     sort_rows: ClassVar[bool] = True
+
+    def product(self, file: Path, interval_s: int) -> str | None:
+        """Return the product, by ``market_run`` or by the name of the file."""
+        words = (self.market_run or file.name).upper().replace("-", "_").split("_")
+        return "day-ahead" if "DAM" in words else "real-time" if {"RTM", "RTPD", "RTD"} & set(words) else None
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the range of local prices."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -48,7 +49,12 @@ class ErcotMarket(FileMarket):
     settlement_point_type: Name | None
 
     selectors: ClassVar[tuple[str, ...]] = ("settlement_point", "settlement_point_type")
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
+    usual_selection: ClassVar[tuple[str, ...]] = ("HB_HUBAVG", "HB_NORTH", "LZ_NORTH", "LZ")
     interval_hint: ClassVar[str] = "Real-time files have 15 minutes, day-ahead files 60"
+
+    def product(self, file: Path, interval_s: int) -> str:
+        return "real-time" if interval_s == 60 * 60 // QUARTERS_PER_HOUR else "day-ahead"
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the range of local prices."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zoneinfo
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -87,6 +87,10 @@ class FileMarket(ABC):
     interval_hint: ClassVar[str] = ""
     # Whether rows may come in any order, because their stamps are unambiguous.
     sort_rows: ClassVar[bool] = False
+    # What `battery-lab data check` recognises files by: for each kind of file, the possible names of each column.
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = ()
+    # The selection that it proposes where files hold several, the first one that they hold.
+    usual_selection: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         if self.price_floor is not None and self.price_cap is not None:
@@ -106,6 +110,16 @@ class FileMarket(ABC):
         choices = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "cache"}
         key = cache_key(type(self), choices, files)
         return cached(self.cache, key, lambda: self._parse(files))
+
+    def rows(self) -> Rows:
+        """Return the selected rows of all files in reading order, before their order and prices are checked.
+
+        Raises:
+            DataError: the files cannot be parsed; the message names the file, the row and the remedy.
+        """
+        files = find_files(self.path, self.suffixes)
+        frame, _ = self._frame(files)
+        return self._rows(files, frame)
 
     @abstractmethod
     def read(self, file: Path) -> pd.DataFrame:
@@ -135,6 +149,10 @@ class FileMarket(ABC):
         Args:
             stamps: (N,) UTC, as limits change over the years.
         """
+        return None
+
+    def product(self, file: Path, interval_s: int) -> str | None:
+        """Return ``day-ahead`` or ``real-time``, by a file or the length of its intervals; None: unknown."""
         return None
 
     def series_name(self, location: str) -> str:

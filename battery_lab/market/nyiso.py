@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
@@ -48,6 +49,8 @@ class NyisoMarket(FileMarket):
     off_grid: Literal["refuse", "drop"]
 
     selectors: ClassVar[tuple[str, ...]] = ("zone",)
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
+    usual_selection: ClassVar[tuple[str, ...]] = ("N.Y.C.",)
     interval_hint: ClassVar[str] = "Real-time files have 5 minutes, day-ahead files 60"
 
     def stamp_zone(self) -> str:
@@ -56,6 +59,13 @@ class NyisoMarket(FileMarket):
 
     def marks_end(self, interval_s: int) -> bool:
         return interval_s < HOUR_S if self.stamps == "auto" else self.stamps == "end"
+
+    def product(self, file: Path, interval_s: int) -> str | None:
+        """Return the product; an hourly file may hold day-ahead or integrated real-time prices, as its name tells."""
+        name = file.name.lower()
+        if "dam" in name:
+            return "day-ahead"
+        return "real-time" if interval_s < HOUR_S or "rt" in name or "realtime" in name else None
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the range of local prices."""

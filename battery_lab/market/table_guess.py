@@ -1,0 +1,134 @@
+"""Guess of a table: the options of `market=table` that read files of no known operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from battery_lab.common.errors import DataError
+from battery_lab.market.clock_guess import clock_of_local_stamps, clock_of_offsets
+from battery_lab.market.price_files import read_file
+from battery_lab.market.row_selection import join_names
+from battery_lab.market.table_columns_guess import (
+    END,
+    UTC,
+    StampColumn,
+    currency_in,
+    is_price_name,
+    price_columns,
+    product_in,
+    stamp_columns,
+)
+
+NO_CURRENCY = "XXX"  # ISO 4217: no currency
+
+
+@dataclass(kw_only=True)
+class TableGuess:
+    """Options of a table, and how certain they are.
+
+    Attributes:
+        values: the options by name.
+        assumed: option -> why it is a guess that the files do not confirm.
+        others: further columns of numbers, which are not read.
+        product: ``day-ahead`` or ``real-time``, where names say so.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    assumed: dict[str, str] = field(default_factory=dict)
+    others: Sequence[str] = ()
+    product: str | None = None
+
+
+def guess_table(files: Sequence[Path], given: Mapping[str, Any]) -> TableGuess:
+    """Return the options of a table for files; the first and the last one are looked at.
+
+    Args:
+        files: the files.
+        given: options that the user chose; they are taken as they are.
+
+    Raises:
+        DataError: the files have no column of stamps, or none of numbers.
+    """
+    tables = [read_file(file) for file in dict.fromkeys([files[0], files[-1]])]
+    first, guess = tables[0], TableGuess()
+    columns = stamp_columns(pd.concat([table.head(10**6) for table in tables]) if len(tables) > 1 else first)
+    if "timestamp" in given:
+        columns = [column for column in columns if column.name == given["timestamp"]] or columns
+    if not columns:
+        raise _no_column_error(files[0], first, "time stamps", "market.timestamp=<column>")
+    stamps = columns[0]
+    prices = price_columns(first, [column.name for column in columns])
+    price = given.get("price") or next(iter(prices), None)
+    if price is None:
+        raise _no_column_error(files[0], first, "numbers", "market.price=<column>")
+    guess.values |= {"timestamp": stamps.name, "price": price}
+    if stamps.form is not None:
+        guess.values["timestamp_format"] = stamps.form
+    guess.others = [name for name in prices if name != price]
+    likely = [name for name in prices if is_price_name(name)]
+    if "price" not in given and len(prices) > 1 and (len(likely) != 1 or price != likely[0]):
+        guess.assumed["price"] = f"other columns of numbers are {join_names(guess.others)}"
+    guess.product = product_in(price, files[0].name)
+    _guess_currency(guess, price, files[0], list(map(str, first.columns)))
+    _guess_clock(guess, stamps)
+    _guess_ends(guess, stamps)
+    guess.assumed = {name: why for name, why in guess.assumed.items() if name not in given}
+    return guess
+
+
+def _guess_currency(guess: TableGuess, price: str, file: Path, names: Sequence[str]) -> None:
+    found = currency_in(price, file.name, *names)
+    guess.values["currency"] = found or NO_CURRENCY
+    if found is None:
+        guess.assumed["currency"] = f"the files do not name it; {NO_CURRENCY} stands for none"
+
+
+def _guess_clock(guess: TableGuess, stamps: StampColumn) -> None:
+    times = stamps.times
+    if stamps.offsets is not None:
+        clock = clock_of_offsets(times, stamps.offsets)
+    elif UTC.search(stamps.name):
+        guess.values |= {"time_zone": "UTC", "stamp_time_zone": "UTC"}
+        guess.assumed["time_zone"] = "the stamps are in UTC; the local clock, which calendars use, is not known"
+        return
+    else:
+        clock = clock_of_local_stamps(np.sort(times.to_numpy("datetime64[s]")))
+    guess.values["time_zone"] = clock.zone
+    if not clock.is_certain:
+        reason = "the stamps have no offset, and no change of the clock tells their zone"
+        if stamps.offsets is not None:
+            reason = "the stamps are unambiguous; the local clock, which calendars use, is not known"
+        elif clock.others:
+            reason = (
+                "the stamps are on a clock without daylight saving, such as Etc/GMT+5 for UTC-5; which is not known"
+            )
+        guess.assumed["time_zone"] = reason
+    elif clock.others:
+        guess.assumed["time_zone"] = f"{', '.join(clock.others)} change the clock in the same hours"
+
+
+def _guess_ends(guess: TableGuess, stamps: StampColumn) -> None:
+    """Guess whether stamps mark the end: by the name, or as a file from midnight to midnight begins after midnight."""
+    times = np.sort(stamps.times.to_numpy("datetime64[s]"))
+    steps = np.diff(times)
+    step = (
+        np.unique(steps)[np.argmax(np.unique(steps, return_counts=True)[1])] if len(steps) else np.timedelta64(0, "s")
+    )
+    first, last = (time - time.astype("datetime64[D]") for time in (times[0], times[-1]))
+    midnight = np.timedelta64(0, "s")
+    is_end = bool(END.search(stamps.name)) or (first == step and last == midnight and stamps.offsets is None)
+    if is_end:
+        guess.values["stamps"] = "end"
+    elif not (first == midnight and last == np.timedelta64(1, "D") - step):
+        guess.assumed["stamps"] = "start; the files do not say whether stamps mark the start or the end of an interval"
+
+
+def _no_column_error(file: Path, table: pd.DataFrame, what: str, option: str) -> DataError:
+    problem = f"no column holds {what}, of {join_names(list(map(str, table.columns)))}"
+    return DataError(f"{file}: {problem}. Name the column with market=table {option}")
