@@ -79,7 +79,11 @@ def _prices(quality: Facts) -> str:
         yield "negative", f"{quality['share_negative']:.2%} of the prices; {quality['share_zero']:.2%} are 0"
         yield "floor and cap", _limits(quality)
         flat = quality["longest_unchanged_price"]
-        yield "unchanged price", f"at most {flat['hours']:.4g} h: {flat['price']:,.6g} from {flat['from']}"
+        changes = flat["hours"] * 60 <= quality["interval_minutes"]
+        yield (
+            "unchanged price",
+            "" if changes else f"at most {flat['hours']:.4g} h: {flat['price']:,.6g} from {flat['from']}",
+        )
 
     return _lines("Prices", pairs())
 

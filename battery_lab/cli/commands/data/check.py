@@ -44,10 +44,12 @@ def main(arguments: list[str]) -> dict[str, Any]:
         SystemExit: no trial can be trained on the files as they are.
     """
     path, typed = _path_and_overrides([argument for argument in arguments if argument != JSON])
-    group, key = data_group(compose([one for one in typed if group_of(one) == "env"]))
+    environment = [one for one in typed if group_of(one) == "env"]
+    config = compose(environment)
+    group, key = data_group(config)
     own = [one for one in typed if _is_of(one, group)]
     others = [one for one in typed if one not in own]
-    config = compose(others)
+    config = config if others == environment else compose(others)
     env = build_part(config, "env")
     if not isinstance(env, DataCheckingEnvironment):
         raise ConfigError(f"the environment {type(env).__name__} cannot check data files: choose another with env=...")
@@ -104,7 +106,7 @@ def _own_values(own: Sequence[str], group: str, key: str) -> tuple[str | None, d
 
 
 def _report(check: DataCheck, own: Sequence[str], others: Sequence[str], place: Path) -> dict[str, Any]:
-    """Return the facts with the command. What was typed stays as it was typed."""
+    """Return the facts with the command. What was typed stays as it was typed, unless it does not fit the data."""
     typed = {one.partition("=")[0].lstrip("+") for one in own}
     found = [
         override(key, value)
@@ -113,7 +115,7 @@ def _report(check: DataCheck, own: Sequence[str], others: Sequence[str], place: 
     ]
     picture = place / PICTURE
     place.mkdir(parents=True, exist_ok=True)
-    overrides = [*found, *own, *others]
+    overrides = [*found, *own, *(one for one in others if one.partition("=")[0].lstrip("+") not in check.overrides)]
     return {
         **_plain(check.facts()),
         "overrides": overrides,
