@@ -61,6 +61,14 @@ CAPS = {
 }
 
 
+def floor_and_cap(stamps: NDArray[np.datetime64]) -> Range:
+    """Return the market's floor and (N,) its cap at UTC stamps: no regional price is beyond them."""
+    dates, caps = np.array(list(CAPS), "datetime64[s]"), np.array(list(CAPS.values()))
+    nem_time = stamps + np.timedelta64(10, "h")
+    cap = caps[np.maximum(np.searchsorted(dates, nem_time, "right") - 1, 0)]
+    return FLOOR - ROUNDING, cap + ROUNDING
+
+
 @options("market")
 class AemoMarket(FileMarket):
     """PRICE_AND_DEMAND files: one month and region each, stamped by the END of the interval in UTC+10 all year.
@@ -95,11 +103,8 @@ class AemoMarket(FileMarket):
         return "real-time"
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
-        """Return the market's floor and its cap of that year: no regional price is beyond them."""
-        dates, caps = np.array(list(CAPS), "datetime64[s]"), np.array(list(CAPS.values()))
-        nem_time = stamps + np.timedelta64(10, "h")
-        cap = caps[np.maximum(np.searchsorted(dates, nem_time, "right") - 1, 0)]
-        return FLOOR - ROUNDING, cap + ROUNDING
+        """Return the market's floor and its cap of that year."""
+        return floor_and_cap(stamps)
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file, with ``demand_mw``."""

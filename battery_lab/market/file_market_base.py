@@ -24,6 +24,7 @@ from battery_lab.market.row_order import check_increasing
 from battery_lab.market.row_selection import join_names, mixed_selection_error, select_rows
 from battery_lab.market.rows_with_source import Rows
 from battery_lab.market.series_cache import cache_key, cached
+from battery_lab.market.superseded_rows import newest_versions
 from battery_lab.market.timestamps import to_utc
 
 
@@ -127,7 +128,8 @@ class FileMarket(ABC):
 
         Returns:
             Columns ``row`` (in the file), ``stamp`` (datetime64; on the file's clock, or UTC with a time zone),
-            ``price``, one for each selector, ``repeated`` if the file flags repeated hours, and any further values.
+            ``price``, one for each selector, ``repeated`` if the file flags repeated hours, ``version`` if rows replace
+            others (:func:`battery_lab.market.superseded_rows.newest_versions`), and any further values.
             ``attrs["notes"]`` may hold sentences on what was left out of the file.
         """
 
@@ -198,7 +200,8 @@ class FileMarket(ABC):
             raise self._no_rows_error(seen, notes)
         self._check_same_kind(files, frames)
         frames.sort(key=lambda frame: frame["stamp"].iloc[0])
-        return pd.concat(frames, ignore_index=True), notes
+        frame, superseded = newest_versions(pd.concat(frames, ignore_index=True))
+        return frame, notes + superseded
 
     def _no_rows_error(self, seen: dict[str, np.ndarray], notes: Sequence[str]) -> DataError:
         for field in self.selectors:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import AfterValidator
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cell_numbers import to_numbers
 from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
+from battery_lab.market.nyiso_zones import zone_name
 from battery_lab.market.price_files import named_columns, read_file
 from battery_lab.market.price_plausibility import Range
 from battery_lab.market.row_selection import select_rows
@@ -24,7 +26,7 @@ QUARTER, HOUR_S = 15, 3600  # minutes, seconds
 # A same-day file forecasts two and a half hours ahead, in steps of 15 minutes.
 FORECASTS = 10
 DAY = 1440  # minutes
-COLUMNS = {"text": ("Time Stamp",), "zone": ("Name",), "price": ("LBMP ($/MWHr)",)}
+COLUMNS = {"text": ("Time Stamp",), "zone": ("Name",), "price": ("LBMP ($/MWHr)", "LBMP ($/MWh)", "LBMP")}
 
 
 @options("market")
@@ -36,7 +38,8 @@ class NyisoMarket(FileMarket):
     prices. Rows that may be either are an error.
 
     Attributes:
-        zone: name of the zone or generator, for example ``N.Y.C.``; None uses the only one in the files.
+        zone: name of the zone or generator, for example ``N.Y.C.``, or another name of a zone (``NYC``, ``Zone J``,
+            ``Long Island``); None uses the only one in the files.
         stamps: what a stamp marks: ``start`` or ``end`` of the interval; ``auto`` is ``start`` for hourly files
             (day-ahead, integrated) and ``end`` for the real-time files.
         off_grid: what to do with the rows that NYISO adds when it dispatches between two intervals (stamps such as
@@ -44,7 +47,7 @@ class NyisoMarket(FileMarket):
     """
 
     time_zone: TimeZone
-    zone: Name | None
+    zone: Annotated[Name, AfterValidator(zone_name)] | None
     stamps: Literal["auto", "start", "end"]
     off_grid: Literal["refuse", "drop"]
 
