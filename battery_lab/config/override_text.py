@@ -11,6 +11,8 @@ from battery_lab.config.override_kinds import yaml_value
 
 # Texts that need no quotes: Hydra reads them as text, and they are no number, null, list or choice.
 BARE = re.compile(r"[A-Za-z/~][\w./~%@:+-]*")
+# What a shell replaces within double quotes.
+EXPANDED = re.compile(r'["$`\\!]')
 # What has a meaning in Hydra's mappings.
 SPECIAL = re.compile(r"[\\()\[\]{}:=,]")
 
@@ -27,7 +29,12 @@ def override(key: str, value: Any) -> str:
 
 def shell_command(arguments: Sequence[str]) -> str:
     """Return arguments as a command for a shell, with the quotes that it needs."""
-    return " ".join(map(shlex.quote, arguments))
+    return " ".join(map(_shell_word, arguments))
+
+
+def _shell_word(argument: str) -> str:
+    # Hydra's quotes are single ones: double ones around them are easier to read.
+    return f'"{argument}"' if "'" in argument and not EXPANDED.search(argument) else shlex.quote(argument)
 
 
 def _written(value: Any) -> str:

@@ -99,7 +99,7 @@ class AemoMarket(FileMarket):
         """Return the region's local clock, with daylight saving, unless ``time_zone`` is set."""
         return self.time_zone or LOCAL_TIME.get(location.upper(), NEM_TIME)
 
-    def product(self, file: Path, interval_s: int) -> str:
+    def price_kind(self, file: Path, interval_s: int) -> str:
         return "real-time"
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:

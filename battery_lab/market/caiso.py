@@ -50,7 +50,7 @@ class CaisoMarket(FileMarket):
     row_kind: ClassVar[str] = " with LMP_TYPE LMP"
     sort_rows: ClassVar[bool] = True
 
-    def product(self, file: Path, interval_s: int) -> str | None:
+    def price_kind(self, file: Path, interval_s: int) -> str | None:
         """Return the product, by ``market_run`` or by the name of the file."""
         words = (self.market_run or file.name).upper().replace("-", "_").split("_")
         return "day-ahead" if "DAM" in words else "real-time" if {"RTM", "RTPD", "RTD"} & set(words) else None

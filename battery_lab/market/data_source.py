@@ -10,7 +10,7 @@ from typing import Any
 
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.market.file_market_base import FileMarket
-from battery_lab.market.file_sample import FileSample
+from battery_lab.market.file_sample import FileSample, sampled
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.recognition import (
     NAMED_FILES,
@@ -18,15 +18,22 @@ from battery_lab.market.recognition import (
     closest,
     closest_in_words,
     recognise,
-    sampled,
     samples_of,
 )
-from battery_lab.market.selector_names import choose_selection
+from battery_lab.market.row_selection import MixedSelectionError
+from battery_lab.market.selector_names import Selection, choose_selection, propose
 from battery_lab.market.table_guess import guess_table
 
-# Options that an error may name as its remedy and that change no price: option -> the value that is tried.
-REMEDIES: Mapping[str, Any] = {"off_grid": "drop", "gaps": "fill_or_split"}
-NAMED_OPTION = re.compile(r"\bmarket\.(\w+)=")
+# Options that an error may name as its remedy and that change no price: option -> the value that is tried; None: that
+# of the error.
+REMEDIES: Mapping[str, Any] = {
+    "off_grid": "drop",
+    "gaps": "fill_or_split",
+    "currency": None,
+    "interval_minutes": None,
+    "sequence": None,
+}
+NAMED_OPTION = re.compile(r"\bmarket\.(\w+)=(\w*)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +45,7 @@ class DataSource:
         files: the files.
         values: option -> value, for all that the user gave and those that differ from the defaults.
         choices: option -> the names in the files, where they hold several and one was proposed.
+        names: selector -> the name that the rows have.
         assumed: option -> why its value is a guess that the files do not confirm.
         product: ``day-ahead`` or ``real-time``, where names say so and the reader does not know.
         others: further columns of numbers in a table.
@@ -49,6 +57,7 @@ class DataSource:
     files: Sequence[Path]
     values: Mapping[str, Any]
     choices: Mapping[str, Sequence[str]]
+    names: Mapping[str, str]
     assumed: Mapping[str, str]
     product: str | None
     others: Sequence[str]
@@ -58,6 +67,16 @@ class DataSource:
     def market(self) -> FileMarket:
         """Return the market of these values."""
         return self.reader.build(**self.values)
+
+    def with_values(self, **values: Any) -> DataSource:
+        """Return the source with further values."""
+        return replace(self, values={**self.values, **values})
+
+    def selected(self) -> DataSource:
+        """Return the source with a choice for each selector of which the files hold several names."""
+        selection = choose_selection(self.market(), sampled(self.files, NAMED_FILES))
+        choices = {**self.choices, **selection.choices}
+        return replace(self.with_values(**selection.proposed), choices=choices, names=selection.names)
 
 
 def find_source(path: str, readers: Sequence[Reader], chosen: str | None, given: Mapping[str, Any]) -> DataSource:
@@ -80,20 +99,20 @@ def find_source(path: str, readers: Sequence[Reader], chosen: str | None, given:
     reader = allowed[0] if chosen else recognise(samples, allowed)
     if reader is None or reader.is_table:
         return _table(path, readers, files, samples[0], given)
-    market = reader.build(**{"path": path, **given})
-    market, choices = choose_selection(market, sampled(files, NAMED_FILES))
-    values = {"path": path, **{field: getattr(market, field) for field in choices}, **given}
-    return DataSource(
+    values = {"path": path, **given}
+    source = DataSource(
         reader=reader,
         files=files,
         values=values,
-        choices=choices,
+        choices={},
+        names={},
         assumed={},
         product=None,
         others=(),
         note="",
         sample=samples[0],
     )
+    return source.selected()
 
 
 def _table(
@@ -114,6 +133,7 @@ def _table(
         files=files,
         values={"path": path, **differing, **given},
         choices={},
+        names={},
         assumed=guess.assumed,
         product=guess.product,
         others=guess.others,
@@ -129,16 +149,27 @@ def load_series(source: DataSource) -> tuple[DataSource, MarketSeries | None, Da
         The source with these options; the series, or the error that prevents it.
     """
     while True:
-        market = source.market()
         try:
-            return source, market.load(), None
+            return source, source.market().load(), None
         except DataError as error:
-            names = {field.name for field in fields(market)}
-            remedies = [
-                name
-                for name in dict.fromkeys(NAMED_OPTION.findall(str(error)))
-                if name in REMEDIES and name in names and name not in source.values
-            ]
-            if not remedies:
+            remedy = _remedy(source, error)
+            if not remedy:
                 return source, None, error
-            source = replace(source, values={**source.values, remedies[0]: REMEDIES[remedies[0]]})
+            # With it, files may show their names that did not before.
+            source = source.with_values(**remedy).selected()
+
+
+def _remedy(source: DataSource, error: DataError) -> dict[str, Any]:
+    """Return an option with a value that an error names as its remedy and that is not set yet; empty without one."""
+    options = {field.name for field in fields(source.reader.kind)} - set(source.values)
+    if isinstance(error, MixedSelectionError) and error.field in options:
+        # The names are in files that were not looked at before.
+        selection = Selection()
+        propose(source.market(), error.field, error.names, selection)
+        return dict(selection.proposed)
+    for name, text in NAMED_OPTION.findall(str(error)):
+        if name in options and name in REMEDIES:
+            value = REMEDIES[name] or (int(text) if text.isdecimal() else text)
+            if value:
+                return {name: value}
+    return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -54,7 +54,12 @@ class ElexonMarket(FileMarket):
     provider: Name | None
 
     selectors: ClassVar[tuple[str, ...]] = ("product", "provider")
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS | SYSTEM, COLUMNS | INDEX)
+    usual_selection: ClassVar[tuple[str, ...]] = ("system_price", "APXMIDP")
     sort_rows: ClassVar[bool] = True
+
+    def price_kind(self, file: Path, interval_s: int) -> str:
+        return "real-time"
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the range of local prices."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -55,6 +55,13 @@ LIBRARY = {
     "unit": ("Currency",),
     "updated": ("UpdateTime(UTC)", "UpdateTime"),
 }
+# The columns by which exports of the website are recognised.
+WEBSITE = {
+    "times": [f"{word} ({clock})" for word in ("MTU", "Time") for clock in CLOCKS],
+    "price": [
+        f"Day-ahead Price {unit}" for unit in ("(EUR/MWh)", "[EUR/MWh]", "[Currency/MWh]", "(GBP/MWh)", "[GBP/MWh]", "")
+    ],
+}
 MISSING = ("n/e", "-")
 # "start - end", each with the name of the clock behind it where the website adds that.
 INTERVAL = r"^(?P<begin>.*?\d)(?: \((?P<clock>[A-Z]+)\))? - (?P<end>.*?\d)(?: \([A-Z]+\))?$"
@@ -86,6 +93,8 @@ class EntsoeMarket(FileMarket):
     sequence: Annotated[Int, Field(ge=1)] | None
 
     selectors: ClassVar[tuple[str, ...]] = ("area",)
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (WEBSITE, LIBRARY)
+    usual_selection: ClassVar[tuple[str, ...]] = ("DE-LU", "FR", "NL")
     # When day-ahead prices are published, on the day before.
     day_ahead_published: ClassVar[str] = "12:45 Europe/Brussels"
     sort_rows: ClassVar[bool] = True
@@ -93,6 +102,9 @@ class EntsoeMarket(FileMarket):
         "The market changed from hours to quarters on 2025-10-01: market.interval_minutes=15 repeats hours in their "
         "quarters"
     )
+
+    def price_kind(self, file: Path, interval_s: int) -> str:
+        return "day-ahead"
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range | None:
         """Return the range of European prices in EUR; that in other currencies is not known."""

@@ -61,7 +61,7 @@ class ErcotMarket(FileMarket):
     usual_selection: ClassVar[tuple[str, ...]] = ("HB_HUBAVG", "HB_NORTH", "LZ_NORTH", "LZ")
     interval_hint: ClassVar[str] = "Real-time files have 15 minutes, day-ahead files 60"
 
-    def product(self, file: Path, interval_s: int) -> str:
+    def price_kind(self, file: Path, interval_s: int) -> str:
         return "real-time" if interval_s == 60 * 60 // QUARTERS_PER_HOUR else "day-ahead"
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:

@@ -153,7 +153,7 @@ class FileMarket(ABC):
         """
         return None
 
-    def product(self, file: Path, interval_s: int) -> str | None:
+    def price_kind(self, file: Path, interval_s: int) -> str | None:
         """Return ``day-ahead`` or ``real-time``, by a file or the length of its intervals; None: unknown."""
         return None
 

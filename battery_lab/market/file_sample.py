@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -70,6 +71,14 @@ class FileSample:
             return f"{self.file} has the columns {', '.join(self.header)}"
         rows = [self.separator.join(row)[:SHOWN_LETTERS] for row in self.rows[:SHOWN_ROWS]]
         return "\n  ".join([f"the first rows of {self.file}:", *rows])
+
+
+def sampled(files: Sequence[Path], count: int) -> list[Path]:
+    """Return files, if they are more than ``count`` the first, the last and others drawn evenly, in their order."""
+    if len(files) <= count:
+        return list(files)
+    drawn = np.random.default_rng(0).choice(np.arange(1, len(files) - 1), count - 2, replace=False)
+    return [files[i] for i in (0, *sorted(drawn), len(files) - 1)]
 
 
 def take_sample(file: Path) -> FileSample:

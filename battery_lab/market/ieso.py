@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -46,10 +46,14 @@ class IesoMarket(FileMarket):
     node: Name | None
 
     selectors: ClassVar[tuple[str, ...]] = ("node",)
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (HOEP, LMP)
     # When day-ahead prices are published, on the day before.
     day_ahead_published: ClassVar[str] = "13:30 Etc/GMT+5"
     interval_hint: ClassVar[str] = "HOEP and day-ahead files are hourly, real-time files have 5 minutes"
     sort_rows: ClassVar[bool] = True
+
+    def price_kind(self, file: Path, interval_s: int) -> str:
+        return "day-ahead" if "_DA" in file.name.upper() else "real-time"
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the range of local prices."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from battery_lab.market.cell_numbers import to_numbers
 from battery_lab.market.clock_changes import second_pass
 from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
 from battery_lab.market.hour_numbers import after_midnight, whole_numbers
-from battery_lab.market.node_choice import MarketRun, NodeId, chosen_rows
+from battery_lab.market.node_choice import RUN_PRODUCTS, MarketRun, NodeId, chosen_rows
 from battery_lab.market.price_files import has_column, named_columns
 from battery_lab.market.price_plausibility import Range
 from battery_lab.market.record_rows import read_trailed
@@ -52,9 +53,17 @@ class IsoneMarket(FileMarket):
     market_run: MarketRun | None
 
     selectors: ClassVar[tuple[str, ...]] = ("node", "node_id", "market_run")
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (
+        PRICE | HOURLY | {"node": (*NAME, *NUMBER)},
+        PRICE | FIVE_MINUTES | {"node": (*NAME, *NUMBER)},
+    )
+    usual_selection: ClassVar[tuple[str, ...]] = (".H.INTERNAL_HUB", "real_time")
     # When day-ahead prices are published, on the day before.
     day_ahead_published: ClassVar[str] = "13:30 America/New_York"
     interval_hint: ClassVar[str] = "The reports are hourly, or have 5 minutes (lmp_5min)"
+
+    def price_kind(self, file: Path, interval_s: int) -> str | None:
+        return RUN_PRODUCTS.get(self.market_run or "")
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the range of local prices."""

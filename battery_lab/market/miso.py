@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from battery_lab.common.validated_options import options
 from battery_lab.market.cell_numbers import to_numbers
 from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
 from battery_lab.market.hour_numbers import after_midnight
-from battery_lab.market.node_choice import MarketRun, chosen_rows
+from battery_lab.market.node_choice import RUN_PRODUCTS, MarketRun, chosen_rows
 from battery_lab.market.price_files import has_column, named_columns
 from battery_lab.market.price_plausibility import Range
 from battery_lab.market.report_text import PREAMBLE, read_below
@@ -47,10 +47,15 @@ class MisoMarket(FileMarket):
     market_run: MarketRun | None
 
     selectors: ClassVar[tuple[str, ...]] = ("node", "market_run")
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
+    usual_selection: ClassVar[tuple[str, ...]] = ("INDIANA.HUB", "real_time")
     # When day-ahead prices are published, on the day before.
     day_ahead_published: ClassVar[str] = "13:30 Etc/GMT+5"
     row_kind: ClassVar[str] = " with Value LMP"
     sort_rows: ClassVar[bool] = True
+
+    def price_kind(self, file: Path, interval_s: int) -> str | None:
+        return RUN_PRODUCTS.get(self.market_run or "")
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the range of local prices."""

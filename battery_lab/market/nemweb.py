@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
@@ -79,6 +79,10 @@ class NemwebMarket(FileMarket):
     product: Literal["dispatch", "trading"] | None
 
     selectors: ClassVar[tuple[str, ...]] = ("region", "product")
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (
+        {"stamp": ("SETTLEMENTDATE",), "region": ("REGIONID",), "price": ("RRP",)},
+    )
+    usual_selection: ClassVar[tuple[str, ...]] = ("dispatch",)
     suffixes: ClassVar[tuple[str, ...]] = (*CSV_SUFFIXES, *BINARY)
     interval_hint: ClassVar[str] = "Trading prices have 30 minutes until 2021-10-01; dispatch prices have 5 throughout"
     sort_rows: ClassVar[bool] = True
@@ -93,6 +97,9 @@ class NemwebMarket(FileMarket):
     def calendar_zone(self, location: str) -> str:
         """Return the region's local clock, with daylight saving, unless ``time_zone`` is set."""
         return self.time_zone or LOCAL_TIME.get(location.upper(), NEM_TIME)
+
+    def price_kind(self, file: Path, interval_s: int) -> str:
+        return "real-time"
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the market's floor and its cap of that year."""

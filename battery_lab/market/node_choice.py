@@ -12,6 +12,7 @@ from battery_lab.common.validated_options import Rule
 from battery_lab.market.row_selection import select_rows
 
 MarketRun = Literal["day_ahead", "real_time"]
+RUN_PRODUCTS = {"day_ahead": "day-ahead", "real_time": "real-time"}
 # A number, which YAML and the command line do not quote.
 NodeId = Annotated[
     str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -50,12 +50,17 @@ class NordpoolMarket(FileMarket):
     area: Name | None
 
     selectors: ClassVar[tuple[str, ...]] = ("area",)
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (HOURLY, PORTAL)
+    usual_selection: ClassVar[tuple[str, ...]] = ("SE3", "NO1", "DK1", "FI")
     # When day-ahead prices are published, on the day before.
     day_ahead_published: ClassVar[str] = "12:45 Europe/Brussels"
     interval_hint: ClassVar[str] = (
         "The market changed from hours to quarters on 2025-10-01: market.interval_minutes=15 repeats hours in their "
         "quarters"
     )
+
+    def price_kind(self, file: Path, interval_s: int) -> str:
+        return "day-ahead"
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range | None:
         """Return the range of European prices in EUR; that in other currencies is not known."""

@@ -63,7 +63,7 @@ class NyisoMarket(FileMarket):
     def marks_end(self, interval_s: int) -> bool:
         return interval_s < HOUR_S if self.stamps == "auto" else self.stamps == "end"
 
-    def product(self, file: Path, interval_s: int) -> str | None:
+    def price_kind(self, file: Path, interval_s: int) -> str | None:
         """Return the product; an hourly file may hold day-ahead or integrated real-time prices, as its name tells."""
         name = file.name.lower()
         if "dam" in name:

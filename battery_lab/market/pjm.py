@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 from battery_lab.common.validated_options import options
 from battery_lab.market.cell_numbers import to_numbers
 from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
-from battery_lab.market.node_choice import MarketRun, NodeId, chosen_rows
+from battery_lab.market.node_choice import RUN_PRODUCTS, MarketRun, NodeId, chosen_rows
 from battery_lab.market.price_files import has_column, named_columns, read_file
 from battery_lab.market.price_plausibility import Range
+from battery_lab.market.row_selection import MixedSelectionError
 from battery_lab.market.rows_with_source import row_error
 from battery_lab.market.timestamps import parse_stamps
 
@@ -51,10 +53,17 @@ class PjmMarket(FileMarket):
     market_run: MarketRun | None
 
     selectors: ClassVar[tuple[str, ...]] = ("node", "node_id", "market_run")
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (
+        COLUMNS | {"price": [name for names in PRICES.values() for name in names]},
+    )
+    usual_selection: ClassVar[tuple[str, ...]] = ("WESTERN HUB", "real_time")
     # When day-ahead prices are published, on the day before.
     day_ahead_published: ClassVar[str] = "13:30 America/New_York"
     interval_hint: ClassVar[str] = "Day-ahead prices are hourly; real-time prices are hourly or have 5 minutes"
     sort_rows: ClassVar[bool] = True
+
+    def price_kind(self, file: Path, interval_s: int) -> str | None:
+        return RUN_PRODUCTS.get(self.market_run or "")
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the range of local prices."""
@@ -72,7 +81,8 @@ class PjmMarket(FileMarket):
         frame = named_columns(file, table, COLUMNS | optional | {"price": PRICES[run]}, KIND).assign(market_run=run)
         if len(runs) > 1 and self.market_run is None:
             problem = "the file has day-ahead and real-time prices"
-            raise row_error(file, 1, problem, "Choose one with market.market_run=day_ahead or real_time")
+            error = row_error(file, 1, problem, "Choose one with market.market_run=day_ahead or real_time")
+            raise MixedSelectionError(str(error), "market_run", runs)
         frame = chosen_rows(file, frame.assign(node_id=frame.get("node_id", "")), self)
         notes = list[str]()
         if "current" in frame:

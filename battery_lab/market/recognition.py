@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from battery_lab.common.errors import DataError
 from battery_lab.market.file_market_base import FileMarket
-from battery_lab.market.file_sample import FileSample, take_sample
+from battery_lab.market.file_sample import FileSample, sampled, take_sample
 from battery_lab.market.price_files import find_files
 from battery_lab.market.table import TableMarket
 
@@ -58,14 +56,6 @@ class Reader:
     def columns(self) -> int:
         """The most columns by which it recognises files."""
         return max(map(len, self.kind.recognised_by), default=0)
-
-
-def sampled(files: Sequence[Path], count: int) -> list[Path]:
-    """Return files, if they are more than ``count`` the first, the last and others drawn evenly, in their order."""
-    if len(files) <= count:
-        return list(files)
-    drawn = np.random.default_rng(0).choice(np.arange(1, len(files) - 1), count - 2, replace=False)
-    return [files[i] for i in (0, *sorted(drawn), len(files) - 1)]
 
 
 def samples_of(path: str, readers: Sequence[Reader]) -> tuple[list[Path], list[FileSample]]:

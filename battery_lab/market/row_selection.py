@@ -12,6 +12,19 @@ from battery_lab.common.errors import DataError
 from battery_lab.market.rows_with_source import row_error
 
 
+class MixedSelectionError(DataError):
+    """Files hold several regions, zones or nodes, and none is chosen.
+
+    Attributes:
+        field: the option that chooses.
+        names: what there is to choose from.
+    """
+
+    def __init__(self, message: str, field: str, names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.field, self.names = field, list(map(str, names))
+
+
 def select_rows(file: Path, frame: pd.DataFrame, field: str, choice: str | None) -> pd.DataFrame:
     """Return the rows of one region, zone or node.
 
@@ -33,10 +46,12 @@ def select_rows(file: Path, frame: pd.DataFrame, field: str, choice: str | None)
     return frame[frame[field].isin([name for name in names if name.casefold() == choice.casefold()])]
 
 
-def mixed_selection_error(file: Path, row: int, field: str, names: Sequence[str]) -> DataError:
+def mixed_selection_error(file: Path, row: int, field: str, names: Sequence[str]) -> MixedSelectionError:
     """Return the error for files that hold several regions, zones or nodes."""
     kind = field.replace("_", " ")
-    return row_error(file, row, f"a second {kind} begins: {join_names(names)}", f"Choose one with market.{field}=...")
+    problem = f"a second {kind} begins: {join_names(names)}"
+    error = row_error(file, row, problem, f"Choose one with market.{field}=...")
+    return MixedSelectionError(str(error), field, names)
 
 
 def join_names(names: Sequence[str]) -> str:

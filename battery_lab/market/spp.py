@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from battery_lab.common.validated_options import options
 from battery_lab.market.cell_numbers import to_numbers
 from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
-from battery_lab.market.node_choice import MarketRun, chosen_rows
+from battery_lab.market.node_choice import RUN_PRODUCTS, MarketRun, chosen_rows
 from battery_lab.market.price_files import has_column, named_columns, read_file
 from battery_lab.market.price_plausibility import Range
 from battery_lab.market.timestamps import parse_stamps
@@ -46,10 +47,15 @@ class SppMarket(FileMarket):
     market_run: MarketRun | None
 
     selectors: ClassVar[tuple[str, ...]] = ("location", "area", "market_run")
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
+    usual_selection: ClassVar[tuple[str, ...]] = ("SPPNORTH_HUB", "SPP", "real_time")
     # When day-ahead prices are published, on the day before.
     day_ahead_published: ClassVar[str] = "13:00 America/Chicago"
     interval_hint: ClassVar[str] = "Real-time files have 5 minutes, day-ahead files 60"
     sort_rows: ClassVar[bool] = True
+
+    def price_kind(self, file: Path, interval_s: int) -> str | None:
+        return RUN_PRODUCTS.get(self.market_run or "")
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the range of local prices."""

@@ -55,7 +55,7 @@ class StampColumn:
     Attributes:
         name: its name.
         form: strftime format; None for ISO 8601.
-        times: (N,) its stamps as far as they were looked at: without a time zone, in UTC if they have an offset.
+        times: (N,) its stamps without a time zone, in UTC if they have an offset; missing cells are left out.
         offsets: (N,) minutes that the stamps are ahead of UTC; None if they have no offset.
     """
 
@@ -131,15 +131,18 @@ def _stamps(name: str, cells: pd.Series) -> StampColumn | None:
         return StampColumn(name=name, form=None, times=times, offsets=offsets)
     if pd.api.types.is_numeric_dtype(cells):
         return None
-    text = _looked_at(cells).astype(str).str.strip()
-    text = text[~text.isin(MISSING)]
+    everything = cells.astype(str).str.strip()
+    everything = everything[~everything.isin(MISSING)]
+    text = _looked_at(everything)
     if not len(text) or text.str.fullmatch(r"[-+]?[\d.,]{1,11}").any():
         return None
     parsed = [(form, *times) for form in FORMATS if (times := _parsed(text, form)) is not None]
     if not parsed:
         return None
-    form, times, offsets = max(parsed, key=lambda item: _regular(item[1]))
-    return StampColumn(name=name, form=form, times=times, offsets=offsets)
+    form = max(parsed, key=lambda item: _regular(item[1]))[0]
+    # Changes of the clock may be anywhere.
+    whole = _parsed(everything, form)
+    return None if whole is None else StampColumn(name=name, form=form, times=whole[0], offsets=whole[1])
 
 
 def _parsed(text: pd.Series, form: str | None) -> tuple[pd.Series, pd.Series | None] | None:

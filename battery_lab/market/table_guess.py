@@ -12,6 +12,7 @@ import pandas as pd
 
 from battery_lab.common.errors import DataError
 from battery_lab.market.clock_guess import clock_of_local_stamps, clock_of_offsets
+from battery_lab.market.file_sample import sampled
 from battery_lab.market.price_files import read_file
 from battery_lab.market.row_selection import join_names
 from battery_lab.market.table_columns_guess import (
@@ -25,6 +26,8 @@ from battery_lab.market.table_columns_guess import (
     stamp_columns,
 )
 
+# Files that are read: the clock changes in two of twelve months.
+LOOKED_AT = 14
 NO_CURRENCY = "XXX"  # ISO 4217: no currency
 
 
@@ -46,7 +49,7 @@ class TableGuess:
 
 
 def guess_table(files: Sequence[Path], given: Mapping[str, Any]) -> TableGuess:
-    """Return the options of a table for files; the first and the last one are looked at.
+    """Return the options of a table for files; some of them are looked at.
 
     Args:
         files: the files.
@@ -55,9 +58,9 @@ def guess_table(files: Sequence[Path], given: Mapping[str, Any]) -> TableGuess:
     Raises:
         DataError: the files have no column of stamps, or none of numbers.
     """
-    tables = [read_file(file) for file in dict.fromkeys([files[0], files[-1]])]
+    tables = [read_file(file) for file in sampled(files, LOOKED_AT)]
     first, guess = tables[0], TableGuess()
-    columns = stamp_columns(pd.concat([table.head(10**6) for table in tables]) if len(tables) > 1 else first)
+    columns = stamp_columns(pd.concat(tables) if len(tables) > 1 else first)
     if "timestamp" in given:
         columns = [column for column in columns if column.name == given["timestamp"]] or columns
     if not columns:
@@ -122,11 +125,13 @@ def _guess_ends(guess: TableGuess, stamps: StampColumn) -> None:
     )
     first, last = (time - time.astype("datetime64[D]") for time in (times[0], times[-1]))
     midnight = np.timedelta64(0, "s")
-    is_end = bool(END.search(stamps.name)) or (first == step and last == midnight and stamps.offsets is None)
-    if is_end:
+    if END.search(stamps.name):
         guess.values["stamps"] = "end"
+    elif first == step and last == midnight and stamps.offsets is None:
+        guess.values["stamps"] = "end"
+        guess.assumed["stamps"] = "the stamps begin one interval after midnight and end at midnight"
     elif not (first == midnight and last == np.timedelta64(1, "D") - step):
-        guess.assumed["stamps"] = "start; the files do not say whether stamps mark the start or the end of an interval"
+        guess.assumed["stamps"] = "the files do not say whether stamps mark the start or the end of an interval"
 
 
 def _no_column_error(file: Path, table: pd.DataFrame, what: str, option: str) -> DataError:

@@ -111,14 +111,14 @@ def test_the_text_has_all_that_a_trader_needs(lab, prices_file):
     output = lab("data", "check", "prices/", "env.episode_days=2")
     assert (output.status, output.err) == (0, "")
     for part in (
-        "prices/: x.csv\n  market            table\n",
-        "  stamps in         utc\n",
+        "prices/: x.csv\n  market                  table\n",
+        "  stamps in               utc\n",
         "EUR per MWh, calendar of UTC\n",
         "26 intervals (0.38%) in 2 gaps; 2 are filled; the longest has 2 h from 2024-01-04T11:20:00+00:00\n",
         "  2024        23.9",
         "needs 494.0 days (env.validation_days=120, env.test_days=365, env.episode_days=2): 470.0 are missing\n",
-        "  shorter periods   env.test_days=6 env.validation_days=4\n",
-        "  test              6.0 days, 2024-01-19 to 2024-01-24\n",
+        "  fits with               env.test_days=6 env.validation_days=4\n",
+        "  test                    6.0 days, 2024-01-19 to 2024-01-24\n",
         "- The training period has 14 days with prices, less than a year",
         "- market.time_zone=UTC: ",
         "\nTo train on these prices\n  battery-lab market=table market.path=prices/ market.timestamp=utc "
@@ -154,7 +154,7 @@ def test_files_that_cannot_be_read_as_they_are_end_with_the_reason(lab, tmp_path
     assert report["rows"]["repeated_intervals"] == 2
     assert report["rows"]["steps_back_in_time"] == 1
     text = lab("data", "check", "a.csv").out
-    assert "  repeated          2 intervals, 0 of them with another price\n" in text
+    assert "  repeated                2 intervals, 0 of them with another price\n" in text
     assert "\nWhat would train on them without this problem\n  battery-lab market=aemo market.path=a.csv\n" in text
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from battery_lab.common.errors import DataError
 from battery_lab.envs.battery.price_data_text import check_text
@@ -43,7 +43,7 @@ class PriceDataCheck:
     @cached_property
     def advice(self) -> SplitAdvice | None:
         """How the series is split; None without a series."""
-        return None if self.series is None else advise(self.option, self._used(self.series))
+        return None if self.series is None else advise(self.option, self.series)
 
     @property
     def problem(self) -> str:
@@ -74,6 +74,7 @@ class PriceDataCheck:
             "last_file": source.files[-1].name,
             "market": source.reader.name,
             "options": dict(source.values),
+            "names": dict(source.names),
             "choices": {name: list(names) for name, names in source.choices.items()},
             "assumed": {name: {"value": self._value(name), "why": why} for name, why in source.assumed.items()},
             "unread_columns": list(source.others),
@@ -94,10 +95,6 @@ class PriceDataCheck:
         draw_prices(self.series, path)
         return True
 
-    def _used(self, series: MarketSeries) -> MarketSeries:
-        skipped = self.option.skip_last_days * series.intervals_per_day
-        return series.rows(0, max(0, len(series) - skipped)) if skipped else series
-
     def _reading(self) -> dict[str, Any]:
         source, sample = self.source, self.source.sample
         market = source.market()
@@ -105,7 +102,10 @@ class PriceDataCheck:
         if self.series is not None:
             interval_s = round(3600 * self.series.interval_h)
             reading["stamps"] = "end" if market.marks_end(interval_s) else "start"
-            reading["product"] = market.product(source.files[0], interval_s) or source.product or ""
+            # The reader may need a name that the files tell, though nobody had to choose it.
+            named = {name: text for name, text in source.names.items() if text and getattr(market, name) is None}
+            kind = replace(market, **cast(dict[str, Any], named)).price_kind(source.files[0], interval_s)
+            reading["product"] = kind or source.product or ""
         return reading
 
     def _value(self, option: str) -> Any:
@@ -118,18 +118,18 @@ class PriceDataCheck:
             return None
 
     def _split(self, advice: SplitAdvice) -> dict[str, Any]:
-        split, series = advice.split, self.series
+        split, series = advice.split, advice.series
         periods = {}
-        if split is not None and series is not None:
+        if split is not None:
             for name, (first, end) in {"training": (0, split.train_end), **split.periods}.items():
                 days = round((end - first) / series.intervals_per_day, 3)
                 local = series.local_start
                 periods[name] = {"days": days, "first": local[first].isoformat(), "last": local[end - 1].isoformat()}
         return {
             "fits": split is not None and not advice.overrides,
-            "days": round(advice.days, 3),
+            "days": round(series.days, 3),
             "needed_days": round(advice.needed_days, 3),
-            "missing_days": round(max(0.0, advice.needed_days - advice.days), 3),
+            "missing_days": round(max(0.0, advice.needed_days - series.days), 3),
             "validation_days": self.option.validation_days,
             "test_days": self.option.test_days,
             "episode_days": self.option.episode_days,
@@ -142,7 +142,7 @@ class PriceDataCheck:
         if self.series is not None:
             warnings += self.series.notes
             if self.advice is not None and self.advice.split is not None:
-                warnings += history_notes(self._used(self.series), self.advice.split)
+                warnings += history_notes(self.advice.series, self.advice.split)
         return warnings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-WIDTH = 18  # of the labels
+WIDTH = 24  # of the labels
 SHOWN_NAMES = 12
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 YEAR_COLUMNS = ("days", "mean", "std", "min", "p5", "p50", "p95", "max")
@@ -46,11 +46,8 @@ def _files(facts: Facts) -> str:
 def _reading(facts: Facts) -> Iterator[tuple[str, str]]:
     reading = facts["reading"]
     yield "market", facts["market"]
-    for name, names in facts["choices"].items():
-        shown = ", ".join(names[:SHOWN_NAMES]) + (
-            f" and {len(names) - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
-        )
-        yield name.replace("_", " "), f"{facts['options'][name]} of {len(names):,}: {shown} (market.{name}=...)"
+    for name, chosen in {**facts["names"], **{name: facts["options"][name] for name in facts["choices"]}}.items():
+        yield name.replace("_", " "), _choice(name, chosen, facts["choices"].get(name, ()))
     yield "product", f"{reading['product']} prices" if reading.get("product") else ""
     if "stamps" in reading:
         yield "stamps", f"mark the {reading['stamps']} of the interval, on the clock {reading['clock_of_stamps']}"
@@ -58,6 +55,13 @@ def _reading(facts: Facts) -> Iterator[tuple[str, str]]:
         yield label, str(facts["options"].get(name, ""))
     yield "cells", _cells(reading)
     yield "not read", ", ".join(facts["unread_columns"])
+
+
+def _choice(option: str, chosen: str, names: Sequence[str]) -> str:
+    if not names:
+        return chosen
+    more = f" and {len(names) - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
+    return f"{chosen}, of {len(names):,}: {', '.join(names[:SHOWN_NAMES])}{more} (market.{option}=...)"
 
 
 def _cells(reading: Facts) -> str:
@@ -92,9 +96,9 @@ def _missing(quality: Facts) -> str:
     gaps = quality["gaps"]
     if not gaps["count"]:
         return "none"
-    longest = gaps["longest"][0]
+    longest, places = gaps["longest"][0], "gap" if gaps["count"] == 1 else "gaps"
     return (
-        f"{quality['missing_intervals']:,} intervals ({quality['share_missing']:.2%}) in {gaps['count']:,} gaps; "
+        f"{quality['missing_intervals']:,} intervals ({quality['share_missing']:.2%}) in {gaps['count']:,} {places}; "
         f"{quality['filled_intervals']:,} are filled; the longest has {longest['hours']:.4g} h from {longest['from']}"
     )
 
@@ -149,7 +153,7 @@ def _split(split: Facts) -> str:
                 ),
             )
         if split["overrides_that_fit"]:
-            yield "shorter periods", " ".join(f"{name}={value}" for name, value in split["overrides_that_fit"].items())
+            yield "fits with", " ".join(f"{name}={value}" for name, value in split["overrides_that_fit"].items())
         for name, period in split["periods"].items():
             yield name, f"{period['days']:,.1f} days, {period['first'][:10]} to {period['last'][:10]}"
         if not split["periods"]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from battery_lab.common.errors import LabError
 from battery_lab.envs.battery.evaluated_gap_checks import refuse_gaps_under_caps
 from battery_lab.envs.battery.time_split import TimeSplit, split_time
@@ -22,14 +24,14 @@ class SplitAdvice:
     """How a series is split.
 
     Attributes:
-        days: length of the series without ``env.skip_last_days``.
+        series: the series without ``env.skip_last_days``.
         needed_days: what the options of the environment need.
         overrides: options that fit, where those of the environment do not.
         split: the periods, with ``overrides``; None if nothing fits.
         problem: why there is no split; "" if there is one.
     """
 
-    days: float
+    series: MarketSeries
     needed_days: float
     overrides: dict[str, Any] = field(default_factory=dict)
     split: TimeSplit | None = None
@@ -41,10 +43,12 @@ def advise(option: BatteryMarket, series: MarketSeries) -> SplitAdvice:
 
     Args:
         option: the environment; its market is not used.
-        series: the series without ``skip_last_days``.
+        series: the whole series.
     """
-    warm_up = round(option.observation.look_back_h / series.interval_h) + option.known_lag
     per_day = series.intervals_per_day
+    skipped = option.skip_last_days + _days_of_gap_at_end(series, option.skip_last_days)
+    series = series.rows(0, max(0, len(series) - skipped * per_day))
+    warm_up = round(option.observation.look_back_h / series.interval_h) + option.known_lag
     episode = max(1, round(option.episode_days * per_day))
     needed = (warm_up + episode + 1) / per_day + option.validation_days + option.test_days
     days: dict[str, Any] = {
@@ -60,20 +64,33 @@ def advise(option: BatteryMarket, series: MarketSeries) -> SplitAdvice:
                 f"the series has {series.days:.1f} days, which are too few for any split: an observation needs "
                 f"{warm_up / per_day:.3g} days of history before the first episode. Add files"
             )
-            return SplitAdvice(days=series.days, needed_days=needed, problem=problem)
+            return SplitAdvice(series=series, needed_days=needed, problem=problem)
     try:
         split = split_time(
             series,
             **{**days, **shorter},
             warm_up=warm_up,
-            skipped_days=option.skip_last_days,
+            skipped_days=skipped,
             max_filled_h=option.max_filled_h,
         )
         refuse_gaps_under_caps(series, option.battery, split.train_end, split.end)
     except LabError as error:
-        return SplitAdvice(days=series.days, needed_days=needed, problem=str(error))
+        return SplitAdvice(series=series, needed_days=needed, problem=str(error))
     overrides = {f"env.{name}": value for name, value in shorter.items() if value != days[name]}
-    return SplitAdvice(days=series.days, needed_days=needed, overrides=overrides, split=split)
+    if skipped != option.skip_last_days:
+        overrides["env.skip_last_days"] = skipped
+    return SplitAdvice(series=series, needed_days=needed, overrides=overrides, split=split)
+
+
+def _days_of_gap_at_end(series: MarketSeries, skipped_days: int) -> int:
+    """Return the days at the end of a series, without the last ``skipped_days``, in which nothing is known yet.
+
+    Files of the present year may have rows without a price up to its end.
+    """
+    rows = len(series) - skipped_days * series.intervals_per_day
+    known = np.flatnonzero(~series.gap[: max(0, rows)])
+    unknown = rows - 1 - int(known[-1]) if len(known) else 0
+    return -(-unknown // series.intervals_per_day)
 
 
 def _shorter(days: float, history: float, now: dict[str, Any]) -> dict[str, Any]:
