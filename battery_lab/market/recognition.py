@@ -47,15 +47,18 @@ class Reader:
     def is_table(self) -> bool:
         return issubclass(self.kind, TableMarket)
 
-    def missing(self, sample: FileSample) -> list[str] | None:
-        """Return the columns that a file lacks to be one of this reader's; None if the reader recognises none."""
-        kinds = [sample.missing(columns) for columns in self.kind.recognised_by]
-        return min(kinds, key=len) if kinds else None
+    def missing(self, sample: FileSample) -> tuple[list[str], int] | None:
+        """Return the columns that a file lacks to be one of this reader's, and how many its files have.
 
-    @property
-    def columns(self) -> int:
-        """The most columns by which it recognises files."""
-        return max(map(len, self.kind.recognised_by), default=0)
+        The kind of files is the one of which it lacks the fewest. None if the reader recognises none.
+        """
+        kinds = [(sample.missing(columns), len(columns)) for columns in self.kind.recognised_by]
+        return min(kinds, key=lambda kind: (len(kind[0]), -kind[1]), default=None)
+
+    def fits(self, sample: FileSample) -> int:
+        """Return the number of columns by which a file is recognised; 0 if it is not."""
+        found = self.missing(sample)
+        return found[1] if found and not found[0] else 0
 
 
 def samples_of(path: str, readers: Sequence[Reader]) -> tuple[list[Path], list[FileSample]]:
@@ -89,22 +92,22 @@ def recognise(samples: Sequence[FileSample], readers: Sequence[Reader]) -> Reade
 
 def _reader_of(sample: FileSample, readers: Sequence[Reader]) -> Reader | None:
     # Of two readers whose columns a file has, the one that looks for more of them is the more certain one.
-    fitting = [reader for reader in readers if reader.missing(sample) == []]
-    return max(fitting, key=lambda reader: reader.columns, default=None)
+    best = max(readers, key=lambda reader: reader.fits(sample), default=None)
+    return best if best and best.fits(sample) else None
 
 
 def closest(sample: FileSample, readers: Sequence[Reader]) -> tuple[Reader, list[str]] | None:
     """Return the reader of whose columns a file lacks the fewest, and these; None if it lacks half of them or more."""
-    missing = [(reader, lacking) for reader in readers if (lacking := reader.missing(sample)) is not None]
-    near = [(len(lacking), reader, lacking) for reader, lacking in missing if 2 * len(lacking) < reader.columns]
-    best = min(near, key=lambda item: (item[0], -item[1].columns), default=None)
-    return (best[1], best[2]) if best else None
+    found = [(reader, *missing) for reader in readers if (missing := reader.missing(sample)) is not None]
+    near = [(reader, lacking, columns) for reader, lacking, columns in found if 2 * len(lacking) < columns]
+    best = min(near, key=lambda item: (len(item[1]), -item[2]), default=None)
+    return best[:2] if best else None
 
 
 def closest_in_words(sample: FileSample, readers: Sequence[Reader]) -> str:
     """Return which reader comes closest to a file and what it misses, as a sentence."""
     near = closest(sample, readers)
     if near is None:
-        operators = ", ".join(sorted(reader.name for reader in readers if reader.columns))
-        return f"It has less than half of the columns of any operator's files ({operators})."
+        operators = ", ".join(sorted(reader.name for reader in readers if reader.kind.recognised_by))
+        return f"They have less than half of the columns of any operator's files ({operators})."
     return f"Closest to {near[0].name}, which misses {', '.join(near[1])}."

@@ -180,8 +180,7 @@ def test_a_day_of_prices_is_described_though_no_trial_fits(lab, tmp_path):
         (["a.csv", "market.path=b.csv"], "market.path=b.csv cannot be combined with the path that is checked"),
         (["a.csv", "env.tset_days=3"], "env.tset_days is not an option"),
         (["a.csv"], "a.csv: no market recognises these files. Closest to aemo, which misses PERIODTYPE. As a table: "),
-        (["a.csv", "market=nyiso"], "there is no column Time Stamp"),
-        (["notes.csv"], "It has less than half of the columns of any operator's files (aemo, "),
+        (["notes.csv"], "They have less than half of the columns of any operator's files (aemo, "),
     ],
 )  # fmt: skip
 def test_errors_say_what_is_wrong(lab, tmp_path, arguments, message):
@@ -195,6 +194,13 @@ def test_errors_say_what_is_wrong(lab, tmp_path, arguments, message):
         assert (
             "\n  the first rows of a.csv:\n  REGION,SETTLEMENTDATE,TOTALDEMAND,RRP\n  VIC1,no date,1,2\n" in output.err
         )
+
+
+def test_another_market_can_be_forced(lab, tmp_path):
+    files.write(tmp_path / "a.csv", files.AEMO_HEADER, files.aemo_rows(datetime(2024, 4, 1, tzinfo=files.NEM), [1.0]))
+    output = lab("data", "check", "a.csv", "market=nyiso")
+    assert output.status == 1
+    assert "Problem\n  a.csv, row 1: there is no column Time Stamp" in output.out
 
 
 def test_a_folder_of_several_kinds_is_refused(lab, tmp_path):
