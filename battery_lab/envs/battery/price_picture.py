@@ -43,7 +43,7 @@ def draw_prices(series: MarketSeries, path: Path) -> None:
         _hours(left, prices, series)
         _duration(right, prices, series.currency)
         with atomic_path(path) as part:
-            figure.savefig(part, dpi=110, facecolor="white")
+            figure.savefig(part, dpi=80, facecolor="white")
 
 
 def _days(axes: Axes, prices: pd.Series[Any], currency: str) -> None:
