@@ -43,6 +43,7 @@ class CaisoMarket(FileMarket):
     node: Name | None
     market_run: Name | None
 
+    small_files_together: ClassVar[bool] = True
     selectors: ClassVar[tuple[str, ...]] = ("node", "market_run")
     row_kind: ClassVar[str] = " with LMP_TYPE LMP"
     sort_rows: ClassVar[bool] = True

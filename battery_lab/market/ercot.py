@@ -47,6 +47,7 @@ class ErcotMarket(FileMarket):
     settlement_point: Name | None
     settlement_point_type: Name | None
 
+    small_files_together: ClassVar[bool] = True
     selectors: ClassVar[tuple[str, ...]] = ("settlement_point", "settlement_point_type")
     interval_hint: ClassVar[str] = "Real-time files have 15 minutes, day-ahead files 60"
 
