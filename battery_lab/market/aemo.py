@@ -83,6 +83,7 @@ class AemoMarket(FileMarket):
 
     region: Name | None
 
+    small_files_together: ClassVar[bool] = True
     selectors: ClassVar[tuple[str, ...]] = ("region",)
     recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
     interval_hint: ClassVar[str] = "AEMO's intervals are 30 minutes until 2021-10-01 and 5 minutes after it"

@@ -44,6 +44,7 @@ class CaisoMarket(FileMarket):
     node: Name | None
     market_run: Name | None
 
+    small_files_together: ClassVar[bool] = True
     selectors: ClassVar[tuple[str, ...]] = ("node", "market_run")
     recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
     usual_selection: ClassVar[tuple[str, ...]] = ("TH_NP15_GEN-APND", "TH_SP15_GEN-APND", "RTM", "RTPD", "DAM")

@@ -56,6 +56,7 @@ class ErcotMarket(FileMarket):
     settlement_point: Name | None
     settlement_point_type: Name | None
 
+    small_files_together: ClassVar[bool] = True
     selectors: ClassVar[tuple[str, ...]] = ("settlement_point", "settlement_point_type")
     recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
     usual_selection: ClassVar[tuple[str, ...]] = ("HB_HUBAVG", "HB_NORTH", "LZ_NORTH", "LZ")
