@@ -14,8 +14,10 @@ import pandas as pd
 
 from battery_lab.common.errors import DataError
 from battery_lab.market.price_files import HEADER, plain
+from battery_lab.market.rows_with_source import row_error
 
-PREAMBLE = "preamble"
+PREAMBLE, SEPARATOR = "preamble", "separator"
+DECIMAL_COMMA = r"^(-?\d+),(\d+)$"
 SEPARATORS = (",", ";", "\t")
 # A header stands within so many lines: the longest preamble of an operator has six.
 SEARCHED = 50
@@ -55,7 +57,7 @@ def read_below(file: Path, is_header: Callable[[Sequence[str]], bool], kind: str
 
     Returns:
         The rows of the table, as text. The index is the row that an editor shows. ``attrs["header"]`` holds the names
-        of the columns, and ``attrs["preamble"]`` the lines above them.
+        of the columns, ``attrs["preamble"]`` the lines above them, and ``attrs["separator"]`` what separates the cells.
 
     Raises:
         DataError: no line is such a header, or the rows do not fit it.
@@ -67,9 +69,30 @@ def read_below(file: Path, is_header: Callable[[Sequence[str]], bool], kind: str
             if is_header([plain(name) for name in header]):
                 table = read_lines(file, lines[i + 1 :], separator, header)
                 table.index += i + 2
-                table.attrs |= {HEADER: header, PREAMBLE: lines[:i]}
+                table.attrs |= {HEADER: header, PREAMBLE: lines[:i], SEPARATOR: separator}
                 return table[table.iloc[:, 0].str.strip() != ""]
     raise DataError(f"{file}: no row is the header of its table. market.path must name {kind}")
+
+
+def decimal_points(file: Path, rows: pd.Series, cells: pd.Series, separator: str) -> pd.Series:
+    """Return cells with decimal points for decimal commas, which a file has that does not separate cells by commas.
+
+    Args:
+        file: the file.
+        rows: (N,) the row of each cell in its file.
+        cells: (N,) text.
+        separator: what separates the cells of the file.
+
+    Raises:
+        DataError: all commas may separate thousands.
+    """
+    digits = cells.str.extract(DECIMAL_COMMA)[1].str.len().dropna()
+    if separator == "," or not len(digits):
+        return cells
+    if (digits == 3).all():
+        problem = f"{cells[digits.index[0]]!r} may have a decimal comma or a separator of thousands"
+        raise row_error(file, int(rows[digits.index[0]]), problem, "Write the prices of the file with a decimal point")
+    return cells.str.replace(DECIMAL_COMMA, r"\1.\2", regex=True)
 
 
 def split_line(line: str, separator: str = ",") -> list[str]:
