@@ -136,7 +136,7 @@ def test_commas_that_may_separate_thousands_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="row 2: '1,125' may have a decimal comma or a separator of thousands"):
         files.read("nordpool", reports.text(tmp_path / "x.csv", [*lines[:2], lines[2].replace("2,25", "2.25")]))
     row = reports.website_rows(NIGHT, [1.0])[0].replace("1.0", "1,125")
-    with pytest.raises(DataError, match="the price is '1,125', which is not a finite number"):
+    with pytest.raises(DataError, match="the price is '1,125'"):
         files.read("entsoe", website(tmp_path, [row]))
 
 
