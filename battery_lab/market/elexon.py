@@ -17,6 +17,7 @@ from battery_lab.market.hour_numbers import after_midnight, whole_numbers
 from battery_lab.market.node_choice import chosen_rows
 from battery_lab.market.price_files import has_column, named_columns, read_file
 from battery_lab.market.price_plausibility import Range
+from battery_lab.market.report_text import check_last_row
 from battery_lab.market.rows_with_source import row_error
 from battery_lab.market.timestamps import parse_stamps
 
@@ -76,6 +77,7 @@ class ElexonMarket(FileMarket):
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file, stamped by the start of the period in UTC."""
         table = read_file(file)
+        check_last_row(file, table)
         is_system = has_column(table, SYSTEM["buy"])
         names = COLUMNS | (SYSTEM if is_system else INDEX)
         optional = {name: columns for name, columns in OPTIONAL.items() if has_column(table, columns)}

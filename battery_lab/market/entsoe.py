@@ -25,7 +25,7 @@ from battery_lab.market.european_areas import CENTRAL, PRICES, local_clock
 from battery_lab.market.file_market_base import FileMarket, Name
 from battery_lab.market.price_files import has_column, named_columns, plain
 from battery_lab.market.price_plausibility import Range
-from battery_lab.market.report_text import read_below
+from battery_lab.market.report_text import SEPARATOR, decimal_points, read_below
 from battery_lab.market.row_lengths import clock_minutes, repeat_long_rows
 from battery_lab.market.row_selection import select_rows
 from battery_lab.market.rows_with_source import row_error
@@ -127,7 +127,7 @@ class EntsoeMarket(FileMarket):
         chosen = select_rows(file, frame, "area", self.area).copy()
         if not len(chosen):
             return frame[["row", "area"]]
-        chosen["price"] = _numbers(file, chosen)
+        chosen["price"] = _numbers(file, chosen, table.attrs[SEPARATOR])
         _check_unit(file, chosen, chosen.pop("unit"), self.currency)
         frame = self._library_rows(file, chosen) if is_library else self._website_rows(file, chosen)
         frame, superseded = newest_versions(frame.drop(columns="sequence"))
@@ -208,9 +208,9 @@ def _website_columns(file: Path, table: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _numbers(file: Path, frame: pd.DataFrame) -> NDArray[np.float64]:
+def _numbers(file: Path, frame: pd.DataFrame, separator: str) -> NDArray[np.float64]:
     cells = frame["price"].where(~frame["price"].isin(MISSING), "")
-    cells = cells.str.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
+    cells = decimal_points(file, frame["row"], cells, separator)
     return to_numbers(file, frame["row"], cells, "the price")
 
 

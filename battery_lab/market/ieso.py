@@ -15,7 +15,7 @@ from battery_lab.common.validated_options import options
 from battery_lab.market.cell_numbers import to_numbers
 from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
 from battery_lab.market.hour_numbers import after_midnight, whole_numbers
-from battery_lab.market.node_choice import chosen_rows
+from battery_lab.market.node_choice import RUN_PRODUCTS, MarketRun, chosen_rows
 from battery_lab.market.price_files import has_column, named_columns
 from battery_lab.market.price_plausibility import Range
 from battery_lab.market.report_text import PREAMBLE, read_below
@@ -27,6 +27,7 @@ HOEP = {"day": ("Date",), "hour": ("Hour",), "price": ("HOEP",)}
 LMP = {"hour": ("Delivery Hour",), "node": ("Pricing Location",), "price": ("LMP",)}
 INTERVAL = ("Interval",)
 INTERVALS_PER_HOUR = 12
+PREDISPATCH = "predisp"  # in the names of files that have the columns of day-ahead ones
 KIND = "IESO's PUB_PriceHOEPPredispOR, PUB_DAHourlyEnergyLMP or PUB_RealtimeEnergyLMP files (CSV)"
 
 
@@ -36,24 +37,27 @@ class IesoMarket(FileMarket):
 
     Hours are numbered 1 to 24 by their END, and intervals of 5 minutes 1 to 12 within the hour, in Eastern Standard
     Time all year. Files of locational prices state their day above the table, or in their name. The predispatch prices
-    beside HOEP are forecasts, and are not read.
+    beside HOEP are forecasts, and are not read; files of predispatch prices, which their names tell, are errors.
 
     Attributes:
         node: the pricing location; None uses the only one in the files. ``HOEP`` in HOEP files.
+        market_run: ``day_ahead`` (hourly locational prices) or ``real_time``; None uses the only one.
     """
 
     time_zone: TimeZone
     node: Name | None
+    market_run: MarketRun | None
 
-    selectors: ClassVar[tuple[str, ...]] = ("node",)
+    selectors: ClassVar[tuple[str, ...]] = ("node", "market_run")
     recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (HOEP, LMP)
+    usual_selection: ClassVar[tuple[str, ...]] = ("real_time",)
     # When day-ahead prices are published, on the day before.
     day_ahead_published: ClassVar[str] = "13:30 Etc/GMT+5"
     interval_hint: ClassVar[str] = "HOEP and day-ahead files are hourly, real-time files have 5 minutes"
     sort_rows: ClassVar[bool] = True
 
-    def price_kind(self, file: Path, interval_s: int) -> str:
-        return "day-ahead" if "_DA" in file.name.upper() else "real-time"
+    def price_kind(self, file: Path, interval_s: int) -> str | None:
+        return RUN_PRODUCTS.get(self.market_run or "")
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the range of local prices."""
@@ -70,7 +74,11 @@ class IesoMarket(FileMarket):
         interval = {"interval": INTERVAL} if has_column(table, INTERVAL) else {}
         names = HOEP if is_hoep else LMP | interval
         frame = named_columns(file, table, names, KIND)
+        if not is_hoep and PREDISPATCH in file.name.casefold():
+            problem = "predispatch prices are forecasts, no settled prices"
+            raise row_error(file, 1, problem, f"market.path must name {KIND}")
         frame["node"] = frame.get("node", "HOEP")
+        frame["market_run"] = "real_time" if is_hoep or interval else "day_ahead"
         frame = chosen_rows(file, frame, self)
         row = frame["row"]
         text = frame.pop("day") if is_hoep else pd.Series(_day(file, table.attrs[PREAMBLE]), row.index, dtype=str)

@@ -17,7 +17,7 @@ from battery_lab.common.validated_options import options
 from battery_lab.market.aemo import LOCAL_TIME, NEM_TIME, floor_and_cap
 from battery_lab.market.cell_numbers import to_numbers
 from battery_lab.market.file_market_base import FileMarket, Name
-from battery_lab.market.price_files import CSV_SUFFIXES, HEADER, PARQUET_SUFFIXES, named_columns, plain, read_file
+from battery_lab.market.price_files import HEADER, PARQUET_SUFFIXES, named_columns, plain, read_file
 from battery_lab.market.price_plausibility import Range
 from battery_lab.market.record_rows import Table, read_tables
 from battery_lab.market.report_text import split_line, text_lines
@@ -83,7 +83,7 @@ class NemwebMarket(FileMarket):
         {"stamp": ("SETTLEMENTDATE",), "region": ("REGIONID",), "price": ("RRP",)},
     )
     usual_selection: ClassVar[tuple[str, ...]] = ("dispatch",)
-    suffixes: ClassVar[tuple[str, ...]] = (*CSV_SUFFIXES, *BINARY)
+    suffixes: ClassVar[tuple[str, ...]] = (*FileMarket.suffixes, *BINARY)
     interval_hint: ClassVar[str] = "Trading prices have 30 minutes until 2021-10-01; dispatch prices have 5 throughout"
     sort_rows: ClassVar[bool] = True
 

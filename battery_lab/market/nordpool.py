@@ -19,7 +19,7 @@ from battery_lab.market.file_market_base import FileMarket, Name
 from battery_lab.market.hour_numbers import after_midnight
 from battery_lab.market.price_files import check_unique, named_columns, plain
 from battery_lab.market.price_plausibility import Range
-from battery_lab.market.report_text import PREAMBLE, read_below
+from battery_lab.market.report_text import PREAMBLE, SEPARATOR, decimal_points, read_below
 from battery_lab.market.row_lengths import clock_minutes, repeat_long_rows
 from battery_lab.market.row_selection import mixed_selection_error
 from battery_lab.market.rows_with_source import row_error
@@ -91,7 +91,7 @@ class NordpoolMarket(FileMarket):
         if currency not in (None, self.currency):
             problem = f"the prices are in {currency}, and market.currency is {self.currency}"
             raise row_error(file, 1, problem, f"Set market.currency={currency}, or use a file in {self.currency}")
-        cells = table[column].str.strip().str.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
+        cells = decimal_points(file, frame["row"], table[column].str.strip(), table.attrs[SEPARATOR])
         frame = frame.assign(area=area, price=to_numbers(file, frame["row"], cells, column))
         frame = _portal_stamps(file, frame) if is_portal else _hour_stamps(file, frame)
         frame = without_missing_hour(file, frame, CENTRAL)

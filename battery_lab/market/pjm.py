@@ -16,6 +16,7 @@ from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, 
 from battery_lab.market.node_choice import RUN_PRODUCTS, MarketRun, NodeId, chosen_rows
 from battery_lab.market.price_files import has_column, named_columns, read_file
 from battery_lab.market.price_plausibility import Range
+from battery_lab.market.report_text import check_last_row
 from battery_lab.market.row_selection import MixedSelectionError
 from battery_lab.market.rows_with_source import row_error
 from battery_lab.market.timestamps import parse_stamps
@@ -75,6 +76,7 @@ class PjmMarket(FileMarket):
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file that are current."""
         table = read_file(file)
+        check_last_row(file, table)
         optional = {name: columns for name, columns in OPTIONAL.items() if has_column(table, columns)}
         runs = [run for run, columns in PRICES.items() if has_column(table, columns)]
         run = self.market_run if self.market_run in runs else runs[0] if runs else "real_time"

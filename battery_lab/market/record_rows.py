@@ -151,7 +151,7 @@ def read_trailed(file: Path, kind: str) -> pd.DataFrame:
     if len(rows) > counted:
         problem = "the file has no T row, which counts its rows, so a part of it is missing"
         raise row_error(file, rows[-1], problem, AGAIN)
-    table = read_lines(file, lines, ",", header).set_axis(rows, axis=0)
+    table = read_lines(file, lines, rows, ",", header)
     table.attrs |= {HEADER: header, PREAMBLE: comments}
     return table
 

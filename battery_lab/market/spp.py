@@ -16,6 +16,7 @@ from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, 
 from battery_lab.market.node_choice import RUN_PRODUCTS, MarketRun, chosen_rows
 from battery_lab.market.price_files import has_column, named_columns, read_file
 from battery_lab.market.price_plausibility import Range
+from battery_lab.market.report_text import check_last_row
 from battery_lab.market.timestamps import parse_stamps
 
 FORMATS = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%Y-%m-%d %H:%M:%S")
@@ -70,6 +71,7 @@ class SppMarket(FileMarket):
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file."""
         table = read_file(file)
+        check_last_row(file, table)
         names = COLUMNS | ({"area": AREA} if has_column(table, AREA) else {})
         frame = named_columns(file, table, names, KIND)
         run = next((run for start, run in RUNS.items() if file.name.upper().startswith(start)), "")

@@ -138,6 +138,19 @@ def test_ieso_locational_prices_take_their_day_from_the_title_or_the_name(tmp_pa
         files.read("ieso", nowhere, node="B:LMP")
 
 
+def test_ieso_predispatch_prices_are_never_prices(tmp_path: Path) -> None:
+    lines = [
+        "CREATED AT 2025/06/01 12:00:00 FOR 2025/06/02",
+        "Delivery Hour,Pricing Location,LMP",
+        "1,A,10.0",
+        "2,A,20.0",
+    ]
+    series = files.read("ieso", reports.text(tmp_path / "PUB_DAHourlyEnergyLMP.csv", lines), market_run="day_ahead")
+    assert list(series.price) == [10, 20]
+    with pytest.raises(DataError, match="predispatch prices are forecasts, no settled prices"):
+        files.read("ieso", reports.text(tmp_path / "PUB_PredispHourlyEnergyLMP.csv", lines))
+
+
 @pytest.mark.parametrize(("hour", "message"), [("25", "row 5: the hour is '25'"), ("x", "row 5: the hour is 'x'")])
 def test_ieso_hours_are_from_1_to_24(tmp_path: Path, hour: str, message: str) -> None:
     lines = reports.hoep_file(NIGHT, [1.0, 2.0, 3.0])

@@ -130,6 +130,16 @@ def test_nordpool_portal_names_its_columns_in_several_ways(tmp_path: Path, zone:
     assert len(files.read("nordpool", file, interval_minutes=15)) == 8
 
 
+def test_commas_that_may_separate_thousands_are_refused(tmp_path: Path) -> None:
+    lines = reports.portal_file(NIGHT, [1.125, 2.25], 60)
+    assert list(files.read("nordpool", reports.text(tmp_path / "x.csv", lines)).price) == [1.125, 2.25]
+    with pytest.raises(DataError, match="row 2: '1,125' may have a decimal comma or a separator of thousands"):
+        files.read("nordpool", reports.text(tmp_path / "x.csv", [*lines[:2], lines[2].replace("2,25", "2.25")]))
+    row = reports.website_rows(NIGHT, [1.0])[0].replace("1.0", "1,125")
+    with pytest.raises(DataError, match="the price is '1,125'"):
+        files.read("entsoe", website(tmp_path, [row]))
+
+
 def test_nordpool_hours_must_be_hours(tmp_path: Path) -> None:
     lines = reports.elspot_file(NIGHT, [1.0, 2.0, 3.0])
     lines[4] = lines[4].replace("01\u00a0-\u00a002", "second")

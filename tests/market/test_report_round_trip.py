@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from battery_lab.common.errors import DataError
 from tests.market import operator_files as files
 from tests.market import operator_reports as reports
 from tests.market.drawn_stretches import quick, stretches
@@ -129,6 +131,29 @@ def test_nordpool_round_trip_through_both_clock_changes(data: st.DataObject, is_
     with tempfile.TemporaryDirectory() as folder:
         series = files.read("nordpool", reports.text(Path(folder) / "x.csv", lines), area="SE3")
     check_series(series, start, prices, minutes)
+
+
+CUT = {
+    "pjm": lambda start, prices: [reports.PJM_HEADER.format(run="rt"), *reports.pjm_rows(start, prices)],
+    "isone": reports.isone_report,
+    "ieso": reports.hoep_file,
+    "spp": lambda start, prices: [reports.SPP_HEADER, *reports.spp_rows(start, prices)],
+    "entsoe": lambda start, prices: [reports.WEBSITE, *reports.website_rows(start, prices)],
+    "elexon": lambda start, prices: [reports.SYSTEM_PRICES, *reports.system_price_rows(start, prices)],
+}
+
+
+@quick
+@given(data=st.data(), option=st.sampled_from(sorted(CUT)))
+def test_a_file_that_ends_within_a_row_is_refused(data: st.DataObject, option: str) -> None:
+    lines = CUT[option](*data.draw(stretches(60)))
+    place = 3 if option == "isone" else 1  # before its trailer, or within the last row
+    *before, last = lines[: len(lines) - place + 1]
+    short = last[: data.draw(st.integers(1, last.rindex(",")))]
+    with tempfile.TemporaryDirectory() as folder:
+        file = reports.text(Path(folder) / "x.csv", [*before, short])
+        with pytest.raises(DataError):
+            files.read(option, file)
 
 
 @quick
