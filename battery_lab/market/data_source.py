@@ -32,6 +32,7 @@ REMEDIES: Mapping[str, Any] = {
     "currency": None,
     "interval_minutes": None,
     "sequence": None,
+    "resample": "repeat",
 }
 NAMED_OPTION = re.compile(r"\bmarket\.(\w+)=(\w*)")
 
@@ -148,20 +149,27 @@ def load_series(source: DataSource) -> tuple[DataSource, MarketSeries | None, Da
     Returns:
         The source with these options; the series, or the error that prevents it.
     """
+    tried = dict[str, DataSource]()  # message -> the source that failed with it first
+    useless: set[str] = set()
     while True:
         try:
             return source, source.market().load(), None
         except DataError as error:
-            remedy = _remedy(source, error)
+            before = tried.setdefault(str(error), source)
+            if before is not source:
+                # What was added since did not help.
+                useless |= set(source.values) - set(before.values)
+                source = before
+            remedy = _remedy(source, error, useless)
             if not remedy:
                 return source, None, error
             # With it, files may show their names that did not before.
             source = source.with_values(**remedy).selected()
 
 
-def _remedy(source: DataSource, error: DataError) -> dict[str, Any]:
+def _remedy(source: DataSource, error: DataError, useless: set[str]) -> dict[str, Any]:
     """Return an option with a value that an error names as its remedy and that is not set yet; empty without one."""
-    options = {field.name for field in fields(source.reader.kind)} - set(source.values)
+    options = {field.name for field in fields(source.reader.kind)} - set(source.values) - useless
     if isinstance(error, MixedSelectionError) and error.field in options:
         # The names are in files that were not looked at before.
         selection = Selection()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
+import codecs
+import io
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,20 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
 from battery_lab.common.errors import DataError
-from battery_lab.market.price_files import PARQUET_SUFFIXES, plain
+from battery_lab.market.archives import open_file
+from battery_lab.market.csv_dialect import find_dialect, split_cells
+from battery_lab.market.price_files import PARQUET_SUFFIXES
+from battery_lab.market.spreadsheets import SHEET_SUFFIXES, sheets
+from battery_lab.market.table_columns import plain
 
 SAMPLE_BYTES, SAMPLE_LINES = 1 << 18, 400
-SEPARATORS = (",", ";", "\t", "|")
+FEATHER = ".feather"
 SHOWN_ROWS, SHOWN_LETTERS = 3, 160
 Columns = Mapping[str, Sequence[str]]
 
@@ -30,9 +36,10 @@ class FileSample:
 
     Attributes:
         file: the file.
-        rows: its first rows with content as cells, at most ``SAMPLE_LINES``; of a Parquet file, only its column names.
-        separator: what is between cells; "" for a Parquet file.
-        encoding: Python's name of the encoding; "" for a Parquet file.
+        rows: its first rows with content as cells, at most ``SAMPLE_LINES``; of a Parquet or Feather file, the names of
+            its columns only.
+        separator: what is between cells; "" for a file that is no text.
+        encoding: Python's name of the encoding; "" for a file that is no text.
     """
 
     file: Path
@@ -82,46 +89,27 @@ def sampled(files: Sequence[Path], count: int) -> list[Path]:
 
 
 def take_sample(file: Path) -> FileSample:
-    """Return the first rows of a file.
+    """Return the first rows of a file, which may be in an archive, or the sheet of a workbook.
 
     Raises:
         DataError: the file cannot be read, or is not text.
     """
     try:
-        if file.name.lower().endswith(PARQUET_SUFFIXES):
-            return FileSample(file=file, rows=[[str(name) for name in pq.read_schema(file).names]])
-        opened = gzip.open if file.name.lower().endswith(".gz") else open
-        with opened(file, "rb") as stream:
-            content = stream.read(SAMPLE_BYTES)
-            whole = len(content) < SAMPLE_BYTES
+        if file.parent.name.lower().endswith(SHEET_SUFFIXES) and not file.is_file():
+            return FileSample(file=file, rows=sheets(file.parent)[file.name][:SAMPLE_LINES])
+        with open_file(file) as stream:
+            if file.name.lower().endswith(PARQUET_SUFFIXES):
+                return FileSample(file=file, rows=[pq.read_schema(io.BytesIO(stream.read())).names])
+            if file.name.lower().endswith(FEATHER):
+                return FileSample(file=file, rows=[feather.read_table(io.BytesIO(stream.read())).column_names])
+            sample = stream.read(SAMPLE_BYTES)
+            whole = not stream.read(1)
+        dialect = find_dialect(file, sample, whole)
+    except pd.errors.EmptyDataError:
+        return FileSample(file=file, rows=[])
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
         raise DataError(f"{file} cannot be read: {error}. Download it again, or check its permissions") from error
-    encoding = _encoding(file, content)
-    lines = content.decode(encoding, errors="replace").splitlines()
-    lines = [line for line in (lines if whole else lines[:-1]) if line.strip(' \t",;|')][:SAMPLE_LINES]
-    separator = _separator(lines)
-    rows = [next(csv.reader([line], delimiter=separator), [""]) for line in lines]
-    return FileSample(file=file, rows=rows, separator=separator, encoding=encoding)
-
-
-def _encoding(file: Path, content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    if 0 in content:
-        raise DataError(f"{file} is not text, so no market reads it. Unpack archives, and export spreadsheets to CSV")
-    try:
-        # The last letter of a part of a file may be incomplete.
-        content[:-4].decode("utf-8")
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8-sig"
-
-
-def _separator(lines: Sequence[str]) -> str:
-    """Return the separator with which most lines have equally many cells, at least two; else a comma."""
-
-    def most(separator: str) -> tuple[int, int]:
-        widths = Counter(len(next(csv.reader([line], delimiter=separator), [""])) for line in lines)
-        return max(((count, width) for width, count in widths.items() if width > 1), default=(0, 0))
-
-    return max(SEPARATORS, key=most)
+    text = codecs.getincrementaldecoder(dialect.encoding)("replace").decode(sample, final=whole)
+    lines = [line for line in text.splitlines() if line.strip(' \t",;|')][:SAMPLE_LINES]
+    rows = split_cells(lines, dialect.separator)
+    return FileSample(file=file, rows=rows, separator=dialect.separator, encoding=dialect.encoding)

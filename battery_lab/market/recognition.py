@@ -14,7 +14,7 @@ from typing import Any
 from battery_lab.common.errors import DataError
 from battery_lab.market.file_market_base import FileMarket
 from battery_lab.market.file_sample import FileSample, sampled, take_sample
-from battery_lab.market.price_files import find_files
+from battery_lab.market.file_search import find_files, tables_in
 from battery_lab.market.table import TableMarket
 
 # Files of which the first rows are looked at, and those whose names of regions, zones or nodes are collected.
@@ -62,12 +62,13 @@ class Reader:
 
 
 def samples_of(path: str, readers: Sequence[Reader]) -> tuple[list[Path], list[FileSample]]:
-    """Return all files that a path names, and the first rows of some of them.
+    """Return all files that a path names, those in archives included, and the first rows of some of them.
 
     Raises:
         DataError: there are no such files, or one cannot be read.
     """
-    files = find_files(path, tuple(dict.fromkeys(end for reader in readers for end in reader.kind.suffixes)))
+    suffixes = tuple(dict.fromkeys(end for reader in readers for end in reader.kind.suffixes))
+    files = tables_in(find_files(path, suffixes), suffixes)
     return files, [take_sample(file) for file in sampled(files, SAMPLED_FILES)]
 
 

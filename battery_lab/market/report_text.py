@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import warnings
 import zlib
@@ -14,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from battery_lab.common.errors import DataError
+from battery_lab.market.archives import open_file
 from battery_lab.market.price_files import HEADER, plain
 from battery_lab.market.rows_with_source import row_error
 
@@ -26,13 +26,14 @@ UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def text_lines(file: Path) -> list[str]:
-    """Return the lines of a text file, which may be gzipped; line 0 is row 1 of an editor.
+    """Return the lines of a text file, which may be gzipped or in an archive; line 0 is row 1 of an editor.
 
     Raises:
         DataError: the file cannot be read.
     """
     try:
-        content = gzip.decompress(file.read_bytes()) if file.name.lower().endswith(".gz") else file.read_bytes()
+        with open_file(file) as stream:
+            content = stream.read()
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{file} cannot be read: {error}. Download it again, or check its permissions") from error
     lines = _decoded(content).replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -72,7 +72,8 @@ def _read(market: FileMarket, file: Path, selection: Selection) -> tuple[pd.Data
     """Return the rows of a file, and the market with what had to be chosen to read it."""
     while True:
         try:
-            return market.read(file), market
+            with market.reading():
+                return market.read(file), market
         except MixedSelectionError as error:
             # Some readers parse the rows of one name only.
             if getattr(market, error.field, "") is not None:

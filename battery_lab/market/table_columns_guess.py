@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from battery_lab.common.errors import DataError
 from battery_lab.market.cell_numbers import MISSING
+from battery_lab.market.stamp_forms import parse_any
 
 # Rows that are looked at, evenly over the file.
 LOOKED_AT = 5_000
+ENOUGH = 50  # stamps that show that a column holds none
 FORMATS = (
     None,  # ISO 8601
     *("%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d-%m-%Y %H:%M"),
@@ -44,6 +48,8 @@ CURRENCIES = {
     "SGD": r"sgd",
     "INR": r"inr|₹",
 }
+# Numbers with any decimal sign, thousands separators and currency signs.
+NUMBER = re.compile(r"[-+(]?\s*[$€£]?\s*[-+]?(\d[\d.,'\s\xa0]*|\.\d+)([eE][-+]?\d+)?\s*([$€£]|[A-Z]{3})?\)?")
 AHEAD = re.compile(r"day[-_ ]?ahead|(?<![a-z])dam?(?![a-z])", re.IGNORECASE)
 REAL_TIME = re.compile(r"real[-_ ]?time|(?<![a-z])rtm?(?![a-z])", re.IGNORECASE)
 
@@ -129,20 +135,34 @@ def _stamps(name: str, cells: pd.Series) -> StampColumn | None:
         times = cells if zone is None else cells.dt.tz_convert("UTC").dt.tz_localize(None)
         offsets = None if zone is None else pd.Series(0, cells.index)
         return StampColumn(name=name, form=None, times=times, offsets=offsets)
-    if pd.api.types.is_numeric_dtype(cells):
+    if pd.api.types.is_numeric_dtype(cells) and not (TIME.search(name) and pd.api.types.is_integer_dtype(cells)):
         return None
     everything = cells.astype(str).str.strip()
     everything = everything[~everything.isin(MISSING)]
     text = _looked_at(everything)
-    if not len(text) or text.str.fullmatch(r"[-+]?[\d.,]{1,11}").any():
+    if not len(text) or text.str.fullmatch(r"[-+]?[\d.,]{1,8}").any():
         return None
     parsed = [(form, *times) for form in FORMATS if (times := _parsed(text, form)) is not None]
     if not parsed:
-        return None
+        return _any_form(name, everything)
     form = max(parsed, key=lambda item: _regular(item[1]))[0]
     # Changes of the clock may be anywhere.
     whole = _parsed(everything, form)
     return None if whole is None else StampColumn(name=name, form=form, times=whole[0], offsets=whole[1])
+
+
+def _any_form(name: str, text: pd.Series) -> StampColumn | None:
+    """Return stamps in the other forms that tables read: 24:00, ranges such as ``00:00 - 01:00``, or since 1970."""
+    if not text.iloc[:ENOUGH].str.contains(r"\d{2}").all():
+        return None
+    rows = pd.Series(np.arange(len(text)), text.index)
+    try:
+        times = parse_any(Path(name), rows, text, None, "start", "market.timestamp_format", "")
+    except DataError:
+        return None
+    in_utc = times.dt.tz is not None
+    offsets = pd.Series(0, text.index) if in_utc else None
+    return StampColumn(name=name, form=None, times=times.dt.tz_localize(None) if in_utc else times, offsets=offsets)
 
 
 def _parsed(text: pd.Series, form: str | None) -> tuple[pd.Series, pd.Series | None] | None:
@@ -175,4 +195,4 @@ def _is_number(cells: pd.Series) -> bool:
         return False
     text = _looked_at(cells).astype(str).str.strip()
     text = text[~text.isin(MISSING)]
-    return len(text) > 0 and bool(pd.to_numeric(text, errors="coerce").notna().mean() > 0.99)
+    return len(text) > 0 and bool(text.str.fullmatch(NUMBER).mean() > 0.99)

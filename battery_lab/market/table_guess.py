@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from battery_lab.market.clock_guess import clock_of_local_stamps, clock_of_offse
 from battery_lab.market.file_sample import sampled
 from battery_lab.market.price_files import read_file
 from battery_lab.market.row_selection import join_names
+from battery_lab.market.stamp_forms import HOUR
 from battery_lab.market.table_columns_guess import (
     END,
     UTC,
@@ -25,7 +26,9 @@ from battery_lab.market.table_columns_guess import (
     product_in,
     stamp_columns,
 )
+from battery_lab.market.table_rows_guess import hour_column, name_column
 
+LAST_HOUR = 24
 # Files that are read: the clock changes in two of twelve months.
 LOOKED_AT = 14
 NO_CURRENCY = "XXX"  # ISO 4217: no currency
@@ -71,9 +74,10 @@ def guess_table(files: Sequence[Path], given: Mapping[str, Any]) -> TableGuess:
     if price is None:
         raise _no_column_error(files[0], first, "numbers", "market.price=<column>")
     guess.values |= {"timestamp": stamps.name, "price": price}
-    if stamps.form is not None:
-        guess.values["timestamp_format"] = stamps.form
     guess.others = [name for name in prices if name != price]
+    stamps = _guess_rows(guess, first, stamps, given)
+    if stamps.form is not None and "timestamp_format" not in given:
+        guess.values["timestamp_format"] = stamps.form
     likely = [name for name in prices if is_price_name(name)]
     if "price" not in given and len(prices) > 1 and (len(likely) != 1 or price != likely[0]):
         guess.assumed["price"] = f"other columns of numbers are {join_names(guess.others)}"
@@ -83,6 +87,28 @@ def guess_table(files: Sequence[Path], given: Mapping[str, Any]) -> TableGuess:
     _guess_ends(guess, stamps)
     guess.assumed = {name: why for name, why in guess.assumed.items() if name not in given}
     return guess
+
+
+def _guess_rows(guess: TableGuess, table: pd.DataFrame, stamps: StampColumn, given: Mapping[str, Any]) -> StampColumn:
+    """Guess a column of hours and the rows of one node; return the stamps of these rows."""
+    columns, times = [stamps.name], stamps.times
+    if (hour := hour_column(table, stamps.name, times[: len(table)])) is not None:
+        columns.append(hour)
+        guess.others = [name for name in guess.others if name != hour]
+        guess.values["timestamp"] = columns
+        numbers = pd.to_numeric(table[hour].astype(str).str.extract(HOUR)["hour"])
+        # Hours 1 to 24 are numbered by their end.
+        if numbers.max() == LAST_HOUR:
+            guess.values["stamps"] = "end"
+        times = times[: len(table)] + pd.to_timedelta(numbers.to_numpy(), unit="h")
+        stamps = replace(stamps, times=times.drop_duplicates())
+    found = None if "where" in given else name_column(table, columns)
+    if found is not None:
+        column, names = found
+        guess.values["where"] = {column: names[0]}
+        guess.assumed["where"] = f"the column {column!r} has {len(names):,} names: {join_names(names)}"
+        stamps = replace(stamps, times=stamps.times.drop_duplicates())
+    return stamps
 
 
 def _guess_currency(guess: TableGuess, price: str, file: Path, names: Sequence[str]) -> None:
@@ -101,7 +127,7 @@ def _guess_clock(guess: TableGuess, stamps: StampColumn) -> None:
         guess.assumed["time_zone"] = "the stamps are in UTC; the local clock, which calendars use, is not known"
         return
     else:
-        clock = clock_of_local_stamps(np.sort(times.to_numpy("datetime64[s]")))
+        clock = clock_of_local_stamps(np.unique(times.to_numpy("datetime64[s]")))
     guess.values["time_zone"] = clock.zone
     if not clock.is_certain:
         reason = "the stamps have no offset, and no change of the clock tells their zone"
@@ -118,13 +144,15 @@ def _guess_clock(guess: TableGuess, stamps: StampColumn) -> None:
 
 def _guess_ends(guess: TableGuess, stamps: StampColumn) -> None:
     """Guess whether stamps mark the end: by the name, or as a file from midnight to midnight begins after midnight."""
-    times = np.sort(stamps.times.to_numpy("datetime64[s]"))
+    times = np.unique(stamps.times.to_numpy("datetime64[s]"))
     steps = np.diff(times)
     step = (
         np.unique(steps)[np.argmax(np.unique(steps, return_counts=True)[1])] if len(steps) else np.timedelta64(0, "s")
     )
     first, last = (time - time.astype("datetime64[D]") for time in (times[0], times[-1]))
     midnight = np.timedelta64(0, "s")
+    if "stamps" in guess.values:
+        return
     if END.search(stamps.name):
         guess.values["stamps"] = "end"
     elif first == step and last == midnight and stamps.offsets is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import zipfile
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ import pytest
 from battery_lab.config.build import build_part
 from battery_lab.config.compose import compose
 from tests.market import operator_files as files
+from tests.market import operator_reports as reports
 from tests.small_batteries_and_series import wavy_prices
 
 DAYS = 24
@@ -74,8 +76,18 @@ def table(folder: Path) -> dict[str, object]:
     }
 
 
-MARKETS = {"aemo": aemo, "nyiso": nyiso, "caiso": caiso, "ercot": ercot, "table": table}
-PRODUCTS = {"aemo": "real-time", "nyiso": "real-time", "caiso": "real-time", "ercot": "real-time", "table": ""}
+def nemweb(folder: Path) -> dict[str, object]:
+    rows = [
+        row
+        for region in ("SA1", "VIC1")
+        for row in reports.price_table(datetime(2024, 4, 1, tzinfo=files.NEM), prices(288), region=region)
+    ]
+    with zipfile.ZipFile(folder / "PUBLIC_DVD_DISPATCHPRICE_202404.zip", "w") as archive:
+        archive.writestr("PUBLIC_DVD_DISPATCHPRICE_202404.CSV", "\n".join(reports.nem_report(rows)) + "\n")
+    return {"region": "SA1"}
+
+
+MARKETS = {"aemo": aemo, "nyiso": nyiso, "caiso": caiso, "ercot": ercot, "nemweb": nemweb, "table": table}
 
 
 @pytest.mark.parametrize("market", MARKETS)
@@ -86,7 +98,7 @@ def test_the_printed_command_reads_the_same_series(lab, tmp_path, market):
     output = lab("data", "check", "my prices=2024/", "--json")
     assert (output.status, output.err) == (0, "")
     report = json.loads(output.out)
-    assert (report["market"], report["reading"]["product"]) == (market, PRODUCTS[market])
+    assert (report["market"], report["reading"]["product"]) == (market, "" if market == "table" else "real-time")
     program, *overrides = shlex.split(report["command"])
     assert (program, overrides) == ("battery-lab", report["overrides"])
     reader = build_part(compose(overrides), "market")

@@ -48,11 +48,12 @@ def _reading(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "market", facts["market"]
     for name, chosen in {**facts["names"], **{name: facts["options"][name] for name in facts["choices"]}}.items():
         yield name.replace("_", " "), _choice(name, chosen, facts["choices"].get(name, ()))
-    yield "product", f"{reading['product']} prices" if reading.get("product") else ""
+    yield "kind of prices", reading.get("product", "")
     if "stamps" in reading:
         yield "stamps", f"mark the {reading['stamps']} of the interval, on the clock {reading['clock_of_stamps']}"
     for name, label in (("timestamp", "stamps in"), ("price", "prices in")):
-        yield label, str(facts["options"].get(name, ""))
+        column = facts["options"].get(name, "")
+        yield label, column if isinstance(column, str) else " and ".join(column)
     yield "cells", _cells(reading)
     yield "not read", ", ".join(facts["unread_columns"])
 

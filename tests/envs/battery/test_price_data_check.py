@@ -289,5 +289,5 @@ def test_the_picture_is_a_png_also_with_gaps_and_awkward_names(tmp_path):
 
 def test_a_file_that_is_no_text_is_named(tmp_path):
     (tmp_path / "a.csv").write_bytes(bytes(range(256)) * 10)
-    with pytest.raises(DataError, match=r"a\.csv is not text"):
+    with pytest.raises(DataError, match=r"a\.csv cannot be read: it is not text"):
         check(tmp_path / "a.csv")
