@@ -264,7 +264,16 @@ def test_sweeps_and_their_bookkeeping_need_no_hydra():
 
 def test_what_serves_needs_nothing_of_what_trains():
     # The image of jobs holds serving, common and the package's own __init__, and nothing else of the lab.
-    allowed = {"battery_lab", "numpy", "onnxruntime", "pydantic", "pydantic_core", "starlette", "uvicorn", *sys.stdlib_module_names}
+    allowed = {
+        "battery_lab",
+        "numpy",
+        "onnxruntime",
+        "pydantic",
+        "pydantic_core",
+        "starlette",
+        "uvicorn",
+        *sys.stdlib_module_names,
+    }
     for module in [*lab_modules("serving"), *lab_modules("common"), "battery_lab"]:
         assert {room_of(name) for name in reachable(module)} <= {"common", "serving", None}, module
         assert tops(reachable(module)) <= allowed, module

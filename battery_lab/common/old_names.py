@@ -147,6 +147,8 @@ RENAMED = {
     ("rllib.replay.ring_buffer", "Layout"): ("rllib.replay.ring_buffer", "RowLayout"),
 }
 DAY_AHEAD: dict[str, object] = {"price_range": None, "day_ahead_published": None}
+# Options that all markets of files have had since they read files of any dialect.
+READING_OPTIONS: dict[str, object] = {"decimal": None, "where": {}, "newest_by": None, "resample": None}
 # Class -> options that it did not have yet, with the values that match its behavior then.
 ADDED_OPTIONS: dict[str, dict[str, object]] = {
     "battery_lab.algos.ppo.PPO": {"min_batches": 0},
@@ -162,17 +164,19 @@ ADDED_OPTIONS: dict[str, dict[str, object]] = {
         "max_cycles_per_year": None,
     },
     "battery_lab.experiment.trainer.TrainOptions": {"keep_policy": "best"},
-    "battery_lab.market.aemo.AemoMarket": {"price_floor": -1000.0, "price_cap": 20300.0, "price_range": None},
-    "battery_lab.market.caiso.CaisoMarket": {"price_floor": -150.0, "price_cap": 1000.0} | DAY_AHEAD,
-    "battery_lab.market.ercot.ErcotMarket": {"price_floor": -250.0, "price_cap": 2000.0} | DAY_AHEAD,
-    "battery_lab.market.nyiso.NyisoMarket": {"price_floor": -1000.0, "price_cap": 1000.0} | DAY_AHEAD,
+    "battery_lab.market.aemo.AemoMarket": {"price_floor": -1000.0, "price_cap": 20300.0, "price_range": None}
+    | READING_OPTIONS,
+    "battery_lab.market.caiso.CaisoMarket": {"price_floor": -150.0, "price_cap": 1000.0} | DAY_AHEAD | READING_OPTIONS,
+    "battery_lab.market.ercot.ErcotMarket": {"price_floor": -250.0, "price_cap": 2000.0} | DAY_AHEAD | READING_OPTIONS,
+    "battery_lab.market.nyiso.NyisoMarket": {"price_floor": -1000.0, "price_cap": 1000.0} | DAY_AHEAD | READING_OPTIONS,
     "battery_lab.market.table.TableMarket": {
         "price_floor": None,
         "price_cap": None,
         "price_range": None,
         "published": {},
         "forecasts": {},
-    },
+    }
+    | READING_OPTIONS,
     "battery_lab.observations.forecast_features.ForecastHours": {"optional": False},
     "battery_lab.observations.observation_set.ObservationSet": {"cap_left": False},
     "battery_lab.observations.past_features.Quantiles": {"optional": False},

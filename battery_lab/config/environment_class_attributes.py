@@ -17,6 +17,11 @@ def metric_names(config: DictConfig) -> tuple[str, ...]:
     return _declared(config, "metric_names")
 
 
+def data_paths(config: DictConfig) -> tuple[str, ...]:
+    """Return the keys that may name data files, whether they have a value or not."""
+    return _declared(config, "data_paths")
+
+
 def data_keys(config: DictConfig) -> tuple[str, ...]:
     """Return the keys that name data files; a key without a value needs none."""
     return tuple(key for key in _declared(config, "data_paths") if OmegaConf.select(config, key) is not None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,15 @@ def several_values_message(override: str, listed: bool = True) -> str:
     return f"{override} has several values: add --multirun to run one trial per value{meant}"
 
 
+def quoted_override(override: str) -> str:
+    """Return an override as a shell takes it, with its value as text that Hydra does not split."""
+    key, _, value = (override if "=" in override.strip("=") else "market.path=my prices/").partition("=")
+    # A backslash before the closing quote, or before a quote, would be read with it.
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value)
+    text = f"{key.strip()}='{escaped.strip()}'"
+    return shlex.quote(text) if set('"$`!\\') & set(text) else f'"{text}"'
+
+
 def override_error(
     error: HydraException, config: Mapping[str, Any], options_with: Callable[[str], Sequence[str]]
 ) -> ConfigError:
@@ -45,7 +55,7 @@ def override_error(
     if isinstance(error, OverrideParseException):
         return ConfigError(
             f"{error.override!r} cannot be read: write key=value, without spaces around =, and quote what the shell or "
-            f"Hydra would split, for instance \"market.path='my prices/'\" ({error.message.splitlines()[0]})"
+            f"Hydra would split: {quoted_override(error.override)} ({error.message.splitlines()[0]})"
         )
     text = str(error).partition("\nConfig search path")[0].strip()
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cell_numbers import to_numbers
-from battery_lab.market.file_market_base import FileMarket, Name
+from battery_lab.market.file_market_base import FileMarket
+from battery_lab.market.market_option_types import Name
 from battery_lab.market.price_files import named_columns, read_file
 from battery_lab.market.price_plausibility import Range
 from battery_lab.market.rows_with_source import row_error
@@ -60,6 +62,14 @@ CAPS = {
 }
 
 
+def floor_and_cap(stamps: NDArray[np.datetime64]) -> Range:
+    """Return the market's floor and (N,) its cap at UTC stamps: no regional price is beyond them."""
+    dates, caps = np.array(list(CAPS), "datetime64[s]"), np.array(list(CAPS.values()))
+    nem_time = stamps + np.timedelta64(10, "h")
+    cap = caps[np.maximum(np.searchsorted(dates, nem_time, "right") - 1, 0)]
+    return FLOOR - ROUNDING, cap + ROUNDING
+
+
 @options("market")
 class AemoMarket(FileMarket):
     """PRICE_AND_DEMAND files: one month and region each, stamped by the END of the interval in UTC+10 all year.
@@ -74,7 +84,9 @@ class AemoMarket(FileMarket):
 
     region: Name | None
 
+    small_files_together: ClassVar[bool] = True
     selectors: ClassVar[tuple[str, ...]] = ("region",)
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
     interval_hint: ClassVar[str] = "AEMO's intervals are 30 minutes until 2021-10-01 and 5 minutes after it"
 
     def stamp_zone(self) -> str:
@@ -89,12 +101,12 @@ class AemoMarket(FileMarket):
         """Return the region's local clock, with daylight saving, unless ``time_zone`` is set."""
         return self.time_zone or LOCAL_TIME.get(location.upper(), NEM_TIME)
 
+    def price_kind(self, file: Path, interval_s: int) -> str:
+        return "real-time"
+
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
-        """Return the market's floor and its cap of that year: no regional price is beyond them."""
-        dates, caps = np.array(list(CAPS), "datetime64[s]"), np.array(list(CAPS.values()))
-        nem_time = stamps + np.timedelta64(10, "h")
-        cap = caps[np.maximum(np.searchsorted(dates, nem_time, "right") - 1, 0)]
-        return FLOOR - ROUNDING, cap + ROUNDING
+        """Return the market's floor and its cap of that year."""
+        return floor_and_cap(stamps)
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file, with ``demand_mw``."""

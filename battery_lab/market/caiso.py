@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from battery_lab.common.validated_options import options
 from battery_lab.market.cell_numbers import to_numbers
 from battery_lab.market.daily_publication import DailyPublication, TimeOfDayBefore, price_rule
-from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
+from battery_lab.market.file_market_base import FileMarket
+from battery_lab.market.market_option_types import Name, TimeZone
 from battery_lab.market.price_files import has_column, named_columns, read_file
-from battery_lab.market.price_plausibility import Range
+from battery_lab.market.price_plausibility import LOCAL_PRICES, Range
 from battery_lab.market.timestamps import parse_stamps
 
 FORMATS = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z")
@@ -48,9 +49,17 @@ class CaisoMarket(FileMarket):
     market_run: Name | None
     day_ahead_published: TimeOfDayBefore | None
 
+    small_files_together: ClassVar[bool] = True
     selectors: ClassVar[tuple[str, ...]] = ("node", "market_run")
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
+    usual_selection: ClassVar[tuple[str, ...]] = ("TH_NP15_GEN-APND", "TH_SP15_GEN-APND", "RTM", "RTPD", "DAM")
     row_kind: ClassVar[str] = " with LMP_TYPE LMP"
     sort_rows: ClassVar[bool] = True
+
+    def price_kind(self, file: Path, interval_s: int) -> str | None:
+        """Return the product, by ``market_run`` or by the name of the file."""
+        words = (self.market_run or file.name).upper().replace("-", "_").split("_")
+        return "day-ahead" if "DAM" in words else "real-time" if {"RTM", "RTPD", "RTD"} & set(words) else None
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the range of local prices."""

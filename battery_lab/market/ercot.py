@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cell_numbers import to_numbers
+from battery_lab.market.clock_changes import second_pass
 from battery_lab.market.daily_publication import DailyPublication, TimeOfDayBefore, price_rule
-from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
+from battery_lab.market.file_market_base import FileMarket
+from battery_lab.market.hour_numbers import after_midnight, whole_numbers
+from battery_lab.market.market_option_types import Name, TimeZone
+from battery_lab.market.node_choice import chosen_rows
 from battery_lab.market.price_files import has_column, named_columns, read_file
-from battery_lab.market.price_plausibility import Range
+from battery_lab.market.price_plausibility import LOCAL_PRICES, Range
 from battery_lab.market.row_selection import select_rows
 from battery_lab.market.rows_with_source import row_error
 from battery_lab.market.timestamps import parse_stamps
@@ -25,10 +29,14 @@ COLUMNS = {
     "day": ("DeliveryDate",),
     "hour": ("DeliveryHour", "HourEnding"),
     "settlement_point": ("SettlementPointName", "SettlementPoint"),
-    "price": ("SettlementPointPrice",),
+    "price": ("SettlementPointPrice", "CappedSettlementPointPrice"),
+}
+# Columns that not every file has.
+OPTIONAL = {
+    "quarter": ("DeliveryInterval",),
+    "settlement_point_type": ("SettlementPointType",),
     "flag": ("DSTFlag", "RepeatedHourFlag"),
 }
-QUARTER, POINT_TYPE = ("DeliveryInterval",), ("SettlementPointType",)
 QUARTERS_PER_HOUR = 4
 HOUR_S = 3600
 
@@ -37,8 +45,9 @@ HOUR_S = 3600
 class ErcotMarket(FileMarket):
     """NP6-905 (15 minutes) and NP4-190 (day-ahead, hourly) files of settlement point prices.
 
-    Hours are numbered 1 to 24 by their END, and quarters 1 to 4 within the hour, on the local clock of Texas. DSTFlag
-    is Y in the second pass of the hour that the clock repeats in autumn.
+    Hours are numbered 1 to 24 by their END, and quarters 1 to 4 within the hour, on the local clock of Texas. DSTFlag,
+    which newer files call RepeatedHourFlag, is Y in the second pass of the hour that the clock repeats in autumn. In
+    files without it, the order of the rows decides.
 
     Attributes:
         settlement_point: for example ``HB_NORTH``; None uses the only one in the files.
@@ -53,8 +62,14 @@ class ErcotMarket(FileMarket):
     settlement_point_type: Name | None
     day_ahead_published: TimeOfDayBefore | None
 
+    small_files_together: ClassVar[bool] = True
     selectors: ClassVar[tuple[str, ...]] = ("settlement_point", "settlement_point_type")
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
+    usual_selection: ClassVar[tuple[str, ...]] = ("HB_HUBAVG", "HB_NORTH", "LZ_NORTH", "LZ")
     interval_hint: ClassVar[str] = "Real-time files have 15 minutes, day-ahead files 60"
+
+    def price_kind(self, file: Path, interval_s: int) -> str:
+        return "real-time" if interval_s == 60 * 60 // QUARTERS_PER_HOUR else "day-ahead"
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the range of local prices."""
@@ -73,43 +88,36 @@ class ErcotMarket(FileMarket):
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file, stamped by the start of the interval."""
         table = read_file(file)
-        optional = {"quarter": QUARTER, "settlement_point_type": POINT_TYPE}
-        names = COLUMNS | {name: columns for name, columns in optional.items() if has_column(table, columns)}
-        frame = named_columns(file, table, names, "ERCOT settlement point price files (CSV)")
+        names = COLUMNS | {name: columns for name, columns in OPTIONAL.items() if has_column(table, columns)}
+        frame = named_columns(file, table, names, "ERCOT settlement point price files")
         if "settlement_point_type" not in frame:
             frame["settlement_point_type"] = ""
-        if self.settlement_point is not None:
-            # A file has hundreds of settlement points. The others need not be parsed.
-            selected = select_rows(file, frame, "settlement_point", self.settlement_point)
-            frame = selected if len(selected) else frame
-        return self._stamped(file, frame.copy())
+        # A file has hundreds of settlement points. The others need not be parsed.
+        return self._stamped(file, chosen_rows(file, frame, self))
 
     def _stamped(self, file: Path, frame: pd.DataFrame) -> pd.DataFrame:
         row = frame["row"]
         day = parse_stamps(file, row, frame.pop("day"), FORMATS, "01/31/2024")
-        hour = _whole_numbers(file, row, frame.pop("hour").str.removesuffix(":00"), "the hour", 24)
+        hour = whole_numbers(file, row, frame.pop("hour").str.removesuffix(":00"), "the hour", 24)
         quarter: pd.Series | int = 1
         if "quarter" in frame:
-            quarter = _whole_numbers(file, row, frame.pop("quarter"), "DeliveryInterval", QUARTERS_PER_HOUR)
+            quarter = whole_numbers(file, row, frame.pop("quarter"), "DeliveryInterval", QUARTERS_PER_HOUR)
         minutes = 60 * (hour - 1) + 60 // QUARTERS_PER_HOUR * (quarter - 1)
-        frame["stamp"] = day + pd.to_timedelta(minutes, unit="min").astype("timedelta64[s]")
+        frame["stamp"] = after_midnight(day, minutes)
         frame["price"] = to_numbers(file, row, frame["price"], "SettlementPointPrice")
-        flag = frame.pop("flag").str.upper()
+        frame["repeated"] = self._repeated(file, frame)
+        return frame.drop(columns="flag", errors="ignore")
+
+    def _repeated(self, file: Path, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        """Return (N,) True in the second pass of the repeated hour, by the flags or else by the order of the rows."""
+        if "flag" not in frame:
+            for field in self.selectors:
+                frame = select_rows(file, frame, field, getattr(self, field))
+            return second_pass(file, frame, self.time_zone)
+        flag = frame["flag"].str.upper()
         invalid = ~flag.isin(["Y", "N"]).to_numpy()
         if invalid.any():
             i = int(np.argmax(invalid))
             problem = f"DSTFlag is {flag.iloc[i]!r}, not Y or N"
-            raise row_error(file, int(row.iloc[i]), problem, "Correct the row, or download the file again")
-        frame["repeated"] = flag == "Y"
-        return frame
-
-
-def _whole_numbers(file: Path, row: pd.Series, text: pd.Series, name: str, highest: int) -> pd.Series:
-    """Return a column as whole numbers from 1 to ``highest``."""
-    number = pd.to_numeric(text, errors="coerce")
-    wrong = ~number.isin(range(1, highest + 1)).to_numpy()
-    if wrong.any():
-        i = int(np.argmax(wrong))
-        problem = f"{name} is {text.iloc[i]!r}, not a whole number from 1 to {highest}"
-        raise row_error(file, int(row.iloc[i]), problem, "Correct the row, or download the file again")
-    return number.astype("int64")
+            raise row_error(file, int(frame["row"].iloc[i]), problem, "Correct the row, or download the file again")
+        return np.asarray(flag == "Y", np.bool_)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -12,43 +12,28 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from battery_lab.common.errors import DataError, require
-from battery_lab.common.validated_options import Highest, Rule, Unit, options
+from battery_lab.common.errors import require
+from battery_lab.common.validated_options import Highest, Unit, options
 from battery_lab.market.daily_publication import DailyPublication
+from battery_lab.market.file_search import TABLE_SUFFIXES, find_files, tables_in
 from battery_lab.market.forecast_vintages import ForecastVintages
 from battery_lab.market.interval_grid import Grid, find_interval, put_on_grid
+from battery_lab.market.joined_files import FileJoin
+from battery_lab.market.market_option_types import Currency, Name, PriceLimit, PriceRange, TimeZone
 from battery_lab.market.market_series import MarketSeries
-from battery_lab.market.price_files import CSV_SUFFIXES, find_files
 from battery_lab.market.price_plausibility import Range, check_prices, unit_note, usual_range
-from battery_lab.market.row_order import check_increasing
-from battery_lab.market.row_selection import join_names, mixed_selection_error, select_rows
+from battery_lab.market.reading_context import Decimal, Reading, reading_context
+from battery_lab.market.resample import REMEDY as RESAMPLE_REMEDY
+from battery_lab.market.resample import Resample, resampled
+from battery_lab.market.row_order import in_order
+from battery_lab.market.row_selection import WhereValue, where_texts
+from battery_lab.market.row_versions import check_versions_of_repeated_hour, with_version_numbers
 from battery_lab.market.rows_with_source import Rows
 from battery_lab.market.series_cache import cache_key, cached
-from battery_lab.market.timestamps import to_utc
-
-
-def _known_zone(zone: str) -> str:
-    try:
-        zoneinfo.ZoneInfo(zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("not an IANA time zone") from None
-    return zone
-
-
-TimeZone = Annotated[
-    str, AfterValidator(_known_zone), Rule("an IANA time zone such as Europe/Berlin or Etc/GMT-10 (which is UTC+10)")
-]
-Name = Annotated[str, Field(min_length=1), Rule("a name in the files")]
-PriceLimit = Annotated[float, Field(ge=-1_000_000, le=1_000_000), Unit("currency per MWh")]
-Price = Annotated[float, Unit("currency per MWh")]
-PriceRange = Annotated[tuple[Price, Price], Rule("exactly two numbers, the lowest and the highest price")]
-Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), Rule("an ISO 4217 code such as EUR")]
-
-# Prices of nodes, hubs and zones go beyond the caps of offers, of which the highest was 9,000 USD per MWh (Texas until
-# 2021), by scarcity and congestion. Beyond this range, a price is taken for an error.
-LOCAL_PRICES: Range = (-20_000.0, 20_000.0)
+from battery_lab.market.superseded_rows import newest_versions
+from battery_lab.market.timestamps import to_utc, without_skipped_hour
 
 
 @options("market")
@@ -67,6 +52,11 @@ class FileMarket(ABC):
         gaps: ``refuse``, ``fill``, ``split`` or ``fill_or_split``, as in
             :func:`battery_lab.market.interval_grid.put_on_grid`.
         max_gap_h: the longest gap that is filled, hours.
+        decimal: the decimal sign of all numbers, ``comma`` or ``point``; None: each column decides.
+        where: column of the files -> the value, or the values, that rows must have there.
+        newest_by: column of the files of which the largest value is the newest one, for files with superseded rows.
+        resample: how intervals of several lengths are joined, as in :func:`battery_lab.market.resample.resampled`; None
+            refuses them.
         cache: folder for parsed series; None disables the cache.
     """
 
@@ -79,16 +69,26 @@ class FileMarket(ABC):
     interval_minutes: Literal[5, 6, 10, 12, 15, 20, 30, 60] | None
     gaps: Literal["refuse", "fill", "split", "fill_or_split"]
     max_gap_h: Annotated[float, Field(gt=0), Highest(87_840), Unit("hours")]
+    decimal: Decimal | None
+    where: Mapping[str, WhereValue | list[WhereValue]]
+    newest_by: Name | None
+    resample: Resample | None
     cache: str | None
 
     # Options that select the rows of one region, zone or node.
     selectors: ClassVar[tuple[str, ...]] = ()
-    suffixes: ClassVar[tuple[str, ...]] = CSV_SUFFIXES
+    suffixes: ClassVar[tuple[str, ...]] = TABLE_SUFFIXES
     # Which rows are used, for error messages.
     row_kind: ClassVar[str] = ""
     interval_hint: ClassVar[str] = ""
     # Whether rows may come in any order, because their stamps are unambiguous.
     sort_rows: ClassVar[bool] = False
+    # Whether `read` reads each row independently of the others, so that thousands of small files may be read together.
+    small_files_together: ClassVar[bool] = False
+    # What `battery-lab data check` recognises files by: for each kind of file, the possible names of each column.
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = ()
+    # The selection that it proposes where files hold several, the first one that they hold.
+    usual_selection: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         if self.price_floor is not None and self.price_cap is not None:
@@ -97,6 +97,8 @@ class FileMarket(ABC):
         if self.price_range is not None:
             rule = "must be the lowest and the highest price in rising order"
             require(self.price_range[0] < self.price_range[1], "market.price_range", rule, list(self.price_range))
+        for name, value in self.where.items():
+            require(value != [], f"market.where.{name}", "must be a value or a list of values", value)
 
     def load(self) -> MarketSeries:
         """Return the whole series, from the cache if files, options and code have not changed.
@@ -109,13 +111,30 @@ class FileMarket(ABC):
         key = cache_key(type(self), choices, [*files, *self.forecast_files()])
         return cached(self.cache, key, lambda: self._parse(files))
 
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """Within this context, ``read`` reads files with the market's options for all of them."""
+        where = {name: where_texts(value) for name, value in self.where.items()}
+        with reading_context(Reading(decimal=self.decimal, where=where, newest_by=self.newest_by)) as reading:
+            yield reading
+
+    def rows(self) -> Rows:
+        """Return the selected rows of all files in reading order, before their order and prices are checked.
+
+        Raises:
+            DataError: the files cannot be parsed; the message names the file, the row and the remedy.
+        """
+        with self.reading() as reading:
+            return self._read_rows(find_files(self.path, self.suffixes), reading)[0]
+
     @abstractmethod
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file.
 
         Returns:
             Columns ``row`` (in the file), ``stamp`` (datetime64; on the file's clock, or UTC with a time zone),
-            ``price``, one for each selector, ``repeated`` if the file flags repeated hours, and any further values.
+            ``price``, one for each selector, ``repeated`` if the file flags repeated hours, ``version`` if rows replace
+            others (:func:`battery_lab.market.superseded_rows.newest_versions`), and any further values.
             ``attrs["notes"]`` may hold sentences on what was left out of the file.
         """
 
@@ -139,6 +158,10 @@ class FileMarket(ABC):
         """
         return None
 
+    def price_kind(self, file: Path, interval_s: int) -> str | None:
+        """Return ``day-ahead`` or ``real-time``, by a file or the length of its intervals; None: unknown."""
+        return None
+
     def series_name(self, location: str) -> str:
         """Return the name of the series; ``location`` is the value of the first selector."""
         return location
@@ -148,16 +171,36 @@ class FileMarket(ABC):
         return self.time_zone or self.stamp_zone()
 
     def _parse(self, files: Sequence[Path]) -> MarketSeries:
-        frame, notes = self._frame(files)
-        selected = {field: str(frame[field].iloc[0]) for field in self.selectors}
-        rows = self._rows(files, frame)
-        check_increasing(rows)
-        self._check_prices(rows)
-        interval_s = find_interval(rows, self.interval_minutes, self.interval_hint)
-        grid = put_on_grid(rows, interval_s, self.gaps, self.max_gap_h)
-        series = self._series(next(iter(selected.values()), ""), rows, interval_s, grid, notes)
+        with self.reading() as reading:
+            rows, selected, notes = self._read_rows(files, reading)
+            rows = in_order(rows, any_order=self.sort_rows)
+            self._check_prices(rows)
+            rows, interval_s, shift_s = self._on_one_interval(rows)
+            grid = put_on_grid(rows, interval_s, self.gaps, self.max_gap_h)
+            location = next(iter(selected.values()), "")
+            series = self._series(location, rows, (interval_s, shift_s), grid, [*notes, *reading.notes()])
+        # The options of reading are for price files, and not for those of forecasts.
         published = self.publications(files, selected, interval_s)
         return replace(series, published=published, forecasts=self.vintages(selected))
+
+    def _read_rows(self, files: Sequence[Path], reading: Reading) -> tuple[Rows, dict[str, str], list[str]]:
+        """Return the selected rows of all files, what is selected by selector, and notes."""
+        tables = tables_in(files, self.suffixes)
+        choices = {field: getattr(self, field) for field in self.selectors}
+        join = FileJoin(self.path, tables, self.read, choices, self.row_kind, reading)
+        frame, notes = join.frame(self.small_files_together)
+        if self.newest_by is None:
+            frame, superseded = newest_versions(frame)
+            notes = [*notes, *superseded]
+        selected = {field: str(frame[field].iloc[0]) for field in self.selectors}
+        return self._rows(tables, with_version_numbers(tables, frame)), selected, notes
+
+    def _on_one_interval(self, rows: Rows) -> tuple[Rows, int, int]:
+        """Return rows on one interval length, that length, and how long before its stamp an interval starts."""
+        if self.resample is not None:
+            return *resampled(rows, self.resample, self.interval_minutes, self.marks_end), 0
+        interval_s = find_interval(rows, self.interval_minutes, self.interval_hint, RESAMPLE_REMEDY)
+        return rows, interval_s, interval_s if self.marks_end(interval_s) else 0
 
     def _check_prices(self, rows: Rows) -> None:
         """Raise DataError where a price is beyond ``price_range``, or beyond what is plausible without one."""
@@ -168,61 +211,28 @@ class FileMarket(ABC):
         else:
             check_prices(rows, usual_range(rows.frame["price"].to_numpy(np.float64)), "what is plausible")
 
-    def _frame(self, files: Sequence[Path]) -> tuple[pd.DataFrame, list[str]]:
-        """Return the selected rows of all files, with the files in order of their first stamp, and notes on them."""
-        frames, notes, seen = [], list[str](), dict.fromkeys(self.selectors, np.empty(0, object))
-        for number, file in enumerate(files):
-            frame = self.read(file)
-            notes += frame.attrs.pop("notes", [])
-            frame = frame.assign(file=number)
-            for field in self.selectors:
-                seen[field] = np.union1d(seen[field], np.asarray(pd.unique(frame[field]), object))
-                frame = select_rows(file, frame, field, getattr(self, field))
-            if len(frame):
-                frames.append(frame)
-        if not frames:
-            raise self._no_rows_error(seen, notes)
-        self._check_same_kind(files, frames)
-        frames.sort(key=lambda frame: frame["stamp"].iloc[0])
-        return pd.concat(frames, ignore_index=True), notes
-
-    def _no_rows_error(self, seen: dict[str, np.ndarray], notes: Sequence[str]) -> DataError:
-        for field in self.selectors:
-            choice, names = getattr(self, field), list(seen[field])
-            if choice is not None and names and choice.casefold() not in [name.casefold() for name in names]:
-                problem = f"no row of {self.path} has it, only {join_names(names)}"
-                return DataError(f"market.{field}={choice}: {problem}. Choose one of them")
-        reason = "".join(f" ({note})" for note in notes[:1])
-        return DataError(f"market.path={self.path}: no rows{self.row_kind}{reason}. Use files that have such rows")
-
-    def _check_same_kind(self, files: Sequence[Path], frames: Sequence[pd.DataFrame]) -> None:
-        first = frames[0]
-        for other in frames[1:]:
-            file = files[other["file"].iloc[0]]
-            for field in self.selectors:
-                names = [frame[field].iloc[0] for frame in (first, other)]
-                if names[0].casefold() != names[1].casefold():
-                    raise mixed_selection_error(file, int(other["row"].iloc[0]), field, names)
-            if (first["stamp"].dt.tz is None) != (other["stamp"].dt.tz is None):
-                start = files[first["file"].iloc[0]]
-                raise DataError(f"{start} and {file}: only one has a UTC offset in its stamps. Use files of one format")
-
     def _rows(self, files: Sequence[Path], frame: pd.DataFrame) -> Rows:
-        flags = frame.pop("repeated").to_numpy(np.bool_) if "repeated" in frame else None
         frame = frame.drop(columns=list(self.selectors))
         stamp = frame["stamp"]
         in_utc = stamp.dt.tz is not None
         if in_utc:
             frame["stamp"] = stamp.dt.tz_convert("UTC").dt.tz_localize(None)
+        else:
+            frame = without_skipped_hour(files, frame, self.stamp_zone())
+        flags = frame.pop("repeated").to_numpy(np.bool_) if "repeated" in frame else None
         rows = Rows(files=files, frame=frame, utc=frame["stamp"].to_numpy("datetime64[s]"))
         if not in_utc:
+            if flags is None:
+                check_versions_of_repeated_hour(rows, self.stamp_zone())
             rows = Rows(files=files, frame=frame, utc=to_utc(rows, self.stamp_zone(), flags))
-        order = np.argsort(rows.utc if self.sort_rows else _file_starts(rows), kind="stable")
-        return Rows(files=files, frame=frame.iloc[order].reset_index(drop=True), utc=rows.utc[order])
+        return rows.take(np.argsort(_file_starts(rows), kind="stable"))
 
-    def _series(self, location: str, rows: Rows, interval_s: int, grid: Grid, notes: Sequence[str]) -> MarketSeries:
+    def _series(
+        self, location: str, rows: Rows, interval: tuple[int, int], grid: Grid, notes: Sequence[str]
+    ) -> MarketSeries:
+        interval_s, shift_s = interval
         step = np.timedelta64(interval_s, "s")
-        first = rows.utc[0] + step * (grid.offset - int(self.marks_end(interval_s)))
+        first = rows.utc[0] + step * grid.offset - np.timedelta64(shift_s, "s")
         values = dict(grid.values)
         # A range that the user states confirms the unit, too.
         unit = unit_note(values["price"], self.currency) if self.price_range is None else None
@@ -239,7 +249,7 @@ class FileMarket(ABC):
             price_floor=self.price_floor,
             price_cap=self.price_cap,
             filled=grid.filled,
-            notes=(*notes, *([unit] if unit else [])),
+            notes=(*notes, *grid.notes(), *([unit] if unit else [])),
         )
 
     def leads(self) -> dict[str, float]:

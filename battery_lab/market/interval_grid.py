@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,56 +25,75 @@ class Grid:
         offset: number of intervals from the first row to the start of the grid.
         values: (T,) values by column.
         gap: (T,) True where no episode may be.
-        filled: (T,) True where a missing value repeats the one before it, outside of gaps.
+        filled: (T,) True where a missing price repeats the one before it, outside of gaps.
+        filled_in_columns: column -> the number of its values that were missing where the price was not.
+        prices_before: number of prices before the start of the grid.
     """
 
     offset: int
     values: dict[str, Array]
     gap: NDArray[np.bool_]
     filled: NDArray[np.bool_]
+    filled_in_columns: dict[str, int] = field(default_factory=dict)
+    prices_before: int = 0
+
+    def notes(self) -> list[str]:
+        """Return sentences on what is missing besides prices."""
+        notes = [
+            f"{name} is missing in {count:,} intervals that have a price, and repeats its last value there"
+            for name, count in self.filled_in_columns.items()
+        ]
+        if self.prices_before:
+            notes.append(f"{self.prices_before:,} prices before the first row with all values are left out")
+        return notes
 
 
-def find_interval(rows: Rows, interval_min: int | None, hint: str) -> int:
+def find_interval(rows: Rows, interval_min: int | None, hint: str, join: str = "") -> int:
     """Return the length of an interval in seconds.
 
     Args:
         rows: rows in order of time.
         interval_min: the length in minutes, if the user sets it; None uses the most frequent step.
         hint: added to the error message if the files mix interval lengths.
+        join: how to join them, for that message.
 
     Raises:
         DataError: the rows do not have one interval length of 5 to 60 minutes that divides an hour.
     """
     steps = np.diff(rows.utc).astype(np.int64)
     interval_s = _usual_step(rows, steps) if interval_min is None else 60 * interval_min
-    wrong = np.flatnonzero((steps % interval_s != 0) | _other_interval(steps, interval_s))
+    other = _other_interval(steps, interval_s)
+    wrong = np.flatnonzero((steps % interval_s != 0) | other)
     if len(wrong):
         i = int(wrong[0])
         usual = "elsewhere" if interval_min is None else "by market.interval_minutes"
         problem = (
-            f"wrong interval: {_minutes(steps[i])} minutes from {rows.stamp(i)} to the next stamp, "
-            f"{_minutes(interval_s)} {usual}"
+            f"wrong interval: {minutes_text(steps[i])} minutes from {rows.stamp(i)} to the next stamp, "
+            f"{minutes_text(interval_s)} {usual}"
         )
         remedy = (
             "Use files with one interval length, or correct the stamps"
             if interval_min is None
             else ("Correct market.interval_minutes (null detects it), or use files with that interval length")
         )
-        raise rows.error(i + 1, problem, ". ".join(filter(None, [remedy, hint])))
+        is_other = bool(other.any()) and steps[i] in [60 * minutes for minutes in INTERVALS_MIN]
+        raise rows.error(i + 1, problem, ". ".join(filter(None, [remedy, join if is_other else "", hint])))
     return interval_s
 
 
 def put_on_grid(rows: Rows, interval_s: int, gaps: str, max_gap_h: float) -> Grid:
-    """Put rows on an unbroken grid. An interval is missing if its row or any of its values is missing.
+    """Put rows on an unbroken grid. An interval is missing if its row or its price is missing.
 
-    A missing value becomes the last value before it. (Interpolation would reveal the next price too early.)
+    A missing value becomes the last value before it. (Interpolation would reveal the next price too early.) A value
+    that is missing in another column leaves the price as it is: that column alone repeats its last value.
 
     Args:
         rows: rows in order of time, whole intervals apart; all columns except ``file``, ``row``, ``stamp`` are values.
         interval_s: length of an interval in seconds.
         gaps: ``refuse`` any gap; ``fill`` gaps up to ``max_gap_h`` and refuse longer ones; ``split``: mark gaps so
             that no episode touches them; ``fill_or_split``: fill gaps up to ``max_gap_h`` and mark longer ones. Unless
-            gaps are refused, the series begins with its first complete row.
+            gaps are refused, the series begins with its first complete row. ``refuse`` and ``fill`` hold for gaps of
+            other columns as well; with the other two, a column repeats its last value for as long as it is missing.
         max_gap_h: the longest gap that is filled, hours.
 
     Raises:
@@ -84,21 +104,45 @@ def put_on_grid(rows: Rows, interval_s: int, gaps: str, max_gap_h: float) -> Gri
     values = {name: np.full(int(index[-1]) + 1, np.nan) for name in names}
     for name in names:
         values[name][index] = rows.frame[name].to_numpy(np.float64)
-    missing = np.isnan(np.column_stack(list(values.values()))).any(axis=1)
-    if not missing.any():
-        return Grid(offset=0, values=values, gap=missing, filled=missing)
-    refused = _refused(missing, interval_s, gaps, max_gap_h)
-    if refused is not None:
-        raise _gap_error(rows, index, missing, refused, interval_s, _remedy(gaps, max_gap_h))
-    offset = int(np.argmin(missing))
+    empty = {name: np.isnan(column) for name, column in values.items()}
+    incomplete = np.logical_or.reduce(list(empty.values()))
+    if not incomplete.any():
+        return Grid(offset=0, values=values, gap=incomplete, filled=incomplete)
+    _check_gaps(rows, index, empty, interval_s, gaps, max_gap_h)
+    missing, offset = empty["price"], int(np.argmin(incomplete))
     first, end = _runs(missing)
     marked = {"split": first < end, "fill_or_split": (end - first) * interval_s / 3600 > max_gap_h + 1e-9}
     gap = np.zeros(len(missing), np.bool_)
     if gaps in marked:
         is_gap = np.repeat(marked[gaps], end - first)
         gap[np.flatnonzero(missing)[is_gap]] = True
-    complete = {name: _forward_fill(column[offset:]) for name, column in values.items()}
-    return Grid(offset=offset, values=complete, gap=gap[offset:], filled=(missing & ~gap)[offset:])
+    return Grid(
+        offset=offset,
+        values={name: _forward_fill(column[offset:]) for name, column in values.items()},
+        gap=gap[offset:],
+        filled=(missing & ~gap)[offset:],
+        filled_in_columns={name: count for name in names if (count := int((empty[name] & ~missing)[offset:].sum()))},
+        prices_before=int((~missing[:offset]).sum()),
+    )
+
+
+def _check_gaps(
+    rows: Rows,
+    index: NDArray[np.int64],
+    empty: Mapping[str, NDArray[np.bool_]],
+    interval_s: int,
+    gaps: str,
+    max_gap_h: float,
+) -> None:
+    """Raise DataError for the first gap that is not allowed, in any column, and if no row is complete."""
+    incomplete = np.logical_or.reduce(list(empty.values()))
+    if incomplete.all():
+        whole = next((column for column in empty.values() if column.all()), incomplete)
+        raise _gap_error(rows, index, whole, (0, len(whole)), interval_s, "")
+    refused = [(gap, column) for column in empty.values() if (gap := _refused(column, interval_s, gaps, max_gap_h))]
+    if refused:
+        gap, column = min(refused, key=lambda item: item[0])
+        raise _gap_error(rows, index, column, gap, interval_s, _remedy(gaps, max_gap_h))
 
 
 def _runs(missing: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -110,8 +154,6 @@ def _runs(missing: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int
 def _refused(missing: NDArray[np.bool_], interval_s: int, gaps: str, max_gap_h: float) -> tuple[int, int] | None:
     """Return the first gap that is not allowed, as (first interval, interval after the last)."""
     first, end = _runs(missing)
-    if missing.all():
-        return int(first[0]), int(end[0])
     if gaps in ("split", "fill_or_split"):
         return None
     # Rows before the first complete one are dropped, because there is no value to fill them with.
@@ -182,7 +224,7 @@ def _usual_step(rows: Rows, steps: np.ndarray) -> int:
     usual = int(lengths[np.argmax(counts)])
     if usual not in [60 * minutes for minutes in INTERVALS_MIN]:
         i = int(np.argmax(steps == usual)) + 1
-        problem = f"wrong interval: the stamps are {_minutes(usual)} minutes apart"
+        problem = f"wrong interval: the stamps are {minutes_text(usual)} minutes apart"
         raise rows.error(i, problem, f"Resample the prices to one of {INTERVALS_MIN} minutes")
     return usual
 
@@ -194,5 +236,6 @@ def _other_interval(steps: np.ndarray, interval_s: int) -> np.ndarray:
     return np.repeat((lengths >= OTHER_INTERVAL_STEPS) & (steps[runs] != interval_s), lengths)
 
 
-def _minutes(seconds: int) -> str:
+def minutes_text(seconds: int) -> str:
+    """Return seconds as text in minutes."""
     return f"{seconds / 60:g}"

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import AfterValidator
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cell_numbers import to_numbers
 from battery_lab.market.daily_publication import DailyPublication, TimeOfDayBefore, price_rule
-from battery_lab.market.file_market_base import LOCAL_PRICES, FileMarket, Name, TimeZone
+from battery_lab.market.file_market_base import FileMarket
+from battery_lab.market.market_option_types import Name, TimeZone
+from battery_lab.market.nyiso_zones import zone_name
 from battery_lab.market.price_files import named_columns, read_file
-from battery_lab.market.price_plausibility import Range
+from battery_lab.market.price_plausibility import LOCAL_PRICES, Range
 from battery_lab.market.row_selection import select_rows
 from battery_lab.market.rows_with_source import row_error
 from battery_lab.market.timestamps import parse_stamps
@@ -26,7 +29,7 @@ QUARTER, HOUR_S = 15, 3600  # minutes, seconds
 FORECASTS = 10
 DAY_AHEAD = "damlbmp"  # in the names of day-ahead files
 DAY = 1440  # minutes
-COLUMNS = {"text": ("Time Stamp",), "zone": ("Name",), "price": ("LBMP ($/MWHr)",)}
+COLUMNS = {"text": ("Time Stamp",), "zone": ("Name",), "price": ("LBMP ($/MWHr)", "LBMP ($/MWh)", "LBMP")}
 
 
 @options("market")
@@ -38,7 +41,8 @@ class NyisoMarket(FileMarket):
     prices. Rows that may be either are an error.
 
     Attributes:
-        zone: name of the zone or generator, for example ``N.Y.C.``; None uses the only one in the files.
+        zone: name of the zone or generator, for example ``N.Y.C.``, or another name of a zone (``NYC``, ``Zone J``,
+            ``Long Island``); None uses the only one in the files.
         stamps: what a stamp marks: ``start`` or ``end`` of the interval; ``auto`` is ``start`` for hourly files
             (day-ahead, integrated) and ``end`` for the real-time files.
         off_grid: what to do with the rows that NYISO adds when it dispatches between two intervals (stamps such as
@@ -49,12 +53,14 @@ class NyisoMarket(FileMarket):
     """
 
     time_zone: TimeZone
-    zone: Name | None
+    zone: Annotated[Name, AfterValidator(zone_name)] | None
     stamps: Literal["auto", "start", "end"]
     off_grid: Literal["refuse", "drop"]
     day_ahead_published: TimeOfDayBefore | None
 
     selectors: ClassVar[tuple[str, ...]] = ("zone",)
+    recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
+    usual_selection: ClassVar[tuple[str, ...]] = ("N.Y.C.",)
     interval_hint: ClassVar[str] = "Real-time files have 5 minutes, day-ahead files 60"
 
     def stamp_zone(self) -> str:
@@ -70,6 +76,13 @@ class NyisoMarket(FileMarket):
 
     def marks_end(self, interval_s: int) -> bool:
         return interval_s < HOUR_S if self.stamps == "auto" else self.stamps == "end"
+
+    def price_kind(self, file: Path, interval_s: int) -> str | None:
+        """Return the product; an hourly file may hold day-ahead or integrated real-time prices, as its name tells."""
+        name = file.name.lower()
+        if "dam" in name:
+            return "day-ahead"
+        return "real-time" if interval_s < HOUR_S or "rt" in name or "realtime" in name else None
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the range of local prices."""

@@ -14,6 +14,10 @@ from battery_lab.market.rows_with_source import Rows
 
 Array = NDArray[np.float64]
 Range = tuple[Array | float, Array | float]
+
+# Prices of nodes, hubs and zones go beyond the caps of offers, of which the highest was 9,000 USD per MWh (Texas until
+# 2021), by scarcity and congestion. Beyond this range, a price is taken for an error.
+LOCAL_PRICES: Range = (-20_000.0, 20_000.0)
 # Without an operator's range: this many times the median magnitude of the prices, but at least an amount that is
 # possible in every market. Real markets reach about 500 times their median.
 TIMES_MEDIAN, ALWAYS_POSSIBLE = 1_000, 25_000.0

@@ -40,6 +40,10 @@ class Rows:
     frame: pd.DataFrame
     utc: NDArray[np.datetime64]
 
+    def take(self, places: NDArray[np.int64]) -> Rows:
+        """Return the rows at these places, in their order."""
+        return Rows(files=self.files, frame=self.frame.iloc[places].reset_index(drop=True), utc=self.utc[places])
+
     def file(self, i: int) -> Path:
         """Return the file of row ``i``."""
         return self.files[int(self.frame["file"].iloc[i])]

@@ -1,4 +1,4 @@
-"""Price tables: CSV, gzipped CSV or Parquet files with a time stamp, a price and further columns."""
+"""Price tables: CSV, Parquet or spreadsheet files with a time stamp, a price and further columns."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from battery_lab.common.errors import require
-from battery_lab.common.validated_options import Unit, options
+from battery_lab.common.validated_options import Rule, Unit, options
 from battery_lab.market.cell_numbers import to_numbers
 from battery_lab.market.daily_publication import DailyPublication, TimeOfDayBefore
-from battery_lab.market.file_market_base import FileMarket, TimeZone
+from battery_lab.market.file_market_base import FileMarket
 from battery_lab.market.forecast_vintages import ForecastVintages
-from battery_lab.market.price_files import CSV_SUFFIXES, HEADER, PARQUET_SUFFIXES, check_unique, plain, read_file
-from battery_lab.market.row_selection import join_names
-from battery_lab.market.rows_with_source import row_error
-from battery_lab.market.timestamps import check_format, check_stamps, parse_stamps
+from battery_lab.market.market_option_types import Name, TimeZone
+from battery_lab.market.price_files import read_file
+from battery_lab.market.reading_context import current_reading
+from battery_lab.market.stamp_forms import parse_any, with_hours
+from battery_lab.market.table_columns import HEADER, as_text, check_unique, find_column, no_column_error, plain
+from battery_lab.market.timestamps import check_format, check_stamps
 from battery_lab.market.vintage_files import read_vintages, vintage_files
 
-# The end of a date looks like an offset. A true offset follows a time of day.
-OFFSET = r"(?:[Zz]|[T ]\d.*[+-]\d\d(?::?\d\d)?)$"
 EXAMPLE = "2024-01-31 00:05:00, 2024-01-31T00:05Z or 2024-01-31T00:05+01:00"
+StampColumns = Annotated[tuple[str, str], Rule("the columns of the date and of the hour")]
+# The name of an index without a name in a Parquet file.
+UNNAMED_INDEX = "__index_level_0__"
 RESERVED = ("file", "row", "stamp", "price")
 
 
@@ -37,9 +39,10 @@ class TableMarket(FileMarket):
 
     Attributes:
         name: name of the market; None uses the name of the file or folder.
-        timestamp: the file's column of time stamps.
-        timestamp_format: their strftime format; None for ISO 8601.
-        stamps: whether a stamp marks the ``start`` or the ``end`` of the interval.
+        timestamp: the file's column of time stamps, or its columns of the date and of the hour.
+        timestamp_format: their strftime format; None finds the form: ISO 8601, seconds or milliseconds since 1970, or
+            day, month and year in the order that all stamps of the file fit.
+        stamps: whether a stamp marks the ``start`` or the ``end`` of the interval; of ranges, the end that is used.
         stamp_time_zone: clock of stamps without an offset; None uses ``time_zone``.
         price: the file's column of prices, currency per MWh.
         columns: the lab's name with its unit (``demand_mw``) -> the file's column, for further numbers.
@@ -50,7 +53,7 @@ class TableMarket(FileMarket):
 
     time_zone: TimeZone
     name: str | None
-    timestamp: str
+    timestamp: Name | StampColumns
     timestamp_format: str | None
     stamps: Literal["start", "end"]
     stamp_time_zone: TimeZone | None
@@ -60,7 +63,7 @@ class TableMarket(FileMarket):
     published: Mapping[str, TimeOfDayBefore]
     forecasts: Mapping[str, Mapping[str, str]]
 
-    suffixes: ClassVar[tuple[str, ...]] = CSV_SUFFIXES + PARQUET_SUFFIXES
+    small_files_together: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -110,54 +113,63 @@ class TableMarket(FileMarket):
     def vintages(self, selected: Mapping[str, str]) -> dict[str, ForecastVintages]:
         """Return the forecasts of ``forecasts``."""
         zone, ends = self.stamp_zone(), self.stamps_end()
+
+        def stamps(file: Path, row: pd.Series, cells: pd.Series) -> pd.Series:
+            return self._stamps(file, row, [cells])
+
         return {
-            name: read_vintages(name, source, self._column, self._stamps, zone, stamps_end=ends)
+            name: read_vintages(name, source, self._column, stamps, zone, stamps_end=ends)
             for name, source in vintage_files(self.forecasts).items()
         }
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file, with the further columns."""
-        table = read_file(file)
+        names = [*self._stamp_columns, self.price, *self.columns.values()]
+        table = read_file(file, names)
         row = pd.Series(table.index, index=table.index)
-        frame = pd.DataFrame({"row": row})
-        frame["stamp"] = self._stamps(file, row, self._column(file, table, "market.timestamp", self.timestamp))
+        stamps = [self._column(file, table, "market.timestamp", name) for name in self._stamp_columns]
+        frame = pd.DataFrame({"row": row, "stamp": self._stamps(file, row, stamps)})
         for name, column in {"price": self.price, **self.columns}.items():
             field = "market.price" if name == "price" else f"market.columns.{name}"
             frame[name] = to_numbers(file, row, self._column(file, table, field, column), column)
+        header = table.attrs[HEADER]
         frame.attrs["notes"] = [
             f"{file.name}: the column {column!r} is used, and not {other!r}, which has nearly the same name"
-            for column in (self.timestamp, self.price, *self.columns.values())
-            for other in table.attrs[HEADER]
-            if other not in (self.timestamp, self.price, *self.columns.values()) and plain(other) == plain(column) != ""
+            for column in names
+            for other in header
+            if column in header and other not in names and plain(other) == plain(column) != ""
         ]
         return frame
 
-    def _column(self, file: Path, table: pd.DataFrame, field: str, name: str) -> pd.Series:
-        if name not in table.columns:
-            problem = f"there is no column {name!r}, only {join_names(list(table.columns))}"
-            raise row_error(file, 1, problem, f"Set the name of the column with {field}=...")
-        check_unique(file, table, name)
-        return table[name]
+    @property
+    def _stamp_columns(self) -> tuple[str, ...]:
+        return (self.timestamp,) if isinstance(self.timestamp, str) else self.timestamp
 
-    def _stamps(self, file: Path, row: pd.Series, cells: pd.Series) -> pd.Series:
+    def _column(self, file: Path, table: pd.DataFrame, field: str, name: str) -> pd.Series:
+        names = list(map(str, table.columns))
+        if (column := find_column(names, name)) is None and field == "market.timestamp" and UNNAMED_INDEX in names:
+            column = UNNAMED_INDEX
+            current_reading().note(file, "its index, which has no name, is the time stamp")
+        if column is None:
+            raise no_column_error(file, table, [repr(name)], f"Set the name of the column with {field}=...")
+        check_unique(file, table, column)
+        if column not in (name, UNNAMED_INDEX):
+            check_unique(file, table, column, plain)
+            current_reading().note(file, f"the column {column!r} is used for {name!r}")
+        return table[column]
+
+    def _stamps(self, file: Path, row: pd.Series, columns: Sequence[pd.Series]) -> pd.Series:
+        cells, field = columns[0], "market.timestamp_format"
         if isinstance(cells.dtype, pd.DatetimeTZDtype) or pd.api.types.is_datetime64_dtype(cells):
             zone = getattr(cells.dt, "tz", None)
             times = cells if zone is None else cells.dt.tz_convert("UTC").dt.tz_localize(None)
             check_stamps(file, row, cells, times, EXAMPLE)
             times = times.astype("datetime64[s]")
-            return times if zone is None else times.dt.tz_localize("UTC")
-        text = cells.astype(str).str.strip()
-        has_offset = self._has_offset(file, row, text)
-        times = parse_stamps(file, row, text, [self.timestamp_format or "ISO8601"], EXAMPLE, utc=has_offset)
-        return times.dt.tz_localize("UTC") if has_offset else times
-
-    def _has_offset(self, file: Path, row: pd.Series, text: pd.Series) -> bool:
-        """Return whether the stamps have a UTC offset."""
-        if self.timestamp_format is not None:
-            return "%z" in self.timestamp_format.lower()
-        offset = text.str.contains(OFFSET).to_numpy(np.bool_)
-        if offset.any() and not offset.all():
-            i = int(np.argmax(offset != offset[0]))
-            problem = f"the stamp {text.iloc[i]!r} has {'a' if offset[i] else 'no'} UTC offset, unlike those before it"
-            raise row_error(file, int(row.iloc[i]), problem, "Give all stamps an offset, or none of them")
-        return bool(offset.all()) and len(offset) > 0
+            days = times if zone is None else times.dt.tz_localize("UTC")
+        else:
+            text = as_text(cells).str.replace("\xa0", " ")
+            days = parse_any(file, row, text, self.timestamp_format, self.stamps, field, EXAMPLE)
+        if len(columns) == 1:
+            return days
+        hours = as_text(columns[1]).str.replace("\xa0", " ")
+        return with_hours(file, row, days, hours, self.stamps).astype(days.dtype)

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from battery_lab.common.errors import require
+from battery_lab.market.reading_context import current_reading
 from battery_lab.market.rows_with_source import Rows, row_error
 
 Times = NDArray[np.datetime64]
@@ -107,7 +108,7 @@ def to_utc(rows: Rows, zone: str, repeated: NDArray[np.bool_] | None) -> Times:
         raise rows.error(i, f"{rows.stamp(i)} does not exist in {zone}: daylight saving skips it", remedy)
     ambiguous = first != second
     if repeated is None:
-        return np.where(ambiguous & _second_pass(local.to_numpy(), ambiguous), second, first)
+        return np.where(ambiguous & _second_pass(local.to_numpy(), ambiguous, _file_numbers(rows)), second, first)
     misplaced = repeated & ~ambiguous
     if misplaced.any():
         i = int(np.argmax(misplaced))
@@ -116,20 +117,65 @@ def to_utc(rows: Rows, zone: str, repeated: NDArray[np.bool_] | None) -> Times:
     return np.where(ambiguous & repeated, second, first)
 
 
+def without_skipped_hour(files: Sequence[Path], frame: pd.DataFrame, zone: str) -> pd.DataFrame:
+    """Return rows without those that have no value in an hour that does not exist, as daylight saving begins.
+
+    Some files have a row for it, which is empty.
+
+    Args:
+        files: the files.
+        frame: rows with ``file``, ``row``, ``stamp`` (on the clock of ``zone``) and values.
+        zone: IANA name of the clock.
+    """
+    skipped = np.isnat(_on_utc(pd.DatetimeIndex(frame["stamp"]), zone, daylight=True))
+    if not skipped.any():
+        return frame
+    values = [name for name in frame.columns if name not in ("file", "row", "stamp", "repeated", "version")]
+    empty = skipped & frame[values].isna().all(axis=1).to_numpy(bool, copy=True)
+    if empty.any():
+        file = files[int(frame["file"].iloc[int(np.argmax(empty))])]
+        current_reading().leave_out(file, "empty rows of an hour that clocks skip", int(empty.sum()))
+    return frame[~empty]
+
+
+def is_repeated(stamps: pd.Series, zone: str) -> NDArray[np.bool_]:
+    """Return which of (N,) stamps of a local clock occur twice, as daylight saving ends."""
+    local = pd.DatetimeIndex(stamps)
+    return np.asarray(_on_utc(local, zone, daylight=True) != _on_utc(local, zone, daylight=False))
+
+
 def _on_utc(local: pd.DatetimeIndex, zone: str, daylight: bool) -> Times:
     aware = local.tz_localize(zone, ambiguous=np.full(len(local), daylight), nonexistent="NaT")
     return np.asarray(aware.tz_convert("UTC").tz_localize(None), "datetime64[s]")
 
 
-def _second_pass(local: Times, ambiguous: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _file_numbers(rows: Rows) -> NDArray[np.int64]:
+    return rows.frame["file"].to_numpy(np.int64) if "file" in rows.frame else np.zeros(len(rows.utc), np.int64)
+
+
+def _second_pass(local: Times, ambiguous: NDArray[np.bool_], file: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return where the second pass of a repeated hour is.
+
+    A file that holds both passes shows by itself where its second one begins, whatever other files hold. In files that
+    hold parts of the hour, the second pass begins where the stamps of all go back.
+    """
     second = np.zeros(len(local), np.bool_)
     where = np.flatnonzero(ambiguous)
     day = local[where].astype("datetime64[D]")
     for date in np.unique(day):
         hour = where[day == date]
-        back = np.flatnonzero(np.diff(local[hour]) <= np.timedelta64(0, "s"))
-        if len(back):
-            second[hour[back[0] + 1 :]] = True
-        elif hour[0] == 0:
-            second[hour] = True
+        _mark_after_step_back(local, hour, second)
+        for number in np.unique(file[hour]) if file[hour[0]] != file[hour[-1]] else []:
+            own = hour[file[hour] == number]
+            if (np.diff(local[own]) <= np.timedelta64(0, "s")).any():
+                second[own] = False
+                _mark_after_step_back(local, own, second)
     return second
+
+
+def _mark_after_step_back(local: Times, hour: NDArray[np.int64], second: NDArray[np.bool_]) -> None:
+    back = np.flatnonzero(np.diff(local[hour]) <= np.timedelta64(0, "s"))
+    if len(back):
+        second[hour[back[0] + 1 :]] = True
+    elif hour[0] == 0:
+        second[hour] = True

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib.metadata import version
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from battery_lab.config.hydra_error_messages import HYDRA, override_error
+from battery_lab.config.hydra_error_messages import HYDRA, override_error, quoted_override
 
 
 def test_hydra_has_the_version_whose_texts_are_read():
@@ -53,3 +55,22 @@ def test_each_text_of_hydra_becomes_a_message_that_names_what_was_meant(conf, ov
         compose("config", overrides=[override])
     error = override_error(caught.value, conf, lambda key: ["shape=other"] if key == "shape.size" else [])
     assert like(message, str(error)), error
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("a[1]/x.csv", "a=b.csv", "a#b.csv", "a,b.csv", "a b.csv", "a(b).csv", "a{b}.csv", "my [x] #1, a=b/*.csv"),
+        *("a'b.csv", 'a"b.csv', "a$b.csv", "c:\\x\\", "it\\'s", "a`b`!"),
+    ],
+)
+def test_a_path_with_special_characters_is_shown_as_the_shell_and_hydra_take_it(conf, path):
+    (argument,) = shlex.split(quoted_override(f"market.path={path}"))
+    (override,) = OverridesParser.create().parse_overrides([argument])
+    assert (override.key_or_group, override.value()) == ("market.path", path)
+
+
+def test_the_message_shows_the_quotes(conf):
+    with pytest.raises(HydraException) as caught:
+        compose("config", overrides=["size=a[1] #2.csv"])
+    assert "Hydra would split: \"size='a[1] #2.csv'\" (" in str(override_error(caught.value, conf, lambda key: []))

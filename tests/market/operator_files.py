@@ -45,9 +45,8 @@ def market(option: str, path: Path | str, **changes: Any) -> Any:
     OmegaConf.set_struct(options, True)
     OmegaConf.update(options, "cache", None)
     for name, value in ({"path": str(path)} | changes).items():
-        OmegaConf.update(
-            options, name, value, force_add=name.startswith(("columns.", "lead_h.", "published.", "forecasts."))
-        )
+        is_new = name.startswith(("columns.", "lead_h.", "published.", "forecasts."))
+        OmegaConf.update(options, name, value, force_add=is_new, merge=not isinstance(value, dict))
     return instantiate(options, _convert_="all")
 
 

@@ -1,7 +1,8 @@
-"""Corrupted rows: a file that lost a row, repeats one or has two in the wrong order is refused."""
+"""Corrupted rows: a file that lost a row, repeats one with another price or has two in the wrong order is refused."""
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def corrupted(data: st.DataObject, kind: str, rows: list[str]) -> list[str]:
     if kind == "a gap of":
         return rows[:i] + rows[i + 1 :]
     if kind == "already exists":
-        return rows[: i + 1] + rows[i:]
+        return rows[: i + 1] + [re.sub(r"(-?\d+\.\d+)(?=,(TRADE|[YN]|1\.2)|$)", "77.125", rows[i])] + rows[i + 1 :]
     return [*rows[:i], rows[i + 1], rows[i], *rows[i + 2 :]]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SkipValidation
 
@@ -21,6 +21,10 @@ from battery_lab.market.interfaces import CacheableMarket, Market
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.observation_set import ObservationSet
 from battery_lab.rewards.weighted_terms import Shaping
+
+if TYPE_CHECKING:
+    from battery_lab.envs.battery.price_data_check import PriceDataCheck
+    from battery_lab.envs.data_check_interface import Option
 
 BIDS = "bids"
 
@@ -133,3 +137,12 @@ class BatteryMarket:
         if self.skip_last_days:
             series = series.rows(0, max(0, len(series) - self.skip_last_days * series.intervals_per_day))
         return series
+
+    def check_data(
+        self, path: str, options: Mapping[str, Option], chosen: str | None, given: Mapping[str, Any]
+    ) -> PriceDataCheck:
+        """Find the market that reads price files, and describe them; see ``DataCheckingEnvironment``."""
+        # Trials need none of it.
+        from battery_lab.envs.battery.price_data_check import check_prices
+
+        return check_prices(self, path, options, chosen, given)

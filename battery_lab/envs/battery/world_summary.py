@@ -8,6 +8,7 @@ import numpy as np
 
 from battery_lab.envs.battery.dispatch_result import cap_labels
 from battery_lab.envs.battery.physics import Battery
+from battery_lab.envs.battery.short_history import history_notes
 from battery_lab.envs.battery.time_split import TimeSplit
 from battery_lab.envs.interfaces import Metric
 from battery_lab.market.future_values import PRICE, is_known_ahead, publication
@@ -69,10 +70,11 @@ def summarize(
         known = f"known {publication(series, PRICE)}{cleared}"
     caps = caps_in_words(battery)
     forecasts = _forecasts(series)
+    notes = [*series.notes, *history_notes(series, split)]
     return {
         "Market": f"{series.name}, {len(series):,} intervals of {60 * series.interval_h:g} minutes",
         "Missing prices": _missing(series, split),
-        **({"Notes on the prices": "; ".join(series.notes)} if series.notes else {}),
+        **({"Notes on the prices": "; ".join(notes)} if notes else {}),
         "Training period": _stretch(series, 0, split.train_end),
         **{f"{period.capitalize()} period": _stretch(series, *rows) for period, rows in split.periods.items()},
         "Battery": f"{battery.power_mw:g} MW, {battery.capacity_mwh:g} MWh, round trip "
@@ -96,9 +98,10 @@ def missing_counts(series: MarketSeries, split: TimeSplit) -> dict[str, float]:
 
 
 def data_notes(series: MarketSeries, split: TimeSplit) -> Sequence[str]:
-    """Return what is missing or looks wrong in the prices, one sentence each; none if nothing does."""
+    """Return what is missing, looks wrong or is too short in the prices, one sentence each; none if nothing is."""
     is_missing = series.is_filled.any() or series.gap.any()
-    return [*([f"Missing prices: {_missing(series, split)}"] if is_missing else []), *series.notes]
+    missing = [f"Missing prices: {_missing(series, split)}"] if is_missing else []
+    return [*missing, *series.notes, *history_notes(series, split)]
 
 
 def _missing(series: MarketSeries, split: TimeSplit) -> str:
