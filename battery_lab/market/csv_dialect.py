@@ -102,7 +102,7 @@ def is_content(row: Sequence[str]) -> bool:
 def header_line(rows: Sequence[Sequence[str]]) -> int | None:
     """Return the place of the header in the first rows of a table; None if no row has content.
 
-    The header is the first row that has as many cells as most rows, at least two of them with content, and names only:
+    The header is the first row that has as many cells as most rows, content beyond its first cell, and names only:
     no cell begins as a number or a stamp does. If there is none, it is the first row with as many cells as most, or the
     first one with content. Rows before it are titles, comments, or pairs of a name and a value.
     """
@@ -114,7 +114,7 @@ def header_line(rows: Sequence[Sequence[str]]) -> int | None:
         return next(i for i in content if rows[i][0].strip() in ("I", "H"))
     widths = Counter(len(rows[i]) for i in content)
     width = max(widths, key=lambda size: (widths[size], size))
-    table = [i for i in content if len(rows[i]) == width and sum(bool(cell.strip()) for cell in rows[i]) > 1]
+    table = [i for i in content if len(rows[i]) == width and not _is_title(rows[i])]
     for i in table[: MOST_KEY_LINES + 1]:
         if not any(STARTS_A_VALUE.match(cell) for cell in rows[i]):
             return i
@@ -122,7 +122,12 @@ def header_line(rows: Sequence[Sequence[str]]) -> int | None:
             break
     # A header of other width than the rows is an error of its own.
     first = content[0]
-    return table[0] if table and sum(bool(cell.strip()) for cell in rows[first]) == 1 < len(rows[table[0]]) else first
+    return table[0] if table and _is_title(rows[first]) and width > 1 else first
+
+
+def _is_title(row: Sequence[str]) -> bool:
+    """Return whether only the first cell of a row has content; the first column of a table may have no name."""
+    return not any(cell.strip() for cell in row[1:])
 
 
 def _encoding(file: Path, sample: bytes, whole: bool) -> str:

@@ -37,10 +37,10 @@ def only_data(
 ) -> pd.DataFrame:
     """Return the rows of a table that are data; the others are counted in the notes.
 
-    Left out are: rows without content; rows that begin with ``#`` or two backslashes; rows equal to the header, or to
-    a line before it; AEMO's ``C,END OF REPORT`` rows; in files whose first cell says the kind of row (C/I/D and
-    C/H/D/T), all but D; and the last rows if they begin with a word such as *End of* or *Total* and have at most two
-    cells with content, of three or more.
+    Left out are: rows without content; rows that begin with two backslashes, and those that begin with ``#`` unless all
+    of their cells have content; rows equal to the header, or to a line before it; AEMO's ``C,END OF REPORT`` rows; in
+    files whose first cell says the kind of row (C/I/D and C/H/D/T), all but D; and the last rows if they begin with a
+    word such as *End of* or *Total* and have at most two cells with content, of three or more.
 
     Args:
         file: the file, for the notes.
@@ -76,7 +76,9 @@ def _other_rows(file: Path, table: pd.DataFrame, dialect: Dialect, is_start: boo
     first = table.iloc[:, 0].str.strip()
     comment = first.str[:1].isin(["#", "\\"]).to_numpy(bool, copy=True)
     for i in np.flatnonzero(comment):
-        comment[i] = COMMENT.match(first.iloc[i]) is not None
+        # A name in a row may begin with #.
+        is_row = first.iloc[i].startswith("#") and all(_cells(table, int(i)))
+        comment[i] = COMMENT.match(first.iloc[i]) is not None and not is_row
     if comment.sum() > len(table) / 2:
         comment = _none(table)
     for row in dialect.preamble:

@@ -91,4 +91,5 @@ def current_reading() -> Reading:
 
 def _files(names: Mapping[str, None]) -> str:
     first = next(iter(names))
-    return first if len(names) == 1 else f"{first} and {len(names) - 1:,} more files"
+    more = len(names) - 1
+    return f"{first} and {more:,} more file{'s' if more > 1 else ''}" if more else first

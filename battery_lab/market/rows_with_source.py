@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from battery_lab.common.errors import DataError
 
+# A cell of a damaged file may have millions of letters.
+MOST_LETTERS = 600
+
 
 def row_error(file: Path, row: int, problem: str, remedy: str) -> DataError:
     """Return the error for one row of a file.
@@ -22,7 +25,8 @@ def row_error(file: Path, row: int, problem: str, remedy: str) -> DataError:
         problem: what is wrong with the row.
         remedy: what to do, as a sentence.
     """
-    return DataError(f"{file}, row {row}: {problem}. {remedy}")
+    shown = problem if len(problem) <= MOST_LETTERS else f"{problem[:MOST_LETTERS]}..."
+    return DataError(f"{file}, row {row}: {shown}. {remedy}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,8 +25,8 @@ from battery_lab.market.vintage_files import read_vintages, vintage_files
 
 EXAMPLE = "2024-01-31 00:05:00, 2024-01-31T00:05Z or 2024-01-31T00:05+01:00"
 StampColumns = Annotated[tuple[str, str], Rule("the columns of the date and of the hour")]
-# The name of an index without a name in a Parquet file.
-UNNAMED_INDEX = "__index_level_0__"
+# The names of an index without a name, in a Parquet file and in a CSV file.
+UNNAMED = {"__index_level_0__", "Unnamed: 0"}
 RESERVED = ("file", "row", "stamp", "price")
 
 
@@ -147,13 +147,15 @@ class TableMarket(FileMarket):
 
     def _column(self, file: Path, table: pd.DataFrame, field: str, name: str) -> pd.Series:
         names = list(map(str, table.columns))
-        if (column := find_column(names, name)) is None and field == "market.timestamp" and UNNAMED_INDEX in names:
-            column = UNNAMED_INDEX
+        if (column := find_column(names, name)) is None and field == "market.timestamp" and UNNAMED & set(names):
+            column = next(iter(UNNAMED & set(names)))
             current_reading().note(file, "its index, which has no name, is the time stamp")
         if column is None:
             raise no_column_error(file, table, [repr(name)], f"Set the name of the column with {field}=...")
+        if column in UNNAMED:
+            return table[column]
         check_unique(file, table, column)
-        if column not in (name, UNNAMED_INDEX):
+        if column != name:
             check_unique(file, table, column, plain)
             current_reading().note(file, f"the column {column!r} is used for {name!r}")
         return table[column]

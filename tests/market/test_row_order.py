@@ -22,7 +22,7 @@ def test_newest_first_files_are_turned_round(tmp_path: Path) -> None:
     files.write(tmp_path / "b.csv", files.AEMO_HEADER, rows[10:][::-1])
     series = files.read("aemo", tmp_path)
     assert series.price.tolist() == PRICES
-    assert series.notes == ("a.csv and 1 more files: newest rows first, which are turned round",)
+    assert series.notes == ("a.csv and 1 more file: newest rows first, which are turned round",)
 
 
 def test_a_newest_first_file_keeps_the_passes_of_the_repeated_hour_apart(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_lines_before_the_header_are_left_out(tmp_path: Path, before: list[str],
         ("# a comment", "comments and titles (1)"),
         ("# a comment, with, more, commas, than, a, row", "comments and titles (1)"),
         (r"\\ a comment", "comments and titles (1)"),
-        ("#2024-01-01 03:00,99,x", "comments and titles (1)"),
+        ("#2024-01-01 03:00,99,", "comments and titles (1)"),
         ("timestamp,price,note", "repeated headers (1)"),
         (" Timestamp,PRICE,note ", "repeated headers (1)"),
         ("\ufefftimestamp,price,note", "repeated headers (1)"),
@@ -94,6 +94,7 @@ def test_last_lines_of_words_are_left_out(tmp_path: Path, last: list[str]) -> No
         ("Zone 5", "row 10: the time stamp is 'Zone 5'"),
         ("Total,36.0,x", "row 10: the time stamp is 'Total'"),  # as many cells as a row
         ("#N/A,5,x", "row 10: the time stamp is '#N/A'"),
+        ("#2024-01-01 08:00,5,x", "row 10: the time stamp is '#2024-01-01 08:00'"),
         ("D,5,x", "row 10: the time stamp is 'D'"),
         ("C,5,x", "row 10: the time stamp is 'C'"),
     ],
@@ -160,3 +161,17 @@ def test_names_in_any_case_and_blanks_are_found_and_noted(tmp_path: Path) -> Non
 def test_columns_of_numbers_as_names_are_a_header(tmp_path: Path) -> None:
     file = files.write(tmp_path / "x.csv", "timestamp,51217,51218", [row.replace("x", "7") for row in ROWS])
     assert files.read("table", file, price="51218", **BERLIN).price.tolist() == [7] * 8
+
+
+def test_names_that_begin_with_a_hash_are_data(tmp_path: Path) -> None:
+    rows = [f"{name},{row}" for row in ROWS for name in ("#A", "B", "C")]
+    file = files.write(tmp_path / "x.csv", "node,timestamp,price,note", rows)
+    series = files.read("table", file, where={"node": "#A"}, **BERLIN)
+    assert series.price.tolist() == [h + 0.5 for h in range(8)]
+
+
+def test_a_first_column_without_a_name_holds_the_stamps(tmp_path: Path) -> None:
+    for header, rows in ((",price,note", ROWS), (",price", [row.removesuffix(",x") for row in ROWS])):
+        series = files.read("table", files.write(tmp_path / "x.csv", header, rows), **BERLIN)
+        assert series.price.tolist() == [h + 0.5 for h in range(8)]
+        assert "x.csv: its index, which has no name, is the time stamp" in series.notes
