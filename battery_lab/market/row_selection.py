@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from battery_lab.common.errors import DataError
+from battery_lab.common.errors import DataError, shorten
 from battery_lab.market.rows_with_source import row_error
 
 
@@ -40,6 +40,6 @@ def mixed_selection_error(file: Path, row: int, field: str, names: Sequence[str]
 
 
 def join_names(names: Sequence[str]) -> str:
-    """Return names as text, at most the first twelve."""
-    shown = ", ".join(str(name) or "(empty)" for name in names[:12])
+    """Return names as text, at most the first twelve; a damaged file may have long ones."""
+    shown = ", ".join(shorten(str(name), 60) or "(empty)" for name in names[:12])
     return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
