@@ -45,6 +45,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--commands", type=int, default=10_000, help="number of commands")
+    parser.add_argument("--first", type=int, default=0, help="number of the first command, to continue an earlier run")
     parser.add_argument("--seed", type=int, default=0, help="seed of all commands")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--memory-gb", type=float, default=6.0, help="memory that a worker may allocate")
@@ -88,7 +89,7 @@ class _Worker:
 
     def __init__(self, chosen: argparse.Namespace, place: int, home: Path) -> None:
         self._chosen, self._place, self._home = chosen, place, home
-        self._next, self._read, self.current = place, 0, dict[str, Any]()
+        self._next, self._read, self.current = chosen.first + place, 0, dict[str, Any]()
         self._start()
 
     def _start(self) -> None:
@@ -156,7 +157,7 @@ def _lead(chosen: argparse.Namespace) -> int:
     counts, wrong, started = Counter[str](), 0, time.monotonic()
     chosen.log.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, chosen.log.open("w") as log:
-        workers = [_Worker(chosen, place, Path(home)) for place in range(min(chosen.workers, chosen.commands))]
+        workers = [_Worker(chosen, place, Path(home)) for place in range(chosen.workers)]
         try:
             while not all(worker.done for worker in workers):
                 for outcome in (outcome for worker in workers for outcome in worker.outcomes()):

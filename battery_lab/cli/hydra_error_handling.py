@@ -62,7 +62,7 @@ def hydra_errors_explained(arguments: Sequence[str]) -> Iterator[None]:
         # An interpolation that fails has a message of its own; see ``exit_message``.
         if not _raised_by_hydra(error) or isinstance(error, InterpolationResolutionError | LabError | OSError):
             raise
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = " ".join(f"{type(error).__name__}: {error}".replace("NoneType", "null").split())
         raise ConfigError(
             f"Hydra cannot read the command {shorten(shlex.join(arguments))} ({shorten(reason)}): correct or leave out "
             "the argument that it names"

@@ -174,7 +174,7 @@ def import_target(path: str, name: str) -> Any:
     try:
         with quiet_imports():
             target = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # TypeError: a name that starts with a dot
         raise ConfigError(f"{path}.{TARGET}={name} cannot be imported: {error}. Is its folder on PYTHONPATH?") from None
     if not (isinstance(target, type) and dataclasses.is_dataclass(target)):
         raise ConfigError(f"{path}.{TARGET}={name} must name a dataclass, so that its options can be checked")

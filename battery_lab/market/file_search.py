@@ -95,7 +95,7 @@ def _sheets_of(file: Path) -> list[Path]:
 
 def _checked(files: list[Path], suffixes: Sequence[str]) -> list[Path]:
     for file in files:
-        if not _ends(file, suffixes) or _ends(file, UNREADABLE_SUFFIXES):
+        if not _ends(file, suffixes) or _ends(file, _unreadable(suffixes)):
             raise DataError(f"{file} is no file that ends in {', '.join(suffixes)}. Unpack archives, or export to CSV")
     return files
 
@@ -129,7 +129,12 @@ def _check_complete(path: str, folder: Path, files: Sequence[Path], suffixes: Se
 def _is_read(file: Path, suffixes: Sequence[str]) -> bool:
     """Return whether a file of a folder or an archive is read."""
     hidden = any(_is_hidden(part) for part in (file.name, file.parent.name))
-    return not hidden and _ends(file, suffixes) and not _ends(file, UNREADABLE_SUFFIXES) and _holds_table(file)
+    return not hidden and _ends(file, suffixes) and not _ends(file, _unreadable(suffixes)) and _holds_table(file)
+
+
+def _unreadable(suffixes: Sequence[str]) -> list[str]:
+    """Return the endings of files that no market reads, or this one not."""
+    return [ending for ending in UNREADABLE_SUFFIXES if ending not in suffixes]
 
 
 def _is_hidden(name: str) -> bool:

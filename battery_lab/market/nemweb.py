@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from battery_lab.common.errors import DataError
 from battery_lab.common.validated_options import options
 from battery_lab.market.aemo import LOCAL_TIME, NEM_TIME, floor_and_cap
+from battery_lab.market.archives import open_file
 from battery_lab.market.cell_numbers import to_numbers
 from battery_lab.market.file_market_base import FileMarket
 from battery_lab.market.market_option_types import Name
 from battery_lab.market.price_files import HEADER, PARQUET_SUFFIXES, named_columns, plain, read_file
 from battery_lab.market.price_plausibility import Range
+from battery_lab.market.reading_context import current_reading
 from battery_lab.market.record_rows import Table, read_tables
 from battery_lab.market.report_text import split_line, text_lines
 from battery_lab.market.row_selection import join_names
@@ -116,6 +118,10 @@ class NemwebMarket(FileMarket):
         prices = [table for table in tables if table.name in PRICE_TABLES and table.lines]
         if not prices:
             raise _no_prices_error(file, tables)
+        reading = current_reading()
+        if reading.where or reading.newest_by:
+            problem = "market.where and market.newest_by do not choose rows of AEMO's reports"
+            raise DataError(f"{file}: {problem}. Use market.region and market.product")
         forecasts = sorted({table.title for table in tables if _is_forecast(table)})
         if forecasts:
             notes.append(f"{file.name}: the tables {', '.join(forecasts)} are forecasts, and were left out")
@@ -199,7 +205,8 @@ def _plain_cells(file: Path, product: str) -> list[Cells]:
 def _feather(file: Path) -> pd.DataFrame:
     """Return a Feather file in the form of ``read_file``."""
     try:
-        table = feather.read_table(file).to_pandas(ignore_metadata=True)
+        with open_file(file) as stream:
+            table = feather.read_table(pa.BufferReader(stream.read())).to_pandas(ignore_metadata=True)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{file} cannot be read: {error}. Write the file again") from error
     table.attrs[HEADER] = [str(name) for name in table.columns]

@@ -15,7 +15,7 @@ import pandas as pd
 
 from battery_lab.common.errors import DataError
 from battery_lab.market.price_files import HEADER
-from battery_lab.market.report_text import PREAMBLE, read_lines, split_line, text_lines
+from battery_lab.market.report_text import PREAMBLE, read_lines, selected_rows, split_line, text_lines
 from battery_lab.market.rows_with_source import row_error
 
 END = "END OF REPORT"
@@ -153,7 +153,7 @@ def read_trailed(file: Path, kind: str) -> pd.DataFrame:
         raise row_error(file, rows[-1], problem, AGAIN)
     table = read_lines(file, lines, rows, ",", header)
     table.attrs |= {HEADER: header, PREAMBLE: comments}
-    return table
+    return selected_rows(file, table)
 
 
 def _check_trailer(file: Path, number: int, line: str, rows: int) -> None:

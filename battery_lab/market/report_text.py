@@ -15,6 +15,7 @@ import pandas as pd
 from battery_lab.common.errors import DataError
 from battery_lab.market.archives import open_file
 from battery_lab.market.price_files import HEADER, plain
+from battery_lab.market.row_selection import keep_versions, keep_where
 from battery_lab.market.rows_with_source import row_error
 
 PREAMBLE, SEPARATOR = "preamble", "separator"
@@ -72,8 +73,15 @@ def read_below(file: Path, is_header: Callable[[Sequence[str]], bool], kind: str
                 rows = range(i + 2, len(lines) + 1)
                 table = read_lines(file, lines[i + 1 :], rows, separator, header)
                 table.attrs |= {HEADER: header, PREAMBLE: lines[:i], SEPARATOR: separator}
-                return table[table.iloc[:, 0].str.strip() != ""]
+                return selected_rows(file, table[table.iloc[:, 0].str.strip() != ""])
     raise DataError(f"{file}: no row is the header of its table. market.path must name {kind}")
+
+
+def selected_rows(file: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table that ``market.where`` selects, and keep their column ``market.newest_by``."""
+    table = keep_where(file, table)
+    keep_versions(file, table)
+    return table
 
 
 def decimal_points(file: Path, rows: pd.Series, cells: pd.Series, separator: str) -> pd.Series:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from battery_lab.common.errors import DataError
+from battery_lab.common.errors import DataError, shorten
 from battery_lab.market.rows_with_source import row_error
 
 # Keys of a table's attrs: the names of its columns as the file has them, and the row of the header.
@@ -22,8 +22,8 @@ def plain(name: str) -> str:
 
 
 def join_names(names: Sequence[str]) -> str:
-    """Return names as text, at most the first twelve."""
-    shown = ", ".join(str(name) or "(empty)" for name in names[:MOST_NAMES])
+    """Return names as text, at most the first twelve; a damaged file may have long ones."""
+    shown = ", ".join(shorten(str(name), 60) or "(empty)" for name in names[:MOST_NAMES])
     return shown + (f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else "")
 
 

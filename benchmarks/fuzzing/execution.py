@@ -177,6 +177,11 @@ def _restore_environment(before: Mapping[str, str]) -> None:
     os.environ.update(before)
 
 
+def _words(argument: str) -> list[str]:
+    """Return what of an argument a message may name; of a long value, its start is enough."""
+    return [argument or repr(argument), *(word[:50] for word in WORD.findall(argument))]
+
+
 def classify(status: int, err: str, arguments: tuple[str, ...]) -> Outcome:
     """Return how a command ended that raised nothing.
 
@@ -200,7 +205,7 @@ def classify(status: int, err: str, arguments: tuple[str, ...]) -> Outcome:
         return Outcome("unclear", f"it shows {internal[0]!r}\n{text}")
     if len(message) > LONGEST + 2 * sum(map(len, arguments)):
         return Outcome("unclear", f"it has {len(message)} characters\n{text}")
-    words = {word for argument in arguments for word in [argument or repr(argument), *WORD.findall(argument)]}
+    words = {word for argument in arguments for word in _words(argument)}
     missing = re.search(r"\w+=<", message)
     if not missing and not any(word and word in message for word in words):
         return Outcome("unclear", f"it names nothing of the command\n{text}")
