@@ -1,4 +1,4 @@
-"""Hide optional imports: tensorboardX is imported without the clients of cloud storage, which a trial does not use."""
+"""Hide optional imports: tensorboardX and numba are imported without packages that a trial does not use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 # Module -> modules that it imports only if they are installed, for what the lab does not do: storing TensorBoard files
-# on S3 or Google's cloud.
-OPTIONAL = {"tensorboardX.record_writer": ("boto3", "google.cloud")}
+# on S3 or Google's cloud, and convolutions by BLAS in compiled code. Matrix products in compiled code import SciPy when
+# they are compiled.
+OPTIONAL = {"tensorboardX.record_writer": ("boto3", "google.cloud"), "numba.np.arraymath": ("scipy.linalg",)}
 
 
 def import_lean() -> None:

@@ -30,6 +30,12 @@ def test_torch_is_imported_in_full():
     assert run(code) == "[1.0, 1.0, 1.0] [6.0, 6.0, 6.0]"
 
 
+def test_compiled_code_can_still_multiply_matrices():
+    pytest.importorskip("scipy")
+    code = "import numba, numpy as np; print(numba.njit(lambda a, b: np.dot(a, b))(np.eye(2) * 2, np.ones(2)).tolist())"
+    assert run(code) == "[2.0, 2.0]"
+
+
 @pytest.mark.parametrize("module", OPTIONAL)
 def test_a_module_works_without_its_optional_ones(module):
     hidden = OPTIONAL[module]
