@@ -27,6 +27,8 @@ FORMATS = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M")
 QUARTER, HOUR_S = 15, 3600  # minutes, seconds
 # A same-day file forecasts two and a half hours ahead, in steps of 15 minutes.
 FORECASTS = 10
+# Files of which a copy is known have three.
+USUAL_FORECASTS = 3
 DAY_AHEAD = "damlbmp"  # in the names of day-ahead files
 DAY = 1440  # minutes
 COLUMNS = {"text": ("Time Stamp",), "zone": ("Name",), "price": ("LBMP ($/MWHr)", "LBMP ($/MWh)", "LBMP")}
@@ -145,7 +147,7 @@ def _forecasts(minutes: NDArray[np.int64], rows: int) -> list[_Stretch]:
 
     Forecasts are 15 minutes apart, on quarters of an hour, and at most ``FORECASTS``. After them, the file ends or has
     a break, as it was downloaded then. The price before the first of them may lie on a quarter, too: it looks like a
-    forecast, and counts as one. A stretch up to midnight, or one that prices follow at once, may as well be of
+    forecast, and counts as one, unless the usual number of forecasts follows. A stretch up to midnight, or one that prices follow at once, may as well be of
     prices between which others are missing. So may two stamps alone, which count as forecasts at the end of a file that
     does not reach midnight only.
     """
@@ -164,6 +166,8 @@ def _forecasts(minutes: NDArray[np.int64], rows: int) -> list[_Stretch]:
 def _stretch(minutes: NDArray[np.int64], steps: NDArray[np.int64], first: int, end: int) -> _Stretch | None:
     """Return stamps ``first`` to before ``end``, which are 15 minutes apart, if they look like those of forecasts."""
     may_begin_with_price = first > 0 and steps[first - 1] == 5
+    if may_begin_with_price and end - first == USUAL_FORECASTS + 1:
+        first += 1
     is_last, is_midnight = end == len(minutes), minutes[end - 1] % DAY == 0
     if end - first - may_begin_with_price > FORECASTS:
         return None

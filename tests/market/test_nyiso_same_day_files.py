@@ -60,6 +60,17 @@ def test_a_price_on_a_quarter_before_forecasts_may_be_one_and_is_dropped_too(tmp
     assert f"rows 151 to {151 + count}, stamped 2024-06-04 12:30:00" in series.notes[0]
 
 
+def test_a_price_on_a_quarter_before_three_forecasts_is_one(tmp_path: Path) -> None:
+    series = files.read("nyiso", same_day(tmp_path, 150, 3))
+    assert len(series) == 150 and series.price.max() < 100
+    assert "rows 152 to 154, stamped 2024-06-04 12:45:00" in series.notes[0]
+
+
+def test_three_stamps_that_follow_a_price_at_once_are_all_forecasts(tmp_path: Path) -> None:
+    series = files.read("nyiso", stamped(tmp_path, (at(5), 149, 5, 30.0), (at(750), 3, 15, 999.0)))
+    assert (len(series), series.price.max()) == (149, 30)
+
+
 @pytest.mark.parametrize("first", [755, 765, 795])
 def test_forecasts_that_begin_long_after_the_last_price_are_dropped(tmp_path: Path, first: int) -> None:
     quarter = at(-(-first // 15) * 15)
@@ -114,7 +125,7 @@ def test_forecasts_are_dropped_in_every_zone_and_in_a_folder(tmp_path: Path) -> 
     both = [row for pairs in (rows, tail) for pair in zip(*pairs, strict=True) for row in pair]
     files.write(tmp_path / "20240604realtime_zone.csv", files.NYISO_HEADER, both)
     series = files.read("nyiso", tmp_path, zone="N.Y.C.", gaps="fill")
-    assert (len(series), series.price.max()) == (288 + 149, 30)
+    assert (len(series), series.price.max()) == (288 + 150, 30)
 
 
 def test_a_file_of_forecasts_alone_has_no_prices(tmp_path: Path) -> None:
