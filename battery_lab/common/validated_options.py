@@ -21,10 +21,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, dataclass_transform, get_args, get_origin
 
-from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from battery_lab.common.errors import ConfigError
 
@@ -57,14 +56,18 @@ class Highest:
 
     bound: int
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
         """Return the schema of the type, with the bound checked after all its other rules."""
-        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+        return AfterValidator(self._checked).__get_pydantic_core_schema__(source, handler)
 
     def _checked(self, value: Any) -> Any:
         if value > self.bound:
-            raise PydanticCustomError("at_most", "must be at most {bound}", {"bound": f"{self.bound:,}"})
+            raise _HighestError(f"at most {self.bound:,}")
         return value
+
+
+class _HighestError(ValueError):
+    """A value beyond ``Highest``; its text is the rule."""
 
 
 class Secret:
@@ -147,6 +150,8 @@ def config_error(cls: type, path: str, values: dict[str, Any], error: Validation
         close = difflib.get_close_matches(name, fields, n=1)
         hint = f"; did you mean {path}.{close[0]}?" if close else ""
         return ConfigError(f"{place} is not an option of {cls.__name__}, which has {', '.join(sorted(fields))}{hint}")
+    if isinstance(raised, _HighestError) and name in fields:
+        return ConfigError(f"{place} must be {raised}{_unit(fields[name])}, got {values[name]!r}")
     worded = name in fields and any(isinstance(item, Rule) for item in _unfold(fields[name])[1])
     if not name or (raised is not None and not worded):
         return ConfigError(f"{place}: {raised or first['msg']}, got {first['input']!r}")
