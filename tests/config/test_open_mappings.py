@@ -103,7 +103,7 @@ def test_a_misspelt_option_is_still_refused_with_what_was_meant(override, meant)
 
 def test_the_keys_of_a_mapping_are_checked_by_its_option():
     config = compose([*TABLE, "market.columns={demand_mw: load}", "market.lead_h={demand: 12}"])
-    with pytest.raises(ConfigError, match=r"market\.lead_h must name columns of market\.columns.*got 'demand'"):
+    with pytest.raises(ConfigError, match=r"market\.lead_h must name price or columns.*got 'demand'"):
         build_part(config, "market")
 
 
