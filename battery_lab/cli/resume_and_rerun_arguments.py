@@ -59,6 +59,9 @@ def _flags_first(arguments: list[str]) -> list[str]:
     if given.config_dir and not Path(given.config_dir).is_dir():
         raise ConfigError(f"--config-dir {given.config_dir}: no such folder, seen from {Path.cwd()}")
     overrides = [*given.overrides, *unknown]
+    for override in overrides:
+        if override.lstrip("+~").startswith("="):
+            raise ConfigError(f"{override!r} cannot be read: a key is missing before the =, as in seed=1")
     check_ranges(overrides)
     check_groups(overrides, sweep=given.multirun or any(group_of(override) in MAY_SWEEP for override in overrides))
     check_one_each(overrides)

@@ -27,7 +27,8 @@ NO_EFFECT_ON_RESULTS = re.compile(
 
 def is_group(override: str) -> bool:
     """Return whether an override chooses an option of a group rather than a value."""
-    return "=" in override and "." not in group_of(override) and (conf_dir() / group_of(override)).is_dir()
+    group = group_of(override)
+    return "=" in override and "." not in group and group != "" and (conf_dir() / group).is_dir()
 
 
 def group_of(override: str) -> str:

@@ -287,7 +287,17 @@ def draw_subcommand(random: Random, places: Places) -> Command:
     if first and random.random() < 0.2:
         first[-1] = misspelt(random, first[-1])
     arguments = [
-        *("run=nowhere", "run=", "nowhere", "model=x", f"model={places.home}", "port=x", "port=70000", "-h", "--help"),
+        *(
+            "run=nowhere",
+            "run=",
+            "nowhere",
+            "model=nowhere",
+            f"model={places.home}",
+            "port=x",
+            "port=70000",
+            "-h",
+            "--help",
+        ),
         *(
             "host=x",
             "port=-1",

@@ -21,7 +21,7 @@ from benchmarks.fuzzing.option_paths import groups, option_paths
 from benchmarks.fuzzing.quick_composition import quick_composition
 
 ROOT = Path(__file__).parents[2]
-VALUES, SUBCOMMANDS = 100, 120
+VALUES, SUBCOMMANDS = 60, 160
 
 
 @pytest.fixture(scope="module")
