@@ -169,6 +169,7 @@ ADDED_OPTIONS: dict[str, dict[str, object]] = {
     "battery_lab.market.caiso.CaisoMarket": {"price_floor": -150.0, "price_cap": 1000.0} | DAY_AHEAD | READING_OPTIONS,
     "battery_lab.market.ercot.ErcotMarket": {"price_floor": -250.0, "price_cap": 2000.0} | DAY_AHEAD | READING_OPTIONS,
     "battery_lab.market.nyiso.NyisoMarket": {"price_floor": -1000.0, "price_cap": 1000.0} | DAY_AHEAD | READING_OPTIONS,
+    "battery_lab.market.synthetic.SyntheticMarket": {"vintages": False, "forecaster": None},
     "battery_lab.market.table.TableMarket": {
         "price_floor": None,
         "price_cap": None,
@@ -188,6 +189,7 @@ ACCEPTING_OPTIONS: dict[str, tuple[str, ...]] = {
 }
 # Class -> options that have an effect only if another option has a value: option -> (other option, its value).
 CONDITIONAL_OPTIONS: dict[str, dict[str, tuple[str, object]]] = {
+    "battery_lab.market.synthetic.SyntheticMarket": {"forecaster": ("vintages", True)},
     "battery_lab.envs.battery.environment.BatteryMarket": {"bid_levels": ("actions", "bids")},
 }
 ORIGINAL_MODULES = {new: old for old, new in MODULES.items()}

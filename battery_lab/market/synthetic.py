@@ -7,17 +7,19 @@ spikes occur when plants run short, and plunges when there is a surplus.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Int, Unit, options
+from battery_lab.market.forecast_vintages import ForecastVintages
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.series_cache import cache_key, cached
-from battery_lab.market.synthetic_bursts import Plunges, Spikes
+from battery_lab.market.synthetic_bursts import Bursts, Plunges, Spikes
 from battery_lab.market.synthetic_drivers import (
     ISSUED_H,
     ISSUED_STEPS,
@@ -33,36 +35,17 @@ from battery_lab.market.synthetic_drivers import (
     Weather,
     fading,
 )
+from battery_lab.market.synthetic_forecaster import Forecaster
+from battery_lab.market.synthetic_noise import DRIVERS, draw_forecast_noise, draw_noise
 from battery_lab.market.synthetic_supply_curve import Supply
+from battery_lab.market.synthetic_vintages import BEYOND_STEPS, Outlook, p5min, predispatch
 from battery_lab.market.synthetic_year_factors import Regime
 
 TIME_ZONE = "Etc/GMT-10"
 UTC_OFFSET = np.timedelta64(10, "h")
 SETTLE_DAYS = 60  # duration of the transition to a new year's regime
-DRIVERS = ("temperature", "cloud", "wind")
-SHOCKS = ("flicker", "demand", "outage", "neighbour", "bid", "jump", "quote", "forecast")
 # Gauss-Hermite nodes and weights of a standard normal distribution, for means over the forecaster's uncertainty.
 UNSURE = ((-(3**0.5), 1 / 6), (0.0, 2 / 3), (3**0.5, 1 / 6))
-
-
-def draw_noise(seed: int, steps: int) -> dict[str, Array]:
-    """Return all random numbers of a market: (steps,) arrays by name.
-
-    Each name has a separate generator, so that a longer market begins with the numbers of a shorter one. Noise whose
-    name ends in ``_news`` is known ISSUED_STEPS before its step; other noise is known at its step.
-    """
-    names = [f"{name}_{part}" for name in DRIVERS for part in ("news", "surprise")] + list(SHOCKS)
-    names += [f"{group}_{part}" for group in (Spikes.group, Plunges.group) for part in ("chance", "size", "wobble")]
-    noise = {}
-    for key, name in enumerate(names):
-        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(key,))))
-        if name.endswith("_chance"):
-            noise[name] = generator.random(steps)
-        elif name.endswith("_size"):
-            noise[name] = generator.standard_exponential(steps)
-        else:
-            noise[name] = generator.standard_normal(steps)
-    return noise
 
 
 @options("market.forecast")
@@ -112,6 +95,8 @@ class SyntheticMarket:
         spikes: bursts upward.
         plunges: bursts downward.
         forecast: the quality of the forecast column.
+        vintages: whether the market also issues the forecasts ``p5min`` and ``predispatch``; see docs/market.md.
+        forecaster: how these err; None in trials of versions that had none.
     """
 
     seed: Annotated[Int, Field(ge=0, lt=2**63)]
@@ -128,13 +113,25 @@ class SyntheticMarket:
     spikes: Spikes
     plunges: Plunges
     forecast: Forecast
+    vintages: bool
+    forecaster: Forecaster | None
+
+    def __post_init__(self) -> None:
+        given = not self.vintages or self.forecaster is not None
+        require(given, "market.forecaster", "must be given with market.vintages=true", self.forecaster)
 
     def load(self) -> MarketSeries:
         """Return the series: price, ``demand_mw``, ``temperature_c``, and ``price_forecast`` one day ahead.
 
-        The clock is UTC+10 all year, as in the Australian market, so no hour is missing or repeated.
+        The clock is UTC+10 all year, as in the Australian market, so no hour is missing or repeated. With ``vintages``,
+        the series also has the forecasts ``p5min`` and ``predispatch``; all else is the same.
         """
-        return self.simulate(draw_noise(self.seed, len(self._local_steps())))
+        steps = len(self._local_steps())
+        if not self.vintages:
+            return self.simulate(draw_noise(self.seed, steps))
+        noise = draw_noise(self.seed, steps + BEYOND_STEPS)
+        series = self.simulate({name: numbers[:steps] for name, numbers in noise.items()})
+        return replace(series, forecasts=self.forecasts(noise, draw_forecast_noise(self.seed, steps + BEYOND_STEPS)))
 
     def load_cached(self, folder: str) -> MarketSeries:
         """Return the same series as ``load``, from the cache in a folder if options and code have not changed."""
@@ -168,9 +165,45 @@ class SyntheticMarket:
             price_cap=self.price_cap,
         )
 
-    def _local_steps(self) -> NDArray[np.datetime64]:
+    def forecasts(self, noise: Noise, forecast_noise: Noise) -> dict[str, ForecastVintages]:
+        """Return the forecasts of ``market.vintages`` by product.
+
+        Args:
+            noise: as in ``simulate``, with the numbers of BEYOND_STEPS more steps: the last runs reach beyond the
+                series.
+            forecast_noise: as long; ``draw_forecast_noise`` has the names.
+
+        Raises:
+            ValueError: there is no forecaster.
+        """
+        if self.forecaster is None:
+            raise ValueError("the market has no forecaster")
+        steps, local = len(self._local_steps()), self._local_steps(BEYOND_STEPS)
+        state = self._state(LocalTime.of(local), noise)
+        outlook = Outlook(
+            supply=self.supply,
+            fuel=state.fuel,
+            needed_mw=state.needed_mw + self.supply.flows(noise),
+            offers_mw=self.supply.offers(noise),
+            errors=self.forecaster.errors(forecast_noise),
+            bursts=[
+                self.forecaster.view(bursts, rate, bursts.sizes(rate, noise), forecast_noise)
+                for bursts, rate in self._burst_rates(state)
+            ],
+            price_range=(self.price_floor, self.price_cap),
+        )
+        near = outlook._replace(errors=self.forecaster.p5min_errors(outlook.errors))
+        start = local[0] - UTC_OFFSET
+        products = (
+            p5min(near, start, steps, self.interval_minutes // STEP_MINUTES),
+            predispatch(outlook, start, steps),
+        )
+        return {product.name: product for product in products}
+
+    def _local_steps(self, more: int = 0) -> NDArray[np.datetime64]:
         first, end = (np.datetime64(f"{year}-01-01", "s") for year in (self.first_year, self.first_year + self.years))
-        return np.arange(first, end, np.timedelta64(60 * STEP_MINUTES, "s"))
+        step = np.timedelta64(60 * STEP_MINUTES, "s")
+        return np.arange(first, end + more * step, step)
 
     def _means(self, values: Array, decimals: int) -> Array:
         """Return interval means, rounded as operators publish them and so that they are the same on all processors."""
@@ -213,11 +246,15 @@ class SyntheticMarket:
     def _price(self, state: MarketState, noise: Noise) -> Array:
         price = self.supply.offer(state.needed_mw + self.supply.deviation(noise), state.fuel)
         price = price + self.supply.quote * noise["quote"]
-        up = self.spikes.sizes(state.spikes * self.spikes.rate(state.needed_mw), noise)
-        down = self.plunges.sizes(self.plunges.rate(state.needed_mw), noise)
+        up, down = (bursts.sizes(rate, noise) for bursts, rate in self._burst_rates(state))
         price = np.where(up > 0, np.maximum(price, up), price)
         price = np.where(down > 0, np.minimum(price, -down), price)
         return np.clip(price, self.price_floor, self.price_cap)
+
+    def _burst_rates(self, state: MarketState) -> list[tuple[Bursts, Array]]:
+        """Return spikes and plunges, each with the (T,) expected number of new ones per hour."""
+        spikes = state.spikes * self.spikes.rate(state.needed_mw)
+        return [(self.spikes, spikes), (self.plunges, self.plunges.rate(state.needed_mw))]
 
     def _forecast(self, state: MarketState) -> Array:
         """Return the (T,) price expected a day ahead; spikes raise it only by their probability."""

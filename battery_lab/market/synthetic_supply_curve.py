@@ -76,8 +76,15 @@ class Supply:
     def deviation(self, noise: Noise) -> Array:
         """Return the (T,) deviation of flows and offers from expectation, MW."""
         jump = np.where(np.abs(noise["jump"]) > JUMP_BEYOND, noise["jump"], 0.0)
-        hours = self.neighbour_mw * fading(noise["neighbour"], self.neighbour_h)
-        return np.asarray(hours + self.bid_mw * fading(noise["bid"], self.bid_h) + self.jump_mw * jump)
+        return np.asarray(self.flows(noise) + self.offers(noise) + self.jump_mw * jump)
+
+    def flows(self, noise: Noise) -> Array:
+        """Return the (T,) deviation of flows from neighbours from expectation, MW."""
+        return self.neighbour_mw * fading(noise["neighbour"], self.neighbour_h)
+
+    def offers(self, noise: Noise) -> Array:
+        """Return the (T,) deviation of offers that change within the hour, MW."""
+        return self.bid_mw * fading(noise["bid"], self.bid_h)
 
     def offer(self, needed_mw: Array, fuel: Array) -> Array:
         """Return the (T,) price of the last MW that is needed."""

@@ -18,7 +18,8 @@ from battery_lab.baselines.stochastic_dp import StochasticDP
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.market.market_series import MarketSeries
-from battery_lab.market.synthetic import SyntheticMarket, draw_noise
+from battery_lab.market.synthetic import SyntheticMarket
+from battery_lab.market.synthetic_noise import draw_noise
 from battery_lab.planning.perfect_foresight import plan
 from tests.small_batteries_and_series import make_battery
 

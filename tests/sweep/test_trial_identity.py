@@ -87,10 +87,18 @@ def test_prices_of_discrete_bids_count_only_with_bids():
     assert trial_identity(TRIAL | {"env": env | {"bid_levels": 9}}) == trial_identity(TRIAL | {"env": env})
 
 
+def test_how_forecasts_err_counts_only_if_they_are_issued():
+    market = {"_target_": "battery_lab.market.synthetic.SyntheticMarket", "seed": 0}
+    off = market | {"vintages": False, "forecaster": {"slow_mw": 1.0}}
+    assert trial_identity(TRIAL | {"market": off}) == trial_identity(TRIAL | {"market": market})
+    on, other = (off | {"vintages": True, "forecaster": {"slow_mw": mw}} for mw in (1.0, 2.0))
+    assert len({trial_identity(TRIAL | {"market": each}) for each in (off, on, other)}) == 3
+
+
 def test_the_default_trial_has_the_identity_of_a_version_without_added_options():
     now = OmegaConf.to_container(compose([]), resolve=True)
     before = deepcopy(now)
-    for part in [before["env"], before["battery"], before["train"]]:
+    for part in [before["env"], before["battery"], before["market"], before["train"]]:
         for option in (*ADDED_OPTIONS[part["_target_"]],):
             part.pop(option, None)
     assert trial_identity(now) == trial_identity(before)
