@@ -145,11 +145,11 @@ class _Stretch(NamedTuple):
 def _forecasts(minutes: NDArray[np.int64], rows: int) -> list[_Stretch]:
     """Return the stretches of forecasts in a file with (N,) rising stamps, minutes, and a number of rows of a zone.
 
-    Forecasts are 15 minutes apart, on quarters of an hour, and at most ``FORECASTS``. After them, the file ends or has
-    a break, as it was downloaded then. The price before the first of them may lie on a quarter, too: it looks like a
-    forecast, and counts as one, unless the usual number of forecasts follows. A stretch up to midnight, or one that prices follow at once, may as well be of
-    prices between which others are missing. So may two stamps alone, which count as forecasts at the end of a file that
-    does not reach midnight only.
+    Forecasts are 15 minutes apart, on quarters of an hour, and at most ``FORECASTS``. After them, the file ends
+    or has a break, as it was downloaded then. The price before the first of them may lie on a quarter, too: it
+    looks like a forecast, and counts as one, unless the usual number of forecasts follows. A stretch up to
+    midnight, or one that prices follow at once, may as well be of prices between which others are missing. So may
+    two stamps alone, which count as forecasts at the end of a file that does not reach midnight only.
     """
     steps, on_quarter = np.diff(minutes), minutes % QUARTER == 0
     if on_quarter.all():
