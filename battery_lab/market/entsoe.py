@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
-from battery_lab.common.validated_options import Int, options
+from battery_lab.common.validated_options import Highest, Int, options
 from battery_lab.market.cell_numbers import to_numbers
 from battery_lab.market.clock_changes import (
     in_repeated_hour,
@@ -91,7 +91,7 @@ class EntsoeMarket(FileMarket):
     """
 
     area: Annotated[Name, AfterValidator(_plain_area)] | None
-    sequence: Annotated[Int, Field(ge=1)] | None
+    sequence: Annotated[Int, Field(ge=1), Highest(100)] | None
 
     selectors: ClassVar[tuple[str, ...]] = ("area",)
     recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (WEBSITE, LIBRARY)

@@ -157,16 +157,16 @@ def test_files_that_cannot_be_read_as_they_are_end_with_the_reason(lab, tmp_path
     files.write(
         tmp_path / "a.csv",
         files.AEMO_HEADER,
-        [*rows, rows[-1].replace(",TRADE", "0,TRADE"), rows[5].replace("VIC1,", "VIC1,")],
+        [*rows, rows[-1].replace(",TRADE", "0,TRADE"), rows[5].replace(",TRADE", "9,TRADE")],
     )
     output = lab("data", "check", "a.csv", "--json")
     report = json.loads(output.out)
     assert (output.status, report["quality"], report["split"]) == (1, None, None)
-    assert "a.csv, row 578: the interval stamped" in report["problem"]
+    assert "a.csv, row 579: the interval stamped" in report["problem"]
     assert report["rows"]["repeated_intervals"] == 2
     assert report["rows"]["steps_back_in_time"] == 1
     text = lab("data", "check", "a.csv").out
-    assert "  repeated                2 intervals, 0 of them with another price\n" in text
+    assert "  repeated                2 intervals, 1 of them with another price\n" in text
     assert "\nWhat would train on them without this problem\n  battery-lab market=aemo market.path=a.csv\n" in text
 
 

@@ -19,7 +19,7 @@ from tests.small_batteries_and_series import make_battery, make_series, wavy_pri
 DAYS = 28
 OTHERS = {
     "random": RandomDispatch(seed=0),
-    "receding_horizon": RecedingHorizon(horizon_h=24, replan_minutes=30, days=2),
+    "receding_horizon": RecedingHorizon(horizon_h=24, replan_minutes=30, days=2, forecasts=None, latency_h=0.0),
     "stochastic_dp": StochasticDP(quantiles=[0.25, 0.75], days=2),
 }
 
