@@ -23,8 +23,9 @@ from battery_lab.envs.world_cache import WorldSource
 from battery_lab.experiment import experiment
 from battery_lab.experiment.experiment import Experiment
 from benchmarks.fuzzing.files import Places
-from benchmarks.fuzzing.grammar import TINY, TINY_ALGOS, Command, Depth
+from benchmarks.fuzzing.grammar import Command, Depth
 from benchmarks.fuzzing.quick_composition import quick_composition
+from benchmarks.fuzzing.typed_words import TINY, TINY_ALGOS
 
 LIMIT_S = {Depth.BUILD: 60.0, Depth.OPEN: 60.0, Depth.RUN: 150.0}  # of the processor
 # Names of Python that say nothing to a user.

@@ -16,12 +16,13 @@ from omegaconf import OmegaConf
 from battery_lab.config.compose import compose
 from benchmarks.fuzzing.execution import classify, execute, light_lab
 from benchmarks.fuzzing.files import Places
-from benchmarks.fuzzing.grammar import SWEEPING, Command, Depth, draw_command, draw_subcommand, draw_values
+from benchmarks.fuzzing.grammar import Command, Depth, draw_command, draw_subcommand, draw_values
 from benchmarks.fuzzing.option_paths import groups, option_paths
 from benchmarks.fuzzing.quick_composition import quick_composition
+from benchmarks.fuzzing.typed_words import SWEEPING
 
 ROOT = Path(__file__).parents[2]
-VALUES, SUBCOMMANDS = 60, 160
+VALUES, SUBCOMMANDS = 40, 180
 
 
 @pytest.fixture(scope="module")
