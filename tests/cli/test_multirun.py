@@ -21,6 +21,7 @@ def test_a_sweep_runs_each_algorithm_with_each_seed(sweep):
     assert trials == list(itertools.product(("PPO", "SAC"), range(3)))
 
 
+@pytest.mark.walk
 def test_every_sweep_of_the_readme_can_be_typed(sweep):
     lines = re.findall(r"battery-lab ((?:-m|--multirun) [^`#\n]+)", README)
     assert lines
