@@ -17,8 +17,9 @@ from battery_lab.common.errors import DataError
 from battery_lab.market.archives import open_file
 from battery_lab.market.csv_dialect import Dialect, find_dialect
 from battery_lab.market.csv_files import parse_text
+from battery_lab.market.one_row_per_interval import VERSION
 from battery_lab.market.reading_context import Reading
-from battery_lab.market.row_order import VERSION, oldest_first
+from battery_lab.market.row_order import oldest_first
 from battery_lab.market.row_selection import join_names, mixed_selection_error, no_such_value, select_rows
 
 # Files are read together if there are at least so many of them, each at most so large.

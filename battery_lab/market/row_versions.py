@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from battery_lab.market.one_row_per_interval import VERSION
 from battery_lab.market.reading_context import current_reading
-from battery_lab.market.row_order import VERSION
 from battery_lab.market.rows_with_source import Rows, row_error
 from battery_lab.market.stamp_forms import other_forms
 from battery_lab.market.timestamps import is_repeated

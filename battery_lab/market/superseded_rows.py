@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-VERSION = "version"
+from battery_lab.market.one_row_per_interval import VERSION
 
 
 def newest_versions(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

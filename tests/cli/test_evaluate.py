@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.cli.run_commands import figures, like, start
+from tests.cli.run_commands import figures, like, looks, start
 from tests.compositions import write_market
 
 
@@ -129,3 +130,12 @@ def test_a_market_that_is_too_short_for_its_periods_is_refused_before_a_look_at_
     output, _ = evaluate("env.test_days=40")
     assert like("error: market .* holds 24.0 days, and the split needs at least .*\n", output.err), output.err
     assert (finished.folder / "test_looks.jsonl").read_text() == looks
+
+
+def test_a_look_at_test_time_is_noted_with_its_command(lab, finished, tmp_path):
+    first, *_ = looks(finished.folder)
+    assert shlex.split(first)[:4] == ["python", "-m", "battery_lab", "tracking=none"]
+    typed = [f"rerun={finished.folder}", "seed=4", f"hydra.run.dir={tmp_path / 'with space'}"]
+    assert lab(*typed).status == 0
+    (again,) = looks(tmp_path / "with space")
+    assert shlex.split(again) == ["python", "-m", "battery_lab", *typed]

@@ -1,27 +1,13 @@
-"""Run folder record: what a run prints, and the options and looks at test time that its folder records."""
+"""Recorded choices: the options that a run folder records, also where it is resumed or repeated."""
 
 from __future__ import annotations
 
 import re
-import shlex
 
 from omegaconf import OmegaConf
 
 from battery_lab.config.stored_trial import load_trial, store_trial, trial
 from battery_lab.experiment.experiment import Experiment
-from tests.cli.run_commands import looks
-
-
-def test_a_run_prints_plain_lines_where_there_is_no_terminal(finished):
-    assert (finished.status, finished.err) == (0, "")
-    assert "\x1b" not in finished.out
-    lines = finished.out.splitlines()
-    assert lines[0] == f"run folder: {finished.folder}"
-    assert lines[1].startswith("note: The training period has 17 days with prices, less than a year")
-    assert lines[2].startswith("note: The test period has 4 days with prices, less than 90")
-    assert re.match(r" +[\d,]+ steps +[\d,]+/s +reward", lines[3])
-    assert lines[-1] == f"report: {finished.folder / 'report.html'}"
-    assert any(line.split()[:1] == ["perfect_foresight"] for line in lines)
 
 
 def test_a_run_folder_holds_the_choices(finished):
@@ -60,12 +46,3 @@ def test_an_override_of_a_stored_trial_updates_the_record(finished, tmp_path):
     del old["choices"]
     store_trial(old, tmp_path)
     assert "choices" not in trial(tmp_path, ["market=aemo", "market.path=x"])
-
-
-def test_a_look_at_test_time_is_noted_with_its_command(lab, finished, tmp_path):
-    first, *_ = looks(finished.folder)
-    assert shlex.split(first)[:4] == ["python", "-m", "battery_lab", "tracking=none"]
-    typed = [f"rerun={finished.folder}", "seed=4", f"hydra.run.dir={tmp_path / 'with space'}"]
-    assert lab(*typed).status == 0
-    (again,) = looks(tmp_path / "with space")
-    assert shlex.split(again) == ["python", "-m", "battery_lab", *typed]
