@@ -82,8 +82,9 @@ class ErcotMarket(FileMarket):
     def publications(
         self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int
     ) -> dict[str, DailyPublication]:
-        """Return the rule of the price if it is that of the day-ahead market."""
-        return price_rule(self.day_ahead_published, self.time_zone) if interval_s == HOUR_S else {}
+        """Return the rule of the price if it is day-ahead; hours to which a file is resampled may be real time."""
+        is_day_ahead = interval_s == HOUR_S and self.resample is None
+        return price_rule(self.day_ahead_published, self.time_zone) if is_day_ahead else {}
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file, stamped by the start of the interval."""

@@ -32,6 +32,14 @@ def known_lag(series: MarketSeries, price_lag: int) -> int:
     return 0 if is_known_ahead(series, PRICE) else price_lag
 
 
+def column_lag(series: MarketSeries, column: str, price_lag: int) -> int:
+    """Return the lag of a measured column: that of the price, but 1 beside a price that is known ahead.
+
+    A measurement of an interval is not known at its start because the price is.
+    """
+    return 1 if column != PRICE and is_known_ahead(series, PRICE) else price_lag
+
+
 def known_ends(series: MarketSeries, column: str, price_lag: int) -> NDArray[np.int64]:
     """Return for each of the T rows the row after the last one whose value is known when it is dispatched.
 
@@ -59,7 +67,11 @@ def _ends(series: MarketSeries, column: str, rows: NDArray[np.int64], price_lag:
         ends: NDArray[np.int64] = -((series.start[0] - until) // step)
         return ends
     lead_h = series.lead_h.get(column)
-    return rows + 1 + (-price_lag if lead_h is None else int(lead_h / series.interval_h + 1e-9))
+    return (
+        rows
+        + 1
+        + (-column_lag(series, column, price_lag) if lead_h is None else int(lead_h / series.interval_h + 1e-9))
+    )
 
 
 def _step(series: MarketSeries) -> np.timedelta64:

@@ -87,8 +87,8 @@ class IesoMarket(FileMarket):
         if interval:
             minutes += 5 * (whole_numbers(file, row, frame.pop("interval"), "Interval", INTERVALS_PER_HOUR) - 1)
         frame["stamp"] = after_midnight(parse_stamps(file, row, text, ("%Y-%m-%d",), "2019-01-31"), minutes)
-        # Prices above 999 have a thousands separator in some years.
-        frame["price"] = to_numbers(file, row, frame["price"].str.replace(",", ""), "the price")
+        # Prices above 999 have a thousands separator in some years, which the column shows.
+        frame["price"] = to_numbers(file, row, frame["price"], "the price")
         return frame
 
 

@@ -25,6 +25,7 @@ from battery_lab.market.timestamps import parse_stamps
 
 FORMATS = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M")
 QUARTER, HOUR_S = 15, 3600  # minutes, seconds
+GRID_S = 300  # real-time intervals, and longer ones, begin at whole five minutes
 # A same-day file forecasts two and a half hours ahead, in steps of 15 minutes.
 FORECASTS = 10
 # Files of which a copy is known have three.
@@ -101,20 +102,24 @@ class NyisoMarket(FileMarket):
         return self._without_forecasts(file, self._on_grid(file, frame))
 
     def _on_grid(self, file: Path, frame: pd.DataFrame) -> pd.DataFrame:
-        grid_s = 60 * (self.interval_minutes or 5)
+        grid_s = GRID_S if _has_five_minutes(frame) else 60 * (self.interval_minutes or 5)
         off = (frame["stamp"].astype("int64") % grid_s != 0).to_numpy()
         if off.any() and self.off_grid == "refuse":
             i = int(np.argmax(off))
             problem = f"the stamp {frame['stamp'].iloc[i]} is not on a whole interval ({off.sum()} such rows)"
             remedy = "NYISO adds such rows when it dispatches between intervals: ignore them with market.off_grid=drop"
             raise row_error(file, int(frame["row"].iloc[i]), problem, remedy)
-        return frame[~off]
+        kept = frame[~off].copy()
+        if off.any():
+            note = f"{file.name}: {off.sum():,} row(s) between two intervals were left out (market.off_grid)"
+            kept.attrs["notes"] = [note]
+        return kept
 
     def _without_forecasts(self, file: Path, frame: pd.DataFrame) -> pd.DataFrame:
-        if self.interval_minutes not in (None, 5):
-            return frame
         minute = frame["stamp"].to_numpy("datetime64[m]").astype(np.int64)
         minutes = np.unique(minute)
+        if self.interval_minutes not in (None, 5) and not _has_five_minutes(frame):
+            return frame
         is_forecast, notes = np.zeros(len(frame), np.bool_), []
         # The rows of a zone are more than its stamps where the clock repeats an hour.
         most = int(frame["zone"].value_counts().max()) if len(frame) else 0
@@ -130,8 +135,14 @@ class NyisoMarket(FileMarket):
                 f"{file.name}: {where}, are 15-minute forecasts (RTC) after the last real-time price, and were left out"
             )
         kept = frame[~is_forecast].copy() if notes else frame
-        kept.attrs["notes"] = notes
+        kept.attrs["notes"] = [*frame.attrs.get("notes", []), *notes]
         return kept
+
+
+def _has_five_minutes(frame: pd.DataFrame) -> bool:
+    """Return whether most stamps of a file are 5 minutes apart, whatever interval the market shall have."""
+    minutes = np.unique(frame["stamp"].to_numpy("datetime64[m]").astype(np.int64))
+    return len(minutes) > 1 and float(np.median(np.diff(minutes))) == 5
 
 
 class _Stretch(NamedTuple):

@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.market.future_values import PRICE, is_known_ahead, known_ends
+from battery_lab.market.future_values import PRICE, column_lag, is_known_ahead, known_ends
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.newest_vintages import NewestVintages, products_of
 from battery_lab.market.rolling_statistics import rolling_mean, rolling_quantiles
@@ -64,7 +64,7 @@ class History:
     def latest(self, column: str) -> Array:
         """Return the (T,) last known values."""
         if column not in self._known:
-            self._known[column] = _delay(self._scaled(column), self._lag)
+            self._known[column] = _delay(self._scaled(column), column_lag(self._series, column, self._lag))
         return self._known[column]
 
     def lag(self, column: str, hours: float) -> Array:

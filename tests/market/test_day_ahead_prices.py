@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +96,10 @@ def test_rules_that_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(Exception, match=message) as caught:
         files.market("table", "x.csv", **BERLIN | changes)
     assert isinstance(caught.value.__cause__ or caught.value, ConfigError)
+
+
+def test_real_time_prices_that_are_resampled_to_hours_are_not_day_ahead(tmp_path):
+    rows = files.ercot_rows(datetime(2024, 1, 1, 6, tzinfo=UTC), [float(price) for price in range(96)])
+    file = files.write(tmp_path / "x.csv", files.ERCOT_HEADER, rows)
+    series = files.read("ercot", file, resample="mean", interval_minutes=60)
+    assert (series.interval_h, series.published) == (1.0, {})

@@ -156,3 +156,22 @@ def test_what_stamps_mark_follows_from_the_interval(tmp_path: Path, minutes: int
         shift = int(end) - int(stamps == "end")
         start = files.read("nyiso", file, stamps=stamps).start[0]
         assert start == midnight + np.timedelta64(shift * minutes, "m")
+
+
+@pytest.mark.parametrize(
+    "choices", [{"interval_minutes": 15, "resample": "mean"}, {"resample": "mean", "interval_minutes": 60}]
+)
+def test_forecasts_are_left_out_also_where_prices_become_longer_intervals(tmp_path: Path, choices: dict) -> None:
+    series = files.read("nyiso", same_day(tmp_path, 144, 3), **choices)
+    assert series.price.max() < 100
+    assert series.interval_h == choices["interval_minutes"] / 60
+    assert any("forecasts (RTC)" in note for note in series.notes)
+
+
+def test_rows_between_intervals_that_are_dropped_are_counted(tmp_path: Path) -> None:
+    rows = files.nyiso_rows(MIDNIGHT, [30.0] * 24)
+    between = rows[3].replace("00:20:00", "00:18:07")
+    assert between != rows[3]
+    file = files.write(tmp_path / "x.csv", files.NYISO_HEADER, [*rows[:3], between, *rows[3:]])
+    series = files.read("nyiso", file, off_grid="drop")
+    assert series.notes == ("x.csv: 1 row(s) between two intervals were left out (market.off_grid)",)

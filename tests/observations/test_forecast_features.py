@@ -70,3 +70,9 @@ def test_a_price_that_is_known_a_number_of_hours_ahead_is_read_ahead():
     history = unscaled(make_series(np.arange(48.0), 1.0, lead_h={"price": 12.0}), price_lag=1)
     values = ForecastHours(column="price", hours_ahead=[1, 12], optional=False).build(history).values
     assert values[5].tolist() == [5, 16]
+
+
+def test_a_measured_column_is_not_known_earlier_because_the_price_is():
+    series = make_series(np.arange(48.0), 1.0, columns={"wind_mw": np.arange(48.0)}, published=RULE)
+    assert unscaled(series, price_lag=0).latest("wind_mw")[:3].tolist() == [0, 0, 1]
+    assert unscaled(series, price_lag=0).latest("price")[:3].tolist() == [0, 1, 2]

@@ -17,6 +17,7 @@ from battery_lab.envs.battery.evaluated_gap_checks import check_evaluated, refus
 from battery_lab.envs.battery.fitted_throughput_price import fitted_throughput_price
 from battery_lab.envs.battery.world_summary import battery_metrics, known_in_words
 from battery_lab.envs.interfaces import Evaluation
+from battery_lab.market.future_values import known_lag
 from battery_lab.market.market_series import MarketSeries
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class DatedBaselines:
             first=self._first,
             end=self._end,
             train_end=self._first,
-            price_lag=option.known_lag,
+            price_lag=option.known_lag if option.actions == "bids" else known_lag(self._series, option.known_lag),
             bids=option.actions == "bids",
         )
         return replace(problem, throughput_price=fitted_throughput_price(option.cache, problem))
