@@ -15,6 +15,7 @@ from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.recognition import (
     NAMED_FILES,
     Reader,
+    check_settled,
     closest,
     closest_in_words,
     recognise,
@@ -98,6 +99,8 @@ def find_source(path: str, readers: Sequence[Reader], chosen: str | None, given:
         raise ConfigError(f"market={chosen} reads no files: choose one of {', '.join(r.name for r in readers)}")
     files, samples = samples_of(path, allowed)
     reader = allowed[0] if chosen else recognise(samples, allowed)
+    if reader is None:
+        check_settled(samples)
     if reader is None or reader.is_table:
         return _table(path, readers, files, samples[0], given)
     values = {"path": path, **given}

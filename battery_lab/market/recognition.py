@@ -16,9 +16,15 @@ from battery_lab.market.file_market_base import FileMarket
 from battery_lab.market.file_sample import FileSample, sampled, take_sample
 from battery_lab.market.file_search import find_files, tables_in
 from battery_lab.market.table import TableMarket
+from battery_lab.market.table_columns import plain
 
 # Files of which the first rows are looked at, and those whose names of regions, zones or nodes are collected.
 SAMPLED_FILES, NAMED_FILES = 12, 200
+# Columns of forecasts that say when they were issued, without case, blanks and punctuation.
+ISSUED = (
+    *("predispatchseqno", "predispatchrundatetime", "rundatetime", "runtime"),
+    *("issued", "issuedat", "issuetime", "forecastissued", "forecastissuedat", "forecasttime", "forecastissuetime"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +76,17 @@ def samples_of(path: str, readers: Sequence[Reader]) -> tuple[list[Path], list[F
     suffixes = tuple(dict.fromkeys(end for reader in readers for end in reader.kind.suffixes))
     files = tables_in(find_files(path, suffixes), suffixes)
     return files, [take_sample(file) for file in sampled(files, SAMPLED_FILES)]
+
+
+def check_settled(samples: Sequence[FileSample]) -> None:
+    """Raise DataError if a file has a column that only forecasts have, such as the run that issued them."""
+    for sample in samples:
+        issued = next((name for name in sample.header if plain(name) in ISSUED), None)
+        if issued is not None:
+            raise DataError(
+                f"{sample.file} has a column {issued}, so it holds forecasts, and no settled prices: training on them "
+                "would be look-ahead. Name files of settled prices; if these are, choose market=table"
+            )
 
 
 def recognise(samples: Sequence[FileSample], readers: Sequence[Reader]) -> Reader | None:

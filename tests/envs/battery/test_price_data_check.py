@@ -291,3 +291,12 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
     (tmp_path / "a.csv").write_bytes(bytes(range(256)) * 10)
     with pytest.raises(DataError, match=r"a\.csv cannot be read: it is not text"):
         check(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("column", ["PREDISPATCH_RUN_DATETIME", "issued at", "Run Time"])
+def test_forecasts_are_not_taken_for_prices(tmp_path, column):
+    columns = {"time": stamps(240, "%Y-%m-%d %H:%M"), column: stamps(240, "%Y-%m-%d %H:%M"), "price": 1.0}
+    file = table(tmp_path / "a.csv", **columns)
+    with pytest.raises(DataError, match=f"has a column {column}, so it holds forecasts, and no settled prices"):
+        check(file)
+    assert len(check(file, "table", timestamp="time").series) == 240
