@@ -156,8 +156,8 @@ def _file_numbers(rows: Rows) -> NDArray[np.int64]:
 def _second_pass(local: Times, ambiguous: NDArray[np.bool_], file: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return where the second pass of a repeated hour is.
 
-    A file that holds both passes shows by itself where its second one begins, whatever other files hold. In files that
-    hold parts of the hour, the second pass begins where the stamps of all go back.
+    In a file with both passes, the second one begins where the stamps of that file go back. If each file has
+    only a part of the hour, it begins where the stamps of all files together go back.
     """
     second = np.zeros(len(local), np.bool_)
     where = np.flatnonzero(ambiguous)

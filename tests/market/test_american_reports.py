@@ -164,6 +164,12 @@ def test_ieso_prices_above_999_may_have_a_separator_of_thousands(tmp_path: Path)
     assert list(files.read("ieso", reports.text(tmp_path / "x.csv", lines)).price) == [1, 1891.14, 3]
 
 
+def test_ieso_files_that_a_spreadsheet_saved_with_decimal_commas_keep_their_prices(tmp_path: Path) -> None:
+    lines = [line.replace(",", ";").replace(".", ",") for line in reports.hoep_file(NIGHT, [22.56, 3.25, 4.5])]
+    series = files.read("ieso", reports.text(tmp_path / "x.csv", lines))
+    assert series.price.tolist() == [22.56, 3.25, 4.5]
+
+
 def test_miso_day_of_title_and_name_must_agree(tmp_path: Path) -> None:
     reports.miso_files(tmp_path, datetime(2024, 3, 10, 5, tzinfo=UTC), [float(i) for i in range(24)])
     file = tmp_path / "20240310_da_expost_lmp.csv"

@@ -13,6 +13,7 @@ from battery_lab.baselines.stochastic_dp import StochasticDP
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.envs.baseline_interface import DatedEnvironment
 from battery_lab.envs.battery.dated_baselines import DatedBaselines
+from battery_lab.market.daily_publication import DailyPublication
 from tests.envs.small_world import make_option
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
 
@@ -95,3 +96,15 @@ def test_a_throughput_price_is_fitted_to_the_days_before(tmp_path):
     found = dated.baselines(("receding_horizon", "perfect_foresight"))
     assert all(evaluation.metrics["max_cycles_in_a_day"] <= 0.5 + 1e-9 for evaluation in found.values())
     assert "at most 0.5 cycles per day" in dated.known
+
+
+def test_a_price_that_is_published_the_day_before_is_known_on_days_by_date_too(tmp_path):
+    option = all_baselines(tmp_path, price_lag=1)
+    hidden, known = (
+        DatedBaselines(option, series(**extra), "2024-01-10/2024-01-12")
+        .baselines(("rule",))["rule"]
+        .frame["request_mw"]
+        for extra in ({}, {"published": {"price": DailyPublication.parse("12:45", "UTC")}})
+    )
+    at_once = DatedBaselines(all_baselines(tmp_path), series(), "2024-01-10/2024-01-12").baselines(("rule",))["rule"]
+    assert known.equals(at_once.frame["request_mw"]) and not hidden.equals(known)
