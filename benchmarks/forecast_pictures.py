@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from battery_lab.market.forecast_vintages import ForecastVintages
+from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.report.plot_style import BLUE, GREY, ORANGE, RC, RED
 from benchmarks.forecast_ladder import LOOK_AHEADS, PERFECT, STUDY

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from battery_lab.envs.battery.delivery import deliver_mwh
 from battery_lab.envs.battery.physics import Array, Battery
+from battery_lab.market.forecasts.newest_vintages import NewestRuns, NewestVintages, forecast, price_products
 from battery_lab.market.market_series import MarketSeries
-from battery_lab.market.newest_vintages import NewestRuns, NewestVintages, forecast, price_products
 from battery_lab.planning.bellman_backup import bellman_backup, greedy_action
 from battery_lab.planning.energy_grid import EnergyGrid, fit_grid
 from battery_lab.planning.marginal_bids import cleared_mwh

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from battery_lab.common.errors import DataError
-from battery_lab.market.forecast_vintages import ForecastVintages
+from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
 from battery_lab.market.market_series import MarketSeries
 
 UTC_OFFSET = np.timedelta64(10, "h")  # all stamps are UTC+10, all year

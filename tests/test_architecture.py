@@ -56,6 +56,16 @@ MAY_IMPORT = {
 # Each environment is a room. One without a rule of its own may import the interfaces and the parts of reports.
 ENVIRONMENTS = {f"envs.{folder.parent.name}" for folder in (PACKAGE / "envs").glob("*/__init__.py")}
 MAY_IMPORT |= {room: {"envs", "report"} for room in ENVIRONMENTS - set(MAY_IMPORT)}
+# Folder of the market -> the other folders of it that it may import; "" is the market itself and its forecasts.
+MARKET_FOLDERS = {
+    "": set(),
+    "file_formats": set(),
+    "cells": {"file_formats"},
+    "intervals": {"file_formats", "cells"},
+    "synthetic_prices": {""},
+    "readers": {"", "file_formats", "cells", "intervals"},
+    "data_check": {"", "file_formats", "cells", "readers"},
+}
 # Library -> the rooms that may import it.
 ONLY = {
     "hydra": {"cli", "config"},
@@ -154,6 +164,18 @@ def test_a_room_imports_only_the_rooms_below_it(room):
     for module in lab_modules(room):
         rooms = {room_of(name) for name in imports(module, types=True)} - {None}
         assert rooms <= MAY_IMPORT[room] | {room, "common"}, module
+
+
+def market_folder(module: str) -> str:
+    parts = module.split(".")[2:]
+    return parts[0] if parts and parts[0] in MARKET_FOLDERS else ""
+
+
+def test_a_folder_of_the_market_imports_only_those_below_it():
+    for module in lab_modules("market"):
+        inside = {name for name in imports(module, types=True) if room_of(name) == "market"}
+        folder = market_folder(module)
+        assert {market_folder(name) for name in inside} <= MARKET_FOLDERS[folder] | {folder}, module
 
 
 def test_no_module_imports_itself_through_others():

@@ -17,9 +17,9 @@ from battery_lab.envs.battery.cycle_caps import Allowance, new_meters
 from battery_lab.envs.battery.delivery import deliver_within
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
-from battery_lab.market.forecast_vintages import HOUR_S, ForecastVintages
-from battery_lab.market.future_values import PRICE, is_known_ahead, known_ends
-from battery_lab.market.newest_vintages import NewestVintages, price_products
+from battery_lab.market.forecasts.forecast_vintages import HOUR_S, ForecastVintages
+from battery_lab.market.forecasts.future_values import PRICE, is_known_ahead, known_ends
+from battery_lab.market.forecasts.newest_vintages import NewestVintages, price_products
 from battery_lab.planning.bellman_backup import bellman_backup, greedy_action
 from battery_lab.planning.energy_grid import EnergyGrid, coarse_grid
 from battery_lab.planning.marginal_bids import cleared_mwh

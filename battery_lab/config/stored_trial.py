@@ -8,9 +8,10 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from battery_lab.common.added_options import ACCEPTING_OPTIONS, ADDED_OPTIONS
 from battery_lab.common.errors import ConfigError, LabError, damaged
 from battery_lab.common.flat_keys import leaves
-from battery_lab.common.old_names import ACCEPTING_OPTIONS, ADDED_OPTIONS, current_name
+from battery_lab.common.old_names import current_name
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.trial_digest import CHOICES
 from battery_lab.config.compose import compose

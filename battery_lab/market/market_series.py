@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from battery_lab.market.daily_publication import DailyPublication
-from battery_lab.market.forecast_vintages import ForecastVintages
+from battery_lab.market.forecasts.daily_publication import DailyPublication
+from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,13 +15,13 @@ import numpy as np
 
 from battery_lab.common.atomic_write import atomic_path
 from battery_lab.common.cache_keys_and_cleanup import cache_folder, key_of, mark_used, source_digest, trim_cache
-from battery_lab.market.daily_publication import DailyPublication
-from battery_lab.market.forecast_vintages import ForecastVintages, stored_runs
+from battery_lab.market.forecasts.daily_publication import DailyPublication
+from battery_lab.market.forecasts.forecast_vintages import ForecastVintages, stored_runs
+from battery_lab.market.forecasts.vintage_runs import Runs
 from battery_lab.market.market_series import MarketSeries
-from battery_lab.market.vintage_runs import Runs
 
 logger = logging.getLogger(__name__)
-CODE = source_digest(Path(__file__).parent.glob("*.py"))
+CODE = source_digest(Path(__file__).parent.rglob("*.py"))
 
 
 def cached(folder: str | None, key: str, make: Callable[[], MarketSeries]) -> MarketSeries:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from battery_lab.market.forecasts.newest_vintages import NewestVintages, products_of
 from battery_lab.market.market_series import MarketSeries
-from battery_lab.market.newest_vintages import NewestVintages, products_of
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.common.validated_options import options
-from battery_lab.market.future_values import PRICE
+from battery_lab.market.forecasts.future_values import PRICE
 from battery_lab.observations.feature import Block, side_by_side
 from battery_lab.observations.market_history import History
 from battery_lab.observations.past_features import Hours

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.market.future_values import change_unknown
+from battery_lab.market.forecasts.future_values import change_unknown
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.column_scale import ColumnScale
 from battery_lab.observations.feature import Feature

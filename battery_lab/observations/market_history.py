@@ -9,9 +9,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.market.future_values import PRICE, column_lag, is_known_ahead, known_ends
+from battery_lab.market.forecasts.future_values import PRICE, column_lag, is_known_ahead, known_ends
+from battery_lab.market.forecasts.newest_vintages import NewestVintages, products_of
 from battery_lab.market.market_series import MarketSeries
-from battery_lab.market.newest_vintages import NewestVintages, products_of
 from battery_lab.market.rolling_statistics import rolling_mean, rolling_quantiles
 from battery_lab.observations.column_scale import ColumnScale
 

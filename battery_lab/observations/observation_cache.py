@@ -19,7 +19,7 @@ from battery_lab.observations.observer import Table
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOMS = ("observations", "market")  # code that observations depend on
-CODE = source_digest(path for room in ROOMS for path in (PACKAGE / room).glob("*.py"))
+CODE = source_digest(path for room in ROOMS for path in (PACKAGE / room).rglob("*.py"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from battery_lab.common.errors import ConfigError, require
 from battery_lab.common.validated_options import Unit, options
-from battery_lab.market.newest_vintages import NewestVintages
+from battery_lab.market.forecasts.newest_vintages import NewestVintages
 from battery_lab.observations.feature import Block, side_by_side
 from battery_lab.observations.market_history import History
 from battery_lab.observations.past_features import Hours

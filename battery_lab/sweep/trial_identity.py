@@ -10,7 +10,8 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
-from battery_lab.common.old_names import ACCEPTING_OPTIONS, ADDED_OPTIONS, CONDITIONAL_OPTIONS, original_name
+from battery_lab.common.added_options import ACCEPTING_OPTIONS, ADDED_OPTIONS, CONDITIONAL_OPTIONS
+from battery_lab.common.old_names import original_name
 from battery_lab.common.run_folder import RunFolder
 from battery_lab.common.trial_digest import trial_digest
 from battery_lab.config.custom_source_files import custom_module_files

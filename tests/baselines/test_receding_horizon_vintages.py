@@ -11,9 +11,9 @@ import pytest
 from battery_lab.baselines.receding_horizon import RecedingHorizon
 from battery_lab.common.errors import ConfigError
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
-from battery_lab.market.daily_publication import DailyPublication
-from battery_lab.market.forecast_vintages import ForecastVintages
-from battery_lab.market.future_values import change_unknown
+from battery_lab.market.forecasts.daily_publication import DailyPublication
+from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
+from battery_lab.market.forecasts.future_values import change_unknown
 from tests.baselines.small_problem import PER_DAY, make_baseline, make_problem, profit_of
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from battery_lab.common.errors import DataError
-from battery_lab.market.forecast_vintages import ForecastVintages
+from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.planning.perfect_foresight import plan
 from benchmarks.forecast_ladder import LOOK_AHEADS, main, storage, stretch, table

@@ -47,12 +47,12 @@ def test_a_class_of_a_module_that_was_split_is_found(old):
     assert getattr(import_module(f"{PACKAGE}.{module}"), attribute).__qualname__ == "CheckpointedPPOLearner"
 
 
-@pytest.mark.parametrize("old", ["market.synthetic_offers", "market.synthetic_supply"])
+@pytest.mark.parametrize("old", ["market.synthetic_offers", "market.synthetic_supply", "market.synthetic_bursts"])
 def test_a_class_that_a_split_moved_is_found_under_its_old_names(old):
     install()
-    spikes = f"{PACKAGE}.market.synthetic_bursts.Spikes"
+    spikes = f"{PACKAGE}.market.synthetic_prices.bursts.Spikes"
     assert current_name(f"{PACKAGE}.{old}.Spikes") == spikes
-    assert import_module(f"{PACKAGE}.{old}").Spikes is import_module(f"{PACKAGE}.market.synthetic_bursts").Spikes
+    assert import_module(f"{PACKAGE}.{old}").Spikes is import_module(f"{PACKAGE}.market.synthetic_prices.bursts").Spikes
     assert original_name(spikes) == f"{PACKAGE}.market.synthetic_offers.Spikes"
 
 

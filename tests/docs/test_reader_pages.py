@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hydra.utils import get_class
 
-from battery_lab.market.file_market_base import FileMarket
+from battery_lab.market.readers.file_market_base import FileMarket
 from tests.market import operator_files as files
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from battery_lab.market.daily_publication import DailyPublication
-from battery_lab.market.forecast_vintages import ForecastVintages
+from battery_lab.market.forecasts.daily_publication import DailyPublication
+from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
 from tests.small_batteries_and_series import make_series
 
 SERIES = make_series(

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from battery_lab.market.aemo import AemoMarket
 from battery_lab.market.market_series import MarketSeries
+from battery_lab.market.readers.aemo import AemoMarket
 from battery_lab.market.series_cache import cache_key, cached
 from tests.market import operator_files as files
 from tests.small_batteries_and_series import make_series, wavy_prices

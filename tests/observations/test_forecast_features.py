@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.market.daily_publication import DailyPublication
+from battery_lab.market.forecasts.daily_publication import DailyPublication
 from battery_lab.observations.forecast_features import ForecastHours
 from tests.observations.histories import hourly, unscaled
 from tests.small_batteries_and_series import make_series

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.market.forecast_vintages import ForecastVintages
-from battery_lab.market.future_values import change_unknown
+from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
+from battery_lab.market.forecasts.future_values import change_unknown
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.column_scale import ColumnScale, fit_scales
 from battery_lab.observations.feature import Feature

@@ -7,7 +7,7 @@ from copy import deepcopy
 import pytest
 from omegaconf import OmegaConf
 
-from battery_lab.common.old_names import ADDED_OPTIONS
+from battery_lab.common.added_options import ADDED_OPTIONS
 from battery_lab.config.compose import compose
 from battery_lab.sweep.trial_identity import contents_digest, run_digest, trial_identity
 
@@ -88,7 +88,7 @@ def test_prices_of_discrete_bids_count_only_with_bids():
 
 
 def test_how_forecasts_err_counts_only_if_they_are_issued():
-    market = {"_target_": "battery_lab.market.synthetic.SyntheticMarket", "seed": 0}
+    market = {"_target_": "battery_lab.market.synthetic_prices.synthetic_market.SyntheticMarket", "seed": 0}
     off = market | {"vintages": False, "forecaster": {"slow_mw": 1.0}}
     assert trial_identity(TRIAL | {"market": off}) == trial_identity(TRIAL | {"market": market})
     on, other = (off | {"vintages": True, "forecaster": {"slow_mw": mw}} for mw in (1.0, 2.0))

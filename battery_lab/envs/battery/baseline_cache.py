@@ -23,8 +23,9 @@ SOURCES = (
     *("planning/bellman_backup", "planning/bid_clearing", "planning/energy_grid", "planning/marginal_bids"),
     *("planning/perfect_foresight", "planning/capped_optimum", "planning/daily_cap", "planning/capped_day"),
     *("planning/yearly_cap", "planning/blended_schedules", "planning/throughput_price"),
-    *("planning/receding_plan", "market/daily_publication", "market/forecast_vintages", "market/future_values"),
-    *("market/newest_vintages", "market/vintage_runs", "envs/battery/fitted_throughput_price"),
+    *("planning/receding_plan", "market/forecasts/daily_publication", "market/forecasts/forecast_vintages"),
+    *("market/forecasts/future_values", "market/forecasts/newest_vintages", "market/forecasts/vintage_runs"),
+    "envs/battery/fitted_throughput_price",
 )
 FILES = (*(PACKAGE / f"{source}.py" for source in SOURCES), *(PACKAGE / "baselines").glob("*.py"))
 CODE = source_digest(FILES)

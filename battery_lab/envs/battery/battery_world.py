@@ -36,7 +36,7 @@ from battery_lab.envs.battery.world_summary import (
 )
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Recipe
 from battery_lab.envs.layout import Layout
-from battery_lab.market.future_values import known_lag
+from battery_lab.market.forecasts.future_values import known_lag
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.fitted_scales import Scaling
 from battery_lab.observations.observer import Observer

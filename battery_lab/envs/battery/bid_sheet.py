@@ -18,7 +18,7 @@ from battery_lab.envs.battery.interval_lookup import local_time, refuse_unknown,
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.bidding_interface import BidRequest, BidSheet
 from battery_lab.envs.interfaces import Actor
-from battery_lab.market.future_values import PRICE, is_known_ahead, known_series, publication
+from battery_lab.market.forecasts.future_values import PRICE, is_known_ahead, known_series, publication
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.fitted_scales import Scaling
 from battery_lab.observations.observation_set import ObservationSet

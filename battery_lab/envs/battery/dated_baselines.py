@@ -17,7 +17,7 @@ from battery_lab.envs.battery.evaluated_gap_checks import check_evaluated, refus
 from battery_lab.envs.battery.fitted_throughput_price import fitted_throughput_price
 from battery_lab.envs.battery.world_summary import battery_metrics, known_in_words
 from battery_lab.envs.interfaces import Evaluation
-from battery_lab.market.future_values import known_lag
+from battery_lab.market.forecasts.future_values import known_lag
 from battery_lab.market.market_series import MarketSeries
 
 if TYPE_CHECKING:

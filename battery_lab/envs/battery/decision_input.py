@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.envs.battery.physics import Battery
-from battery_lab.market.forecast_vintages import Vintage
-from battery_lab.market.future_values import known_end
+from battery_lab.market.forecasts.forecast_vintages import Vintage
+from battery_lab.market.forecasts.future_values import known_end
 from battery_lab.market.market_series import MarketSeries
 
 Array = NDArray[np.float64]

@@ -35,7 +35,7 @@ from battery_lab.envs.battery.decision_input import DecisionInputs
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.function_audit_checks import comparisons
 from battery_lab.envs.battery.policy_audit import CHANGES, draw_moments
-from battery_lab.market.future_values import change_unknown, known_end
+from battery_lab.market.forecasts.future_values import change_unknown, known_end
 from battery_lab.planning.bid_clearing import clear
 
 Array = NDArray[np.float64]

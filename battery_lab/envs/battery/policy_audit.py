@@ -23,7 +23,7 @@ from battery_lab.envs.audit_interface import AuditCheck
 from battery_lab.envs.battery.action_set import Actions
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.interfaces import Actor
-from battery_lab.market.future_values import Change, change_unknown, known_end
+from battery_lab.market.forecasts.future_values import Change, change_unknown, known_end
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.observer import Observer
 

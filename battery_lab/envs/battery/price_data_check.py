@@ -14,11 +14,11 @@ from battery_lab.envs.battery.price_picture import draw_prices
 from battery_lab.envs.battery.short_history import history_notes
 from battery_lab.envs.battery.split_advice import SplitAdvice, advise
 from battery_lab.envs.data_check_interface import Option
-from battery_lab.market.data_source import DataSource, find_source, load_series
-from battery_lab.market.file_market_base import FileMarket
+from battery_lab.market.data_check.data_source import DataSource, find_source, load_series
+from battery_lab.market.data_check.price_quality import rows_quality, series_quality
+from battery_lab.market.data_check.recognition import Reader
 from battery_lab.market.market_series import MarketSeries
-from battery_lab.market.price_quality import rows_quality, series_quality
-from battery_lab.market.recognition import Reader
+from battery_lab.market.readers.file_market_base import FileMarket
 
 if TYPE_CHECKING:
     from battery_lab.envs.battery.environment import BatteryMarket

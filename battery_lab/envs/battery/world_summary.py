@@ -11,9 +11,9 @@ from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.short_history import history_notes
 from battery_lab.envs.battery.time_split import TimeSplit
 from battery_lab.envs.interfaces import Metric
-from battery_lab.market.future_values import PRICE, is_known_ahead, publication
+from battery_lab.market.forecasts.future_values import PRICE, is_known_ahead, publication
+from battery_lab.market.forecasts.newest_vintages import NewestVintages
 from battery_lab.market.market_series import MarketSeries
-from battery_lab.market.newest_vintages import NewestVintages
 
 # What is known of the price of the interval when a policy acts. The place in the list is the number in metrics.json.
 KNOWN = ("price known", "price of the interval before known", "bids")

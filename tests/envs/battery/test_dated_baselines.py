@@ -13,7 +13,7 @@ from battery_lab.baselines.stochastic_dp import StochasticDP
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.envs.baseline_interface import DatedEnvironment
 from battery_lab.envs.battery.dated_baselines import DatedBaselines
-from battery_lab.market.daily_publication import DailyPublication
+from battery_lab.market.forecasts.daily_publication import DailyPublication
 from tests.envs.small_world import make_option
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
 

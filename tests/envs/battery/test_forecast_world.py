@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from battery_lab.envs.battery.decision_input import DecisionInput, DecisionInputs
-from battery_lab.market.daily_publication import DailyPublication
-from battery_lab.market.forecast_vintages import ForecastVintages
+from battery_lab.market.forecasts.daily_publication import DailyPublication
+from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
 from battery_lab.market.market_series import MarketSeries
 from tests.baselines.small_problem import make_baseline
 from tests.compositions import option

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from battery_lab.market.synthetic import SyntheticMarket
+from battery_lab.market.synthetic_prices.synthetic_market import SyntheticMarket
 from battery_lab.observations.observation_set import ObservationSet
 from battery_lab.observations.past_features import Lags
 from battery_lab.planning import perfect_foresight

@@ -1,0 +1,1 @@
+"""Intervals: rows with stamps as one unbroken series with one row per interval."""

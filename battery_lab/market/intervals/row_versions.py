@@ -1,0 +1,59 @@
+"""Row versions: the numbers by which the newest of several rows for one interval is found (``market.newest_by``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from battery_lab.market.cells.stamp_forms import other_forms
+from battery_lab.market.cells.timestamps import is_repeated
+from battery_lab.market.file_formats.reading_context import current_reading
+from battery_lab.market.file_formats.rows_with_source import Rows, row_error
+from battery_lab.market.intervals.one_row_per_interval import VERSION
+
+TRUTH = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "y": 1.0, "n": 0.0}
+
+
+def with_version_numbers(files: Sequence[Path], frame: pd.DataFrame) -> pd.DataFrame:
+    """Return rows whose column ``version``, if they have it, is a number instead of text.
+
+    Versions are numbers, true and false, or time stamps. An empty cell is older than any other.
+
+    Raises:
+        DataError: a version is none of these.
+    """
+    if VERSION not in frame:
+        return frame
+    text = frame[VERSION].astype(str).str.strip()
+    empty = text == ""
+    numbers = pd.to_numeric(text.where(~empty), errors="coerce")
+    if not (numbers.notna() | empty).all():
+        numbers = text.str.lower().map(TRUTH)
+    if not (numbers.notna() | empty).all():
+        times = pd.to_datetime(text.where(~empty), format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
+        file = files[int(frame["file"].iloc[0])]
+        if not (times.notna() | empty).all():
+            times = other_forms(file, frame["row"], text, "market.timestamp_format")
+        numbers = times.astype("datetime64[s]").astype("int64").astype(float).where(times.notna())
+    wrong = (numbers.isna() & ~empty).to_numpy(bool, copy=True)
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        problem = f"{current_reading().newest_by} is {text.iloc[i]!r}, which is no number, true or false, or time"
+        remedy = "market.newest_by must name a column whose largest value is the newest version"
+        raise row_error(files[int(frame["file"].iloc[i])], int(frame["row"].iloc[i]), problem, remedy)
+    return frame.assign(**{VERSION: numbers.fillna(-np.inf)})
+
+
+def check_versions_of_repeated_hour(rows: Rows, zone: str) -> None:
+    """Raise DataError if rows of a repeated hour have versions: its second pass looks like a newer version."""
+    if VERSION not in rows.frame:
+        return
+    repeated = is_repeated(rows.frame["stamp"], zone)
+    versions = rows.frame[VERSION].to_numpy(np.float64)[repeated]
+    if len(versions) and (versions != versions[0]).any():
+        problem = f"rows of several versions in an hour that {zone} repeats: a second pass may be a newer version"
+        remedy = "Use a column of stamps in UTC"
+        raise rows.error(int(np.argmax(repeated)), problem, remedy)

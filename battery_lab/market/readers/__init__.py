@@ -1,0 +1,1 @@
+"""Readers: one market of files per module, named after the operator."""

@@ -1,0 +1,1 @@
+"""Synthetic prices: a five-minute market made from a seed, with forecasts."""
