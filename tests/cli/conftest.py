@@ -10,7 +10,7 @@ from hydra_plugins.battery_lab_launchers import _local_pool
 
 from battery_lab.experiment.experiment import Experiment
 from tests.cli.in_process_pool import InThisProcess
-from tests.cli.run_commands import command, tiny
+from tests.cli.typed_commands import command, tiny
 
 
 @pytest.fixture

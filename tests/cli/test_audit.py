@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cli.run_commands import like
+from tests.cli.typed_commands import like
 from tests.compositions import write_market
 from tests.stored_runs.build_archives import HERE
 
-FUNCTIONS = "tests.cli.decision_functions"
+FUNCTIONS = "tests.cli.audited_programs"
 SHORT = ("env.episode_days=2", "env.validation_days=3", "env.test_days=4", "moments=5", "observation=minimal")
 
 

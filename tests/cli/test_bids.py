@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from tests.cli.run_commands import like
+from tests.cli.typed_commands import like
 from tests.compositions import write_market
 from tests.experiment.untrained_runs import untrained_run
 

@@ -15,7 +15,7 @@ from battery_lab.cli.error_messages import exit_message
 from battery_lab.common.errors import ConfigError, causes
 from battery_lab.experiment.experiment import Experiment
 from tests.cli.in_process_pool import InThisProcess
-from tests.cli.run_commands import HEAVY, ROOT, imported, like, start, tiny
+from tests.cli.typed_commands import HEAVY, ROOT, imported, like, start, tiny
 
 ERRORS = [
     ("algo=pppo", "algo=pppo is not an option: algo can be bid_curves, dqn, ppo, sac; did you mean algo=ppo?"),

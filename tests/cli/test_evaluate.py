@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.run_commands import figures, like, looks, start
+from tests.cli.typed_commands import figures, like, looks, start
 from tests.compositions import write_market
 
 

@@ -17,7 +17,7 @@ from battery_lab.config.compose import compose
 from battery_lab.config.stored_trial import store_trial, trial
 from battery_lab.policies.policy import Policy, PolicyNetwork
 from battery_lab.serving.artifact import Artifact
-from tests.cli.run_commands import ROOT, like, start, tiny
+from tests.cli.typed_commands import ROOT, like, start, tiny
 from tests.serving.served_policy import Client, served
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from battery_lab.cli.error_messages import exit_message
 from battery_lab.experiment import checkpoint
-from tests.cli.run_commands import tiny
+from tests.cli.typed_commands import tiny
 
 
 def test_a_full_disk_is_named_with_the_command_that_resumes(lab, monkeypatch, tmp_path: Path):

@@ -9,7 +9,7 @@ import pytest
 
 from battery_lab.cli import main as entry
 from battery_lab.experiment.experiment import Experiment
-from tests.cli.run_commands import HEAVY, imported, start
+from tests.cli.typed_commands import HEAVY, imported, start
 
 COMMANDS = ["audit", "bids", "evaluate", "export", "serve", "sweep", "sync", "train"]
 

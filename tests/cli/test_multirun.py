@@ -9,7 +9,7 @@ import shlex
 import pytest
 from omegaconf import OmegaConf
 
-from tests.cli.run_commands import ROOT, like
+from tests.cli.typed_commands import ROOT, like
 
 README = (ROOT / "README.md").read_text()
 

@@ -15,7 +15,7 @@ from battery_lab.config.stored_trial import check_resumed, store_trial
 from battery_lab.experiment.experiment import Experiment
 from battery_lab.experiment.refuse_finished_run import refuse_finished_run
 from tests.cli.in_process_pool import InThisProcess
-from tests.cli.run_commands import figures, looks
+from tests.cli.typed_commands import figures, looks
 
 
 def test_a_rerun_repeats_the_run(lab, tmp_path, finished):

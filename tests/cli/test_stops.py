@@ -21,7 +21,7 @@ from battery_lab.common.stop_signals import Stopped, stop_at_once
 from battery_lab.experiment import checkpoint
 from battery_lab.experiment.trainer import Interrupted
 from battery_lab.rllib.ray_runtime import start_ray
-from tests.cli.run_commands import ROOT, figures, start, tiny
+from tests.cli.typed_commands import ROOT, figures, start, tiny
 
 
 @pytest.mark.walk

@@ -49,7 +49,7 @@ def conf(tmp_path):
     ],
 )
 def test_each_text_of_hydra_becomes_a_message_that_names_what_was_meant(conf, override, message):
-    from tests.cli.run_commands import like
+    from tests.cli.typed_commands import like
 
     with pytest.raises(HydraException) as caught:
         compose("config", overrides=[override])

@@ -9,7 +9,7 @@ import pytest
 
 from battery_lab.envs.battery.decision_input import DecisionInput
 from battery_lab.envs.battery.physics import Battery
-from tests.cli.run_commands import command
+from tests.cli.typed_commands import command
 from tests.compositions import write_market
 
 PAGE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()

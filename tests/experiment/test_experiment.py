@@ -19,8 +19,8 @@ from battery_lab.experiment.experiment import Experiment, choose_actions
 from battery_lab.experiment.reevaluate import reevaluate
 from battery_lab.experiment.trainer import Interrupted
 from tests.compositions import small
+from tests.experiment.run_interruption_and_comparison import Killed, killed, same_result, stop_at
 from tests.experiment.small_runs import TRACKER, console, other_prices, run
-from tests.experiment.stop_and_compare_runs import Killed, killed, same_result, stop_at
 
 pytestmark = pytest.mark.usefixtures("no_report")
 

@@ -29,8 +29,8 @@ from tests.compositions import SMALL, SMALL_ALGOS, SMALL_NETWORK, write_market
 from tests.launchers.stub_hydra_app import children, is_template
 
 ROOT = Path(__file__).parents[2]
-KILLER = Path(__file__).parent / "killer"
-PATHS = [str(path) for path in (KILLER, ROOT, ROOT / "launchers")]
+KILL_POINTS = Path(__file__).parent / "kill_points"
+PATHS = [str(path) for path in (KILL_POINTS, ROOT, ROOT / "launchers")]
 KILLS, TRIALS = 3, 4
 RATES = ("1e-3", "3e-4")
 MOVE_PROBABILITY = 0.5  # of the data before the last command
@@ -46,7 +46,7 @@ class Kill:
     """When a sweep is killed.
 
     Attributes:
-        point: the value of ``KILL`` for ``killer/sitecustomize.py``. Empty: by time.
+        point: the value of ``KILL`` for ``kill_points/sitecustomize.py``. Empty: by time.
         after_s: seconds after the start, if by time.
         launcher: whether the launcher is killed, rather than one of its trials.
     """

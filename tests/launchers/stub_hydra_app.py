@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hydra_plugins.battery_lab_launchers._template_process import PROCESS_NAME
 
-from tests.cli.run_commands import ROOT
+from tests.cli.typed_commands import ROOT
 
 APP = """
 import os, pathlib, signal, sys, time

@@ -18,7 +18,7 @@ from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.experiment import checkpoint, final_evaluation
 from battery_lab.experiment.trainer import Trainer
 from tests.compositions import same_arrays, small
-from tests.experiment.stop_and_compare_runs import learned
+from tests.experiment.run_interruption_and_comparison import learned
 from tests.rllib.remote_training import PPO, replayed, scripted, train
 from tests.rllib.small_configs import configured
 

@@ -24,7 +24,7 @@ from ray.rllib.utils.torch_utils import set_torch_seed
 from battery_lab.rllib import ray_runtime
 from battery_lab.rllib.ppo_algorithm import ArrayPPO
 from battery_lab.rllib.startup_shortcuts import shorten_startup
-from tests.cli.run_commands import tiny
+from tests.cli.typed_commands import tiny
 
 
 @pytest.fixture

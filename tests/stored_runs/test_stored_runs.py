@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from battery_lab.serving.artifact import GRAPH
-from tests.cli.run_commands import command, figures
+from tests.cli.typed_commands import command, figures
 from tests.stored_runs.build_archives import HERE, RESUMED
 
 ALGOS = ("ppo", "dqn")

@@ -16,7 +16,7 @@ ONE_RUN = """
 import sys
 from pathlib import Path
 from battery_lab.tracking import RunLog
-from tests.tracking.untrained_runs import tracker
+from tests.tracking.tracked_runs_and_stores import tracker
 folder = Path(sys.argv[1])
 log = RunLog(folder)
 tracking = tracker(folder.parent, experiment="raced", flush_every_s=0.01).start(folder, folder.name, {"seed": 0})

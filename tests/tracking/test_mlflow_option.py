@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from battery_lab.common.errors import ConfigError
-from tests.tracking.untrained_runs import tracker
+from tests.tracking.tracked_runs_and_stores import tracker
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from battery_lab.common.run_folder import RunFolder
 from battery_lab.tracking import RunLog
 from battery_lab.tracking.mlflow_run_sync import RunSync
 from battery_lab.tracking.mlflow_sync_state import read_sync_state
-from tests.tracking.untrained_runs import Run, points, stored, tracker
+from tests.tracking.tracked_runs_and_stores import Run, points, stored, tracker
 
 
 @pytest.mark.walk

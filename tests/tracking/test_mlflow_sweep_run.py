@@ -10,7 +10,7 @@ import pytest
 
 from battery_lab.common.run_folder import SWEEP_COMMAND
 from battery_lab.tracking.mlflow_sweep_run import KEY, PARENT
-from tests.tracking.untrained_runs import Run, client, tracker
+from tests.tracking.tracked_runs_and_stores import Run, client, tracker
 
 DONE = {"validation/capture": 0.5, "train/env_steps": 2.0}
 

@@ -12,7 +12,7 @@ from battery_lab.common.atomic_write import PREFIX
 from battery_lab.tracking.mlflow_connection import Address, connect
 from battery_lab.tracking.mlflow_sender_thread import reason
 from battery_lab.tracking.mlflow_sync_state import read_sync_state
-from tests.tracking.untrained_runs import Run, client, tracker
+from tests.tracking.tracked_runs_and_stores import Run, client, tracker
 
 
 def test_unreachable_store_is_reported_once_and_stops_nothing(outputs: Path, capfd: pytest.CaptureFixture[str]) -> None:

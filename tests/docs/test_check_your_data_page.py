@@ -6,7 +6,7 @@ import re
 import runpy
 from pathlib import Path
 
-from tests.cli.run_commands import command
+from tests.cli.typed_commands import command
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "check-your-data.md").read_text()
 

@@ -8,7 +8,7 @@ import pytest
 
 from battery_lab.cli.main import main
 from battery_lab.tracking import NoTracking, RunLog
-from tests.tracking.untrained_runs import Run, client, points, stored, tracker
+from tests.tracking.tracked_runs_and_stores import Run, client, points, stored, tracker
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""Errors of bid curve checkpoints: damaged files, other options and other formats; the first versions' are read."""
+"""Bid curve checkpoints: restored to the bit, also those of the first versions; damage and other options are errors."""
 
 from __future__ import annotations
 

@@ -17,10 +17,10 @@ from battery_lab.experiment import checkpoint, final_evaluation
 from battery_lab.experiment.trainer import Interrupted
 from battery_lab.serving.artifact import Artifact
 from tests.algos.conftest import RLLIB
-from tests.cli.run_commands import tiny
+from tests.cli.typed_commands import tiny
 from tests.compositions import part, small
+from tests.experiment.run_interruption_and_comparison import same_result, stop_at
 from tests.experiment.small_runs import run
-from tests.experiment.stop_and_compare_runs import same_result, stop_at
 
 pytestmark = pytest.mark.usefixtures("no_report")
 
