@@ -1,4 +1,4 @@
-"""Function audit of a period with a gap: the function is not called in it, and no decision of it is compared."""
+"""Audits of a period with a gap: a function is not called in it, and no decision of it is compared."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def make_frame(intervals: int, **columns: Any) -> pd.DataFrame:
 
 
 def drawn(title: str, frame: pd.DataFrame) -> Figure:
-    (panel,) = [panel for panel in bid_plots.bid_panels(frame, "EUR") if panel.title == title]
+    (panel,) = [panel for panel in dispatch_plots.panels(frame, "EUR", {}) if panel.title == title]
     figure = Figure(figsize=panel.size)
     panel.draw(figure)
     return figure
@@ -121,3 +121,14 @@ def test_the_report_of_a_policy_that_bids_has_the_plots(tmp_path: Any, kind: str
     }
     titles = [panel.title for panel in world.panels(world.evaluate(actor[kind], "test").frame, {})]
     assert titles[-2:] == ["Bids and offers by hour and state of charge", "Accepted bids and offers"]
+
+
+def test_bids_of_a_gap_leave_no_cell_empty() -> None:
+    frame = make_frame(24 * 28).assign(gap=False)
+    frame.loc[24 * 8 : 24 * 20 - 1, "gap"] = True
+    known = frame[~frame["gap"]]
+    frame.loc[frame["gap"], ["bid_per_mwh", "offer_per_mwh"]] = np.nan
+    title = "Bids and offers by hour and state of charge"
+    for with_gap, without in zip(drawn(title, frame).axes, drawn(title, known).axes, strict=True):
+        for first, second in zip(with_gap.collections, without.collections, strict=True):
+            np.testing.assert_array_equal(first.get_array(), second.get_array())

@@ -247,14 +247,3 @@ def test_no_plot_counts_the_rows_of_a_gap() -> None:
     (label,) = drawn(panel_of("Profit by month", frame)).axes[0].get_xticklabels()
     assert "16 d" in label.get_text()
     assert drawn(panel_of("A median week", frame.assign(gap=np.arange(len(frame)) < 400)))
-
-
-def test_bids_of_a_gap_leave_no_cell_empty() -> None:
-    frame = gapped_weeks()
-    for side, price in (("bid_per_mwh", 40.0), ("offer_per_mwh", 60.0)):
-        frame[side] = np.where(frame["gap"], np.nan, price)
-    plots = [
-        without_ids(panel_of("Bids and offers by hour and state of charge", one))
-        for one in (frame, frame[~frame["gap"]])
-    ]
-    assert plots[0] == plots[1]

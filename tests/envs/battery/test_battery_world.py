@@ -1,4 +1,4 @@
-"""The battery environment: time split, evaluation, baselines and options."""
+"""Battery world: evaluations, baselines, fitted scales, and what is known and said of its data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.experiment.policy_metrics import flat_metrics, table, with_shares
 from tests.compositions import option
@@ -22,14 +21,6 @@ def world(tmp_path_factory):
 
 def hold(observation):
     return np.ones(len(observation), np.int64)
-
-
-def test_time_is_split_into_training_then_validation_then_test(world):
-    validation, test = world.problem("validation"), world.problem("test")
-    assert validation.train_end == validation.first == 17 * 288
-    assert validation.end == test.first == 20 * 288
-    assert test.end == 24 * 288
-    assert test.train_end == 17 * 288
 
 
 def test_a_policy_that_holds_earns_nothing(world):
@@ -92,60 +83,7 @@ def test_a_replay_of_the_optimum_earns_the_same_profit(world):
     np.testing.assert_allclose(frame.power_mw, frame.request_mw, atol=1e-9)
 
 
-def test_a_short_market_is_rejected_with_the_needed_length(tmp_path):
-    with pytest.raises(DataError, match=r"holds 8\.0 days, and the split needs at least 9\.0: 4 for test.*3 for valid"):
-        make_world(tmp_path, series=make_series(wavy_prices(8)))
-
-
-def test_skipped_days_at_the_end_are_as_if_the_data_ended_earlier(tmp_path):
-    prices = wavy_prices(30)
-    skipped = make_world(tmp_path, series=make_series(prices), skip_last_days=6)
-    shorter = make_world(tmp_path, series=make_series(prices[: 24 * 288]))
-    assert skipped.summary() == shorter.summary()
-    assert skipped.digest == shorter.digest
-    assert skipped.evaluate(hold, "test").frame.equals(shorter.evaluate(hold, "test").frame)
-
-
-@pytest.mark.parametrize("days", [22, 24, 1000])
-def test_too_many_skipped_days_are_rejected_with_the_length_that_is_left(tmp_path, days):
-    left = max(0, 24 - days)
-    with pytest.raises(DataError, match=rf"holds {left}\.0 days .*env\.skip_last_days={days}"):
-        make_world(tmp_path, skip_last_days=days)
-
-
-def test_an_episode_that_does_not_fit_between_gaps_is_rejected(tmp_path):
-    gap = np.zeros(24 * 288, bool)
-    gap[: 17 * 288 : 288] = True
-    with pytest.raises(ConfigError, match=r"env\.episode_days must fit between two gaps"):
-        make_world(tmp_path, series=make_series(wavy_prices(24), gap=gap))
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"price_lag": 2}, "env.price_lag"),
-        ({"episode_days": 0}, "env.episode_days"),
-        ({"validation_days": 0}, "env.validation_days"),
-        ({"test_days": 0}, "env.test_days"),
-        ({"skip_last_days": -1}, "env.skip_last_days"),
-        ({"max_filled_h": -1.0}, "env.max_filled_h must be 0 or more hours or null"),
-        ({"actions": "both"}, "env.actions"),
-        ({"action_levels": 4}, "env.action_levels must be an odd number"),
-        ({"action_levels": 1}, "env.action_levels"),
-        ({"action_levels": 203}, "env.action_levels"),
-        ({"bid_levels": 1}, "env.bid_levels must be a whole number from 2 to 50"),
-        ({"bid_levels": 51}, "env.bid_levels"),
-        ({"baselines": {}}, "env.baselines"),
-    ],
-)
-def test_an_invalid_option_is_rejected_by_name(tmp_path, change, named):
-    with pytest.raises(ConfigError, match=named):
-        make_option(tmp_path, **change)
-
-
 def test_hindsight_regret_is_never_positive_in_training(tmp_path):
-    from tests.compositions import option
-
     world = make_world(tmp_path, reward=option("reward", "regret"))
     env = world.vector_env(64, 0)
     env.reset(seed=0)
@@ -165,11 +103,6 @@ def test_scales_are_fitted_on_training_time_only_and_stored_ones_are_kept(tmp_pa
     assert len(world.hindsight.base) == 17 * 288 + 1
     elsewhere = make_option(tmp_path, series=make_series(prices + 30)).open("discrete", world.observation_state())
     assert elsewhere.observation_state() == world.observation_state()
-
-
-def test_an_episode_shorter_than_an_interval_is_rejected(tmp_path):
-    with pytest.raises(ConfigError, match="env.episode_days must be at least one interval"):
-        make_world(tmp_path, episode_days=0.001)
 
 
 @pytest.mark.parametrize(
