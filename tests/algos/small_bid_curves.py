@@ -1,4 +1,4 @@
-"""Small bid curves: learners that the tests of bid curves share."""
+"""Small bid curves: learners that the tests of bid curves share, and their whole state to compare."""
 
 from __future__ import annotations
 
@@ -60,3 +60,21 @@ def solve(learner, part, *, value_end=None, occupancy=None, sharpness):
         occupancy_start=uniform if occupancy is None else occupancy,
         uniform_share=0.0,
     )
+
+
+def state_of(learner):
+    """Return everything that training changes."""
+    tensors = {f"network.{name}": values.clone() for name, values in learner.network.state_dict().items()}
+    for name, moments in learner.optimizer._asdict().items():
+        tensors |= {f"{name}.{number}": moment.clone() for number, moment in enumerate(moments)}
+    arrays = {name: getattr(learner, name).copy() for name in ("value_end", "occupancy_start", "waiting")}
+    return tensors | arrays | {"steps": learner.env_steps, "random": learner.random.bit_generator.state}
+
+
+def check_equal(first, second):
+    assert first.keys() == second.keys()
+    for name, values in first.items():
+        if isinstance(values, (dict, int)):
+            assert values == second[name], name
+        else:
+            np.testing.assert_array_equal(values, second[name], err_msg=name)

@@ -10,7 +10,12 @@ import torch
 
 from battery_lab.algos.bid_curve_checkpoint import STATE, TENSORS
 from battery_lab.common.errors import DataError
-from tests.algos.small_bid_curves import make_learner
+from tests.algos.small_bid_curves import (
+    check_equal,
+    iterate,
+    make_learner,
+    state_of,
+)
 from tests.envs.small_world import make_option
 from tests.small_batteries_and_series import make_series, wavy_prices
 
@@ -89,3 +94,19 @@ def test_a_checkpoint_of_the_first_versions_on_a_series_with_gaps_keeps_its_netw
         assert torch.equal(first, second)
     assert restored.env_steps == learner.env_steps
     restored.train()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_learner_that_is_restored_in_the_middle_of_a_pass_continues_to_the_bit(known, tmp_path, workers):
+    steady, stopped, restored = (make_learner(known, num_workers=workers) for _ in range(3))
+    iterate(steady, 5)
+    iterate(stopped, 5)
+    assert 0 < len(stopped.waiting) < len(stopped.value_end)
+    stopped.save(tmp_path, None)
+    iterations = len(stopped.value_end) // 4 + 2  # into the second pass
+    iterate(restored, iterations)
+    restored.restore(tmp_path)
+    assert iterate(restored, iterations) == iterate(steady, iterations)
+    check_equal(state_of(restored), state_of(steady))
+    for learner in (steady, stopped, restored):
+        learner.stop()

@@ -12,28 +12,19 @@ from battery_lab.algos.bid_curve_learner import slices
 from battery_lab.common.errors import ConfigError, LabError
 from battery_lab.envs.battery.action_set import ActionSet
 from battery_lab.envs.battery.bid_actions import BidActions, PriceScale
-from tests.algos.small_bid_curves import BATTERY, NETWORK, Recording, iterate, make_learner, solve
+from tests.algos.small_bid_curves import (
+    BATTERY,
+    NETWORK,
+    Recording,
+    check_equal,
+    iterate,
+    make_learner,
+    solve,
+    state_of,
+)
 from tests.algos.training_setup import setup_for
 from tests.compositions import SMALL_ALGOS, option
 from tests.inventory_env.inventory import InventoryWorld
-
-
-def state(learner):
-    """Return everything that training changes."""
-    tensors = {f"network.{name}": values.clone() for name, values in learner.network.state_dict().items()}
-    for name, moments in learner.optimizer._asdict().items():
-        tensors |= {f"{name}.{number}": moment.clone() for number, moment in enumerate(moments)}
-    arrays = {name: getattr(learner, name).copy() for name in ("value_end", "occupancy_start", "waiting")}
-    return tensors | arrays | {"steps": learner.env_steps, "random": learner.random.bit_generator.state}
-
-
-def check_equal(first, second):
-    assert first.keys() == second.keys()
-    for name, values in first.items():
-        if isinstance(values, (dict, int)):
-            assert values == second[name], name
-        else:
-            np.testing.assert_array_equal(values, second[name], err_msg=name)
 
 
 def test_equal_seeds_give_equal_results_to_the_bit_and_other_seeds_do_not(known):
@@ -44,24 +35,8 @@ def test_equal_seeds_give_equal_results_to_the_bit_and_other_seeds_do_not(known)
     first, second, other = learners
     assert not torch.equal(first.network.encoder[0].weight, other.network.encoder[0].weight)
     assert iterate(first, 3) == iterate(second, 3)
-    check_equal(state(first), state(second))
+    check_equal(state_of(first), state_of(second))
     assert iterate(other, 3) != iterate(make_learner(known), 3)
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_learner_that_is_restored_in_the_middle_of_a_pass_continues_to_the_bit(known, tmp_path, workers):
-    steady, stopped, restored = (make_learner(known, num_workers=workers) for _ in range(3))
-    iterate(steady, 5)
-    iterate(stopped, 5)
-    assert 0 < len(stopped.waiting) < len(stopped.value_end)
-    stopped.save(tmp_path, None)
-    iterations = len(stopped.value_end) // 4 + 2  # into the second pass
-    iterate(restored, iterations)
-    restored.restore(tmp_path)
-    assert iterate(restored, iterations) == iterate(steady, iterations)
-    check_equal(state(restored), state(steady))
-    for learner in (steady, stopped, restored):
-        learner.stop()
 
 
 def test_two_workers_compute_what_one_computes(known):

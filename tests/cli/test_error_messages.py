@@ -9,12 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra_plugins.battery_lab_launchers import _local_pool
 
 from battery_lab.cli.error_messages import exit_message
 from battery_lab.common.errors import ConfigError, causes
 from battery_lab.experiment.experiment import Experiment
-from tests.cli.in_process_pool import InThisProcess
 from tests.cli.typed_commands import HEAVY, ROOT, imported, like, start, tiny
 
 ERRORS = [
@@ -174,22 +172,6 @@ def test_outputs_that_cannot_be_a_folder_are_named(lab, tmp_path: Path):
     output = lab("outputs=file")
     assert output.status == 1
     assert re.fullmatch("error: file/runs/.*: Not a directory. Choose another folder or file.*\n", output.err)
-
-
-def test_a_sweep_continues_after_failed_trials_and_names_them(lab, monkeypatch, tmp_path: Path):
-    monkeypatch.setattr(_local_pool, "LocalPool", InThisProcess)
-    monkeypatch.setattr(Experiment, "run", lambda self, folder, **_: {"validation/capture": 0.0})
-    output = lab("-m", "tracking=none", "battery.power_mw=-3,4,-5")
-    assert output.status == 1
-    first, second = (
-        f"trial {number} (battery.power_mw={power}): battery.power_mw must be greater than 0 MW, got {power}"
-        for number, power in ((0, -3), (2, -5))
-    )
-    # Each trial says so in its log as well, which is the launcher's own here.
-    *_, last = output.err.splitlines()
-    assert last.startswith(f"error: 2 of 3 trials failed: {first}; {second}. Their output is in ")
-    assert "Traceback" not in output.err
-    assert len(list(tmp_path.glob("outputs/sweeps/*/*/trial.yaml"))) == 1
 
 
 @pytest.mark.parametrize("text", ["algo: [", "- a list", "", "\x00"])

@@ -142,3 +142,17 @@ def test_an_error_in_a_sweep_is_reported_before_any_trial(sweep, tmp_path, argum
     assert like(f"error: {message}\n", output.err), output.err
     assert not taken
     assert list(tmp_path.glob("outputs/*/*/*/.hydra")) == []
+
+
+def test_a_sweep_continues_after_failed_trials_and_names_them(sweep, tmp_path):
+    output, _ = sweep("-m", "battery.power_mw=-3,4,-5")
+    assert output.status == 1
+    first, second = (
+        f"trial {number} (battery.power_mw={power}): battery.power_mw must be greater than 0 MW, got {power}"
+        for number, power in ((0, -3), (2, -5))
+    )
+    # Each trial says so in its log as well, which is the launcher's own here.
+    *_, last = output.err.splitlines()
+    assert last.startswith(f"error: 2 of 3 trials failed: {first}; {second}. Their output is in ")
+    assert "Traceback" not in output.err
+    assert len(list(tmp_path.glob("outputs/sweeps/*/*/trial.yaml"))) == 1

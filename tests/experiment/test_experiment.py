@@ -1,4 +1,4 @@
-"""Small experiments: files, status, reproducibility, resuming, evaluating again, and what is refused."""
+"""Small experiments: files, metrics, status, reproducibility, resuming, and what is refused."""
 
 from __future__ import annotations
 
@@ -11,16 +11,13 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from battery_lab.cli.build_experiment import build_experiment
 from battery_lab.cli.commands import evaluate
 from battery_lab.common.errors import ConfigError, DataError
-from battery_lab.experiment import checkpoint, final_evaluation
+from battery_lab.experiment import checkpoint
 from battery_lab.experiment.experiment import Experiment, choose_actions
-from battery_lab.experiment.reevaluate import reevaluate
 from battery_lab.experiment.trainer import Interrupted
-from tests.compositions import small
 from tests.experiment.run_interruption_and_comparison import Killed, killed, same_result, stop_at
-from tests.experiment.small_runs import TRACKER, console, other_prices, run
+from tests.experiment.small_runs import TRACKER, other_prices, run
 
 pytestmark = pytest.mark.usefixtures("no_report")
 
@@ -162,7 +159,7 @@ def test_newest_checkpoints_are_kept(finished):
     assert len(checkpoint.list_checkpoints(folder / "checkpoints")) <= 2
 
 
-def test_second_evaluation_gives_the_same_metrics(finished):
+def test_metrics_are_those_of_the_stored_policy(finished):
     _, folder, metrics = finished
     again = evaluate.main([f"run={folder}"])
     assert {key: metrics[key] for key in again} == again
@@ -180,23 +177,6 @@ def test_first_kind_of_actions_of_the_environment_is_chosen():
     assert choose_actions(SimpleNamespace(offers=("continuous",)), algo) == "continuous"
 
 
-def test_policy_observes_another_market_with_the_scales_of_its_training(finished, tmp_path, monkeypatch):
-    algo, folder, _ = finished
-    worlds = []
-
-    def evaluate_test(world, policy, name):
-        worlds.append(world)
-        raise Killed
-
-    monkeypatch.setattr(final_evaluation, "evaluate_test", evaluate_test)
-    config = small(folder.parent / f"data_{algo}", algo, f"market.path={other_prices(tmp_path)}")
-    with pytest.raises(Killed):
-        reevaluate(build_experiment(config), folder, tmp_path / "again", console())
-    stored = json.loads((folder / "policy" / "policy.json").read_text())["observation_state"]
-    assert worlds[0].observation_state() == stored
-    assert worlds[0].digest != checkpoint.latest(folder / "checkpoints")[1].data
-
-
 def test_folder_that_holds_a_run_is_refused(finished):
     algo, folder, _ = finished
     with pytest.raises(ConfigError, match=r"holds a run already.*resume=.*another hydra\.run\.dir"):
@@ -207,20 +187,6 @@ def test_running_run_is_refused(finished):
     algo, folder, _ = finished
     with FileLock(folder / ".lock"), pytest.raises(ConfigError, match="belongs to a run that is still running"):
         run(folder, algo, resume=True)
-
-
-@pytest.mark.parametrize("choice", ["env.action_levels=5", "env.actions=continuous", "observation=minimal", "seed=1"])
-def test_evaluation_refuses_overrides_that_change_the_policy(finished, choice):
-    _, folder, _ = finished
-    with pytest.raises(ConfigError, match="cannot change, as the policy is already trained"):
-        evaluate.main([f"run={folder}", choice])
-
-
-def test_policy_with_other_action_levels_is_refused(finished):
-    algo, folder, _ = finished
-    config = small(folder.parent / f"data_{algo}", algo, "env.action_levels=5")
-    with pytest.raises(ConfigError, match=r"trained with 3 action outputs, and cannot be evaluated with 5: use the"):
-        reevaluate(build_experiment(config), folder, folder / "again", console())
 
 
 @pytest.mark.parametrize(("error", "status"), [(Interrupted(signal.SIGTERM, None), "KILLED"), (DataError(), "FAILED")])

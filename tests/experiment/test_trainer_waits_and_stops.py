@@ -1,6 +1,6 @@
-"""Waits and stops of the trainer: checkpoints on signals, before iterations that would wait.
+"""Waits and stops of the trainer: checkpoints on signals before iterations that would wait, and an end on a plateau.
 
-A small class stands in for the learner.
+A small class stands in for the learner where it waits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import pytest
 from battery_lab.algos.interfaces import Iteration
 from battery_lab.experiment import checkpoint
 from battery_lab.experiment.checkpoint import Progress
+from battery_lab.experiment.policy_metrics import Validation
 from battery_lab.experiment.trainer import Interrupted, Trainer, TrainOptions
+from tests.experiment.small_runs import run
 
 
 class StandInLearner:
@@ -103,3 +105,13 @@ def test_the_wait_counts_as_training_time(tmp_path):
     training.run()
     assert len(waits) == 3
     assert training.progress.seconds > 0.1
+
+
+@pytest.mark.usefixtures("no_report")
+def test_plateau_stops_training(tmp_path, monkeypatch):
+    scores = iter([5.0, 4.0, 3.0, 2.0, 1.0])
+    monkeypatch.setattr(Validation, "__call__", lambda self, policy: (next(scores), {"validation/capture": 0.1}))
+    metrics = run(tmp_path / "run", "ppo", "train.stop_on_plateau=2", "train.validate_every=512")
+    # RLlib does not count the first step of an episode, so an iteration is a few steps longer.
+    assert 3 * 512 <= metrics["train/env_steps"] < 3 * 512 + 64
+    assert 512 <= metrics["validation/env_steps"] < 512 + 64
