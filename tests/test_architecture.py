@@ -92,21 +92,18 @@ def modules() -> dict[str, Path]:
 
 
 @cache
+def nodes(module: str) -> list[ast.AST]:
+    """Return all nodes of a module's syntax tree; to parse it takes most of the time of these tests."""
+    return list(ast.walk(ast.parse(modules()[module].read_text())))
+
+
+@cache
 def imports(module: str, types: bool = False) -> frozenset[str]:
     """Return the full names that a module imports, inside functions too, not for types alone."""
-    tree = ast.parse(modules()[module].read_text())
-    for_types = (
-        set()
-        if types
-        else {
-            inner
-            for node in ast.walk(tree)
-            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-            for inner in ast.walk(node)
-        }
-    )
+    blocks = [] if types else [node for node in nodes(module) if isinstance(node, ast.If)]
+    for_types = {inner for node in blocks if ast.unparse(node.test) == "TYPE_CHECKING" for inner in ast.walk(node)}
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes(module):
         if node in for_types:
             continue
         if isinstance(node, ast.Import):
@@ -226,7 +223,7 @@ def names_of(environment):
 
 def strings(module):
     """Yield the lines and values of the strings of a module."""
-    for node in ast.walk(ast.parse(modules()[module].read_text())):
+    for node in nodes(module):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value
 

@@ -84,19 +84,35 @@ def test_the_graph_is_one_file_of_plain_operators_with_any_number_of_rows(tmp_pa
     assert rows.dim_param and width.dim_value == LAYOUT.size
 
 
-def test_exporting_again_replaces_what_was_there(tmp_path):
+def use_graph(patch, graph):
+    """Have exports write a graph that is there, as it takes a second or two to make one."""
+    patch.setattr(onnx_export, "onnx_graph", lambda policy: graph)
+
+
+def with_weights(path, trained):
+    """Return the graph in a file with the weights of another policy of the same network."""
+    graph, weights = onnx.load(path), trained.network.state_dict(prefix="network.")
+    for constant in graph.graph.initializer:
+        if constant.name in weights:
+            constant.CopyFrom(onnx.numpy_helper.from_array(weights.pop(constant.name).numpy(), constant.name))
+    assert not any(zeros.any() for zeros in weights.values())  # A graph has no biases of zero.
+    return graph.SerializeToString()
+
+
+def test_exporting_again_replaces_what_was_there(tmp_path, monkeypatch):
     exported(tmp_path)
-    other = policy(seed=7)
+    other, _ = exported(tmp_path / "other", name="window_conv")
     other.save(tmp_path / "policy")
-    export_policy(tmp_path / "policy", network(), None, "dqn", tmp_path / "model")
+    use_graph(monkeypatch, (tmp_path / "other" / "model" / GRAPH).read_bytes())
+    export_policy(tmp_path / "policy", network("window_conv"), None, "dqn", tmp_path / "model")
     artifact = Artifact(tmp_path / "model")
     assert artifact.about.name == "dqn"
     np.testing.assert_array_equal(artifact(seen(300)), other(seen(300)))
 
 
-def test_a_policy_of_an_earlier_version_takes_layout_and_actions_from_its_environment(tmp_path):
-    trained = policy()
-    trained.save(tmp_path / "policy")
+def test_a_policy_of_an_earlier_version_takes_layout_and_actions_from_its_environment(tmp_path, monkeypatch):
+    trained, _ = exported(tmp_path)
+    use_graph(monkeypatch, (tmp_path / "model" / GRAPH).read_bytes())
     spec = json.loads((tmp_path / "policy" / SPEC).read_text())
     del spec["layout"], spec["action"]
     (tmp_path / "policy" / SPEC).write_text(json.dumps(spec))
@@ -107,9 +123,10 @@ def test_a_policy_of_an_earlier_version_takes_layout_and_actions_from_its_enviro
             opened.append((actions, observation_state))
             return SimpleNamespace(layout=LAYOUT, action=MEANING["discrete"])
 
-    export_policy(tmp_path / "policy", network(), Env(), "ppo", tmp_path / "model")
+    about = export_policy(tmp_path / "policy", network(), Env(), "ppo", tmp_path / "again")
     assert opened == [("discrete", {"mean": [0.25]})]
-    np.testing.assert_array_equal(Artifact(tmp_path / "model")(seen(300)), trained(seen(300)))
+    assert about == Artifact(tmp_path / "model").about
+    np.testing.assert_array_equal(Artifact(tmp_path / "again")(seen(300)), trained(seen(300)))
 
 
 def test_a_policy_with_more_actions_than_its_environment_is_rejected(tmp_path):
@@ -145,26 +162,28 @@ def test_a_network_that_onnx_cannot_hold_is_told(tmp_path):
     assert not (tmp_path / "model" / ABOUT).exists()
 
 
-@pytest.mark.parametrize("kind", ["argmax", "clipped_mean"])
-def test_a_diverged_policy_is_not_exported(tmp_path, kind):
+@pytest.mark.parametrize("kind", ["argmax", "tanh_mean"])
+def test_a_diverged_policy_is_not_exported(tmp_path, monkeypatch, kind):
     trained = policy(kind)
     with torch.no_grad():
         trained.network.head.bias[0] = float("nan")
     trained.save(tmp_path / "policy")
+    exported(tmp_path / "made", kind)
+    use_graph(monkeypatch, with_weights(tmp_path / "made" / "model" / GRAPH, trained))
     with pytest.raises(LabError, match="outputs are not finite, as its training diverged"):
         export_policy(tmp_path / "policy", network(), None, "ppo", tmp_path / "model")
     assert list((tmp_path / "model").iterdir()) == []
 
 
-@pytest.mark.parametrize(("kind", "offset"), [("argmax", 0.0), ("argmax", 1e4), ("clipped_mean", 0.0)])
+@pytest.mark.parametrize(("kind", "offset"), [("argmax", 0.0), ("argmax", 1e4), ("tanh_mean", 0.0)])
 def test_a_graph_that_acts_differently_is_removed(tmp_path, monkeypatch, kind, offset):
     # The graph of another policy, whose scores have the same offset.
     other, trained = (policy(kind, seed=seed) for seed in (7, 0))
     with torch.no_grad():
         for each in (other, trained):
             each.network.head.bias += offset
-    made = onnx_export.onnx_graph(other)
-    monkeypatch.setattr(onnx_export, "onnx_graph", lambda _: made)
+    exported(tmp_path / "made", kind)
+    use_graph(monkeypatch, with_weights(tmp_path / "made" / "model" / GRAPH, other))
     trained.save(tmp_path / "policy")
     with pytest.raises(LabError, match=r"acts differently from the trained one in \d+ of 1024 cases"):
         export_policy(tmp_path / "policy", network(), None, "ppo", tmp_path / "model")

@@ -17,13 +17,6 @@ LOCAL = {"instance_type": "local", "checkpoint_s3_uri": None}
 SPOT = {"spot": True, "max_wait_s": 14_400}
 
 
-def limits(name):
-    """Return the limits of a shape in botocore's model of the service."""
-    botocore = pytest.importorskip("botocore.session", reason="the extra aws is not installed")
-    model = botocore.get_session().get_service_model("sagemaker")
-    return model.shape_for(name).metadata
-
-
 def test_defaults_pass():
     assert options().hosts == 1
 
@@ -137,6 +130,12 @@ def test_the_cost_of_an_instance_without_a_price_is_unknown():
 
 
 def test_limits_are_those_of_the_services_model():
+    botocore = pytest.importorskip("botocore.session", reason="the extra aws is not installed")
+    model = botocore.get_session().get_service_model("sagemaker")
+
+    def limits(name):
+        return model.shape_for(name).metadata
+
     assert limits("MaxRuntimeInSeconds").get("min") == 1
     assert limits("TrainingJobName")["max"] == 63
     assert limits("HyperParameterValue")["max"] == 2500
