@@ -42,9 +42,10 @@ def raced_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the file of an empty store."""
-    folder = tmp_path_factory.mktemp("store")
+def store(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Return the file of an empty store, which the processes of a parallel run share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "store"
     connect(Address(f"sqlite:///{folder}/mlflow.db", "other", str(folder)))
     return folder / "mlflow.db"
 
