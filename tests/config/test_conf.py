@@ -40,7 +40,10 @@ def trials() -> dict[str, list[str]]:
     alone = [option for group in ("experiment", "env") for option in groups.pop(group)]
     together = zip_longest(*(options for group, options in groups.items() if not environment_with(group)))
     others = [option for group, options in groups.items() if environment_with(group) for option in options]
-    batches = [*([option for option in batch if option] for batch in together), *([option] for option in alone + others)]
+    batches = [
+        *([option for option in batch if option] for batch in together),
+        *([option] for option in alone + others),
+    ]
     return {" ".join(batch): [override for option in batch for override in overrides_of(option)] for batch in batches}
 
 
