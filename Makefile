@@ -26,7 +26,7 @@ TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 LOCKED := $(VENV)/locked
 READY := $(VENV)/ready
 EMULATOR := launchers/sagemaker_emulator
-TEST_EXTRAS := $(VENV)/extra-aws $(VENV)/extra-rehearsal
+TEST_EXTRAS := $(VENV)/extra-aws $(VENV)/extra-live $(VENV)/extra-rehearsal
 PYTEST := $(BIN)/python -m pytest
 # With --quiet, mkdocs would accept broken links.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
@@ -36,7 +36,7 @@ PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 .DELETE_ON_ERROR:
 # Make would delete these stamps, as only a pattern rule names them.
 .PRECIOUS: $(VENV)/extra-%
-.PHONY: help setup setup-aws setup-docs setup-rehearsal setup-tf system run test test-walks test-slow test-kills \
+.PHONY: help setup setup-aws setup-docs setup-live setup-rehearsal setup-tf system run test test-walks test-slow test-kills \
 	test-nodes test-image fuzz lint docs bench bench-learning dashboard lock clean
 
 help: ## List the targets
@@ -44,7 +44,7 @@ help: ## List the targets
 
 setup: $(READY) ## Create .venv with the locked packages and the lab; does nothing if it is up to date
 
-setup-aws setup-docs setup-rehearsal setup-tf: setup-%: $(VENV)/extra-% ## Add the packages of an extra to .venv
+setup-aws setup-docs setup-live setup-rehearsal setup-tf: setup-%: $(VENV)/extra-% ## Add the packages of an extra to .venv
 
 run: $(READY) ## Train a policy, evaluate it and write a report (ARGS="reward=regret algo=sac" for another trial)
 	$(BIN)/python -m battery_lab $(ARGS)
@@ -148,7 +148,7 @@ $(VENV)/extra-rehearsal: requirements-rehearsal.lock $(EMULATOR)/pyproject.toml 
 
 # --- for changes of the dependencies in pyproject.toml ---
 
-EXTRAS := aws bench docs job tf
+EXTRAS := aws bench docs job live tf
 COMPILE = uv pip compile -q --python-version 3.11 --python-platform linux --no-emit-package torch \
 	--custom-compile-command "make lock"
 BESIDE_CORE = -c build/all.lock --generate-hashes \

@@ -31,6 +31,7 @@ LOCKS = {
     "requirements-job.lock": PROJECT["project"]["optional-dependencies"]["job"],
     "requirements-rehearsal.lock": tomllib.loads((EMULATOR / "pyproject.toml").read_text())["project"]["dependencies"],
     "requirements-tf.lock": PROJECT["project"]["optional-dependencies"]["tf"],
+    "requirements-live.lock": PROJECT["project"]["optional-dependencies"]["live"],
 }
 
 

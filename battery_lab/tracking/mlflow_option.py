@@ -15,7 +15,8 @@ from battery_lab.common.validated_options import Highest, Unit, options
 from battery_lab.tracking import Status, Tracking
 from battery_lab.tracking.mlflow_connection import Address
 from battery_lab.tracking.mlflow_run_sync import RunSync, is_synced
-from battery_lab.tracking.mlflow_sender_thread import MlflowSender, reason
+from battery_lab.tracking.mlflow_sender_process import MlflowSenderProcess
+from battery_lab.tracking.mlflow_sender_thread import reason
 from battery_lab.tracking.mlflow_sweep_run import finish_sweep_run
 from battery_lab.tracking.public_address import public
 
@@ -63,8 +64,8 @@ class MlflowTracking:
         return Address(f"{SQLITE}{Path(path).resolve()}{sign}{query}", self.experiment, artifacts)
 
     def start(self, folder: Path, name: str, config: Mapping[str, Any]) -> Tracking:
-        """Start a thread that sends the run folder."""
-        return MlflowSender(self._sync(folder, name, config), self.flush_every_s, self.finish_within_s)
+        """Start a process that sends the run folder."""
+        return MlflowSenderProcess(self._sync(folder, name, config), self.flush_every_s, self.finish_within_s)
 
     def end_sweep(
         self, sweep: Path, done: Mapping[Path, Mapping[str, Any]], status: Status, figures: Mapping[str, float]

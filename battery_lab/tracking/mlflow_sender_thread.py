@@ -20,8 +20,18 @@ SLOWEST_RETRY_S = 60.0
 class MlflowSender:
     """Sends what is new in the run folder, every few seconds and at the end."""
 
-    def __init__(self, sync: RunSync, flush_every_s: float, finish_within_s: float) -> None:
-        """Start the thread."""
+    def __init__(
+        self, sync: RunSync, flush_every_s: float, finish_within_s: float, at_once: bool = False
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            sync: the run folder and its store.
+            flush_every_s: time between two batches.
+            finish_within_s: the longest time that the end of a run waits for MLflow.
+            at_once: whether the store has the run from its start on, before the first batch.
+        """
+        self._first_after_s = 0.0 if at_once else flush_every_s
         self._sync, self._flush_every_s, self._finish_within_s = sync, flush_every_s, finish_within_s
         self._end = threading.Event()
         self._status: Status | None = None
@@ -44,7 +54,7 @@ class MlflowSender:
 
     def _send_all(self) -> None:
         self._store({"status": None, **source_tags()})
-        pause = self._flush_every_s
+        pause = self._first_after_s
         while not self._end.wait(pause):
             pause = self._flush_every_s if self._try(None) else min(2 * pause, SLOWEST_RETRY_S)
         self._store({"status": self._status})

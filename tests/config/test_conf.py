@@ -6,6 +6,7 @@ import dataclasses
 import re
 from contextlib import suppress
 from functools import cache
+from itertools import zip_longest
 from typing import Any, get_type_hints
 
 import pytest
@@ -30,14 +31,32 @@ CANDIDATES = ("EUR", "Europe/Berlin", 1, 1.0, True, ["EUR"], {"name": "EUR"})
 
 
 @cache
-def composed(option: str) -> DictConfig:
-    """Return the trial of an option, with a value for each field that the user must set."""
+def trials() -> dict[str, list[str]]:
+    """Return overrides by the options that they choose: as many options per trial as can be combined, for speed."""
+    groups: dict[str, list[str]] = {}
+    for option in OPTIONS:
+        groups.setdefault(option.rpartition("/")[0], []).append(option)
+    # An experiment chooses options of its own; so may an environment, of which another has other groups.
+    alone = [option for group in ("experiment", "env") for option in groups.pop(group)]
+    together = zip_longest(*(options for group, options in groups.items() if not environment_with(group)))
+    others = [option for group, options in groups.items() if environment_with(group) for option in options]
+    batches = [
+        *([option for option in batch if option] for batch in together),
+        *([option] for option in alone + others),
+    ]
+    return {" ".join(batch): [override for option in batch for override in overrides_of(option)] for batch in batches}
+
+
+def overrides_of(option: str) -> list[str]:
     group, _, name = option.rpartition("/")
-    choices = {
-        "reward/term": [f"+reward/term=[{name}]"],
-        "baseline": [f"+baseline@env.baselines.chosen={name}"],
-    }
-    config = compose(choices.get(group) or [*environment_with(group), f"{group}={name}"])
+    choices = {"reward/term": f"+reward/term=[{name}]", "baseline": f"+baseline@env.baselines.chosen={name}"}
+    return [*environment_with(group), choices.get(group, f"{group}={name}")]
+
+
+@cache
+def composed(chosen: str) -> DictConfig:
+    """Return the trial of some options, with a value for each field that the user must set."""
+    config = compose(trials()[chosen])
     for key in sorted(OmegaConf.missing_keys(config)):
         place, _, field = key.rpartition(".")
         target = get_object(OmegaConf.select(config, place)._target_)
@@ -84,17 +103,21 @@ def test_the_defaults_compose_and_build():
     assert experiment.seed == 0
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_composes_into_a_trial_and_builds(option: str):
-    config = composed(option)
+def test_every_option_is_in_a_trial():
+    assert sorted(option for chosen in trials() for option in chosen.split()) == OPTIONS
+
+
+@pytest.mark.parametrize("chosen", trials(), ids=str)
+def test_every_option_composes_into_a_trial_and_builds(chosen: str):
+    config = composed(chosen)
     experiment = build_experiment(config)
     assert experiment.config == resolve(config)
     assert all(dataclasses.is_dataclass(part) for part in (experiment.env, experiment.algo, experiment.network))
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_every_target_is_a_frozen_keyword_only_dataclass_without_defaults(option: str):
-    for name in set(targets(resolve(composed(option)))):
+@pytest.mark.parametrize("chosen", trials(), ids=str)
+def test_every_target_is_a_frozen_keyword_only_dataclass_without_defaults(chosen: str):
+    for name in set(targets(resolve(composed(chosen)))):
         target = get_object(name)
         assert target.__dataclass_params__.frozen, name
         for field in dataclasses.fields(target):

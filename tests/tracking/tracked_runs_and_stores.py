@@ -9,6 +9,8 @@ from typing import Any
 
 from battery_lab.tracking import RunLog, Tracking
 from battery_lab.tracking.mlflow_option import MlflowTracking
+from battery_lab.tracking.mlflow_run_sync import RunSync
+from battery_lab.tracking.mlflow_sender_thread import MlflowSender
 from battery_lab.tracking.mlflow_sync_state import read_sync_state
 
 
@@ -40,16 +42,22 @@ class Run:
         (self.folder / "trial.yaml").write_text(json.dumps({**self.config, "tracking": target | fields}))
 
     def train(self, steps: range, resume_at: int = 0) -> Tracking:
-        """Log steps; return the unfinished tracking."""
+        """Log steps; return the unfinished tracking, which sends from a thread, since a process starts slowly."""
         log = RunLog(self.folder)
         log.rewind(resume_at)
-        tracking = self.tracking.start(self.folder, self.folder.name, self.config)
+        tracking = self._start()
         for step in steps:
             metrics = {"train/reward": float(step), "validation/capture": step / 1000}
             log.log(metrics, step)
             tracking.log(metrics, step)
         log.close()
         return tracking
+
+    def _start(self) -> Tracking:
+        if not isinstance(self.tracking, MlflowTracking):
+            return self.tracking.start(self.folder, self.folder.name, self.config)
+        sync = RunSync(self.folder, self.folder.name, self.config, self.tracking.address())
+        return MlflowSender(sync, self.tracking.flush_every_s, self.tracking.finish_within_s)
 
     def evaluate(self, **metrics: float) -> None:
         """Write the results of a finished run."""
