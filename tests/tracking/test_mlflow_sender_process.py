@@ -13,7 +13,7 @@ import pytest
 from battery_lab.cli.commands import sync
 from battery_lab.tracking import RunLog
 from battery_lab.tracking.mlflow_sync_state import read_sync_state
-from tests.tracking.untrained_runs import Run, points, stored, tracker
+from tests.tracking.tracked_runs_and_stores import Run, points, stored, tracker
 
 ROOT = Path(__file__).parents[2]
 KILLED = """
