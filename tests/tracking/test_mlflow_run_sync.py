@@ -17,14 +17,6 @@ from battery_lab.tracking.mlflow_sync_state import read_sync_state
 from tests.tracking.tracked_runs_and_stores import Run, points, stored, tracker
 
 
-@pytest.mark.walk
-def test_two_processes_create_one_store_at_the_same_time(raced_store: Path) -> None:
-    assert {stored(raced_store / name).info.run_name for name in ("first", "second")} == {"first", "second"}
-    assert len({stored(raced_store / name).info.experiment_id for name in ("first", "second")}) == 1
-    for name in ("first", "second"):
-        assert points(raced_store / name) == {"train/reward": [(step, float(step)) for step in range(5)]}
-
-
 def test_run_is_sent_with_parameters_curves_metrics_tags_and_files(outputs: Path) -> None:
     run = Run(outputs / "run", tracker(outputs), reward=[{"weight": 2.0}], network={"hidden": [16, 16]})
     run.store_trial()

@@ -1,4 +1,4 @@
-"""MLflow stores that fail: unreachable, hanging, half created, or without the experiment."""
+"""MLflow stores that fail: unreachable, hanging, or without the experiment."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from battery_lab.common.atomic_write import PREFIX
-from battery_lab.tracking.mlflow_connection import Address, connect
 from battery_lab.tracking.mlflow_sender_thread import reason
 from battery_lab.tracking.mlflow_sync_state import read_sync_state
 from tests.tracking.tracked_runs_and_stores import Run, client, tracker
@@ -63,14 +61,3 @@ def test_failure_reason_is_one_short_line_without_the_password() -> None:
     assert output.startswith("cannot connect to *** as ***, password *** refused")
     assert len(output) == 200
     assert "\n" not in output
-
-
-def test_store_that_a_killed_process_left_unfinished_is_made_again(tmp_path: Path) -> None:
-    path = tmp_path / "store" / "mlflow.db"
-    address = Address(f"sqlite:///{path}", "trials", f"file://{tmp_path}/files")
-    path.parent.mkdir()
-    # A kill during the migrations leaves a store without its last tables, under the temporary name.
-    (path.parent / f"{PREFIX}0123-mlflow.db").write_bytes(b"half")
-    store, experiment = connect(address)
-    assert store.get_experiment(experiment).name == "trials"
-    assert {file.name for file in path.parent.iterdir()} == {"mlflow.db", "mlflow.db.lock"}

@@ -7,11 +7,9 @@ import json
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 
 from battery_lab.baselines.percentile_rule import PercentileRule
 from battery_lab.envs.battery.bid_actions import PriceScale
-from battery_lab.envs.battery.single_env import BatteryEnv
 from tests.compositions import option, same_arrays
 from tests.envs.small_world import make_bidding_world, make_option, make_world
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
@@ -104,12 +102,6 @@ def test_an_evaluation_of_the_ladder_shows_its_prices(tmp_path):
 def test_power_actions_have_no_bids_to_show(tmp_path):
     frame = make_world(tmp_path).evaluate(lambda seen: np.ones(len(seen), np.int64), "test").frame
     assert not set(COLUMNS) & set(frame)
-
-
-@pytest.mark.parametrize("kind", ["continuous", "discrete"])
-def test_the_single_environment_passes_gymnasiums_checker_with_bids(tmp_path, kind):
-    env = BatteryEnv(make_bidding_world(tmp_path, kind).vector_env(1, 0, staggered=False))
-    check_env(env, skip_render_check=True)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,8 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
-from battery_lab.envs.battery.single_env import BatteryEnv
 from battery_lab.rewards.weighted_terms import BoundShaping
 from tests.compositions import option, same_arrays
 from tests.envs.small_world import make_world
@@ -35,12 +33,6 @@ def roll(env, steps, seed, policy=None):
         rewards.append(reward)
         ends.append(truncated)
     return np.array(seen), np.array(rewards), np.array(ends)
-
-
-@pytest.mark.parametrize("actions", ["discrete", "continuous"])
-def test_the_single_environment_passes_gymnasiums_checker(actions, tmp_path):
-    env = BatteryEnv(make_world(tmp_path, actions).vector_env(1, 0, staggered=False))
-    check_env(env, skip_render_check=True)
 
 
 def test_the_vector_environment_declares_autoreset_and_spaces(world):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from functools import partial
 
 import numpy as np
 import pytest
@@ -11,11 +10,9 @@ import torch
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
-from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.utils.torch_utils import explained_variance
 
-from battery_lab.rllib.learners.fast_categorical import distribution
 from battery_lab.rllib.learners.ppo_learner import ArrayPPOLearner, PPOLoss, standardise
 from battery_lab.rllib.threads_and_malloc import keep_freed_memory
 from tests.rllib.learners.learner_gradients import gradients_of
@@ -95,25 +92,6 @@ def test_explained_variance_equals_rllibs_even_for_constant_targets(targets):
     losses = PPOLoss(clip=0.2, value_clip=10.0, value_coeff=1.0, critic=True, kl=False)
     explained = losses.value_loss(values, targets)[1]["vf_explained_var"]
     assert float(explained) == pytest.approx(float(explained_variance(targets, values)))
-
-
-@pytest.mark.parametrize("excluded", [None, torch.finfo(torch.float32).min, -torch.inf])
-def test_categorical_distribution_equals_rllibs(excluded):
-    torch.manual_seed(0)
-    logits, others = (torch.randn(50, 4) * 3 for _ in range(2))
-    actions = torch.randint(3, (50,))
-    if excluded is not None:
-        logits[:, 3] = others[:, 3] = excluded
-    results = []
-    for kind in (TorchCategorical, None):
-        inputs = logits.clone().requires_grad_()
-        make = TorchCategorical.from_logits if kind is None else partial(distribution, kind)
-        first, second = make(inputs), make(others)
-        parts = [first.logp(actions), first.entropy(), second.kl(first)]
-        sum(part.sum() for part in parts).backward()
-        results.append([*parts, inputs.grad])
-    for ours, theirs in zip(*results, strict=True):
-        assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
 def _inputs(minibatch, box):
