@@ -23,7 +23,7 @@ from benchmarks.command_times import run_python
 
 TARGETS = (0.45, 0.5, 0.55, 0.6)
 VALIDATIONS = 12  # per training
-# The settings of experiment=algo_study, chosen on an earlier cut (docs/study.md).
+# The settings of experiment=algo_study, chosen on an earlier cut (docs/flagship-study.md).
 RECIPES: dict[str, Sequence[str]] = {
     "bid curves": ("experiment=flagship",),
     "PPO": ("experiment=flagship", "algo=ppo", "reward=regret", "train.env_steps=5000000"),
