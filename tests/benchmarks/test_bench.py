@@ -110,11 +110,6 @@ def test_second_part_keeps_the_output_of_the_first(monkeypatch: pytest.MonkeyPat
     assert written["scaling"]["64 envs, 2 runners, window"]["rllib_vector"]["lab_ratio"]["median"] == 1.0
 
 
-def test_batches_of_all_sizes_have_at_least_4096_steps() -> None:
-    for workload, _ in implementations.scaling_groups().values():
-        assert workload["num_envs"] * workload["fragment"] >= 4096
-
-
 def test_table_cells_without_a_figure_are_empty() -> None:
     summaries = bench.summarise({"sb3": {0: run_of(1234.0)}})
     assert (

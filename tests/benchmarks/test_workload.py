@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks import implementations
 from benchmarks.workload import Workload
 
 
@@ -15,3 +16,8 @@ def test_updates_match_the_training_intensity(algo: str) -> None:
 
 def test_window_observation_has_292_numbers() -> None:
     assert Workload(algo="ppo").vector_env().single_observation_space.shape == (292,)
+
+
+def test_batches_of_all_sizes_have_at_least_4096_steps() -> None:
+    for workload, _ in implementations.scaling_groups().values():
+        assert workload["num_envs"] * workload["fragment"] >= 4096
