@@ -1,4 +1,4 @@
-"""Battery world: evaluations, baselines, fitted scales, and what is known and said of its data."""
+"""Battery world: evaluations, baselines, fitted scales, and what is known and summarised of its data."""
 
 from __future__ import annotations
 
