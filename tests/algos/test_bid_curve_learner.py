@@ -1,4 +1,4 @@
-"""Bid curve learner: reproducible, resumable and exact training, and policies that act as their curves say."""
+"""Bid curve learner: reproducible and exact training, and policies that act as their curves say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of bid curves: stopped and resumed to the bit, evaluated, exported, without Ray; and other runs with bids."""
+"""Runs that bid: bid curves stopped and resumed to the bit, evaluated, exported, without Ray; and other algorithms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The script that builds and pushes the image: the tag depends on the content of all inputs."""
+"""Image tag: the script that builds and pushes the image derives it from the content of all inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists and searches of training jobs."""
+"""Lists, searches and tags of training jobs."""
 
 from __future__ import annotations
 
