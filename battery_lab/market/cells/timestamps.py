@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from battery_lab.common.errors import require
 from battery_lab.market.file_formats.reading_context import current_reading
-from battery_lab.market.file_formats.rows_with_source import Rows, row_error
+from battery_lab.market.file_formats.rows_with_source import NOT_VALUES, Rows, row_error
 
 Times = NDArray[np.datetime64]
 EARLIEST, LATEST = np.datetime64("1990-01-01"), np.datetime64("2200-01-01")
@@ -130,7 +130,7 @@ def without_skipped_hour(files: Sequence[Path], frame: pd.DataFrame, zone: str) 
     skipped = np.isnat(_on_utc(pd.DatetimeIndex(frame["stamp"]), zone, daylight=True))
     if not skipped.any():
         return frame
-    values = [name for name in frame.columns if name not in ("file", "row", "stamp", "repeated", "version")]
+    values = [name for name in frame.columns if name not in NOT_VALUES]
     empty = skipped & frame[values].isna().all(axis=1).to_numpy(bool, copy=True)
     if empty.any():
         file = files[int(frame["file"].iloc[int(np.argmax(empty))])]

@@ -35,6 +35,7 @@ class Limits:
             a tenth or a twentieth of their size.
         ratio_from_mib: the size from which ``ratio`` counts, MiB.
         depth: archives within each other.
+        text_mib: size of a text file that is held in memory as a whole, MiB.
     """
 
     members: int = 200_000
@@ -43,6 +44,7 @@ class Limits:
     ratio: int = 250
     ratio_from_mib: int = 64
     depth: int = 3
+    text_mib: int = 256
 
 
 LIMITS = Limits()
@@ -87,6 +89,20 @@ def open_file(file: Path, limits: Limits = LIMITS) -> BinaryIO:
     most = max(limits.ratio_from_mib * MIB, min(limits.ratio * size, limits.unpacked_mib * MIB))
     bounded: Any = _Bounded(gzip.GzipFile(fileobj=stream), file, most)
     return io.BufferedReader(bounded, MIB)
+
+
+def read_whole(file: Path, limits: Limits = LIMITS) -> bytes:
+    """Return all bytes of a text file, on disk or in an archive.
+
+    Raises:
+        DataError: it has more bytes than ``limits`` allow, or an archive cannot be read.
+        OSError, EOFError, zlib.error: the file cannot be read.
+    """
+    with open_file(file, limits) as stream:
+        content = stream.read(limits.text_mib * MIB + 1)
+    if len(content) > limits.text_mib * MIB:
+        raise DataError(f"{file} has more than {limits.text_mib} MiB of text. Split it into files of a month or a year")
+    return content
 
 
 class _Bounded(io.RawIOBase):

@@ -1,4 +1,7 @@
-"""Row versions: the numbers by which the newest of several rows for one interval is found (``market.newest_by``)."""
+"""Row versions: the numbers by which the newest of several rows for one interval is found.
+
+A reader numbers the rows if its operator publishes corrections, and ``market.newest_by`` names a column for all others.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,7 @@ import pandas as pd
 from battery_lab.market.cells.stamp_forms import other_forms
 from battery_lab.market.cells.timestamps import is_repeated
 from battery_lab.market.file_formats.reading_context import current_reading
-from battery_lab.market.file_formats.rows_with_source import Rows, row_error
-from battery_lab.market.intervals.one_row_per_interval import VERSION
+from battery_lab.market.file_formats.rows_with_source import VERSION, Rows, row_error
 
 TRUTH = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "y": 1.0, "n": 0.0}
 
@@ -27,6 +29,8 @@ def with_version_numbers(files: Sequence[Path], frame: pd.DataFrame) -> pd.DataF
     """
     if VERSION not in frame:
         return frame
+    if pd.api.types.is_numeric_dtype(frame[VERSION]):
+        return frame.assign(**{VERSION: frame[VERSION].astype(float).fillna(-np.inf)})
     text = frame[VERSION].astype(str).str.strip()
     empty = text == ""
     numbers = pd.to_numeric(text.where(~empty), errors="coerce")

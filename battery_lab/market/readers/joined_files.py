@@ -7,7 +7,7 @@ parse than all of its rows.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from battery_lab.market.file_formats.csv_dialect import Dialect, find_dialect
 from battery_lab.market.file_formats.csv_files import parse_text
 from battery_lab.market.file_formats.reading_context import Reading
 from battery_lab.market.file_formats.row_selection import join_names, mixed_selection_error, no_such_value, select_rows
-from battery_lab.market.intervals.one_row_per_interval import VERSION
+from battery_lab.market.file_formats.rows_with_source import VERSION
 from battery_lab.market.intervals.row_order import oldest_first
 
 # Files are read together if there are at least so many of them, each at most so large.
@@ -37,7 +37,6 @@ class FileJoin:
         path: ``market.path``, for errors.
         files: the tables to read.
         read: returns the rows of a file.
-        choices: selector -> the chosen name; None: the only one in the files.
         row_kind: which rows are used, for errors.
         reading: the options and notes of this reading.
     """
@@ -47,13 +46,12 @@ class FileJoin:
         path: str,
         files: Sequence[Path],
         read: Read,
-        choices: Mapping[str, str | None],
         row_kind: str,
         reading: Reading,
     ) -> None:
-        self._path, self._files, self._read, self._choices = path, files, read, choices
+        self._path, self._files, self._read, self._choices = path, files, read, reading.choices
         self._row_kind, self._reading = row_kind, reading
-        self._seen = dict.fromkeys(choices, np.empty(0, object))
+        self._seen = dict.fromkeys(reading.choices, np.empty(0, object))
         self._notes: list[str] = []
 
     def frame(self, small_together: bool) -> tuple[pd.DataFrame, list[str]]:
@@ -85,7 +83,7 @@ class FileJoin:
         frame = self._select(file, self._read(file)).assign(file=number)
         frame, was_newest_first = oldest_first(frame)
         if was_newest_first:
-            self._reading.note(file, "newest rows first, which are turned round")
+            self._reading.note(file, "the newest rows come first, and were reversed")
         return frame
 
     def _select(self, file: Path, frame: pd.DataFrame) -> pd.DataFrame:
@@ -146,7 +144,7 @@ class FileJoin:
 
     def _no_rows_error(self) -> DataError:
         for field, choice in self._choices.items():
-            names = list(self._seen[field])
+            names = sorted({*self._seen[field], *self._reading.names.get(field, {})})
             if choice is not None and names and choice.casefold() not in [name.casefold() for name in names]:
                 problem = f"no row of {self._path} has it, only {join_names(names)}"
                 return DataError(f"market.{field}={choice}: {problem}. Choose one of them")

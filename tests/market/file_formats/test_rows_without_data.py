@@ -119,11 +119,12 @@ def test_aemo_footers_are_left_out_and_their_count_is_compared(tmp_path: Path) -
     whole = [files.AEMO_HEADER, *rows, 'C,"END OF REPORT",5']
     assert left_out(tmp_path, whole, "aemo") == ([1, 2, 3], "trailers (1)")
     later = files.aemo_rows(NIGHT.replace(minute=15), [4.0, 5.0])
-    both = [*whole, files.AEMO_HEADER, *later, "C,END OF REPORT,9"]
+    both = [*whole, files.AEMO_HEADER, *later, "C,END OF REPORT,4"]
     assert left_out(tmp_path, both, "aemo") == ([1, 2, 3, 4, 5], "repeated headers (1), trailers (2)")
+    assert not any("its last row" in note for note in files.read("aemo", tmp_path / "x.csv").notes)
     cut = files.write(tmp_path / "x.csv", files.AEMO_HEADER, [*rows[:2], "C,END OF REPORT,5"])
     notes = files.read("aemo", cut).notes
-    assert "x.csv: the trailer counts 5 lines, but it is line 4: rows may be missing" in notes
+    assert "x.csv: its last row counts 5 rows, and it has 4: rows were removed from it" in notes
 
 
 def test_rows_that_say_their_kind(tmp_path: Path) -> None:
@@ -132,9 +133,10 @@ def test_rows_that_say_their_kind(tmp_path: Path) -> None:
     prices, note = left_out(tmp_path, [*head, *rows, '"T","5 lines"'])
     assert prices == [0, 1, 2, 3, 4]
     assert note == "comments and titles (2), repeated headers (1), trailers (1)"
-    (tmp_path / "x.csv").write_text("\n".join([*head, *rows, '"T","6 lines"']))
-    notes = files.read("table", tmp_path / "x.csv", **BERLIN).notes
-    assert any("the trailer counts 6 lines, but the data rows are 5" in note for note in notes)
+    for stated, change in ((6, "removed from"), (4, "added to")):
+        (tmp_path / "x.csv").write_text("\n".join([*head, *rows, f'"T","{stated} lines"']))
+        notes = files.read("table", tmp_path / "x.csv", **BERLIN).notes
+        assert f"x.csv: its last row counts {stated} rows, and it has 5: rows were {change} it" in notes
 
 
 def test_tables_of_settlement_systems_have_comment_information_and_data_rows(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ def test_flag_outside_the_repeated_hour(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        (",N", ",", "DSTFlag is ''"),
+        (",N", ",", "DSTFlag or RepeatedHourFlag is ''"),
         (",1,HB", ",5,HB", "DeliveryInterval is '5', not a whole number from 1 to 4"),
         ("2024,1,", "2024,25,", "the hour is '25', not a whole number from 1 to 24"),
     ],

@@ -174,4 +174,4 @@ def test_rows_between_intervals_that_are_dropped_are_counted(tmp_path: Path) -> 
     assert between != rows[3]
     file = files.write(tmp_path / "x.csv", files.NYISO_HEADER, [*rows[:3], between, *rows[3:]])
     series = files.read("nyiso", file, off_grid="drop")
-    assert series.notes == ("x.csv: 1 row(s) between two intervals were left out (market.off_grid)",)
+    assert series.notes == ("x.csv: 1 row between two intervals left out (market.off_grid)",)
