@@ -76,6 +76,15 @@ def archive_members(archive: Path, limits: Limits = LIMITS) -> list[Path]:
     return sorted(members)
 
 
+def archive_contents(archive: Path, limits: Limits = LIMITS) -> dict[Path, tuple[int, int]]:
+    """Return the size and the CRC-32 of each file in a .zip archive and in those within it.
+
+    Raises:
+        DataError: as of :func:`archive_members`.
+    """
+    return {member: (info.file_size, info.CRC) for member, info in _walk(archive, limits, depth=1)}
+
+
 def open_file(file: Path, limits: Limits = LIMITS) -> BinaryIO:
     """Open a file on disk or in an archive for reading; a name that ends in ``.gz`` is unpacked.
 

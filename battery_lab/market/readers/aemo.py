@@ -11,7 +11,7 @@ import pandas as pd
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import named_columns, read_file
 from battery_lab.market.file_formats.rows_with_source import row_error
 from battery_lab.market.readers.nem_market import EXAMPLE, FORMATS, NemMarket

@@ -10,7 +10,7 @@ import pandas as pd
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns, read_file
 from battery_lab.market.readers.day_ahead_market import DAY_AHEAD, REAL_TIME
 from battery_lab.market.readers.market_option_types import Name

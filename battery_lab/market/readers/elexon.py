@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
 from battery_lab.market.cells.hour_numbers import after_midnight, whole_numbers
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns, read_file
 from battery_lab.market.file_formats.report_text import check_last_row
 from battery_lab.market.file_formats.row_selection import chosen_rows
@@ -119,6 +119,11 @@ def _starts(file: Path, row: pd.Series, day: pd.Series, period: pd.Series) -> pd
     """Return the starts of settlement periods in UTC."""
     number = whole_numbers(file, row, period, "SettlementPeriod", LONGEST_DAY)
     date = parse_stamps(file, row, day, DAYS, "2024-01-31")
+    has_time = (date != date.dt.normalize()).to_numpy()
+    if has_time.any():
+        i = int(np.argmax(has_time))
+        problem = f"SettlementDate is {day.iloc[i]!r}, with a time of day: on which clock the date is, is not known"
+        raise row_error(file, int(row.iloc[i]), problem, "Give the settlement date alone, like 2024-01-31")
     start = after_midnight(_midnight(date), PERIOD_MINUTES * (number - 1))
     beyond = (start >= _midnight(date + pd.Timedelta(days=1))).to_numpy()
     if beyond.any():

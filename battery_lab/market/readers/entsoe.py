@@ -21,7 +21,7 @@ from battery_lab.market.cells.clock_changes import (
     utc_stamps,
     without_missing_hour,
 )
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns, plain
 from battery_lab.market.file_formats.report_text import read_below
 from battery_lab.market.file_formats.row_selection import chosen_rows, select_rows

@@ -14,7 +14,7 @@ from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
 from battery_lab.market.cells.clock_changes import second_pass
 from battery_lab.market.cells.hour_numbers import after_midnight, whole_numbers
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns, read_file
 from battery_lab.market.file_formats.row_selection import chosen_rows, select_rows
 from battery_lab.market.file_formats.rows_with_source import row_error

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from battery_lab.common.errors import require
+from battery_lab.common.errors import DataError, require
 from battery_lab.common.validated_options import Highest, Unit, options
 from battery_lab.market.cells.timestamps import to_utc, without_skipped_hour
 from battery_lab.market.file_formats.file_search import TABLE_SUFFIXES, find_files, tables_in
@@ -105,10 +105,11 @@ class FileMarket(ABC):
         Raises:
             DataError: the files cannot be used; the message names the file, the row and the remedy.
         """
-        files = find_files(self.path, self.suffixes)
+        copies = list[Path]()
+        files = find_files(self.path, self.suffixes, copies)
         choices = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "cache"}
         key = cache_key(type(self), choices, [*files, *self.forecast_files()])
-        return cached(self.cache, key, lambda: self._parse(files))
+        return cached(self.cache, key, lambda: self._parse(files, copies))
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:
@@ -178,8 +179,10 @@ class FileMarket(ABC):
         """Return the IANA name of the local clock, which calendars use."""
         return self.time_zone or self.stamp_zone()
 
-    def _parse(self, files: Sequence[Path]) -> MarketSeries:
+    def _parse(self, files: Sequence[Path], copies: Sequence[Path]) -> MarketSeries:
         with self.reading() as reading:
+            for archive in copies:
+                reading.note(archive, "left out, as all of its files also lie unpacked in the folder")
             rows, selected, notes = self._read_rows(files, reading)
             rows = in_order(rows, any_order=self.sort_rows)
             self._check_prices(rows)
@@ -248,12 +251,22 @@ class FileMarket(ABC):
             price=values.pop("price"),
             gap=grid.gap,
             columns=values,
-            lead_h=self.leads(),
+            lead_h=self._leads_of_means(on_one),
             price_floor=self.price_floor,
             price_cap=self.price_cap,
             filled=grid.filled,
             notes=(*notes, *grid.notes(), *([unit] if unit else [])),
         )
+
+    def _leads_of_means(self, on_one: Resampled) -> dict[str, float]:
+        """Return the leads of means: a mean is known once its last part is, whose lead counts from its own start."""
+        later_h = max(0, on_one.interval_s - on_one.shortest_s) / 3600
+        leads = {name: lead_h - later_h for name, lead_h in self.leads().items()}
+        for name, lead_h in leads.items():
+            if lead_h < 0:
+                problem = f"market.lead_h.{name} is {lead_h + later_h:g} h, so a mean is not known before its interval"
+                raise DataError(f"{problem}. It must be at least {later_h:g} with market.resample=mean")
+        return leads
 
     def leads(self) -> dict[str, float]:
         """Return how many hours before its interval each published column is known."""

@@ -13,7 +13,7 @@ import pyarrow.feather as feather
 from battery_lab.common.errors import DataError
 from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.archives import open_file
 from battery_lab.market.file_formats.price_files import HEADER, PARQUET_SUFFIXES, named_columns, plain, read_file
 from battery_lab.market.file_formats.reading_context import current_reading

@@ -14,7 +14,7 @@ from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
 from battery_lab.market.cells.clock_changes import without_missing_hour
 from battery_lab.market.cells.hour_numbers import after_midnight
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import check_unique, named_columns, plain
 from battery_lab.market.file_formats.report_text import PREAMBLE, read_below
 from battery_lab.market.file_formats.row_selection import mixed_selection_error

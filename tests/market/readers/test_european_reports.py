@@ -56,6 +56,21 @@ def test_missing_quarters_among_quarters_are_a_gap_and_no_hours(tmp_path: Path) 
     assert (int(series.gap.sum()), len(series)) == (30, 80)
 
 
+@pytest.mark.parametrize("option", ["entsoe", "nordpool", "miso", "ieso"])
+def test_rows_without_their_first_cell_are_refused(tmp_path: Path, option: str) -> None:
+    if option == "miso":
+        reports.miso_files(tmp_path, datetime(2024, 3, 10, 5, tzinfo=UTC), [1.0] * 24)
+        lines = (tmp_path / "20240310_da_expost_lmp.csv").read_text().splitlines()
+    elif option == "entsoe":
+        lines = [reports.WEBSITE, *reports.website_rows(NIGHT, [1.0, 2.0, 3.0])]
+    else:
+        lines = (reports.elspot_file if option == "nordpool" else reports.hoep_file)(NIGHT, [1.0, 2.0, 3.0])
+    lines[-2] = lines[-2][lines[-2].index('",') + 1 if option == "entsoe" else lines[-2].index(",") :]
+    file = reports.text(tmp_path / "20240310_da_expost_lmp.csv", [*lines, "", "," * lines[-1].count(",")])
+    with pytest.raises(DataError, match=f"row {len(lines) - 1}: the row has no .*, which all others have"):
+        files.read(option, file)
+
+
 def test_two_auctions_for_one_interval_need_a_choice(tmp_path: Path) -> None:
     coupled = [row.replace("Without Sequence", "Sequence 1") for row in reports.website_rows(NIGHT, [1.0, 2.0])]
     other = [row.replace("Without Sequence", "Sequence 2") for row in reports.website_rows(NIGHT, [7.0] * 8, 15)]
@@ -211,6 +226,16 @@ def test_elexon_periods_beyond_the_day_are_refused(tmp_path: Path, day: str, per
     with pytest.raises(DataError, match=f"row {period + 1}: .*{period}"):
         files.read("elexon", elexon(tmp_path, rows))
     assert len(files.read("elexon", elexon(tmp_path, rows[:-1]))) == period - 1
+
+
+def test_elexon_dates_with_a_time_are_refused(tmp_path: Path) -> None:
+    rows = reports.system_price_rows(NIGHT, [1.0, 2.0])
+    timed = [f"2025-09-30T23:00:00Z,{row.partition(',')[2]}" for row in rows]
+    with pytest.raises(DataError, match="row 2: SettlementDate is '2025-09-30T23:00:00Z', with a time of day"):
+        files.read("elexon", elexon(tmp_path, timed))
+    midnight = [f"{row[:10]}T00:00:00Z,{row.partition(',')[2]}" for row in rows]
+    starts = [files.read("elexon", elexon(tmp_path, lines)).start[0] for lines in (midnight, rows)]
+    assert starts[0] == starts[1] == np.datetime64("2025-09-30T22:00")
 
 
 def test_elexon_dual_prices_are_refused(tmp_path: Path) -> None:
