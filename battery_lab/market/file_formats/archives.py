@@ -114,6 +114,11 @@ def read_whole(file: Path, limits: Limits = LIMITS) -> bytes:
     return content
 
 
+def close_archives() -> None:
+    """Close the archives that were read last, and give back the memory of those within others."""
+    _opened.cache_clear()
+
+
 class _Bounded(io.RawIOBase):
     """A stream that is an error beyond a number of bytes."""
 
@@ -206,7 +211,7 @@ def _checked(archive: zipfile.ZipFile, path: Path, limits: Limits) -> _Archive:
         parts = info.filename.replace("\\", "/").split("/")
         name = "/".join(part for part in parts if part not in ("", "."))
         if ".." in parts or info.filename.startswith("/") or name in names:
-            problem = "stands twice" if name in names else "is no place within the archive"
+            problem = "occurs twice" if name in names else "is no place within the archive"
             raise DataError(f"{path}: the name {info.filename!r} {problem}. Unpack it, and check the files")
         if info.file_size > max(limits.ratio_from_mib * MIB, limits.ratio * info.compress_size):
             raise _bomb(path / name)

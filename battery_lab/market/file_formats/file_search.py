@@ -47,7 +47,7 @@ def find_files(path: str, suffixes: Sequence[str], copies: list[Path] | None = N
     if source.is_file():
         return _checked([source], suffixes)
     if source.is_dir():
-        files = [file for file in sorted(_below(source)) if _is_read(file, suffixes)]
+        files = [file for file in sorted(_below(source)) if _is_read(file, suffixes, source)]
         unpacked = _by_name(file for file in files if not is_zip(file))
         left_out = [file for file in files if is_zip(file) and unpacked and _is_unpacked(file, unpacked)]
         files = sorted(set(files) - set(left_out))
@@ -78,7 +78,7 @@ def tables_in(files: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
         members = [file]
         if is_zip(file):
             inside = archive_members(file)
-            members = [member for member in inside if _is_read(member, suffixes)]
+            members = [member for member in inside if _is_read(member, suffixes, file)]
             other = next((member for member in inside if _ends(member, UNREADABLE_SUFFIXES)), None)
             if other is not None or not members:
                 problem = "no price file" if other is None else f"{other.name}, which cannot be read"
@@ -138,9 +138,9 @@ def _check_complete(path: str, folder: Path, files: Sequence[Path], suffixes: Se
             )
 
 
-def _is_read(file: Path, suffixes: Sequence[str]) -> bool:
-    """Return whether a file of a folder or an archive is read."""
-    hidden = any(_is_hidden(part) for part in (file.name, file.parent.name))
+def _is_read(file: Path, suffixes: Sequence[str], within: Path) -> bool:
+    """Return whether a file within a folder or an archive, whose own name may be hidden, is read."""
+    hidden = any(map(_is_hidden, file.relative_to(within).parts))
     return not hidden and _ends(file, suffixes) and not _ends(file, _unreadable(suffixes)) and _holds_table(file)
 
 

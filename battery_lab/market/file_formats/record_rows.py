@@ -43,7 +43,7 @@ class Table:
         """Return the cells of some columns, by the name of the column.
 
         Raises:
-            DataError: a column is missing or stands twice, a row is of another table, or it ends within these columns.
+            DataError: a column is missing or occurs twice, a row is of another table, or it ends within these columns.
         """
         places = [self._place(file, name) for name in names]
         last, start = max(places), f"D,{','.join(self.name)},"

@@ -6,7 +6,7 @@ AEMO's intervals are 30 minutes until 1 October 2021 and 5 minutes after it; Eur
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from battery_lab.common.errors import DataError
 from battery_lab.market.file_formats.reading_context import current_reading
 from battery_lab.market.file_formats.rows_with_source import LENGTH, Rows
 from battery_lab.market.intervals.interval_grid import INTERVALS_MIN, OTHER_INTERVAL_STEPS, minutes_text
@@ -72,6 +73,22 @@ def resampled(rows: Rows, rule: Resample, interval_min: int | None, marks_end: C
     _note(rows, length, target, rule)
     result = _repeat(rows, start, length, target) if rule == "repeat" else _mean(rows, start, length, target)
     return Resampled(rows=result, interval_s=target, shortest_s=int(length.min()), longest_s=int(length.max()))
+
+
+def leads_of_means(leads: Mapping[str, float], result: Resampled) -> dict[str, float]:
+    """Return how many hours before its interval each column is known, where intervals became means of shorter ones.
+
+    A mean is known once its last part is, whose lead counts from its own start.
+
+    Raises:
+        DataError: a column is published ahead, and its mean is not.
+    """
+    later_h = max(0, result.interval_s - result.shortest_s) / 3600
+    for name, lead_h in leads.items():
+        if lead_h < later_h:
+            problem = f"market.lead_h.{name} is {lead_h:g} h, so that its mean is not known before its interval"
+            raise DataError(f"{problem}. It must be at least {later_h:g} with market.resample=mean")
+    return {name: lead_h - later_h for name, lead_h in leads.items()}
 
 
 def interval_lengths(rows: Rows, marks_end: Callable[[int], bool]) -> NDArray[np.int64]:

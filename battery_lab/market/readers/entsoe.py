@@ -74,7 +74,7 @@ class EntsoeMarket(EuropeanMarket):
     """Exports of the website (MTU, "start - end") and files of the file library (DateTime in UTC).
 
     Stamps mark the START of the interval. The clock of the website's files stands in their header. In spring, they list
-    the hour that the clock skips without a price, and in autumn an hour stands twice: the name of the clock behind the
+    the hour that the clock skips without a price, and in autumn an hour occurs twice: the name of the clock behind the
     stamp, or else the order of the rows, tells the passes apart. Rows state the length of their interval. The currency
     of the file must be that of the market. Of several rows for an interval in the file
     library, the one that was updated last is used.

@@ -14,21 +14,23 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from battery_lab.common.errors import DataError, require
+from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Highest, Unit, options
-from battery_lab.market.cells.timestamps import to_utc, without_skipped_hour
+from battery_lab.market.file_formats.archives import close_archives
 from battery_lab.market.file_formats.file_search import TABLE_SUFFIXES, find_files, tables_in
 from battery_lab.market.file_formats.reading_context import Decimal, Reading, reading_context
 from battery_lab.market.file_formats.row_selection import WhereValue, where_texts
-from battery_lab.market.file_formats.rows_with_source import LENGTH, REPEATED, Rows
+from battery_lab.market.file_formats.rows_with_source import LENGTH, Rows
+from battery_lab.market.file_formats.spreadsheets import close_workbook
 from battery_lab.market.forecasts.daily_publication import DailyPublication
 from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
 from battery_lab.market.intervals.interval_grid import Grid, find_interval, put_on_grid
 from battery_lab.market.intervals.price_plausibility import Range, check_prices, unit_note, usual_range
 from battery_lab.market.intervals.resample import REMEDY as RESAMPLE_REMEDY
-from battery_lab.market.intervals.resample import Resample, Resampled, resampled
+from battery_lab.market.intervals.resample import Resample, Resampled, leads_of_means, resampled
 from battery_lab.market.intervals.row_order import in_order
-from battery_lab.market.intervals.row_versions import check_versions_of_repeated_hour, with_version_numbers
+from battery_lab.market.intervals.row_versions import with_version_numbers
+from battery_lab.market.intervals.rows_in_utc import rows_in_utc
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.readers.joined_files import FileJoin
 from battery_lab.market.readers.market_option_types import Currency, Name, PriceLimit, PriceRange, TimeZone
@@ -109,7 +111,11 @@ class FileMarket(ABC):
         files = find_files(self.path, self.suffixes, copies)
         choices = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "cache"}
         key = cache_key(type(self), choices, [*files, *self.forecast_files()])
-        return cached(self.cache, key, lambda: self._parse(files, copies))
+        try:
+            return cached(self.cache, key, lambda: self._parse(files, copies))
+        finally:
+            close_archives()
+            close_workbook()
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:
@@ -200,7 +206,8 @@ class FileMarket(ABC):
         join = FileJoin(self.path, tables, self.read, self.row_kind, reading)
         frame, notes = join.frame(self.small_files_together)
         selected = {field: str(frame[field].iloc[0]) for field in self.selectors}
-        return self._rows(tables, with_version_numbers(tables, frame)), selected, notes
+        rows = frame.drop(columns=list(self.selectors))
+        return rows_in_utc(tables, with_version_numbers(tables, rows), self.stamp_zone()), selected, notes
 
     def _on_one_interval(self, rows: Rows) -> tuple[Resampled, int]:
         """Return rows on one interval length, and how many seconds before its stamp an interval starts."""
@@ -219,22 +226,6 @@ class FileMarket(ABC):
         else:
             check_prices(rows, usual_range(rows.frame["price"].to_numpy(np.float64)), "what is plausible")
 
-    def _rows(self, files: Sequence[Path], frame: pd.DataFrame) -> Rows:
-        frame = frame.drop(columns=list(self.selectors))
-        stamp = frame["stamp"]
-        in_utc = stamp.dt.tz is not None
-        if in_utc:
-            frame["stamp"] = stamp.dt.tz_convert("UTC").dt.tz_localize(None)
-        else:
-            frame = without_skipped_hour(files, frame, self.stamp_zone())
-        flags = frame.pop(REPEATED).to_numpy(np.bool_) if REPEATED in frame else None
-        rows = Rows(files=files, frame=frame, utc=frame["stamp"].to_numpy("datetime64[s]"))
-        if not in_utc:
-            if flags is None:
-                check_versions_of_repeated_hour(rows, self.stamp_zone())
-            rows = Rows(files=files, frame=frame, utc=to_utc(rows, self.stamp_zone(), flags))
-        return rows.take(np.argsort(_file_starts(rows), kind="stable"))
-
     def _series(self, location: str, on_one: Resampled, shift_s: int, grid: Grid, notes: Sequence[str]) -> MarketSeries:
         step = np.timedelta64(on_one.interval_s, "s")
         first = on_one.rows.utc[0] + step * grid.offset - np.timedelta64(shift_s, "s")
@@ -251,22 +242,12 @@ class FileMarket(ABC):
             price=values.pop("price"),
             gap=grid.gap,
             columns=values,
-            lead_h=self._leads_of_means(on_one),
+            lead_h=leads_of_means(self.leads(), on_one),
             price_floor=self.price_floor,
             price_cap=self.price_cap,
             filled=grid.filled,
             notes=(*notes, *grid.notes(), *([unit] if unit else [])),
         )
-
-    def _leads_of_means(self, on_one: Resampled) -> dict[str, float]:
-        """Return the leads of means: a mean is known once its last part is, whose lead counts from its own start."""
-        later_h = max(0, on_one.interval_s - on_one.shortest_s) / 3600
-        leads = {name: lead_h - later_h for name, lead_h in self.leads().items()}
-        for name, lead_h in leads.items():
-            if lead_h < 0:
-                problem = f"market.lead_h.{name} is {lead_h + later_h:g} h, so a mean is not known before its interval"
-                raise DataError(f"{problem}. It must be at least {later_h:g} with market.resample=mean")
-        return leads
 
     def leads(self) -> dict[str, float]:
         """Return how many hours before its interval each published column is known."""
@@ -291,10 +272,3 @@ class FileMarket(ABC):
     def vintages(self, selected: Mapping[str, str]) -> dict[str, ForecastVintages]:
         """Return the forecasts by name, which each of them has; ``selected`` is as in ``publications``."""
         return {}
-
-
-def _file_starts(rows: Rows) -> np.ndarray:
-    """Return the UTC start of each row's file: in a repeated hour the local clock is ambiguous."""
-    _, first, number = np.unique(rows.frame["file"].to_numpy(), return_index=True, return_inverse=True)
-    starts: np.ndarray = rows.utc[first][number]
-    return starts

@@ -7,6 +7,7 @@ parse than all of its rows.
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -64,10 +65,10 @@ class FileJoin:
         Raises:
             DataError: a file cannot be read, no row is selected, or the rows are of several regions, zones or nodes.
         """
-        alone, groups = list(range(len(self._files))), list[Group]()
+        alone, frames = list(range(len(self._files))), list[pd.DataFrame]()
         if small_together and len(self._files) >= FEWEST_SMALL:
-            alone, groups = self._grouped()
-        frames = [frame for group in groups for frame in self._read_group(group)]
+            alone = []
+            frames = [frame for group in self._groups(alone) for frame in self._read_group(group)]
         frames += [self._selected(number) for number in alone]
         frames = [frame for frame in frames if len(frame)]
         if not frames:
@@ -95,22 +96,21 @@ class FileJoin:
             frame = select_rows(file, frame, field, choice)
         return frame
 
-    def _grouped(self) -> tuple[list[int], list[Group]]:
-        """Return the files to read alone, and groups of small ones with the same header."""
-        alone, groups, sizes = list[int](), list[Group](), dict[str, int]()
-        waiting: dict[str, list[tuple[int, Sequence[str]]]] = {}
+    def _groups(self, alone: list[int]) -> Iterator[Group]:
+        """Yield groups of small files with the same header, a few in memory at once; add others to ``alone``."""
+        sizes, waiting = Counter[str](), dict[str, list[tuple[int, Sequence[str]]]]()
         for number, file in enumerate(self._files):
             lines = _small_text(file)
             if lines is None:
                 alone.append(number)
                 continue
-            header = lines[0]
-            waiting.setdefault(header, []).append((number, lines))
-            sizes[header] = sizes.get(header, 0) + sum(map(len, lines))
-            if sizes[header] > GROUP_BYTES:
-                groups.append(waiting.pop(header))
+            waiting.setdefault(lines[0], []).append((number, lines))
+            sizes[lines[0]] += sum(map(len, lines))
+            if sizes.total() > GROUP_BYTES:
+                header, _ = sizes.most_common(1)[0]
                 del sizes[header]
-        return alone, groups + list(waiting.values())
+                yield waiting.pop(header)
+        yield from waiting.values()
 
     def _read_group(self, group: Group) -> Iterator[pd.DataFrame]:
         """Yield the selected rows of a group of files."""

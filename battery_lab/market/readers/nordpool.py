@@ -36,7 +36,7 @@ class NordpoolMarket(EuropeanMarket):
     """Yearly Elspot files (Date and Hours) and files of the data portal (Delivery Start), on the clock of Brussels.
 
     Stamps mark the START of the interval. In spring, files may list the hour that the clock skips without prices, and
-    in autumn an hour stands twice: the order of the rows tells the passes apart. Rows state the
+    in autumn an hour occurs twice: the order of the rows tells the passes apart. Rows state the
     length of their interval. The currency that a file states must be that of the market.
 
     Attributes:

@@ -199,3 +199,26 @@ def test_an_hour_that_clocks_repeat_and_that_is_in_the_file_once_is_named(
     with pytest.raises(DataError, match=f"a gap of {hour}") as caught:
         files.read("nyiso", later, stamps=stamps)
     assert "daylight" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [".prices", "..", "__MACOSX"])
+def test_a_folder_that_is_named_is_read_though_its_name_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    folder = tmp_path if name == ".." else tmp_path / name
+    february(folder)
+    files.write(folder / ".cache" / "x.csv", files.AEMO_HEADER, ["x"])
+    monkeypatch.chdir(tmp_path / "here")
+    assert list(files.read("aemo", name if name == ".." else folder).price) == [1, 2]
+
+
+@pytest.mark.parametrize("column", ["1h price", "15min LMP", "24-hour price (EUR/MWh)", "5-minute RRP"])
+def test_names_that_begin_with_a_digit_make_a_header_below_a_key_line(tmp_path: Path, column: str) -> None:
+    rows = [f"2024-01-01 {hour:02d}:00,{hour},x" for hour in range(8)]
+    file = tmp_path / "x.csv"
+    file.write_text("\n".join(["Created,2024-01-01 08:00,x", f"time,{column},note", *rows]))
+    series = files.read("table", file, timestamp="time", price=column, **BERLIN)
+    assert series.price.tolist() == list(range(8))
+    file.write_text("\n".join(["Created,01 Jan 2024 08:00 CET,x", f"time,{column},note", *rows]))
+    assert files.read("table", file, timestamp="time", price=column, **BERLIN).price.tolist() == list(range(8))
