@@ -66,9 +66,11 @@ class PriceDataCheck:
 
     def facts(self) -> Mapping[str, Any]:
         source, series, advice = self.source, self.series, self.advice
-        quality = None if series is None else series_quality(series)
+        limits = None if series is None else source.market().limits_by_time(series.start)
+        quality = None if series is None else series_quality(series, limits)
         return {
             "path": source.values["path"],
+            "readable": series is not None,
             "files": len(source.files),
             "first_file": source.files[0].name,
             "last_file": source.files[-1].name,

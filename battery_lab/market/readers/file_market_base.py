@@ -167,6 +167,10 @@ class FileMarket(ABC):
         """
         return None
 
+    def limits_by_time(self, stamps: NDArray[np.datetime64]) -> Range | None:
+        """Return the operator's floor and cap at (N,) UTC stamps; None if those of now are all that is known."""
+        return None
+
     def price_kind(self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int) -> str | None:
         """Return ``day-ahead`` or ``real-time``; None: the files do not tell.
 

@@ -151,7 +151,9 @@ class FileJoin:
         if (error := no_such_value(self._path, self._reading)) is not None:
             return error
         reason = "".join(f" ({note})" for note in [*self._notes, *self._reading.notes()][:1])
-        return DataError(f"market.path={self._path}: no rows{self._row_kind}{reason}. Use files that have such rows")
+        return DataError(
+            f"market.path={self._path}: no rows of prices{self._row_kind}{reason}. Use files that have them"
+        )
 
     def _check_same_kind(self, frames: Sequence[pd.DataFrame]) -> None:
         first = frames[0]

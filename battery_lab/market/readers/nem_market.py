@@ -83,6 +83,11 @@ class NemMarket(FileMarket, ABC):
     def price_kind(self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int) -> str:
         return REAL_TIME
 
+    def limits_by_time(self, stamps: NDArray[np.datetime64]) -> Range:
+        """Return the market's floor and its cap of that year, which published prices miss by a cent at times."""
+        floor, cap = floor_and_cap(stamps)
+        return floor + 2 * ROUNDING, cap - 2 * ROUNDING
+
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the market's floor and its cap of that year."""
         return floor_and_cap(stamps)

@@ -113,6 +113,10 @@ class NyisoMarket(NodalMarket):
                 f"{file.name}: {where}, are 15-minute forecasts (RTC) after the last real-time price, and were left out"
             )
         kept = frame[~is_forecast].copy() if notes else frame
+        if notes and not len(kept):
+            notes = [
+                f"{file.name} holds forecasts (RTC) alone, and no settled price: it was downloaded on the day itself"
+            ]
         kept.attrs["notes"] = [*frame.attrs.get("notes", []), *notes]
         return kept
 
