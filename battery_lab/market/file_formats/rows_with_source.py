@@ -33,6 +33,11 @@ def row_error(file: Path, row: int, problem: str, remedy: str) -> DataError:
     return DataError(f"{file}, row {row}: {shown}. {remedy}")
 
 
+def file_error(file: Path, problem: str, remedy: str) -> DataError:
+    """Return the error for a file as a whole; arguments as of :func:`row_error`."""
+    return DataError(f"{file}: {problem}. {remedy}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rows:
     """Rows of one or more files, in reading order.

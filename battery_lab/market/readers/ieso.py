@@ -16,7 +16,7 @@ from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns
 from battery_lab.market.file_formats.report_text import PREAMBLE, read_below
 from battery_lab.market.file_formats.row_selection import chosen_rows
-from battery_lab.market.file_formats.rows_with_source import row_error
+from battery_lab.market.file_formats.rows_with_source import file_error
 from battery_lab.market.readers.market_option_types import Name
 from battery_lab.market.readers.nodal_market import MarketRun, NodalMarket
 
@@ -64,7 +64,7 @@ class IesoMarket(NodalMarket):
         frame = named_columns(file, table, names, KIND)
         if not is_hoep and PREDISPATCH in file.name.casefold():
             problem = "predispatch prices are forecasts, no settled prices"
-            raise row_error(file, 1, problem, f"market.path must name {KIND}")
+            raise file_error(file, problem, f"market.path must name {KIND}")
         frame["node"] = frame.get("node", "HOEP")
         frame["market_run"] = "real_time" if is_hoep or interval else "day_ahead"
         frame = chosen_rows(file, frame)
@@ -90,4 +90,4 @@ def _day(file: Path, preamble: Sequence[str]) -> str:
         if day:
             return "-".join(day.groups())
     problem = "neither the row above the table nor the name of the file states its day"
-    raise row_error(file, 1, problem, "Download the file again, or name it like PUB_DAHourlyEnergyLMP_20250601.csv")
+    raise file_error(file, problem, "Download the file again, or name it like PUB_DAHourlyEnergyLMP_20250601.csv")

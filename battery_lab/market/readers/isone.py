@@ -19,7 +19,7 @@ from battery_lab.market.file_formats.price_files import has_column, named_column
 from battery_lab.market.file_formats.record_rows import read_trailed
 from battery_lab.market.file_formats.report_text import PREAMBLE
 from battery_lab.market.file_formats.row_selection import chosen_rows, select_rows
-from battery_lab.market.file_formats.rows_with_source import row_error
+from battery_lab.market.file_formats.rows_with_source import file_error
 from battery_lab.market.readers.market_option_types import Name
 from battery_lab.market.readers.nodal_market import MarketRun, NodalMarket, NodeId
 
@@ -95,5 +95,5 @@ def _report_day(file: Path, preamble: list[str]) -> str:
     )
     if len(days) != 1:
         problem = "the stamps are times of a day, and the C rows do not state for which day the report is"
-        raise row_error(file, 1, problem, 'Download the file again: it must have a row "C","Report for: 01/31/2024"')
+        raise file_error(file, problem, 'Download the file again: it must have a row "C","Report for: 01/31/2024"')
     return days.pop()

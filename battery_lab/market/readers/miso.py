@@ -16,7 +16,7 @@ from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns
 from battery_lab.market.file_formats.report_text import PREAMBLE, read_below
 from battery_lab.market.file_formats.row_selection import chosen_rows
-from battery_lab.market.file_formats.rows_with_source import row_error
+from battery_lab.market.file_formats.rows_with_source import file_error
 from battery_lab.market.readers.market_option_types import Name
 from battery_lab.market.readers.nodal_market import MarketRun, NodalMarket
 
@@ -85,5 +85,5 @@ def _day(file: Path, preamble: Sequence[str]) -> str:
     if not days or days[0] != days[-1]:
         found = f"is for {days[0]} by its title and for {days[1]} by its name" if days else "does not state its day"
         remedy = "Name the file as MISO does, like 20240131_da_expost_lmp.csv, or download it again"
-        raise row_error(file, 1, f"the report {found}", remedy)
+        raise file_error(file, f"the report {found}", remedy)
     return days[0]

@@ -18,7 +18,7 @@ from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import check_unique, named_columns, plain
 from battery_lab.market.file_formats.report_text import PREAMBLE, read_below
 from battery_lab.market.file_formats.row_selection import mixed_selection_error
-from battery_lab.market.file_formats.rows_with_source import row_error
+from battery_lab.market.file_formats.rows_with_source import file_error, row_error
 from battery_lab.market.readers.european_market import CENTRAL, HOUR_S, EuropeanMarket, clock_seconds
 from battery_lab.market.readers.market_option_types import Name
 
@@ -65,7 +65,7 @@ class NordpoolMarket(EuropeanMarket):
         check_unique(file, table, column)
         if currency not in (None, self.currency):
             problem = f"the prices are in {currency}, and market.currency is {self.currency}"
-            raise row_error(file, 1, problem, f"Set market.currency={currency}, or use a file in {self.currency}")
+            raise file_error(file, problem, f"Set market.currency={currency}, or use a file in {self.currency}")
         frame = frame.assign(area=area, price=to_numbers(file, frame["row"], table[column], column))
         frame = _portal_stamps(file, frame) if is_portal else _hour_stamps(file, frame)
         return without_missing_hour(file, frame, CENTRAL)

@@ -15,7 +15,7 @@ from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns, read_file
 from battery_lab.market.file_formats.report_text import check_last_row
 from battery_lab.market.file_formats.row_selection import MixedSelectionError, chosen_rows
-from battery_lab.market.file_formats.rows_with_source import row_error
+from battery_lab.market.file_formats.rows_with_source import file_error, row_error
 from battery_lab.market.readers.market_option_types import Name
 from battery_lab.market.readers.nodal_market import MarketRun, NodalMarket, NodeId
 
@@ -71,7 +71,7 @@ class PjmMarket(NodalMarket):
         frame = named_columns(file, table, COLUMNS | optional | {"price": PRICES[run]}, KIND).assign(market_run=run)
         if len(runs) > 1 and self.market_run is None:
             problem = "the file has day-ahead and real-time prices"
-            error = row_error(file, 1, problem, "Choose one with market.market_run=day_ahead or real_time")
+            error = file_error(file, problem, "Choose one with market.market_run=day_ahead or real_time")
             raise MixedSelectionError(str(error), "market_run", runs)
         frame = chosen_rows(file, frame.assign(node_id=frame.get("node_id", "")))
         notes = list[str]()
