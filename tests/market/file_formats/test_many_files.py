@@ -218,3 +218,8 @@ def test_rows_that_no_option_chooses_are_never_parsed(
         files.read(option, tmp_path, **{selector: "X4"})
     with pytest.raises(DataError, match=rf"a second {selector} begins: X1, X2, X3"):
         files.read(option, tmp_path)
+    if ending == "csv":
+        files.write(file, header, [row.replace(",24.0", ",cheap") for row in rows])
+        assert files.read(option, tmp_path, **{selector: "X1"}).price.tolist() == prices[0]
+        with pytest.raises(DataError, match="is 'cheap'"):
+            files.read(option, tmp_path, **{selector: "X3"})

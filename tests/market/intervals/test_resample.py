@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -91,6 +92,8 @@ def test_the_series_knows_the_intervals_for_which_prices_were_published(tmp_path
     repeated, mean = (files.read("aemo", folder, resample=rule) for rule in ("repeat", "mean"))
     assert repeated.published_interval_h == mean.published_interval_h == (1 / 12, 0.5)
     assert (repeated.repeats_prices, mean.repeats_prices) == (True, False)
+    same = [replace(series, published_interval_h=None).digest == series.digest for series in (repeated, mean)]
+    assert same == [False, True]
     cached = [files.read("aemo", folder, resample="repeat", cache=str(tmp_path / "cache")) for _ in range(2)]
     assert [series.published_interval_h for series in cached] == [(1 / 12, 0.5)] * 2
 

@@ -191,6 +191,14 @@ def test_numbers_that_fit_two_styles_are_refused_until_market_decimal_decides(tm
         assert [files.read(option, file, decimal=sign).price[0] for sign in ("comma", "point")] == [1.125, 1125]
 
 
+def test_a_point_in_a_file_with_semicolons_may_separate_thousands(tmp_path: Path) -> None:
+    lines = [line.replace(",", ".") for line in reports.portal_file(NIGHT, [1.125, 2.125], 60)]
+    file = reports.text(tmp_path / "x.csv", lines)
+    with pytest.raises(DataError, match="row 2: .* is '1.125', .*set market.decimal=point or market.decimal=comma"):
+        files.read("nordpool", file)
+    assert list(files.read("nordpool", file, decimal="point").price) == [1.125, 2.125]
+
+
 def test_nordpool_hours_must_be_hours(tmp_path: Path) -> None:
     lines = reports.elspot_file(NIGHT, [1.0, 2.0, 3.0])
     lines[4] = lines[4].replace("01\u00a0-\u00a002", "second")
