@@ -64,7 +64,7 @@ MARKET_FOLDERS = {
     "intervals": {"file_formats", "cells"},
     "synthetic_prices": {""},
     "readers": {"", "file_formats", "cells", "intervals"},
-    "data_check": {"", "file_formats", "cells", "readers"},
+    "data_check": {"", "file_formats", "cells", "intervals", "readers"},
 }
 # Library -> the rooms that may import it.
 ONLY = {

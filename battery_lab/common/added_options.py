@@ -40,6 +40,13 @@ ADDED_OPTIONS: dict[str, dict[str, object]] = {
         "forecasts": {},
     }
     | READING_OPTIONS,
+    **{
+        f"battery_lab.market.readers.{module}.{name}": {"day_ahead_published": None}
+        for module, name in (
+            *(("pjm", "PjmMarket"), ("isone", "IsoneMarket"), ("ieso", "IesoMarket"), ("miso", "MisoMarket")),
+            *(("spp", "SppMarket"), ("entsoe", "EntsoeMarket"), ("nordpool", "NordpoolMarket")),
+        )
+    },
     "battery_lab.observations.forecast_features.ForecastHours": {"optional": False},
     "battery_lab.observations.observation_set.ObservationSet": {"cap_left": False},
     "battery_lab.observations.past_features.Quantiles": {"optional": False},

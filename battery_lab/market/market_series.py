@@ -32,6 +32,8 @@ class MarketSeries:
             price of the interval is.
         published: the columns, or ``price``, that are published once per day for the next day.
         forecasts: forecasts by the time they were published, by the name of the product.
+        published_interval_h: the shortest and the longest interval for which the operator published a price, hours.
+            Where they are not ``interval_h``, prices were repeated or averaged. None: all are ``interval_h``.
         gap: (T,) True where the operator published nothing. Such rows repeat the last price, so that lags stay
             correct, and no episode may include them.
         price_floor: lowest price of a bid in this market, currency per MWh; None if it is not known. Prices may be
@@ -57,6 +59,7 @@ class MarketSeries:
     notes: tuple[str, ...] = ()
     published: Mapping[str, DailyPublication] = field(default_factory=dict)
     forecasts: Mapping[str, ForecastVintages] = field(default_factory=dict)
+    published_interval_h: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self.price)
@@ -77,6 +80,11 @@ class MarketSeries:
         low = -np.inf if self.price_floor is None else self.price_floor
         high = np.inf if self.price_cap is None else self.price_cap
         return int(((self.price < low) | (self.price > high)).sum())
+
+    @property
+    def repeats_prices(self) -> bool:
+        """Whether the price of a longer interval stands in several rows (``market.resample=repeat``)."""
+        return self.published_interval_h is not None and self.published_interval_h[1] > self.interval_h
 
     @property
     def is_filled(self) -> NDArray[np.bool_]:
@@ -138,6 +146,8 @@ class MarketSeries:
         # Nothing is added for a series without them, whose digest is that of earlier versions.
         for name in sorted(self.published):
             hasher.update(f"published {name} {self.published[name]!r}".encode())
+        if self.repeats_prices:
+            hasher.update(f"repeated {self.published_interval_h!r}".encode())
         for name in sorted(self.forecasts):
             hasher.update(f"forecast {name} {self.forecasts[name].digest}".encode())
         return hasher.hexdigest()[:16]

@@ -88,6 +88,7 @@ def _write(file: Path, series: MarketSeries) -> None:
         "lead_h": dict(series.lead_h),
         "price_floor": series.price_floor,
         "price_cap": series.price_cap,
+        "published_interval_h": series.published_interval_h,
         "notes": list(series.notes),
         "columns": list(series.columns),
         "published": {name: asdict(rule) for name, rule in series.published.items()},
@@ -134,6 +135,7 @@ def _read(file: Path) -> MarketSeries | None:
             metadata = json.loads(str(stored["about"]))
             names, notes = metadata.pop("columns"), tuple(metadata.pop("notes"))
             rules, forecasts = metadata.pop("published", {}), metadata.pop("forecasts", [])
+            lengths = metadata.pop("published_interval_h")
             return MarketSeries(
                 start=stored["start"].astype("datetime64[s]"),
                 price=stored["price"],
@@ -141,6 +143,7 @@ def _read(file: Path) -> MarketSeries | None:
                 filled=stored["filled"],
                 notes=notes,
                 columns={name: stored[f"column_{i}"] for i, name in enumerate(names)},
+                published_interval_h=None if lengths is None else tuple(lengths),
                 published={name: DailyPublication(**rule) for name, rule in rules.items()},
                 forecasts=_read_forecasts(file, stored, forecasts),
                 **metadata,

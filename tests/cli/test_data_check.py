@@ -161,19 +161,21 @@ def test_files_that_cannot_be_read_as_they_are_end_with_the_reason(lab, tmp_path
     )
     output = lab("data", "check", "a.csv", "--json")
     report = json.loads(output.out)
-    assert (output.status, report["quality"], report["split"]) == (1, None, None)
+    assert (output.status, report["readable"], report["quality"], report["split"]) == (1, False, None, None)
     assert "a.csv, row 579: the interval stamped" in report["problem"]
     assert report["rows"]["repeated_intervals"] == 2
     assert report["rows"]["steps_back_in_time"] == 1
     text = lab("data", "check", "a.csv").out
     assert "  repeated                2 intervals, 1 of them with another price\n" in text
-    assert "\nWhat would train on them without this problem\n  battery-lab market=aemo market.path=a.csv\n" in text
+    assert "\nWhat reads these files, once the problem is solved\n  battery-lab market=aemo market.path=a.csv\n" in text
 
 
 def test_a_day_of_prices_is_described_though_no_trial_fits(lab, tmp_path):
     files.write(
         tmp_path / "a.csv", files.AEMO_HEADER, files.aemo_rows(datetime(2024, 4, 1, tzinfo=files.NEM), prices(288, 1))
     )
+    report = json.loads(lab("data", "check", "a.csv", "--json").out)
+    assert report["readable"] and "too few for any split" in report["problem"]
     output = lab("data", "check", "a.csv")
     assert output.status == 1
     assert "VIC1, AUD per MWh, calendar of Australia/Melbourne" in output.out
@@ -203,6 +205,8 @@ def test_errors_say_what_is_wrong(lab, tmp_path, arguments, message):
     assert message in output.err
     assert output.err.count("error: ") == 1 and "Traceback" not in output.err
     if message.startswith("a.csv: no"):
+        report = json.loads(lab("data", "check", *arguments, "--json").out)
+        assert not report["readable"] and message in report["problem"]
         assert (
             "\n  the first rows of a.csv:\n  REGION,SETTLEMENTDATE,TOTALDEMAND,RRP\n  VIC1,no date,1,2\n" in output.err
         )

@@ -16,6 +16,7 @@ from battery_lab.envs.battery.bid_and_audit_world import BidAndAuditWorld
 from battery_lab.envs.battery.cycle_caps import DAYS_PER_YEAR
 from battery_lab.envs.battery.dated_baselines import DatedBaselines
 from battery_lab.envs.battery.physics import Battery
+from battery_lab.envs.battery.repeated_price_check import check_repeated_prices
 from battery_lab.envs.battery.world_summary import LABELS
 from battery_lab.market.interfaces import CacheableMarket, Market
 from battery_lab.market.market_series import MarketSeries
@@ -134,6 +135,7 @@ class BatteryMarket:
     def _series(self) -> MarketSeries:
         market = self.market
         series = market.load_cached(self.cache) if isinstance(market, CacheableMarket) else market.load()
+        check_repeated_prices(series, self.known_lag, bids=self.actions == BIDS)
         if self.skip_last_days:
             series = series.rows(0, max(0, len(series) - self.skip_last_days * series.intervals_per_day))
         return series

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from battery_lab.common.errors import DataError
 from battery_lab.envs.battery.price_data_text import check_text
@@ -66,9 +66,11 @@ class PriceDataCheck:
 
     def facts(self) -> Mapping[str, Any]:
         source, series, advice = self.source, self.series, self.advice
-        quality = None if series is None else series_quality(series)
+        limits = None if series is None else source.market().limits_by_time(series.start)
+        quality = None if series is None else series_quality(series, limits)
         return {
             "path": source.values["path"],
+            "readable": series is not None,
             "files": len(source.files),
             "first_file": source.files[0].name,
             "last_file": source.files[-1].name,
@@ -100,11 +102,10 @@ class PriceDataCheck:
         market = source.market()
         reading = {"separator": sample.separator, "encoding": sample.encoding, "clock_of_stamps": market.stamp_zone()}
         if self.series is not None:
-            interval_s = round(3600 * self.series.interval_h)
-            reading["stamps"] = "end" if market.marks_end(interval_s) else "start"
-            # The reader may need a name that the files tell, though nobody had to choose it.
-            named = {name: text for name, text in source.names.items() if text and getattr(market, name) is None}
-            kind = replace(market, **cast(dict[str, Any], named)).price_kind(source.files[0], interval_s)
+            shortest_h, _ = self.series.published_interval_h or (self.series.interval_h,) * 2
+            shortest_s = round(3600 * shortest_h)
+            reading["stamps"] = "end" if market.marks_end(shortest_s) else "start"
+            kind = market.price_kind(source.files, source.names, shortest_s)
             reading["product"] = kind or source.product or ""
         return reading
 

@@ -23,7 +23,7 @@ def check_text(facts: Facts) -> str:
         blocks += [_bullets("Warnings", facts["warnings"])]
     if facts["assumed"]:
         lines = [f"market.{name}={guess['value']}: {guess['why']}" for name, guess in facts["assumed"].items()]
-        blocks += [_bullets("Guessed, as the files do not tell: correct these if they are wrong", lines)]
+        blocks += [_bullets("Guessed, or chosen to read the files: correct these if they are wrong", lines)]
     if facts["problem"]:
         blocks += [f"Problem\n  {facts['problem']}"]
     return "\n\n".join(blocks)
@@ -78,7 +78,8 @@ def _prices(quality: Facts) -> str:
         yield "first interval", quality["first_interval"]
         yield "last interval", quality["last_interval"]
         length = f"{quality['intervals']:,} intervals of {quality['interval_minutes']:g} minutes"
-        yield "length", f"{quality['days']:,.1f} days, {length}"
+        known = f", of which {quality['days_with_prices']:,.1f} have prices" if quality["gap_intervals"] else ""
+        yield "length", f"{quality['days']:,.1f} days{known}, {length}"
         yield "missing", _missing(quality)
         yield "clock changes", _clock_changes(quality["clock_changes"])
         yield "negative", f"{quality['share_negative']:.2%} of the prices; {quality['share_zero']:.2%} are 0"
@@ -115,7 +116,13 @@ def _clock_changes(changes: Mapping[str, Sequence[str]]) -> str:
 def _limits(quality: Facts) -> str:
     floor, cap = quality["price_floor"], quality["price_cap"]
     parts = [f"{quality['at_or_below_floor']:,} prices at or below {floor:,g}"] if floor is not None else []
-    parts += [f"{quality['at_or_above_cap']:,} at or above {cap:,g}"] if cap is not None else []
+    caps = quality["limits_by_time"]
+    if caps is not None:
+        lowest, highest = (f"{value:,.0f}" for value in caps)
+        of_years = highest if lowest == highest else f"that of their time, {lowest} to {highest}"
+        parts.append(f"{quality['at_or_above_cap']:,} at or above {of_years}")
+    elif cap is not None:
+        parts.append(f"{quality['at_or_above_cap']:,} at or above {cap:,g}")
     return ", ".join(parts) or "not known (market.price_floor=, market.price_cap=)"
 
 

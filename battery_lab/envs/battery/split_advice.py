@@ -75,7 +75,9 @@ def advise(option: BatteryMarket, series: MarketSeries) -> SplitAdvice:
         )
         refuse_gaps_under_caps(series, option.battery, split.train_end, split.end)
     except LabError as error:
-        return SplitAdvice(series=series, needed_days=needed, problem=str(error))
+        known = float((~series.gap).sum()) / per_day
+        few = f"only {known:.1f} of its {series.days:.1f} days have prices, and {needed:.0f} are needed: "
+        return SplitAdvice(series=series, needed_days=needed, problem=(few if known < needed else "") + str(error))
     overrides = {f"env.{name}": value for name, value in shorter.items() if value != days[name]}
     if skipped != option.skip_last_days:
         overrides["env.skip_last_days"] = skipped

@@ -1,23 +1,28 @@
 """Stamp forms: time stamps without a stated format, in any form whose meaning the whole column settles.
 
-ISO 8601, seconds or milliseconds since 1970, day first or month first, 24:00, ranges such as ``00:00 - 01:00``, and a
-date and an hour in two columns.
+ISO 8601, seconds or milliseconds since 1970, day first or month first, 24:00, and ranges such as ``00:00 - 01:00``.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from battery_lab.common.errors import DataError
 from battery_lab.market.cells.timestamps import check_stamps
 from battery_lab.market.file_formats.reading_context import current_reading
 from battery_lab.market.file_formats.rows_with_source import row_error
 
 End = Literal["start", "end"]
+Order = Literal["day", "month"]
+LAST_DAY, LAST_MONTH = 31, 12
+LETTERS = 2  # of a year without its century
+FIRST_YEAR = 90  # of the 20th century: there were no markets before
 # The end of a date looks like an offset. A true offset follows a time of day.
 OFFSET = r"(?:[Zz]|[T ]\d.*[+-]\d\d(?::?\d\d)?)$"
 ENOUGH = 50  # cells that show the form of a column, before all of them are tried
@@ -35,7 +40,6 @@ MONTHS = {
     name: i
     for i, name in enumerate(("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)
 }
-HOUR = r"^(?:HE|Hour|H)?\s*(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::\d{2})?)?$"
 
 
 def parse_any(
@@ -119,21 +123,22 @@ def epoch(text: pd.Series) -> pd.Series | None:
     return None
 
 
-def other_forms(file: Path, rows: pd.Series, text: pd.Series, field: str) -> pd.Series:
-    """Convert stamps without a UTC offset that are not ISO 8601.
+def other_forms(file: Path, rows: pd.Series, text: pd.Series, field: str, usual: Order | None = None) -> pd.Series:
+    """Convert stamps that are not in ISO 8601 to times.
 
     Args:
         file: the file.
         rows: (N,) the row of each stamp in its file.
         text: (N,) the stamps.
-        field: the option that states the format, for the error.
+        field: the option that states the format, for the error; "" if there is none.
+        usual: what the operator's stamps begin with, the day or the month, where the stamps do not tell.
 
     Returns:
         (N,) datetime64; NaT where a stamp has none of the forms.
 
     Raises:
         DataError: all numbers of days and months are at most 12, so that either may be first; or they contradict one
-            another.
+            another; or it is not known which of the numbers is the year.
     """
     compact = _compact(text)
     if compact is not None:
@@ -146,39 +151,81 @@ def other_forms(file: Path, rows: pd.Series, text: pd.Series, field: str) -> pd.
     if parts["year"].notna().any():
         return _assembled(parts, parts["month"].str.lower().map(MONTHS), parts["first"])
     parts = text.str.extract(NUMBERED)
-    first, second = (pd.to_numeric(parts[name]) for name in ("first", "second_number"))
-    if _day_is_first(file, rows, text, parts["mark"], (first, second), field):
-        return _assembled(parts, second, first)
-    return _assembled(parts, first, second)
+    column = _Column(file, rows, text, field, usual)
+    if _year_is_first(column, parts):
+        return _assembled(parts.assign(year=parts["first"]), parts["second_number"], parts["year"])
+    if _day_is_first(column, parts):
+        return _assembled(parts, parts["second_number"], parts["first"])
+    return _assembled(parts, parts["first"], parts["second_number"])
 
 
-def _day_is_first(
-    file: Path, rows: pd.Series, text: pd.Series, mark: pd.Series, numbers: tuple[pd.Series, pd.Series], field: str
-) -> bool:
-    late_first, late_second = ((number > 12).to_numpy(bool) for number in numbers)
+class _Column(NamedTuple):
+    """Stamps of a file, and what is known of them; see ``other_forms``."""
+
+    file: Path
+    rows: pd.Series
+    text: pd.Series
+    field: str
+    usual: Order | None
+
+    def refuse(self, problem: str, i: int, orders: Sequence[str]) -> DataError:
+        """Return the error for stamps that have several meanings, by the first of them."""
+        forms = [_strftime(self.text.iloc[i], order) for order in orders]
+        remedy = "Save them like 2024-01-31 00:05, or read the file with market=table market.timestamp_format=..."
+        if self.field:
+            remedy = "State it: " + " or ".join(f"'{self.field}=\"{form}\"'" for form in forms)
+        return row_error(self.file, int(self.rows.iloc[i]), problem, remedy)
+
+
+def _year_is_first(column: _Column, parts: pd.DataFrame) -> bool:
+    """Return whether the first of three numbers, of two digits at most, is the year, as in ``24-01-31``.
+
+    Over the days of a file, the number of the day changes most, and that of the year least.
+    """
+    known = np.flatnonzero(parts["mark"].notna())
+    if column.usual is not None or not len(known) or (parts["year"].iloc[known].str.len() > LETTERS).any():
+        return False
+    first, second, third = (pd.to_numeric(parts[name].iloc[known]) for name in ("first", "second_number", "year"))
+    if third.max() > LAST_DAY or second.max() > LAST_MONTH or first.nunique() > third.nunique():
+        return False
+    if first.max() > LAST_DAY or third.nunique() > first.nunique():
+        return True
+    cell = column.text.iloc[known[0]]
+    problem = f"the year may be the first or the last number of the stamp {cell!r}, and of all others of the file"
+    raise column.refuse(problem, int(known[0]), ("dmy", "mdy", "ymd"))
+
+
+def _day_is_first(column: _Column, parts: pd.DataFrame) -> bool:
+    text, mark = column.text, parts["mark"]
+    late_first, late_second = (
+        (pd.to_numeric(parts[name]) > LAST_MONTH).to_numpy(bool) for name in ("first", "second_number")
+    )
     if late_first.any() and late_second.any():
         i, j = int(np.argmax(late_first)), int(np.argmax(late_second))
         problem = f"{text.iloc[max(i, j)]!r} has another order of day and month than {text.iloc[min(i, j)]!r}"
-        raise row_error(file, int(rows.iloc[max(i, j)]), problem, "Correct the stamps, so that all have one order")
+        remedy = "Correct the stamps, so that all have one order"
+        raise row_error(column.file, int(column.rows.iloc[max(i, j)]), problem, remedy)
     if late_first.any() or late_second.any():
         is_first = bool(late_first.any())
-        current_reading().note(file, f"the {'day' if is_first else 'month'} is first in its stamps")
+        current_reading().note(column.file, f"the {'day' if is_first else 'month'} is first in its stamps")
         return is_first
     known = np.flatnonzero(mark.notna())
     if not len(known) or mark.iloc[known[0]] == ".":
         return True  # no country writes months first with points
-    problem = f"day or month may be first in the stamp {text.iloc[known[0]]!r}, and in all others of the file"
-    forms = [_strftime(text.iloc[known[0]], order) for order in ("dm", "md")]
-    remedy = f"State it: '{field}=\"{forms[0]}\"' or '{field}=\"{forms[1]}\"'"
-    raise row_error(file, int(rows.iloc[known[0]]), problem, remedy)
+    if column.usual is not None:
+        return column.usual == "day"
+    cell = text.iloc[known[0]]
+    problem = f"day or month may be first in the stamp {cell!r}, and in all others of the file"
+    raise column.refuse(problem, int(known[0]), ("dmy", "mdy"))
 
 
 def _strftime(cell: str, order: str) -> str:
-    """Return the strftime format of a stamp, with day and month in an order."""
+    """Return the strftime format of a stamp, with day, month and year in an order."""
     parts = re.match(NUMBERED, cell)
     if parts is None:
         return f"%{order[0]}/%{order[1]}/%Y %H:%M"
-    date = parts["mark"].join([f"%{order[0]}", f"%{order[1]}", "%Y" if len(parts["year"]) == 4 else "%y"])
+    year = "%Y" if len(parts["year"]) == 4 else "%y"
+    date = parts["mark"].join(year if letter == "y" else f"%{letter}" for letter in order)
     if parts["hour"] is None:
         return date
     clock = (
@@ -195,7 +242,7 @@ def _assembled(parts: pd.DataFrame, month: pd.Series, day: pd.Series) -> pd.Seri
     wrong = half.notna() & ~hour.between(1, 12)
     hour = hour.where(half.isna(), hour % 12 + 12 * (half == "p"))
     numbers = {
-        "year": year.where(year > 99, year + 2000),
+        "year": year.where(year > 99, year + np.where(year >= FIRST_YEAR, 1900, 2000)),
         "month": pd.to_numeric(month),
         "day": pd.to_numeric(day),
         "hour": hour,
@@ -214,53 +261,3 @@ def _compact(text: pd.Series) -> pd.Series | None:
             if times.notna().all() and times.dt.year.between(1990, 2199).all():
                 return times
     return None
-
-
-def with_hours(file: Path, rows: pd.Series, days: pd.Series, text: pd.Series, end: End) -> pd.Series:
-    """Return times made of a date and of the hour in another column.
-
-    Hours from 1 to 24 number the hours by their end, and hours from 0 to 23 are the time of the clock. Ranges such as
-    ``00 - 01`` and times such as ``00:30`` are times of the clock, too.
-
-    Args:
-        file: the file.
-        rows: (N,) the row of each stamp in its file.
-        days: (N,) datetime64, the dates.
-        text: (N,) the hours.
-        end: whether the start or the end of the interval is returned.
-
-    Raises:
-        DataError: a cell is no hour; or the hours may be of either kind.
-    """
-    text = text.astype(object)
-    ranges = text.str.extract(r"^(?P<start>\d{1,2}(?::\d{2})?)\s*(?:-|–|to)\s*(?P<end>\d{1,2}(?::\d{2})?)$")
-    is_range = bool(len(text)) and ranges["start"].notna().all()
-    parts = (ranges[end] if is_range else text).str.extract(HOUR, flags=re.IGNORECASE)
-    hour, minute = pd.to_numeric(parts["hour"]), pd.to_numeric(parts["minute"].fillna("0"))
-    wrong = (hour.isna() | (hour > 24) | (minute > 59) | ((hour == 24) & (minute > 0))).to_numpy(bool)
-    if wrong.any():
-        i = int(np.argmax(wrong))
-        problem = f"the hour is {text.iloc[i]!r}, not a number from 0 to 24 or a time such as 00:30"
-        raise row_error(file, int(rows.iloc[i]), problem, "Correct the row, or give one column with whole stamps")
-    if is_range:
-        # 23 - 00 ends on the next day.
-        start = pd.to_numeric(ranges["start"].str.extract(HOUR, flags=re.IGNORECASE)["hour"])
-        hour = hour + 24 * ((hour < start) & (end == "end"))
-    elif parts["minute"].isna().all():
-        hour = hour - _numbered_by_end(file, rows, hour, text, end)
-    return days + pd.to_timedelta(60 * hour + minute, unit="min")
-
-
-def _numbered_by_end(file: Path, rows: pd.Series, hour: pd.Series, text: pd.Series, end: End) -> int:
-    """Return what is to be taken from the hours: 1 if they number hours by their end, and the start is wanted."""
-    if not len(hour) or (hour == 0).any() or end == "end":
-        if (hour == 0).any() and (hour == 24).any():
-            i = int(np.argmax(hour.to_numpy() == 24))
-            raise row_error(file, int(rows.iloc[i]), "the hours go from 0 to 24", "Number them from 0 or from 1")
-        return 0
-    if (hour == 24).any():
-        current_reading().note(file, "the hours from 1 to 24 number the hours of a day by their end")
-        return 1
-    problem = f"the hours go from {text.iloc[int(hour.argmin())]} to {text.iloc[int(hour.argmax())]}"
-    remedy = "Use files with a whole day, or market.stamps=end if hours are numbered by their end"
-    raise row_error(file, int(rows.iloc[0]), f"{problem}, which may be counted from 0 or from 1", remedy)

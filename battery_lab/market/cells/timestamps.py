@@ -12,40 +12,10 @@ from numpy.typing import NDArray
 
 from battery_lab.common.errors import require
 from battery_lab.market.file_formats.reading_context import current_reading
-from battery_lab.market.file_formats.rows_with_source import Rows, row_error
+from battery_lab.market.file_formats.rows_with_source import NOT_VALUES, Rows, row_error
 
 Times = NDArray[np.datetime64]
 EARLIEST, LATEST = np.datetime64("1990-01-01"), np.datetime64("2200-01-01")
-
-
-def parse_stamps(
-    file: Path, rows: pd.Series, text: pd.Series, formats: Sequence[str], example: str, utc: bool = False
-) -> pd.Series:
-    """Convert text to time stamps.
-
-    Args:
-        file: the file.
-        rows: (N,) the row of each stamp in its file.
-        text: (N,) the stamps.
-        formats: possible strftime formats; each row may have any of them.
-        example: a stamp in the first format, for the error message.
-        utc: whether the formats have a UTC offset.
-
-    Returns:
-        (N,) datetime64[s] without a time zone: as in the file, or in UTC if the formats have an offset.
-
-    Raises:
-        DataError: a stamp has none of the formats, or is before 1990 or after 2199.
-    """
-    times = pd.to_datetime(text, format=formats[0], errors="coerce", utc=utc)
-    for other in formats[1:]:
-        left = times.isna()
-        if not left.any():
-            break
-        times = times.where(~left, pd.to_datetime(text.where(left), format=other, errors="coerce", utc=utc))
-    times = times.dt.tz_localize(None)
-    check_stamps(file, rows, text, times, example)
-    return times.astype("datetime64[s]")
 
 
 def check_format(field: str, text: str) -> None:
@@ -130,7 +100,7 @@ def without_skipped_hour(files: Sequence[Path], frame: pd.DataFrame, zone: str) 
     skipped = np.isnat(_on_utc(pd.DatetimeIndex(frame["stamp"]), zone, daylight=True))
     if not skipped.any():
         return frame
-    values = [name for name in frame.columns if name not in ("file", "row", "stamp", "repeated", "version")]
+    values = [name for name in frame.columns if name not in NOT_VALUES]
     empty = skipped & frame[values].isna().all(axis=1).to_numpy(bool, copy=True)
     if empty.any():
         file = files[int(frame["file"].iloc[int(np.argmax(empty))])]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from battery_lab.common.errors import ConfigError, DataError
+from battery_lab.common.errors import ConfigError, DataError, shorten
 from battery_lab.market.data_check.file_sample import FileSample, sampled
 from battery_lab.market.data_check.recognition import (
     NAMED_FILES,
@@ -25,8 +25,8 @@ from battery_lab.market.file_formats.row_selection import MixedSelectionError
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.readers.file_market_base import FileMarket
 
-# Options that an error may name as its remedy and that change no price: option -> the value that is tried; None: that
-# of the error.
+# Options that an error may name as its remedy and that are tried: option -> the value; None: that of the error. The
+# report has each of them as a guess, with the error that led to it.
 REMEDIES: Mapping[str, Any] = {
     "off_grid": "drop",
     "gaps": "fill_or_split",
@@ -35,6 +35,7 @@ REMEDIES: Mapping[str, Any] = {
     "sequence": None,
     "resample": "repeat",
 }
+MOST_LETTERS = 320  # of an error
 NAMED_OPTION = re.compile(r"\bmarket\.(\w+)=(\w*)")
 
 
@@ -147,7 +148,7 @@ def _table(
 
 
 def load_series(source: DataSource) -> tuple[DataSource, MarketSeries | None, DataError | None]:
-    """Load the series of a source, with the options that errors name as remedies if they change no price.
+    """Load the series of a source, with the options that errors name as remedies and that are in ``REMEDIES``.
 
     Returns:
         The source with these options; the series, or the error that prevents it.
@@ -167,7 +168,9 @@ def load_series(source: DataSource) -> tuple[DataSource, MarketSeries | None, Da
             if not remedy:
                 return source, None, error
             # With it, files may show their names that did not before.
+            why = f"without it: {shorten(str(error).split('. ')[0], MOST_LETTERS)}"
             source = source.with_values(**remedy).selected()
+            source = replace(source, assumed={**source.assumed, **dict.fromkeys(remedy, why)})
 
 
 def _remedy(source: DataSource, error: DataError, useless: set[str]) -> dict[str, Any]:

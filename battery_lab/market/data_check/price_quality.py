@@ -10,19 +10,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from battery_lab.market.file_formats.rows_with_source import Rows
+from battery_lab.market.intervals.price_plausibility import Range
 from battery_lab.market.market_series import MarketSeries
 
 LISTED = 10
 QUANTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
-def series_quality(series: MarketSeries) -> dict[str, Any]:
+def series_quality(series: MarketSeries, limits: Range | None = None) -> dict[str, Any]:
     """Return figures on a series, as JSON takes them. Times are local with their UTC offset.
 
     Prices that are missing count in no figure on prices.
+
+    Args:
+        series: the series.
+        limits: the floor and the cap at its time, numbers or (T,); None: those of the series.
     """
     missing = series.gap | series.is_filled
     price, local = series.price[~missing], series.local_start
+    floor, cap = limits or (series.price_floor, series.price_cap)
     length, flat = _longest_run((np.diff(series.price) == 0) & ~missing[1:])
     return {
         "name": series.name,
@@ -31,6 +37,7 @@ def series_quality(series: MarketSeries) -> dict[str, Any]:
         "interval_minutes": round(60 * series.interval_h, 6),
         "intervals": len(series),
         "days": round(series.days, 3),
+        "days_with_prices": round(float((~series.gap).sum()) / series.intervals_per_day, 3),
         "first_interval": local[0].isoformat(),
         "last_interval": local[-1].isoformat(),
         "missing_intervals": int(missing.sum()),
@@ -48,8 +55,9 @@ def series_quality(series: MarketSeries) -> dict[str, Any]:
         "share_zero": round(float((price == 0).mean()), 6),
         "price_floor": series.price_floor,
         "price_cap": series.price_cap,
-        "at_or_below_floor": None if series.price_floor is None else int((price <= series.price_floor).sum()),
-        "at_or_above_cap": None if series.price_cap is None else int((price >= series.price_cap).sum()),
+        "limits_by_time": None if limits is None else [round(float(f(limits[1])), 1) for f in (np.min, np.max)],
+        "at_or_below_floor": None if floor is None else int(((series.price <= floor) & ~missing).sum()),
+        "at_or_above_cap": None if cap is None else int(((series.price >= cap) & ~missing).sum()),
         "beyond_floor_and_cap": series.beyond_limits,
         "years": _years(series, missing),
         "digest": series.digest,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from battery_lab.common.errors import DataError
-from battery_lab.market.cells.stamp_forms import HOUR
+from battery_lab.market.cells.hour_numbers import HOUR
 from battery_lab.market.data_check.clock_guess import clock_of_local_stamps, clock_of_offsets
 from battery_lab.market.data_check.file_sample import sampled
 from battery_lab.market.data_check.table_columns_guess import (

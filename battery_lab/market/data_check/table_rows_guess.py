@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from battery_lab.market.cells.stamp_forms import HOUR
+from battery_lab.market.cells.hour_numbers import HOUR
 
 HOUR_NAME = re.compile(r"hour|\bhe\b|heure|stunde|^time|period", re.IGNORECASE)
 MOST_NAMES = 5_000

@@ -35,6 +35,7 @@ class Limits:
             a tenth or a twentieth of their size.
         ratio_from_mib: the size from which ``ratio`` counts, MiB.
         depth: archives within each other.
+        text_mib: size of a text file that is held in memory as a whole, MiB.
     """
 
     members: int = 200_000
@@ -43,6 +44,7 @@ class Limits:
     ratio: int = 250
     ratio_from_mib: int = 64
     depth: int = 3
+    text_mib: int = 256
 
 
 LIMITS = Limits()
@@ -74,6 +76,15 @@ def archive_members(archive: Path, limits: Limits = LIMITS) -> list[Path]:
     return sorted(members)
 
 
+def archive_contents(archive: Path, limits: Limits = LIMITS) -> dict[Path, tuple[int, int]]:
+    """Return the size and the CRC-32 of each file in a .zip archive and in those within it.
+
+    Raises:
+        DataError: as of :func:`archive_members`.
+    """
+    return {member: (info.file_size, info.CRC) for member, info in _walk(archive, limits, depth=1)}
+
+
 def open_file(file: Path, limits: Limits = LIMITS) -> BinaryIO:
     """Open a file on disk or in an archive for reading; a name that ends in ``.gz`` is unpacked.
 
@@ -87,6 +98,25 @@ def open_file(file: Path, limits: Limits = LIMITS) -> BinaryIO:
     most = max(limits.ratio_from_mib * MIB, min(limits.ratio * size, limits.unpacked_mib * MIB))
     bounded: Any = _Bounded(gzip.GzipFile(fileobj=stream), file, most)
     return io.BufferedReader(bounded, MIB)
+
+
+def read_whole(file: Path, limits: Limits = LIMITS) -> bytes:
+    """Return all bytes of a text file, on disk or in an archive.
+
+    Raises:
+        DataError: it has more bytes than ``limits`` allow, or an archive cannot be read.
+        OSError, EOFError, zlib.error: the file cannot be read.
+    """
+    with open_file(file, limits) as stream:
+        content = stream.read(limits.text_mib * MIB + 1)
+    if len(content) > limits.text_mib * MIB:
+        raise DataError(f"{file} has more than {limits.text_mib} MiB of text. Split it into files of a month or a year")
+    return content
+
+
+def close_archives() -> None:
+    """Close the archives that were read last, and give back the memory of those within others."""
+    _opened.cache_clear()
 
 
 class _Bounded(io.RawIOBase):
@@ -181,7 +211,7 @@ def _checked(archive: zipfile.ZipFile, path: Path, limits: Limits) -> _Archive:
         parts = info.filename.replace("\\", "/").split("/")
         name = "/".join(part for part in parts if part not in ("", "."))
         if ".." in parts or info.filename.startswith("/") or name in names:
-            problem = "stands twice" if name in names else "is no place within the archive"
+            problem = "occurs twice" if name in names else "is no place within the archive"
             raise DataError(f"{path}: the name {info.filename!r} {problem}. Unpack it, and check the files")
         if info.file_size > max(limits.ratio_from_mib * MIB, limits.ratio * info.compress_size):
             raise _bomb(path / name)

@@ -22,6 +22,11 @@ SAMPLE_LINES = 200
 MOST_KEY_LINES = 10
 COMMENT = re.compile(r'\s*"?(\\\\|#(?!N/?A\b|NV\b|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!))', re.IGNORECASE)
 STARTS_A_VALUE = re.compile(r"\s*[-+]?[\d.,]*\d")
+# Letters in numbers and stamps; a cell with more of them, such as `1h price`, is a name.
+LETTERS_OF_VALUES = re.compile(
+    r"jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|am\b|pm\b|cest|eest|west|(?<=\d)T(?=\d)", re.IGNORECASE
+)
+FEWEST_LETTERS = 4
 # The first cell of comment, header and data rows, in the files of several operators.
 ROW_KINDS = ({"C", "I", "D"}, {"C", "H", "D", "T"})
 WINDOWS = "cp1252"
@@ -103,7 +108,7 @@ def header_line(rows: Sequence[Sequence[str]]) -> int | None:
     """Return the place of the header in the first rows of a table; None if no row has content.
 
     The header is the first row that has as many cells as most rows, content beyond its first cell, and names only:
-    no cell begins as a number or a stamp does. If there is none, it is the first row with as many cells as most, or the
+    no cell is a number or a stamp. If there is none, it is the first row with as many cells as most, or the
     first one with content. Rows before it are titles, comments, or pairs of a name and a value.
     """
     content = [i for i, row in enumerate(rows) if is_content(row)]
@@ -116,13 +121,20 @@ def header_line(rows: Sequence[Sequence[str]]) -> int | None:
     width = max(widths, key=lambda size: (widths[size], size))
     table = [i for i in content if len(rows[i]) == width and not _is_title(rows[i])]
     for i in table[: MOST_KEY_LINES + 1]:
-        if not any(STARTS_A_VALUE.match(cell) for cell in rows[i]):
+        if not any(map(_is_value, rows[i])):
             return i
-        if STARTS_A_VALUE.match(rows[i][0]):
+        if _is_value(rows[i][0]):
             break
     # A header of other width than the rows is an error of its own.
     first = content[0]
     return table[0] if table and _is_title(rows[first]) and width > 1 else first
+
+
+def _is_value(cell: str) -> bool:
+    """Return whether a cell is a number or a stamp, perhaps with a unit."""
+    if not STARTS_A_VALUE.match(cell):
+        return False
+    return sum(letter.isalpha() for letter in LETTERS_OF_VALUES.sub("", cell)) < FEWEST_LETTERS
 
 
 def _is_title(row: Sequence[str]) -> bool:

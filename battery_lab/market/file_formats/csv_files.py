@@ -5,32 +5,34 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 import pandas as pd
 
-from battery_lab.market.file_formats.archives import open_file
+from battery_lab.common.errors import DataError
+from battery_lab.market.file_formats.archives import open_file, read_whole
 from battery_lab.market.file_formats.csv_dialect import COMMENT, SAMPLE_BYTES, WINDOWS, Dialect, find_dialect
-from battery_lab.market.file_formats.data_rows import leave_out_preamble, only_data
-from battery_lab.market.file_formats.table_columns import HEADER, HEADER_ROW, find_column
+from battery_lab.market.file_formats.data_rows import DataRows, leave_out_preamble
+from battery_lab.market.file_formats.table_columns import HEADER, HEADER_ROW
 
 # Rows that are parsed at once: a part of a file with many columns takes some 100 MB.
 ROWS_PER_PART = 200_000
-# The text of a file that has to be searched line by line for what is no row.
-MOST_TEXT = 512 << 20
 Keep = Callable[[pd.DataFrame], pd.DataFrame]
+# Returns which columns of a header are used; None for all.
+FindUsed = Callable[[Sequence[str]], set[str] | None]
+# By its first columns, a row is known as a comment or a trailer.
+FIRST_COLUMNS = 3
 
 
-def read_csv(
-    file: Path, columns: Sequence[str] | None = None, keep: Keep | None = None
-) -> tuple[pd.DataFrame, Dialect]:
+def read_csv(file: Path, find_used: FindUsed | None = None, keep: Keep | None = None) -> tuple[pd.DataFrame, Dialect]:
     """Read a CSV file, which may be in an archive.
 
     Args:
         file: the file.
-        columns: the columns to read, beside the first one; None, or one that is not there: all.
+        find_used: the columns to read of a header, beside its first three and its last one; None: all.
         keep: selects rows of each part of the file before the next one is read.
 
     Returns:
@@ -43,12 +45,12 @@ def read_csv(
     """
     dialect = _dialect(file)
     try:
-        return _read(file, dialect, columns, keep), dialect
+        return _read(file, dialect, find_used, keep), dialect
     except UnicodeDecodeError:
         if not dialect.encoding.startswith("utf-8"):
             raise
         dialect = _dialect(file, WINDOWS)
-        return _read(file, dialect, columns, keep), dialect
+        return _read(file, dialect, find_used, keep), dialect
 
 
 def _dialect(file: Path, encoding: str | None = None) -> Dialect:
@@ -57,20 +59,22 @@ def _dialect(file: Path, encoding: str | None = None) -> Dialect:
         return find_dialect(file, sample, whole=not stream.read(1), encoding=encoding)
 
 
-def _read(file: Path, dialect: Dialect, columns: Sequence[str] | None, keep: Keep | None) -> pd.DataFrame:
+def _read(file: Path, dialect: Dialect, find_used: FindUsed | None, keep: Keep | None) -> pd.DataFrame:
     try:
         with open_file(file) as stream, io.TextIOWrapper(stream, dialect.encoding, newline="") as text:
-            return parse_text(file, text, dialect, columns, keep)
+            return parse_text(file, text, dialect, find_used, keep)
     except (pd.errors.ParserError, pd.errors.ParserWarning):
-        # A comment may have more commas than a row.
-        rest = _without_comments(file, dialect)
+        # A comment may have more commas than a row. A file that is too large to look for one is refused as it is.
+        rest = None
+        with suppress(DataError):
+            rest = _without_comments(file, dialect)
         if rest is None:
             raise
-        return parse_text(file, rest, dialect, columns, keep)
+        return parse_text(file, rest, dialect, find_used, keep)
 
 
 def parse_text(
-    file: Path, text: TextIO, dialect: Dialect, columns: Sequence[str] | None = None, keep: Keep | None = None
+    file: Path, text: TextIO, dialect: Dialect, find_used: FindUsed | None = None, keep: Keep | None = None
 ) -> pd.DataFrame:
     """Return the rows of a text whose dialect is known; arguments and errors as of :func:`read_csv`."""
     before = len(dialect.preamble)
@@ -78,21 +82,20 @@ def parse_text(
     for _ in range(before):
         text.readline()
     leave_out_preamble(file, dialect)
-    parts, is_start = [], True
-    for part, is_end in _with_end(_parts(text, dialect, columns)):
+    parts, data_rows = [], DataRows(file, dialect)
+    for part, is_end in _with_end(_parts(text, dialect, find_used)):
         part.index += before + 2
-        rows = only_data(file, part, dialect, is_start, is_end)
+        rows = data_rows.only_data(part, is_end)
         rows.attrs |= attrs
         parts.append(rows if keep is None else keep(rows))
-        is_start = False
     table = pd.concat(parts) if len(parts) > 1 else parts[0]
     table.attrs |= attrs
     return table
 
 
-def _parts(text: TextIO, dialect: Dialect, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
-    used = [find_column(dialect.names, name) for name in columns or []]
-    wanted = {dialect.names[0], *used} if used and None not in used else None
+def _parts(text: TextIO, dialect: Dialect, find_used: FindUsed | None) -> Iterator[pd.DataFrame]:
+    used = None if find_used is None else find_used(dialect.names)
+    wanted = None if used is None else {*dialect.names[:FIRST_COLUMNS], dialect.names[-1], *used}
     with warnings.catch_warnings():
         # pandas cuts off rows that are longer than the header (as a decimal comma makes them) with a warning only.
         warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -119,11 +122,7 @@ def _with_end(parts: Iterator[pd.DataFrame]) -> Iterator[tuple[pd.DataFrame, boo
 
 def _without_comments(file: Path, dialect: Dialect) -> TextIO | None:
     """Return the text of a file with its comments cut to their first mark; None if it has none."""
-    with open_file(file) as stream, io.TextIOWrapper(stream, dialect.encoding, newline="") as text:
-        content = text.read(MOST_TEXT)
-        if text.read(1):
-            return None
-    lines = list(io.StringIO(content, newline=""))
+    lines = list(io.StringIO(read_whole(file).decode(dialect.encoding), newline=""))
     short = list(map(partial(_short, has_row_kinds=dialect.has_row_kinds), lines))
     short[: len(dialect.preamble)] = lines[: len(dialect.preamble)]
     return None if short == lines else io.StringIO("".join(short))

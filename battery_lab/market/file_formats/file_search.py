@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path, PurePath
 
 from battery_lab.common.errors import DataError
-from battery_lab.market.file_formats.archives import ZIP_SUFFIX, archive_members, is_zip, open_file
+from battery_lab.market.file_formats.archives import (
+    MIB,
+    ZIP_SUFFIX,
+    archive_contents,
+    archive_members,
+    is_zip,
+    open_file,
+)
 from battery_lab.market.file_formats.csv_dialect import header_line
 from battery_lab.market.file_formats.spreadsheets import SHEET_SUFFIXES, sheets
 
@@ -23,13 +31,14 @@ TABLE_SUFFIXES = (*CSV_SUFFIXES, ".tsv", *TEXT_SUFFIXES, ".gz", ZIP_SUFFIX, *SHE
 UNREADABLE_SUFFIXES = (".7z", ".rar", ".tar", ".tar.gz", ".tgz", ".bz2", ".xz", ".zst", ".feather")
 
 
-def find_files(path: str, suffixes: Sequence[str]) -> list[Path]:
+def find_files(path: str, suffixes: Sequence[str], copies: list[Path] | None = None) -> list[Path]:
     """Return the files on disk that ``market.path`` names, sorted by name.
 
     Args:
         path: a file, a folder (with all folders below it) or a glob (``**`` for folders below). A file or folder of
             exactly this name goes before a glob.
         suffixes: lower-case file endings; the case of the file name does not matter.
+        copies: takes the archives of a folder that are left out, as all of their files also lie unpacked in it.
 
     Raises:
         DataError: no such file exists, or a folder also has files that may hold prices and that would be left out.
@@ -38,9 +47,12 @@ def find_files(path: str, suffixes: Sequence[str]) -> list[Path]:
     if source.is_file():
         return _checked([source], suffixes)
     if source.is_dir():
-        files = [file for file in sorted(_below(source)) if _is_read(file, suffixes)]
-        unpacked = {file.name for file in files if not is_zip(file)}
-        files = [file for file in files if not (is_zip(file) and unpacked and _is_unpacked(file, unpacked))]
+        files = [file for file in sorted(_below(source)) if _is_read(file, suffixes, source)]
+        unpacked = _by_name(file for file in files if not is_zip(file))
+        left_out = [file for file in files if is_zip(file) and unpacked and _is_unpacked(file, unpacked)]
+        files = sorted(set(files) - set(left_out))
+        if copies is not None:
+            copies += left_out
         if not files:
             kinds = ", ".join(suffixes)
             raise DataError(f"market.path={path}: the folder has no price files, which end in {kinds}")
@@ -66,7 +78,7 @@ def tables_in(files: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
         members = [file]
         if is_zip(file):
             inside = archive_members(file)
-            members = [member for member in inside if _is_read(member, suffixes)]
+            members = [member for member in inside if _is_read(member, suffixes, file)]
             other = next((member for member in inside if _ends(member, UNREADABLE_SUFFIXES)), None)
             if other is not None or not members:
                 problem = "no price file" if other is None else f"{other.name}, which cannot be read"
@@ -113,7 +125,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _check_complete(path: str, folder: Path, files: Sequence[Path], suffixes: Sequence[str]) -> None:
     """Raise DataError if a folder has other files that may hold prices, except archives that were unpacked here."""
-    names = {file.name for file in files}
+    names = _by_name(files)
     ending = max((end for end in suffixes if files[0].name.lower().endswith(end)), key=len)
     below = "**/" if any(file.parent != folder for file in files) else ""
     here = f"{path.rstrip('/')}/{below}*{files[0].name[-len(ending) :]}"
@@ -126,9 +138,9 @@ def _check_complete(path: str, folder: Path, files: Sequence[Path], suffixes: Se
             )
 
 
-def _is_read(file: Path, suffixes: Sequence[str]) -> bool:
-    """Return whether a file of a folder or an archive is read."""
-    hidden = any(_is_hidden(part) for part in (file.name, file.parent.name))
+def _is_read(file: Path, suffixes: Sequence[str], within: Path) -> bool:
+    """Return whether a file within a folder or an archive, whose own name may be hidden, is read."""
+    hidden = any(map(_is_hidden, file.relative_to(within).parts))
     return not hidden and _ends(file, suffixes) and not _ends(file, _unreadable(suffixes)) and _holds_table(file)
 
 
@@ -151,13 +163,33 @@ def _holds_table(file: Path) -> bool:
     return True
 
 
-def _is_unpacked(file: Path, names: set[str]) -> bool:
-    """Return whether a folder with files of some names also has all files of an archive."""
+def _by_name(files: Iterable[Path]) -> dict[str, list[Path]]:
+    found = dict[str, list[Path]]()
+    for file in files:
+        found.setdefault(file.name, []).append(file)
+    return found
+
+
+def _is_unpacked(file: Path, files: Mapping[str, Sequence[Path]]) -> bool:
+    """Return whether files of a folder, by name, have the content of all files of an archive."""
     try:
-        inside = [member.name for member in archive_members(file)]
+        inside = archive_contents(file)
     except (DataError, OSError):
         return False
-    return bool(inside) and names.issuperset(inside)
+    return bool(inside) and all(
+        any(_has_content(copy, *content) for copy in files.get(member.name, ())) for member, content in inside.items()
+    )
+
+
+def _has_content(file: Path, size: int, crc: int) -> bool:
+    """Return whether a file has a size and a CRC-32; only a file of that size is read."""
+    if file.stat().st_size != size:
+        return False
+    found = 0
+    with file.open("rb") as stream:
+        while part := stream.read(MIB):
+            found = zlib.crc32(part, found)
+    return found == crc
 
 
 def _ends(file: PurePath, suffixes: Sequence[str]) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -14,16 +15,17 @@ import pyarrow.parquet as pq
 from battery_lab.common.errors import DataError
 from battery_lab.market.file_formats.archives import disk_file, open_file
 from battery_lab.market.file_formats.csv_dialect import Dialect, header_line
-from battery_lab.market.file_formats.csv_files import read_csv
-from battery_lab.market.file_formats.data_rows import leave_out_preamble, only_data
+from battery_lab.market.file_formats.csv_files import ROWS_PER_PART, FindUsed, Keep, read_csv
+from battery_lab.market.file_formats.data_rows import DataRows, leave_out_preamble
 from battery_lab.market.file_formats.file_search import CSV_SUFFIXES, PARQUET_SUFFIXES, TABLE_SUFFIXES, find_files
 from battery_lab.market.file_formats.reading_context import current_reading
-from battery_lab.market.file_formats.row_selection import keep_versions, keep_where
+from battery_lab.market.file_formats.row_selection import keep_chosen, keep_versions, keep_where
 from battery_lab.market.file_formats.spreadsheets import SHEET_SUFFIXES, sheets
 from battery_lab.market.file_formats.table_columns import (
     HEADER,
     HEADER_ROW,
     check_unique,
+    find_column,
     has_column,
     named_columns,
     plain,
@@ -46,15 +48,20 @@ __all__ = [
 LARGE_FILE = 64 << 20
 
 
-def read_file(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_file(
+    file: Path, columns: Sequence[str] | None = None, names: Mapping[str, Sequence[str]] | None = None
+) -> pd.DataFrame:
     """Read a table: a CSV file, gzipped or not, a Parquet file or a sheet of a workbook, also in an archive.
 
     Rows that are no data are left out (:func:`battery_lab.market.file_formats.data_rows.only_data`), and those that
-    ``market.where`` does not select.
+    ``market.where`` and, in the columns of ``names``, the market's selectors do not select.
 
     Args:
         file: the file; for a sheet, the path of the workbook with the name of the sheet.
-        columns: the columns that are used, if these are known: of a large file, others may be left out.
+        columns: the columns that are used, if these are known: of a large file, others may be left out. If the file
+            lacks one of them, all are read.
+        names: the columns that a reader uses, by the lab's names, each with its possible names in files: of a large
+            file, others may be left out.
 
     Returns:
         The rows of the file. Cells of CSV files and sheets are text; Parquet cells keep their type. The index is the
@@ -66,7 +73,7 @@ def read_file(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """
     prepared = current_reading().tables.get(file)
     try:
-        table = _read(file, columns) if prepared is None else keep_where(file, prepared)
+        table = _read(file, columns, names) if prepared is None else _kept(file, prepared, names)
     except (pa.ArrowException, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise DataError(f"{file} is not a complete table: {error}. Download it again, or correct that row") from error
     except pd.errors.EmptyDataError as error:
@@ -77,29 +84,68 @@ def read_file(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     return table
 
 
-def _read(file: Path, columns: Sequence[str] | None) -> pd.DataFrame:
+def _kept(file: Path, table: pd.DataFrame, names: Mapping[str, Sequence[str]] | None) -> pd.DataFrame:
+    return keep_chosen(keep_where(file, table), names or {})
+
+
+def _used(
+    header: Sequence[str], columns: Sequence[str] | None, names: Mapping[str, Sequence[str]] | None
+) -> set[str] | None:
+    """Return the columns of a file that are used; None for all."""
+    reading = current_reading()
+    options = [find_column(header, name) for name in (*reading.where, *filter(None, [reading.newest_by]))]
+    used = [find_column(header, name) for name in columns or []] + options
+    if names is not None:
+        wanted = {plain(alias) for aliases in names.values() for alias in aliases}
+        used += [name for name in header if plain(name) in wanted]
+    if (columns is None and names is None) or None in used:
+        return None
+    return {name for name in used if name is not None}
+
+
+def _read(file: Path, columns: Sequence[str] | None, names: Mapping[str, Sequence[str]] | None) -> pd.DataFrame:
     reading = current_reading()
     if file.parent.name.lower().endswith(SHEET_SUFFIXES) and not file.is_file():
-        return keep_where(file, _read_sheet(file))
+        return _kept(file, _read_sheet(file), names)
     if file.name.lower().endswith(PARQUET_SUFFIXES):
-        return keep_where(file, _read_parquet(file))
+        return _read_parquet(file, partial(_used, columns=columns, names=names), partial(_kept, file, names=names))
     is_large = disk_file(file).stat().st_size > LARGE_FILE
-    used = None if columns is None else [*columns, *reading.where, *filter(None, [reading.newest_by])]
-    table, dialect = read_csv(file, used if is_large else None, lambda part: keep_where(file, part))
+    used = partial(_used, columns=columns, names=names) if is_large else None
+    table, dialect = read_csv(file, used, partial(_kept, file, names=names))
     reading.separators[file] = dialect.separator
     if words := dialect.in_words():
         reading.note(file, words)
     return table
 
 
-def _read_parquet(file: Path) -> pd.DataFrame:
-    if file.is_file():
-        table = pq.ParquetFile(file).read().to_pandas(ignore_metadata=True)
-    else:
+def _read_parquet(file: Path, find_used: FindUsed, keep: Keep) -> pd.DataFrame:
+    """Return the used columns and the kept rows of a Parquet file, of which a part at a time is in memory."""
+    if not file.is_file():
         with open_file(file) as stream:
-            table = pq.ParquetFile(io.BytesIO(stream.read())).read().to_pandas(ignore_metadata=True)
-    table.attrs[HEADER] = [str(name) for name in table.columns]
-    return table.set_index(table.index + 1)
+            return _parts_of_parquet(pq.ParquetFile(io.BytesIO(stream.read())), find_used, keep)
+    with pq.ParquetFile(file) as source:
+        return _parts_of_parquet(source, find_used, keep)
+
+
+def _parts_of_parquet(source: pq.ParquetFile, find_used: FindUsed, keep: Keep) -> pd.DataFrame:
+    header, parts, first = list(source.schema_arrow.names), list[pd.DataFrame](), 1
+    used = find_used(header)
+    # A column twice is an error of its own, which names both.
+    columns = None if used is None or len(set(header)) < len(header) else [name for name in header if name in used]
+    for batch in source.iter_batches(ROWS_PER_PART, columns=columns):
+        part = batch.to_pandas(ignore_metadata=True)
+        part.index = pd.RangeIndex(first, first + len(part))
+        part.attrs[HEADER] = header
+        parts.append(keep(part))
+        first += len(part)
+    table = pd.concat(parts) if len(parts) > 1 else parts[0] if parts else _no_rows(source, columns)
+    table.attrs[HEADER] = header
+    return table
+
+
+def _no_rows(source: pq.ParquetFile, columns: Sequence[str] | None) -> pd.DataFrame:
+    names = source.schema_arrow.names if columns is None else columns
+    return pd.DataFrame({name: pd.Series([], dtype=str) for name in names})
 
 
 def _read_sheet(file: Path) -> pd.DataFrame:
@@ -114,6 +160,6 @@ def _read_sheet(file: Path) -> pd.DataFrame:
     table = pd.DataFrame(rows[header + 1 :], columns=names, dtype=str)
     table.index += header + 2
     leave_out_preamble(file, dialect)
-    table = only_data(file, table, dialect)
+    table = DataRows(file, dialect).only_data(table)
     table.attrs |= {HEADER: rows[header], HEADER_ROW: header + 1}
     return table

@@ -29,19 +29,23 @@ class Reading:
         decimal: the decimal sign of all numbers; None: each column decides.
         where: column -> the values that a row may have there, as lower-case text.
         newest_by: the column that says which of several rows for one interval is the newest one.
+        choices: option that selects a region, zone or node -> the chosen name; None: the only one in the files.
         separators: file -> the separator of its cells.
         versions: file -> its column ``newest_by``, by row.
         tables: file -> its table, for files that were read together.
         seen: column of ``where`` -> the values in the files.
+        names: option of ``choices`` -> the names in the files, where they hold others than the chosen one.
     """
 
     decimal: Decimal | None = None
     where: Mapping[str, Sequence[str]] = field(default_factory=dict)
     newest_by: str | None = None
+    choices: Mapping[str, str | None] = field(default_factory=dict)
     separators: dict[Path, str] = field(default_factory=dict)
     versions: dict[Path, pd.Series] = field(default_factory=dict)
     tables: dict[Path, pd.DataFrame] = field(default_factory=dict)
     seen: dict[str, dict[str, None]] = field(default_factory=dict)
+    names: dict[str, dict[str, None]] = field(default_factory=dict)
     _notes: dict[str, dict[str, None]] = field(default_factory=dict)
     _left_out: dict[str, int] = field(default_factory=dict)
     _left_out_of: dict[str, None] = field(default_factory=dict)
@@ -58,9 +62,11 @@ class Reading:
 
     def see(self, column: str, values: Sequence[str]) -> None:
         """Keep the values that a column of ``where`` has, for an error that lists them."""
-        seen = self.seen.setdefault(column, {})
-        if len(seen) < MOST_VALUES:
-            seen.update(dict.fromkeys(values))
+        _add(self.seen.setdefault(column, {}), values)
+
+    def see_names(self, option: str, names: Sequence[str]) -> None:
+        """Keep the names among which an option of ``choices`` selects, for an error that lists them."""
+        _add(self.names.setdefault(option, {}), names)
 
     def notes(self) -> list[str]:
         """Return one sentence for each thing noted."""
@@ -87,6 +93,11 @@ def reading_context(reading: Reading) -> Iterator[Reading]:
 def current_reading() -> Reading:
     """Return the present context; outside of one, the usual options, and notes that nobody reads."""
     return _CURRENT.get() or Reading()
+
+
+def _add(seen: dict[str, None], values: Sequence[str]) -> None:
+    if len(seen) < MOST_VALUES:
+        seen.update(dict.fromkeys(values))
 
 
 def _files(names: Mapping[str, None]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from battery_lab.common.errors import DataError
+from battery_lab.market.file_formats.data_rows import count_in_words
 from battery_lab.market.file_formats.price_files import HEADER
 from battery_lab.market.file_formats.report_text import PREAMBLE, read_lines, selected_rows, split_line, text_lines
 from battery_lab.market.file_formats.rows_with_source import row_error
@@ -42,7 +43,7 @@ class Table:
         """Return the cells of some columns, by the name of the column.
 
         Raises:
-            DataError: a column is missing or stands twice, a row is of another table, or it ends within these columns.
+            DataError: a column is missing or occurs twice, a row is of another table, or it ends within these columns.
         """
         places = [self._place(file, name) for name in names]
         last, start = max(places), f"D,{','.join(self.name)},"
@@ -72,7 +73,7 @@ class Table:
 
 
 def read_tables(file: Path, lines: Sequence[str]) -> tuple[list[Table], list[str]]:
-    """Return the tables of a file of C, I and D rows, and sentences on what is odd about its length.
+    """Return the tables of a file of C, I and D rows, and sentences where it has more or fewer rows than it states.
 
     The last row of a report states the number of its rows. A file from which someone has removed rows, for example
     those of other regions, keeps the number of the whole file, so another number is a note. A missing last row is an
@@ -113,8 +114,7 @@ def _count_note(file: Path, cells: Sequence[str], rows: int) -> list[str]:
     stated = cells[2].strip() if len(cells) > 2 else ""
     if not stated.isdigit() or int(stated) == rows:
         return []
-    what = "removed from" if rows < int(stated) else "added to"
-    return [f"{file.name}: its last row counts {int(stated):,} rows, and it has {rows:,}: rows were {what} it"]
+    return [f"{file.name}: {count_in_words(int(stated), rows)}"]
 
 
 def read_trailed(file: Path, kind: str) -> pd.DataFrame:

@@ -10,17 +10,19 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from battery_lab.common.errors import DataError
-from battery_lab.market.file_formats.archives import open_file
+from battery_lab.market.file_formats.archives import read_whole
 from battery_lab.market.file_formats.price_files import HEADER, plain
+from battery_lab.market.file_formats.reading_context import current_reading
 from battery_lab.market.file_formats.row_selection import keep_versions, keep_where
 from battery_lab.market.file_formats.rows_with_source import row_error
 
-PREAMBLE, SEPARATOR = "preamble", "separator"
-DECIMAL_COMMA = r"^(-?\d+),(\d+)$"
+PREAMBLE = "preamble"
 SEPARATORS = (",", ";", "\t")
+BLANK_LINE = ' ,;\t"\xa0'
 # A header stands within so many lines: the longest preamble of an operator has six.
 SEARCHED = 50
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -33,8 +35,7 @@ def text_lines(file: Path) -> list[str]:
         DataError: the file cannot be read.
     """
     try:
-        with open_file(file) as stream:
-            content = stream.read()
+        content = read_whole(file)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{file} cannot be read: {error}. Download it again, or check its permissions") from error
     lines = _decoded(content).replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -60,7 +61,7 @@ def read_below(file: Path, is_header: Callable[[Sequence[str]], bool], kind: str
 
     Returns:
         The rows of the table, as text. The index is the row that an editor shows. ``attrs["header"]`` holds the names
-        of the columns, ``attrs["preamble"]`` the lines above them, and ``attrs["separator"]`` what separates the cells.
+        of the columns, and ``attrs["preamble"]`` the lines above them.
 
     Raises:
         DataError: no line is such a header, or the rows do not fit it.
@@ -70,11 +71,22 @@ def read_below(file: Path, is_header: Callable[[Sequence[str]], bool], kind: str
         for separator in SEPARATORS:
             header = split_line(line, separator)
             if is_header([plain(name) for name in header]):
-                rows = range(i + 2, len(lines) + 1)
-                table = read_lines(file, lines[i + 1 :], rows, separator, header)
-                table.attrs |= {HEADER: header, PREAMBLE: lines[:i], SEPARATOR: separator}
-                return selected_rows(file, table[table.iloc[:, 0].str.strip() != ""])
+                current_reading().separators[file] = separator
+                rows = [row for row, line in enumerate(lines[i + 1 :], i + 2) if line.strip(BLANK_LINE)]
+                table = read_lines(file, [lines[row - 1] for row in rows], rows, separator, header)
+                table.attrs |= {HEADER: header, PREAMBLE: lines[:i]}
+                _check_first_cells(file, table)
+                return selected_rows(file, table)
     raise DataError(f"{file}: no row is the header of its table. market.path must name {kind}")
+
+
+def _check_first_cells(file: Path, table: pd.DataFrame) -> None:
+    """Raise DataError for a row without its first cell, which says what it is about."""
+    empty = (table.iloc[:, 0].str.strip() == "").to_numpy(bool)
+    if empty.any():
+        row = int(table.index[int(np.argmax(empty))])
+        problem = f"the row has no {table.columns[0].strip()}, which all others have"
+        raise row_error(file, row, problem, "Correct the row, or download the file again")
 
 
 def selected_rows(file: Path, table: pd.DataFrame) -> pd.DataFrame:
@@ -82,27 +94,6 @@ def selected_rows(file: Path, table: pd.DataFrame) -> pd.DataFrame:
     table = keep_where(file, table)
     keep_versions(file, table)
     return table
-
-
-def decimal_points(file: Path, rows: pd.Series, cells: pd.Series, separator: str) -> pd.Series:
-    """Return cells with decimal points for decimal commas, which a file has that does not separate cells by commas.
-
-    Args:
-        file: the file.
-        rows: (N,) the row of each cell in its file.
-        cells: (N,) text.
-        separator: what separates the cells of the file.
-
-    Raises:
-        DataError: all commas may separate thousands.
-    """
-    digits = cells.str.extract(DECIMAL_COMMA)[1].str.len().dropna()
-    if separator == "," or not len(digits):
-        return cells
-    if (digits == 3).all():
-        problem = f"{cells[digits.index[0]]!r} may have a decimal comma or a separator of thousands"
-        raise row_error(file, int(rows[digits.index[0]]), problem, "Write the prices of the file with a decimal point")
-    return cells.str.replace(DECIMAL_COMMA, r"\1.\2", regex=True)
 
 
 def split_line(line: str, separator: str = ",") -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +12,16 @@ import pandas as pd
 from battery_lab.common.errors import DataError
 from battery_lab.market.file_formats.reading_context import Reading, current_reading
 from battery_lab.market.file_formats.rows_with_source import row_error
-from battery_lab.market.file_formats.table_columns import as_text, find_column, join_names, no_column_error
+from battery_lab.market.file_formats.table_columns import as_text, find_column, join_names, no_column_error, plain
 
 WhereValue = str | int | float | bool
 
 __all__ = [
+    "chosen_rows",
     "join_names",
-    "keep_where",
+    "keep_chosen",
     "keep_versions",
+    "keep_where",
     "mixed_selection_error",
     "no_such_value",
     "select_rows",
@@ -60,6 +62,47 @@ def select_rows(file: Path, frame: pd.DataFrame, field: str, choice: str | None)
             raise mixed_selection_error(file, int(frame["row"].iloc[second]), field, names)
         return frame
     return frame[frame[field].isin([name for name in names if name.casefold() == choice.casefold()])]
+
+
+def chosen_rows(file: Path, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that the market's options choose, so that the others need not be parsed.
+
+    Args:
+        file: the file.
+        frame: its rows, with a column for each selector that the file tells.
+    """
+    reading = current_reading()
+    return _chosen(frame, {field: field for field in reading.choices if field in frame}).copy()
+
+
+def keep_chosen(table: pd.DataFrame, names: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Return the rows of a table that the market's options choose.
+
+    Args:
+        table: the table, with the names of its columns as in the file.
+        names: for each column that a reader uses, its possible names in files; those of selectors are looked at.
+    """
+    columns = {plain(str(column)): str(column) for column in reversed(table.columns)}
+    found = {}
+    for field in current_reading().choices:
+        column = next((columns[plain(name)] for name in names.get(field, ()) if plain(name) in columns), None)
+        if column is not None:
+            found[field] = column
+    return _chosen(table, found)
+
+
+def _chosen(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows of a table that have the chosen name in each column, by the option that chooses."""
+    reading = current_reading()
+    for field, column in columns.items():
+        if (choice := reading.choices[field]) is not None:
+            cells = as_text(table[column])
+            names = pd.unique(cells)
+            kept = [name for name in names if name.casefold() == choice.casefold()]
+            if len(kept) < len(names):
+                reading.see_names(field, list(names))
+                table = table[cells.isin(kept).to_numpy(bool)]
+    return table
 
 
 def mixed_selection_error(file: Path, row: int, field: str, names: Sequence[str]) -> MixedSelectionError:

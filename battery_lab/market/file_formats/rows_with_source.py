@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 from battery_lab.common.errors import DataError
 
+# Columns of rows that some readers give: which pass of a repeated hour, which of several rows for an interval is the
+# newest, and the length of the interval in seconds.
+REPEATED, VERSION, LENGTH = "repeated", "version", "length"
+NOT_VALUES = ("file", "row", "stamp", REPEATED, VERSION, LENGTH)
 # A cell of a damaged file may have millions of letters.
 MOST_LETTERS = 600
 
@@ -29,6 +33,11 @@ def row_error(file: Path, row: int, problem: str, remedy: str) -> DataError:
     return DataError(f"{file}, row {row}: {shown}. {remedy}")
 
 
+def file_error(file: Path, problem: str, remedy: str) -> DataError:
+    """Return the error for a file as a whole; arguments as of :func:`row_error`."""
+    return DataError(f"{file}: {problem}. {remedy}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rows:
     """Rows of one or more files, in reading order.
@@ -36,13 +45,23 @@ class Rows:
     Attributes:
         files: the files.
         frame: N rows with ``file`` (index into ``files``), ``row`` (in that file), ``stamp`` (as in the file),
-            ``price`` and further columns.
+            ``price`` and further columns. ``version`` is larger in newer rows, and ``length`` is that of the interval,
+            seconds, where the reader gives them.
         utc: (N,) datetime64[s], the stamps in UTC.
     """
 
     files: Sequence[Path]
     frame: pd.DataFrame
     utc: NDArray[np.datetime64]
+
+    @property
+    def value_names(self) -> list[str]:
+        """The columns that hold values."""
+        return [name for name in self.frame.columns if name not in NOT_VALUES]
+
+    def without(self, column: str) -> Rows:
+        """Return the rows without a column, which need not be there."""
+        return Rows(files=self.files, frame=self.frame.drop(columns=column, errors="ignore"), utc=self.utc)
 
     def take(self, places: NDArray[np.int64]) -> Rows:
         """Return the rows at these places, in their order."""

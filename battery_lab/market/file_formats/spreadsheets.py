@@ -6,36 +6,58 @@ import datetime as dt
 import io
 import zipfile
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import python_calamine as calamine
 
 from battery_lab.common.errors import DataError
-from battery_lab.market.file_formats.archives import LIMITS, MIB, open_file
+from battery_lab.market.file_formats.archives import LIMITS, MIB, disk_file, open_file
 
 SHEET_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 DAY_S = 86_400
 # A workbook is read into memory as a whole.
 UNPACKED_MIB = 1024
+MOST_CELLS = 20_000_000  # a cell takes some 60 bytes
 
 
-def sheets(file: Path) -> dict[str, list[list[str]]]:
-    """Return the sheets of a workbook that have cells.
+Sheets = dict[str, list[list[str]]]
+
+
+def sheets(file: Path) -> Sheets:
+    """Return the sheets of a workbook that have cells. They stay in memory until those of another one are read.
 
     Returns:
         By name, the rows of the sheet from its first row on, as text: dates as ``2024-01-31``, times of a day as
         ``2024-01-31 00:05:00``, numbers with a decimal point, empty cells as "".
 
     Raises:
-        DataError: the file is no workbook, has a password, or unpacks to more than 1 GiB.
+        DataError: the file is no workbook, has a password, unpacks to more than 1 GiB, or has more than 20 million
+            cells.
         OSError: the file cannot be read.
     """
+    stat = disk_file(file).stat()
+    return _sheets(file, stat.st_mtime_ns, stat.st_size)
+
+
+def close_workbook() -> None:
+    """Give back the memory of the workbook that was read last."""
+    _sheets.cache_clear()
+
+
+# Its sheets are read one after the other.
+@lru_cache(maxsize=1)
+def _sheets(file: Path, changed: int, size: int) -> Sheets:
     with open_file(file) as stream:
         content = stream.read(UNPACKED_MIB * MIB + 1)
     _check_size(file, content)
     try:
         book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
-        tables = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in book.sheet_names}
+        found = {name: book.get_sheet_by_name(name) for name in book.sheet_names}
+        ends = [sheet.end for sheet in found.values() if sheet.end is not None]
+        if sum((row + 1) * (column + 1) for row, column in ends) > MOST_CELLS:
+            raise DataError(f"{file} has more than {MOST_CELLS:,} cells. Export its sheets to CSV")
+        tables = {name: sheet.to_python(skip_empty_area=False) for name, sheet in found.items()}
     except (calamine.CalamineError, calamine.PasswordError, OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read as a workbook: {error}. Save it again, or export it to CSV") from error
     return {name: [[_text(cell) for cell in row] for row in rows] for name, rows in tables.items() if rows}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.common.errors import DataError
-from battery_lab.market.file_formats.rows_with_source import Rows
+from battery_lab.market.file_formats.rows_with_source import LENGTH, Rows
 
 Array = NDArray[np.float64]
 INTERVALS_MIN = (5, 6, 10, 12, 15, 20, 30, 60)
@@ -52,7 +52,7 @@ def find_interval(rows: Rows, interval_min: int | None, hint: str, join: str = "
     """Return the length of an interval in seconds.
 
     Args:
-        rows: rows in order of time.
+        rows: rows in order of time. If they state their ``length``, their steps need not show it.
         interval_min: the length in minutes, if the user sets it; None uses the most frequent step.
         hint: added to the error message if the files mix interval lengths.
         join: how to join them, for that message.
@@ -61,8 +61,14 @@ def find_interval(rows: Rows, interval_min: int | None, hint: str, join: str = "
         DataError: the rows do not have one interval length of 5 to 60 minutes that divides an hour.
     """
     steps = np.diff(rows.utc).astype(np.int64)
-    interval_s = _usual_step(rows, steps) if interval_min is None else 60 * interval_min
-    other = _other_interval(steps, interval_s)
+    stated = rows.frame[LENGTH].to_numpy(np.int64) if LENGTH in rows.frame else None
+    if interval_min is not None:
+        interval_s = 60 * interval_min
+    else:
+        interval_s = _usual_step(rows, steps) if stated is None else _most_frequent(stated)
+    if stated is not None:
+        _check_stated(rows, stated, interval_s, interval_min, f"{join}. {hint}")
+    other = _other_interval(steps, interval_s) if stated is None else np.zeros(len(steps), np.bool_)
     wrong = np.flatnonzero((steps % interval_s != 0) | other)
     if len(wrong):
         i = int(wrong[0])
@@ -81,6 +87,23 @@ def find_interval(rows: Rows, interval_min: int | None, hint: str, join: str = "
     return interval_s
 
 
+def _check_stated(
+    rows: Rows, stated: NDArray[np.int64], interval_s: int, interval_min: int | None, remedy: str
+) -> None:
+    """Raise DataError where a row states another length of its interval."""
+    wrong = stated != interval_s
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        usual = "elsewhere" if interval_min is None else "by market.interval_minutes"
+        problem = f"the interval at {rows.stamp(i)} has {minutes_text(stated[i])} minutes, {minutes_text(interval_s)}"
+        raise rows.error(i, f"{problem} {usual}", remedy)
+
+
+def _most_frequent(lengths: NDArray[np.int64]) -> int:
+    values, counts = np.unique(lengths, return_counts=True)
+    return int(values[np.argmax(counts)])
+
+
 def put_on_grid(rows: Rows, interval_s: int, gaps: str, max_gap_h: float) -> Grid:
     """Put rows on an unbroken grid. An interval is missing if its row or its price is missing.
 
@@ -88,7 +111,7 @@ def put_on_grid(rows: Rows, interval_s: int, gaps: str, max_gap_h: float) -> Gri
     that is missing in another column leaves the price as it is: that column alone repeats its last value.
 
     Args:
-        rows: rows in order of time, whole intervals apart; all columns except ``file``, ``row``, ``stamp`` are values.
+        rows: rows in order of time, whole intervals apart; their columns of values are put on the grid.
         interval_s: length of an interval in seconds.
         gaps: ``refuse`` any gap; ``fill`` gaps up to ``max_gap_h`` and refuse longer ones; ``split``: mark gaps so
             that no episode touches them; ``fill_or_split``: fill gaps up to ``max_gap_h`` and mark longer ones. Unless
@@ -99,7 +122,7 @@ def put_on_grid(rows: Rows, interval_s: int, gaps: str, max_gap_h: float) -> Gri
     Raises:
         DataError: a gap that is not allowed.
     """
-    names = [name for name in rows.frame.columns if name not in ("file", "row", "stamp")]
+    names = rows.value_names
     index = (rows.utc - rows.utc[0]).astype(np.int64) // interval_s
     values = {name: np.full(int(index[-1]) + 1, np.nan) for name in names}
     for name in names:
@@ -172,7 +195,8 @@ def _gap_error(
 ) -> DataError:
     first, end = gap
     i = int(np.searchsorted(index, first))
-    length = f"{end - first} interval(s), {(end - first) * interval_s / 3600:.4g} h"
+    count = end - first
+    length = f"{count:,} interval{'s' if count > 1 else ''}, {(end - first) * interval_s / 3600:.4g} h"
     if index[i] == first:
         empty = [name for name in rows.frame.columns if rows.frame[name].isna().iloc[i]]
         problem = f"{' and '.join(empty)} missing at {rows.stamp(i)}; the gap is {length}"
@@ -220,8 +244,7 @@ def _usual_step(rows: Rows, steps: np.ndarray) -> int:
     if not len(steps):
         remedy = "Use files with more rows, or set market.interval_minutes=..."
         raise rows.error(0, "this is the only row, so the interval length is unknown", remedy)
-    lengths, counts = np.unique(steps, return_counts=True)
-    usual = int(lengths[np.argmax(counts)])
+    usual = _most_frequent(steps)
     if usual not in [60 * minutes for minutes in INTERVALS_MIN]:
         i = int(np.argmax(steps == usual)) + 1
         problem = f"wrong interval: the stamps are {minutes_text(usual)} minutes apart"

@@ -7,9 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from battery_lab.market.file_formats.reading_context import current_reading
-from battery_lab.market.file_formats.rows_with_source import Rows
-
-VERSION = "version"
+from battery_lab.market.file_formats.rows_with_source import LENGTH, VERSION, Rows
 
 
 def one_per_interval(rows: Rows) -> NDArray[np.bool_]:
@@ -26,7 +24,7 @@ def one_per_interval(rows: Rows) -> NDArray[np.bool_]:
         kept = _is_newest(rows, repeated)
         repeated &= kept
     again = np.flatnonzero(repeated)
-    values = rows.frame[_value_names(rows)].to_numpy(np.float64)
+    values = rows.frame[_compared(rows)].to_numpy(np.float64)
     first = -1
     for i in again:
         if first < 0 or rows.utc[first] != rows.utc[i]:
@@ -37,7 +35,7 @@ def one_per_interval(rows: Rows) -> NDArray[np.bool_]:
             raise _different_rows_error(rows, first, int(i))
     dropped = again[~kept[again]]
     if len(dropped):
-        kind = "rows that stand elsewhere with the same values"
+        kind = "repeated rows with the same values"
         current_reading().leave_out(rows.file(int(dropped[0])), kind, len(dropped))
     return kept
 
@@ -56,7 +54,7 @@ def _is_newest(rows: Rows, repeated: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _different_rows_error(rows: Rows, first: int, i: int) -> Exception:
     """Return the error for two rows of one interval with different values."""
     first, i = sorted((first, i), key=lambda k: (int(rows.frame["file"].iloc[k]), rows.row(k)))
-    name = next(name for name in _value_names(rows) if rows.frame[name].iloc[first] != rows.frame[name].iloc[i])
+    name = next(name for name in _compared(rows) if rows.frame[name].iloc[first] != rows.frame[name].iloc[i])
     values = [f"{rows.frame[name].iloc[k]:g}" for k in (i, first)]
     problem = (
         f"the interval stamped {rows.stamp(i)} already exists in {rows.place(first, beside=i)}, with another {name} "
@@ -69,5 +67,6 @@ def _different_rows_error(rows: Rows, first: int, i: int) -> Exception:
     return rows.error(i, problem, f"{remedy}; if a column says which is the newer one, name it with market.newest_by")
 
 
-def _value_names(rows: Rows) -> list[str]:
-    return [name for name in rows.frame.columns if name not in ("file", "row", "stamp", VERSION)]
+def _compared(rows: Rows) -> list[str]:
+    """Return the columns in which rows of one interval must agree."""
+    return [*rows.value_names, *([LENGTH] if LENGTH in rows.frame else [])]

@@ -6,15 +6,17 @@ AEMO's intervals are 30 minutes until 1 October 2021 and 5 minutes after it; Eur
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from battery_lab.common.errors import DataError
 from battery_lab.market.file_formats.reading_context import current_reading
-from battery_lab.market.file_formats.rows_with_source import Rows
+from battery_lab.market.file_formats.rows_with_source import LENGTH, Rows
 from battery_lab.market.intervals.interval_grid import INTERVALS_MIN, OTHER_INTERVAL_STEPS, minutes_text
 
 Resample = Literal["repeat", "mean"]
@@ -22,30 +24,43 @@ REMEDY = (
     "To join them, market.resample=repeat (the price of a long interval is that of each short one in it) or "
     "market.resample=mean (short ones become their mean)"
 )
-NAMES = ("file", "row", "stamp")
 
 
-def resampled(
-    rows: Rows, rule: Resample, interval_min: int | None, marks_end: Callable[[int], bool]
-) -> tuple[Rows, int]:
-    """Return rows on one interval length, stamped by the start of the interval.
+@dataclass(frozen=True, kw_only=True)
+class Resampled:
+    """Rows on one interval length, stamped by the start of the interval.
+
+    Attributes:
+        rows: the rows.
+        interval_s: the interval length, seconds.
+        shortest_s: the shortest interval of the files, seconds.
+        longest_s: the longest one, seconds.
+    """
+
+    rows: Rows
+    interval_s: int
+    shortest_s: int
+    longest_s: int
+
+
+def resampled(rows: Rows, rule: Resample, interval_min: int | None, marks_end: Callable[[int], bool]) -> Resampled:
+    """Return rows on one interval length.
 
     Args:
-        rows: rows in order of time.
+        rows: rows in order of time; if they do not state their ``length``, their steps show it.
         rule: ``repeat``: on the shortest interval of the rows; each longer one becomes several short ones with its
             values. ``mean``: on the longest; short ones become the mean of those that make a long one, missing unless
             all of them are there.
         interval_min: the interval length, minutes, instead of the shortest or longest one.
         marks_end: whether stamps of intervals of a length, seconds, mark their end.
 
-    Returns:
-        The rows, and the interval length in seconds.
-
     Raises:
         DataError: an interval is no multiple (``repeat``) or divisor (``mean``) of the new one; or intervals of
             different lengths cover the same time with different values.
     """
-    length = interval_lengths(rows, marks_end)
+    is_stated = LENGTH in rows.frame
+    length = rows.frame[LENGTH].to_numpy(np.int64) if is_stated else interval_lengths(rows, marks_end)
+    rows = rows.without(LENGTH)
     target = 60 * interval_min if interval_min is not None else int(length.min() if rule == "repeat" else length.max())
     wrong = length % target != 0 if rule == "repeat" else target % length != 0
     if wrong.any():
@@ -56,15 +71,32 @@ def resampled(
     ends = {int(value): marks_end(int(value)) for value in np.unique(length)}
     start = rows.utc - np.array([int(value) * ends[int(value)] for value in length]).astype("timedelta64[s]")
     _note(rows, length, target, rule)
-    repeated = _repeat(rows, start, length, target) if rule == "repeat" else _mean(rows, start, length, target)
-    return repeated, target
+    result = _repeat(rows, start, length, target) if rule == "repeat" else _mean(rows, start, length, target)
+    return Resampled(rows=result, interval_s=target, shortest_s=int(length.min()), longest_s=int(length.max()))
+
+
+def leads_of_means(leads: Mapping[str, float], result: Resampled) -> dict[str, float]:
+    """Return how many hours before its interval each column is known, where intervals became means of shorter ones.
+
+    A mean is known once its last part is, whose lead counts from its own start.
+
+    Raises:
+        DataError: a column is published ahead, and its mean is not.
+    """
+    later_h = max(0, result.interval_s - result.shortest_s) / 3600
+    for name, lead_h in leads.items():
+        if lead_h < later_h:
+            problem = f"market.lead_h.{name} is {lead_h:g} h, so that its mean is not known before its interval"
+            raise DataError(f"{problem}. It must be at least {later_h:g} with market.resample=mean")
+    return {name: lead_h - later_h for name, lead_h in leads.items()}
 
 
 def interval_lengths(rows: Rows, marks_end: Callable[[int], bool]) -> NDArray[np.int64]:
     """Return the interval length of each row, seconds.
 
     At least six equal steps from row to row, of a length that intervals can have, show that length; rows between such
-    runs belong to the run after them if stamps mark the end of intervals, else to the one before.
+    runs belong to the run after them if stamps mark the end of intervals, else to the one before. Markets change to
+    shorter intervals only, so that longer steps after shorter ones show missing rows.
 
     Raises:
         DataError: no steps show a length.
@@ -84,7 +116,7 @@ def interval_lengths(rows: Rows, marks_end: Callable[[int], bool]) -> NDArray[np
     own = np.concatenate([[0], known]) if is_end else np.concatenate([known, [0]])
     series = pd.Series(own, dtype=float).replace(0.0, np.nan)
     filled = series.bfill().ffill() if is_end else series.ffill().bfill()
-    return np.asarray(filled, np.int64)
+    return np.asarray(filled.cummin(), np.int64)
 
 
 def _note(rows: Rows, length: NDArray[np.int64], target: int, rule: Resample) -> None:
@@ -115,12 +147,12 @@ def _mean(rows: Rows, start: NDArray[np.datetime64], length: NDArray[np.int64], 
     whole = seconds[length == target]
     phase = int(whole[0] % target) if len(whole) else 0
     block = (seconds - phase) // target
-    names = [name for name in rows.frame.columns if name not in NAMES]
+    names = rows.value_names
     covered = pd.Series(length).groupby(block).sum()
     if (covered > target).any():
         i = int(np.argmax(np.isin(block, covered.index[covered > target])))
         raise rows.error(i, f"intervals of several lengths cover {rows.stamp(i)}", "Use files that do not overlap")
-    first = rows.frame[list(NAMES)].groupby(block).first()
+    first = rows.frame.drop(columns=names).groupby(block).first()
     grouped = rows.frame[names].groupby(block)
     # A mean of some of the short intervals is not that of the long one.
     is_whole = grouped.count().eq(grouped.size(), axis=0)
@@ -134,8 +166,7 @@ def _without_overlap(rows: Rows) -> Rows:
     again = np.flatnonzero(np.diff(rows.utc) == np.timedelta64(0, "s")) + 1
     if not len(again):
         return rows
-    names = [name for name in rows.frame.columns if name not in NAMES]
-    values = rows.frame[names].to_numpy(np.float64)
+    values = rows.frame[rows.value_names].to_numpy(np.float64)
     for i in again:
         if not np.array_equal(values[i - 1], values[i], equal_nan=True):
             problem = f"intervals of several lengths cover {rows.stamp(int(i))} with different values"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from battery_lab.market.file_formats.rows_with_source import Rows
-from battery_lab.market.intervals.one_row_per_interval import VERSION, one_per_interval
+from battery_lab.market.file_formats.rows_with_source import VERSION, Rows
+from battery_lab.market.intervals.one_row_per_interval import one_per_interval
 
 NO_TIME = np.timedelta64(0, "s")
 # Of the steps from row to row, the least share that goes back in a file whose newest rows are first.
@@ -44,8 +44,7 @@ def in_order(rows: Rows, any_order: bool = False) -> Rows:
     if not any_order:
         check_increasing(rows.take(np.sort(order[kept])))
     ordered = ordered if kept.all() else ordered.take(np.flatnonzero(kept))
-    frame = ordered.frame.drop(columns=VERSION, errors="ignore")
-    return Rows(files=ordered.files, frame=frame, utc=ordered.utc)
+    return ordered.without(VERSION)
 
 
 def check_increasing(rows: Rows) -> None:

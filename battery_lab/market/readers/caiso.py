@@ -6,18 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns, read_file
-from battery_lab.market.forecasts.daily_publication import DailyPublication, TimeOfDayBefore, price_rule
-from battery_lab.market.intervals.price_plausibility import LOCAL_PRICES, Range
-from battery_lab.market.readers.file_market_base import FileMarket
-from battery_lab.market.readers.market_option_types import Name, TimeZone
+from battery_lab.market.readers.day_ahead_market import DAY_AHEAD, REAL_TIME
+from battery_lab.market.readers.market_option_types import Name
+from battery_lab.market.readers.nodal_market import NodalMarket
 
 FORMATS = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z")
 COLUMNS = {
@@ -26,10 +23,11 @@ COLUMNS = {
     "kind": ("LMP_TYPE",),
     "price": ("MW", "VALUE", "PRC"),
 }
+RUN = ("MARKET_RUN_ID",)
 
 
 @options("market")
-class CaisoMarket(FileMarket):
+class CaisoMarket(NodalMarket):
     """PRC_INTVL_LMP, PRC_LMP and PRC_RTPD_LMP files: stamped by the START of the interval in GMT.
 
     The price is in the column MW, VALUE or PRC. OASIS lists the components of a price in separate rows or files; only
@@ -40,14 +38,10 @@ class CaisoMarket(FileMarket):
         time_zone: clock of the calendar.
         node: the node, for example ``TH_NP15_GEN-APND``; None uses the only one in the files.
         market_run: the market that cleared the price, for example ``RTM`` or ``DAM``; None uses the only one.
-        day_ahead_published: time of the day before at which prices of market run ``DAM`` are published; None: they are
-            not known before their interval.
     """
 
-    time_zone: TimeZone
     node: Name | None
     market_run: Name | None
-    day_ahead_published: TimeOfDayBefore | None
 
     small_files_together: ClassVar[bool] = True
     selectors: ClassVar[tuple[str, ...]] = ("node", "market_run")
@@ -56,29 +50,21 @@ class CaisoMarket(FileMarket):
     row_kind: ClassVar[str] = " with LMP_TYPE LMP"
     sort_rows: ClassVar[bool] = True
 
-    def price_kind(self, file: Path, interval_s: int) -> str | None:
-        """Return the product, by ``market_run`` or by the name of the file."""
-        words = (self.market_run or file.name).upper().replace("-", "_").split("_")
-        return "day-ahead" if "DAM" in words else "real-time" if {"RTM", "RTPD", "RTD"} & set(words) else None
-
-    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
-        """Return the range of local prices."""
-        return LOCAL_PRICES
+    def price_kind(self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int) -> str | None:
+        """Return the kind of prices, by the market run or by the names of all files."""
+        names = [run] if (run := selected.get("market_run")) else [file.name for file in files]
+        words = [set(name.upper().replace("-", "_").split("_")) for name in names]
+        if all("DAM" in of_name for of_name in words):
+            return DAY_AHEAD
+        return REAL_TIME if all({"RTM", "RTPD", "RTD"} & of_name for of_name in words) else None
 
     def stamp_zone(self) -> str:
         return "UTC"
 
-    def publications(
-        self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int
-    ) -> dict[str, DailyPublication]:
-        """Return the rule of the price if it is that of the day-ahead market."""
-        return price_rule(self.day_ahead_published, self.time_zone) if selected["market_run"].upper() == "DAM" else {}
-
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of LMP_TYPE LMP in a file."""
-        table = read_file(file)
-        run = ("MARKET_RUN_ID",)
-        names = COLUMNS | ({"market_run": run} if has_column(table, run) else {})
+        table = read_file(file, names=COLUMNS | {"market_run": RUN})
+        names = COLUMNS | ({"market_run": RUN} if has_column(table, RUN) else {})
         frame = named_columns(file, table, names, "CAISO OASIS files of locational prices (CSV)")
         frame = frame.assign(market_run=frame.get("market_run", ""))
         kinds = frame.pop("kind").str.upper()

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
 from battery_lab.market.cells.hour_numbers import after_midnight, whole_numbers
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns, read_file
 from battery_lab.market.file_formats.report_text import check_last_row
+from battery_lab.market.file_formats.row_selection import chosen_rows
 from battery_lab.market.file_formats.rows_with_source import row_error
 from battery_lab.market.intervals.price_plausibility import LOCAL_PRICES, Range
+from battery_lab.market.readers.day_ahead_market import REAL_TIME
 from battery_lab.market.readers.file_market_base import FileMarket
 from battery_lab.market.readers.market_option_types import Name, TimeZone
-from battery_lab.market.readers.node_choice import chosen_rows
 
 LONDON = "Europe/London"
 DAYS = ("%Y-%m-%d", "%d/%m/%Y", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S")
@@ -32,6 +33,8 @@ SYSTEM: dict[str, Sequence[str]] = {
     "buy": ("SystemBuyPrice", "System Buy Price(£/MWh)"),
 }
 INDEX: dict[str, Sequence[str]] = {"price": ("Price",), "provider": ("DataProvider",)}
+# All names of the columns that one kind of file has.
+NAMES = {name: [*SYSTEM.get(name, ()), *INDEX.get(name, ())] for name in ("price", "buy", "provider")}
 OPTIONAL: dict[str, Sequence[str]] = {"run": ("SettlementRunType", "RunType"), "created": ("CreatedDateTime",)}
 # Settlement runs, each of which replaces those before it.
 RUNS = ("II", "SF", "R1", "R2", "R3", "RF", "DF")
@@ -60,8 +63,8 @@ class ElexonMarket(FileMarket):
     usual_selection: ClassVar[tuple[str, ...]] = ("system_price", "APXMIDP")
     sort_rows: ClassVar[bool] = True
 
-    def price_kind(self, file: Path, interval_s: int) -> str:
-        return "real-time"
+    def price_kind(self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int) -> str:
+        return REAL_TIME
 
     def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
         """Return the range of local prices."""
@@ -77,7 +80,7 @@ class ElexonMarket(FileMarket):
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file, stamped by the start of the period in UTC."""
-        table = read_file(file)
+        table = read_file(file, names=COLUMNS | OPTIONAL | NAMES)
         check_last_row(file, table)
         is_system = has_column(table, SYSTEM["buy"])
         names = COLUMNS | (SYSTEM if is_system else INDEX)
@@ -85,7 +88,7 @@ class ElexonMarket(FileMarket):
         frame = named_columns(file, table, names | optional, KIND)
         frame["provider"] = frame.get("provider", "")
         frame["product"] = "system_price" if is_system else "market_index"
-        frame = chosen_rows(file, frame, self)
+        frame = chosen_rows(file, frame)
         row = frame["row"]
         frame["stamp"] = _starts(file, row, frame.pop("day"), frame.pop("period"))
         frame["price"] = to_numbers(file, row, frame["price"], names["price"][0])
@@ -116,6 +119,11 @@ def _starts(file: Path, row: pd.Series, day: pd.Series, period: pd.Series) -> pd
     """Return the starts of settlement periods in UTC."""
     number = whole_numbers(file, row, period, "SettlementPeriod", LONGEST_DAY)
     date = parse_stamps(file, row, day, DAYS, "2024-01-31")
+    has_time = (date != date.dt.normalize()).to_numpy()
+    if has_time.any():
+        i = int(np.argmax(has_time))
+        problem = f"SettlementDate is {day.iloc[i]!r}, with a time of day: on which clock the date is, is not known"
+        raise row_error(file, int(row.iloc[i]), problem, "Give the settlement date alone, like 2024-01-31")
     start = after_midnight(_midnight(date), PERIOD_MINUTES * (number - 1))
     beyond = (start >= _midnight(date + pd.Timedelta(days=1))).to_numpy()
     if beyond.any():

@@ -21,16 +21,12 @@ from battery_lab.market.cells.clock_changes import (
     utc_stamps,
     without_missing_hour,
 )
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns, plain
-from battery_lab.market.file_formats.report_text import SEPARATOR, decimal_points, read_below
-from battery_lab.market.file_formats.row_selection import select_rows
+from battery_lab.market.file_formats.report_text import read_below
+from battery_lab.market.file_formats.row_selection import chosen_rows, select_rows
 from battery_lab.market.file_formats.rows_with_source import row_error
-from battery_lab.market.intervals.price_plausibility import Range
-from battery_lab.market.intervals.row_lengths import clock_minutes, repeat_long_rows
-from battery_lab.market.intervals.superseded_rows import newest_versions
-from battery_lab.market.readers.european_areas import CENTRAL, PRICES, local_clock
-from battery_lab.market.readers.file_market_base import FileMarket
+from battery_lab.market.readers.european_market import CENTRAL, EuropeanMarket, clock_seconds
 from battery_lab.market.readers.market_option_types import Name
 
 # Clock in the header of the column of stamps -> IANA name.
@@ -45,7 +41,7 @@ SUMMER = ("CEST", "EEST", "WEST", "BST")
 FORMATS = ("%d/%m/%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M:%S")
 EXAMPLE = "31/01/2025 00:00:00 - 31/01/2025 01:00:00"
 LIBRARY_FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f")
-LENGTHS = {"PT15M": 15, "PT30M": 30, "PT60M": 60, "PT1H": 60}
+LENGTHS = {"PT15M": 900, "PT30M": 1800, "PT60M": 3600, "PT1H": 3600}  # seconds
 LIBRARY = {
     "text": ("DateTime(UTC)", "DateTime"),
     "length": ("ResolutionCode",),
@@ -74,13 +70,13 @@ def _plain_area(area: str) -> str:
 
 
 @options("market")
-class EntsoeMarket(FileMarket):
+class EntsoeMarket(EuropeanMarket):
     """Exports of the website (MTU, "start - end") and files of the file library (DateTime in UTC).
 
     Stamps mark the START of the interval. The clock of the website's files stands in their header. In spring, they list
-    the hour that the clock skips without a price, and in autumn an hour stands twice: the name of the clock behind the
-    stamp, or else the order of the rows, tells the passes apart. Rows of an hour among rows of quarters are repeated in
-    their quarters. The currency of the file must be that of the market. Of several rows for an interval in the file
+    the hour that the clock skips without a price, and in autumn an hour occurs twice: the name of the clock behind the
+    stamp, or else the order of the rows, tells the passes apart. Rows state the length of their interval. The currency
+    of the file must be that of the market. Of several rows for an interval in the file
     library, the one that was updated last is used.
 
     Attributes:
@@ -93,31 +89,9 @@ class EntsoeMarket(FileMarket):
     area: Annotated[Name, AfterValidator(_plain_area)] | None
     sequence: Annotated[Int, Field(ge=1), Highest(100)] | None
 
-    selectors: ClassVar[tuple[str, ...]] = ("area",)
     recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (WEBSITE, LIBRARY)
     usual_selection: ClassVar[tuple[str, ...]] = ("DE-LU", "FR", "NL")
-    # When day-ahead prices are published, on the day before.
-    day_ahead_published: ClassVar[str] = "12:45 Europe/Brussels"
     sort_rows: ClassVar[bool] = True
-    interval_hint: ClassVar[str] = (
-        "The market changed from hours to quarters on 2025-10-01: market.interval_minutes=15 repeats hours in their "
-        "quarters"
-    )
-
-    def price_kind(self, file: Path, interval_s: int) -> str:
-        return "day-ahead"
-
-    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range | None:
-        """Return the range of European prices in EUR; that in other currencies is not known."""
-        return PRICES if self.currency == "EUR" else None
-
-    def stamp_zone(self) -> str:
-        """Return Central European time, to which ``read`` converts the clock of the file."""
-        return CENTRAL
-
-    def calendar_zone(self, location: str) -> str:
-        """Return the zone's local clock, unless ``time_zone`` is set."""
-        return self.time_zone or local_clock(location)
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the day-ahead prices of the chosen zone in a file."""
@@ -125,18 +99,15 @@ class EntsoeMarket(FileMarket):
         is_library = has_column(table, LIBRARY["length"])
         frame = named_columns(file, table, LIBRARY, KIND) if is_library else _website_columns(file, table)
         frame = frame.assign(area=frame["area"].map(_plain_area))
-        chosen = select_rows(file, frame, "area", self.area).copy()
-        if not len(chosen):
-            return frame[["row", "area"]]
-        chosen["price"] = _numbers(file, chosen, table.attrs[SEPARATOR])
+        # The sequence and the unit are those of one area.
+        chosen = select_rows(file, chosen_rows(file, frame), "area", self.area)
+        price = chosen["price"].where(~chosen["price"].isin(MISSING), "")
+        chosen["price"] = to_numbers(file, chosen["row"], price, "the price")
         _check_unit(file, chosen, chosen.pop("unit"), self.currency)
         frame = self._library_rows(file, chosen) if is_library else self._website_rows(file, chosen)
-        frame, superseded = newest_versions(frame.drop(columns="sequence"))
-        frame, notes = repeat_long_rows(file, frame, self.interval_minutes)
         # Messages then have the stamps that most exports of the website have.
         frame["stamp"], frame["repeated"] = local_stamps(frame["stamp"], CENTRAL)
-        frame.attrs["notes"] = notes + superseded
-        return frame
+        return frame.drop(columns="sequence")
 
     def _library_rows(self, file: Path, frame: pd.DataFrame) -> pd.DataFrame:
         frame = frame[frame.pop("contract").str.casefold() == "day-ahead"].copy()
@@ -157,7 +128,7 @@ class EntsoeMarket(FileMarket):
         begin, end = (
             parse_stamps(file, frame["row"], parts[name].fillna(""), FORMATS, EXAMPLE) for name in ("begin", "end")
         )
-        frame = frame.assign(stamp=begin, length=clock_minutes(begin, end), clock=parts["clock"].fillna(""))
+        frame = frame.assign(stamp=begin, length=clock_seconds(begin, end), clock=parts["clock"].fillna(""))
         frame = self._one_auction(file, without_missing_hour(file, frame, zone))
         return frame.assign(stamp=_in_utc(file, frame, frame.pop("clock"), zone))
 
@@ -207,12 +178,6 @@ def _website_columns(file: Path, table: pd.DataFrame) -> pd.DataFrame:
         problem = f"the clock of {times!r} is none of {', '.join(CLOCKS)}"
         raise row_error(file, 1, problem, "Export the prices in CET/CEST or UTC")
     return frame
-
-
-def _numbers(file: Path, frame: pd.DataFrame, separator: str) -> NDArray[np.float64]:
-    cells = frame["price"].where(~frame["price"].isin(MISSING), "")
-    cells = decimal_points(file, frame["row"], cells, separator)
-    return to_numbers(file, frame["row"], cells, "the price")
 
 
 def _check_unit(file: Path, frame: pd.DataFrame, unit: pd.Series, currency: str) -> None:

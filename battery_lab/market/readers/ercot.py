@@ -14,15 +14,13 @@ from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
 from battery_lab.market.cells.clock_changes import second_pass
 from battery_lab.market.cells.hour_numbers import after_midnight, whole_numbers
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns, read_file
-from battery_lab.market.file_formats.row_selection import select_rows
+from battery_lab.market.file_formats.row_selection import chosen_rows, select_rows
 from battery_lab.market.file_formats.rows_with_source import row_error
-from battery_lab.market.forecasts.daily_publication import DailyPublication, TimeOfDayBefore, price_rule
-from battery_lab.market.intervals.price_plausibility import LOCAL_PRICES, Range
-from battery_lab.market.readers.file_market_base import FileMarket
-from battery_lab.market.readers.market_option_types import Name, TimeZone
-from battery_lab.market.readers.node_choice import chosen_rows
+from battery_lab.market.readers.day_ahead_market import DAY_AHEAD, REAL_TIME
+from battery_lab.market.readers.market_option_types import Name
+from battery_lab.market.readers.nodal_market import NodalMarket
 
 FORMATS = ("%m/%d/%Y", "%Y-%m-%d")
 COLUMNS = {
@@ -42,7 +40,7 @@ HOUR_S = 3600
 
 
 @options("market")
-class ErcotMarket(FileMarket):
+class ErcotMarket(NodalMarket):
     """NP6-905 (15 minutes) and NP4-190 (day-ahead, hourly) files of settlement point prices.
 
     Hours are numbered 1 to 24 by their END, and quarters 1 to 4 within the hour, on the local clock of Texas. DSTFlag,
@@ -53,14 +51,10 @@ class ErcotMarket(FileMarket):
         settlement_point: for example ``HB_NORTH``; None uses the only one in the files.
         settlement_point_type: for example ``LZ`` or ``LZEW`` (load zones have both under one name); None uses the only
             one in the files.
-        day_ahead_published: time of the day before at which hourly prices, which are day-ahead, are published; None:
-            they are not known before their interval.
     """
 
-    time_zone: TimeZone
     settlement_point: Name | None
     settlement_point_type: Name | None
-    day_ahead_published: TimeOfDayBefore | None
 
     small_files_together: ClassVar[bool] = True
     selectors: ClassVar[tuple[str, ...]] = ("settlement_point", "settlement_point_type")
@@ -68,42 +62,29 @@ class ErcotMarket(FileMarket):
     usual_selection: ClassVar[tuple[str, ...]] = ("HB_HUBAVG", "HB_NORTH", "LZ_NORTH", "LZ")
     interval_hint: ClassVar[str] = "Real-time files have 15 minutes, day-ahead files 60"
 
-    def price_kind(self, file: Path, interval_s: int) -> str:
-        return "real-time" if interval_s == 60 * 60 // QUARTERS_PER_HOUR else "day-ahead"
-
-    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
-        """Return the range of local prices."""
-        return LOCAL_PRICES
-
-    def stamp_zone(self) -> str:
-        """Return the local clock."""
-        return self.time_zone
-
-    def publications(
-        self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int
-    ) -> dict[str, DailyPublication]:
-        """Return the rule of the price if it is day-ahead; hours to which a file is resampled may be real time."""
-        is_day_ahead = interval_s == HOUR_S and self.resample is None
-        return price_rule(self.day_ahead_published, self.time_zone) if is_day_ahead else {}
+    def price_kind(self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int) -> str:
+        """Return the kind of prices: those of hours are day-ahead, those of quarters real-time."""
+        return DAY_AHEAD if interval_s == HOUR_S else REAL_TIME
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file, stamped by the start of the interval."""
-        table = read_file(file)
+        table = read_file(file, names=COLUMNS | OPTIONAL)
         names = COLUMNS | {name: columns for name, columns in OPTIONAL.items() if has_column(table, columns)}
         frame = named_columns(file, table, names, "ERCOT settlement point price files")
         if "settlement_point_type" not in frame:
             frame["settlement_point_type"] = ""
         # A file has hundreds of settlement points. The others need not be parsed.
-        return self._stamped(file, chosen_rows(file, frame, self))
+        return self._stamped(file, chosen_rows(file, frame))
 
     def _stamped(self, file: Path, frame: pd.DataFrame) -> pd.DataFrame:
         row = frame["row"]
         day = parse_stamps(file, row, frame.pop("day"), FORMATS, "01/31/2024")
         hour = whole_numbers(file, row, frame.pop("hour").str.removesuffix(":00"), "the hour", 24)
-        quarter: pd.Series | int = 1
+        minutes, frame["length"] = 60 * (hour - 1), HOUR_S
         if "quarter" in frame:
             quarter = whole_numbers(file, row, frame.pop("quarter"), "DeliveryInterval", QUARTERS_PER_HOUR)
-        minutes = 60 * (hour - 1) + 60 // QUARTERS_PER_HOUR * (quarter - 1)
+            minutes += 60 // QUARTERS_PER_HOUR * (quarter - 1)
+            frame["length"] = HOUR_S // QUARTERS_PER_HOUR
         frame["stamp"] = after_midnight(day, minutes)
         frame["price"] = to_numbers(file, row, frame["price"], "SettlementPointPrice")
         frame["repeated"] = self._repeated(file, frame)
@@ -119,6 +100,6 @@ class ErcotMarket(FileMarket):
         invalid = ~flag.isin(["Y", "N"]).to_numpy()
         if invalid.any():
             i = int(np.argmax(invalid))
-            problem = f"DSTFlag is {flag.iloc[i]!r}, not Y or N"
+            problem = f"DSTFlag or RepeatedHourFlag is {flag.iloc[i]!r}, not Y or N"
             raise row_error(file, int(frame["row"].iloc[i]), problem, "Correct the row, or download the file again")
         return np.asarray(flag == "Y", np.bool_)

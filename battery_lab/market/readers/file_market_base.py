@@ -16,20 +16,21 @@ from pydantic import Field
 
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Highest, Unit, options
-from battery_lab.market.cells.timestamps import to_utc, without_skipped_hour
+from battery_lab.market.file_formats.archives import close_archives
 from battery_lab.market.file_formats.file_search import TABLE_SUFFIXES, find_files, tables_in
 from battery_lab.market.file_formats.reading_context import Decimal, Reading, reading_context
 from battery_lab.market.file_formats.row_selection import WhereValue, where_texts
-from battery_lab.market.file_formats.rows_with_source import Rows
+from battery_lab.market.file_formats.rows_with_source import LENGTH, Rows
+from battery_lab.market.file_formats.spreadsheets import close_workbook
 from battery_lab.market.forecasts.daily_publication import DailyPublication
 from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
 from battery_lab.market.intervals.interval_grid import Grid, find_interval, put_on_grid
 from battery_lab.market.intervals.price_plausibility import Range, check_prices, unit_note, usual_range
 from battery_lab.market.intervals.resample import REMEDY as RESAMPLE_REMEDY
-from battery_lab.market.intervals.resample import Resample, resampled
+from battery_lab.market.intervals.resample import Resample, Resampled, leads_of_means, resampled
 from battery_lab.market.intervals.row_order import in_order
-from battery_lab.market.intervals.row_versions import check_versions_of_repeated_hour, with_version_numbers
-from battery_lab.market.intervals.superseded_rows import newest_versions
+from battery_lab.market.intervals.row_versions import with_version_numbers
+from battery_lab.market.intervals.rows_in_utc import rows_in_utc
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.readers.joined_files import FileJoin
 from battery_lab.market.readers.market_option_types import Currency, Name, PriceLimit, PriceRange, TimeZone
@@ -106,16 +107,23 @@ class FileMarket(ABC):
         Raises:
             DataError: the files cannot be used; the message names the file, the row and the remedy.
         """
-        files = find_files(self.path, self.suffixes)
+        copies = list[Path]()
+        files = find_files(self.path, self.suffixes, copies)
         choices = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "cache"}
         key = cache_key(type(self), choices, [*files, *self.forecast_files()])
-        return cached(self.cache, key, lambda: self._parse(files))
+        try:
+            return cached(self.cache, key, lambda: self._parse(files, copies))
+        finally:
+            close_archives()
+            close_workbook()
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:
         """Within this context, ``read`` reads files with the market's options for all of them."""
         where = {name: where_texts(value) for name, value in self.where.items()}
-        with reading_context(Reading(decimal=self.decimal, where=where, newest_by=self.newest_by)) as reading:
+        choices = {field: getattr(self, field) for field in self.selectors}
+        options = Reading(decimal=self.decimal, where=where, newest_by=self.newest_by, choices=choices)
+        with reading_context(options) as reading:
             yield reading
 
     def rows(self) -> Rows:
@@ -134,7 +142,8 @@ class FileMarket(ABC):
         Returns:
             Columns ``row`` (in the file), ``stamp`` (datetime64; on the file's clock, or UTC with a time zone),
             ``price``, one for each selector, ``repeated`` if the file flags repeated hours, ``version`` if rows replace
-            others (:func:`battery_lab.market.intervals.superseded_rows.newest_versions`), and any further values.
+            others, larger in newer ones, ``length`` if rows state that of their interval, seconds, and any further
+            values.
             ``attrs["notes"]`` may hold sentences on what was left out of the file.
         """
 
@@ -158,8 +167,18 @@ class FileMarket(ABC):
         """
         return None
 
-    def price_kind(self, file: Path, interval_s: int) -> str | None:
-        """Return ``day-ahead`` or ``real-time``, by a file or the length of its intervals; None: unknown."""
+    def limits_by_time(self, stamps: NDArray[np.datetime64]) -> Range | None:
+        """Return the operator's floor and cap at (N,) UTC stamps; None if those of now are all that is known."""
+        return None
+
+    def price_kind(self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int) -> str | None:
+        """Return ``day-ahead`` or ``real-time``; None: the files do not tell.
+
+        Args:
+            files: the files.
+            selected: the selected value of each of ``selectors``.
+            interval_s: length of the shortest interval in the files, seconds.
+        """
         return None
 
     def series_name(self, location: str) -> str:
@@ -170,37 +189,37 @@ class FileMarket(ABC):
         """Return the IANA name of the local clock, which calendars use."""
         return self.time_zone or self.stamp_zone()
 
-    def _parse(self, files: Sequence[Path]) -> MarketSeries:
+    def _parse(self, files: Sequence[Path], copies: Sequence[Path]) -> MarketSeries:
         with self.reading() as reading:
+            for archive in copies:
+                reading.note(archive, "left out, as all of its files also lie unpacked in the folder")
             rows, selected, notes = self._read_rows(files, reading)
             rows = in_order(rows, any_order=self.sort_rows)
             self._check_prices(rows)
-            rows, interval_s, shift_s = self._on_one_interval(rows)
-            grid = put_on_grid(rows, interval_s, self.gaps, self.max_gap_h)
+            on_one, shift_s = self._on_one_interval(rows)
+            grid = put_on_grid(on_one.rows, on_one.interval_s, self.gaps, self.max_gap_h)
             location = next(iter(selected.values()), "")
-            series = self._series(location, rows, (interval_s, shift_s), grid, [*notes, *reading.notes()])
+            series = self._series(location, on_one, shift_s, grid, [*notes, *reading.notes()])
         # The options of reading are for price files, and not for those of forecasts.
-        published = self.publications(files, selected, interval_s)
+        published = self.publications(files, selected, on_one.shortest_s)
         return replace(series, published=published, forecasts=self.vintages(selected))
 
     def _read_rows(self, files: Sequence[Path], reading: Reading) -> tuple[Rows, dict[str, str], list[str]]:
         """Return the selected rows of all files, what is selected by selector, and notes."""
         tables = tables_in(files, self.suffixes)
-        choices = {field: getattr(self, field) for field in self.selectors}
-        join = FileJoin(self.path, tables, self.read, choices, self.row_kind, reading)
+        join = FileJoin(self.path, tables, self.read, self.row_kind, reading)
         frame, notes = join.frame(self.small_files_together)
-        if self.newest_by is None:
-            frame, superseded = newest_versions(frame)
-            notes = [*notes, *superseded]
         selected = {field: str(frame[field].iloc[0]) for field in self.selectors}
-        return self._rows(tables, with_version_numbers(tables, frame)), selected, notes
+        rows = frame.drop(columns=list(self.selectors))
+        return rows_in_utc(tables, with_version_numbers(tables, rows), self.stamp_zone()), selected, notes
 
-    def _on_one_interval(self, rows: Rows) -> tuple[Rows, int, int]:
-        """Return rows on one interval length, that length, and how long before its stamp an interval starts."""
+    def _on_one_interval(self, rows: Rows) -> tuple[Resampled, int]:
+        """Return rows on one interval length, and how many seconds before its stamp an interval starts."""
         if self.resample is not None:
-            return *resampled(rows, self.resample, self.interval_minutes, self.marks_end), 0
-        interval_s = find_interval(rows, self.interval_minutes, self.interval_hint, RESAMPLE_REMEDY)
-        return rows, interval_s, interval_s if self.marks_end(interval_s) else 0
+            return resampled(rows, self.resample, self.interval_minutes, self.marks_end), 0
+        length = find_interval(rows, self.interval_minutes, self.interval_hint, RESAMPLE_REMEDY)
+        same = Resampled(rows=rows.without(LENGTH), interval_s=length, shortest_s=length, longest_s=length)
+        return same, length if self.marks_end(length) else 0
 
     def _check_prices(self, rows: Rows) -> None:
         """Raise DataError where a price is beyond ``price_range``, or beyond what is plausible without one."""
@@ -211,28 +230,9 @@ class FileMarket(ABC):
         else:
             check_prices(rows, usual_range(rows.frame["price"].to_numpy(np.float64)), "what is plausible")
 
-    def _rows(self, files: Sequence[Path], frame: pd.DataFrame) -> Rows:
-        frame = frame.drop(columns=list(self.selectors))
-        stamp = frame["stamp"]
-        in_utc = stamp.dt.tz is not None
-        if in_utc:
-            frame["stamp"] = stamp.dt.tz_convert("UTC").dt.tz_localize(None)
-        else:
-            frame = without_skipped_hour(files, frame, self.stamp_zone())
-        flags = frame.pop("repeated").to_numpy(np.bool_) if "repeated" in frame else None
-        rows = Rows(files=files, frame=frame, utc=frame["stamp"].to_numpy("datetime64[s]"))
-        if not in_utc:
-            if flags is None:
-                check_versions_of_repeated_hour(rows, self.stamp_zone())
-            rows = Rows(files=files, frame=frame, utc=to_utc(rows, self.stamp_zone(), flags))
-        return rows.take(np.argsort(_file_starts(rows), kind="stable"))
-
-    def _series(
-        self, location: str, rows: Rows, interval: tuple[int, int], grid: Grid, notes: Sequence[str]
-    ) -> MarketSeries:
-        interval_s, shift_s = interval
-        step = np.timedelta64(interval_s, "s")
-        first = rows.utc[0] + step * grid.offset - np.timedelta64(shift_s, "s")
+    def _series(self, location: str, on_one: Resampled, shift_s: int, grid: Grid, notes: Sequence[str]) -> MarketSeries:
+        step = np.timedelta64(on_one.interval_s, "s")
+        first = on_one.rows.utc[0] + step * grid.offset - np.timedelta64(shift_s, "s")
         values = dict(grid.values)
         # A range that the user states confirms the unit, too.
         unit = unit_note(values["price"], self.currency) if self.price_range is None else None
@@ -240,12 +240,13 @@ class FileMarket(ABC):
             name=self.series_name(location),
             currency=self.currency,
             time_zone=self.calendar_zone(location),
-            interval_h=interval_s / 3600,
+            interval_h=on_one.interval_s / 3600,
+            published_interval_h=(on_one.shortest_s / 3600, on_one.longest_s / 3600),
             start=first + step * np.arange(len(grid.gap)),
             price=values.pop("price"),
             gap=grid.gap,
             columns=values,
-            lead_h=self.leads(),
+            lead_h=leads_of_means(self.leads(), on_one),
             price_floor=self.price_floor,
             price_cap=self.price_cap,
             filled=grid.filled,
@@ -264,7 +265,7 @@ class FileMarket(ABC):
         Args:
             files: the files.
             selected: the selected value of each of ``selectors``.
-            interval_s: length of an interval, seconds.
+            interval_s: length of the shortest interval in the files, seconds.
         """
         return {}
 
@@ -275,10 +276,3 @@ class FileMarket(ABC):
     def vintages(self, selected: Mapping[str, str]) -> dict[str, ForecastVintages]:
         """Return the forecasts by name, which each of them has; ``selected`` is as in ``publications``."""
         return {}
-
-
-def _file_starts(rows: Rows) -> np.ndarray:
-    """Return the UTC start of each row's file: in a repeated hour the local clock is ambiguous."""
-    _, first, number = np.unique(rows.frame["file"].to_numpy(), return_index=True, return_inverse=True)
-    starts: np.ndarray = rows.utc[first][number]
-    return starts

@@ -7,21 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
 from battery_lab.market.cells.hour_numbers import after_midnight, whole_numbers
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns
 from battery_lab.market.file_formats.report_text import PREAMBLE, read_below
-from battery_lab.market.file_formats.rows_with_source import row_error
-from battery_lab.market.intervals.price_plausibility import LOCAL_PRICES, Range
-from battery_lab.market.readers.file_market_base import FileMarket
-from battery_lab.market.readers.market_option_types import Name, TimeZone
-from battery_lab.market.readers.node_choice import RUN_PRODUCTS, MarketRun, chosen_rows
+from battery_lab.market.file_formats.row_selection import chosen_rows
+from battery_lab.market.file_formats.rows_with_source import file_error
+from battery_lab.market.readers.market_option_types import Name
+from battery_lab.market.readers.nodal_market import MarketRun, NodalMarket
 
 EST = "Etc/GMT+5"
 HOEP = {"day": ("Date",), "hour": ("Hour",), "price": ("HOEP",)}
@@ -33,7 +30,7 @@ KIND = "IESO's PUB_PriceHOEPPredispOR, PUB_DAHourlyEnergyLMP or PUB_RealtimeEner
 
 
 @options("market")
-class IesoMarket(FileMarket):
+class IesoMarket(NodalMarket):
     """Yearly HOEP files, and files of locational prices of a day or hour.
 
     Hours are numbered 1 to 24 by their END, and intervals of 5 minutes 1 to 12 within the hour, in Eastern Standard
@@ -45,24 +42,14 @@ class IesoMarket(FileMarket):
         market_run: ``day_ahead`` (hourly locational prices) or ``real_time``; None uses the only one.
     """
 
-    time_zone: TimeZone
     node: Name | None
     market_run: MarketRun | None
 
     selectors: ClassVar[tuple[str, ...]] = ("node", "market_run")
     recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (HOEP, LMP)
     usual_selection: ClassVar[tuple[str, ...]] = ("real_time",)
-    # When day-ahead prices are published, on the day before.
-    day_ahead_published: ClassVar[str] = "13:30 Etc/GMT+5"
     interval_hint: ClassVar[str] = "HOEP and day-ahead files are hourly, real-time files have 5 minutes"
     sort_rows: ClassVar[bool] = True
-
-    def price_kind(self, file: Path, interval_s: int) -> str | None:
-        return RUN_PRODUCTS.get(self.market_run or "")
-
-    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
-        """Return the range of local prices."""
-        return LOCAL_PRICES
 
     def stamp_zone(self) -> str:
         """Return Eastern Standard Time, which the files have all year."""
@@ -77,10 +64,10 @@ class IesoMarket(FileMarket):
         frame = named_columns(file, table, names, KIND)
         if not is_hoep and PREDISPATCH in file.name.casefold():
             problem = "predispatch prices are forecasts, no settled prices"
-            raise row_error(file, 1, problem, f"market.path must name {KIND}")
+            raise file_error(file, problem, f"market.path must name {KIND}")
         frame["node"] = frame.get("node", "HOEP")
         frame["market_run"] = "real_time" if is_hoep or interval else "day_ahead"
-        frame = chosen_rows(file, frame, self)
+        frame = chosen_rows(file, frame)
         row = frame["row"]
         text = frame.pop("day") if is_hoep else pd.Series(_day(file, table.attrs[PREAMBLE]), row.index, dtype=str)
         minutes = 60 * (whole_numbers(file, row, frame.pop("hour"), "the hour", 24) - 1)
@@ -103,4 +90,4 @@ def _day(file: Path, preamble: Sequence[str]) -> str:
         if day:
             return "-".join(day.groups())
     problem = "neither the row above the table nor the name of the file states its day"
-    raise row_error(file, 1, problem, "Download the file again, or name it like PUB_DAHourlyEnergyLMP_20250601.csv")
+    raise file_error(file, problem, "Download the file again, or name it like PUB_DAHourlyEnergyLMP_20250601.csv")

@@ -9,22 +9,19 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
 from battery_lab.market.cells.clock_changes import second_pass
 from battery_lab.market.cells.hour_numbers import after_midnight, whole_numbers
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns
 from battery_lab.market.file_formats.record_rows import read_trailed
 from battery_lab.market.file_formats.report_text import PREAMBLE
-from battery_lab.market.file_formats.row_selection import select_rows
-from battery_lab.market.file_formats.rows_with_source import row_error
-from battery_lab.market.intervals.price_plausibility import LOCAL_PRICES, Range
-from battery_lab.market.readers.file_market_base import FileMarket
-from battery_lab.market.readers.market_option_types import Name, TimeZone
-from battery_lab.market.readers.node_choice import RUN_PRODUCTS, MarketRun, NodeId, chosen_rows
+from battery_lab.market.file_formats.row_selection import chosen_rows, select_rows
+from battery_lab.market.file_formats.rows_with_source import file_error
+from battery_lab.market.readers.market_option_types import Name
+from battery_lab.market.readers.nodal_market import MarketRun, NodalMarket, NodeId
 
 DAYS, TIMES = ("%m/%d/%Y", "%Y-%m-%d"), ("%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%Y-%m-%d %H:%M")
 PRICE = {"price": ("Locational Marginal Price", "LMP")}
@@ -35,7 +32,7 @@ KIND = "ISO-NE's reports of locational prices: WW_DALMP_ISO, lmp_rt_final, lmp_r
 
 
 @options("market")
-class IsoneMarket(FileMarket):
+class IsoneMarket(NodalMarket):
     """Day-ahead and real-time hours, and real-time 5 minutes, on New England's local clock.
 
     Hours are numbered 1 to 24 by their END; 02X is the second pass of the hour that the clock repeats in autumn. Stamps
@@ -48,7 +45,6 @@ class IsoneMarket(FileMarket):
         market_run: ``day_ahead`` or ``real_time``; None uses the only one.
     """
 
-    time_zone: TimeZone
     node: Name | None
     node_id: NodeId | None
     market_run: MarketRun | None
@@ -59,20 +55,7 @@ class IsoneMarket(FileMarket):
         PRICE | FIVE_MINUTES | {"node": (*NAME, *NUMBER)},
     )
     usual_selection: ClassVar[tuple[str, ...]] = (".H.INTERNAL_HUB", "real_time")
-    # When day-ahead prices are published, on the day before.
-    day_ahead_published: ClassVar[str] = "13:30 America/New_York"
     interval_hint: ClassVar[str] = "The reports are hourly, or have 5 minutes (lmp_5min)"
-
-    def price_kind(self, file: Path, interval_s: int) -> str | None:
-        return RUN_PRODUCTS.get(self.market_run or "")
-
-    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
-        """Return the range of local prices."""
-        return LOCAL_PRICES
-
-    def stamp_zone(self) -> str:
-        """Return the local clock."""
-        return self.time_zone
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a report, stamped by the start of the interval."""
@@ -86,7 +69,7 @@ class IsoneMarket(FileMarket):
         frame["node"] = frame.get("node", frame["node_id"])
         title = " ".join(table.attrs[PREAMBLE]).casefold()
         frame["market_run"] = "day_ahead" if "day-ahead" in title or "day ahead" in title else "real_time"
-        frame = chosen_rows(file, frame, self)
+        frame = chosen_rows(file, frame)
         row = frame["row"]
         frame["price"] = to_numbers(file, row, frame["price"], "the price")
         if is_hourly:
@@ -112,5 +95,5 @@ def _report_day(file: Path, preamble: list[str]) -> str:
     )
     if len(days) != 1:
         problem = "the stamps are times of a day, and the C rows do not state for which day the report is"
-        raise row_error(file, 1, problem, 'Download the file again: it must have a row "C","Report for: 01/31/2024"')
+        raise file_error(file, problem, 'Download the file again: it must have a row "C","Report for: 01/31/2024"')
     return days.pop()

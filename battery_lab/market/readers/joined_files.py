@@ -7,7 +7,8 @@ parse than all of its rows.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from battery_lab.market.file_formats.csv_dialect import Dialect, find_dialect
 from battery_lab.market.file_formats.csv_files import parse_text
 from battery_lab.market.file_formats.reading_context import Reading
 from battery_lab.market.file_formats.row_selection import join_names, mixed_selection_error, no_such_value, select_rows
-from battery_lab.market.intervals.one_row_per_interval import VERSION
+from battery_lab.market.file_formats.rows_with_source import VERSION
 from battery_lab.market.intervals.row_order import oldest_first
 
 # Files are read together if there are at least so many of them, each at most so large.
@@ -37,7 +38,6 @@ class FileJoin:
         path: ``market.path``, for errors.
         files: the tables to read.
         read: returns the rows of a file.
-        choices: selector -> the chosen name; None: the only one in the files.
         row_kind: which rows are used, for errors.
         reading: the options and notes of this reading.
     """
@@ -47,13 +47,12 @@ class FileJoin:
         path: str,
         files: Sequence[Path],
         read: Read,
-        choices: Mapping[str, str | None],
         row_kind: str,
         reading: Reading,
     ) -> None:
-        self._path, self._files, self._read, self._choices = path, files, read, choices
+        self._path, self._files, self._read, self._choices = path, files, read, reading.choices
         self._row_kind, self._reading = row_kind, reading
-        self._seen = dict.fromkeys(choices, np.empty(0, object))
+        self._seen = dict.fromkeys(reading.choices, np.empty(0, object))
         self._notes: list[str] = []
 
     def frame(self, small_together: bool) -> tuple[pd.DataFrame, list[str]]:
@@ -66,10 +65,10 @@ class FileJoin:
         Raises:
             DataError: a file cannot be read, no row is selected, or the rows are of several regions, zones or nodes.
         """
-        alone, groups = list(range(len(self._files))), list[Group]()
+        alone, frames = list(range(len(self._files))), list[pd.DataFrame]()
         if small_together and len(self._files) >= FEWEST_SMALL:
-            alone, groups = self._grouped()
-        frames = [frame for group in groups for frame in self._read_group(group)]
+            alone = []
+            frames = [frame for group in self._groups(alone) for frame in self._read_group(group)]
         frames += [self._selected(number) for number in alone]
         frames = [frame for frame in frames if len(frame)]
         if not frames:
@@ -85,7 +84,7 @@ class FileJoin:
         frame = self._select(file, self._read(file)).assign(file=number)
         frame, was_newest_first = oldest_first(frame)
         if was_newest_first:
-            self._reading.note(file, "newest rows first, which are turned round")
+            self._reading.note(file, "the newest rows come first, and were reversed")
         return frame
 
     def _select(self, file: Path, frame: pd.DataFrame) -> pd.DataFrame:
@@ -97,22 +96,21 @@ class FileJoin:
             frame = select_rows(file, frame, field, choice)
         return frame
 
-    def _grouped(self) -> tuple[list[int], list[Group]]:
-        """Return the files to read alone, and groups of small ones with the same header."""
-        alone, groups, sizes = list[int](), list[Group](), dict[str, int]()
-        waiting: dict[str, list[tuple[int, Sequence[str]]]] = {}
+    def _groups(self, alone: list[int]) -> Iterator[Group]:
+        """Yield groups of small files with the same header, a few in memory at once; add others to ``alone``."""
+        sizes, waiting = Counter[str](), dict[str, list[tuple[int, Sequence[str]]]]()
         for number, file in enumerate(self._files):
             lines = _small_text(file)
             if lines is None:
                 alone.append(number)
                 continue
-            header = lines[0]
-            waiting.setdefault(header, []).append((number, lines))
-            sizes[header] = sizes.get(header, 0) + sum(map(len, lines))
-            if sizes[header] > GROUP_BYTES:
-                groups.append(waiting.pop(header))
+            waiting.setdefault(lines[0], []).append((number, lines))
+            sizes[lines[0]] += sum(map(len, lines))
+            if sizes.total() > GROUP_BYTES:
+                header, _ = sizes.most_common(1)[0]
                 del sizes[header]
-        return alone, groups + list(waiting.values())
+                yield waiting.pop(header)
+        yield from waiting.values()
 
     def _read_group(self, group: Group) -> Iterator[pd.DataFrame]:
         """Yield the selected rows of a group of files."""
@@ -146,14 +144,16 @@ class FileJoin:
 
     def _no_rows_error(self) -> DataError:
         for field, choice in self._choices.items():
-            names = list(self._seen[field])
+            names = sorted({*self._seen[field], *self._reading.names.get(field, {})})
             if choice is not None and names and choice.casefold() not in [name.casefold() for name in names]:
                 problem = f"no row of {self._path} has it, only {join_names(names)}"
                 return DataError(f"market.{field}={choice}: {problem}. Choose one of them")
         if (error := no_such_value(self._path, self._reading)) is not None:
             return error
         reason = "".join(f" ({note})" for note in [*self._notes, *self._reading.notes()][:1])
-        return DataError(f"market.path={self._path}: no rows{self._row_kind}{reason}. Use files that have such rows")
+        return DataError(
+            f"market.path={self._path}: no rows of prices{self._row_kind}{reason}. Use files that have them"
+        )
 
     def _check_same_kind(self, frames: Sequence[pd.DataFrame]) -> None:
         first = frames[0]

@@ -7,21 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
 from battery_lab.market.cells.hour_numbers import after_midnight
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns
 from battery_lab.market.file_formats.report_text import PREAMBLE, read_below
-from battery_lab.market.file_formats.rows_with_source import row_error
-from battery_lab.market.intervals.price_plausibility import LOCAL_PRICES, Range
-from battery_lab.market.readers.file_market_base import FileMarket
-from battery_lab.market.readers.market_option_types import Name, TimeZone
-from battery_lab.market.readers.node_choice import RUN_PRODUCTS, MarketRun, chosen_rows
+from battery_lab.market.file_formats.row_selection import chosen_rows
+from battery_lab.market.file_formats.rows_with_source import file_error
+from battery_lab.market.readers.market_option_types import Name
+from battery_lab.market.readers.nodal_market import MarketRun, NodalMarket
 
 EST = "Etc/GMT+5"
 DAYS = ("%m/%d/%Y", "%Y-%m-%d", "%Y%m%d")
@@ -32,7 +29,7 @@ KIND = "MISO's da_expost_lmp, da_exante_lmp, rt_lmp_final or rt_lmp_prelim repor
 
 
 @options("market")
-class MisoMarket(FileMarket):
+class MisoMarket(NodalMarket):
     """Daily reports of hourly prices: 24 columns, numbered by the END of the hour in Eastern Standard Time all year.
 
     A report states its day above the table and in its name, which must agree. The components of a price are in separate
@@ -43,24 +40,14 @@ class MisoMarket(FileMarket):
         market_run: ``day_ahead`` or ``real_time``; None uses the only one.
     """
 
-    time_zone: TimeZone
     node: Name | None
     market_run: MarketRun | None
 
     selectors: ClassVar[tuple[str, ...]] = ("node", "market_run")
     recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
     usual_selection: ClassVar[tuple[str, ...]] = ("INDIANA.HUB", "real_time")
-    # When day-ahead prices are published, on the day before.
-    day_ahead_published: ClassVar[str] = "13:30 Etc/GMT+5"
     row_kind: ClassVar[str] = " with Value LMP"
     sort_rows: ClassVar[bool] = True
-
-    def price_kind(self, file: Path, interval_s: int) -> str | None:
-        return RUN_PRODUCTS.get(self.market_run or "")
-
-    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
-        """Return the range of local prices."""
-        return LOCAL_PRICES
 
     def stamp_zone(self) -> str:
         """Return Eastern Standard Time, which the reports have all year."""
@@ -74,7 +61,7 @@ class MisoMarket(FileMarket):
         frame = frame[frame.pop("kind").str.upper() == "LMP"]
         title = " ".join([*table.attrs[PREAMBLE], file.name.replace("_", " ")]).casefold()
         is_ahead = re.search(r"\bday.ahead\b|\bda\b", title) is not None
-        frame = chosen_rows(file, frame.assign(market_run="day_ahead" if is_ahead else "real_time"), self)
+        frame = chosen_rows(file, frame.assign(market_run="day_ahead" if is_ahead else "real_time"))
         if not has_day:
             frame["day"] = _day(file, table.attrs[PREAMBLE])
         frame["day"] = parse_stamps(file, frame["row"], frame["day"], DAYS, "01/31/2024")
@@ -98,5 +85,5 @@ def _day(file: Path, preamble: Sequence[str]) -> str:
     if not days or days[0] != days[-1]:
         found = f"is for {days[0]} by its title and for {days[1]} by its name" if days else "does not state its day"
         remedy = "Name the file as MISO does, like 20240131_da_expost_lmp.csv, or download it again"
-        raise row_error(file, 1, f"the report {found}", remedy)
+        raise file_error(file, f"the report {found}", remedy)
     return days[0]

@@ -6,16 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.feather as feather
-from numpy.typing import NDArray
 
 from battery_lab.common.errors import DataError
 from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.archives import open_file
 from battery_lab.market.file_formats.price_files import HEADER, PARQUET_SUFFIXES, named_columns, plain, read_file
 from battery_lab.market.file_formats.reading_context import current_reading
@@ -23,15 +21,11 @@ from battery_lab.market.file_formats.record_rows import Table, read_tables
 from battery_lab.market.file_formats.report_text import split_line, text_lines
 from battery_lab.market.file_formats.row_selection import join_names
 from battery_lab.market.file_formats.rows_with_source import row_error
-from battery_lab.market.intervals.price_plausibility import Range
-from battery_lab.market.readers.aemo import LOCAL_TIME, NEM_TIME, floor_and_cap
 from battery_lab.market.readers.file_market_base import FileMarket
-from battery_lab.market.readers.market_option_types import Name
+from battery_lab.market.readers.nem_market import EXAMPLE, FORMATS, NemMarket
 
 FEATHER = ".feather"
 BINARY = (*PARQUET_SUFFIXES, FEATHER)
-FORMATS = ("%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y-%m-%d %H:%M")
-EXAMPLE = "2022/01/01 00:05:00"
 # Table and sub-table -> the prices in it. The tables of the daily files have no sub-table.
 PRICE_TABLES = {
     ("DISPATCH", "PRICE"): "dispatch",
@@ -62,7 +56,7 @@ class Cells(NamedTuple):
 
 
 @options("market")
-class NemwebMarket(FileMarket):
+class NemwebMarket(NemMarket):
     """Price tables in AEMO's reports, stamped by the END of the interval in UTC+10 all year.
 
     A report may hold many tables. Those of settled prices are DISPATCH.PRICE and DREGION (5 minutes), and TRADING.PRICE
@@ -78,7 +72,6 @@ class NemwebMarket(FileMarket):
         product: ``dispatch`` or ``trading`` prices; None uses the only ones in the files.
     """
 
-    region: Name | None
     product: Literal["dispatch", "trading"] | None
 
     selectors: ClassVar[tuple[str, ...]] = ("region", "product")
@@ -89,24 +82,6 @@ class NemwebMarket(FileMarket):
     suffixes: ClassVar[tuple[str, ...]] = (*FileMarket.suffixes, *BINARY)
     interval_hint: ClassVar[str] = "Trading prices have 30 minutes until 2021-10-01; dispatch prices have 5 throughout"
     sort_rows: ClassVar[bool] = True
-
-    def stamp_zone(self) -> str:
-        """Return NEM time: UTC+10 without daylight saving."""
-        return NEM_TIME
-
-    def stamps_end(self) -> bool:
-        return True
-
-    def calendar_zone(self, location: str) -> str:
-        """Return the region's local clock, with daylight saving, unless ``time_zone`` is set."""
-        return self.time_zone or LOCAL_TIME.get(location.upper(), NEM_TIME)
-
-    def price_kind(self, file: Path, interval_s: int) -> str:
-        return "real-time"
-
-    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
-        """Return the market's floor and its cap of that year."""
-        return floor_and_cap(stamps)
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of the price tables of a file."""

@@ -9,21 +9,17 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
 from battery_lab.market.cells.clock_changes import without_missing_hour
 from battery_lab.market.cells.hour_numbers import after_midnight
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import check_unique, named_columns, plain
-from battery_lab.market.file_formats.report_text import PREAMBLE, SEPARATOR, decimal_points, read_below
+from battery_lab.market.file_formats.report_text import PREAMBLE, read_below
 from battery_lab.market.file_formats.row_selection import mixed_selection_error
-from battery_lab.market.file_formats.rows_with_source import row_error
-from battery_lab.market.intervals.price_plausibility import Range
-from battery_lab.market.intervals.row_lengths import clock_minutes, repeat_long_rows
-from battery_lab.market.readers.european_areas import CENTRAL, PRICES, local_clock
-from battery_lab.market.readers.file_market_base import FileMarket
+from battery_lab.market.file_formats.rows_with_source import file_error, row_error
+from battery_lab.market.readers.european_market import CENTRAL, HOUR_S, EuropeanMarket, clock_seconds
 from battery_lab.market.readers.market_option_types import Name
 
 DAYS, TIMES = ("%d-%m-%Y", "%d.%m.%Y", "%Y-%m-%d"), ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%Y-%m-%d %H:%M:%S")
@@ -36,12 +32,12 @@ KIND = "Nord Pool's elspot-prices or AuctionPrice DayAhead files (CSV)"
 
 
 @options("market")
-class NordpoolMarket(FileMarket):
+class NordpoolMarket(EuropeanMarket):
     """Yearly Elspot files (Date and Hours) and files of the data portal (Delivery Start), on the clock of Brussels.
 
     Stamps mark the START of the interval. In spring, files may list the hour that the clock skips without prices, and
-    in autumn an hour stands twice: the order of the rows tells the passes apart. Rows of an hour among rows of quarters
-    are repeated in their quarters. The currency that a file states must be that of the market.
+    in autumn an hour occurs twice: the order of the rows tells the passes apart. Rows state the
+    length of their interval. The currency that a file states must be that of the market.
 
     Attributes:
         time_zone: clock of the calendar; None uses that of the bidding zone.
@@ -50,30 +46,8 @@ class NordpoolMarket(FileMarket):
 
     area: Name | None
 
-    selectors: ClassVar[tuple[str, ...]] = ("area",)
     recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (HOURLY, PORTAL)
     usual_selection: ClassVar[tuple[str, ...]] = ("SE3", "NO1", "DK1", "FI")
-    # When day-ahead prices are published, on the day before.
-    day_ahead_published: ClassVar[str] = "12:45 Europe/Brussels"
-    interval_hint: ClassVar[str] = (
-        "The market changed from hours to quarters on 2025-10-01: market.interval_minutes=15 repeats hours in their "
-        "quarters"
-    )
-
-    def price_kind(self, file: Path, interval_s: int) -> str:
-        return "day-ahead"
-
-    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range | None:
-        """Return the range of European prices in EUR; that in other currencies is not known."""
-        return PRICES if self.currency == "EUR" else None
-
-    def stamp_zone(self) -> str:
-        """Return Central European time, which all zones' files have."""
-        return CENTRAL
-
-    def calendar_zone(self, location: str) -> str:
-        """Return the zone's local clock, unless ``time_zone`` is set."""
-        return self.time_zone or local_clock(location)
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the prices of the chosen zone in a file."""
@@ -91,14 +65,10 @@ class NordpoolMarket(FileMarket):
         check_unique(file, table, column)
         if currency not in (None, self.currency):
             problem = f"the prices are in {currency}, and market.currency is {self.currency}"
-            raise row_error(file, 1, problem, f"Set market.currency={currency}, or use a file in {self.currency}")
-        cells = decimal_points(file, frame["row"], table[column].str.strip(), table.attrs[SEPARATOR])
-        frame = frame.assign(area=area, price=to_numbers(file, frame["row"], cells, column))
+            raise file_error(file, problem, f"Set market.currency={currency}, or use a file in {self.currency}")
+        frame = frame.assign(area=area, price=to_numbers(file, frame["row"], table[column], column))
         frame = _portal_stamps(file, frame) if is_portal else _hour_stamps(file, frame)
-        frame = without_missing_hour(file, frame, CENTRAL)
-        frame, notes = repeat_long_rows(file, frame, self.interval_minutes)
-        frame.attrs["notes"] = notes
-        return frame
+        return without_missing_hour(file, frame, CENTRAL)
 
 
 def _zones(table: pd.DataFrame, times: set[str]) -> dict[str, tuple[str, str | None]]:
@@ -124,9 +94,9 @@ def _hour_stamps(file: Path, frame: pd.DataFrame) -> pd.DataFrame:
         problem = f"Hours is {text.iloc[i]!r}, not hours such as 00 - 01"
         raise row_error(file, int(frame["row"].iloc[i]), problem, "Correct the row, or download the file again")
     day = parse_stamps(file, frame["row"], frame.pop("day"), DAYS, "31-01-2019")
-    return frame.assign(stamp=after_midnight(day, 60 * hour.astype("int64")), length=60)
+    return frame.assign(stamp=after_midnight(day, 60 * hour.astype("int64")), length=HOUR_S)
 
 
 def _portal_stamps(file: Path, frame: pd.DataFrame) -> pd.DataFrame:
     begin, end = (parse_stamps(file, frame["row"], frame.pop(name), TIMES, "31.01.2025 00:00:00") for name in PORTAL)
-    return frame.assign(stamp=begin, length=clock_minutes(begin, end))
+    return frame.assign(stamp=begin, length=clock_seconds(begin, end))

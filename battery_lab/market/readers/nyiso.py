@@ -13,14 +13,12 @@ from pydantic import AfterValidator
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import named_columns, read_file
-from battery_lab.market.file_formats.row_selection import select_rows
 from battery_lab.market.file_formats.rows_with_source import row_error
-from battery_lab.market.forecasts.daily_publication import DailyPublication, TimeOfDayBefore, price_rule
-from battery_lab.market.intervals.price_plausibility import LOCAL_PRICES, Range
-from battery_lab.market.readers.file_market_base import FileMarket
-from battery_lab.market.readers.market_option_types import Name, TimeZone
+from battery_lab.market.readers.day_ahead_market import DAY_AHEAD, REAL_TIME
+from battery_lab.market.readers.market_option_types import Name
+from battery_lab.market.readers.nodal_market import NodalMarket
 from battery_lab.market.readers.nyiso_zones import zone_name
 
 FORMATS = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M")
@@ -30,13 +28,14 @@ GRID_S = 300  # real-time intervals, and longer ones, begin at whole five minute
 FORECASTS = 10
 # Files of which a copy is known have three.
 USUAL_FORECASTS = 3
-DAY_AHEAD = "damlbmp"  # in the names of day-ahead files
+# In the names of day-ahead files, and of real-time ones.
+DAY_AHEAD_NAME, REAL_TIME_NAMES = "damlbmp", ("rtlbmp", "realtime")
 DAY = 1440  # minutes
 COLUMNS = {"text": ("Time Stamp",), "zone": ("Name",), "price": ("LBMP ($/MWHr)", "LBMP ($/MWh)", "LBMP")}
 
 
 @options("market")
-class NyisoMarket(FileMarket):
+class NyisoMarket(NodalMarket):
     """LBMP files, stamped on New York's local clock, which repeats an hour in autumn without a flag.
 
     A file that is downloaded on the day itself continues after its last real-time price, every 5 minutes, with
@@ -50,53 +49,31 @@ class NyisoMarket(FileMarket):
             (day-ahead, integrated) and ``end`` for the real-time files.
         off_grid: what to do with the rows that NYISO adds when it dispatches between two intervals (stamps such as
             13:52:18): ``refuse`` raises an error, ``drop`` ignores them and keeps the price of the regular interval.
-        day_ahead_published: time of the day before at which day-ahead prices are published; None: they are not known
-            before their interval. Hourly files whose names have ``damlbmp`` are day-ahead; others may be real time.
-            None: not before their interval, as in real time.
+        day_ahead_published: as of all day-ahead markets. Hourly files whose names have ``damlbmp`` are day-ahead;
+            others may be real time.
     """
 
-    time_zone: TimeZone
     zone: Annotated[Name, AfterValidator(zone_name)] | None
     stamps: Literal["auto", "start", "end"]
     off_grid: Literal["refuse", "drop"]
-    day_ahead_published: TimeOfDayBefore | None
 
     selectors: ClassVar[tuple[str, ...]] = ("zone",)
     recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
     usual_selection: ClassVar[tuple[str, ...]] = ("N.Y.C.",)
     interval_hint: ClassVar[str] = "Real-time files have 5 minutes, day-ahead files 60"
 
-    def stamp_zone(self) -> str:
-        """Return the local clock."""
-        return self.time_zone
-
-    def publications(
-        self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int
-    ) -> dict[str, DailyPublication]:
-        """Return the rule of the price if it is that of the day-ahead market."""
-        is_day_ahead = interval_s == HOUR_S and all(DAY_AHEAD in file.name.lower() for file in files)
-        return price_rule(self.day_ahead_published, self.time_zone) if is_day_ahead else {}
-
     def marks_end(self, interval_s: int) -> bool:
         return interval_s < HOUR_S if self.stamps == "auto" else self.stamps == "end"
 
-    def price_kind(self, file: Path, interval_s: int) -> str | None:
-        """Return the product; an hourly file may hold day-ahead or integrated real-time prices, as its name tells."""
-        name = file.name.lower()
-        if "dam" in name:
-            return "day-ahead"
-        return "real-time" if interval_s < HOUR_S or "rt" in name or "realtime" in name else None
-
-    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
-        """Return the range of local prices."""
-        return LOCAL_PRICES
+    def price_kind(self, files: Sequence[Path], selected: Mapping[str, str], interval_s: int) -> str | None:
+        """Return the kind of prices; those of hours may be of either kind, as the names of all files tell."""
+        names = [file.name.lower() for file in files]
+        if interval_s < HOUR_S or all(any(part in name for part in REAL_TIME_NAMES) for name in names):
+            return REAL_TIME
+        return DAY_AHEAD if all(DAY_AHEAD_NAME in name for name in names) else None
 
     def read(self, file: Path) -> pd.DataFrame:
-        frame = named_columns(file, read_file(file), COLUMNS, "NYISO LBMP files")
-        if self.zone is not None:
-            # A file has fifteen zones or hundreds of generators. The others need not be parsed.
-            selected = select_rows(file, frame, "zone", self.zone)
-            frame = selected if len(selected) else frame
+        frame = named_columns(file, read_file(file, names=COLUMNS), COLUMNS, "NYISO LBMP files")
         frame["stamp"] = parse_stamps(file, frame["row"], frame.pop("text"), FORMATS, "01/31/2024 00:05:00")
         frame["price"] = to_numbers(file, frame["row"], frame["price"], "LBMP ($/MWHr)")
         return self._without_forecasts(file, self._on_grid(file, frame))
@@ -111,7 +88,8 @@ class NyisoMarket(FileMarket):
             raise row_error(file, int(frame["row"].iloc[i]), problem, remedy)
         kept = frame[~off].copy()
         if off.any():
-            note = f"{file.name}: {off.sum():,} row(s) between two intervals were left out (market.off_grid)"
+            count = f"{off.sum():,} row{'s' if off.sum() > 1 else ''} between two intervals"
+            note = f"{file.name}: {count} left out (market.off_grid)"
             kept.attrs["notes"] = [note]
         return kept
 
@@ -135,6 +113,10 @@ class NyisoMarket(FileMarket):
                 f"{file.name}: {where}, are 15-minute forecasts (RTC) after the last real-time price, and were left out"
             )
         kept = frame[~is_forecast].copy() if notes else frame
+        if notes and not len(kept):
+            notes = [
+                f"{file.name} holds forecasts (RTC) alone, and no settled price: it was downloaded on the day itself"
+            ]
         kept.attrs["notes"] = [*frame.attrs.get("notes", []), *notes]
         return kept
 

@@ -31,5 +31,5 @@ NAMES = {
 
 
 def zone_name(zone: str) -> str:
-    """Return the name of a zone in the files; names that are no zone's, such as those of generators, are unchanged."""
+    """Return the name of a zone in the files; other names, such as those of generators, are unchanged."""
     return NAMES.get(plain(zone), zone)

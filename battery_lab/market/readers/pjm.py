@@ -8,19 +8,16 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns, read_file
 from battery_lab.market.file_formats.report_text import check_last_row
-from battery_lab.market.file_formats.row_selection import MixedSelectionError
-from battery_lab.market.file_formats.rows_with_source import row_error
-from battery_lab.market.intervals.price_plausibility import LOCAL_PRICES, Range
-from battery_lab.market.readers.file_market_base import FileMarket
-from battery_lab.market.readers.market_option_types import Name, TimeZone
-from battery_lab.market.readers.node_choice import RUN_PRODUCTS, MarketRun, NodeId, chosen_rows
+from battery_lab.market.file_formats.row_selection import MixedSelectionError, chosen_rows
+from battery_lab.market.file_formats.rows_with_source import file_error, row_error
+from battery_lab.market.readers.market_option_types import Name
+from battery_lab.market.readers.nodal_market import MarketRun, NodalMarket, NodeId
 
 EASTERN = "America/New_York"
 FORMATS = ("%m/%d/%Y %I:%M:%S %p", "%Y-%m-%dT%H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S")
@@ -37,7 +34,7 @@ KIND = "PJM Data Miner files da_hrl_lmps, rt_hrl_lmps, rt_fivemin_hrl_lmps or rt
 
 
 @options("market")
-class PjmMarket(FileMarket):
+class PjmMarket(NodalMarket):
     """Day-ahead hours, real-time hours and five minutes, stamped by the START of the interval.
 
     The column in UTC is used, and must agree with that on the eastern clock. PJM keeps superseded rows: those with
@@ -49,7 +46,6 @@ class PjmMarket(FileMarket):
         market_run: ``day_ahead`` or ``real_time``; None uses the only one.
     """
 
-    time_zone: TimeZone
     node: Name | None
     node_id: NodeId | None
     market_run: MarketRun | None
@@ -59,24 +55,15 @@ class PjmMarket(FileMarket):
         COLUMNS | {"price": [name for names in PRICES.values() for name in names]},
     )
     usual_selection: ClassVar[tuple[str, ...]] = ("WESTERN HUB", "real_time")
-    # When day-ahead prices are published, on the day before.
-    day_ahead_published: ClassVar[str] = "13:30 America/New_York"
     interval_hint: ClassVar[str] = "Day-ahead prices are hourly; real-time prices are hourly or have 5 minutes"
     sort_rows: ClassVar[bool] = True
-
-    def price_kind(self, file: Path, interval_s: int) -> str | None:
-        return RUN_PRODUCTS.get(self.market_run or "")
-
-    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
-        """Return the range of local prices."""
-        return LOCAL_PRICES
 
     def stamp_zone(self) -> str:
         return "UTC"
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file that are current."""
-        table = read_file(file)
+        table = read_file(file, names=COLUMNS | OPTIONAL | PRICES)
         check_last_row(file, table)
         optional = {name: columns for name, columns in OPTIONAL.items() if has_column(table, columns)}
         runs = [run for run, columns in PRICES.items() if has_column(table, columns)]
@@ -84,9 +71,9 @@ class PjmMarket(FileMarket):
         frame = named_columns(file, table, COLUMNS | optional | {"price": PRICES[run]}, KIND).assign(market_run=run)
         if len(runs) > 1 and self.market_run is None:
             problem = "the file has day-ahead and real-time prices"
-            error = row_error(file, 1, problem, "Choose one with market.market_run=day_ahead or real_time")
+            error = file_error(file, problem, "Choose one with market.market_run=day_ahead or real_time")
             raise MixedSelectionError(str(error), "market_run", runs)
-        frame = chosen_rows(file, frame.assign(node_id=frame.get("node_id", "")), self)
+        frame = chosen_rows(file, frame.assign(node_id=frame.get("node_id", "")))
         notes = list[str]()
         if "current" in frame:
             superseded = frame.pop("current").str.casefold().isin(["false", "0"])

@@ -6,19 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from battery_lab.common.validated_options import options
 from battery_lab.market.cells.cell_numbers import to_numbers
-from battery_lab.market.cells.timestamps import parse_stamps
+from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import has_column, named_columns, read_file
 from battery_lab.market.file_formats.report_text import check_last_row
-from battery_lab.market.intervals.price_plausibility import LOCAL_PRICES, Range
-from battery_lab.market.readers.file_market_base import FileMarket
-from battery_lab.market.readers.market_option_types import Name, TimeZone
-from battery_lab.market.readers.node_choice import RUN_PRODUCTS, MarketRun, chosen_rows
+from battery_lab.market.file_formats.row_selection import chosen_rows
+from battery_lab.market.readers.market_option_types import Name
+from battery_lab.market.readers.nodal_market import MarketRun, NodalMarket
 
 FORMATS = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%Y-%m-%d %H:%M:%S")
 COLUMNS = {
@@ -33,7 +30,7 @@ KIND = "SPP's files DA-LMP-SL or RTBM-LMP-SL (CSV)"
 
 
 @options("market")
-class SppMarket(FileMarket):
+class SppMarket(NodalMarket):
     """Day-ahead hours and real-time 5 minutes, stamped by the END of the interval in GMT (GMTIntervalEnd).
 
     Attributes:
@@ -43,7 +40,6 @@ class SppMarket(FileMarket):
         market_run: ``day_ahead`` or ``real_time``, as the name of a file tells; None uses the only one.
     """
 
-    time_zone: TimeZone
     location: Name | None
     area: Name | None
     market_run: MarketRun | None
@@ -51,17 +47,8 @@ class SppMarket(FileMarket):
     selectors: ClassVar[tuple[str, ...]] = ("location", "area", "market_run")
     recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)
     usual_selection: ClassVar[tuple[str, ...]] = ("SPPNORTH_HUB", "SPP", "real_time")
-    # When day-ahead prices are published, on the day before.
-    day_ahead_published: ClassVar[str] = "13:00 America/Chicago"
     interval_hint: ClassVar[str] = "Real-time files have 5 minutes, day-ahead files 60"
     sort_rows: ClassVar[bool] = True
-
-    def price_kind(self, file: Path, interval_s: int) -> str | None:
-        return RUN_PRODUCTS.get(self.market_run or "")
-
-    def settled_range(self, stamps: NDArray[np.datetime64]) -> Range:
-        """Return the range of local prices."""
-        return LOCAL_PRICES
 
     def stamp_zone(self) -> str:
         return "UTC"
@@ -71,12 +58,12 @@ class SppMarket(FileMarket):
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file."""
-        table = read_file(file)
+        table = read_file(file, names=COLUMNS | {"area": AREA})
         check_last_row(file, table)
         names = COLUMNS | ({"area": AREA} if has_column(table, AREA) else {})
         frame = named_columns(file, table, names, KIND)
         run = next((run for start, run in RUNS.items() if file.name.upper().startswith(start)), "")
-        frame = chosen_rows(file, frame.assign(area=frame.get("area", "SPP"), market_run=run), self)
+        frame = chosen_rows(file, frame.assign(area=frame.get("area", "SPP"), market_run=run))
         frame["stamp"] = parse_stamps(file, frame["row"], frame.pop("text"), FORMATS, "01/31/2024 06:05:00")
         frame["price"] = to_numbers(file, frame["row"], frame["price"], "LMP")
         return frame

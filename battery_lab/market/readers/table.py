@@ -12,7 +12,8 @@ from pydantic import Field
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Rule, Unit, options
 from battery_lab.market.cells.cell_numbers import to_numbers
-from battery_lab.market.cells.stamp_forms import parse_any, with_hours
+from battery_lab.market.cells.hour_numbers import with_hours
+from battery_lab.market.cells.stamp_forms import parse_any
 from battery_lab.market.cells.timestamps import check_format, check_stamps
 from battery_lab.market.file_formats.price_files import read_file
 from battery_lab.market.file_formats.reading_context import current_reading

@@ -19,6 +19,7 @@ from battery_lab.config.data_options import data_group, data_options
 from battery_lab.envs.battery.price_data_check import PriceDataCheck, check_prices
 from tests.compositions import part
 from tests.market import operator_files as files
+from tests.market import operator_reports as reports
 from tests.small_batteries_and_series import wavy_prices
 
 PAGES = sorted((Path(__file__).parents[3] / "docs" / "how-to").glob("read-*.md"))
@@ -179,7 +180,7 @@ def test_all_names_of_a_selector_are_listed_and_the_usual_one_is_proposed(tmp_pa
     assert (chosen.series.name, chosen.source.choices) == ("WEST", {})
 
 
-def test_remedies_that_change_no_price_are_in_the_command(tmp_path):
+def test_remedies_are_in_the_command_and_among_the_guesses(tmp_path):
     rows = files.nyiso_rows(START, [float(i) for i in range(288)])
     off = rows[100].replace(':00"', ':18"')
     files.write(tmp_path / "a.csv", files.NYISO_HEADER, [*rows[:101], off, *rows[101:200], *rows[203:]])
@@ -188,11 +189,31 @@ def test_remedies_that_change_no_price_are_in_the_command(tmp_path):
         "off_grid": "drop",
         "gaps": "fill_or_split",
     }
+    assumed = found.facts()["assumed"]
+    assert "is not on a whole interval (1 such row" in assumed["off_grid"]["why"]
+    assert "a gap of 3 intervals" in assumed["gaps"]["why"] and assumed["gaps"]["value"] == "fill_or_split"
+    assert "market.off_grid=drop: without it: " in found.text()
     assert found.facts()["quality"]["gaps"] == {
         "count": 1,
         "longest_hours": 0.25,
         "longest": [{"from": "2024-01-01T11:40:00-05:00", "hours": 0.25}],
     }
+
+
+def test_an_auction_that_is_chosen_by_itself_is_a_guess(tmp_path):
+    both = [reports.website_rows(START, [price] * 200) for price in (10.0, 20.0)]
+    rows = [row.replace("Without Sequence", f"Sequence {i}") for i, rows in enumerate(both, 1) for row in rows]
+    found = check(files.write(tmp_path / "x.csv", reports.WEBSITE, rows))
+    assert found.source.values["sequence"] == 1
+    assert "has prices of several auctions, Sequence 1 and 2" in found.facts()["assumed"]["sequence"]["why"]
+
+
+def test_days_without_prices_count_for_no_period(tmp_path):
+    prices = wavy_prices(31).tolist()
+    rows = files.aemo_rows(START, prices)
+    found = check(files.write(tmp_path / "a.csv", files.AEMO_HEADER, [*rows[: 5 * 288], rows[-1]]))
+    assert found.problem.startswith("only 5.0 of its 31.0 days have prices, and 522 are needed: ")
+    assert "31.0 days, of which 5.0 have prices, " in found.text()
 
 
 def test_impossible_prices_are_never_allowed_by_themselves(tmp_path):
@@ -227,7 +248,9 @@ def test_quality_counts_limits_signs_and_clock_changes(tmp_path):
         )
     )
     quality = found.facts()["quality"]
-    assert (quality["at_or_below_floor"], quality["at_or_above_cap"]) == (288, 0)
+    assert (quality["at_or_below_floor"], quality["at_or_above_cap"]) == (288, 12)
+    assert quality["limits_by_time"] == [15_500.0, 15_500.0]
+    assert "288 prices at or below -1,000, 12 at or above 15,500\n" in found.text()
     assert quality["share_negative"] == round(288 / len(price), 6)
     assert quality["share_zero"] == round(16 / len(price), 6)
     assert quality["clock_changes"] == {"skipped_hour": [], "repeated_hour": ["2023-04-02"]}

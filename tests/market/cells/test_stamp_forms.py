@@ -155,3 +155,19 @@ def test_the_repeated_hour_of_ranges_is_told_apart_by_order(tmp_path: Path) -> N
     cells = [f"27-10-2024,{h:02d} - {h + 1:02d}" for h in hours]
     series = read(tmp_path, cells, "date,hour,price", timestamp=["date", "hour"], stamp_time_zone=None)
     check(series, "2024-10-26T22:00")
+
+
+@pytest.mark.parametrize("form", ["%y-%m-%d %H:%M", "%d-%m-%y %H:%M", "%d/%m/%y %H:%M", "%y/%m/%d %H:%M"])
+def test_years_of_two_digits_are_the_number_that_changes_least(tmp_path: Path, form: str) -> None:
+    check(read(tmp_path, [hour.strftime(form) for hour in HOURS]))
+
+
+def test_years_of_two_digits_that_no_stamp_tells_are_refused(tmp_path: Path) -> None:
+    stamps = [f"24-01-05 {hour:02d}:00" for hour in range(24)]
+    with pytest.raises(
+        DataError, match="row 2: the year may be the first or the last number .*'24-01-05 00:00'"
+    ) as error:
+        read(tmp_path, stamps)
+    assert 'market.timestamp_format="%y-%m-%d %H:%M"' in str(error.value)
+    check(read(tmp_path, stamps, timestamp_format="%y-%m-%d %H:%M"), "2024-01-05T00:00")
+    check(read(tmp_path, [f"15-01-98 {hour:02d}:00" for hour in range(2)]), "1998-01-15T00:00")

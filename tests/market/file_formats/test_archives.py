@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import itertools
+import os
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 
 from battery_lab.common.errors import DataError
-from battery_lab.market.file_formats.archives import Limits, archive_members, open_file
+from battery_lab.market.file_formats.archives import Limits, archive_members, open_file, read_whole
 from tests.market import operator_files as files
 
 NIGHT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -108,7 +109,7 @@ def test_parquet_and_spreadsheet_text_in_an_archive(tmp_path: Path) -> None:
         (zipped({"x.csv": b"x", "y.7z": b"x"}), "a.zip has y.7z, which cannot be read. Unpack it"),
         (zipped({"../x.csv": b"x"}), r"a.zip: the name '../x.csv' is no place within the archive"),
         (zipped({"/etc/x.csv": b"x"}), r"the name '/etc/x.csv' is no place within"),
-        (zipped({"a/x.csv": b"x", "a//x.csv": b"y"}), "the name 'a//x.csv' stands twice"),
+        (zipped({"a/x.csv": b"x", "a//x.csv": b"y"}), "the name 'a//x.csv' occurs twice"),
         (zipped({"x.csv": b"0" * (70 << 20)}), "a.zip/x.csv unpacks to far more than prices do"),
         (
             zipped({"a.zip": zipped({"b.zip": zipped({"c.zip": zipped({"x.csv": b"x"})})})}),
@@ -155,3 +156,18 @@ def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
         content[content.index(mark) + place] |= 1
     with pytest.raises(DataError, match="a.zip/x.csv is encrypted. Unpack the archive with its password"):
         files.read("aemo", save(tmp_path / "a.zip", bytes(content)))
+
+
+def test_text_that_is_held_as_a_whole_is_bounded(tmp_path: Path) -> None:
+    file = save(tmp_path / "a.csv.gz", gzip.compress(b"x" * (1 << 20)))
+    assert len(read_whole(file, Limits(text_mib=1))) == 1 << 20
+    save(file, gzip.compress(b"x" * (1 << 20) + b"x"))
+    with pytest.raises(DataError, match="a.csv.gz has more than 1 MiB of text. Split it into files of a month"):
+        read_whole(file, Limits(text_mib=1))
+
+
+def test_archives_are_closed_once_a_market_is_read(tmp_path: Path) -> None:
+    archive = save(tmp_path / "prices.zip", zipped(texts()))
+    files.read("aemo", archive)
+    places = [Path("/proc/self/fd") / number for number in os.listdir("/proc/self/fd")]
+    assert str(archive) not in [os.readlink(place) for place in places if place.exists()]

@@ -134,16 +134,32 @@ def test_cells_of_spreadsheets_without_a_number_are_missing(tmp_path: Path, cell
     assert list(series.gap) == [False, False, True]
 
 
+def zip_of(archive: Path, members: dict[str, str]) -> None:
+    with zipfile.ZipFile(archive, "w") as packed:
+        for name, text in members.items():
+            packed.writestr(name, text)
+
+
 def test_an_archive_that_was_unpacked_beside_it_is_not_read_again(tmp_path: Path) -> None:
     file = february(tmp_path)
     (tmp_path / "notes.txt").write_text("no price")
-    with zipfile.ZipFile(tmp_path / "february.zip", "w") as archive:
-        archive.writestr("inside/february.csv", file.read_text().replace(",1.0,", ",9.0,"))
-    assert list(files.read("aemo", tmp_path).price) == [1, 2]
-    with zipfile.ZipFile(tmp_path / "february.zip", "a") as archive:
-        archive.writestr("january.csv", "x")
+    zip_of(tmp_path / "february.zip", {"inside/february.csv": file.read_text()})
+    series = files.read("aemo", tmp_path)
+    assert list(series.price) == [1, 2]
+    assert series.notes[0] == "february.zip: left out, as all of its files also lie unpacked in the folder"
+    zip_of(tmp_path / "february.zip", {"inside/february.csv": file.read_text(), "january.csv": "x"})
     with pytest.raises(DataError, match="february.zip/"):
         files.read("aemo", tmp_path)
+
+
+def test_an_archive_with_another_file_of_the_same_name_is_read(tmp_path: Path) -> None:
+    rows = files.aemo_rows(datetime(2024, 1, 1, tzinfo=UTC), [1.0, 2.0, 3.0, 4.0])
+    files.write(tmp_path / "rt_hrl_lmps.csv", files.AEMO_HEADER, rows[:2])
+    zip_of(tmp_path / "february.zip", {"rt_hrl_lmps.csv": "\n".join([files.AEMO_HEADER, *rows[2:]])})
+    assert list(files.read("aemo", tmp_path).price) == [1, 2, 3, 4]
+    # Of the same size as the file, too.
+    zip_of(tmp_path / "february.zip", {"rt_hrl_lmps.csv": "\n".join([files.AEMO_HEADER, *rows[2:]]) + "\n"})
+    assert list(files.read("aemo", tmp_path).price) == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -183,3 +199,26 @@ def test_an_hour_that_clocks_repeat_and_that_is_in_the_file_once_is_named(
     with pytest.raises(DataError, match=f"a gap of {hour}") as caught:
         files.read("nyiso", later, stamps=stamps)
     assert "daylight" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [".prices", "..", "__MACOSX"])
+def test_a_folder_that_is_named_is_read_though_its_name_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    folder = tmp_path if name == ".." else tmp_path / name
+    february(folder)
+    files.write(folder / ".cache" / "x.csv", files.AEMO_HEADER, ["x"])
+    monkeypatch.chdir(tmp_path / "here")
+    assert list(files.read("aemo", name if name == ".." else folder).price) == [1, 2]
+
+
+@pytest.mark.parametrize("column", ["1h price", "15min LMP", "24-hour price (EUR/MWh)", "5-minute RRP"])
+def test_names_that_begin_with_a_digit_make_a_header_below_a_key_line(tmp_path: Path, column: str) -> None:
+    rows = [f"2024-01-01 {hour:02d}:00,{hour},x" for hour in range(8)]
+    file = tmp_path / "x.csv"
+    file.write_text("\n".join(["Created,2024-01-01 08:00,x", f"time,{column},note", *rows]))
+    series = files.read("table", file, timestamp="time", price=column, **BERLIN)
+    assert series.price.tolist() == list(range(8))
+    file.write_text("\n".join(["Created,01 Jan 2024 08:00 CET,x", f"time,{column},note", *rows]))
+    assert files.read("table", file, timestamp="time", price=column, **BERLIN).price.tolist() == list(range(8))

@@ -8,11 +8,13 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from battery_lab.common.errors import DataError
 from tests.market import operator_files as files
+from tests.market import operator_reports as reports
 
 BERLIN = {"time_zone": "Europe/Berlin", "currency": "EUR"}
 TEXAS_DAY = datetime(2024, 11, 3, tzinfo=files.TEXAS)
@@ -170,3 +172,54 @@ def test_a_large_file_is_read_in_parts(tmp_path: Path, padding: int) -> None:
 def test_where_is_checked(where: dict[str, object], message: str) -> None:
     with pytest.raises(Exception, match=message):
         files.market("table", "x.csv", where=where, **BERLIN)
+
+
+def test_groups_of_files_are_read_before_the_next_ones_are_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = one_row_files(tmp_path, 100)
+    for file in written[::2]:
+        file.write_text(file.read_text().replace("DeliveryHour", "delivery hour"))
+    monkeypatch.setattr("battery_lab.market.readers.joined_files.GROUP_BYTES", 1000)
+    series = files.read("ercot", tmp_path, settlement_point="HB_NORTH")
+    assert series.price.tolist() == [float(i) for i in range(100)]
+
+
+SELECTED = {
+    "pjm": (reports.PJM_HEADER.format(run="rt"), reports.pjm_rows, "node"),
+    "spp": (reports.SPP_HEADER, lambda *a, node, **k: reports.spp_rows(*a, location=node, **k), "location"),
+    "nyiso": (files.NYISO_HEADER, lambda *a, node, **k: files.nyiso_rows(*a, zone=node, **k), "zone"),
+    "caiso": (files.CAISO_HEADER.format(price="MW"), files.caiso_rows, "node"),
+    "elexon": (reports.MARKET_INDEX, lambda *a, node, minutes: reports.market_index_rows(*a, node), "provider"),
+}
+
+
+@pytest.mark.parametrize("option", sorted(SELECTED))
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_rows_that_no_option_chooses_are_never_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, ending: str
+) -> None:
+    for module in ("csv_files", "price_files"):
+        monkeypatch.setattr(f"battery_lab.market.file_formats.{module}.ROWS_PER_PART", 5)
+    monkeypatch.setattr("battery_lab.market.file_formats.price_files.LARGE_FILE", 0)
+    header, rows_of, selector = SELECTED[option]
+    start, names = datetime(2024, 7, 1, 5, tzinfo=UTC), ("X1", "X2", "X3")
+    prices = np.arange(36.0).reshape(3, 12).tolist()
+    each = [rows_of(start, of_name, minutes=60, node=name) for name, of_name in zip(names, prices, strict=True)]
+    rows = [row for group in zip(*each, strict=True) for row in group]
+    file = files.write(tmp_path / "RTBM-LMP.csv", header, rows)
+    if ending == "parquet":
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        file.unlink()
+        table.to_parquet(tmp_path / "RTBM-LMP.parquet", row_group_size=7)
+    for name, of_name in zip(names, prices, strict=True):
+        assert files.read(option, tmp_path, **{selector: name.lower()}).price.tolist() == of_name
+    with pytest.raises(DataError, match=rf"market.{selector}=X4: no row .* has it, only X1, X2, X3. Choose one"):
+        files.read(option, tmp_path, **{selector: "X4"})
+    with pytest.raises(DataError, match=rf"a second {selector} begins: X1, X2, X3"):
+        files.read(option, tmp_path)
+    if ending == "csv":
+        files.write(file, header, [row.replace(",24.0", ",cheap") for row in rows])
+        assert files.read(option, tmp_path, **{selector: "X1"}).price.tolist() == prices[0]
+        with pytest.raises(DataError, match="is 'cheap'"):
+            files.read(option, tmp_path, **{selector: "X3"})

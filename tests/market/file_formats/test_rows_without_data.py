@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from battery_lab.common.errors import DataError
+from battery_lab.market.market_series import MarketSeries
 from tests.market import operator_files as files
 
 NIGHT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -119,11 +120,12 @@ def test_aemo_footers_are_left_out_and_their_count_is_compared(tmp_path: Path) -
     whole = [files.AEMO_HEADER, *rows, 'C,"END OF REPORT",5']
     assert left_out(tmp_path, whole, "aemo") == ([1, 2, 3], "trailers (1)")
     later = files.aemo_rows(NIGHT.replace(minute=15), [4.0, 5.0])
-    both = [*whole, files.AEMO_HEADER, *later, "C,END OF REPORT,9"]
+    both = [*whole, files.AEMO_HEADER, *later, "C,END OF REPORT,4"]
     assert left_out(tmp_path, both, "aemo") == ([1, 2, 3, 4, 5], "repeated headers (1), trailers (2)")
+    assert not any("its last row" in note for note in files.read("aemo", tmp_path / "x.csv").notes)
     cut = files.write(tmp_path / "x.csv", files.AEMO_HEADER, [*rows[:2], "C,END OF REPORT,5"])
     notes = files.read("aemo", cut).notes
-    assert "x.csv: the trailer counts 5 lines, but it is line 4: rows may be missing" in notes
+    assert "x.csv: its last row counts 5 rows, and it has 4: rows were removed from it" in notes
 
 
 def test_rows_that_say_their_kind(tmp_path: Path) -> None:
@@ -132,9 +134,10 @@ def test_rows_that_say_their_kind(tmp_path: Path) -> None:
     prices, note = left_out(tmp_path, [*head, *rows, '"T","5 lines"'])
     assert prices == [0, 1, 2, 3, 4]
     assert note == "comments and titles (2), repeated headers (1), trailers (1)"
-    (tmp_path / "x.csv").write_text("\n".join([*head, *rows, '"T","6 lines"']))
-    notes = files.read("table", tmp_path / "x.csv", **BERLIN).notes
-    assert any("the trailer counts 6 lines, but the data rows are 5" in note for note in notes)
+    for stated, change in ((6, "removed from"), (4, "added to")):
+        (tmp_path / "x.csv").write_text("\n".join([*head, *rows, f'"T","{stated} lines"']))
+        notes = files.read("table", tmp_path / "x.csv", **BERLIN).notes
+        assert f"x.csv: its last row counts {stated} rows, and it has 5: rows were {change} it" in notes
 
 
 def test_tables_of_settlement_systems_have_comment_information_and_data_rows(tmp_path: Path) -> None:
@@ -175,3 +178,47 @@ def test_a_first_column_without_a_name_holds_the_stamps(tmp_path: Path) -> None:
         series = files.read("table", files.write(tmp_path / "x.csv", header, rows), **BERLIN)
         assert series.price.tolist() == [h + 0.5 for h in range(8)]
         assert "x.csv: its index, which has no name, is the time stamp" in series.notes
+
+
+def test_a_node_whose_name_begins_with_a_hash_keeps_rows_with_blanks(tmp_path: Path) -> None:
+    rows = [f"#1 TRAFO,{row.rpartition(',')[0]},{'' if i % 3 else 'ok'}" for i, row in enumerate(ROWS)]
+    lines = ["# made by hand,,,", "node,timestamp,price,note", *rows[:3], "# checked,2024-01-02,,", *rows[3:]]
+    file = tmp_path / "x.csv"
+    file.write_text("\n".join(lines))
+    series = files.read("table", file, **BERLIN)
+    assert series.price.tolist() == [hour + 0.5 for hour in range(8)]
+    assert "x.csv: left out: comments and titles (2)" in series.notes
+
+
+def large(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, rows_per_part: int) -> MarketSeries:
+    """Read a text as a file that is too large to read all of its columns, or all of its rows at once."""
+    monkeypatch.setattr("battery_lab.market.file_formats.price_files.LARGE_FILE", 0)
+    monkeypatch.setattr("battery_lab.market.file_formats.csv_files.ROWS_PER_PART", rows_per_part)
+    (folder / "large.csv").write_text(text)
+    return files.read("table", folder / "large.csv", timestamp="time", **BERLIN)
+
+
+@pytest.mark.parametrize("rows_per_part", [3, 1000])
+def test_headers_and_trailers_are_known_in_large_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_per_part: int
+) -> None:
+    head = "id,time,other,more,price,last"
+    rows = [f"7,2024-01-01 {hour:02d}:00,a,b,{hour},c" for hour in range(8)]
+    lines = [head, *rows[:4], "C,END OF REPORT,6,,,", head, *rows[4:], "C,END OF REPORT,9,,,"]
+    series = large("\n".join(lines), tmp_path, monkeypatch, rows_per_part)
+    assert series.price.tolist() == list(range(8))
+    (left,) = [note for note in series.notes if "left out" in note]
+    assert "repeated headers (1)" in left and "trailers (2)" in left
+    assert "large.csv: its last row counts 9 rows, and it has 6: rows were removed from it" in series.notes
+    assert not any("counts 6" in note for note in series.notes)
+
+
+@pytest.mark.parametrize("rows_per_part", [4, 1000])
+def test_a_trailer_counts_the_data_rows_of_all_parts_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_per_part: int
+) -> None:
+    head = ["H,time,price", *(f"D,2024-01-01 {hour:02d}:00,{hour}" for hour in range(10))]
+    series = large("\n".join([*head, "T,10,"]), tmp_path, monkeypatch, rows_per_part)
+    assert not any("counts" in note for note in series.notes)
+    series = large("\n".join([*head, "T,99,"]), tmp_path, monkeypatch, rows_per_part)
+    assert "large.csv: its last row counts 99 rows, and it has 10: rows were removed from it" in series.notes

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from battery_lab.common.errors import DataError
+from battery_lab.market.file_formats.spreadsheets import close_workbook, sheets
 from tests.market import operator_files as files
 from tests.market.file_formats.xlsx_file import Cell, write_xlsx
 
@@ -129,3 +130,21 @@ def test_an_operators_prices_in_parquet(tmp_path: Path) -> None:
     frame[["RRP", "TOTALDEMAND"]] = frame[["RRP", "TOTALDEMAND"]].astype(float)
     frame.to_parquet(tmp_path / "x.parquet")
     assert files.read("aemo", tmp_path).price.tolist() == [1.5, 2, 3.5]
+
+
+def test_a_workbook_is_parsed_once_for_all_of_its_sheets(tmp_path: Path) -> None:
+    file = write_xlsx(tmp_path / "x.xlsx", {"January": [HEADER, *ROWS[:2]], "February": [HEADER, *ROWS[2:4]]})
+    assert sheets(file) is sheets(file)
+    files.read("table", file, **BERLIN)
+    first = sheets(file)
+    close_workbook()
+    assert sheets(file) == first and sheets(file) is not first
+    write_xlsx(file, {"March": [HEADER, *ROWS[:7]]})
+    assert list(sheets(file)) == ["March"]
+
+
+def test_a_workbook_has_a_bounded_number_of_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("battery_lab.market.file_formats.spreadsheets.MOST_CELLS", 801)
+    file = write_xlsx(tmp_path / "x.xlsx", {"A": [HEADER, *ROWS]})
+    with pytest.raises(DataError, match="x.xlsx has more than 801 cells. Export its sheets to CSV"):
+        files.read("table", file, **BERLIN)

@@ -6,12 +6,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from battery_lab.common.errors import ConfigError
+from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.market.forecasts.daily_publication import DailyPublication
 from battery_lab.market.market_series import MarketSeries
+from tests.baselines.small_problem import profit_of
 from tests.market import operator_files as files
+from tests.market import operator_reports as reports
+from tests.small_batteries_and_series import make_battery
 
 PRICES = [float(price) for price in range(30)]
 BERLIN = {"time_zone": "Europe/Berlin", "currency": "EUR"}
@@ -59,7 +64,95 @@ def test_texas_publishes_the_day_ahead_market_at_half_past_13(tmp_path: Path) ->
     assert ercot(tmp_path, 15).published == {}
 
 
-@pytest.mark.parametrize("option", ["caiso", "nyiso", "ercot"])
+NIGHT = datetime(2024, 7, 1, 5, tzinfo=UTC)
+
+
+def write_pjm(folder: Path, kind: str) -> None:
+    header = reports.PJM_HEADER.format(run="da" if kind == "day-ahead" else "rt")
+    files.write(folder / "x.csv", header, reports.pjm_rows(NIGHT, PRICES))
+
+
+def write_isone(folder: Path, kind: str) -> None:
+    title, *lines = reports.isone_report(NIGHT, PRICES)
+    title = title.replace("Real-Time", "Day-Ahead") if kind == "day-ahead" else title
+    reports.text(folder / "x.csv", [title, *lines])
+
+
+def write_miso(folder: Path, kind: str) -> None:
+    reports.miso_files(folder, NIGHT, PRICES[:24], "ARKANSAS.HUB")
+    for file in folder.iterdir():
+        *head, _ = file.read_text().splitlines()
+        head[0] = head[0] if kind == "day-ahead" else "Real-Time Final Market LMPs"
+        reports.text(folder / file.name.replace("da_expost", kind[:4]), head)
+        file.unlink()
+
+
+def write_ieso(folder: Path, kind: str) -> None:
+    lines = ["CREATED AT 2025/06/01 12:00:00 FOR 2025/06/02", "Delivery Hour,Pricing Location,LMP"]
+    lines += [f"{hour},A,{hour}" for hour in range(1, 25)]
+    reports.text(folder / "x.csv", lines if kind == "day-ahead" else reports.hoep_file(NIGHT, PRICES))
+
+
+def write_spp(folder: Path, kind: str) -> None:
+    name = "DA-LMP-SL-1.csv" if kind == "day-ahead" else "RTBM-LMP-SL-1.csv"
+    files.write(folder / name, reports.SPP_HEADER, reports.spp_rows(NIGHT, PRICES, 60))
+
+
+def write_entsoe(folder: Path, kind: str) -> None:
+    files.write(folder / "x.csv", reports.WEBSITE, reports.website_rows(NIGHT, PRICES))
+
+
+def write_nordpool(folder: Path, kind: str) -> None:
+    reports.text(folder / "x.csv", reports.portal_file(NIGHT, PRICES, 60, "FI"))
+
+
+WRITERS = {
+    "pjm": (write_pjm, DailyPublication(810, "America/New_York")),
+    "isone": (write_isone, DailyPublication(810, "America/New_York")),
+    "miso": (write_miso, DailyPublication(810, "Etc/GMT+5")),
+    "ieso": (write_ieso, DailyPublication(810, "Etc/GMT+5")),
+    "spp": (write_spp, DailyPublication(780, "America/Chicago")),
+    "entsoe": (write_entsoe, DailyPublication(765, "Europe/Brussels")),
+    "nordpool": (write_nordpool, DailyPublication(765, "Europe/Brussels")),
+}
+
+
+@pytest.mark.parametrize("option", sorted(WRITERS))
+def test_every_operator_of_a_day_ahead_market_says_when_it_publishes(tmp_path: Path, option: str) -> None:
+    write, rule = WRITERS[option]
+    write(tmp_path / "da", "day-ahead")
+    assert files.read(option, tmp_path / "da").published == {"price": rule}
+    assert files.read(option, tmp_path / "da", day_ahead_published=None).published == {}
+    if option not in ("entsoe", "nordpool"):
+        write(tmp_path / "rt", "real-time")
+        assert files.read(option, tmp_path / "rt").published == {}
+
+
+def test_planning_on_a_day_ahead_market_knows_tomorrow_once_it_is_published(tmp_path: Path) -> None:
+    # Nothing of these prices can be learned from the days before.
+    rng = np.random.default_rng(0)
+    prices = np.round(np.repeat(rng.choice([20.0, 100.0, 500.0], 24), 24) * rng.random(576), 2).tolist()
+    file = files.write(tmp_path / "x.csv", reports.WEBSITE, reports.website_rows(NIGHT, prices))
+
+    def profit(**changes: Any) -> float:
+        series = files.read("entsoe", file, **changes)
+        problem = DispatchProblem(
+            series=series, battery=make_battery(), first=240, end=576, train_end=240, price_lag=0, bids=False
+        )
+        return profit_of(problem, "receding_horizon")
+
+    assert profit() > 1.1 * profit(day_ahead_published=None)
+
+
+def test_prices_of_a_day_ahead_market_that_are_resampled_are_known_as_before(tmp_path: Path) -> None:
+    write_entsoe(tmp_path, "day-ahead")
+    series = files.read("entsoe", tmp_path, resample="repeat", interval_minutes=15)
+    assert (series.interval_h, series.published) == (0.25, {"price": DailyPublication(765, "Europe/Brussels")})
+    write_pjm(tmp_path / "rt", "real-time")
+    assert files.read("pjm", tmp_path / "rt", resample="repeat", interval_minutes=15).published == {}
+
+
+@pytest.mark.parametrize("option", ["caiso", "nyiso", "ercot", *sorted(WRITERS)])
 def test_a_time_that_is_none_is_refused(option: str) -> None:
     with pytest.raises(Exception, match=r"market.day_ahead_published must be a time of the day before.*got 'noon'"):
         files.market(option, "x.csv", day_ahead_published="noon")

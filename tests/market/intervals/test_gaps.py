@@ -31,7 +31,7 @@ def test_missing_row_is_refused_with_its_place_and_the_remedies(tmp_path: Path) 
     with pytest.raises(DataError) as caught:
         files.read("aemo", file_with_gaps(tmp_path, {10, 11, 30}))
     message = str(caught.value)
-    assert "x.csv, row 12: a gap of 2 interval(s), 0.1667 h between 2024-01-01 10:50:00 (row 11)" in message
+    assert "x.csv, row 12: a gap of 2 intervals, 0.1667 h between 2024-01-01 10:50:00 (row 11)" in message
     assert "and 2024-01-01 11:05:00; 3 of 40 intervals are missing in total" in message
     assert "market.gaps=fill" in message and "market.gaps=split" in message
 

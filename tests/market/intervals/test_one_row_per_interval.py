@@ -21,7 +21,7 @@ def test_rows_that_files_share_count_once(tmp_path: Path) -> None:
     files.write(tmp_path / "february.csv", files.AEMO_HEADER, rows[8:])
     series = files.read("aemo", tmp_path)
     assert series.price.tolist() == PRICES
-    assert "february.csv: left out: rows that stand elsewhere with the same values (7)" in series.notes
+    assert "february.csv: left out: repeated rows with the same values (7)" in series.notes
 
 
 def test_a_row_that_stands_twice_counts_once(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_a_row_that_stands_twice_counts_once(tmp_path: Path) -> None:
     file = files.write(tmp_path / "x.csv", files.AEMO_HEADER, [*rows[:10], rows[4], *rows[10:], rows[-1]])
     series = files.read("aemo", file)
     assert series.price.tolist() == PRICES
-    assert "x.csv: left out: rows that stand elsewhere with the same values (2)" in series.notes
+    assert "x.csv: left out: repeated rows with the same values (2)" in series.notes
 
 
 def test_rows_with_another_value_in_any_column_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -74,6 +75,36 @@ def test_gaps_stay_gaps_at_the_change(tmp_path: Path) -> None:
     series = files.read("aemo", folder, resample="repeat", gaps="split")
     assert np.flatnonzero(series.gap).tolist() == [*range(42, 48), *range(108, 123), 139]
     assert set(series.price[:108]) == {1.0} and set(series.price[123:]) == {2.0}
+
+
+def test_missing_rows_among_short_intervals_are_a_gap_and_no_long_intervals(tmp_path: Path) -> None:
+    rows = [f"{CHANGE + timedelta(minutes=15 * i):%Y-%m-%dT%H:%MZ},{i}" for i in range(120)]
+    file = files.write(tmp_path / "x.csv", "timestamp,price", rows[:40] + rows[40:80:4] + rows[80:])
+    for resample in (None, "repeat"):
+        with pytest.raises(DataError, match="a gap of 3 intervals|wrong interval: 60 minutes"):
+            files.read("table", file, resample=resample, **BERLIN)
+    series = files.read("table", file, resample="repeat", gaps="split", **BERLIN)
+    assert (len(series), int(series.gap.sum()), series.repeats_prices) == (120, 30, False)
+
+
+def test_the_series_knows_the_intervals_for_which_prices_were_published(tmp_path: Path) -> None:
+    folder = eras(tmp_path, [1.0] * 10, [2.0] * 60)
+    repeated, mean = (files.read("aemo", folder, resample=rule) for rule in ("repeat", "mean"))
+    assert repeated.published_interval_h == mean.published_interval_h == (1 / 12, 0.5)
+    assert (repeated.repeats_prices, mean.repeats_prices) == (True, False)
+    same = [replace(series, published_interval_h=None).digest == series.digest for series in (repeated, mean)]
+    assert same == [False, True]
+    cached = [files.read("aemo", folder, resample="repeat", cache=str(tmp_path / "cache")) for _ in range(2)]
+    assert [series.published_interval_h for series in cached] == [(1 / 12, 0.5)] * 2
+
+
+def test_a_mean_is_known_once_its_last_part_is(tmp_path: Path) -> None:
+    rows = [f"{CHANGE + timedelta(minutes=15 * i):%Y-%m-%dT%H:%MZ},{i}" for i in range(24)]
+    file = files.write(tmp_path / "x.csv", "timestamp,price", rows)
+    options = BERLIN | {"resample": "mean", "interval_minutes": 60}
+    assert files.read("table", file, **{"lead_h.price": 12}, **options).lead_h == {"price": 11.25}
+    with pytest.raises(DataError, match=r"market.lead_h.price is 0.5 h, .* at least 0.75 with market.resample=mean"):
+        files.read("table", file, **{"lead_h.price": 0.5}, **options)
 
 
 def test_interval_minutes_is_the_new_length(tmp_path: Path) -> None:

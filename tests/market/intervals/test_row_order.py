@@ -1,4 +1,4 @@
-"""Row order: newest-first files are turned round, and files in disorder are refused."""
+"""Row order: newest-first files are reversed, and files in disorder are refused."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ BERLIN = {"time_zone": "Europe/Berlin", "currency": "EUR"}
 PRICES = [float(price) for price in range(20)]
 
 
-def test_newest_first_files_are_turned_round(tmp_path: Path) -> None:
+def test_newest_first_files_are_reversed(tmp_path: Path) -> None:
     rows = files.aemo_rows(NIGHT, PRICES)
     files.write(tmp_path / "a.csv", files.AEMO_HEADER, rows[:10][::-1])
     files.write(tmp_path / "b.csv", files.AEMO_HEADER, rows[10:][::-1])
     series = files.read("aemo", tmp_path)
     assert series.price.tolist() == PRICES
-    assert series.notes == ("a.csv and 1 more file: newest rows first, which are turned round",)
+    assert series.notes == ("a.csv and 1 more file: the newest rows come first, and were reversed",)
 
 
 def test_a_newest_first_file_keeps_the_passes_of_the_repeated_hour_apart(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from battery_lab.common.errors import DataError
 from tests.market import operator_files as files
+from tests.market import operator_reports as reports
 
 NIGHT = datetime(2024, 1, 1, tzinfo=UTC)
 BERLIN = {"time_zone": "Europe/Berlin", "currency": "EUR"}
@@ -78,3 +79,26 @@ def test_a_newer_version_in_a_repeated_hour_needs_utc(tmp_path: Path) -> None:
     file = files.write(tmp_path / "x.csv", "timestamp,price,version", rows)
     with pytest.raises(DataError, match="row 4: rows of several versions in an hour that Europe/Berlin repeats"):
         files.read("table", file, newest_by="version", **BERLIN)
+
+
+def test_versions_with_two_meanings_are_refused_by_their_own_option(tmp_path: Path) -> None:
+    versions(tmp_path / "a", "1", "2").rename(tmp_path / "a.csv")
+    versions(tmp_path / "b", "2/01/2024 00:00", "10/01/2024 00:00").rename(tmp_path / "b.csv")
+    with pytest.raises(
+        DataError, match="b.csv, row 2: version is '2/01/2024 00:00', in which day.*newest_by must"
+    ) as error:
+        files.read("table", tmp_path / "b.csv", newest_by="version", **BERLIN)
+    assert "timestamp_format" not in str(error.value)
+    with pytest.raises(DataError, match="b.csv, row 2: version is"):
+        files.read("table", tmp_path, newest_by="version", **BERLIN)
+
+
+def test_the_newest_version_counts_in_whichever_file_and_pass_of_the_doubled_hour_it_is(tmp_path: Path) -> None:
+    night = datetime(2024, 10, 26, 23, tzinfo=UTC)  # the hour of 01:00 UTC is the second pass in Berlin
+    old = reports.library_rows(night, [1.0, 2.0, 3.0, 4.0], updated="2024-10-25 11:00:00")
+    new = reports.library_rows(night + timedelta(hours=2), [9.0], updated="2024-10-26 11:00:00")
+    files.write(tmp_path / "a.csv", reports.LIBRARY, new)
+    files.write(tmp_path / "b.csv", reports.LIBRARY, old)
+    series = files.read("entsoe", tmp_path)
+    assert series.price.tolist() == [1, 2, 9, 4]
+    assert series.notes == ("b.csv: left out: superseded rows (1)",)

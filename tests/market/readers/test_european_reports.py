@@ -19,23 +19,56 @@ def website(folder: Path, rows: list[str], name: str = "x.csv") -> Path:
     return files.write(folder / name, reports.WEBSITE, rows)
 
 
-def test_hours_and_quarters_of_one_export_become_quarters(tmp_path: Path) -> None:
+def test_hours_and_quarters_are_joined_as_market_resample_says(tmp_path: Path) -> None:
     hours = reports.website_rows(datetime(2025, 9, 30, 20, tzinfo=UTC), [10.0, 20.0])
     quarters = [
-        row.replace("Without Sequence", "Sequence Sequence 1") for row in reports.website_rows(NIGHT, [30.0, 40.0], 15)
+        row.replace("Without Sequence", "Sequence Sequence 1")
+        for row in reports.website_rows(NIGHT, [30.0, 40.0, 50.0, 60.0], 15)
     ]
-    series = files.read("entsoe", website(tmp_path, hours + quarters))
-    assert list(series.price) == [10] * 4 + [20] * 4 + [30, 40]
+    file = website(tmp_path, hours + quarters)
+    with pytest.raises(DataError, match=r"row 2: the interval at 2025-09-30 22:00:00 has 60 .*market\.resample=repeat"):
+        files.read("entsoe", file)
+    series = files.read("entsoe", file, resample="repeat")
+    assert list(series.price) == [10] * 4 + [20] * 4 + [30, 40, 50, 60]
     assert (series.name, series.currency, series.time_zone) == ("DE-LU", "EUR", "Europe/Brussels")
-    assert series.notes == ("x.csv: 2 rows of 60 minutes are repeated every 15 minutes",)
+    note = "2 intervals of 60 minutes were repeated in their parts of 15 minutes, up to 2025-09-30 23:00:00"
+    assert series.notes == (f"x.csv: {note}",)
+    mean = files.read("entsoe", file, resample="mean")
+    assert (list(mean.price), mean.interval_h) == ([10, 20, 45], 1.0)
 
 
-def test_hours_and_quarters_of_two_exports_need_the_option_that_the_message_names(tmp_path: Path) -> None:
+def test_hours_and_quarters_of_two_exports_are_joined_in_the_same_way(tmp_path: Path) -> None:
     website(tmp_path, reports.website_rows(datetime(2025, 9, 30, 12, tzinfo=UTC), [1.0] * 10), "a.csv")
     website(tmp_path, reports.website_rows(NIGHT, [2.0] * 8, 15), "b.csv")
-    with pytest.raises(DataError, match=r"market\.interval_minutes=15 repeats hours in their quarters"):
-        files.read("entsoe", tmp_path)
-    assert list(files.read("entsoe", tmp_path, interval_minutes=15).price) == [1.0] * 40 + [2.0] * 8
+    with pytest.raises(DataError, match="a.csv, row 2: the interval at .* has 60 minutes, 15 by market.interval_min"):
+        files.read("entsoe", tmp_path, interval_minutes=15)
+    series = files.read("entsoe", tmp_path, resample="repeat")
+    assert list(series.price) == [1.0] * 40 + [2.0] * 8
+
+
+def test_missing_quarters_among_quarters_are_a_gap_and_no_hours(tmp_path: Path) -> None:
+    rows = reports.website_rows(NIGHT, [float(i) for i in range(80)], 15)
+    website(tmp_path, rows[:20] + rows[20:60:4] + rows[60:])
+    for resample in ("repeat", "mean"):
+        with pytest.raises(DataError, match="30 of 80 intervals|missing at 2025-10-01 05:00:00"):
+            files.read("entsoe", tmp_path, resample=resample, interval_minutes=None if resample == "repeat" else 60)
+    series = files.read("entsoe", tmp_path, resample="repeat", gaps="split")
+    assert (int(series.gap.sum()), len(series)) == (30, 80)
+
+
+@pytest.mark.parametrize("option", ["entsoe", "nordpool", "miso", "ieso"])
+def test_rows_without_their_first_cell_are_refused(tmp_path: Path, option: str) -> None:
+    if option == "miso":
+        reports.miso_files(tmp_path, datetime(2024, 3, 10, 5, tzinfo=UTC), [1.0] * 24)
+        lines = (tmp_path / "20240310_da_expost_lmp.csv").read_text().splitlines()
+    elif option == "entsoe":
+        lines = [reports.WEBSITE, *reports.website_rows(NIGHT, [1.0, 2.0, 3.0])]
+    else:
+        lines = (reports.elspot_file if option == "nordpool" else reports.hoep_file)(NIGHT, [1.0, 2.0, 3.0])
+    lines[-2] = lines[-2][lines[-2].index('",') + 1 if option == "entsoe" else lines[-2].index(",") :]
+    file = reports.text(tmp_path / "20240310_da_expost_lmp.csv", [*lines, "", "," * lines[-1].count(",")])
+    with pytest.raises(DataError, match=f"row {len(lines) - 1}: the row has no .*, which all others have"):
+        files.read(option, file)
 
 
 def test_two_auctions_for_one_interval_need_a_choice(tmp_path: Path) -> None:
@@ -103,6 +136,11 @@ def test_the_row_that_was_updated_last_is_used_from_the_file_library(tmp_path: P
     file = files.write(tmp_path / "2025_10_EnergyPrices_12.1.D_r3.csv", reports.LIBRARY, [*rows, intraday])
     series = files.read("entsoe", file)
     assert (list(series.price), series.name) == ([5, 2, 3], "DE-LU")
+    later = files.write(
+        tmp_path / "later.csv", reports.LIBRARY, reports.library_rows(NIGHT, [7.0], updated="2025-10-03 08:00:00")
+    )
+    assert list(files.read("entsoe", tmp_path).price) == [7, 2, 3]
+    later.unlink()
     odd = [row.replace("PT60M", "P1D") for row in rows]
     with pytest.raises(DataError, match="row 2: ResolutionCode is 'P1D'"):
         files.read("entsoe", files.write(file, reports.LIBRARY, odd))
@@ -127,17 +165,38 @@ def test_nordpool_portal_names_its_columns_in_several_ways(tmp_path: Path, zone:
     file = reports.text(tmp_path / "x.csv", reports.portal_file(NIGHT, [1.5, -2.25], 60, zone))
     series = files.read("nordpool", file)
     assert (list(series.price), series.name, series.time_zone) == ([1.5, -2.25], "FI", "Europe/Helsinki")
-    assert len(files.read("nordpool", file, interval_minutes=15)) == 8
+    assert len(files.read("nordpool", file, interval_minutes=15, resample="repeat")) == 8
 
 
-def test_commas_that_may_separate_thousands_are_refused(tmp_path: Path) -> None:
+def test_numbers_that_fit_two_styles_are_refused_until_market_decimal_decides(tmp_path: Path) -> None:
     lines = reports.portal_file(NIGHT, [1.125, 2.25], 60)
     assert list(files.read("nordpool", reports.text(tmp_path / "x.csv", lines)).price) == [1.125, 2.25]
-    with pytest.raises(DataError, match="row 2: '1,125' may have a decimal comma or a separator of thousands"):
-        files.read("nordpool", reports.text(tmp_path / "x.csv", [*lines[:2], lines[2].replace("2,25", "2.25")]))
-    row = reports.website_rows(NIGHT, [1.0])[0].replace("1.0", "1,125")
-    with pytest.raises(DataError, match="the price is '1,125'"):
-        files.read("entsoe", website(tmp_path, [row]))
+    assert list(files.read("nordpool", tmp_path / "x.csv", decimal="comma").price) == [1.125, 2.25]
+    with pytest.raises(DataError, match="row 3: SE3 .* is '2.25', but '1,125' in row 2|row 3: .*'2.25'"):
+        files.read(
+            "nordpool",
+            reports.text(tmp_path / "x.csv", [*lines[:2], lines[2].replace("2,25", "2.25")]),
+            decimal="comma",
+        )
+    for option, both in (
+        ("nordpool", [*lines[:2], lines[2].replace("2,25", "2,250")]),
+        (
+            "entsoe",
+            [reports.WEBSITE, *(row.replace("1.0", "1,125") for row in reports.website_rows(NIGHT, [1.0, 1.0]))],
+        ),
+    ):
+        file = reports.text(tmp_path / "x.csv", both)
+        with pytest.raises(DataError, match="row 2: .* is '1,125', .*set market.decimal=point or market.decimal=comma"):
+            files.read(option, file)
+        assert [files.read(option, file, decimal=sign).price[0] for sign in ("comma", "point")] == [1.125, 1125]
+
+
+def test_a_point_in_a_file_with_semicolons_may_separate_thousands(tmp_path: Path) -> None:
+    lines = [line.replace(",", ".") for line in reports.portal_file(NIGHT, [1.125, 2.125], 60)]
+    file = reports.text(tmp_path / "x.csv", lines)
+    with pytest.raises(DataError, match="row 2: .* is '1.125', .*set market.decimal=point or market.decimal=comma"):
+        files.read("nordpool", file)
+    assert list(files.read("nordpool", file, decimal="point").price) == [1.125, 2.125]
 
 
 def test_nordpool_hours_must_be_hours(tmp_path: Path) -> None:
@@ -175,6 +234,16 @@ def test_elexon_periods_beyond_the_day_are_refused(tmp_path: Path, day: str, per
     with pytest.raises(DataError, match=f"row {period + 1}: .*{period}"):
         files.read("elexon", elexon(tmp_path, rows))
     assert len(files.read("elexon", elexon(tmp_path, rows[:-1]))) == period - 1
+
+
+def test_elexon_dates_with_a_time_are_refused(tmp_path: Path) -> None:
+    rows = reports.system_price_rows(NIGHT, [1.0, 2.0])
+    timed = [f"2025-09-30T23:00:00Z,{row.partition(',')[2]}" for row in rows]
+    with pytest.raises(DataError, match="row 2: SettlementDate is '2025-09-30T23:00:00Z', with a time of day"):
+        files.read("elexon", elexon(tmp_path, timed))
+    midnight = [f"{row[:10]}T00:00:00Z,{row.partition(',')[2]}" for row in rows]
+    starts = [files.read("elexon", elexon(tmp_path, lines)).start[0] for lines in (midnight, rows)]
+    assert starts[0] == starts[1] == np.datetime64("2025-09-30T22:00")
 
 
 def test_elexon_dual_prices_are_refused(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_prices_that_are_not_settled(tmp_path: Path) -> None:
 def test_file_with_price_components_only(tmp_path: Path) -> None:
     rows = files.caiso_rows(NIGHT, PRICES, parts=("MCC", "MCL"))
     file = files.write(tmp_path / "x.csv", files.CAISO_HEADER.format(price="MW"), rows)
-    check_error("caiso", file, "market.path=.*x.csv: no rows with LMP_TYPE LMP. Use files that have such rows")
+    check_error("caiso", file, "market.path=.*x.csv: no rows of prices with LMP_TYPE LMP. Use files that have them")
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_flag_outside_the_repeated_hour(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        (",N", ",", "DSTFlag is ''"),
+        (",N", ",", "DSTFlag or RepeatedHourFlag is ''"),
         (",1,HB", ",5,HB", "DeliveryInterval is '5', not a whole number from 1 to 4"),
         ("2024,1,", "2024,25,", "the hour is '25', not a whole number from 1 to 24"),
     ],

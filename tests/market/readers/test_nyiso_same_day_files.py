@@ -130,7 +130,9 @@ def test_forecasts_are_dropped_in_every_zone_and_in_a_folder(tmp_path: Path) -> 
 
 def test_a_file_of_forecasts_alone_has_no_prices(tmp_path: Path) -> None:
     file = files.write(tmp_path / "x.csv", f"\n{files.NYISO_HEADER}", forecasts(MIDNIGHT, 3))
-    with pytest.raises(DataError, match="no rows .*rows 3 to 5.*are 15-minute forecasts"):
+    with pytest.raises(
+        DataError, match="no rows of prices .*x.csv holds forecasts \\(RTC\\) alone, and no settled price"
+    ):
         files.read("nyiso", file, gaps="fill")
 
 
@@ -174,4 +176,4 @@ def test_rows_between_intervals_that_are_dropped_are_counted(tmp_path: Path) -> 
     assert between != rows[3]
     file = files.write(tmp_path / "x.csv", files.NYISO_HEADER, [*rows[:3], between, *rows[3:]])
     series = files.read("nyiso", file, off_grid="drop")
-    assert series.notes == ("x.csv: 1 row(s) between two intervals were left out (market.off_grid)",)
+    assert series.notes == ("x.csv: 1 row between two intervals left out (market.off_grid)",)

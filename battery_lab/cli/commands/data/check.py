@@ -9,7 +9,8 @@ and its values. It prints what it found, the quality of the prices, whether they
 test, and the command that trains on them. Overrides of the market, the environment and others are taken as they are.
 
 The report is written to outputs/data_checks/<name>/report.json, with a picture of the prices in prices.png. With
---json, only the report is printed. The exit status is 1 if no trial can be trained on the files as they are.
+--json, only the report is printed, also if nothing reads the files. The exit status is 1 if no trial can be trained on
+the files as they are; then `readable` in the report says whether they can be read, and `problem` what is wrong.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 from battery_lab.cli.subcommand_arguments import folder
 from battery_lab.common.atomic_write import atomic_write
-from battery_lab.common.errors import ConfigError
+from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.config.build import build_part
 from battery_lab.config.compose import compose
 from battery_lab.config.data_options import data_group, data_options
@@ -44,22 +45,29 @@ def main(arguments: list[str]) -> dict[str, Any]:
         SystemExit: no trial can be trained on the files as they are.
     """
     path, typed = _path_and_overrides([argument for argument in arguments if argument != JSON])
-    environment = [one for one in typed if group_of(one) == "env"]
+    environment = [item for item in typed if group_of(item) == "env"]
     config = compose(environment)
     group, key = data_group(config)
-    own = [one for one in typed if _is_of(one, group)]
-    others = [one for one in typed if one not in own]
+    own = [item for item in typed if _is_of(item, group)]
+    others = [item for item in typed if item not in own]
     config = config if others == environment else compose(others)
     env = build_part(config, "env")
     if not isinstance(env, DataCheckingEnvironment):
         raise ConfigError(f"the environment {type(env).__name__} cannot check data files: choose another with env=...")
     chosen, given = _own_values(own, group, key)
-    check = env.check_data(path, data_options(config, group), chosen, given)
+    as_json = JSON in arguments
+    try:
+        check = env.check_data(path, data_options(config, group), chosen, given)
+    except DataError as error:
+        if not as_json:
+            raise
+        print(json.dumps({"path": path, "readable": False, "problem": str(error)}, indent=1))
+        sys.exit(1)
     place = folder(str(config.outputs)) / FOLDER / check.name
     report = _report(check, own, others, place)
     place.mkdir(parents=True, exist_ok=True)
     atomic_write(place / REPORT, json.dumps(report, indent=1))
-    _print(check, report, place, as_json=JSON in arguments)
+    _print(check, report, place, as_json=as_json)
     if check.problem:
         sys.exit(1)
     return report
@@ -67,13 +75,13 @@ def main(arguments: list[str]) -> dict[str, Any]:
 
 def _path_and_overrides(arguments: Sequence[str]) -> tuple[str, list[str]]:
     """Return the path, which may look like an override if such a file exists, and the overrides."""
-    paths = [one for one in arguments if not OVERRIDE.match(one) and one[:1] not in "+~"]
-    paths = paths or [one for one in arguments if Path(one).expanduser().exists()]
+    paths = [item for item in arguments if not OVERRIDE.match(item) and item[:1] not in "+~"]
+    paths = paths or [item for item in arguments if Path(item).expanduser().exists()]
     if len(paths) != 1:
         given = f"got {' '.join(paths)}; quote a glob" if paths else "for instance battery-lab data check prices/"
         raise ConfigError(f"data check needs one path, of a file, a folder or a glob, besides key=value: {given}")
-    rest = [one for one in arguments if one != paths[0]]
-    flags = [one for one in rest if one.startswith("-")]
+    rest = [item for item in arguments if item != paths[0]]
+    flags = [item for item in rest if item.startswith("-")]
     if flags:
         raise ConfigError(f"{flags[0]} is not an argument of battery-lab data check, which has {JSON}")
     return paths[0], rest
@@ -107,7 +115,7 @@ def _own_values(own: Sequence[str], group: str, key: str) -> tuple[str | None, d
 
 def _report(check: DataCheck, own: Sequence[str], others: Sequence[str], place: Path) -> dict[str, Any]:
     """Return the facts with the command. What was typed stays as it was typed, unless it does not fit the data."""
-    typed = {one.partition("=")[0].lstrip("+") for one in own}
+    typed = {item.partition("=")[0].lstrip("+") for item in own}
     found = [
         override(key, value)
         for key, value in check.overrides.items()
@@ -115,7 +123,7 @@ def _report(check: DataCheck, own: Sequence[str], others: Sequence[str], place: 
     ]
     picture = place / PICTURE
     place.mkdir(parents=True, exist_ok=True)
-    overrides = [*found, *own, *(one for one in others if one.partition("=")[0].lstrip("+") not in check.overrides)]
+    overrides = [*found, *own, *(item for item in others if item.partition("=")[0].lstrip("+") not in check.overrides)]
     return {
         **_plain(check.facts()),
         "overrides": overrides,
@@ -134,7 +142,7 @@ def _print(check: DataCheck, report: Mapping[str, Any], place: Path, as_json: bo
         print(json.dumps(report, indent=1))
         return
     print(check.text())
-    head = "To train on these prices" if not check.problem else "What would train on them without this problem"
+    head = "To train on these prices" if not check.problem else "What reads these files, once the problem is solved"
     print(f"\n{head}\n  {report['command']}")
     written = place / REPORT if report["picture"] is None else f"{place / REPORT}, with the picture {report['picture']}"
     print(f"\nwritten to {written}")
