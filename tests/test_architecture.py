@@ -65,6 +65,7 @@ MARKET_FOLDERS = {
     "synthetic_prices": {""},
     "readers": {"", "file_formats", "cells", "intervals"},
     "data_check": {"", "file_formats", "cells", "intervals", "readers"},
+    "download": {"file_formats", "readers"},
 }
 # Library -> the rooms that may import it.
 ONLY = {

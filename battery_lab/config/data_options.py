@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -32,12 +32,12 @@ def data_options(config: DictConfig, group: str) -> Mapping[str, tuple[type, Map
 
     References such as ``${outputs}`` are resolved in the configuration. Values that the user must give are absent.
     """
+    top = {key: config[key] for key in config if key != group and not OmegaConf.is_missing(config, str(key))}
+    paths = sorted((conf_dir() / group).glob("*.yaml"))
+    # All at once, as a copy of the configuration takes longer than its options.
+    node = OmegaConf.create({**top, group: {path.stem: OmegaConf.load(path) for path in paths}})[group]
     options = {}
-    for path in sorted((conf_dir() / group).glob("*.yaml")):
-        top = {key: config[key] for key in config if key != group and not OmegaConf.is_missing(config, str(key))}
-        node = OmegaConf.create({**top, group: OmegaConf.load(path)})[group]
-        values: Any = OmegaConf.to_container(node, resolve=True)
+    for name, values in cast(dict[str, Any], OmegaConf.to_container(node, resolve=True)).items():
         target = import_target(group, str(values.pop(TARGET)))
-        given = {name: value for name, value in values.items() if value != "???"}
-        options[path.stem] = (target, given)
+        options[name] = (target, {key: value for key, value in values.items() if value != "???"})
     return options

@@ -25,7 +25,9 @@ from battery_lab.rewards.weighted_terms import Shaping
 
 if TYPE_CHECKING:
     from battery_lab.envs.battery.price_data_check import PriceDataCheck
+    from battery_lab.envs.battery.price_fetch import PriceFetch
     from battery_lab.envs.data_check_interface import Option
+    from battery_lab.envs.data_fetch_interface import Progress
 
 BIDS = "bids"
 
@@ -62,6 +64,7 @@ class BatteryMarket:
         "env.baselines",
     )
     data_paths: ClassVar[tuple[str, ...]] = ("market.path",)
+    fetch_arguments: ClassVar[tuple[str, ...]] = ("market", "product", "location", "period", "folder")
 
     battery: SkipValidation[Battery]
     market: SkipValidation[Market]
@@ -148,3 +151,9 @@ class BatteryMarket:
         from battery_lab.envs.battery.price_data_check import check_prices
 
         return check_prices(self, path, options, chosen, given)
+
+    def fetch_data(self, chosen: Mapping[str, str], options: Mapping[str, Option], progress: Progress) -> PriceFetch:
+        """Download an operator's prices or forecasts; see ``DataFetchingEnvironment``."""
+        from battery_lab.envs.battery.price_fetch import fetch_prices
+
+        return fetch_prices(chosen, options, progress)

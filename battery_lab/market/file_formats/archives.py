@@ -85,6 +85,21 @@ def archive_contents(archive: Path, limits: Limits = LIMITS) -> dict[Path, tuple
     return {member: (info.file_size, info.CRC) for member, info in _walk(archive, limits, depth=1)}
 
 
+def check_archive(content: bytes, name: str, limits: Limits = LIMITS) -> None:
+    """Check the content of a .zip archive before another library unpacks it.
+
+    Raises:
+        DataError: the archive cannot be read, or unpacks to more than ``limits`` allow.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            infos = _checked(archive, Path(name), limits).names.values()
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise DataError(f"{name} is no complete .zip archive: {error}. Download it again") from error
+    if sum(info.file_size for info in infos) > limits.unpacked_mib * MIB:
+        raise _bomb(Path(name))
+
+
 def open_file(file: Path, limits: Limits = LIMITS) -> BinaryIO:
     """Open a file on disk or in an archive for reading; a name that ends in ``.gz`` is unpacked.
 
