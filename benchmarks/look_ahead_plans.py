@@ -28,7 +28,7 @@ def ladder_revenue(
 ) -> Array:
     """Return the (3,) revenue of a battery that plans again in every row, by way of dispatch (``COLUMNS``).
 
-    Rows for which nothing is forecast end a plan. If that is the dispatched row itself, its price is used.
+    Rows for which nothing is forecast end a plan. If that is the dispatched row itself, the battery holds.
 
     Args:
         series: prices, and vintages of the price, of which the finest step counts first.
@@ -78,10 +78,12 @@ def _revenue(
             _plan(value, work, ahead[:known], last, grids)
         after = value[t % apart]
         for way in range(3):
-            if way == BIDS:
+            if known == 0:
+                request = 0.0
+            elif way == BIDS:
                 request = cleared_mwh(after, energy[way], price[t], grid)
             else:
-                now = price[t] if way == KNOWN or perfect or known == 0 else ahead[0]
+                now = price[t] if way == KNOWN or perfect else ahead[0]
                 request = greedy_action(after, energy[way], now, grid)
             power, energy[way] = deliver_mwh(energy[way], request, grid.limits)
             revenue[way] += power * price[t]

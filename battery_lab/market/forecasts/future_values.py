@@ -31,7 +31,7 @@ def publication(series: MarketSeries, column: str) -> str:
 
 
 def known_lag(series: MarketSeries, price_lag: int) -> int:
-    """Return 0 if the price is known ahead, whatever ``price_lag`` says, and else ``price_lag``."""
+    """Return 0 if the price is known ahead, whatever ``price_lag`` says, and else ``price_lag``; not for bids."""
     return 0 if is_known_ahead(series, PRICE) else price_lag
 
 

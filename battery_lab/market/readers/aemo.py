@@ -16,8 +16,9 @@ from battery_lab.market.cells.timestamps import parse_stamps
 from battery_lab.market.file_formats.price_files import named_columns, read_file
 from battery_lab.market.file_formats.rows_with_source import row_error
 from battery_lab.market.intervals.price_plausibility import Range
-from battery_lab.market.readers.file_market_base import FileMarket
+from battery_lab.market.readers.aemo_vintages import FORMATS
 from battery_lab.market.readers.market_option_types import Name
+from battery_lab.market.readers.vintage_market_base import VintageMarket
 
 NEM_TIME = "Etc/GMT-10"
 LOCAL_TIME = {
@@ -27,7 +28,6 @@ LOCAL_TIME = {
     "TAS1": "Australia/Hobart",
     "VIC1": "Australia/Melbourne",
 }
-FORMATS = ("%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y-%m-%d %H:%M")
 COLUMNS = {
     "region": ("REGION",),
     "text": ("SETTLEMENTDATE",),
@@ -71,7 +71,7 @@ def floor_and_cap(stamps: NDArray[np.datetime64]) -> Range:
 
 
 @options("market")
-class AemoMarket(FileMarket):
+class AemoMarket(VintageMarket):
     """PRICE_AND_DEMAND files: one month and region each, stamped by the END of the interval in UTC+10 all year.
 
     All rows must have PERIODTYPE TRADE. Any other type is an error: these files have no such rows, so the file is of
@@ -84,6 +84,7 @@ class AemoMarket(FileMarket):
 
     region: Name | None
 
+    further_columns: ClassVar[tuple[str, ...]] = ("demand_mw",)
     small_files_together: ClassVar[bool] = True
     selectors: ClassVar[tuple[str, ...]] = ("region",)
     recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)

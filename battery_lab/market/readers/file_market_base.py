@@ -181,7 +181,7 @@ class FileMarket(ABC):
             series = self._series(location, rows, (interval_s, shift_s), grid, [*notes, *reading.notes()])
         # The options of reading are for price files, and not for those of forecasts.
         published = self.publications(files, selected, interval_s)
-        return replace(series, published=published, forecasts=self.vintages(selected))
+        return self.checked(replace(series, published=published, forecasts=self.vintages(selected)))
 
     def _read_rows(self, files: Sequence[Path], reading: Reading) -> tuple[Rows, dict[str, str], list[str]]:
         """Return the selected rows of all files, what is selected by selector, and notes."""
@@ -275,6 +275,10 @@ class FileMarket(ABC):
     def vintages(self, selected: Mapping[str, str]) -> dict[str, ForecastVintages]:
         """Return the forecasts by name, which each of them has; ``selected`` is as in ``publications``."""
         return {}
+
+    def checked(self, series: MarketSeries) -> MarketSeries:
+        """Return the whole series, which a market with forecasts checks first."""
+        return series
 
 
 def _file_starts(rows: Rows) -> np.ndarray:

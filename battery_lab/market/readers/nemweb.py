@@ -25,13 +25,11 @@ from battery_lab.market.file_formats.row_selection import join_names
 from battery_lab.market.file_formats.rows_with_source import row_error
 from battery_lab.market.intervals.price_plausibility import Range
 from battery_lab.market.readers.aemo import LOCAL_TIME, NEM_TIME, floor_and_cap
-from battery_lab.market.readers.file_market_base import FileMarket
+from battery_lab.market.readers.aemo_vintages import EXAMPLE, FEATHER, FORMATS
 from battery_lab.market.readers.market_option_types import Name
+from battery_lab.market.readers.vintage_market_base import VintageMarket
 
-FEATHER = ".feather"
 BINARY = (*PARQUET_SUFFIXES, FEATHER)
-FORMATS = ("%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y-%m-%d %H:%M")
-EXAMPLE = "2022/01/01 00:05:00"
 # Table and sub-table -> the prices in it. The tables of the daily files have no sub-table.
 PRICE_TABLES = {
     ("DISPATCH", "PRICE"): "dispatch",
@@ -62,7 +60,7 @@ class Cells(NamedTuple):
 
 
 @options("market")
-class NemwebMarket(FileMarket):
+class NemwebMarket(VintageMarket):
     """Price tables in AEMO's reports, stamped by the END of the interval in UTC+10 all year.
 
     A report may hold many tables. Those of settled prices are DISPATCH.PRICE and DREGION (5 minutes), and TRADING.PRICE
@@ -86,7 +84,7 @@ class NemwebMarket(FileMarket):
         {"stamp": ("SETTLEMENTDATE",), "region": ("REGIONID",), "price": ("RRP",)},
     )
     usual_selection: ClassVar[tuple[str, ...]] = ("dispatch",)
-    suffixes: ClassVar[tuple[str, ...]] = (*FileMarket.suffixes, *BINARY)
+    suffixes: ClassVar[tuple[str, ...]] = (*VintageMarket.suffixes, *BINARY)
     interval_hint: ClassVar[str] = "Trading prices have 30 minutes until 2021-10-01; dispatch prices have 5 throughout"
     sort_rows: ClassVar[bool] = True
 
