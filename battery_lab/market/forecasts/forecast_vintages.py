@@ -189,6 +189,12 @@ class ForecastVintages:
         return index_runs([[self._runs]], [[seen_from_s(self)]], [self.step_s])
 
     @cached_property
+    def usual_wait_h(self) -> float:
+        """Hours from one publication to the next, of which 95 % are at most as long; infinite if there is only one."""
+        waits = np.diff(np.unique(self._runs.published)) / np.timedelta64(HOUR_S, "s")
+        return float(np.quantile(waits, 0.95)) if len(waits) else np.inf
+
+    @cached_property
     def digest(self) -> str:
         """Hash of the content."""
         latency = (self.latency_h,) if self.latency_h else ()

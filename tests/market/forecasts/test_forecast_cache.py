@@ -73,7 +73,14 @@ def other_type(file: Path) -> None:
     np.save(file, values.astype(np.float64))
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, cut_short, other_type])
+def other_value(file: Path) -> None:
+    values = np.load(file)
+    file.unlink()
+    values[len(values) // 2] += 1
+    np.save(file, values)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, cut_short, other_type, other_value])
 def test_a_damaged_or_missing_file_of_a_forecast_is_replaced(
     make: Callable[[], MarketSeries], tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
