@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numba as nb
 import numpy as np
@@ -17,9 +17,10 @@ from battery_lab.envs.battery.cycle_caps import Allowance, new_meters
 from battery_lab.envs.battery.delivery import deliver_within
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
-from battery_lab.market.forecasts.forecast_vintages import HOUR_S, ForecastVintages
+from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
 from battery_lab.market.forecasts.future_values import PRICE, is_known_ahead, known_ends
-from battery_lab.market.forecasts.newest_vintages import NewestVintages, price_products
+from battery_lab.market.forecasts.newest_vintages import NewestVintages, Ranks, compiled_runs, ranked_products
+from battery_lab.market.forecasts.vintage_runs import HOUR_S
 from battery_lab.planning.bellman_backup import bellman_backup, greedy_action
 from battery_lab.planning.energy_grid import EnergyGrid, coarse_grid
 from battery_lab.planning.marginal_bids import cleared_mwh
@@ -50,14 +51,18 @@ class RecedingHorizon:
             each known price is compared with the values of stored energy from the last plan.
         days: number of past days in the mean price of a time of day.
         forecasts: names of the vintages of the price to plan on; None: all.
-        latency_h: hours from the publication of a vintage until a plan can use it.
+        latency_h: hours from the publication of a vintage until a plan can use it; None: ``env.forecast_latency_h``,
+            as all others.
+        unknown_price: what stands for the price of the interval where only a vintage of it is known: ``forecast``, or
+            ``corrected``, the last known price with the change of the forecast since.
     """
 
     horizon_h: Annotated[float, Field(gt=0), Highest(8784), Unit("hours")]
     replan_minutes: Annotated[float, Field(gt=0), Highest(527_040), Unit("minutes")]
     days: Annotated[Int, Field(ge=1), Highest(366), Unit("days")]
     forecasts: Sequence[str] | None
-    latency_h: Annotated[float, Field(ge=0), Highest(8784), Unit("hours")]
+    latency_h: Annotated[float, Field(ge=0), Highest(8784), Unit("hours")] | None
+    unknown_price: Literal["corrected", "forecast"]
 
     def __post_init__(self) -> None:
         where = "env.baselines.receding_horizon"
@@ -72,9 +77,9 @@ class RecedingHorizon:
         """
         series = problem.series
         field = "env.baselines.receding_horizon.forecasts"
-        products = price_products(series, self.forecasts, field)
-        if products or is_known_ahead(series, PRICE) or FORECAST in series.published:
-            return self._requests_on_vintages(problem, products)
+        ranks = ranked_products(series, PRICE, self.forecasts, field)
+        if ranks or is_known_ahead(series, PRICE) or FORECAST in series.published:
+            return self._requests_on_vintages(problem, ranks)
         step = series.interval_h
         # A column without lead time is a measurement, which is known only afterwards.
         ahead = FORECAST in series.columns and FORECAST in series.lead_h
@@ -96,19 +101,21 @@ class RecedingHorizon:
         )
         return np.asarray(request / step)
 
-    def _requests_on_vintages(self, problem: DispatchProblem, products: Sequence[ForecastVintages]) -> Array:
+    def _requests_on_vintages(self, problem: DispatchProblem, ranks: Ranks) -> Array:
         series, step = problem.series, problem.series.interval_h
         price, grid = np.array(series.price), coarse_grid(problem.planning_battery, step)
         has_column = FORECAST in series.columns and is_known_ahead(series, FORECAST)
         begin = max(problem.first - series.intervals_per_day, 0)
-        seen = [known.between(series.start[begin], series.start[problem.end - 1]) for known in products]
+        span = series.start[begin], series.start[problem.end - 1]
+        seen = [[self._seen(known).between(*span) for known in rank] for rank in ranks]
         known = Known(
             price=np.where(series.gap, np.nan, price),
             price_end=known_ends(series, PRICE, problem.price_lag),
             column=np.array(series.columns[FORECAST]) if has_column else price,
             column_end=known_ends(series, FORECAST, 0) if has_column else np.arange(len(series)),
-            runs=NewestVintages(seen, series.start, self.latency_h).runs,
+            runs=compiled_runs(NewestVintages(seen, series.start)),
             step_s=round(step * HOUR_S),
+            corrects=self.unknown_price == "corrected",
         )
         horizon = self._rows(self.horizon_h, step)
         longest = horizon + self._rows(LONGER_H, step) - 1
@@ -124,6 +131,9 @@ class RecedingHorizon:
             (problem.allowance, new_meters(1)[0]),
         )
         return np.asarray(request / step)
+
+    def _seen(self, known: ForecastVintages) -> ForecastVintages:
+        return known if self.latency_h is None else known.delayed(self.latency_h)
 
     @staticmethod
     def _rows(hours: float, interval_h: float) -> int:

@@ -12,7 +12,7 @@ from battery_lab.baselines.expected_prices import expect_prices, newest_known
 from battery_lab.envs.battery.cycle_caps import Allowance
 from battery_lab.envs.battery.delivery import deliver_within
 from battery_lab.envs.battery.physics import Array
-from battery_lab.market.forecasts.newest_vintages import NewestRuns, forecast, forecast_ahead
+from battery_lab.market.forecasts.newest_runs import NewestRuns, forecast, forecast_ahead
 from battery_lab.planning.bellman_backup import greedy_action
 from battery_lab.planning.energy_grid import EnergyGrid
 from battery_lab.planning.marginal_bids import cleared_mwh
@@ -31,6 +31,7 @@ class Known(NamedTuple):
         column_end: (T,) the row after the last one whose forecast is known; the row itself if there is none.
         runs: the newest runs of forecasts.
         step_s: length of a row, seconds.
+        corrects: whether an unknown price is the last known one with the change of its forecast, and not the forecast.
     """
 
     price: Array
@@ -39,6 +40,7 @@ class Known(NamedTuple):
     column_end: NDArray[np.int64]
     runs: NewestRuns
     step_s: int
+    corrects: bool
 
 
 class Rhythm(NamedTuple):
@@ -152,6 +154,8 @@ def _price_now(t: int, known: Known) -> float:
     price = known.price[newest]
     now: float = forecast(known.runs, ANY, t, 0, known.step_s, NEWEST)
     if not np.isnan(now):
+        if not known.corrects:
+            return now
         # What was forecast for the newest known price at its own time shows the error of the forecast.
         before: float = forecast(known.runs, ANY, newest, 0, known.step_s, NEWEST)
         return now if np.isnan(before) else price + now - before

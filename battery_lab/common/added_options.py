@@ -8,11 +8,16 @@ READING_OPTIONS: dict[str, object] = {"decimal": None, "where": {}, "newest_by":
 # Class -> options that it did not have yet, with the values that match its behavior then.
 ADDED_OPTIONS: dict[str, dict[str, object]] = {
     "battery_lab.algos.ppo.PPO": {"min_batches": 0},
-    "battery_lab.baselines.receding_horizon.RecedingHorizon": {"forecasts": None, "latency_h": 0.0},
+    "battery_lab.baselines.receding_horizon.RecedingHorizon": {
+        "forecasts": None,
+        "latency_h": None,
+        "unknown_price": "corrected",
+    },
     "battery_lab.envs.battery.environment.BatteryMarket": {
         "bid_levels": 9,
         "skip_last_days": 0,
         "max_filled_h": None,
+        "forecast_latency_h": 0.0,
     },
     "battery_lab.envs.battery.physics.Battery": {
         "wear_per_mwh_charged": 0.0,
@@ -21,13 +26,15 @@ ADDED_OPTIONS: dict[str, dict[str, object]] = {
     },
     "battery_lab.experiment.trainer.TrainOptions": {"keep_policy": "best"},
     "battery_lab.market.readers.aemo.AemoMarket": {"price_floor": -1000.0, "price_cap": 20300.0, "price_range": None}
-    | READING_OPTIONS,
+    | READING_OPTIONS
+    | {"forecasts": {}},
     "battery_lab.market.readers.caiso.CaisoMarket": {"price_floor": -150.0, "price_cap": 1000.0}
     | DAY_AHEAD
     | READING_OPTIONS,
     "battery_lab.market.readers.ercot.ErcotMarket": {"price_floor": -250.0, "price_cap": 2000.0}
     | DAY_AHEAD
     | READING_OPTIONS,
+    "battery_lab.market.readers.nemweb.NemwebMarket": {"forecasts": {}},
     "battery_lab.market.readers.nyiso.NyisoMarket": {"price_floor": -1000.0, "price_cap": 1000.0}
     | DAY_AHEAD
     | READING_OPTIONS,

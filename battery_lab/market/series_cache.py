@@ -6,12 +6,14 @@ import functools
 import inspect
 import json
 import logging
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from battery_lab.common.atomic_write import atomic_path
 from battery_lab.common.cache_keys_and_cleanup import cache_folder, key_of, mark_used, source_digest, trim_cache
@@ -21,6 +23,7 @@ from battery_lab.market.forecasts.vintage_runs import Runs
 from battery_lab.market.market_series import MarketSeries
 
 logger = logging.getLogger(__name__)
+CHECKED_VALUES = 1 << 20
 CODE = source_digest(Path(__file__).parent.rglob("*.py"))
 
 
@@ -114,7 +117,16 @@ def _write_forecast(file: Path, i: int, vintages: ForecastVintages) -> dict[str,
     with atomic_path(_values_file(file, i)) as part:
         np.save(part, values[offset[0] : offset[-1]])
     times = {"published": published.astype(np.int64), "first": first.astype(np.int64), "offset": offset - offset[0]}
+    times["checksum"] = np.array(_checksum(values[offset[0] : offset[-1]]), np.int64)
     return {f"forecast_{i}_{name}": array for name, array in times.items()}
+
+
+def _checksum(values: NDArray[np.float32]) -> int:
+    """Return a checksum of values, read in parts: a damaged file of this length would be used otherwise."""
+    total = 0
+    for first in range(0, len(values), CHECKED_VALUES):
+        total = zlib.crc32(np.ascontiguousarray(values[first : first + CHECKED_VALUES]).data, total)
+    return total
 
 
 def _read_forecasts(file: Path, stored: Any, metadata: list[tuple[str, str, float]]) -> dict[str, ForecastVintages]:
@@ -122,7 +134,8 @@ def _read_forecasts(file: Path, stored: Any, metadata: list[tuple[str, str, floa
     for i, (name, quantity, step_h) in enumerate(metadata):
         published, first, offset = (stored[f"forecast_{i}_{part}"] for part in ("published", "first", "offset"))
         values = np.load(_values_file(file, i), mmap_mode="r", allow_pickle=False)
-        if values.dtype != np.float32 or len(values) != offset[-1]:
+        is_same = values.dtype == np.float32 and len(values) == offset[-1]
+        if not is_same or _checksum(values) != int(stored[f"forecast_{i}_checksum"]):
             raise ValueError(f"{_values_file(file, i).name} holds another forecast")
         runs = Runs(published.astype("datetime64[s]"), first.astype("datetime64[s]"), offset, values)
         forecasts[name] = ForecastVintages.of_runs(name=name, quantity=quantity, step_h=step_h, runs=runs)

@@ -22,8 +22,8 @@ class ForecastHours:
     Attributes:
         column: a market column that is published ahead.
         hours_ahead: the coming hours; 1 is the hour that begins at the start of the interval.
-        optional: whether to leave the feature out if the market publishes vintages or the price itself instead; if
-            the column is ``price``, whenever it is not published ahead.
+        optional: whether to leave the feature out if the market publishes vintages of the price or the price itself
+            instead; if the column is ``price``, whenever it is not published ahead.
     """
 
     column: str
@@ -40,7 +40,7 @@ class ForecastHours:
         Raises:
             ConfigError: the market does not have the column, or publishes it less far ahead.
         """
-        instead = self.column == PRICE or history.is_published(PRICE) or history.forecasts
+        instead = self.column == PRICE or history.is_published(PRICE) or PRICE in history.forecasts.values()
         if self.optional and not history.is_published(self.column) and instead:
             return None
         if self.column not in history.columns:

@@ -102,7 +102,14 @@ def test_rare_planning_costs_little_if_the_forecast_does_not_change() -> None:
     [("horizon_h", 0), ("horizon_h", float("nan")), ("replan_minutes", 0), ("replan_minutes", 1500), ("days", 0)],
 )
 def test_invalid_number_names_the_field(field: str, value: float) -> None:
-    options = {"horizon_h": 24, "replan_minutes": 30, "days": 7, "forecasts": None, "latency_h": 0.0} | {field: value}
+    options = {
+        "horizon_h": 24,
+        "replan_minutes": 30,
+        "days": 7,
+        "forecasts": None,
+        "latency_h": 0.0,
+        "unknown_price": "corrected",
+    } | {field: value}
     with pytest.raises(ConfigError, match=rf"env\.baselines\.receding_horizon\.{field} must .*got {value}"):
         RecedingHorizon(**options)
 

@@ -85,6 +85,20 @@ def test_a_latency_makes_plans_older_and_worse() -> None:
     assert late < 0.95 * now
 
 
+def test_an_unknown_price_may_be_the_forecast_or_the_last_price_with_its_change() -> None:
+    # All forecasts are 100 too high: the last price corrects that, and the forecast itself sells too rarely.
+    problem = problem_with(vintages("day", PRICE, every=1), lag=1)
+    high = {"day": vintages("day", PRICE + 100.0, every=1)}
+    problem_high = replace(problem, series=replace(problem.series, forecasts=high))
+    requests = {
+        choice: make_baseline("receding_horizon", unknown_price=choice).requests(problem_high)
+        for choice in ("corrected", "forecast")
+    }
+    assert (requests["corrected"] != requests["forecast"]).any()
+    right = make_baseline("receding_horizon", unknown_price="forecast").requests(problem)
+    np.testing.assert_array_equal(right, make_baseline("receding_horizon").requests(problem))
+
+
 def test_a_newer_vintage_makes_a_plan_at_once() -> None:
     problem = problem_with(vintages("day", error=30.0, every=2))
     often, rarely = (
@@ -172,4 +186,6 @@ def test_unknown_forecasts_are_an_error() -> None:
 
 def test_a_negative_latency_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"receding_horizon\.latency_h must be 0 or more hours"):
-        RecedingHorizon(horizon_h=24.0, replan_minutes=60, days=7, forecasts=None, latency_h=-1.0)
+        RecedingHorizon(
+            horizon_h=24.0, replan_minutes=60, days=7, forecasts=None, latency_h=-1.0, unknown_price="corrected"
+        )

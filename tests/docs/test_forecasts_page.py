@@ -17,7 +17,7 @@ from battery_lab.config.conf_folder import conf_dir
 from battery_lab.market.market_series import MarketSeries
 
 PAGE = (Path(__file__).parents[2] / "docs" / "forecasts.md").read_text()
-COMMANDS = re.findall(r"```sh\nbattery-lab (.*?)\n```", PAGE, re.DOTALL)
+COMMANDS = re.findall(r"```sh\nbattery-lab (market=.*?)\n```", PAGE, re.DOTALL)
 
 
 def test_the_example_runs() -> None:

@@ -44,6 +44,7 @@ def make_option(cache: Any, series: MarketSeries | None = None, **changes: Any) 
         "test_days": 4,
         "skip_last_days": 0,
         "max_filled_h": 3.0,
+        "forecast_latency_h": 0.0,
         "actions": "auto",
         "action_levels": 3,
         "bid_levels": 5,

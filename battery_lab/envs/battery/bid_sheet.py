@@ -14,7 +14,7 @@ from battery_lab.envs.battery.action_set import Actions
 from battery_lab.envs.battery.aemo_price_bands import band_table, check_clearing_at_any_price, check_range, span
 from battery_lab.envs.battery.bid_actions import BidActions
 from battery_lab.envs.battery.cycles_used import CyclesUsed
-from battery_lab.envs.battery.interval_lookup import local_time, refuse_unknown, row_at
+from battery_lab.envs.battery.interval_lookup import local_time, refuse_stale, refuse_unknown, row_at
 from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.bidding_interface import BidRequest, BidSheet
 from battery_lab.envs.interfaces import Actor
@@ -103,6 +103,7 @@ class BidDesk:
         observation = observer(np.full(len(energy_mwh), row), energy_mwh, left)
         named = dict(zip(observer.layout.names, observation[0].tolist(), strict=True))
         refuse_unknown(named, self.series, local_time(self.series, row))
+        refuse_stale(observer.layout.names, self.series, row)
         answers = actor(observation)
         if price_number is None and isinstance(self.actions, BidActions):
             prices = self.actions.prices(answers)

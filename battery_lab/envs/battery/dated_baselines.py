@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.envs.battery.baseline_evaluations import evaluate_baselines
@@ -15,7 +16,7 @@ from battery_lab.envs.battery.battery_world import BatteryWorld
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.evaluated_gap_checks import check_evaluated, refuse_gaps_under_caps
 from battery_lab.envs.battery.fitted_throughput_price import fitted_throughput_price
-from battery_lab.envs.battery.world_summary import battery_metrics, known_in_words
+from battery_lab.envs.battery.world_summary import battery_metrics, known_in_words, vintage_in_words
 from battery_lab.envs.interfaces import Evaluation
 from battery_lab.market.forecasts.future_values import known_lag
 from battery_lab.market.market_series import MarketSeries
@@ -72,7 +73,13 @@ class DatedBaselines:
             "Days": f"{self._days}, {rows}",
             "Battery": f"{battery.power_mw:g} MW, {battery.capacity_mwh:g} MWh",
             "Known": self.known,
+            **({"Forecasts": "; ".join(vintages)} if (vintages := self._vintages()) else {}),
         }
+
+    def _vintages(self) -> list[str]:
+        """Return the forecasts that a baseline may plan on, one phrase each."""
+        seen = self._series.rows(self._first, self._end)
+        return [vintage_in_words(seen, name) for name in seen.forecasts]
 
     def baselines(self, names: Sequence[str]) -> dict[str, Evaluation]:
         """Evaluate some baselines, by name."""
@@ -97,9 +104,16 @@ def _rows(series: MarketSeries, days: str) -> tuple[int, int]:
     """Return the first row of some days and the row after their last."""
     first, last = (int(np.datetime64(day, "D").astype(np.int64)) for day in _dates(days))
     local = series.local_day
-    if first < local[0] or last > local[-1]:
+    # If the days are whole, the interval before the first row and the one after the last row belong to other days.
+    step = np.timedelta64(round(series.interval_h * 3600), "s")
+    outside = pd.DatetimeIndex([series.start[0] - step, series.start[-1] + step]).tz_localize("UTC")
+    midnights = outside.tz_convert(series.time_zone).tz_localize(None).to_numpy().astype("datetime64[D]")
+    before, after = midnights.astype(np.int64).tolist()
+    if first <= before or last >= after:
         held = " to ".join(str(np.datetime64(int(day), "D")) for day in (local[0], local[-1]))
-        raise DataError(f"period={days}: market {series.name} holds {held}: choose days within it, or add files")
+        raise DataError(
+            f"period={days}: market {series.name} holds {held}: choose days within it, whole ones, or add files"
+        )
     return int(np.searchsorted(local, first, "left")), int(np.searchsorted(local, last, "right"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SkipValidation
@@ -43,6 +44,8 @@ class BatteryMarket:
         reward: what the policy is trained on.
         baselines: the policies that it is compared with, by name.
         price_lag: 0 if the price of the dispatched interval is known, 1 if only the price before it is.
+        forecast_latency_h: hours from the publication of a run of a forecast until features, baselines and decision
+            functions see it.
         episode_days: length of a training episode.
         validation_days: length of the validation period, which lies between the training and the test period.
         test_days: length of the test period, the last of the series.
@@ -60,7 +63,14 @@ class BatteryMarket:
     metric_names: ClassVar[tuple[str, ...]] = tuple(LABELS)
     evaluation_overrides: ClassVar[tuple[str, ...]] = (
         *("market", "battery"),
-        *("env.price_lag", "env.validation_days", "env.test_days", "env.skip_last_days", "env.max_filled_h"),
+        *(
+            "env.price_lag",
+            "env.forecast_latency_h",
+            "env.validation_days",
+            "env.test_days",
+            "env.skip_last_days",
+            "env.max_filled_h",
+        ),
         "env.baselines",
     )
     data_paths: ClassVar[tuple[str, ...]] = ("market.path",)
@@ -72,6 +82,7 @@ class BatteryMarket:
     reward: SkipValidation[Shaping]
     baselines: Mapping[str, SkipValidation[Baseline]]
     price_lag: Annotated[Int, Field(ge=0, le=1)]
+    forecast_latency_h: Annotated[float, Field(ge=0), Highest(8784), Unit("hours")]
     episode_days: Annotated[float, Field(gt=0, le=3660), Unit("days")]
     validation_days: Annotated[Int, Field(ge=1), Highest(36_600), Unit("days")]
     test_days: Annotated[Int, Field(ge=1), Highest(36_600), Unit("days")]
@@ -139,6 +150,9 @@ class BatteryMarket:
         market = self.market
         series = market.load_cached(self.cache) if isinstance(market, CacheableMarket) else market.load()
         check_repeated_prices(series, self.known_lag, bids=self.actions == BIDS)
+        if self.forecast_latency_h:
+            forecasts = {name: known.delayed(self.forecast_latency_h) for name, known in series.forecasts.items()}
+            series = replace(series, forecasts=forecasts)
         if self.skip_last_days:
             series = series.rows(0, max(0, len(series) - self.skip_last_days * series.intervals_per_day))
         return series

@@ -11,7 +11,7 @@ from battery_lab.envs.data_fetch_interface import NextStep, Progress
 from battery_lab.market.download import aemo_tables, gridstatus_prices
 from battery_lab.market.download.fetch_request import FetchRequest, parse_request
 from battery_lab.market.download.price_download import PriceDownload, download
-from battery_lab.market.readers.aemo import LOCAL_TIME, NEM_TIME
+from battery_lab.market.readers.nem_market import LOCAL_TIME, NEM_TIME
 
 CHECK, TRAIN = "To check the prices", "To train on them"
 MOST_STRETCHES = 10

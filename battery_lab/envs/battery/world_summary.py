@@ -11,6 +11,7 @@ from battery_lab.envs.battery.physics import Battery
 from battery_lab.envs.battery.short_history import history_notes
 from battery_lab.envs.battery.time_split import TimeSplit
 from battery_lab.envs.interfaces import Metric
+from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
 from battery_lab.market.forecasts.future_values import PRICE, is_known_ahead, publication
 from battery_lab.market.forecasts.newest_vintages import NewestVintages
 from battery_lab.market.market_series import MarketSeries
@@ -69,7 +70,7 @@ def summarize(
         cleared = ": bids and offers are cleared against it all the same" if bids else ""
         known = f"known {publication(series, PRICE)}{cleared}"
     caps = caps_in_words(battery)
-    forecasts = _forecasts(series)
+    forecasts = _forecasts(series, split)
     notes = [*series.notes, *history_notes(series, split)]
     return {
         "Market": f"{series.name}, {len(series):,} intervals of {60 * series.interval_h:g} minutes",
@@ -141,23 +142,42 @@ def forecasts_in_words(series: MarketSeries, numbers: Sequence[str]) -> list[str
     used = {name for number in numbers for name in number.split(" ")[0].split("/")}
     columns = [name for name in (*series.lead_h, *series.published) if name in used and name != PRICE]
     words = [f"{name} {publication(series, name)}" for name in columns]
-    for name, known in series.forecasts.items():
-        if name in used:
-            age = NewestVintages([known], series.start).age_h(0)
-            oldest = f"up to {np.nanmax(age):.3g} h old" if np.isfinite(age).any() else "none in this period"
-            words.append(f"{name}: newest run published, {oldest}")
-    return words
+    return [*words, *(vintage_in_words(series, name) for name in series.forecasts if name in used)]
 
 
-def _forecasts(series: MarketSeries) -> str:
+def vintage_in_words(series: MarketSeries, name: str) -> str:
+    """Return how old the newest run of a forecast is in some rows, and how many of them have a forecast."""
+    known = series.forecasts[name]
+    newest = NewestVintages([[known]], series.start)
+    age = newest.age_h(0)
+    oldest = f"up to {np.nanmax(age):.3g} h old" if np.isfinite(age).any() else "none in this period"
+    share = float(np.isfinite(newest.mean(0.0, series.interval_h)).mean())
+    covered = f", for {share:.1%} of the intervals" if 0 < share < 1 else ""
+    latency = f", seen {known.latency_h:g} h late" if known.latency_h else ""
+    return f"{name}: newest run published, {oldest}{covered}{latency}"
+
+
+def _forecasts(series: MarketSeries, split: TimeSplit) -> str:
     leads = {name: f"{lead_h:g} h before its interval" for name, lead_h in series.lead_h.items()}
     rules = leads | {name: str(rule) for name, rule in series.published.items()}
     columns = [f"{name}, published {when}" for name, when in rules.items() if name != PRICE]
     vintages = [
         f"{name}, {known.quantity} in steps of {60 * known.step_h:g} minutes, {len(known):,} runs by their publication"
+        f"{_covered(series, known, split)}"
         for name, known in series.forecasts.items()
     ]
     return ", ".join([*columns, *vintages])
+
+
+def _covered(series: MarketSeries, known: ForecastVintages, split: TimeSplit) -> str:
+    """Return the share of each period's intervals that have a forecast at their start, where it is not all of them."""
+    ahead = np.isfinite(NewestVintages([[known]], series.start).mean(0.0, series.interval_h))
+    shares = {
+        name: ahead[slice(*rows)].mean() for name, rows in {"training": (0, split.train_end), **split.periods}.items()
+    }
+    if min(shares.values()) == 1:
+        return ""
+    return f" (for {', '.join(f'{share:.1%} of {name}' for name, share in shares.items())} intervals)"
 
 
 def _beyond(series: MarketSeries) -> str:

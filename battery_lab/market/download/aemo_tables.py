@@ -13,7 +13,7 @@ from battery_lab.common.errors import DataError
 from battery_lab.market.download.fetch_request import FetchRequest
 from battery_lab.market.download.guarded_http import DownloadError
 from battery_lab.market.download.library_call import call_library, import_library
-from battery_lab.market.readers.aemo import NEM_TIME
+from battery_lab.market.readers.nem_market import NEM_TIME
 
 ISSUED, END, PRICE = "issued", "interval_end", "price"  # columns of the forecasts; UTC, UTC, AUD per MWh
 NEW_NAMES_FROM = date(2024, 8, 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.market.readers.aemo import LOCAL_TIME, NEM_TIME
+from battery_lab.market.readers.nem_market import LOCAL_TIME, NEM_TIME
 from battery_lab.market.readers.nyiso_zones import ZONES, zone_name
 
 Unit = Literal["day", "month", "year"]

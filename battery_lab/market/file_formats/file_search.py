@@ -31,13 +31,16 @@ TABLE_SUFFIXES = (*CSV_SUFFIXES, ".tsv", *TEXT_SUFFIXES, ".gz", ZIP_SUFFIX, *SHE
 UNREADABLE_SUFFIXES = (".7z", ".rar", ".tar", ".tar.gz", ".tgz", ".bz2", ".xz", ".zst", ".feather")
 
 
-def find_files(path: str, suffixes: Sequence[str], copies: list[Path] | None = None) -> list[Path]:
-    """Return the files on disk that ``market.path`` names, sorted by name.
+def find_files(
+    path: str, suffixes: Sequence[str], field: str = "market.path", copies: list[Path] | None = None
+) -> list[Path]:
+    """Return the files on disk that an option names, sorted by name.
 
     Args:
         path: a file, a folder (with all folders below it) or a glob (``**`` for folders below). A file or folder of
             exactly this name goes before a glob.
         suffixes: lower-case file endings; the case of the file name does not matter.
+        field: the option, for errors.
         copies: takes the archives of a folder that are left out, as all of their files also lie unpacked in it.
 
     Raises:
@@ -55,17 +58,17 @@ def find_files(path: str, suffixes: Sequence[str], copies: list[Path] | None = N
             copies += left_out
         if not files:
             kinds = ", ".join(suffixes)
-            raise DataError(f"market.path={path}: the folder has no price files, which end in {kinds}")
-        _check_complete(path, source, files, suffixes)
+            raise DataError(f"{field}={path}: the folder has no price files, which end in {kinds}")
+        _check_complete(path, source, files, suffixes, field)
         return files
     files = sorted(Path(name) for name in glob.glob(str(source), recursive=True) if Path(name).is_file())
     if not files:
         here = Path.cwd()
-        raise DataError(f"market.path={path}: no such file, folder or glob, relative to {here}. Correct market.path")
+        raise DataError(f"{field}={path}: no such file, folder or glob, relative to {here}. Correct {field}")
     return _checked(files, suffixes)
 
 
-def tables_in(files: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
+def tables_in(files: Sequence[Path], suffixes: Sequence[str], field: str = "market.path") -> list[Path]:
     """Return the tables in files: the files in each archive and the sheets in each workbook, and all other files.
 
     A file in an archive has the path of the archive and its name there. So has a sheet of a workbook.
@@ -82,7 +85,7 @@ def tables_in(files: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
             other = next((member for member in inside if _ends(member, UNREADABLE_SUFFIXES)), None)
             if other is not None or not members:
                 problem = "no price file" if other is None else f"{other.name}, which cannot be read"
-                raise DataError(f"{file} has {problem}. Unpack it, and name the files to read with market.path")
+                raise DataError(f"{file} has {problem}. Unpack it, and name the files to read with {field}")
         for member in members:
             tables += _sheets_of(member) if _ends(member, SHEET_SUFFIXES) else [member]
     return tables
@@ -123,7 +126,7 @@ def _below(folder: Path) -> Iterator[Path]:
         seen.add(real)
 
 
-def _check_complete(path: str, folder: Path, files: Sequence[Path], suffixes: Sequence[str]) -> None:
+def _check_complete(path: str, folder: Path, files: Sequence[Path], suffixes: Sequence[str], field: str) -> None:
     """Raise DataError if a folder has other files that may hold prices, except archives that were unpacked here."""
     names = _by_name(files)
     ending = max((end for end in suffixes if files[0].name.lower().endswith(end)), key=len)
@@ -133,8 +136,8 @@ def _check_complete(path: str, folder: Path, files: Sequence[Path], suffixes: Se
         readable = _ends(other, TABLE_SUFFIXES) and not _ends(other, suffixes) and _holds_table(other)
         if (readable or _ends(other, UNREADABLE_SUFFIXES)) and not (is_zip(other) and _is_unpacked(other, names)):
             raise DataError(
-                f"market.path={path}: the folder also has {other.relative_to(folder)}, which would be left out. Unpack "
-                f"or convert it and move it away, or name the files to read: market.path='{here}'"
+                f"{field}={path}: the folder also has {other.relative_to(folder)}, which would be left out. Unpack "
+                f"or convert it and move it away, or name the files to read: {field}='{here}'"
             )
 
 

@@ -14,7 +14,8 @@ from battery_lab.market.cells.cell_numbers import to_numbers
 from battery_lab.market.cells.operator_stamps import parse_stamps
 from battery_lab.market.file_formats.price_files import named_columns, read_file
 from battery_lab.market.file_formats.rows_with_source import row_error
-from battery_lab.market.readers.nem_market import EXAMPLE, FORMATS, NemMarket
+from battery_lab.market.readers.aemo_vintages import EXAMPLE, FORMATS
+from battery_lab.market.readers.nem_market import NemMarket
 
 COLUMNS = {
     "region": ("REGION",),
@@ -37,6 +38,7 @@ class AemoMarket(NemMarket):
         region: the region, for example ``VIC1``; None uses the only one in the files.
     """
 
+    further_columns: ClassVar[tuple[str, ...]] = ("demand_mw",)
     small_files_together: ClassVar[bool] = True
     selectors: ClassVar[tuple[str, ...]] = ("region",)
     recognised_by: ClassVar[tuple[Mapping[str, Sequence[str]], ...]] = (COLUMNS,)

@@ -108,7 +108,7 @@ class FileMarket(ABC):
             DataError: the files cannot be used; the message names the file, the row and the remedy.
         """
         copies = list[Path]()
-        files = find_files(self.path, self.suffixes, copies)
+        files = find_files(self.path, self.suffixes, copies=copies)
         choices = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "cache"}
         key = cache_key(type(self), choices, [*files, *self.forecast_files()])
         try:
@@ -202,7 +202,7 @@ class FileMarket(ABC):
             series = self._series(location, on_one, shift_s, grid, [*notes, *reading.notes()])
         # The options of reading are for price files, and not for those of forecasts.
         published = self.publications(files, selected, on_one.shortest_s)
-        return replace(series, published=published, forecasts=self.vintages(selected))
+        return self.checked(replace(series, published=published, forecasts=self.vintages(selected)))
 
     def _read_rows(self, files: Sequence[Path], reading: Reading) -> tuple[Rows, dict[str, str], list[str]]:
         """Return the selected rows of all files, what is selected by selector, and notes."""
@@ -276,3 +276,7 @@ class FileMarket(ABC):
     def vintages(self, selected: Mapping[str, str]) -> dict[str, ForecastVintages]:
         """Return the forecasts by name, which each of them has; ``selected`` is as in ``publications``."""
         return {}
+
+    def checked(self, series: MarketSeries) -> MarketSeries:
+        """Return the whole series, which a market with forecasts checks first."""
+        return series

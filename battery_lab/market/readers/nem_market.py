@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from battery_lab.common.validated_options import options
 from battery_lab.market.intervals.price_plausibility import Range
 from battery_lab.market.readers.day_ahead_market import REAL_TIME
-from battery_lab.market.readers.file_market_base import FileMarket
 from battery_lab.market.readers.market_option_types import Name
+from battery_lab.market.readers.vintage_market_base import VintageMarket
 
 NEM_TIME = "Etc/GMT-10"
 LOCAL_TIME = {
@@ -23,8 +23,6 @@ LOCAL_TIME = {
     "TAS1": "Australia/Hobart",
     "VIC1": "Australia/Melbourne",
 }
-FORMATS = ("%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y-%m-%d %H:%M")
-EXAMPLE = "2022/01/01 00:05:00"
 # AUD per MWh. AEMC, schedules of reliability settings: the market floor price, and the market price cap from each date.
 FLOOR = -1_000.0
 ROUNDING = 0.015  # files hold prices at a limit that are a cent beyond it
@@ -59,7 +57,7 @@ def floor_and_cap(stamps: NDArray[np.datetime64]) -> Range:
 
 
 @options("market")
-class NemMarket(FileMarket, ABC):
+class NemMarket(VintageMarket, ABC):
     """A market of regional prices, stamped by the END of the interval in UTC+10 all year.
 
     Attributes:

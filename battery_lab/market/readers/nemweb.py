@@ -21,10 +21,9 @@ from battery_lab.market.file_formats.record_rows import Table, read_tables
 from battery_lab.market.file_formats.report_text import split_line, text_lines
 from battery_lab.market.file_formats.row_selection import join_names
 from battery_lab.market.file_formats.rows_with_source import row_error
-from battery_lab.market.readers.file_market_base import FileMarket
-from battery_lab.market.readers.nem_market import EXAMPLE, FORMATS, NemMarket
+from battery_lab.market.readers.aemo_vintages import EXAMPLE, FEATHER, FORMATS
+from battery_lab.market.readers.nem_market import NemMarket
 
-FEATHER = ".feather"
 BINARY = (*PARQUET_SUFFIXES, FEATHER)
 # Table and sub-table -> the prices in it. The tables of the daily files have no sub-table.
 PRICE_TABLES = {
@@ -79,7 +78,7 @@ class NemwebMarket(NemMarket):
         {"stamp": ("SETTLEMENTDATE",), "region": ("REGIONID",), "price": ("RRP",)},
     )
     usual_selection: ClassVar[tuple[str, ...]] = ("dispatch",)
-    suffixes: ClassVar[tuple[str, ...]] = (*FileMarket.suffixes, *BINARY)
+    suffixes: ClassVar[tuple[str, ...]] = (*NemMarket.suffixes, *BINARY)
     interval_hint: ClassVar[str] = "Trading prices have 30 minutes until 2021-10-01; dispatch prices have 5 throughout"
     sort_rows: ClassVar[bool] = True
 

@@ -27,19 +27,18 @@ from battery_lab.market.file_formats.table_columns import (
 )
 from battery_lab.market.forecasts.daily_publication import DailyPublication, TimeOfDayBefore
 from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
-from battery_lab.market.readers.file_market_base import FileMarket
 from battery_lab.market.readers.market_option_types import Name, TimeZone
-from battery_lab.market.readers.vintage_files import read_vintages, vintage_files
+from battery_lab.market.readers.vintage_files import VintageFiles, read_vintages
+from battery_lab.market.readers.vintage_market_base import RESERVED, TABLE, Source, VintageMarket
 
 EXAMPLE = "2024-01-31 00:05:00, 2024-01-31T00:05Z or 2024-01-31T00:05+01:00"
 StampColumns = Annotated[tuple[str, str], Rule("the columns of the date and of the hour")]
 # The names of an index without a name, in a Parquet file and in a CSV file.
 UNNAMED = {"__index_level_0__", "Unnamed: 0"}
-RESERVED = ("file", "row", "stamp", "price")
 
 
 @options("market")
-class TableMarket(FileMarket):
+class TableMarket(VintageMarket):
     """A table with one row per interval.
 
     Stamps with a UTC offset are used as they are. Stamps without an offset are on the clock of ``stamp_time_zone``. If
@@ -56,7 +55,6 @@ class TableMarket(FileMarket):
         columns: the lab's name with its unit (``demand_mw``) -> the file's column, for further numbers.
         lead_h: hours before the start of the interval at which a column, or ``price``, is published, by the lab's name.
         published: time of the day before at which a column, or ``price``, is published for a whole day.
-        forecasts: name -> ``path``, ``issued``, ``start``, ``value`` and ``quantity`` of the files of a forecast.
     """
 
     time_zone: TimeZone
@@ -69,8 +67,8 @@ class TableMarket(FileMarket):
     columns: Mapping[str, str]
     lead_h: Mapping[str, Annotated[float, Field(ge=0), Unit("hours")]]
     published: Mapping[str, TimeOfDayBefore]
-    forecasts: Mapping[str, Mapping[str, str]]
 
+    formats: ClassVar[tuple[str, ...]] = (TABLE, *VintageMarket.formats)
     small_files_together: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -88,11 +86,9 @@ class TableMarket(FileMarket):
         for name in self.published:
             rule = "must name what market.lead_h does not name: one rule says when it is published"
             require(name not in self.lead_h, "market.published", rule, name)
-        vintage_files(self.forecasts)
-        for name in self.forecasts:
-            rule = "must have names of letters, digits and _ that are no columns"
-            usable = name.isidentifier() and name not in (*RESERVED, *self.columns)
-            require(usable, "market.forecasts", rule, name)
+
+    def column_names(self) -> Sequence[str]:
+        return tuple(self.columns)
 
     def stamp_zone(self) -> str:
         """Return the clock of stamps without a UTC offset."""
@@ -115,20 +111,14 @@ class TableMarket(FileMarket):
     ) -> dict[str, DailyPublication]:
         return {name: DailyPublication.parse(text, self.time_zone) for name, text in self.published.items()}
 
-    def forecast_files(self) -> Sequence[Path]:
-        return [file for source in vintage_files(self.forecasts).values() for file in source.files()]
-
-    def vintages(self, selected: Mapping[str, str]) -> dict[str, ForecastVintages]:
-        """Return the forecasts of ``forecasts``."""
-        zone, ends = self.stamp_zone(), self.stamps_end()
+    def read_forecast(self, name: str, source: Source, selected: Mapping[str, str]) -> ForecastVintages:
+        if not isinstance(source, VintageFiles):
+            return super().read_forecast(name, source, selected)
 
         def stamps(file: Path, row: pd.Series, cells: pd.Series) -> pd.Series:
             return self._stamps(file, row, [cells])
 
-        return {
-            name: read_vintages(name, source, self._column, stamps, zone, stamps_end=ends)
-            for name, source in vintage_files(self.forecasts).items()
-        }
+        return read_vintages(name, source, self._column, stamps, self.stamp_zone(), stamps_end=self.stamps_end())
 
     def read(self, file: Path) -> pd.DataFrame:
         """Return the rows of a file, with the further columns."""

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from battery_lab.baselines.random_dispatch import RandomDispatch
-from battery_lab.baselines.receding_horizon import RecedingHorizon
 from battery_lab.baselines.stochastic_dp import StochasticDP
 from battery_lab.envs.battery import parallel_stretches
 from battery_lab.envs.battery.action_set import ActionSet
 from battery_lab.envs.battery.cycle_caps import left_shares, new_meters
 from battery_lab.envs.battery.dispatch_result import Dispatch
 from battery_lab.planning.capped_optimum import capped_plan
+from tests.baselines.small_problem import make_baseline
 from tests.compositions import option
 from tests.envs.small_world import make_option, make_world
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
@@ -24,7 +24,7 @@ CAPS = [DAILY, YEARLY, DAILY | YEARLY]
 IDS = ["daily", "yearly", "both"]
 CAUSAL = {
     "random": RandomDispatch(seed=0),
-    "receding_horizon": RecedingHorizon(horizon_h=12.0, replan_minutes=120.0, days=3, forecasts=None, latency_h=0.0),
+    "receding_horizon": make_baseline("receding_horizon", horizon_h=12.0, replan_minutes=120.0, days=3, forecasts=None),
     "stochastic_dp": StochasticDP(quantiles=[0.1, 0.3, 0.5, 0.7, 0.9], days=3),
 }
 THREE_LEVELS = ActionSet(kind="discrete", levels=3, power_mw=10.0)

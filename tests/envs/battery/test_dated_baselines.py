@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 
 from battery_lab.baselines.random_dispatch import RandomDispatch
-from battery_lab.baselines.receding_horizon import RecedingHorizon
 from battery_lab.baselines.stochastic_dp import StochasticDP
 from battery_lab.common.errors import ConfigError, DataError
 from battery_lab.envs.baseline_interface import DatedEnvironment
 from battery_lab.envs.battery.dated_baselines import DatedBaselines
 from battery_lab.market.forecasts.daily_publication import DailyPublication
+from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
+from tests.baselines.small_problem import make_baseline
 from tests.envs.small_world import make_option
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
 
 DAYS = 28
 OTHERS = {
     "random": RandomDispatch(seed=0),
-    "receding_horizon": RecedingHorizon(horizon_h=24, replan_minutes=30, days=2, forecasts=None, latency_h=0.0),
+    "receding_horizon": make_baseline("receding_horizon", horizon_h=24, replan_minutes=30, days=2, forecasts=None),
     "stochastic_dp": StochasticDP(quantiles=[0.25, 0.75], days=2),
 }
 
@@ -108,3 +109,22 @@ def test_a_price_that_is_published_the_day_before_is_known_on_days_by_date_too(t
     )
     at_once = DatedBaselines(all_baselines(tmp_path), series(), "2024-01-10/2024-01-12").baselines(("rule",))["rule"]
     assert known.equals(at_once.frame["request_mw"]) and not hidden.equals(known)
+
+
+def test_a_part_of_the_last_day_is_no_day(tmp_path):
+    part = series().rows(0, DAYS * 288 - 6)
+    last = str(part.local_start[-1].date())
+    with pytest.raises(DataError, match="choose days within it, whole ones"):
+        DatedBaselines(make_option(tmp_path), part, f"2024-01-10/{last}")
+
+
+def test_the_forecasts_that_baselines_may_plan_on_are_named(tmp_path):
+    start = series().start[5 * 288 :: 6]
+    rows = {
+        "published": np.repeat(start, 2),
+        "start": (start[:, None] + np.timedelta64(1800, "s") * np.arange(2)).ravel(),
+    }
+    known = ForecastVintages.of(name="soon", quantity="price", value=np.ones(2 * len(start)), **rows).delayed(0.1)
+    dated = DatedBaselines(make_option(tmp_path), series(forecasts={"soon": known}), "2024-01-05/2024-01-08")
+    assert dated.summary()["Forecasts"].startswith("soon: newest run published, up to ")
+    assert dated.summary()["Forecasts"].endswith("of the intervals, seen 0.1 h late")

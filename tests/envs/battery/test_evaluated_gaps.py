@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from battery_lab.baselines.random_dispatch import RandomDispatch
-from battery_lab.baselines.receding_horizon import RecedingHorizon
 from battery_lab.baselines.stochastic_dp import StochasticDP
 from battery_lab.common.errors import DataError
 from battery_lab.envs.battery.dispatch_result import Dispatch
@@ -17,6 +16,7 @@ from battery_lab.envs.battery.transition_accounts import Transition
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.planning.capped_optimum import capped_plan
 from battery_lab.planning.perfect_foresight import plan
+from tests.baselines.small_problem import make_baseline
 from tests.envs.small_world import make_option, make_world
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices
 
@@ -45,7 +45,7 @@ def in_gap(transition: Transition) -> np.ndarray:
 
 BASELINES = {
     "random": RandomDispatch(seed=0),
-    "receding_horizon": RecedingHorizon(horizon_h=24, replan_minutes=60, days=3, forecasts=None, latency_h=0.0),
+    "receding_horizon": make_baseline("receding_horizon", horizon_h=24, replan_minutes=60, days=3, forecasts=None),
     "stochastic_dp": StochasticDP(quantiles=[0.2, 0.5, 0.8], days=3),
 }
 

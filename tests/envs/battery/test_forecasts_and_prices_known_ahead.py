@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from battery_lab.common.errors import DataError
 from battery_lab.envs.battery.decision_input import DecisionInput, DecisionInputs
 from battery_lab.market.forecasts.daily_publication import DailyPublication
 from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
@@ -120,6 +121,33 @@ def test_a_function_is_given_the_newest_vintages_and_published_prices() -> None:
         with pytest.raises(ValueError, match="read-only"):
             vintage.values[0] = 0.0
     assert later.price.start[-1] == later.start + np.timedelta64(11, "h")  # the end of the day
+
+
+def test_a_bid_on_a_forecast_without_new_runs_is_refused(tmp_path: Any) -> None:
+    series = with_predispatch()
+    end = series.start[0] + np.timedelta64(18, "D")
+    old = {name: known.between(series.start[0], end) for name, known in series.forecasts.items()}
+    world = make_bidding_world(tmp_path, series=replace(series, forecasts=old), **FEW_HOURS)
+
+    def actor(observation: np.ndarray) -> np.ndarray:
+        return np.tile(np.float32([-0.5, 0.5]), (len(observation), 1))
+
+    with pytest.raises(DataError, match=r"observes the forecast predispatch, of which the newest run is .* h old"):
+        world.bid_sheet(actor, make_bid_request(at="2024-01-20T12:00"))  # type: ignore[attr-defined]
+
+
+def test_one_latency_holds_for_observations_functions_and_baselines(tmp_path: Any) -> None:
+    row, seen = 19 * PER_DAY, []
+    for hours in (0.0, 5.0):
+        world = make_world(tmp_path, series=with_predispatch(), forecast_latency_h=hours, **FEW_HOURS)
+        known = DecisionInputs.of(world._series, make_battery(), 1)(row, 20.0).forecasts["predispatch"]
+        numbers = world._observer(np.array([row]), np.array([20.0]))[0]
+        seen.append((known.age_h, numbers, make_baseline("receding_horizon").requests(world.problem("test"))))
+        assert ("seen 5 h late" in world.known) == (hours == 5.0)
+    (now, observed, requests), (late, observed_late, requests_late) = seen
+    assert late == now + 5
+    assert (observed != observed_late).any()
+    assert (requests != requests_late).any()
 
 
 def test_the_next_bid_sees_forecasts_and_prices_that_are_published_before_it(tmp_path: Any) -> None:

@@ -73,7 +73,14 @@ def other_type(file: Path) -> None:
     np.save(file, values.astype(np.float64))
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, cut_short, other_type])
+def other_value(file: Path) -> None:
+    values = np.load(file)
+    file.unlink()
+    values[len(values) // 2] += 1
+    np.save(file, values)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, cut_short, other_type, other_value])
 def test_a_damaged_or_missing_file_of_a_forecast_is_replaced(
     make: Callable[[], MarketSeries], tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
@@ -93,7 +100,7 @@ def test_files_of_forecasts_are_cleaned_up_with_their_series(make: Callable[[], 
 
 
 def test_a_cut_of_a_forecast_is_stored_without_the_rest(make: Callable[[], MarketSeries], tmp_path: Path) -> None:
-    cut = make().rows(10, 20)
+    cut = make().rows(10, 20)  # the first 21 of 50 runs
     stored = cached(str(tmp_path), "k", lambda: cut)
     assert stored.digest == cut.digest
-    assert len(np.load(tmp_path / "market-k-forecast-0.npy")) < 50
+    assert len(np.load(tmp_path / "market-k-forecast-0.npy")) < 3 * 50

@@ -46,7 +46,8 @@ def test_forecasts_are_read_beside_prices(tmp_path: Path) -> None:
     known = series.forecasts["predispatch"]
     assert (known.name, known.quantity, known.step_h, len(known)) == ("predispatch", "price", 0.5, 2)
     assert values(series, "2024-05-01T00:10") == {"00:30": 10, "01:00": 11}
-    assert np.isnan(values(series, "2024-05-01T00:40")["01:00"])
+    # The newer run has a blank for 01:00, so the value of the run before stands.
+    assert values(series, "2024-05-01T00:40") == {"00:30": 10, "01:00": 11, "01:30": 21}
 
 
 def test_files_of_a_folder_are_joined_and_parquet_is_read(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_the_cache_notices_changed_forecasts(tmp_path: Path) -> None:
     [
         (
             ["2024-05-01T00:02Z,2024-05-01T00:30Z,10", "2024-05-01T00:02Z,2024-05-01T00:30Z,12"],
-            "two values|no run with",
+            r"forecasts\.predispatch\.step_h is needed: no run",
         ),
         (["2024-05-01T00:02Z,2024-05-01T00:30Z,ten"], r"f\.csv, row 2: value is 'ten'"),
         (["2024-05-01T00:02Z,soon,10"], r"f\.csv, row 2: the time stamp is 'soon'"),
@@ -116,3 +117,81 @@ def test_entries_that_are_refused(name: str, change: dict[str, Any], message: st
     with pytest.raises(Exception, match=message) as caught:
         files.market("table", "x.csv", **BERLIN | {f"forecasts.{name}": fields})
     assert isinstance(caught.value.__cause__ or caught.value, ConfigError)
+
+
+def rolling(minutes: int, count: int, lead_h: float = 0.0, zone_h: int = 0) -> list[str]:
+    """Return runs of two half hours, published some hours before they begin, on a clock ``zone_h`` ahead of UTC."""
+    rows = []
+    for k in range(count):
+        start = np.datetime64("2024-05-01T03:00") + np.timedelta64(minutes * k, "m")
+        issued = start - np.timedelta64(round(60 * (lead_h - zone_h)), "m")
+        rows += [f"{issued},{start + np.timedelta64(30 * n, 'm')},{10 + k + n}" for n in range(2)]
+    return rows
+
+
+def test_a_clock_of_publication_that_is_hours_off_is_an_error(tmp_path: Path) -> None:
+    file = files.write(tmp_path / "f.csv", HEADER, rolling(30, 20, zone_h=-10))
+    options = {"stamp_time_zone": "UTC"}
+    problem = r"published 10 h before its first .*another clock.*issued_time_zone.*_h=\[10,10\]"
+    with pytest.raises(DataError, match=problem):
+        load(tmp_path, {"p": entry(file)}, **options)
+    series = load(tmp_path, {"p": entry(file, issued_time_zone="Etc/GMT+10")}, **options)
+    assert "forecast p: a run is published 0 min before its first interval begins in the median" in series.notes[-1]
+    assert "41.7% of the intervals have a forecast" in series.notes[-1]
+    allowed = entry(file) | {"lead_range_h": [9.0, 11.0]}
+    assert load(tmp_path, {"p": allowed}, **options).forecasts
+    with pytest.raises(DataError, match=r"beyond .*lead_range_h = \[-1\.0, 1\.0\]"):
+        load(tmp_path, {"p": entry(file) | {"lead_range_h": [-1.0, 1.0]}}, **options)
+
+
+def test_runs_that_nobody_can_use_or_see_are_an_error(tmp_path: Path) -> None:
+    late = files.write(tmp_path / "late.csv", HEADER, rolling(30, 20, lead_h=-1.0))
+    with pytest.raises(DataError, match="100% of the runs end before they are published"):
+        load(tmp_path, {"p": entry(late)}, stamp_time_zone="UTC")
+    rows = [row.replace("2024-05", "2025-05") for row in rolling(30, 20)]
+    other_year = files.write(tmp_path / "other.csv", HEADER, rows)
+    with pytest.raises(DataError, match="no interval can see one"):
+        load(tmp_path, {"p": entry(other_year)}, stamp_time_zone="UTC")
+
+
+def test_a_daily_forecast_may_be_published_long_before_its_day(tmp_path: Path) -> None:
+    file = files.write(tmp_path / "f.csv", HEADER, rolling(1440, 5, lead_h=11.0))
+    assert load(tmp_path, {"p": entry(file)}, stamp_time_zone="UTC").forecasts
+
+
+@pytest.mark.parametrize(
+    ("factor", "problem"), [(0.0001, "not in one unit"), (1e7, "beyond what is plausible, -25,000 to 25,000")]
+)
+def test_forecasts_of_the_price_in_another_unit_are_an_error(tmp_path: Path, factor: float, problem: str) -> None:
+    cells = [row.rsplit(",", 1) for row in rolling(30, 20)]
+    file = files.write(tmp_path / "f.csv", HEADER, [f"{times},{float(value) * factor}" for times, value in cells])
+    with pytest.raises(DataError, match=problem):
+        load(tmp_path, {"p": entry(file)}, stamp_time_zone="UTC")
+    assert load(tmp_path, {"p": entry(file)}, stamp_time_zone="UTC", price_range=[-1e9, 1e9]).forecasts
+
+
+def test_a_run_may_have_a_label_a_step_and_rows_of_other_nodes(tmp_path: Path) -> None:
+    rows = [
+        "2024-05-01T00:02:13Z,2024-05-01T00:30Z,10,A,1",
+        "2024-05-01T00:02:14.5Z,2024-05-01T01:00Z,11,A,1",
+        "2024-05-01T00:02:13Z,2024-05-01T00:30Z,99,B,1",
+    ]
+    file = files.write(tmp_path / "f.csv", "issued,start,value,node,run", rows)
+    given: dict[str, Any] = entry(file) | {"where": {"node": "a"}, "step_h": 0.5}
+    parts = load(tmp_path, {"p": given})
+    assert len(parts.forecasts["p"]) == 2
+    assert "1 runs are published within 60 seconds of another one and continue it" in parts.notes[-1]
+    known = load(tmp_path, {"p": given | {"run": "run"}}).forecasts["p"]
+    assert len(known) == 1
+    # It is published when its last value is, which is not before the next whole second.
+    assert known.newest(np.array(["2024-05-01T00:02:14", "2024-05-01T00:02:15"], "datetime64[s]")).tolist() == [-1, 0]
+    with pytest.raises(DataError, match=r"forecasts\.p\.where: no row of .* has these values"):
+        load(tmp_path, {"p": given | {"where": {"node": "C"}}})
+    with pytest.raises(DataError, match=r"no column 'zone'.*forecasts\.p\.where"):
+        load(tmp_path, {"p": given | {"where": {"zone": "C"}}})
+
+
+def test_a_missing_file_names_its_own_option(tmp_path: Path) -> None:
+    problem = r"market\.forecasts\.p\.path=.*no such file.*Correct market\.forecasts\.p\.path"
+    with pytest.raises(DataError, match=problem):
+        load(tmp_path, {"p": entry(tmp_path / "missing.csv")})
