@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from battery_lab.envs.battery.delivery import deliver_mwh
 from battery_lab.envs.battery.physics import Array, Battery
-from battery_lab.market.forecasts.newest_vintages import NewestRuns, NewestVintages, forecast, price_products
+from battery_lab.market.forecasts.newest_runs import NewestRuns, forecast
+from battery_lab.market.forecasts.newest_vintages import NewestVintages, compiled_runs, ranked_products
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.planning.bellman_backup import bellman_backup, greedy_action
 from battery_lab.planning.energy_grid import EnergyGrid, fit_grid
@@ -39,13 +40,13 @@ def ladder_revenue(
     grid = fit_grid(battery, series.interval_h, at_least=40, tolerance=0.02)
     factors = range(1, MERGED + 1)
     grids = tuple(grid._replace(charge=rows * grid.charge, discharge=rows * grid.discharge) for rows in factors)
-    products = [] if perfect else price_products(series, None, "forecasts")
+    ranks = [] if perfect else ranked_products(series, "price", None, "forecasts")
     step_s = round(3600 * series.interval_h)
     apart = round(1 / series.interval_h) if perfect and look * series.interval_h > OFTEN_H else 1
     return np.asarray(
         _revenue(
             np.array(series.price),  # a copy: compiled code is cached for writable arrays
-            NewestVintages(products, series.start).runs,
+            compiled_runs(NewestVintages(ranks, series.start)),
             (perfect, look, apart, step_s),
             battery.energy_start_mwh,
             grids,

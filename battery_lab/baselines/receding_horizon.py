@@ -17,9 +17,9 @@ from battery_lab.envs.battery.cycle_caps import Allowance, new_meters
 from battery_lab.envs.battery.delivery import deliver_within
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
-from battery_lab.market.forecasts.forecast_vintages import HOUR_S, ForecastVintages
 from battery_lab.market.forecasts.future_values import PRICE, is_known_ahead, known_ends
-from battery_lab.market.forecasts.newest_vintages import NewestVintages, price_products
+from battery_lab.market.forecasts.newest_vintages import NewestVintages, Ranks, compiled_runs, ranked_products
+from battery_lab.market.forecasts.vintage_runs import HOUR_S
 from battery_lab.planning.bellman_backup import bellman_backup, greedy_action
 from battery_lab.planning.energy_grid import EnergyGrid, coarse_grid
 from battery_lab.planning.marginal_bids import cleared_mwh
@@ -72,9 +72,9 @@ class RecedingHorizon:
         """
         series = problem.series
         field = "env.baselines.receding_horizon.forecasts"
-        products = price_products(series, self.forecasts, field)
-        if products or is_known_ahead(series, PRICE) or FORECAST in series.published:
-            return self._requests_on_vintages(problem, products)
+        ranks = ranked_products(series, PRICE, self.forecasts, field)
+        if ranks or is_known_ahead(series, PRICE) or FORECAST in series.published:
+            return self._requests_on_vintages(problem, ranks)
         step = series.interval_h
         # A column without lead time is a measurement, which is known only afterwards.
         ahead = FORECAST in series.columns and FORECAST in series.lead_h
@@ -96,18 +96,19 @@ class RecedingHorizon:
         )
         return np.asarray(request / step)
 
-    def _requests_on_vintages(self, problem: DispatchProblem, products: Sequence[ForecastVintages]) -> Array:
+    def _requests_on_vintages(self, problem: DispatchProblem, ranks: Ranks) -> Array:
         series, step = problem.series, problem.series.interval_h
         price, grid = np.array(series.price), coarse_grid(problem.planning_battery, step)
         has_column = FORECAST in series.columns and is_known_ahead(series, FORECAST)
         begin = max(problem.first - series.intervals_per_day, 0)
-        seen = [known.between(series.start[begin], series.start[problem.end - 1]) for known in products]
+        span = series.start[begin], series.start[problem.end - 1]
+        seen = [[known.delayed(self.latency_h).between(*span) for known in rank] for rank in ranks]
         known = Known(
             price=np.where(series.gap, np.nan, price),
             price_end=known_ends(series, PRICE, problem.price_lag),
             column=np.array(series.columns[FORECAST]) if has_column else price,
             column_end=known_ends(series, FORECAST, 0) if has_column else np.arange(len(series)),
-            runs=NewestVintages(seen, series.start, self.latency_h).runs,
+            runs=compiled_runs(NewestVintages(seen, series.start)),
             step_s=round(step * HOUR_S),
         )
         horizon = self._rows(self.horizon_h, step)

@@ -12,7 +12,7 @@ from battery_lab.baselines.expected_prices import expect_prices, newest_known
 from battery_lab.envs.battery.cycle_caps import Allowance
 from battery_lab.envs.battery.delivery import deliver_within
 from battery_lab.envs.battery.physics import Array
-from battery_lab.market.forecasts.newest_vintages import NewestRuns, forecast, forecast_ahead
+from battery_lab.market.forecasts.newest_runs import NewestRuns, forecast, forecast_ahead
 from battery_lab.planning.bellman_backup import greedy_action
 from battery_lab.planning.energy_grid import EnergyGrid
 from battery_lab.planning.marginal_bids import cleared_mwh

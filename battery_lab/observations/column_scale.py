@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from battery_lab.market.forecasts.newest_vintages import NewestVintages, products_of
+from battery_lab.market.forecasts.newest_vintages import NewestVintages, ranked_products
 from battery_lab.market.market_series import MarketSeries
 
 Array = NDArray[np.float64]
@@ -57,7 +57,7 @@ def fit_scales(training: MarketSeries) -> dict[str, ColumnScale]:
         for name, values in columns.items()
     }
     for quantity in sorted({known.quantity for known in training.forecasts.values()} - set(columns)):
-        newest = NewestVintages(products_of(training, quantity, None, "observation"), training.start)
+        newest = NewestVintages(ranked_products(training, quantity, None, "observation"), training.start)
         values = newest.mean(0.0, training.interval_h)
         values = values[np.isfinite(values)]
         scales[quantity] = ColumnScale.fit(values if len(values) else np.zeros(1), squashed=False)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.market.forecasts.future_values import PRICE, column_lag, is_known_ahead, known_ends
-from battery_lab.market.forecasts.newest_vintages import NewestVintages, products_of
+from battery_lab.market.forecasts.newest_vintages import NewestVintages, ranked_products
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.rolling_statistics import rolling_mean, rolling_quantiles
 from battery_lab.observations.column_scale import ColumnScale
@@ -146,8 +146,8 @@ class History:
         """
         key = (quantity, product)
         if key not in self._vintages:
-            products = products_of(self._series, quantity, None if product is None else [product], field)
-            self._vintages[key] = NewestVintages(products, self._series.start)
+            ranks = ranked_products(self._series, quantity, None if product is None else [product], field)
+            self._vintages[key] = NewestVintages(ranks, self._series.start)
         return self._vintages[key]
 
     def scaled(self, quantity: str, values: Array) -> Array:

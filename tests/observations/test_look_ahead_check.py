@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from battery_lab.common.errors import ConfigError
+from battery_lab.market.forecasts.forecast_vintages import ForecastVintages, stored_runs
 from battery_lab.observations.feature import Block
-from tests.observations.observers import market, observation_set
+from tests.observations.observers import market, observation_set, observe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,3 +44,49 @@ def test_column_is_not_known_before_it_is_measured_or_published(column, steps):
     with pytest.raises(ConfigError, match="peek looks ahead"):
         peeking.fit(market(), 0)
     replace(chosen, features={"known": Peek(steps=steps - 1, column=column)}).fit(market(), 0)
+
+
+def late_forecasts(series):
+    """Return half-hourly runs of two hours in the last third of a series."""
+    step = np.timedelta64(1800, "s")
+    run = series.start[len(series) * 2 // 3 :: 6]
+    start = run[:, None] + step * np.arange(4)
+    values = np.random.default_rng(0).normal(50, 10, start.shape)
+    rows = {"published": np.repeat(run, 4), "start": start.ravel(), "value": values.ravel()}
+    return ForecastVintages.of(name="late", quantity="price", **rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeekAtRuns:
+    """A feature that reads when, how long or what the coming run is."""
+
+    of: str
+
+    @property
+    def look_back_h(self):
+        return 0.0
+
+    def build(self, history):
+        series = history._series
+        known = series.forecasts["late"]
+        runs, coming = stored_runs(known), known.newest(series.start) + 1
+        numbers = {
+            "published": runs.published.astype(np.int64),
+            "length": np.diff(runs.offset),
+            "value": np.append(runs.values, 0)[runs.offset[:-1]],
+        }[self.of]
+        return Block(values=np.append(numbers, 0).astype(float)[coming][:, None], names=("peek",))
+
+
+@pytest.mark.parametrize("of", ["published", "length", "value"])
+def test_a_feature_of_later_runs_is_an_error_though_the_forecast_begins_late(of):
+    series = replace(market(), forecasts={"late": late_forecasts(market())})
+    peeking = replace(observation_set("minimal"), features={"peek": PeekAtRuns(of=of)})
+    with pytest.raises(ConfigError, match=r"observation\.features\.peek looks ahead: .* prices or forecasts"):
+        peeking.fit(series, 0)
+
+
+def test_the_features_of_vintages_do_not_look_ahead():
+    series = replace(market(), forecasts={"late": late_forecasts(market())})
+    names = observe("forecast", series).layout.names
+    assert any(name.startswith("late +") for name in names)

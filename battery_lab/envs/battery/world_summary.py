@@ -143,7 +143,7 @@ def forecasts_in_words(series: MarketSeries, numbers: Sequence[str]) -> list[str
     words = [f"{name} {publication(series, name)}" for name in columns]
     for name, known in series.forecasts.items():
         if name in used:
-            age = NewestVintages([known], series.start).age_h(0)
+            age = NewestVintages([[known]], series.start).age_h(0)
             oldest = f"up to {np.nanmax(age):.3g} h old" if np.isfinite(age).any() else "none in this period"
             words.append(f"{name}: newest run published, {oldest}")
     return words

@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_lab.market.forecasts.forecast_vintages import ForecastVintages, stored_runs
+from battery_lab.market.forecasts.vintage_runs import SECOND, Runs
 from battery_lab.market.market_series import MarketSeries
 
 Array = NDArray[np.float64]
 Change = Literal["other", "higher", "lower"]
 PRICE = "price"
+# Shares of the later runs of a forecast that are left out, or come later, or are shorter, and by how many steps.
+MISSING_SHARE, CHANGED_SHARE, MOST_STEPS = 0.2, 0.5, 12
 
 
 def is_known_ahead(series: MarketSeries, column: str) -> bool:
@@ -139,17 +142,43 @@ def change_unknown(
 def _change_later(
     vintages: ForecastVintages, now: np.datetime64, change: Change, rng: np.random.Generator
 ) -> ForecastVintages:
-    """Return forecasts of which all that are published after ``now`` differ, also where they had no value."""
+    """Return forecasts of which all runs that can be used after ``now`` only differ.
+
+    Their values differ, also where they had none. Some of them are missing, come later and begin later, or are shorter.
+    """
     runs, place = stored_runs(vintages), int(vintages.newest(np.array([now]))[0]) + 1
-    low, first, end = (int(runs.offset[i]) for i in (0, place, -1))
-    values = np.array(runs.values[low:end])
-    finite = values[np.isfinite(values)]
+    count = len(vintages) - place
+    if not count:
+        return vintages
+    kept, late = rng.random(count) > MISSING_SHARE, rng.random(count) < CHANGED_SHARE
+    steps = np.where(late, rng.integers(1, MOST_STEPS, count), 0) * vintages.step_s * SECOND
+    lengths = np.diff(runs.offset)[place:]
+    shorter = np.where(rng.random(count) < CHANGED_SHARE, rng.integers(0, lengths + 1), lengths)
+    values = _other_values(runs, place, change, rng)
+    parts = [values[begin : begin + n] for begin, n, keep in zip(_starts(lengths), shorter, kept, strict=True) if keep]
+    published, first = (times[place:] + steps for times in (runs.published, runs.first))
+    order = np.argsort(published[kept], kind="stable")
+    known = runs.rows(0, place)
+    return vintages.with_runs(
+        Runs(
+            published=np.concatenate([known.published, published[kept][order]]),
+            first=np.concatenate([known.first, first[kept][order]]),
+            offset=np.cumsum([0, *np.diff(known.offset), *shorter[kept][order]]),
+            values=np.concatenate([known.values, *(parts[i] for i in order)]),
+        )
+    )
+
+
+def _starts(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.asarray(np.cumsum(lengths) - lengths)
+
+
+def _other_values(runs: Runs, place: int, change: Change, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return other values for the runs from a place on."""
+    values = runs.values[runs.offset[place] : runs.offset[-1]]
+    finite = runs.values[np.isfinite(runs.values)]
     finite = finite if len(finite) else np.zeros(1, np.float32)
     span = float(finite.max() - finite.min()) + 1.0
-    drawn = rng.choice(finite, end - first) + np.float32({"other": 0.0, "higher": span, "lower": -span}[change])
-    drawn[drawn == values[first - low :]] += np.float32(span)
-    values[first - low :] = drawn
-    changed = runs._replace(offset=runs.offset - low, values=values)
-    return ForecastVintages.of_runs(
-        name=vintages.name, quantity=vintages.quantity, step_h=vintages.step_h, runs=changed
-    )
+    drawn = rng.choice(finite, len(values)) + np.float32({"other": 0.0, "higher": span, "lower": -span}[change])
+    drawn[drawn == values] += np.float32(span)
+    return np.asarray(drawn, np.float32)

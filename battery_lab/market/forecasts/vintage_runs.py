@@ -12,6 +12,7 @@ from battery_lab.common.errors import DataError
 Times = NDArray[np.datetime64]
 Ints = NDArray[np.int64]
 SECOND = np.timedelta64(1, "s")
+HOUR_S = 3600
 # Beyond any price or power in any unit, as in files of prices.
 LARGEST = 1e15
 # Runs may have holes, but values that are mostly holes come from a wrong step or a wrong stamp.
@@ -36,10 +37,15 @@ class Runs(NamedTuple):
 
     def rows(self, begin: int, end: int) -> Runs:
         """Return runs ``begin`` to before ``end``, as views."""
-        return Runs(self.published[begin:end], self.first[begin:end], self.offset[begin : end + 1], self.values)
+        offset = self.offset[begin : end + 1]
+        values = self.values[offset[0] : offset[-1]]
+        return Runs(self.published[begin:end], self.first[begin:end], offset - offset[0], values)
 
     def read_only(self) -> Runs:
-        """Return views that cannot be written; a mapped array becomes a plain view of its file."""
+        """Return arrays that nothing can write to; a mapped array becomes a plain view of its file.
+
+        An array that owns its memory becomes read-only itself. A writable view of another one is copied.
+        """
         return Runs(*map(_read_only, (self.published, self.first, self.offset, self.values)))
 
 
@@ -142,13 +148,20 @@ def _check_repeats(name: str, at: Ints, of_run: Ints, start_s: Ints, value: NDAr
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    view = np.asarray(array).view()
-    view.flags.writeable = False
-    return view
+    if array.flags.writeable:
+        array = array if array.base is None else array.copy()
+        array.flags.writeable = False
+    return np.asarray(array).view()
 
 
 def _seconds(times: Times) -> Ints:
     return times.astype("datetime64[s]").astype(np.int64)
+
+
+def whole_seconds_up(times: Times) -> Times:
+    """Return times in whole seconds, never an earlier one: a run is not seen before it is published."""
+    down = times.astype("datetime64[s]")
+    return np.where(down < times, down + SECOND, down)
 
 
 def _text(seconds: np.int64) -> str:

@@ -91,8 +91,7 @@ def read_vintages(
     if not stamps_end:
         return known
     runs = stored_runs(known)
-    by_start = runs._replace(first=runs.first - known.step_s * SECOND)
-    return ForecastVintages.of_runs(name=name, quantity=known.quantity, step_h=known.step_h, runs=by_start)
+    return known.with_runs(runs._replace(first=runs.first - known.step_s * SECOND))
 
 
 def _utc(file: Path, row: pd.Series, stamp: pd.Series, zone: str) -> Times:

@@ -63,16 +63,16 @@ class Outlook(NamedTuple):
         needed, fuel = (_means(array, block) for array in (self.needed_mw - self._error(), self.fuel))
         shows = _means(np.any([view.may_show() for view in self.bursts], axis=0).astype(float), block) > 0
         started = np.any([view.real > 0 for view in self.bursts], axis=0)
-        before = np.maximum(first - 1, 0)
+        before, has_before = np.maximum(first - 1, 0), first > 0  # before step 0, nothing is known
         for lead in range(int(counts.max())):
             chosen = np.flatnonzero(counts > lead)
             known, place = before[chosen], first[chosen] // block + lead
             ahead_h = STEP_H * (1 + lead * block + (block - 1) / 2)
             seen = needed[place]
             for process, decay_h in [*self.errors, (self.offers_mw, self.supply.bid_h)]:
-                seen = seen + process[known] * np.exp(-ahead_h / decay_h)
+                seen = seen + np.where(has_before[chosen], process[known], 0.0) * np.exp(-ahead_h / decay_h)
             price = self.supply.offer(seen, fuel[place])
-            lifted = np.flatnonzero(shows[place] | started[known])
+            lifted = np.flatnonzero(shows[place] | (has_before[chosen] & started[known]))
             price[lifted] += self._bursts(first[chosen[lifted]], block * place[lifted], block, price[lifted])
             values[offset[chosen] + lead] = np.clip(price, *self.price_range).round(2)
         return offset, values

@@ -38,25 +38,56 @@ def test_the_newest_run_is_the_last_one_published_up_to_the_time() -> None:
     assert vintages.as_of(at(1)[0]) is None
     vintage = vintages.as_of(at(40)[0])
     assert vintage is not None
-    assert vintage.start.tolist() == at(60, 90).tolist()
-    assert vintage.values.tolist() == [20.0, 21.0]
+    # The run before it has the present half hour.
+    assert vintage.start.tolist() == at(30, 60, 90).tolist()
+    assert vintage.values.tolist() == [10.0, 20.0, 21.0]
+    assert vintage.value_published.tolist() == at(2, 32, 32).tolist()
     assert vintage.published == at(32)[0]
     assert vintage.age_h == pytest.approx(8 / 60)
 
 
 def test_latency_delays_every_run() -> None:
-    vintages = of(TWO_RUNS)
-    assert vintages.newest(at(2, 7, 36.9, 37), latency_h=5 / 60).tolist() == [-1, 0, 0, 1]
+    vintages = of(TWO_RUNS).delayed(5 / 60)
+    assert vintages.newest(at(2, 7, 36.9, 37)).tolist() == [-1, 0, 0, 1]
+    assert vintages.digest != of(TWO_RUNS).digest == vintages.delayed(0.0).digest
+    seen = vintages.as_of(at(36.9)[0])
+    assert seen is not None
+    assert seen.age_h == pytest.approx(34.9 / 60)
     with pytest.raises(ValueError, match="latency_h must be 0 or more"):
-        vintages.newest(at(2), latency_h=-1.0)
+        vintages.delayed(-1.0)
+
+
+def test_a_run_is_not_seen_in_the_second_before_it_is_published() -> None:
+    late = at(10) + np.array([900], "timedelta64[ms]")
+    vintages = ForecastVintages.of(
+        name="p", quantity="price", step_h=0.5, published=late, start=at(30), value=np.ones(1)
+    )
+    assert vintages.as_of(at(10)[0]) is None
+    assert vintages.as_of(at(10 + 1 / 60)[0]) is not None
 
 
 def test_what_is_seen_cannot_be_written() -> None:
-    vintage = of(TWO_RUNS).as_of(at(40)[0])
+    vintages = of(TWO_RUNS)
+    vintage = vintages.as_of(at(40)[0])
     assert vintage is not None
-    for array in (vintage.values, vintage.start):
+    for array in (vintage.values, vintage.start, vintage.value_published):
+        assert not any(np.shares_memory(array, stored) for stored in stored_runs(vintages))  # no way to later runs
         with pytest.raises(ValueError, match="read-only"):
             array[0] = array[1]
+
+
+def test_stored_runs_cannot_be_written_through_the_arrays_that_they_were_made_of() -> None:
+    numbers = np.arange(4, dtype=np.float32)
+    runs = Runs(at(0, 5), at(30, 60), np.array([0, 2, 4]), numbers[:])
+    vintages = ForecastVintages.of_runs(name="p", quantity="price", step_h=0.5, runs=runs)
+    numbers[:] = 9
+    for array in stored_runs(vintages):
+        while array is not None:
+            assert not array.flags.writeable
+            array = array.base
+    seen = vintages.as_of(at(10)[0])
+    assert seen is not None
+    assert seen.values.max() == 3
 
 
 def test_holes_within_a_run_are_not_forecast() -> None:
@@ -76,7 +107,7 @@ def test_of_two_runs_published_at_once_the_one_that_begins_later_is_newer() -> N
     assert len(vintages) == 2
     vintage = vintages.as_of(at(0)[0])
     assert vintage is not None
-    assert vintage.values.tolist() == [5.0, 6.0]
+    assert vintage.values.tolist() == [1.0, 5.0, 6.0]
 
 
 def test_a_labelled_run_is_published_when_its_last_value_is() -> None:
@@ -130,14 +161,23 @@ def test_stored_arrays_that_do_not_fit_together_are_refused(change: dict[str, An
 
 
 def test_a_piece_shows_what_the_whole_shows_within_it() -> None:
-    vintages = of([(30 * r, 30 * r + 30, float(r)) for r in range(20)])
-    piece = vintages.between(at(200)[0], at(400)[0])
-    assert len(piece) < len(vintages)
-    for minute in range(200, 401, 10):
+    day = 1440
+    vintages = of([(day * r, day * (r + k), 10.0 * r + k) for r in range(20) for k in range(3)])
+    piece = vintages.between(at(8 * day)[0], at(12 * day)[0])
+    assert len(piece) == 11  # two before the first one, and those of four days before these
+    for minute in range(8 * day, 12 * day + 1, 600):
         seen, whole = piece.as_of(at(minute)[0]), vintages.as_of(at(minute)[0])
         assert seen is not None and whole is not None
-        assert seen.values.tolist() == whole.values.tolist()
+        np.testing.assert_array_equal(seen.values, whole.values)
         assert seen.published == whole.published
+
+
+def test_a_piece_before_the_first_run_has_none() -> None:
+    piece = of(TWO_RUNS).between(at(0)[0], at(1)[0])
+    assert len(piece) == 0
+    assert piece.as_of(at(500)[0]) is None
+    assert piece.digest != of(TWO_RUNS).digest
+    assert len(piece.between(at(0)[0], at(1)[0])) == 0
 
 
 def test_forecasts_at_other_dates_are_the_same_then() -> None:
@@ -158,12 +198,13 @@ rows_of_runs = st.lists(
 @given(rows_of_runs, st.integers(-5, 60), st.integers(0, 20))
 def test_as_of_finds_what_a_search_by_hand_finds(rows: list[tuple[int, int, float]], time: int, latency: int) -> None:
     vintages = of([(published, 30 * start, value) for published, start, value in rows])
-    seen = vintages.as_of(at(time)[0], latency_h=latency / 60)
-    before = [published for published, _, _ in rows if published <= time - latency]
+    seen = vintages.delayed(latency / 60).as_of(at(time)[0])
+    before = sorted(row for row in rows if row[0] <= time - latency)
     if not before:
         assert seen is None
         return
-    expected = {at(30 * start)[0]: value for published, start, value in rows if published == max(before)}
+    first = min(start for published, start, _ in before if published == before[-1][0])
+    expected = {at(30 * start)[0]: value for _, start, value in before if start >= min(first, time // 30)}
     assert seen is not None
     known = ~np.isnan(seen.values)
     assert dict(zip(seen.start[known].tolist(), seen.values[known].tolist(), strict=True)) == {

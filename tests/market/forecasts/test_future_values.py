@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from battery_lab.market.forecasts.daily_publication import DailyPublication
-from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
+from battery_lab.market.forecasts.forecast_vintages import ForecastVintages, stored_runs
 from battery_lab.market.forecasts.future_values import change_unknown, known_end, known_series
 from tests.small_batteries_and_series import make_series, wavy_prices
 
@@ -103,14 +103,32 @@ def test_every_forecast_that_is_published_later_differs_and_no_earlier_one_does(
         elif before.published <= series.start[NOW]:
             np.testing.assert_array_equal(before.values, after.values)
         else:
-            assert (before.values != after.values).all()
+            assert list(before.values) != list(after.values)
+            others = dict(zip(after.start.tolist(), after.values.tolist(), strict=True))
+            is_new = before.value_published > series.start[NOW]
+            new = dict(zip(before.start[is_new].tolist(), before.values[is_new].tolist(), strict=True))
+            assert all(others[start] != value for start, value in new.items() if start in others)
+
+
+def test_later_runs_of_a_forecast_are_missing_late_or_short_too(series):
+    with_forecasts = replace(series, forecasts={"predispatch": vintages_of(series)})
+    changed = change_unknown(with_forecasts, NOW, 0, "other", np.random.default_rng(0))
+    before, after = (stored_runs(s.forecasts["predispatch"]) for s in (with_forecasts, changed))
+    known = int(np.searchsorted(before.published, series.start[NOW], side="right"))
+    assert 0.6 < (len(after.published) - known) / (len(before.published) - known) < 0.95
+    is_late = ~np.isin(after.published[known:], before.published)
+    assert is_late.sum() > 0 or (np.diff(after.published[known:]) == np.timedelta64(0, "s")).any()
+    assert len(set(np.diff(after.offset[known:]).tolist())) > 1
+    for part in ("published", "first"):
+        np.testing.assert_array_equal(getattr(after, part)[:known], getattr(before, part)[:known])
 
 
 def test_a_piece_of_the_series_has_the_forecasts_that_its_rows_see(series):
-    known = vintages_of(series)
-    piece = replace(series, forecasts={"predispatch": known}).rows(NOW, NOW + 50)
+    known = vintages_of(make_series(wavy_prices(10)))
+    series = make_series(wavy_prices(10), forecasts={"predispatch": known})
+    piece = series.rows(6 * 288, 6 * 288 + 50)
     seen = piece.forecasts["predispatch"]
-    assert len(seen) < 20 < len(known)
+    assert len(seen) < 250 < len(known)
     for start in piece.start:
         np.testing.assert_array_equal(seen.as_of(start).values, known.as_of(start).values)
 
