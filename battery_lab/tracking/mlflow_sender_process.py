@@ -84,8 +84,8 @@ class MlflowSenderProcess:
     def _report_failure(self) -> None:
         where, folder = public(self._sync.address.uri), self._sync.folder
         print(
-            f"The process that sends to MLflow at {where} ended with status {self._process.returncode}; all results are "
-            f"kept, send them with: battery-lab sync run={folder}",
+            f"The process that sends to MLflow at {where} ended with status {self._process.returncode}; all results "
+            f"are kept, send them with: battery-lab sync run={folder}",
             file=sys.stderr,
             flush=True,
         )

@@ -20,9 +20,7 @@ SLOWEST_RETRY_S = 60.0
 class MlflowSender:
     """Sends what is new in the run folder, every few seconds and at the end."""
 
-    def __init__(
-        self, sync: RunSync, flush_every_s: float, finish_within_s: float, at_once: bool = False
-    ) -> None:
+    def __init__(self, sync: RunSync, flush_every_s: float, finish_within_s: float, at_once: bool = False) -> None:
         """Start the thread.
 
         Args:
