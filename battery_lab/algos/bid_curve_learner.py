@@ -72,12 +72,13 @@ class BidCurveLearner:
             knots=options.knots,
             state_numbers=self.problem.state_numbers,
             price_number=self.problem.price_number,
+            planned_number=self.problem.planned.first if self.problem.planned else None,
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(setup.seed)
             encoder = setup.network.encoder(setup.layout)
             self.network = BidCurveNetwork(encoder, setup.network.out_features, spec)
-        self._start_around_the_mean_price()
+        self._start()
         self._parameters = list(self.network.parameters())
         self.optimizer = AdamWState.zero(self._parameters)
         self.random = np.random.default_rng(setup.seed)
@@ -90,12 +91,18 @@ class BidCurveLearner:
         }
         self._pool = ThreadPoolExecutor(options.num_workers) if options.num_workers > 1 else None
 
-    def _start_around_the_mean_price(self) -> None:
-        """Start with flat curves, the bid below and the offer above the mean price."""
-        knots = self._options.knots
+    def _start(self) -> None:
+        """Start with the bids of the plan, or with flat curves: the bid below and the offer above the mean price."""
+        knots, head, planned = self._options.knots, self.network.head, self.problem.planned
         with torch.no_grad():
-            self.network.head.weight.mul_(0.1)
-            self.network.head.bias[:knots], self.network.head.bias[knots:] = -0.3, 0.3
+            head.weight.mul_(0.1)
+            head.bias[:knots], head.bias[knots:] = -0.3, 0.3
+            if planned:
+                head.weight.mul_(0.1)
+                head.bias.zero_()
+                scale, shift = planned.scale / self._price_std, (planned.shift - self._price_mean) / self._price_std
+                self.network.get_buffer("planned_scale").copy_(torch.from_numpy(scale))
+                self.network.get_buffer("planned_shift").copy_(torch.from_numpy(shift))
 
     def is_waiting(self) -> bool:
         """Return False: nothing runs in the background."""
@@ -157,7 +164,7 @@ class BidCurveLearner:
 
     def _scaled_curves(self, observation: Tensor) -> Tensor:
         """Return (N, 2, M) bids and offers on the scale of the problem's prices."""
-        return self.network.curves(self.network.features(observation)) * self._price_std + self._price_mean
+        return self.network.curves(observation) * self._price_std + self._price_mean
 
     def _step(self, shares: Sequence[_Share], rows: int, lr: float) -> float:
         """Take a gradient step, and return the norm of the gradient."""
@@ -195,6 +202,8 @@ class BidCurveLearner:
         with torch.no_grad():
             network.head.weight.mul_(self._price_std)
             network.head.bias.mul_(self._price_std).add_(self._price_mean)
+            for buffer in network.buffers():  # of the plan
+                buffer.mul_(self._price_std)
         return Policy(
             network=network.eval(),
             decision="clipped_mean" if self.problem.price_number is None else "cleared",

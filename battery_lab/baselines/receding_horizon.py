@@ -9,8 +9,7 @@ import numba as nb
 import numpy as np
 from pydantic import Field
 
-from battery_lab.baselines.expected_prices import expect_prices, newest_known
-from battery_lab.baselines.vintage_dispatch import Known, Rhythm, dispatch
+from battery_lab.baselines.vintage_dispatch import dispatch
 from battery_lab.common.errors import require
 from battery_lab.common.validated_options import Highest, Int, Unit, options
 from battery_lab.envs.battery.cycle_caps import Allowance, new_meters
@@ -18,17 +17,16 @@ from battery_lab.envs.battery.delivery import deliver_within
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.physics import Array
 from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
-from battery_lab.market.forecasts.future_values import PRICE, is_known_ahead, known_ends
-from battery_lab.market.forecasts.newest_vintages import NewestVintages, Ranks, compiled_runs, ranked_products
-from battery_lab.market.forecasts.vintage_runs import HOUR_S
+from battery_lab.market.forecasts.future_values import PRICE, is_known_ahead
+from battery_lab.market.forecasts.newest_vintages import Ranks, ranked_products
 from battery_lab.planning.bellman_backup import bellman_backup, greedy_action
 from battery_lab.planning.energy_grid import EnergyGrid, coarse_grid
+from battery_lab.planning.expected_prices import expect_prices, newest_known
 from battery_lab.planning.marginal_bids import cleared_mwh
 from battery_lab.planning.receding_plan import new_plan
+from battery_lab.planning.vintage_plan import FORECAST, known_values, new_rhythm
 
-FORECAST = "price_forecast"
 NOT_PUBLISHED = -1
-LONGER_H = 1.0  # how much further a plan on vintages may look, so that its end can stay for a while
 
 
 @options("env.baselines.receding_horizon")
@@ -103,31 +101,19 @@ class RecedingHorizon:
 
     def _requests_on_vintages(self, problem: DispatchProblem, ranks: Ranks) -> Array:
         series, step = problem.series, problem.series.interval_h
-        price, grid = np.array(series.price), coarse_grid(problem.planning_battery, step)
-        has_column = FORECAST in series.columns and is_known_ahead(series, FORECAST)
+        grid = coarse_grid(problem.planning_battery, step)
         begin = max(problem.first - series.intervals_per_day, 0)
         span = series.start[begin], series.start[problem.end - 1]
         seen = [[self._seen(known).between(*span) for known in rank] for rank in ranks]
-        known = Known(
-            price=np.where(series.gap, np.nan, price),
-            price_end=known_ends(series, PRICE, problem.price_lag),
-            column=np.array(series.columns[FORECAST]) if has_column else price,
-            column_end=known_ends(series, FORECAST, 0) if has_column else np.arange(len(series)),
-            runs=compiled_runs(NewestVintages(seen, series.start)),
-            step_s=round(step * HOUR_S),
-            corrects=self.unknown_price == "corrected",
-        )
-        horizon = self._rows(self.horizon_h, step)
-        longest = horizon + self._rows(LONGER_H, step) - 1
-        replan = self._rows(self.replan_minutes / 60, step)
+        rhythm = new_rhythm(series, self.horizon_h, self.replan_minutes, self.days)
         request = dispatch(
             (problem.first, problem.end, problem.bids),
-            known,
-            price,
-            Rhythm(horizon, longest, replan, series.intervals_per_day, self.days),
+            known_values(series, problem.price_lag, seen, corrects=self.unknown_price == "corrected"),
+            np.array(series.price),
+            rhythm,
             problem.battery.energy_start_mwh,
             grid,
-            new_plan(longest + 1, grid),
+            new_plan(rhythm.longest + 1, grid),
             (problem.allowance, new_meters(1)[0]),
         )
         return np.asarray(request / step)

@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numba as nb
 import numpy as np
-from numpy.typing import NDArray
 
-from battery_lab.baselines.expected_prices import expect_prices, newest_known
 from battery_lab.envs.battery.cycle_caps import Allowance
 from battery_lab.envs.battery.delivery import deliver_within
 from battery_lab.envs.battery.physics import Array
-from battery_lab.market.forecasts.newest_runs import NewestRuns, forecast, forecast_ahead
+from battery_lab.market.forecasts.newest_runs import forecast
 from battery_lab.planning.bellman_backup import greedy_action
 from battery_lab.planning.energy_grid import EnergyGrid
+from battery_lab.planning.expected_prices import newest_known
 from battery_lab.planning.marginal_bids import cleared_mwh
-from battery_lab.planning.receding_plan import Plan, clear_plan, last_change, revise
+from battery_lab.planning.receding_plan import Plan
+from battery_lab.planning.vintage_plan import Known, Rhythm, is_published, plan_from
 
 ANY, NEWEST = -1, 0
-
-
-class Known(NamedTuple):
-    """What is known in each of T rows.
-
-    Attributes:
-        price: (T,) prices; NaN in gaps, in which the battery is idle.
-        price_end: (T,) the row after the last one whose price is known.
-        column: (T,) the column of a forecast.
-        column_end: (T,) the row after the last one whose forecast is known; the row itself if there is none.
-        runs: the newest runs of forecasts.
-        step_s: length of a row, seconds.
-        corrects: whether an unknown price is the last known one with the change of its forecast, and not the forecast.
-    """
-
-    price: Array
-    price_end: NDArray[np.int64]
-    column: Array
-    column_end: NDArray[np.int64]
-    runs: NewestRuns
-    step_s: int
-    corrects: bool
-
-
-class Rhythm(NamedTuple):
-    """Numbers of rows: how far a plan looks at least and at most, from plan to plan, per day; and the days of means."""
-
-    horizon: int
-    longest: int
-    replan: int
-    day: int
-    days: int
 
 
 @nb.njit(cache=True)
@@ -85,9 +51,9 @@ def dispatch(
             _, energy = deliver_within(energy, 0.0, grid.limits, t - first, allowance, meter)
             base, planned_at = -1, t + 1
             continue
-        if (t - planned_at) % rhythm.replan == 0 or _is_published(known.runs, t):
+        if (t - planned_at) % rhythm.replan == 0 or is_published(known.runs, t):
             planned_at = t
-            base = _plan_from(t, base, end, known, rhythm, grid, plan, ahead, rest)
+            base = plan_from(t, base, end, known, rhythm, grid, plan, ahead, rest)
         after = plan.value[t - base]
         if bids:
             request[t - first] = cleared_mwh(after, energy, price[t], grid)
@@ -95,53 +61,6 @@ def dispatch(
             request[t - first] = greedy_action(after, energy, _price_now(t, known), grid)
         _, energy = deliver_within(energy, request[t - first], grid.limits, t - first, allowance, meter)
     return request
-
-
-@nb.njit(cache=True)
-def _is_published(runs: NewestRuns, t: int) -> bool:
-    """Return whether a newer run is seen at row ``t`` than at the row before."""
-    newer = False
-    for p in range(len(runs.step_s)):
-        newer |= t > 0 and runs.run[p, t] != runs.run[p, t - 1]
-    return newer
-
-
-@nb.njit(cache=True)
-def _plan_from(
-    t: int, base: int, end: int, known: Known, rhythm: Rhythm, grid: EnergyGrid, plan: Plan, ahead: Array, rest: Array
-) -> int:
-    """Bring the plan up to date at row ``t``, and return the row that it begins at, which is ``base`` or ``t``.
-
-    A plan is started again when it would look less far than the horizon, when a day of prices is published, and when
-    forecasts of more than half of it change.
-    """
-    begins = base < 0 or t - base > rhythm.longest - rhythm.horizon
-    if not begins:
-        begins = known.price_end[t] - known.price_end[base] > t - base
-        begins = begins or known.column_end[t] - known.column_end[base] > t - base
-    if not begins:
-        last = min(rhythm.longest, end - 1 - base)
-        _expect(ahead, t, base, last, known, rest)
-        begins = 2 * (last_change(plan, ahead, t - base + 1, last) - (t - base)) > rhythm.horizon
-    if begins:
-        base, last = t, min(rhythm.longest, end - 1 - t)
-        lag, lead = t + 1 - min(known.price_end[t], len(known.price)), known.column_end[t] - t - 1
-        expect_prices(rest, t, lag, known.price, known.column, lead, (rhythm.day, rhythm.days))
-        _expect(ahead, t, base, last, known, rest)
-        clear_plan(plan, last)
-    revise(plan, ahead, t - base, rhythm.replan, last, grid)
-    return base
-
-
-@nb.njit(cache=True)
-def _expect(ahead: Array, t: int, base: int, last: int, known: Known, rest: Array) -> None:
-    """Write the prices that are expected at row ``t`` of the rows after it, counted from ``base``."""
-    now = t - base
-    ahead[now : last + 1] = rest[now : last + 1]
-    forecast_ahead(known.runs, t, known.step_s, ahead[now : last + 1])
-    for row in range(t + 1, min(known.price_end[t], base + last + 1, len(known.price))):
-        if not np.isnan(known.price[row]):
-            ahead[row - base] = known.price[row]
 
 
 @nb.njit(cache=True)

@@ -34,6 +34,20 @@ class SliceGradient(NamedTuple):
     occupancy_end: Array
 
 
+class PlannedCurves(NamedTuple):
+    """Where observations hold the bids and offers of a plan at M knots.
+
+    Attributes:
+        first: the first of their 2 M numbers: the bids, then the offers.
+        scale: (2 M,) what a number is multiplied by to be on the scale of ``BiddingProblem.scaled_price``.
+        shift: (2 M,) what is added then.
+    """
+
+    first: int
+    scale: Array
+    shift: Array
+
+
 class BiddingProblem(Protocol):
     """A training period in which actions do not change prices.
 
@@ -47,6 +61,7 @@ class BiddingProblem(Protocol):
             -1 at its minimum and 1 at its maximum.
         price_number: number of an observation that bids are compared with; None if bids are the actions.
         intervals_per_day: dispatch intervals per day.
+        planned: the bids of a plan in observations, from which a policy may depart; None if there are none.
     """
 
     rows: Rows
@@ -54,6 +69,7 @@ class BiddingProblem(Protocol):
     state_numbers: int
     price_number: int | None
     intervals_per_day: int
+    planned: PlannedCurves | None
 
     def observations(self, rows: Rows) -> Float32:
         """Return (N, D) observations of some intervals; the numbers of the state of charge are 0."""

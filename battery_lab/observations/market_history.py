@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -149,6 +149,14 @@ class History:
             ranks = ranked_products(self._series, quantity, None if product is None else [product], field)
             self._vintages[key] = NewestVintages(ranks, self._series.start)
         return self._vintages[key]
+
+    def planned(self, plan: Callable[[MarketSeries, int], Array]) -> Array:
+        """Return the (T, K) values of a plan, currency per MWh, on the scale of prices.
+
+        Args:
+            plan: receives the series and the price lag, and must use at each row only what is known then.
+        """
+        return self.scaled(PRICE, plan(self._series, self._lag))
 
     def scaled(self, quantity: str, values: Array) -> Array:
         """Return values of a quantity on the scale that was fitted to it.

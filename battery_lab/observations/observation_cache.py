@@ -18,8 +18,10 @@ from battery_lab.observations.observation_set import ObservationSet
 from battery_lab.observations.observer import Table
 
 PACKAGE = Path(__file__).resolve().parents[1]
-ROOMS = ("observations", "market")  # code that observations depend on
-CODE = source_digest(path for room in ROOMS for path in (PACKAGE / room).rglob("*.py"))
+# Code that observations depend on.
+ROOMS = ("observations", "market", "planning")
+MODULES = (PACKAGE / "envs/battery/physics.py", PACKAGE / "envs/battery/delivery.py")
+CODE = source_digest((*(path for room in ROOMS for path in (PACKAGE / room).rglob("*.py")), *MODULES))
 
 
 @dataclass(frozen=True, kw_only=True)

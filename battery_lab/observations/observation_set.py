@@ -103,6 +103,11 @@ class ObservationSet:
         prices = scale.restore(scaled * scaling.std[place] + scaling.mean[place])
         return np.where(np.abs(scaled) < self.clip, prices, np.copysign(np.inf, scaled))
 
+    def observed_prices(self, column: Array, observer: Observer, scaling: Scaling) -> Array:
+        """Return what the observed last price is for prices on the scale of the column; see ``prices``."""
+        place = observer.price_number - observer.state_numbers
+        return column if place >= len(scaling.mean) else (column - scaling.mean[place]) / scaling.std[place]
+
     def _scaled(self, parts: Sequence[Array], scaling: Scaling, rows: int) -> Float32:
         """Return (T, W) standardised features."""
         scaled = np.empty((rows, len(scaling.mean)), np.float32)

@@ -85,11 +85,12 @@ def read_curves(folder: Path, stored: Any) -> CurveSpec:
         DataError: it is damaged.
     """
     try:
-        price = stored["price_number"]
+        price, planned = stored["price_number"], stored.get("planned_number")  # missing before plans could be observed
         return CurveSpec(
             knots=operator.index(stored["knots"]),
             state_numbers=operator.index(stored["state_numbers"]),
             price_number=None if price is None else operator.index(price),
+            planned_number=None if planned is None else operator.index(planned),
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise _undefined(folder, "curves", error) from None

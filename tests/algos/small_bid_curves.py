@@ -46,7 +46,7 @@ def curves(learner, part):
     problem, network = learner.problem, learner.policy(0).network
     with torch.no_grad():
         seen = torch.from_numpy(problem.observations(problem.rows[part]))
-        return network.curves(network.features(seen)).numpy().astype(np.float64).swapaxes(0, 1)
+        return network.curves(seen).numpy().astype(np.float64).swapaxes(0, 1)
 
 
 def solve(learner, part, *, value_end=None, occupancy=None, sharpness):

@@ -124,7 +124,7 @@ def at_states(learner, rows=400):
 def pairs_by_numpy(policy, seen, soc):
     """Return (N, 2) bids and offers, interpolated at the states of charge by numpy."""
     with torch.no_grad():
-        both = policy.network.curves(policy.network.features(torch.from_numpy(seen))).numpy()
+        both = policy.network.curves(torch.from_numpy(seen)).numpy()
     knots = np.linspace(-1, 1, both.shape[2])
     pairs = np.array([[np.interp(at, knots, curve) for curve in curves] for at, curves in zip(soc, both, strict=True)])
     crossed = pairs[:, :1] > pairs[:, 1:]

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from battery_lab.baselines.expected_prices import expect_prices
 from battery_lab.baselines.receding_horizon import RecedingHorizon
 from battery_lab.common.errors import ConfigError
+from battery_lab.planning.expected_prices import expect_prices
 from tests.baselines.small_problem import PER_DAY, make_baseline, make_problem, profit_of
 from tests.small_batteries_and_series import wavy_prices
 

@@ -78,9 +78,9 @@ def test_curves_depend_on_the_market_and_not_on_the_state_of_charge():
     first, other_state, other_market = seen(), seen(), seen()
     other_state[:, :2] += 0.3
     other_market[:, 3] += 0.3
-    features = [network.features(torch.from_numpy(x)) for x in (first, other_state, other_market)]
-    assert torch.equal(network.curves(features[0]), network.curves(features[1]))
-    assert not torch.isclose(network.curves(features[0]), network.curves(features[2])).any()
+    curves = [network.curves(torch.from_numpy(x)) for x in (first, other_state, other_market)]
+    assert torch.equal(curves[0], curves[1])
+    assert not torch.isclose(curves[0], curves[2]).any()
 
 
 @pytest.mark.parametrize("levels", [3, 5])

@@ -23,11 +23,14 @@ SOURCES = (
     *("planning/bellman_backup", "planning/bid_clearing", "planning/energy_grid", "planning/marginal_bids"),
     *("planning/perfect_foresight", "planning/capped_optimum", "planning/daily_cap", "planning/capped_day"),
     *("planning/yearly_cap", "planning/blended_schedules", "planning/throughput_price"),
-    *("planning/receding_plan", "market/forecasts/daily_publication", "market/forecasts/forecast_vintages"),
-    *("market/forecasts/future_values", "market/forecasts/newest_vintages", "market/forecasts/vintage_runs"),
+    *("planning/receding_plan", "planning/vintage_plan", "planning/expected_prices"),
     "envs/battery/fitted_throughput_price",
 )
-FILES = (*(PACKAGE / f"{source}.py" for source in SOURCES), *(PACKAGE / "baselines").glob("*.py"))
+FOLDERS = ("baselines", "market/forecasts")
+FILES = (
+    *(PACKAGE / f"{source}.py" for source in SOURCES),
+    *(path for folder in FOLDERS for path in (PACKAGE / folder).glob("*.py")),
+)
 CODE = source_digest(FILES)
 
 

@@ -34,12 +34,14 @@ from battery_lab.envs.battery.world_summary import (
     missing_counts,
     summarize,
 )
+from battery_lab.envs.bidding_interface import PlannedCurves
 from battery_lab.envs.interfaces import ActionKind, ActionMeaning, Actor, Evaluation, Recipe
 from battery_lab.envs.layout import Layout
-from battery_lab.market.forecasts.future_values import known_lag
+from battery_lab.market.forecasts.future_values import PRICE, known_lag
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.fitted_scales import Scaling
 from battery_lab.observations.observer import Observer
+from battery_lab.observations.planned_bids import planned_numbers
 from battery_lab.planning.perfect_foresight import HindsightValue
 from battery_lab.rewards.weighted_terms import BoundShaping
 
@@ -149,9 +151,25 @@ class BatteryWorld:
             rows=rows,
             scaled_price=scaled,
             price_number=number,
+            planned=self._planned_curves(number, knots),
             levels=levels,
             knots=knots,
         )
+
+    def _planned_curves(self, price_number: int | None, knots: int) -> PlannedCurves | None:
+        before = self._observer.state_numbers
+        planned = planned_numbers(self.layout.names, knots)
+        if planned is None:
+            return None
+        own = slice(planned - before, planned - before + 2 * knots)
+        mean, std = self._scaling.mean[own], self._scaling.std[own]
+        # On the scale of the column, -1 and 1 are these numbers on the scale of bids.
+        if self._scale:
+            low, high = self._scale.to_unit(self._scaling.columns[PRICE].restore(np.array([-1.0, 1.0])))
+        else:
+            low, high = self._option.observation.observed_prices(np.array([-1.0, 1.0]), self._observer, self._scaling)
+        middle, half = (high + low) / 2, (high - low) / 2
+        return PlannedCurves(planned, half * std, half * mean + middle)
 
     def problem(self, period: str) -> DispatchProblem:
         """Return a period as a dispatch problem."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from battery_lab.common.errors import ConfigError
 from battery_lab.envs.battery.physics import Array, Battery
-from battery_lab.envs.bidding_interface import Rows, SliceGradient
+from battery_lab.envs.bidding_interface import PlannedCurves, Rows, SliceGradient
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.observer import Observer
 from battery_lab.planning.bid_policy_gradient import knot_weights, slice_gradient
@@ -33,6 +33,7 @@ class BatteryBiddingProblem:
         rows: Rows,
         scaled_price: Array,
         price_number: int | None,
+        planned: PlannedCurves | None,
         levels: int,
         knots: int,
     ) -> None:
@@ -46,6 +47,7 @@ class BatteryBiddingProblem:
             rows: (T,) rows to train on.
             scaled_price: (T,) their prices on the scale of bids.
             price_number: number of an observation that bids are compared with; None if bids are the actions.
+            planned: the bids of a plan in observations; None if there are none.
             levels: levels of stored energy from ``soc_min`` to ``soc_max``.
             knots: number of knots of a curve.
 
@@ -57,7 +59,7 @@ class BatteryBiddingProblem:
                 f"reward.terms.{reward.memories[0]} depends on the visits of a state, which exact gradients do not "
                 "count: remove it, or choose algo=ppo"
             )
-        self.rows, self.scaled_price, self.price_number = rows, scaled_price, price_number
+        self.rows, self.scaled_price, self.price_number, self.planned = rows, scaled_price, price_number, planned
         self.state_numbers = observer.state_numbers
         self.intervals_per_day = training.intervals_per_day
         self._training, self._battery, self._observer = training, battery, observer
