@@ -13,11 +13,11 @@ from tests.market.download.operator_proxy import Answer
 from tests.market.download.recorded_answers import aemo_month
 
 pytest.importorskip("nemosis", reason="make setup-live")
+pytestmark = pytest.mark.walk
 PRICES = [30.0, 31.5, -2.25, 40.0, 28.0, 27.0] * 48
 TYPED = ("data", "fetch", "market=aemo", "location=NSW1", "period=2023-01-01/2023-02-28", "folder=my prices")
 
 
-@pytest.mark.walk
 def test_a_failure_names_the_days_and_the_same_command_completes_them(lab, operator):  # noqa: F811
     operator.serve("202301", aemo_month(PRICES, 2023, 1, regions=("NSW1", "VIC1")))
     operator.serve("202302", Answer(b"", 404), aemo_month(PRICES, 2023, 2, regions=("NSW1", "VIC1")))

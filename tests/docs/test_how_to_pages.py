@@ -59,7 +59,7 @@ def test_the_page_on_environments_includes_its_files():
 
 def test_every_page_is_tested():
     # Other pages have tests of their own, in test_reader_pages and test_check_your_data_page.
-    others = ("read-", "check-")
+    others = ("read-", "check-", "fetch-")
     assert {page.stem for page in PAGES.glob("*.md") if not page.stem.startswith(others)} == set(PAGE_TESTS)
 
 

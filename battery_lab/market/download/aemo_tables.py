@@ -86,7 +86,7 @@ def _address(downloader: Any, table: str, month: date, number: int) -> str:
     stamp = f"{month:%Y%m}010000"
     if month < NEW_NAMES_FROM:
         stub = f"PUBLIC_DVD_{table}_{stamp}"
-        # AEMO has no folder of all runs of P5MIN for these months: that of all tables has them.
+        # Until then, the folder of most tables also has all runs of P5MIN.
         folder = "DATA" if table == "P5MIN_REGIONSOLUTION" else folder
     else:
         runs = "ALL#" if table in FORECASTS else ""

@@ -42,6 +42,10 @@ def download_prices(request: FetchRequest, key: str, first: date, last: date, pa
     prices = prices.drop_duplicates(ignore_index=True).sort_values("Interval Start", ignore_index=True)
     if prices.empty:
         raise DownloadError(f"no prices of {first} to {last} are in the answer")
+    repeated = prices[prices["Interval Start"].duplicated()]
+    if not repeated.empty:
+        stamp = repeated["Interval Start"].iloc[0].tz_convert("UTC")
+        raise DownloadError(f"the answer has 2 prices of the interval that starts at {stamp:%Y-%m-%dT%H:%M:%SZ}")
     regular = _on_grid(prices["Interval Start"])
     rows = prices[regular]
     utc = rows["Interval Start"].dt.tz_convert("UTC")

@@ -19,7 +19,6 @@ TIMEOUT_S = (15.0, 120.0)  # to connect, and between two parts of an answer
 DELAYS_S = (1.0, 2.0, 4.0, 8.0)  # before each further attempt
 LONGEST_WAIT_S = 60.0  # of a server's Retry-After
 MOST_BYTES = 2 << 30
-PIECE = 1 << 16
 PASSING = (429, 500, 502, 503, 504)  # statuses of a server that may answer later
 ZIP_MARK = b"PK\x03\x04"
 
@@ -91,12 +90,11 @@ def _adapter_class(hosts: frozenset[str], most_bytes: int, errors: list[LabError
                 response = None
                 try:
                     response = super().send(request, **options)
-                    body = _body(response, host, most_bytes)
+                    _read(response, host, most_bytes)
                 except (requests.RequestException, HTTPError, OSError) as error:
                     failure = _failure(host, error, response is not None)
                 else:
                     if response.status_code < 400:
-                        response.raw = io.BytesIO(body)
                         return response
                     file = urlsplit(request.url).path
                     failure = DownloadError(f"{host} answered {response.status_code} for {file}", response.status_code)
@@ -118,24 +116,28 @@ def _checked_host(url: str, hosts: frozenset[str]) -> str:
     return host
 
 
-def _body(response: Any, host: str, most_bytes: int) -> bytes:
-    """Return the whole answer, unpacked if it was sent compressed; an archive in it is checked.
+def _read(response: Any, host: str, most_bytes: int) -> None:
+    """Read the whole answer, which the response keeps; an archive in it is checked.
 
     Raises:
         DownloadError: it is too large.
         DataError: it is an archive that is damaged or unpacks to far more than prices do.
     """
-    parts, size = [], 0
-    for part in response.raw.stream(PIECE, decode_content=True):
-        parts.append(part)
-        size += len(part)
-        if size > most_bytes:
-            response.close()
-            raise DownloadError(f"{host} sent more than {most_bytes >> 20:,} MiB, far more than a file of prices", 413)
-    body = b"".join(parts)
-    if body.startswith(ZIP_MARK):
-        check_archive(body, f"the archive of {host}")
-    return body
+    stream = response.raw.stream
+
+    def counted(*args: Any, **options: Any) -> Iterator[bytes]:
+        size = 0
+        for part in stream(*args, **options):
+            size += len(part)
+            if size > most_bytes:
+                response.close()
+                limit = f"{most_bytes >> 20:,} MiB"
+                raise DownloadError(f"{host} sent more than {limit}, far more than a file of prices", 413)
+            yield part
+
+    response.raw.stream = counted
+    if response.content.startswith(ZIP_MARK):
+        check_archive(response.content, f"the archive of {host}")
 
 
 def _failure(host: str, error: Exception, answered: bool) -> DownloadError:

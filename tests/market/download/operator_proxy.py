@@ -46,6 +46,7 @@ class OperatorProxy:
     Attributes:
         answers: part of an address -> its answers: one after the other, and the last one again and again.
         requested: the addresses.
+        cookies: those that the client sent.
         waits: seconds that the client waited, in a test that measures them.
         url: address of the proxy.
     """
@@ -54,6 +55,7 @@ class OperatorProxy:
         """Answer nothing so far."""
         self.answers: dict[str, list[Answer]] = {}
         self.requested: list[str] = []
+        self.cookies: list[str] = []
         self.waits: list[float] = []
         self.url = ""
 
@@ -81,6 +83,7 @@ def running(proxy: OperatorProxy, certificate: Path) -> Iterator[OperatorProxy]:
         host = ""
 
         def do_GET(self) -> None:  # noqa: N802
+            proxy.cookies += self.headers.get_all("Cookie", [])
             answer = proxy.answer(unquote(f"https://{self.host}{self.path}" if self.host else self.path))
             self.send_response(answer.status)
             for name, value in answer.headers.items():
@@ -130,8 +133,8 @@ def write_certificate(file: Path) -> Path:
     return file
 
 
-def zipped(files: Mapping[str, str], stated_size: int | None = None) -> bytes:
-    """Return an archive of texts; ``stated_size`` is the size that it states for each."""
+def zipped(files: Mapping[str, str | bytes], stated_size: int | None = None) -> bytes:
+    """Return an archive of files; ``stated_size`` is the size that it states for each."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in files.items():

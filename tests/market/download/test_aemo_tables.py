@@ -63,6 +63,18 @@ def test_forecasts_are_known_when_the_last_row_of_a_run_was_written(
     assert forecast.as_of(first + np.timedelta64(30, "m")).values.tolist() == [4.0, 5.0, 6.0]
 
 
+@pytest.mark.parametrize(
+    ("product", "address"),
+    [
+        ("predispatch", "PREDISP_ALL_DATA/PUBLIC_ARCHIVE#PREDISPATCHPRICE#ALL#FILE01#202408010000.zip"),
+        ("p5min", "P5MIN_ALL_DATA/PUBLIC_ARCHIVE#P5MIN_REGIONSOLUTION#ALL#FILE01#202408010000.zip"),
+    ],
+)
+def test_forecasts_after_the_change_of_names(operator, tmp_path, product, address):
+    fetch(tmp_path, **AEMO | {"period": "2024-08-01/2024-08-02"}, product=product)
+    assert [one.split("SQLLoader/")[1] for one in operator.requested] == [address]
+
+
 def test_forecasts_of_interventions_and_other_regions_are_left_out(operator, tmp_path):
     operator.serve("P5MIN", p5min_month([[1.0, 2.0]], intervention=True))
     fetch(tmp_path, **AEMO, product="p5min")

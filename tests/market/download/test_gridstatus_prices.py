@@ -8,7 +8,6 @@ import pytest
 
 from battery_lab.common.errors import ConfigError
 from tests.market import operator_files as files
-from tests.market import operator_reports as reports
 from tests.market.download.fetched_prices import fetch, read
 from tests.market.download.operator_proxy import Answer
 from tests.market.download.recorded_answers import caiso_answer, nyiso_month
@@ -78,27 +77,17 @@ def test_days_that_the_files_do_not_hold_are_missing_and_requested_again(operato
     assert read(fetch(tmp_path, **request)).price.tolist() == HOURS * 2
 
 
-@pytest.mark.walk
-def test_spp_day_ahead(operator, tmp_path):
-    start = datetime(2024, 6, 3, 5, tzinfo=UTC)
-    rows = reports.spp_rows(start, HOURS, minutes=60) + reports.spp_rows(start, [9.0] * 24, 60, "SPPSOUTH_HUB")
-    operator.serve("DA-LMP-SL-202406030100.csv", "\n".join([reports.SPP_HEADER, *rows]).encode())
-    request = {"market": "spp", "product": "day_ahead", "period": "2024-06-03/2024-06-03"}
-    assert read(fetch(tmp_path / "a", **request, location="SPPNORTH_HUB")).price.tolist() == HOURS
-    with pytest.raises(ConfigError, match="a settlement location of spp: SPPNORTH_HUB, SPPSOUTH_HUB, got 'NORTH'"):
-        fetch(tmp_path / "b", **request, location="NORTH")
-
-
-@pytest.mark.walk
-def test_miso_day_ahead_has_a_file_per_day(operator, tmp_path):
-    reports.miso_files(tmp_path / "served", datetime(2024, 6, 3, tzinfo=reports.EST), HOURS * 2)
-    for file in (tmp_path / "served").iterdir():
-        day = file.name[:8]
-        operator.serve(f"docs.misoenergy.org/marketreports/{day}_da_expost_lmp.csv", file.read_bytes())
-    request = {"market": "miso", "product": "day_ahead", "location": "INDIANA.HUB", "period": "2024-06-03/2024-06-04"}
-    fetched = fetch(tmp_path / "p", **request)
-    assert read(fetched).price.tolist() == HOURS * 2
-    assert sorted(file.name for file in (tmp_path / "p").glob("*.csv")) == ["2024-06-03.csv", "2024-06-04.csv"]
+def test_two_prices_of_an_interval_are_refused(operator, tmp_path):
+    start = datetime(2024, 6, 3, tzinfo=files.NEW_YORK)
+    rows = files.nyiso_rows(start, HOURS, minutes=60, end=False)
+    second = rows[5].replace(repr(HOURS[5]), "99.0")
+    texts = nyiso_month({"20240603": [*rows, second.replace("N.Y.C.", "LONGIL"), *rows]}, "damlbmp_zone")
+    operator.serve("damlbmp_zone_csv.zip", texts)
+    request = {"market": "nyiso", "product": "day_ahead", "period": "2024-06-03/2024-06-03"}
+    assert read(fetch(tmp_path / "a", **request, location="NYC")).price.tolist() == HOURS
+    operator.serve("damlbmp_zone_csv.zip", nyiso_month({"20240603": [*rows, second]}, "damlbmp_zone"))
+    fetched = fetch(tmp_path / "b", **request, location="NYC")
+    assert "2 prices of the interval that starts at 2024-06-03T09:00:00Z" in fetched.problem
 
 
 def test_the_key_of_a_server_comes_from_the_environment_and_stands_nowhere(operator, tmp_path, monkeypatch):

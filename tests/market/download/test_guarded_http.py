@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import urllib.request
+from contextlib import suppress
 
 import pandas as pd
 import pytest
 
 from battery_lab.common.errors import DataError, LabError
 from battery_lab.market.download.guarded_http import DownloadError, guarded_http
+from battery_lab.market.download.library_call import call_library
 from tests.market.download.operator_proxy import Answer, zipped
 
 requests = pytest.importorskip("requests", reason="make setup-live")
@@ -77,6 +79,18 @@ def test_errors_are_known_after_a_library_has_handled_them(operator):
         except LabError as error:
             assert errors == [error]
     assert errors[0].status == 404
+
+
+def test_a_failure_that_a_library_leaves_out_is_an_error(operator):
+    operator.serve("b", b"x")
+
+    def call():
+        with suppress(LabError):
+            requests.get(f"http://{HOST}/a")
+        return requests.get(f"http://{HOST}/b").content
+
+    with pytest.raises(DownloadError, match="answered 404 for /a"):
+        call_library(call, [HOST])
 
 
 def test_afterwards_all_is_as_before(operator):
