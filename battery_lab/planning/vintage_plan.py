@@ -120,14 +120,15 @@ def _planned_bids(known: Known, rhythm: Rhythm, grid: EnergyGrid, plan: Plan, en
     ahead, rest = np.empty(rhythm.longest + 1), np.empty(rhythm.longest + 1)
     base, planned_at = -1, 0
     for t in range(rows):
-        if known.price_end[t] <= 0 or np.isnan(known.price[t]) or t == rows - 1:
+        if known.price_end[t] <= 0 or np.isnan(known.price[t]):
             base, planned_at = -1, t + 1
             if t > 0:
                 bids[t] = bids[t - 1]
             continue
         if (t - planned_at) % rhythm.replan == 0 or is_published(known.runs, t):
             planned_at = t
-            base = plan_from(t, base, rows, known, rhythm, grid, plan, ahead, rest)
+            # Plans look beyond the last row, so that a bid does not depend on where the series ends.
+            base = plan_from(t, base, rows + rhythm.longest, known, rhythm, grid, plan, ahead, rest)
         for m in range(knots):
             bids[t, m], bids[t, knots + m] = marginal_bids(plan.value[t - base], energies[m], grid)
         bids[t, knots - 1] = bids[t, knots - 1] if np.isfinite(bids[t, knots - 1]) else bids[t, knots - 2]

@@ -54,8 +54,10 @@ def policy(kind="argmax", name="mlp", seed=0):
     chosen, (decision, actions) = network(name), POLICIES[kind]
     parts = chosen.encoder(LAYOUT), chosen.out_features
     if kind in CURVES:
-        spec = CurveSpec(knots=4, state_numbers=1, price_number=1 if decision == "cleared" else None)
-        net = BidCurveNetwork(*parts, spec)
+        price, planned = (1, None) if decision == "cleared" else (None, 5)
+        net = BidCurveNetwork(*parts, CurveSpec(knots=4, state_numbers=1, price_number=price, planned_number=planned))
+        for buffer in net.buffers():
+            buffer.copy_(torch.linspace(-0.2, 0.2, 8))
         with torch.no_grad():  # so that all three moves are frequent
             net.head.bias.copy_(torch.tensor([-0.3] * 4 + [0.3] * 4))
     else:
