@@ -154,7 +154,7 @@ class History:
         """Return the (T, K) values of a plan, currency per MWh, on the scale of prices.
 
         Args:
-            plan: receives the series and the price lag, and must use at each row only what is known then.
+            plan: receives the series and the price lag, and must use for a row only what is known at its start.
         """
         return self.scaled(PRICE, plan(self._series, self._lag))
 
