@@ -11,7 +11,7 @@ from datetime import date
 import pytest
 
 from battery_lab.common.errors import DataError
-from tests.cli.run_commands import start
+from tests.cli.typed_commands import start
 from tests.market.download.fetched_prices import fetch, read
 from tests.market.download.operator_proxy import Answer
 from tests.market.download.recorded_answers import aemo_month
