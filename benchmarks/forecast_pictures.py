@@ -2,7 +2,7 @@
 
     python -m benchmarks.forecast_pictures docs/images --ladder ladder.json
 
-ladder.json is what ``python -m benchmarks.forecast_ladder --json ladder.json`` wrote; without it, no ladder is drawn.
+ladder.json is what ``python -m benchmarks.look_ahead_ladder --json ladder.json`` wrote; without it, no ladder is drawn.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.report.plot_style import BLUE, GREY, ORANGE, RC, RED
-from benchmarks.forecast_ladder import LOOK_AHEADS, PERFECT, STUDY
+from benchmarks.look_ahead_ladder import LOOK_AHEADS, PERFECT, STUDY
 from benchmarks.look_ahead_plans import COLUMNS
 from benchmarks.market_fit import option
 

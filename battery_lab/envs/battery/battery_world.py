@@ -42,7 +42,7 @@ from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.fitted_scales import Scaling
 from battery_lab.observations.observer import Observer
 from battery_lab.observations.planned_bids import planned_numbers
-from battery_lab.planning.perfect_foresight import HindsightValue
+from battery_lab.planning.hindsight_value import HindsightValue
 from battery_lab.rewards.weighted_terms import BoundShaping
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from battery_lab.envs.battery.action_set import Actions
 from battery_lab.envs.battery.aemo_price_bands import band_table, check_clearing_at_any_price, check_range, span
 from battery_lab.envs.battery.bid_actions import BidActions
 from battery_lab.envs.battery.cycles_used import CyclesUsed
-from battery_lab.envs.battery.interval_lookup import local_time, refuse_stale, refuse_unknown, row_at
+from battery_lab.envs.battery.interval_lookup import local_time, row_at
 from battery_lab.envs.battery.physics import Battery
+from battery_lab.envs.battery.unknown_and_stale_numbers import refuse_stale, refuse_unknown
 from battery_lab.envs.bidding_interface import BidRequest, BidSheet
 from battery_lab.envs.interfaces import Actor
 from battery_lab.market.forecasts.future_values import PRICE, is_known_ahead, known_series, publication

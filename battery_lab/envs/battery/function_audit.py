@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from battery_lab.common.errors import ConfigError, LabError
 from battery_lab.common.forked_process import in_forked_processes
 from battery_lab.envs.audit_interface import AuditCheck, Decide
+from battery_lab.envs.battery.audited_function_answer import read_decision
 from battery_lab.envs.battery.cycle_caps import new_meters
-from battery_lab.envs.battery.decision_answer import read_decision
 from battery_lab.envs.battery.decision_input import DecisionInputs
 from battery_lab.envs.battery.dispatch_problem import DispatchProblem
 from battery_lab.envs.battery.function_audit_checks import comparisons

@@ -14,7 +14,7 @@ from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.fitted_scales import Scaling
 from battery_lab.observations.observation_cache import ObservationCache
 from battery_lab.observations.observer import Observer
-from battery_lab.planning.perfect_foresight import HindsightValue, hindsight
+from battery_lab.planning.hindsight_value import HindsightValue, hindsight
 
 if TYPE_CHECKING:
     from battery_lab.envs.battery.environment import BatteryMarket

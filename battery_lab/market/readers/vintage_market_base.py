@@ -12,8 +12,8 @@ from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.market.readers.aemo_vintages import PRODUCTS, AemoVintageFiles
 from battery_lab.market.readers.file_market_base import FileMarket
-from battery_lab.market.readers.vintage_checks import check_vintages
 from battery_lab.market.readers.vintage_files import VintageFiles
+from battery_lab.market.readers.vintage_plausibility import check_vintages
 
 TABLE = "table"
 RESERVED = ("file", "row", "stamp", "price")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from battery_lab.common.errors import ConfigError, DataError
-from battery_lab.envs.battery.interval_lookup import local_time, refuse_unknown, row_at
+from battery_lab.envs.battery.interval_lookup import local_time, row_at
 from tests.small_batteries_and_series import make_series
 
 # From 11:00 on 1 January in Melbourne; half an hour each.
@@ -79,12 +79,3 @@ def test_the_price_before_the_interval_must_not_be_missing():
     with pytest.raises(DataError, match="at=2024-01-01T13:00: market TEST has no price for the interval before it"):
         row_at(series, "2024-01-01T13:00", 1)
     assert row_at(series, "2024-01-01T13:30", 1) == 5
-
-
-def test_an_observation_of_unknown_values_is_refused():
-    refuse_unknown({"price 0 min ago": 1.0}, SERIES, SERIES.local_start[5])
-    observation = {"price 0 min ago": 1.0, "forecast +1 h": np.nan, "forecast +2 h": np.nan}
-    with pytest.raises(
-        DataError, match=r"the policy observes 'forecast \+1 h' and 1 more, and market TEST, which ends"
-    ):
-        refuse_unknown(observation, SERIES, SERIES.local_start[5])

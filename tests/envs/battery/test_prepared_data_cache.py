@@ -10,7 +10,7 @@ import pytest
 from battery_lab.market.synthetic_prices.synthetic_market import SyntheticMarket
 from battery_lab.observations.observation_set import ObservationSet
 from battery_lab.observations.past_features import Lags
-from battery_lab.planning import perfect_foresight
+from battery_lab.planning import hindsight_value
 from tests.compositions import option
 from tests.envs.small_world import make_option, make_world
 from tests.small_batteries_and_series import make_battery, make_series, wavy_prices

@@ -19,6 +19,7 @@ from battery_lab.config.data_options import data_group, data_options
 from battery_lab.envs.battery.price_data_check import PriceDataCheck, check_prices
 from tests.compositions import part
 from tests.market import operator_files as files
+from tests.market import operator_reports as reports
 from tests.small_batteries_and_series import wavy_prices
 
 PAGES = sorted((Path(__file__).parents[3] / "docs" / "how-to").glob("read-*.md"))
@@ -216,6 +217,22 @@ def test_repeats_are_counted_with_and_without_another_price(tmp_path):
     if found.series is None:
         assert (counted["repeated_intervals"], counted["repeats_with_another_price"]) == (2, 1)
         assert "Rows\n  rows                    290\n" in found.text()
+
+
+def test_an_auction_that_is_chosen_by_itself_is_a_guess(tmp_path):
+    both = [reports.website_rows(START, [price] * 200) for price in (10.0, 20.0)]
+    rows = [row.replace("Without Sequence", f"Sequence {i}") for i, rows in enumerate(both, 1) for row in rows]
+    found = check(files.write(tmp_path / "x.csv", reports.WEBSITE, rows))
+    assert found.source.values["sequence"] == 1
+    assert "has prices of several auctions, Sequence 1 and 2" in found.facts()["assumed"]["sequence"]["why"]
+
+
+def test_days_without_prices_count_for_no_period(tmp_path):
+    prices = wavy_prices(31).tolist()
+    rows = files.aemo_rows(START, prices)
+    found = check(files.write(tmp_path / "a.csv", files.AEMO_HEADER, [*rows[: 5 * 288], rows[-1]]))
+    assert found.problem.startswith("only 5.0 of its 31.0 days have prices, and 522 are needed: ")
+    assert "31.0 days, of which 5.0 have prices, " in found.text()
 
 
 def test_the_picture_is_a_png_also_with_gaps_and_awkward_names(tmp_path):

@@ -1,8 +1,8 @@
 """Ladder over look-ahead: what a battery earns that plans again every interval, with perfect and with real forecasts.
 
-    python -m benchmarks.forecast_ladder market.seed=5 market.years=2
-    python -m benchmarks.forecast_ladder --seeds 5 6 7 8 9 --days 146 market.years=2
-    python -m benchmarks.forecast_ladder --nem FOLDER --region NSW1
+    python -m benchmarks.look_ahead_ladder market.seed=5 market.years=2
+    python -m benchmarks.look_ahead_ladder --seeds 5 6 7 8 9 --days 146 market.years=2
+    python -m benchmarks.look_ahead_ladder --nem FOLDER --region NSW1
 
 FOLDER holds AEMO's monthly tables DISPATCHPRICE and PREDISPATCHPRICE as Parquet files. The published study beside it is
 that of NSW1 in 2021 (prakaa/NEMStorageUnderUncertainty): 100 MWh, SoC 10 to 90 %, a plan every 5 minutes on P5MIN and

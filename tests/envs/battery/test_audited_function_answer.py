@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.envs.battery.decision_answer import read_decision
+from battery_lab.envs.battery.audited_function_answer import read_decision
 
 
 @pytest.mark.parametrize("answer", [3, -10.0, np.float32(2.5), np.array([4.0]), [5.0]])

@@ -13,7 +13,7 @@ from battery_lab.common.errors import DataError
 from battery_lab.market.forecasts.forecast_vintages import ForecastVintages
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.planning.perfect_foresight import plan
-from benchmarks.forecast_ladder import LOOK_AHEADS, main, storage, stretch, table
+from benchmarks.look_ahead_ladder import LOOK_AHEADS, main, storage, stretch, table
 from benchmarks.look_ahead_plans import COLUMNS, ladder_revenue
 from benchmarks.nem_month import load_month
 from tests.small_batteries_and_series import make_series, wavy_prices

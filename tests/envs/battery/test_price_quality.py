@@ -1,4 +1,4 @@
-"""Price quality and guesses of a data check: limits of their time, what was chosen to read files, which days count."""
+"""Price quality of a data check: limits of their time, signs, clock changes, unchanged prices and years."""
 
 from __future__ import annotations
 
@@ -6,26 +6,8 @@ from datetime import datetime
 
 import numpy as np
 
-from tests.envs.battery.test_price_data_check import START, check
+from tests.envs.battery.test_price_data_check import check
 from tests.market import operator_files as files
-from tests.market import operator_reports as reports
-from tests.small_batteries_and_series import wavy_prices
-
-
-def test_an_auction_that_is_chosen_by_itself_is_a_guess(tmp_path):
-    both = [reports.website_rows(START, [price] * 200) for price in (10.0, 20.0)]
-    rows = [row.replace("Without Sequence", f"Sequence {i}") for i, rows in enumerate(both, 1) for row in rows]
-    found = check(files.write(tmp_path / "x.csv", reports.WEBSITE, rows))
-    assert found.source.values["sequence"] == 1
-    assert "has prices of several auctions, Sequence 1 and 2" in found.facts()["assumed"]["sequence"]["why"]
-
-
-def test_days_without_prices_count_for_no_period(tmp_path):
-    prices = wavy_prices(31).tolist()
-    rows = files.aemo_rows(START, prices)
-    found = check(files.write(tmp_path / "a.csv", files.AEMO_HEADER, [*rows[: 5 * 288], rows[-1]]))
-    assert found.problem.startswith("only 5.0 of its 31.0 days have prices, and 522 are needed: ")
-    assert "31.0 days, of which 5.0 have prices, " in found.text()
 
 
 def test_quality_counts_limits_signs_and_clock_changes(tmp_path):
