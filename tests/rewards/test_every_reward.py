@@ -16,7 +16,7 @@ from battery_lab.common.validated_options import options
 from battery_lab.config.conf_folder import conf_dir
 from battery_lab.envs.battery.reward_context import RewardContext
 from battery_lab.envs.battery.transition_accounts import Transition
-from battery_lab.planning import perfect_foresight
+from battery_lab.planning import hindsight_value
 from battery_lab.rewards.term import BoundTerm, Term
 from battery_lab.rewards.weighted_terms import Shaping
 from tests.rewards.contexts_and_transitions import make_context, random_dispatch
@@ -44,7 +44,7 @@ def built(*overrides: str) -> Shaping:
 
 @pytest.fixture(scope="module")
 def context() -> RewardContext:
-    value = perfect_foresight.hindsight(PRICES, BATTERY, 1 / 12)
+    value = hindsight_value.hindsight(PRICES, BATTERY, 1 / 12)
     return make_context(PRICES, BATTERY, interval_h=1 / 12, value=value)
 
 

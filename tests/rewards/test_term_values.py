@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.planning import perfect_foresight
+from battery_lab.planning import hindsight_value
 from battery_lab.rewards.cycle_cost import CycleCost
 from battery_lab.rewards.grid_fee import GridFee
 from battery_lab.rewards.potential import Potential
@@ -129,7 +129,7 @@ def test_regret_is_profit_plus_the_change_of_value() -> None:
 def test_regret_is_zero_on_the_optimal_path_and_negative_elsewhere() -> None:
     battery = make_battery(wear_per_mwh=10.0, grid_fee_per_mwh=2.0)
     price = wavy_prices(20, seed=3)
-    value = perfect_foresight.hindsight(price, battery, 1 / 12)
+    value = hindsight_value.hindsight(price, battery, 1 / 12)
     context = make_context(price, battery, interval_h=1 / 12, value=value)
     regret = Regret(weight=1.0).bind(context)
     best = perfect_foresight.plan(price, battery, 1 / 12).request_mw
