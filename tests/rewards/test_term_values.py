@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.planning import hindsight_value
+from battery_lab.planning import hindsight_value, perfect_foresight
 from battery_lab.rewards.cycle_cost import CycleCost
 from battery_lab.rewards.grid_fee import GridFee
 from battery_lab.rewards.potential import Potential
