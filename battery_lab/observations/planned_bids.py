@@ -43,9 +43,13 @@ class PlannedBids:
     forecasts: Sequence[str] | None
     knots: Annotated[Int, Field(ge=2, le=100)]
 
+    def __post_init__(self) -> None:
+        rule = f"must be at most PlannedBids.horizon_h = {self.horizon_h} hours"
+        require(self.replan_minutes <= 60 * self.horizon_h, "PlannedBids.replan_minutes", rule, self.replan_minutes)
+
     @property
     def look_back_h(self) -> float:
-        return 0.0
+        return 24.0 * self.days
 
     def build(self, history: History) -> Block:
         """Return one column per knot for the bids, and then for the offers.
@@ -60,7 +64,7 @@ class PlannedBids:
         # The price of the row itself decides between bid and offer, so that a plan never needs it.
         known = known_values(series, max(price_lag, 1), ranks)
         rhythm = new_rhythm(series, self.horizon_h, self.replan_minutes, self.days)
-        return planned_bids(known, rhythm, self.battery, series.interval_h, self.knots)
+        return planned_bids(known, series.gap, rhythm, self.battery, series.interval_h, self.knots)
 
 
 def planned_numbers(names: Sequence[str], knots: int) -> int | None:

@@ -94,11 +94,14 @@ def new_rhythm(series: MarketSeries, horizon_h: float, replan_minutes: float, da
     return Rhythm(horizon, horizon + rows(LONGER_H) - 1, rows(replan_minutes / 60), series.intervals_per_day, days)
 
 
-def planned_bids(known: Known, rhythm: Rhythm, battery: Battery, interval_h: float, knots: int) -> Array:
+def planned_bids(
+    known: Known, gap: NDArray[np.bool_], rhythm: Rhythm, battery: Battery, interval_h: float, knots: int
+) -> Array:
     """Return the marginal bids of a plan at every row, before the price of the row is known.
 
     Args:
         known: what is known in each of T rows.
+        gap: (T,) whether a row is in a gap. The price of a row that is not may be unknown, too: that of a coming one.
         rhythm: how far and how often plans are made.
         battery: the battery.
         interval_h: length of a row, hours.
@@ -110,17 +113,19 @@ def planned_bids(known: Known, rhythm: Rhythm, battery: Battery, interval_h: flo
     """
     grid = coarse_grid(battery, interval_h)
     energies = np.linspace(battery.energy_min_mwh, battery.energy_max_mwh, knots)
-    return np.asarray(_planned_bids(known, rhythm, grid, new_plan(rhythm.longest + 1, grid), energies))
+    return np.asarray(_planned_bids(known, np.array(gap), rhythm, grid, new_plan(rhythm.longest + 1, grid), energies))
 
 
 @nb.njit(cache=True)
-def _planned_bids(known: Known, rhythm: Rhythm, grid: EnergyGrid, plan: Plan, energies: Array) -> Array:
+def _planned_bids(
+    known: Known, gap: NDArray[np.bool_], rhythm: Rhythm, grid: EnergyGrid, plan: Plan, energies: Array
+) -> Array:
     rows, knots = len(known.price), len(energies)
     bids = np.zeros((rows, 2 * knots))
     ahead, rest = np.empty(rhythm.longest + 1), np.empty(rhythm.longest + 1)
     base, planned_at = -1, 0
     for t in range(rows):
-        if known.price_end[t] <= 0 or np.isnan(known.price[t]):
+        if known.price_end[t] <= 0 or gap[t]:
             base, planned_at = -1, t + 1
             if t > 0:
                 bids[t] = bids[t - 1]

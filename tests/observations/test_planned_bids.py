@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from battery_lab.common.errors import ConfigError
-from battery_lab.market.forecasts.future_values import change_unknown
+from battery_lab.market.forecasts.future_values import change_unknown, known_series
 from battery_lab.market.market_series import MarketSeries
 from battery_lab.observations.planned_bids import PlannedBids, planned_numbers
 from tests.observations.histories import hourly, unscaled
@@ -96,6 +96,19 @@ def test_a_bid_does_not_depend_on_where_the_series_ends() -> None:
     whole = planned(series)
     for rows in (100, 201):
         np.testing.assert_allclose(planned(series.rows(0, rows))[-3:], whole[rows - 3 : rows])
+
+
+@pytest.mark.parametrize("lag", [0, 1])
+def test_bids_of_a_coming_interval_are_those_of_the_whole_series(lag: int) -> None:
+    series = with_vintages(half=1.0)
+    whole = planned(unscaled(series, lag))
+    for row in (100, 201):
+        np.testing.assert_allclose(planned(unscaled(known_series(series, row, lag), lag))[row], whole[row])
+
+
+def test_a_plan_is_not_used_beyond_its_end() -> None:
+    with pytest.raises(ConfigError, match=r"PlannedBids.replan_minutes must be at most .* 2.0 hours, got 240"):
+        planned(with_vintages(half=1.0), horizon_h=2.0, replan_minutes=240.0)
 
 
 def test_the_price_of_the_interval_itself_is_not_used() -> None:
