@@ -202,8 +202,9 @@ class BidCurveLearner:
         with torch.no_grad():
             network.head.weight.mul_(self._price_std)
             network.head.bias.mul_(self._price_std).add_(self._price_mean)
-            for buffer in network.buffers():  # of the plan
-                buffer.mul_(self._price_std)
+            if network.spec.planned_number is not None:
+                network.get_buffer("planned_scale").mul_(self._price_std)
+                network.get_buffer("planned_shift").mul_(self._price_std)
         return Policy(
             network=network.eval(),
             decision="clipped_mean" if self.problem.price_number is None else "cleared",

@@ -5,13 +5,6 @@ A stored ``trial.yaml`` names classes as ``_target_``; RLlib's checkpoints are p
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-
 PACKAGE = "battery_lab"
 # Old module -> new module, both below battery_lab.
 MODULES = {
@@ -262,7 +255,7 @@ def current_name(name: str) -> str:
     module, _, attribute = rest.rpartition(".")
     if package != PACKAGE:
         return name
-    return ".".join((PACKAGE, *_current(module, attribute)))
+    return ".".join((PACKAGE, *current_place(module, attribute)))
 
 
 def original_name(name: str) -> str:
@@ -275,34 +268,7 @@ def original_name(name: str) -> str:
     return ".".join((PACKAGE, ORIGINAL_MODULES.get(module, module), attribute))
 
 
-def _current(module: str, attribute: str) -> tuple[str, str]:
+def current_place(module: str, attribute: str) -> tuple[str, str]:
+    """Return the module and the name that a class has now, from those of any version; modules below ``battery_lab``."""
     module = MODULES.get(module, module)
     return RENAMED.get((module, attribute), (module, attribute))
-
-
-class _Finder(MetaPathFinder, Loader):
-    """Finds old modules: each is an alias whose attributes come from the new module."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        package, _, module = fullname.partition(".")
-        old = module in MODULES or any(name.startswith(f"{module}.") for name in MODULES)
-        return ModuleSpec(fullname, self, is_package=True) if package == PACKAGE and old else None
-
-    def exec_module(self, module: ModuleType) -> None:
-        old = module.__name__.partition(".")[2]
-
-        def look_up(name: str) -> object:
-            if name.startswith("__"):
-                raise AttributeError(name)
-            new, attribute = _current(old, name)
-            return getattr(import_module(f"{PACKAGE}.{new}"), attribute)
-
-        module.__dict__["__getattr__"] = look_up
-
-
-def install() -> None:
-    """Redirect imports of old modules, which pickles contain, to the new ones. Existing modules take precedence."""
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.append(_Finder())

@@ -55,7 +55,7 @@ def options_with(key: str) -> list[str]:
     group, *rest = key.split(".")
     with _initialized(conf_dir()):
         names = [path.stem for path in sorted((conf_dir() / group).glob("*.yaml"))] if rest else []
-        # An option by itself composes in a tenth of the time of a trial, but not every option is one of a trial.
+        # Composing one option takes a tenth of the time of composing a trial; some options fit no trial.
         having = [name for name in names if _has(_known([], f"{group}/{name}"), key)]
         return [f"{group}={name}" for name in having if _has(_known([f"{group}={name}"], "config"), key)]
 
@@ -89,7 +89,7 @@ def _initialized(folder: Path) -> Iterator[None]:
 def _known(overrides: Sequence[str], name: str) -> Mapping[str, Any]:
     for chosen in (overrides, ()):
         with suppress(HydraException), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Hydra advises on the defaults of an option that is composed by itself.
+            warnings.simplefilter("ignore")  # Hydra warns about the defaults list if one option is composed alone.
             plain = OmegaConf.to_container(hydra_compose(name, overrides=list(chosen)), resolve=False)
             return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
     return {}

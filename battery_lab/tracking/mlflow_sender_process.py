@@ -42,7 +42,7 @@ class MlflowSenderProcess:
         self._sync, self._finish_within_s = sync, finish_within_s
         search = os.pathsep.join([str(Path(battery_lab.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-P", "-m", __name__],  # -P: nothing is imported from the working directory
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -6,7 +6,8 @@ from importlib import import_module
 
 import pytest
 
-from battery_lab.common.old_names import MODULES, PACKAGE, RENAMED, current_name, install, original_name
+from battery_lab.common.old_module_imports import install
+from battery_lab.common.old_names import MODULES, PACKAGE, RENAMED, current_name, original_name
 
 
 @pytest.mark.parametrize("old", MODULES)
